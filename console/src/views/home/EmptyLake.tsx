@@ -1,0 +1,29 @@
+import { useLocation } from 'wouter';
+
+import { LoadTarget } from '../../components/LoadTarget';
+import { openSql } from '../../services/tabs';
+import classes from './Home.module.css';
+
+const SAMPLE = `-- A table made of nothing but numbers, to look around with.
+CREATE TABLE sample AS
+SELECT value AS day, round(100 + 40 * sin(value / 9.0) + value % 7, 1) AS amount
+FROM generate_series(1, 365);
+
+SELECT * FROM sample;`;
+
+/** The first page of a new lake: one thing to do. */
+export function EmptyLake() {
+  const [, navigate] = useLocation();
+  return (
+    <>
+      <LoadTarget />
+      <p className={classes.sample}>
+        No file at hand?{' '}
+        <button type="button" className={classes.plain} onClick={() => navigate(openSql(SAMPLE, { name: 'Sample data' }))}>
+          Make a sample table
+        </button>
+        , or start Polder with <code>polder up --demo</code> for the flights of 2013.
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,21 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+const server = process.env.POLDER_URL ?? 'http://127.0.0.1:7400';
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    outDir: 'dist',
+    target: 'es2022',
+    // One request more, but the script policy of the server allows no inline script.
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 900,
+  },
+  server: {
+    host: '127.0.0.1',
+    port: 5173,
+    // The session cookie is same-site, so the API is reached through this server while developing.
+    proxy: { '/api': server, '/healthz': server },
+  },
+});

@@ -1,0 +1,69 @@
+use chrono::{DateTime, Utc};
+use polder_types::Result;
+use serde::{Deserialize, Serialize};
+
+/// Who asks, and by which way in. Every statement and load carries one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Caller {
+    pub user: String,
+    /// `console`, `http`, `cli`, `postgres`, `job`, …; kept in `polder.queries`.
+    pub via: String,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn new(user: impl Into<String>, via: impl Into<String>) -> Self {
+        Self { user: user.into(), via: via.into() }
+    }
+}
+
+/// An API token as listed: never its secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiToken {
+    pub id: String,
+    pub name: String,
+    pub user: String,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A token just made. `secret` is shown once and kept only as a hash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewApiToken {
+    pub token: ApiToken,
+    pub secret: String,
+}
+
+/// Logins, sessions and tokens. Wrong passwords are slowed down here, so every server is protected alike.
+#[async_trait::async_trait]
+pub trait Accounts: Send + Sync {
+    /// Checks a password. `origin` (an address) is what guessing is counted by, together with the user.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for a wrong name or password, `Unavailable` while slowed down (the hint says how long).
+    async fn login(&self, user: &str, password: &str, origin: &str) -> Result<String>;
+
+    /// Exchanges the one-time token of the console link for the user's name. Works once.
+    async fn redeem_link(&self, token: &str) -> Result<String>;
+
+    /// Starts a session for a user who has logged in; gives the secret for the cookie.
+    async fn start_session(&self, user: &str) -> Result<String>;
+
+    /// The user of a live session, or `None`.
+    async fn session_user(&self, secret: &str) -> Result<Option<String>>;
+
+    async fn end_session(&self, secret: &str) -> Result<()>;
+
+    async fn create_token(&self, user: &str, name: &str, expires_at: Option<DateTime<Utc>>) -> Result<NewApiToken>;
+
+    async fn list_tokens(&self, user: &str) -> Result<Vec<ApiToken>>;
+
+    /// True if there was such a token.
+    async fn delete_token(&self, user: &str, id: &str) -> Result<bool>;
+
+    /// The user of a live API token, or `None`.
+    async fn token_user(&self, secret: &str) -> Result<Option<String>>;
+
+    async fn change_password(&self, user: &str, old: &str, new: &str) -> Result<()>;
+}

@@ -1,0 +1,19 @@
+//! The contracts between floors: capabilities implement them, servers call them, neither knows the other.
+
+mod accounts;
+mod command;
+mod loading;
+mod saved;
+mod sql;
+
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken};
+pub use command::{Setting, SettingKind};
+pub use loading::{
+    ColumnChoice, ColumnPreview, LoadMode, LoadOptions, LoadProgress, LoadReport, LoadRequest, LoadSource, LoadState,
+    LoadStatus, Loader, Preview, RejectSample, SourceReport, TablePreview, TableReport,
+};
+pub use saved::{SavedQueries, SavedQuery};
+pub use sql::{
+    Answer, BatchStream, CommandTag, Notice, QueryError, QueryProgress, QueryRecord, QueryState, SqlRunner, SqlSession,
+    StatementRequest,
+};

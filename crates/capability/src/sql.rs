@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
+use polder_types::{Position, QueryId, Result, SnapshotId};
+use serde::{Deserialize, Serialize};
+
+use crate::Caller;
+
+pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// SQL text to run in a session.
+#[derive(Debug, Clone)]
+pub struct StatementRequest {
+    /// One or several statements; the answer is the last one's.
+    pub sql: String,
+    /// Chosen by the caller, so that it can ask for progress or cancel before the first byte arrives.
+    pub query_id: QueryId,
+    /// Rows after which the answer ends (`Answer` then says it was cut). `None`: all.
+    pub row_limit: Option<u64>,
+}
+
+/// What a statement did, for those that give no rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandTag {
+    /// `SELECT`, `INSERT`, `CREATE TABLE`, …
+    pub verb: String,
+    /// Rows changed, for statements that change rows.
+    pub rows: Option<u64>,
+}
+
+/// A remark for the user that is no error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// The answer to a statement: a schema at once, batches as they come.
+///
+/// Dropping `batches` stops the work.
+pub struct Answer {
+    pub query_id: QueryId,
+    pub tag: CommandTag,
+    pub schema: SchemaRef,
+    pub batches: BatchStream,
+    /// The lake version that was read (or made, for a write).
+    pub snapshot: SnapshotId,
+    pub notices: Vec<Notice>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryState {
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// How far a statement is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryProgress {
+    pub query_id: QueryId,
+    pub state: QueryState,
+    pub rows_scanned: u64,
+    pub bytes_scanned: u64,
+    /// Rows that the scans will read in all, when the catalog's statistics know it.
+    pub rows_total: Option<u64>,
+    pub rows_returned: u64,
+    pub elapsed_ms: u64,
+}
+
+/// An error as kept in the record of queries.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryError {
+    pub code: String,
+    pub message: String,
+    pub position: Option<Position>,
+    pub hint: Option<String>,
+}
+
+/// A row of `polder.queries`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryRecord {
+    pub query_id: QueryId,
+    pub user: String,
+    pub via: String,
+    pub sql: String,
+    pub state: QueryState,
+    pub started_at: DateTime<Utc>,
+    pub elapsed_ms: u64,
+    pub rows_returned: u64,
+    pub rows_scanned: u64,
+    pub bytes_scanned: u64,
+    pub snapshot: Option<SnapshotId>,
+    pub error: Option<QueryError>,
+}
+
+/// One caller's conversation: its transaction and its settings. Statements run one after the other.
+#[async_trait::async_trait]
+pub trait SqlSession: Send + Sync {
+    async fn run(&self, request: StatementRequest) -> Result<Answer>;
+
+    /// True between `BEGIN` and `COMMIT` or `ROLLBACK`.
+    fn in_transaction(&self) -> bool;
+}
+
+/// The one way to run SQL, whatever protocol it came by.
+#[async_trait::async_trait]
+pub trait SqlRunner: Send + Sync {
+    fn open_session(&self, caller: Caller) -> Arc<dyn SqlSession>;
+
+    /// Running, or finished not long ago.
+    fn progress(&self, id: QueryId) -> Option<QueryProgress>;
+
+    /// The whole record, also of statements long done.
+    async fn record(&self, id: QueryId) -> Result<Option<QueryRecord>>;
+
+    fn running(&self) -> Vec<QueryRecord>;
+
+    /// True if it was running. The work stops within a second.
+    fn cancel(&self, id: QueryId) -> bool;
+}

@@ -1,0 +1,130 @@
+//! The lake as DataFusion's catalog: one snapshot, or a transaction's own view of it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionState;
+use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewState};
+use polder_types::Error;
+
+use crate::system::SystemSchema;
+
+/// Views that stand on views, and so on.
+const VIEW_DEPTH_MAX: usize = 32;
+
+/// The catalog in which every table shows the ids of its rows, for UPDATE and DELETE.
+pub(crate) const ROWS_CATALOG: &str = "polder$rows";
+
+/// What a statement sees.
+pub(crate) struct View {
+    pub lake: Arc<Lake>,
+    pub snapshot: Arc<Snapshot>,
+    /// Set when the statement may insert.
+    pub writer: Option<TransactionCell>,
+    pub system: Arc<SystemSchema>,
+    /// Plans the views. Set once the state exists that this catalog is part of; weak, since that state holds us.
+    pub planner: OnceLock<Weak<SessionState>>,
+    pub depth: AtomicUsize,
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("snapshot", &self.snapshot.id).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct LakeCatalog {
+    pub view: Arc<View>,
+    /// Tables with row ids, and nothing else.
+    pub rows: bool,
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.view.snapshot.schemas.values().map(|schema| schema.name.clone()).collect();
+        // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
+        names.retain(|name| name != "main" || !self.view.snapshot.names_in("main").is_empty());
+        names.push("polder".into());
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == "polder" {
+            return (!self.rows).then(|| Arc::clone(&self.view.system) as _);
+        }
+        self.view.snapshot.schema(name)?;
+        Some(Arc::new(LakeSchema { view: Arc::clone(&self.view), name: name.to_owned(), rows: self.rows }))
+    }
+}
+
+#[derive(Debug)]
+struct LakeSchema {
+    view: Arc<View>,
+    name: String,
+    rows: bool,
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.view.snapshot.names_in(&self.name)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        let full = TableName::new(&self.name, name);
+        self.view.snapshot.table(&full).is_some() || self.view.snapshot.view(&full).is_some()
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let full = TableName::new(&self.name, name);
+        let view = &self.view;
+        if let Some(table) = view.snapshot.table(&full) {
+            let opened = if self.rows {
+                LakeTable::open_with_row_ids(&view.lake, &view.snapshot, full, table)
+            } else {
+                LakeTable::open(&view.lake, &view.snapshot, full, table, view.writer.clone())
+            };
+            return opened.map(|table| Some(Arc::new(table) as _)).map_err(external);
+        }
+        match view.snapshot.view(&full) {
+            Some(definition) if !self.rows => self.plan_view(&full, definition).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl LakeSchema {
+    async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let Some(state) = self.view.planner.get().and_then(Weak::upgrade) else {
+            return Err(external(Error::internal("a view was asked for outside of a statement")));
+        };
+        if self.view.depth.fetch_add(1, Ordering::SeqCst) >= VIEW_DEPTH_MAX {
+            self.view.depth.fetch_sub(1, Ordering::SeqCst);
+            return Err(external(Error::invalid(format!("view {name} stands on itself, or on more than {VIEW_DEPTH_MAX} others"))));
+        }
+        // A view that DuckDB made names its tables relative to its own schema.
+        let mut state = state.as_ref().clone();
+        state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
+        let planned = Box::pin(state.create_logical_plan(&definition.sql)).await;
+        self.view.depth.fetch_sub(1, Ordering::SeqCst);
+        let plan = planned.map_err(|error| {
+            let inner = crate::error::from_datafusion(error);
+            // Its position is one in the view's text, not in the statement's.
+            external(Error::new(inner.kind(), format!("view {name}: {}", inner.message())).with_code(inner.code()))
+        })?;
+        Ok(Arc::new(ViewTable::new(plan, Some(definition.sql.clone()))))
+    }
+}

@@ -1,0 +1,144 @@
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use polder_capability::{Caller, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
+use polder_lake::Lake;
+use polder_metastore::Metastore;
+use polder_runtime::Clock;
+use polder_types::{Error, QueryId, Result};
+
+use crate::error::from_datafusion;
+use crate::record::Recorder;
+use crate::session::Session;
+use crate::system;
+
+/// Parquet footers and statistics in memory. DataFusion's own 50 MiB is thrown over by a few hundred wide files.
+const METADATA_CACHE_BYTES: usize = 256 << 20;
+
+/// The biggest users of memory that an error names.
+const CONSUMERS_SHOWN: usize = 3;
+
+#[derive(Debug)]
+pub struct EngineOptions {
+    pub metastore: Arc<Metastore>,
+    pub lake: Arc<Lake>,
+    pub clock: Arc<dyn Clock>,
+    /// Where sorts and aggregates spill to.
+    pub temp_dir: PathBuf,
+    /// Memory of all statements together.
+    pub memory_bytes: usize,
+    /// Cores that a statement uses; `None`: all.
+    pub cores: Option<usize>,
+}
+
+/// The SQL engine: one for the whole server.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) metastore: Arc<Metastore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) recorder: Arc<Recorder>,
+    /// Functions, optimizer and runtime, without a catalog.
+    pub(crate) template: SessionState,
+    /// Sessions hold the engine, and are opened through a plain reference to it.
+    me: Weak<Self>,
+    /// For COPY … FROM; given once everything is there, since loading stands beside the engine.
+    loader: OnceLock<LoaderHandle>,
+}
+
+struct LoaderHandle(Arc<dyn Loader>);
+
+impl std::fmt::Debug for LoaderHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Loader")
+    }
+}
+
+impl Engine {
+    /// # Errors
+    /// When the directory for spilling cannot be used.
+    pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
+        let EngineOptions { metastore, lake, clock, temp_dir, memory_bytes, cores } = options;
+        let consumers = std::num::NonZeroUsize::new(CONSUMERS_SHOWN).unwrap_or(std::num::NonZeroUsize::MIN);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), consumers);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_temp_file_path(temp_dir)
+            .with_metadata_cache_limit(METADATA_CACHE_BYTES)
+            .build_arc()
+            .map_err(from_datafusion)?;
+        let store = lake.store();
+        runtime.register_object_store(store.url.as_ref().as_ref(), Arc::clone(&store.store));
+        let mut state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config(cores))
+            .with_runtime_env(runtime)
+            .build();
+        datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
+        let recorder = Recorder::start(Arc::clone(&metastore), Arc::clone(&clock));
+        let engine = Arc::new_cyclic(|weak| {
+            system::register_functions(&mut state, weak);
+            Self { lake, metastore, clock, recorder, template: state, me: Weak::clone(weak), loader: OnceLock::new() }
+        });
+        Ok(engine)
+    }
+
+    /// Makes COPY … FROM work. Called once, by the wiring.
+    pub fn set_loader(&self, loader: Arc<dyn Loader>) {
+        // A second loader would be a mistake in the wiring; the first one stays.
+        let _ = self.loader.set(LoaderHandle(loader));
+    }
+
+    pub(crate) fn loader(&self) -> Result<Arc<dyn Loader>> {
+        self.loader
+            .get()
+            .map(|handle| Arc::clone(&handle.0))
+            .ok_or_else(|| Error::unsupported("COPY … FROM needs the loader, which is not part of this program"))
+    }
+
+    /// Writes what is still unwritten of the record of queries.
+    pub async fn close(&self) {
+        self.recorder.flush().await;
+    }
+}
+
+fn config(cores: Option<usize>) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema("polder", "public")
+        .with_create_default_catalog_and_schema(false);
+    if let Some(cores) = cores {
+        config = config.with_target_partitions(cores);
+    }
+    let options = config.options_mut();
+    options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
+    options.sql_parser.collect_spans = true;
+    config
+}
+
+#[async_trait::async_trait]
+impl SqlRunner for Engine {
+    fn open_session(&self, caller: Caller) -> Arc<dyn SqlSession> {
+        Arc::new(Session::new(Weak::clone(&self.me), caller))
+    }
+
+    fn progress(&self, id: QueryId) -> Option<QueryProgress> {
+        self.recorder.progress(id)
+    }
+
+    async fn record(&self, id: QueryId) -> Result<Option<QueryRecord>> {
+        self.recorder.find(id).await
+    }
+
+    fn running(&self) -> Vec<QueryRecord> {
+        self.recorder.running()
+    }
+
+    fn cancel(&self, id: QueryId) -> bool {
+        self.recorder.cancel(id)
+    }
+}

@@ -1,0 +1,363 @@
+//! What runs and what ran: progress, cancelling, and the rows of `polder.queries`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use parking_lot::Mutex;
+use polder_capability::{Caller, QueryError, QueryProgress, QueryRecord, QueryState};
+use polder_metastore::{Metastore, QueryRow};
+use polder_runtime::Clock;
+use polder_types::{Error, ErrorKind, QueryId, Result, SnapshotId};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Finished statements that can still be asked for their progress without the metastore.
+const RECENT_KEPT: usize = 256;
+
+/// How long finished statements may wait, so that many go in one transaction.
+const FLUSH_AFTER: Duration = Duration::from_millis(500);
+
+/// Records kept in memory when the metastore cannot take them. Beyond it the oldest go, with a warning.
+const UNWRITTEN_MAX: usize = 10_000;
+
+/// Rows of the record kept in the metastore, checked now and then.
+const QUERIES_KEPT: u64 = 100_000;
+
+/// Statements between two prunings of the record.
+const PRUNE_EVERY: u64 = 1_000;
+
+/// One statement, from its start.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub id: QueryId,
+    caller: Caller,
+    sql: String,
+    started_at: DateTime<Utc>,
+    began: Instant,
+    pub token: CancellationToken,
+    plans: Mutex<Vec<Arc<dyn ExecutionPlan>>>,
+    rows_total: AtomicU64,
+    rows_returned: AtomicU64,
+    end: Mutex<Option<End>>,
+    snapshot: Mutex<Option<SnapshotId>>,
+}
+
+#[derive(Debug, Clone)]
+struct End {
+    state: QueryState,
+    elapsed_ms: u64,
+    rows_scanned: u64,
+    bytes_scanned: u64,
+    error: Option<QueryError>,
+}
+
+/// Nothing is known about how many rows there are.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Running {
+    /// Shows a plan's scans in the progress.
+    pub fn watch(&self, plan: &Arc<dyn ExecutionPlan>) {
+        let total = scan_rows_expected(plan);
+        match total {
+            Some(rows) => {
+                let before = self.rows_total.load(Ordering::Relaxed);
+                self.rows_total.store(if before == UNKNOWN { rows } else { before + rows }, Ordering::Relaxed);
+            }
+            None => self.rows_total.store(UNKNOWN, Ordering::Relaxed),
+        }
+        self.plans.lock().push(Arc::clone(plan));
+    }
+
+    pub fn returned(&self, rows: usize) {
+        self.rows_returned.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub fn read(&self, snapshot: SnapshotId) {
+        *self.snapshot.lock() = Some(snapshot);
+    }
+
+    fn scanned(&self) -> (u64, u64) {
+        self.plans.lock().iter().map(scanned).fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b))
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn record(&self) -> QueryRecord {
+        let end = self.end.lock().clone();
+        let (rows_scanned, bytes_scanned) = match &end {
+            Some(end) => (end.rows_scanned, end.bytes_scanned),
+            None => self.scanned(),
+        };
+        QueryRecord {
+            query_id: self.id,
+            user: self.caller.user.clone(),
+            via: self.caller.via.clone(),
+            sql: self.sql.clone(),
+            state: end.as_ref().map_or(QueryState::Running, |end| end.state),
+            started_at: self.started_at,
+            elapsed_ms: end.as_ref().map_or_else(|| self.elapsed_ms(), |end| end.elapsed_ms),
+            rows_returned: self.rows_returned.load(Ordering::Relaxed),
+            rows_scanned,
+            bytes_scanned,
+            snapshot: *self.snapshot.lock(),
+            error: end.and_then(|end| end.error),
+        }
+    }
+}
+
+/// Rows and bytes that the leaves of a plan have read.
+fn scanned(plan: &Arc<dyn ExecutionPlan>) -> (u64, u64) {
+    let children = plan.children();
+    if children.is_empty() {
+        let Some(metrics) = plan.metrics() else { return (0, 0) };
+        let bytes = metrics.sum_by_name("bytes_scanned").map_or(0, |value| value.as_usize());
+        return (metrics.output_rows().unwrap_or(0) as u64, bytes as u64);
+    }
+    children.into_iter().map(scanned).fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b))
+}
+
+/// Rows that the leaves will read, when all of them know.
+fn scan_rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
+    let children = plan.children();
+    if children.is_empty() {
+        let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new()).ok()?;
+        return statistics.num_rows.get_value().map(|rows| *rows as u64);
+    }
+    children.into_iter().map(scan_rows_expected).sum()
+}
+
+/// Knows what runs, and writes down what ran.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    metastore: Arc<Metastore>,
+    clock: Arc<dyn Clock>,
+    running: Mutex<HashMap<QueryId, Arc<Running>>>,
+    recent: Mutex<VecDeque<Arc<Running>>>,
+    unwritten: Mutex<VecDeque<QueryRow>>,
+    wake: Notify,
+    written: AtomicU64,
+    flushing: tokio::sync::Mutex<()>,
+}
+
+impl Recorder {
+    pub fn start(metastore: Arc<Metastore>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let recorder = Arc::new(Self {
+            metastore,
+            clock,
+            running: Mutex::default(),
+            recent: Mutex::default(),
+            unwritten: Mutex::default(),
+            wake: Notify::new(),
+            written: AtomicU64::new(0),
+            flushing: tokio::sync::Mutex::default(),
+        });
+        let weak = Arc::downgrade(&recorder);
+        tokio::spawn(async move {
+            loop {
+                let Some(recorder) = weak.upgrade() else { return };
+                let woken = tokio::time::timeout(Duration::from_secs(5), recorder.wake.notified()).await;
+                if woken.is_ok() {
+                    tokio::time::sleep(FLUSH_AFTER).await;
+                    recorder.flush().await;
+                }
+            }
+        });
+        recorder
+    }
+
+    /// # Errors
+    /// `InvalidInput` for an id that is in use.
+    pub fn begin(&self, id: QueryId, caller: &Caller, sql: &str) -> Result<Arc<Running>> {
+        let running = Arc::new(Running {
+            id,
+            caller: caller.clone(),
+            sql: sql.to_owned(),
+            started_at: self.clock.now(),
+            began: Instant::now(),
+            token: CancellationToken::new(),
+            plans: Mutex::default(),
+            rows_total: AtomicU64::new(UNKNOWN),
+            rows_returned: AtomicU64::new(0),
+            end: Mutex::default(),
+            snapshot: Mutex::default(),
+        });
+        let mut all = self.running.lock();
+        if all.contains_key(&id) || self.recent.lock().iter().any(|done| done.id == id) {
+            return Err(Error::invalid(format!("query id {id} is in use")).with_hint("choose a new one for each statement"));
+        }
+        all.insert(id, Arc::clone(&running));
+        Ok(running)
+    }
+
+    /// The statement has ended. Only the first call counts.
+    pub fn end(&self, running: &Arc<Running>, error: Option<&Error>) {
+        {
+            let mut end = running.end.lock();
+            if end.is_some() {
+                return;
+            }
+            let state = match error {
+                None => QueryState::Done,
+                Some(error) if error.kind() == ErrorKind::Cancelled => QueryState::Cancelled,
+                Some(_) => QueryState::Failed,
+            };
+            let (rows_scanned, bytes_scanned) = running.scanned();
+            let error = error.map(|error| QueryError {
+                code: error.code().to_owned(),
+                message: error.message().to_owned(),
+                position: error.position(),
+                hint: error.hint().map(str::to_owned),
+            });
+            *end = Some(End { state, elapsed_ms: running.elapsed_ms(), rows_scanned, bytes_scanned, error });
+        }
+        // The plan holds files and memory; the numbers are all that is needed now.
+        running.plans.lock().clear();
+        self.running.lock().remove(&running.id);
+        {
+            let mut recent = self.recent.lock();
+            recent.push_front(Arc::clone(running));
+            recent.truncate(RECENT_KEPT);
+        }
+        let mut unwritten = self.unwritten.lock();
+        if unwritten.len() >= UNWRITTEN_MAX {
+            unwritten.pop_front();
+            tracing::warn!("the record of queries cannot be written; the oldest entry is dropped");
+        }
+        unwritten.push_back(row(running.record()));
+        drop(unwritten);
+        self.wake.notify_one();
+    }
+
+    pub async fn flush(&self) {
+        let _one_at_a_time = self.flushing.lock().await;
+        let rows: Vec<QueryRow> = self.unwritten.lock().iter().cloned().collect();
+        if rows.is_empty() {
+            return;
+        }
+        let queries = self.metastore.queries();
+        if let Err(error) = queries.append(&rows).await {
+            tracing::warn!(%error, rows = rows.len(), "the record of queries could not be written; trying again later");
+            return;
+        }
+        self.unwritten.lock().drain(..rows.len());
+        let before = self.written.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        if before / PRUNE_EVERY != (before + rows.len() as u64) / PRUNE_EVERY
+            && let Err(error) = queries.prune(QUERIES_KEPT).await
+        {
+            tracing::warn!(%error, "the record of queries could not be shortened");
+        }
+    }
+
+    fn known(&self, id: QueryId) -> Option<Arc<Running>> {
+        let running = self.running.lock().get(&id).cloned();
+        running.or_else(|| self.recent.lock().iter().find(|done| done.id == id).cloned())
+    }
+
+    pub fn progress(&self, id: QueryId) -> Option<QueryProgress> {
+        let running = self.known(id)?;
+        let record = running.record();
+        let total = running.rows_total.load(Ordering::Relaxed);
+        Some(QueryProgress {
+            query_id: id,
+            state: record.state,
+            rows_scanned: record.rows_scanned,
+            bytes_scanned: record.bytes_scanned,
+            rows_total: (total != UNKNOWN).then_some(total),
+            rows_returned: record.rows_returned,
+            elapsed_ms: record.elapsed_ms,
+        })
+    }
+
+    pub async fn find(&self, id: QueryId) -> Result<Option<QueryRecord>> {
+        if let Some(running) = self.known(id) {
+            return Ok(Some(running.record()));
+        }
+        Ok(self.metastore.queries().find(id).await?.map(record))
+    }
+
+    pub fn running(&self) -> Vec<QueryRecord> {
+        let mut all: Vec<QueryRecord> = self.running.lock().values().map(|running| running.record()).collect();
+        all.sort_by_key(|record| record.started_at);
+        all
+    }
+
+    pub fn cancel(&self, id: QueryId) -> bool {
+        let running = self.running.lock().get(&id).cloned();
+        running.is_some_and(|running| {
+            running.token.cancel();
+            true
+        })
+    }
+
+    /// Everything that is recorded, newest first: running, not yet written, written.
+    pub async fn all(&self, limit: u64) -> Result<Vec<QueryRecord>> {
+        self.flush().await;
+        let mut all = self.running();
+        all.reverse();
+        all.extend(self.metastore.queries().recent(limit, None).await?.into_iter().map(record));
+        Ok(all)
+    }
+}
+
+fn row(record: QueryRecord) -> QueryRow {
+    let state = match record.state {
+        QueryState::Running => "running",
+        QueryState::Done => "done",
+        QueryState::Failed => "failed",
+        QueryState::Cancelled => "cancelled",
+    };
+    let error = record.error;
+    QueryRow {
+        query_id: record.query_id,
+        user_name: record.user,
+        via: record.via,
+        sql: record.sql,
+        state: state.to_owned(),
+        started_at: record.started_at,
+        elapsed_ms: record.elapsed_ms,
+        rows_returned: record.rows_returned,
+        rows_scanned: record.rows_scanned,
+        bytes_scanned: record.bytes_scanned,
+        snapshot: record.snapshot,
+        error_code: error.as_ref().map(|error| error.code.clone()),
+        error_message: error.as_ref().map(|error| error.message.clone()),
+        error_hint: error.as_ref().and_then(|error| error.hint.clone()),
+        error_position: error.and_then(|error| error.position),
+    }
+}
+
+fn record(row: QueryRow) -> QueryRecord {
+    let error = row.error_code.map(|code| QueryError {
+        code,
+        message: row.error_message.unwrap_or_default(),
+        position: row.error_position,
+        hint: row.error_hint,
+    });
+    let state = match row.state.as_str() {
+        "done" => QueryState::Done,
+        "cancelled" => QueryState::Cancelled,
+        "running" => QueryState::Running,
+        _ => QueryState::Failed,
+    };
+    QueryRecord {
+        query_id: row.query_id,
+        user: row.user_name,
+        via: row.via,
+        sql: row.sql,
+        state,
+        started_at: row.started_at,
+        elapsed_ms: row.elapsed_ms,
+        rows_returned: row.rows_returned,
+        rows_scanned: row.rows_scanned,
+        bytes_scanned: row.bytes_scanned,
+        snapshot: row.snapshot,
+        error,
+    }
+}

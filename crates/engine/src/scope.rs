@@ -1,0 +1,81 @@
+//! What a statement is planned in: functions, settings, and one view of the lake.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
+
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionContext;
+use polder_lake::{Snapshot, TransactionCell};
+
+use crate::catalog::{LakeCatalog, ROWS_CATALOG, View};
+use crate::engine::Engine;
+use crate::session::Settings;
+use crate::system::SystemSchema;
+
+pub(crate) struct Scope {
+    pub state: Arc<SessionState>,
+    pub snapshot: Arc<Snapshot>,
+}
+
+impl Engine {
+    /// A scope on a snapshot. With `writer`, statements can insert.
+    pub(crate) fn scope(
+        self: &Arc<Self>,
+        snapshot: Arc<Snapshot>,
+        writer: Option<TransactionCell>,
+        settings: &Settings,
+    ) -> Scope {
+        let view = Arc::new(View {
+            lake: Arc::clone(&self.lake),
+            snapshot: Arc::clone(&snapshot),
+            writer,
+            system: Arc::new(SystemSchema::new(self, Arc::clone(&snapshot))),
+            planner: OnceLock::new(),
+            depth: AtomicUsize::new(0),
+        });
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog { view: Arc::clone(&view), rows: false }));
+        let mut config = self.template.config().clone();
+        let options = config.options_mut();
+        options.catalog.default_schema.clone_from(&settings.schema);
+        if let Some(zone) = &settings.time_zone {
+            options.execution.time_zone = Some(zone.clone());
+        }
+        let state = SessionStateBuilder::new_from_existing(self.template.clone())
+            .with_config(config)
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
+        let state = Arc::new(state);
+        // Set once, right here; nobody else can have.
+        let _ = view.planner.set(Arc::downgrade(&state));
+        Scope { state, snapshot }
+    }
+}
+
+impl Scope {
+    /// The same scope, in which tables also show the ids of their rows.
+    pub fn with_rows(&self, engine: &Arc<Engine>) -> Self {
+        let view = Arc::new(View {
+            lake: Arc::clone(&engine.lake),
+            snapshot: Arc::clone(&self.snapshot),
+            writer: None,
+            system: Arc::new(SystemSchema::new(engine, Arc::clone(&self.snapshot))),
+            planner: OnceLock::new(),
+            depth: AtomicUsize::new(0),
+        });
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog { view: Arc::clone(&view), rows: false }));
+        catalogs.register_catalog(ROWS_CATALOG.into(), Arc::new(LakeCatalog { view: Arc::clone(&view), rows: true }));
+        let state = SessionStateBuilder::new_from_existing(self.state.as_ref().clone())
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
+        let state = Arc::new(state);
+        let _ = view.planner.set(Arc::downgrade(&state));
+        Self { state, snapshot: Arc::clone(&self.snapshot) }
+    }
+
+    pub fn context(&self) -> SessionContext {
+        SessionContext::new_with_state(self.state.as_ref().clone())
+    }
+}

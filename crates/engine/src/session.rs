@@ -1,0 +1,206 @@
+//! One caller's conversation: its settings, its transaction, its statements one after the other.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::sql::parser::Statement;
+use futures::StreamExt;
+use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, StatementRequest};
+use polder_lake::{Savepoint, TransactionCell, Version};
+use polder_types::{Error, ErrorKind, Result, SnapshotId};
+use tokio::sync::Mutex;
+
+use crate::engine::Engine;
+use crate::parse::parse;
+use crate::record::Running;
+use crate::stream::Tracked;
+
+/// How often a single statement outside of a transaction is run again after a conflict.
+pub(crate) const CONFLICT_TRIES: usize = 10;
+
+/// What `SET` changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The schema of names without one.
+    pub schema: String,
+    /// The version that reads see.
+    pub version: Version,
+    pub time_zone: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { schema: "public".into(), version: Version::Newest, time_zone: None }
+    }
+}
+
+/// A transaction between BEGIN and COMMIT.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub cell: TransactionCell,
+    /// An error has happened: only ROLLBACK is taken now.
+    pub failed: bool,
+    pub savepoints: Vec<(String, Savepoint)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    pub settings: Settings,
+    pub open: Option<Open>,
+}
+
+/// What came of one statement.
+pub(crate) struct Outcome {
+    pub tag: CommandTag,
+    pub snapshot: SnapshotId,
+    pub notices: Vec<Notice>,
+    /// Rows still to come, and what they look like.
+    pub rows: Option<(SchemaRef, SendableRecordBatchStream)>,
+}
+
+impl Outcome {
+    pub fn done(verb: &str, rows: Option<u64>, snapshot: SnapshotId) -> Self {
+        let tag = CommandTag { verb: verb.to_owned(), rows };
+        Self { tag, snapshot, notices: Vec::new(), rows: None }
+    }
+
+    pub fn notice(mut self, message: impl Into<String>) -> Self {
+        self.notices.push(Notice { message: message.into(), hint: None });
+        self
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    engine: Weak<Engine>,
+    caller: Caller,
+    inner: Mutex<Inner>,
+    in_transaction: AtomicBool,
+}
+
+impl Session {
+    pub fn new(engine: Weak<Engine>, caller: Caller) -> Self {
+        Self { engine, caller, inner: Mutex::default(), in_transaction: AtomicBool::new(false) }
+    }
+
+    /// Runs all statements; the last one's outcome is the answer.
+    async fn run_all(
+        &self,
+        engine: &Arc<Engine>,
+        statements: Vec<Statement>,
+        running: &Arc<Running>,
+    ) -> Result<Outcome> {
+        let mut inner = self.inner.lock().await;
+        let mut last = None;
+        let mut notices = Vec::new();
+        for statement in statements {
+            if let Some(Outcome { rows: Some((_, mut rows)), .. }) = last.take() {
+                // An answer that nobody will read is still run, for its errors.
+                while let Some(batch) = rows.next().await {
+                    batch.map_err(crate::error::from_datafusion)?;
+                }
+            }
+            let result = self.run_one(engine, &mut inner, statement, running).await;
+            if result.is_err()
+                && let Some(open) = &mut inner.open
+            {
+                open.failed = true;
+            }
+            self.in_transaction.store(inner.open.is_some(), Ordering::Relaxed);
+            let mut outcome = result?;
+            notices.append(&mut outcome.notices);
+            running.read(outcome.snapshot);
+            last = Some(outcome);
+        }
+        match last {
+            Some(mut outcome) => {
+                outcome.notices = notices;
+                Ok(outcome)
+            }
+            None => Ok(Outcome::done("", None, engine.lake.newest().await?.id)),
+        }
+    }
+
+    async fn run_one(
+        &self,
+        engine: &Arc<Engine>,
+        inner: &mut Inner,
+        statement: Statement,
+        running: &Arc<Running>,
+    ) -> Result<Outcome> {
+        let work = engine.statement(&self.caller, inner, statement, running);
+        tokio::select! {
+            biased;
+            () = running.token.cancelled() => Err(Error::cancelled()),
+            outcome = work => outcome,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl SqlSession for Session {
+    async fn run(&self, request: StatementRequest) -> Result<Answer> {
+        let Some(engine) = self.engine.upgrade() else {
+            return Err(Error::new(ErrorKind::Unavailable, "the server is stopping"));
+        };
+        let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql)?;
+        // If the caller gives up here, the record still says how it ended.
+        let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
+        let result = match parse(&request.sql) {
+            Ok(statements) => self.run_all(&engine, statements, &running).await,
+            Err(error) => Err(error),
+        };
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                engine.recorder.end(&running, Some(&error));
+                return Err(error);
+            }
+        };
+        guard.disarm();
+        let (schema, batches) = match outcome.rows {
+            Some((schema, rows)) => {
+                let tracked = Tracked::new(rows, running, Arc::clone(&engine.recorder), request.row_limit);
+                (schema, tracked.boxed())
+            }
+            None => {
+                engine.recorder.end(&running, None);
+                (Arc::new(Schema::empty()), futures::stream::empty().boxed())
+            }
+        };
+        Ok(Answer {
+            query_id: request.query_id,
+            tag: outcome.tag,
+            schema,
+            batches,
+            snapshot: outcome.snapshot,
+            notices: outcome.notices,
+        })
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.in_transaction.load(Ordering::Relaxed)
+    }
+}
+
+struct EndOnDrop<'a> {
+    engine: &'a Arc<Engine>,
+    running: &'a Arc<Running>,
+    armed: bool,
+}
+
+impl EndOnDrop<'_> {
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.engine.recorder.end(self.running, Some(&Error::cancelled()));
+        }
+    }
+}

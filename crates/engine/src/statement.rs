@@ -1,0 +1,201 @@
+//! Statements, one module a family.
+
+mod control;
+mod copy;
+mod ddl;
+mod dml;
+mod names;
+mod query;
+
+use std::sync::Arc;
+
+use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
+use datafusion::sql::sqlparser::ast::Statement;
+use polder_capability::Caller;
+use polder_lake::{Transaction, TransactionCell};
+use polder_types::{Error, ErrorKind, Result};
+
+use crate::engine::Engine;
+use crate::record::Running;
+use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
+
+/// Everything that a statement needs besides its text.
+pub(crate) struct Context<'a> {
+    pub engine: &'a Arc<Engine>,
+    pub caller: &'a Caller,
+    pub settings: &'a Settings,
+    pub running: &'a Arc<Running>,
+}
+
+impl Engine {
+    /// Runs one statement in a session.
+    pub(crate) async fn statement(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        statement: Parsed,
+        running: &Arc<Running>,
+    ) -> Result<Outcome> {
+        if let Parsed::Statement(statement) = &statement
+            && let Some(outcome) = self.control(caller, inner, statement).await?
+        {
+            return Ok(outcome);
+        }
+        if let Parsed::Reset(ResetStatement::Variable(name)) = &statement {
+            return self.reset(inner, name).await;
+        }
+        let open = match &inner.open {
+            Some(open) if open.failed => {
+                return Err(Error::invalid("the transaction has failed; statements are ignored until it ends")
+                    .with_code("25P02")
+                    .with_hint("ROLLBACK"));
+            }
+            Some(open) => Some(open.cell.clone()),
+            None => None,
+        };
+        let settings = inner.settings.clone();
+        let context = Context { engine: self, caller, settings: &settings, running };
+        if let Some(kind) = Change::of(&statement)? {
+            return match open {
+                Some(cell) => context.change_in(&cell, &kind, &statement).await,
+                None => context.change_alone(&kind, &statement).await,
+            };
+        }
+        context.read(open.as_ref(), statement).await
+    }
+}
+
+/// The statements that change the lake.
+pub(crate) enum Change<'a> {
+    Insert(&'a datafusion::sql::sqlparser::ast::Insert),
+    Update(&'a datafusion::sql::sqlparser::ast::Update),
+    Delete(&'a datafusion::sql::sqlparser::ast::Delete),
+    Shape(&'a Statement),
+    CopyFrom(&'a Statement),
+}
+
+impl<'a> Change<'a> {
+    fn of(parsed: &'a Parsed) -> Result<Option<Self>> {
+        let statement = match parsed {
+            Parsed::Statement(statement) => statement.as_ref(),
+            Parsed::CreateExternalTable(_) => {
+                return Err(Error::unsupported("CREATE EXTERNAL TABLE is not there")
+                    .with_hint("load the file: `polder load FILE`, or COPY table FROM 'file'"));
+            }
+            _ => return Ok(None),
+        };
+        use Statement as S;
+        Ok(match statement {
+            S::Insert(insert) => Some(Self::Insert(insert)),
+            S::Update(update) => Some(Self::Update(update)),
+            S::Delete(delete) => Some(Self::Delete(delete)),
+            S::Copy { .. } => Some(Self::CopyFrom(statement)),
+            S::CreateTable(_)
+            | S::CreateView(_)
+            | S::CreateSchema { .. }
+            | S::Drop { .. }
+            | S::AlterTable(_)
+            | S::Truncate(_)
+            | S::Comment { .. } => Some(Self::Shape(statement)),
+            S::Query(_)
+            | S::Explain { .. }
+            | S::ExplainTable { .. }
+            | S::ShowTables { .. }
+            | S::ShowColumns { .. }
+            | S::ShowVariable { .. }
+            | S::ShowFunctions { .. } => None,
+            other => return Err(not_there(other)),
+        })
+    }
+}
+
+/// The refusal of a statement that is not there, by its name.
+fn not_there(statement: &Statement) -> Error {
+    let text = statement.to_string();
+    let name: Vec<&str> =
+        text.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
+    let name = if name.is_empty() { "this statement".to_owned() } else { name.join(" ") };
+    Error::unsupported(format!("{name} is not supported")).with_hint("docs/sql.md lists what is")
+}
+
+impl Context<'_> {
+    /// A change in a transaction that the session holds open.
+    async fn change_in(&self, cell: &TransactionCell, change: &Change<'_>, statement: &Parsed) -> Result<Outcome> {
+        if let Change::CopyFrom(_) = change {
+            return Err(Error::unsupported("COPY … FROM is a transaction by itself")
+                .with_code("25001")
+                .with_hint("COMMIT first; or copy into a table, then INSERT … SELECT in the transaction"));
+        }
+        // So that a statement that fails half way changes nothing, it can be taken back by itself.
+        let point = {
+            let mut guard = cell.lock().await;
+            guard.as_mut().ok_or_else(ended)?.savepoint()
+        };
+        let result = self.change(cell, change, statement).await;
+        if result.is_err()
+            && let Some(transaction) = cell.lock().await.as_mut()
+        {
+            transaction.rollback_to(&point);
+        }
+        result
+    }
+
+    /// A change by itself: committed at once, and run again if another one came first.
+    async fn change_alone(&self, change: &Change<'_>, statement: &Parsed) -> Result<Outcome> {
+        if let Change::CopyFrom(statement) = change {
+            return self.copy_from(statement).await;
+        }
+        for attempt in 1.. {
+            let mut transaction = self.engine.lake.begin().await?;
+            self.describe(&mut transaction, statement);
+            let cell = TransactionCell::new(transaction);
+            let result = self.change(&cell, change, statement).await;
+            let transaction = cell.take().await;
+            let committed = match (result, transaction) {
+                (Ok(outcome), Some(transaction)) => transaction.commit().await.map(|report| (outcome, report)),
+                (Ok(_), None) => Err(ended()),
+                (Err(error), _) => Err(error),
+            };
+            match committed {
+                Ok((mut outcome, report)) => {
+                    outcome.snapshot = report.snapshot.id;
+                    return Ok(outcome);
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict && attempt < CONFLICT_TRIES => {
+                    // Those who lost wait a little, each another while, or they meet again.
+                    let wait = std::time::Duration::from_millis(rand_below(4 << attempt.min(6)));
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::internal("the tries have no end"))
+    }
+
+    fn describe(&self, transaction: &mut Transaction, statement: &Parsed) {
+        let text: String = statement.to_string().chars().take(200).collect();
+        transaction.describe(&self.caller.user, text);
+    }
+
+    async fn change(&self, cell: &TransactionCell, change: &Change<'_>, statement: &Parsed) -> Result<Outcome> {
+        match change {
+            Change::Insert(insert) => self.insert(cell, insert, statement).await,
+            Change::Update(update) => self.update(cell, update).await,
+            Change::Delete(delete) => self.delete(cell, delete).await,
+            Change::Shape(statement) => self.shape(cell, statement).await,
+            Change::CopyFrom(_) => Err(Error::internal("COPY has its own way")),
+        }
+    }
+}
+
+pub(crate) fn ended() -> Error {
+    Error::invalid("the transaction has ended").with_code("25P01")
+}
+
+/// A whole number below `bound`, from the clock's low bits: enough to keep two losers apart.
+fn rand_below(bound: u64) -> u64 {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::from(since.subsec_nanos()));
+    nanos % bound.max(1)
+}

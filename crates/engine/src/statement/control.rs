@@ -1,0 +1,248 @@
+//! Transactions and settings.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+};
+use polder_capability::Caller;
+use polder_lake::{TransactionCell, Version};
+use polder_types::{Error, Result};
+
+use super::ended;
+use super::names::{fold, parts};
+use crate::engine::Engine;
+use crate::session::{Inner, Open, Outcome, Settings};
+
+impl Engine {
+    /// Statements about the session itself; `None` for all others.
+    pub(crate) async fn control(
+        self: &std::sync::Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        statement: &Statement,
+    ) -> Result<Option<Outcome>> {
+        Ok(Some(match statement {
+            Statement::StartTransaction { modes, statements, .. } => {
+                if !statements.is_empty() {
+                    return Err(Error::unsupported("BEGIN … END blocks are not supported"));
+                }
+                self.begin(caller, inner, modes).await?
+            }
+            Statement::Commit { chain: false, .. } => self.commit(inner).await?,
+            Statement::Rollback { chain: false, savepoint: None } => {
+                let snapshot = self.lake.newest().await?.id;
+                let outcome = Outcome::done("ROLLBACK", None, snapshot);
+                if inner.open.take().is_none() { outcome.notice("there is no transaction in progress") } else { outcome }
+            }
+            Statement::Rollback { chain: false, savepoint: Some(name) } => rollback_to(inner, &fold(name)).await?,
+            Statement::Commit { .. } | Statement::Rollback { .. } => {
+                return Err(Error::unsupported("AND CHAIN is not supported"));
+            }
+            Statement::Savepoint { name } => savepoint(inner, fold(name)).await?,
+            Statement::ReleaseSavepoint { name } => release(inner, &fold(name)).await?,
+            Statement::Set(set) => {
+                apply(&mut inner.settings, set)?;
+                Outcome::done("SET", None, self.lake.newest().await?.id)
+            }
+            Statement::ShowVariable { variable } => {
+                let name = variable.iter().map(fold).collect::<Vec<_>>().join("_");
+                let shown = match name.as_str() {
+                    "search_path" => inner.settings.schema.clone(),
+                    "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
+                    "timezone" | "time_zone" => inner.settings.time_zone.clone().unwrap_or_else(|| "UTC".into()),
+                    "snapshot" => match inner.settings.version {
+                        Version::Newest => "newest".to_owned(),
+                        Version::Snapshot(id) => id.to_string(),
+                        Version::At(time) => time.to_rfc3339(),
+                    },
+                    _ => return Ok(None),
+                };
+                let snapshot = self.lake.newest().await?.id;
+                crate::system::one_text(&name, &shown, snapshot)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// RESET of one setting, or of all.
+    pub(crate) async fn reset(self: &std::sync::Arc<Self>, inner: &mut Inner, name: &ObjectName) -> Result<Outcome> {
+        reset_one(&mut inner.settings, name)?;
+        Ok(Outcome::done("RESET", None, self.lake.newest().await?.id))
+    }
+
+    async fn begin(
+        self: &std::sync::Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        modes: &[TransactionMode],
+    ) -> Result<Outcome> {
+        for mode in modes {
+            match mode {
+                TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
+                    return Err(Error::unsupported("SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins")
+                        .with_hint("leave the level out"));
+                }
+                TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
+                    return Err(Error::unsupported("READ ONLY transactions are not supported").with_hint("leave READ ONLY out"));
+                }
+                _ => {}
+            }
+        }
+        if let Some(open) = &inner.open {
+            let snapshot = open.cell.lock().await.as_ref().ok_or_else(ended)?.base();
+            return Ok(Outcome::done("BEGIN", None, snapshot).notice("there is a transaction in progress already"));
+        }
+        if inner.settings.version != Version::Newest {
+            return Err(Error::invalid("a session that reads an old version cannot begin a transaction")
+                .with_code("25001")
+                .with_hint("RESET snapshot"));
+        }
+        let mut transaction = self.lake.begin().await?;
+        transaction.describe(&caller.user, "transaction");
+        let snapshot = transaction.base();
+        inner.open = Some(Open { cell: TransactionCell::new(transaction), failed: false, savepoints: Vec::new() });
+        Ok(Outcome::done("BEGIN", None, snapshot))
+    }
+
+    async fn commit(self: &std::sync::Arc<Self>, inner: &mut Inner) -> Result<Outcome> {
+        let Some(open) = inner.open.take() else {
+            let snapshot = self.lake.newest().await?.id;
+            return Ok(Outcome::done("COMMIT", None, snapshot).notice("there is no transaction in progress"));
+        };
+        let transaction = open.cell.take().await.ok_or_else(ended)?;
+        if open.failed {
+            // As PostgreSQL does: the caller asked for an end, and gets the only one there is, said plainly.
+            return Ok(Outcome::done("ROLLBACK", None, transaction.base())
+                .notice("the transaction had failed, so it was rolled back"));
+        }
+        let report = transaction.commit().await?;
+        Ok(Outcome::done("COMMIT", None, report.snapshot.id))
+    }
+}
+
+fn open<'a>(inner: &'a mut Inner, verb: &str) -> Result<&'a mut Open> {
+    inner.open.as_mut().ok_or_else(|| Error::invalid(format!("{verb} needs a transaction")).with_code("25P01").with_hint("BEGIN"))
+}
+
+async fn savepoint(inner: &mut Inner, name: String) -> Result<Outcome> {
+    let open = open(inner, "SAVEPOINT")?;
+    if open.failed {
+        return Err(Error::invalid("the transaction has failed").with_code("25P02").with_hint("ROLLBACK"));
+    }
+    let mut guard = open.cell.lock().await;
+    let transaction = guard.as_mut().ok_or_else(ended)?;
+    let (point, snapshot) = (transaction.savepoint(), transaction.base());
+    drop(guard);
+    open.savepoints.push((name, point));
+    Ok(Outcome::done("SAVEPOINT", None, snapshot))
+}
+
+fn find(open: &Open, name: &str) -> Result<usize> {
+    open.savepoints
+        .iter()
+        .rposition(|(known, _)| known == name)
+        .ok_or_else(|| Error::not_found(format!("there is no savepoint {name:?}")).with_code("3B001"))
+}
+
+async fn rollback_to(inner: &mut Inner, name: &str) -> Result<Outcome> {
+    let open = open(inner, "ROLLBACK TO")?;
+    let at = find(open, name)?;
+    open.savepoints.truncate(at + 1);
+    open.failed = false;
+    let mut guard = open.cell.lock().await;
+    let transaction = guard.as_mut().ok_or_else(ended)?;
+    if let Some((_, point)) = open.savepoints.last() {
+        transaction.rollback_to(point);
+    }
+    Ok(Outcome::done("ROLLBACK", None, transaction.base()))
+}
+
+async fn release(inner: &mut Inner, name: &str) -> Result<Outcome> {
+    let open = open(inner, "RELEASE")?;
+    let at = find(open, name)?;
+    open.savepoints.truncate(at);
+    let snapshot = open.cell.lock().await.as_ref().ok_or_else(ended)?.base();
+    Ok(Outcome::done("RELEASE", None, snapshot))
+}
+
+fn text_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        Expr::Identifier(ident) => fold(ident),
+        other => other.to_string(),
+    }
+}
+
+fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
+    match set {
+        Set::SingleAssignment { scope, variable, values, .. } => {
+            if scope.is_some_and(|scope| scope.to_string().trim() != "SESSION") {
+                return Err(Error::unsupported("SET LOCAL is not supported").with_hint("SET, and RESET afterwards"));
+            }
+            let name = parts(variable)?.join(".");
+            let values: Vec<String> = values.iter().map(text_of).collect();
+            assign(settings, &name, &values)
+        }
+        Set::SetTimeZone { local: false, value } => assign(settings, "timezone", &[text_of(value)]),
+        other => Err(Error::unsupported(format!("{other} is not supported"))),
+    }
+}
+
+/// The settings that there are.
+const NAMES: &str = "search_path, snapshot, timezone";
+
+fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+    let first = values.first().map(String::as_str).unwrap_or_default();
+    match name {
+        "search_path" => {
+            let [schema] = values else {
+                return Err(Error::unsupported("a search_path of several schemas is not supported").with_hint("name one schema"));
+            };
+            settings.schema.clone_from(schema);
+        }
+        "timezone" | "time.zone" | "time_zone" => {
+            first.parse::<arrow::array::timezone::Tz>().map_err(|_| {
+                Error::invalid(format!("{first:?} is no time zone")).with_code("22023").with_hint("for instance 'Europe/Amsterdam' or '+02:00'")
+            })?;
+            settings.time_zone = Some(first.to_owned());
+        }
+        "snapshot" => {
+            settings.version = match (first, first.parse()) {
+                ("newest" | "default", _) => Version::Newest,
+                (_, Ok(id)) => Version::Snapshot(id),
+                (text, Err(_)) => Version::At(time(text)?),
+            };
+        }
+        _ => {
+            return Err(Error::not_found(format!("there is no setting {name:?}"))
+                .with_code("42704")
+                .with_hint(format!("the settings are {NAMES}")));
+        }
+    }
+    Ok(())
+}
+
+fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
+    let nanos = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).map_err(|_| {
+        Error::invalid(format!("{text:?} is neither a version nor a time")).with_code("22023").with_hint("SET snapshot = 12, or '2026-01-31 12:00:00'")
+    })?;
+    Ok(chrono::DateTime::from_timestamp_nanos(nanos))
+}
+
+fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
+    let fresh = Settings::default();
+    match parts(name)?.join(".").as_str() {
+        "all" => *settings = fresh,
+        "search_path" => settings.schema = fresh.schema,
+        "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
+        "snapshot" => settings.version = fresh.version,
+        other => {
+            return Err(Error::not_found(format!("there is no setting {other:?}"))
+                .with_code("42704")
+                .with_hint(format!("the settings are {NAMES}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Statements that change the shape of things: schemas, tables, views, columns.
+
+mod columns;
+mod create;
+
+use datafusion::sql::sqlparser::ast::{
+    AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, SchemaName, Statement,
+    Truncate,
+};
+use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
+use polder_types::{Error, ErrorKind, Result};
+
+use super::names::{fold, parts, schema_name, table_name};
+use super::{Context, ended};
+use crate::session::Outcome;
+
+impl Context<'_> {
+    pub(super) async fn shape(&self, cell: &TransactionCell, statement: &Statement) -> Result<Outcome> {
+        match statement {
+            Statement::CreateTable(create) => self.create_table(cell, create).await,
+            Statement::CreateView(create) => self.create_view(cell, create).await,
+            Statement::CreateSchema { schema_name, if_not_exists, .. } => {
+                self.create_schema(cell, statement, schema_name, *if_not_exists).await
+            }
+            Statement::Drop { object_type, if_exists, names, cascade, temporary, .. } => {
+                if *temporary {
+                    return Err(Error::unsupported("temporary tables are not supported"));
+                }
+                self.drop_all(cell, *object_type, *if_exists, names, *cascade).await
+            }
+            Statement::AlterTable(alter) => self.alter_table(cell, alter).await,
+            Statement::Truncate(truncate) => self.truncate(cell, truncate).await,
+            Statement::Comment { object_type, object_name, comment, if_exists } => {
+                self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
+            }
+            other => Err(super::not_there(other)),
+        }
+    }
+
+    fn name(&self, name: &ObjectName) -> Result<TableName> {
+        table_name(name, &self.settings.schema)
+    }
+
+    async fn create_schema(
+        &self,
+        cell: &TransactionCell,
+        statement: &Statement,
+        name: &SchemaName,
+        if_not_exists: bool,
+    ) -> Result<Outcome> {
+        let SchemaName::Simple(object) = name else {
+            return Err(Error::unsupported("CREATE SCHEMA … AUTHORIZATION is not supported"));
+        };
+        let plain = format!("CREATE SCHEMA {}{object}", if if_not_exists { "IF NOT EXISTS " } else { "" });
+        if statement.to_string() != plain {
+            return Err(Error::unsupported("CREATE SCHEMA with options is not supported"));
+        }
+        let name = schema_name(object)?;
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let done = Outcome::done("CREATE SCHEMA", None, transaction.base());
+        if if_not_exists && transaction.view().schema(&name).is_some() {
+            return Ok(done.notice(format!("schema {name} exists already, skipping")));
+        }
+        transaction.create_schema(&name)?;
+        Ok(done)
+    }
+
+    async fn drop_all(
+        &self,
+        cell: &TransactionCell,
+        kind: ObjectType,
+        if_exists: bool,
+        names: &[ObjectName],
+        cascade: bool,
+    ) -> Result<Outcome> {
+        let verb = match kind {
+            ObjectType::Table => "DROP TABLE",
+            ObjectType::View => "DROP VIEW",
+            ObjectType::Schema => "DROP SCHEMA",
+            other => return Err(Error::unsupported(format!("DROP {other} is not supported"))),
+        };
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let mut outcome = Outcome::done(verb, None, transaction.base());
+        for name in names {
+            let dropped = match kind {
+                ObjectType::Schema => {
+                    let name = schema_name(name)?;
+                    if name == "public" {
+                        return Err(Error::new(ErrorKind::Forbidden, "schema public stays, since names without a schema mean it"));
+                    }
+                    transaction.drop_schema(&name, cascade)
+                }
+                ObjectType::Table => drop_table(transaction, &self.name(name)?),
+                _ => drop_view(transaction, &self.name(name)?),
+            };
+            match dropped {
+                Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
+                    outcome = outcome.notice(format!("{}, skipping", error.message()));
+                }
+                other => other?,
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn truncate(&self, cell: &TransactionCell, truncate: &Truncate) -> Result<Outcome> {
+        if truncate.partitions.is_some() || truncate.identity.is_some() || truncate.on_cluster.is_some() {
+            return Err(Error::unsupported("TRUNCATE with options is not supported"));
+        }
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let mut outcome = Outcome::done("TRUNCATE TABLE", None, transaction.base());
+        for target in &truncate.table_names {
+            let name = self.name(&target.name)?;
+            match transaction.truncate(&name).await {
+                Err(error) if truncate.if_exists && error.kind() == ErrorKind::NotFound => {
+                    outcome = outcome.notice(format!("{}, skipping", error.message()));
+                }
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn comment(
+        &self,
+        cell: &TransactionCell,
+        kind: CommentObject,
+        name: &ObjectName,
+        comment: Option<String>,
+        if_exists: bool,
+    ) -> Result<Outcome> {
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let done = Outcome::done("COMMENT", None, transaction.base());
+        let result = match kind {
+            CommentObject::Table => transaction.comment_table(&self.name(name)?, comment),
+            CommentObject::Column => {
+                let mut all = parts(name)?;
+                let column = all.pop().unwrap_or_default();
+                let table = match all.as_slice() {
+                    [table] => TableName::new(&self.settings.schema, table),
+                    [.., schema, table] => TableName::new(schema, table),
+                    [] => return Err(Error::invalid("COMMENT ON COLUMN needs table.column").with_code("42601")),
+                };
+                transaction.alter_column(&table, AlterColumn::Comment { name: column, comment }).await
+            }
+            other => return Err(Error::unsupported(format!("COMMENT ON {other} is not supported"))),
+        };
+        match result {
+            Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
+                Ok(done.notice(format!("{}, skipping", error.message())))
+            }
+            other => other.map(|()| done),
+        }
+    }
+
+    async fn alter_table(&self, cell: &TransactionCell, alter: &AlterTable) -> Result<Outcome> {
+        let name = self.name(&alter.name)?;
+        let verb = "ALTER TABLE";
+        {
+            let guard = cell.lock().await;
+            let transaction = guard.as_ref().ok_or_else(ended)?;
+            let is_view = transaction.view().view(&name).is_some();
+            if transaction.table(&name).is_none() && !is_view {
+                let missing = Error::not_found(format!("table {name} does not exist"));
+                if alter.if_exists {
+                    return Ok(Outcome::done(verb, None, transaction.base()).notice(format!("{}, skipping", missing.message())));
+                }
+                return Err(missing);
+            }
+        }
+        let mut current = name;
+        for operation in &alter.operations {
+            current = self.alter_one(cell, current, operation).await?;
+        }
+        let guard = cell.lock().await;
+        Ok(Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base()))
+    }
+
+    /// One change; gives the name that the table has afterwards.
+    async fn alter_one(
+        &self,
+        cell: &TransactionCell,
+        name: TableName,
+        operation: &AlterTableOperation,
+    ) -> Result<TableName> {
+        if let AlterTableOperation::RenameTable { table_name: to } = operation {
+            let (RenameTableNameKind::As(to) | RenameTableNameKind::To(to)) = to;
+            // PostgreSQL takes a bare name here, which stays in the table's own schema.
+            let to = table_name(to, &name.schema)?;
+            let mut guard = cell.lock().await;
+            let transaction = guard.as_mut().ok_or_else(ended)?;
+            if transaction.table(&name).is_some() {
+                transaction.rename_table(&name, &to)?;
+            } else {
+                transaction.rename_view(&name, &to)?;
+            }
+            return Ok(to);
+        }
+        if let AlterTableOperation::SwapWith { table_name: other } = operation {
+            self.swap(cell, &name, &self.name(other)?).await?;
+            return Ok(name);
+        }
+        for change in self.column_changes(cell, &name, operation).await? {
+            let mut guard = cell.lock().await;
+            guard.as_mut().ok_or_else(ended)?.alter_column(&name, change).await?;
+        }
+        Ok(name)
+    }
+
+    /// Two tables change names, at once.
+    async fn swap(&self, cell: &TransactionCell, one: &TableName, other: &TableName) -> Result<()> {
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let aside = TableName::new(&one.schema, format!("{} (swapping {})", one.table, uuid::Uuid::now_v7().simple()));
+        transaction.rename_table(one, &aside)?;
+        transaction.rename_table(other, one)?;
+        transaction.rename_table(&aside, other)
+    }
+}
+
+/// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.
+fn drop_table(transaction: &mut Transaction, name: &TableName) -> Result<()> {
+    if transaction.view().view(name).is_some() {
+        return Err(Error::invalid(format!("{name} is a view")).with_code("42809").with_hint("use DROP VIEW"));
+    }
+    transaction.drop_table(name)
+}
+
+fn drop_view(transaction: &mut Transaction, name: &TableName) -> Result<()> {
+    if transaction.view().table(name).is_some() {
+        return Err(Error::invalid(format!("{name} is a table")).with_code("42809").with_hint("use DROP TABLE"));
+    }
+    transaction.drop_view(name)
+}
+
+/// The names of columns in an ALTER TABLE, folded.
+fn column(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
+    fold(ident)
+}

@@ -1,0 +1,161 @@
+//! The column changes of ALTER TABLE.
+
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{
+    AlterColumnOperation, AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef, DataType, Expr, Ident,
+};
+use futures::StreamExt;
+use polder_lake::{AlterColumn, ColumnSpec, TableName, TransactionCell};
+use polder_types::{Error, Result};
+
+use super::super::{Context, ended};
+use super::column;
+use super::create::check_column;
+use crate::error::from_datafusion;
+use crate::parse::parse;
+
+impl Context<'_> {
+    pub(super) async fn column_changes(
+        &self,
+        cell: &TransactionCell,
+        table: &TableName,
+        operation: &AlterTableOperation,
+    ) -> Result<Vec<AlterColumn>> {
+        use AlterTableOperation as O;
+        let known: Vec<String> = {
+            let guard = cell.lock().await;
+            let state = guard.as_ref().ok_or_else(ended)?.table(table);
+            let Some(state) = state else {
+                return Err(Error::invalid(format!("{table} is a view; only RENAME TO changes one")).with_code("42809"));
+            };
+            state.top_columns().map(|column| column.name.clone()).collect()
+        };
+        match operation {
+            O::AddColumn { if_not_exists, column_def, column_position: None, .. } => {
+                if *if_not_exists && known.contains(&column(&column_def.name)) {
+                    return Ok(Vec::new());
+                }
+                check_column(column_def)?;
+                Ok(vec![AlterColumn::Add(self.column_spec(cell, column_def).await?)])
+            }
+            O::DropColumn { column_names, if_exists, .. } => Ok(column_names
+                .iter()
+                .map(column)
+                .filter(|name| !*if_exists || known.contains(name))
+                .map(|name| AlterColumn::Drop { name })
+                .collect()),
+            O::RenameColumn { old_column_name, new_column_name } => {
+                Ok(vec![AlterColumn::Rename { name: column(old_column_name), to: column(new_column_name) }])
+            }
+            O::AlterColumn { column_name, op } => self.alter_column(cell, table, column(column_name), op).await.map(|change| vec![change]),
+            other => {
+                let text = other.to_string();
+                let words: Vec<&str> = text.split_whitespace().take(2).collect();
+                Err(Error::unsupported(format!("ALTER TABLE … {} is not supported", words.join(" "))))
+            }
+        }
+    }
+
+    async fn alter_column(
+        &self,
+        cell: &TransactionCell,
+        table: &TableName,
+        name: String,
+        operation: &AlterColumnOperation,
+    ) -> Result<AlterColumn> {
+        match operation {
+            AlterColumnOperation::DropNotNull => Ok(AlterColumn::SetNullable { name, nullable: true }),
+            AlterColumnOperation::SetNotNull => {
+                self.check_no_nulls(cell, table, &name).await?;
+                Ok(AlterColumn::SetNullable { name, nullable: false })
+            }
+            AlterColumnOperation::DropDefault => Ok(AlterColumn::SetDefault { name, default: None }),
+            AlterColumnOperation::SetDefault { value } => {
+                let data_type = {
+                    let guard = cell.lock().await;
+                    let state = guard.as_ref().ok_or_else(ended)?.table(table);
+                    state.and_then(|state| state.arrow_schema.field_with_name(&name).ok().map(|field| field.data_type().clone()))
+                };
+                let Some(data_type) = data_type else {
+                    return Err(Error::not_found(format!("column {name:?} of {table} does not exist")).with_code("42703"));
+                };
+                let expr = self.constant(cell, value).await?;
+                let default = self.literal(&expr, &name, &data_type)?;
+                Ok(AlterColumn::SetDefault { name, default: Some(default).filter(|text| text != "NULL") })
+            }
+            AlterColumnOperation::SetDataType { data_type, using: None, .. } => {
+                let definition = ColumnDef { name: Ident::with_quote('"', &name), data_type: data_type.clone(), options: vec![] };
+                let spec = self.column_spec(cell, &definition).await?;
+                Ok(AlterColumn::Widen { name, data_type: spec.data_type })
+            }
+            other => Err(Error::unsupported(format!("ALTER COLUMN … {other} is not supported"))),
+        }
+    }
+
+    /// A column as DataFusion understands its definition: planned as a table of one column.
+    async fn column_spec(&self, cell: &TransactionCell, definition: &ColumnDef) -> Result<ColumnSpec> {
+        let mut statements = parse("CREATE TABLE definition (one BIGINT)")?;
+        if let Some(Parsed::Statement(statement)) = statements.first_mut()
+            && let datafusion::sql::sqlparser::ast::Statement::CreateTable(create) = statement.as_mut()
+        {
+            create.columns = vec![definition.clone()];
+        }
+        let statement = statements.pop().ok_or_else(|| Error::internal("no statement"))?;
+        let scope = self.writing_scope(cell).await?;
+        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
+            return Err(Error::internal("a column's definition planned as something else"));
+        };
+        let schema = table.input.schema();
+        let field = schema.fields().first().ok_or_else(|| Error::internal("a definition without a column"))?;
+        let mut spec = ColumnSpec::new(field.name(), field.data_type().clone(), field.is_nullable());
+        if let Some((name, default)) = table.column_defaults.first() {
+            spec.default = Some(self.literal(default, name, &spec.data_type)?).filter(|text| text != "NULL");
+        }
+        Ok(spec)
+    }
+
+    /// A constant expression, planned as a default.
+    async fn constant(&self, cell: &TransactionCell, value: &Expr) -> Result<datafusion::logical_expr::Expr> {
+        let definition = ColumnDef {
+            name: Ident::new("one"),
+            data_type: DataType::Text,
+            options: vec![ColumnOptionDef { name: None, option: ColumnOption::Default(value.clone()) }],
+        };
+        let mut statements = parse("CREATE TABLE definition (one BIGINT)")?;
+        if let Some(Parsed::Statement(statement)) = statements.first_mut()
+            && let datafusion::sql::sqlparser::ast::Statement::CreateTable(create) = statement.as_mut()
+        {
+            create.columns = vec![definition];
+        }
+        let statement = statements.pop().ok_or_else(|| Error::internal("no statement"))?;
+        let scope = self.writing_scope(cell).await?;
+        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        match plan {
+            LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(mut table)) if !table.column_defaults.is_empty() => {
+                Ok(table.column_defaults.swap_remove(0).1)
+            }
+            _ => Err(Error::internal("a default planned as something else")),
+        }
+    }
+
+    async fn check_no_nulls(&self, cell: &TransactionCell, table: &TableName, name: &str) -> Result<()> {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let sql = format!(
+            "SELECT 1 FROM {}.{} WHERE {} IS NULL LIMIT 1",
+            quoted(&table.schema),
+            quoted(&table.table),
+            quoted(name)
+        );
+        let scope = self.writing_scope(cell).await?;
+        let plan = scope.state.create_logical_plan(&sql).await.map_err(from_datafusion)?;
+        let mut rows = self.execute(&scope, plan).await?;
+        while let Some(batch) = rows.next().await {
+            if batch.map_err(from_datafusion)?.num_rows() > 0 {
+                return Err(Error::invalid(format!("column {name:?} of {table} has missing values")).with_code("23502"));
+            }
+        }
+        Ok(())
+    }
+}

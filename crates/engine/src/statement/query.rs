@@ -1,0 +1,57 @@
+//! Statements that read.
+
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser::Statement as Parsed;
+use polder_capability::CommandTag;
+use polder_lake::TransactionCell;
+use polder_types::{Error, Result};
+
+use super::{Context, ended};
+use crate::error::from_datafusion;
+use crate::scope::Scope;
+use crate::session::Outcome;
+
+impl Context<'_> {
+    /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
+    async fn reading_scope(&self, open: Option<&TransactionCell>) -> Result<Scope> {
+        let snapshot = match open {
+            Some(cell) => {
+                let mut guard = cell.lock().await;
+                let transaction = guard.as_mut().ok_or_else(ended)?;
+                transaction.settle().await?;
+                std::sync::Arc::clone(transaction.view())
+            }
+            None => self.engine.lake.snapshot(self.settings.version).await?,
+        };
+        Ok(self.engine.scope(snapshot, None, self.settings))
+    }
+
+    pub(super) async fn read(&self, open: Option<&TransactionCell>, statement: Parsed) -> Result<Outcome> {
+        let scope = self.reading_scope(open).await?;
+        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let verb = match &plan {
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
+            LogicalPlan::Copy(_) => "COPY",
+            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Statement(_) => {
+                return Err(Error::unsupported("this statement is not supported").with_hint("docs/sql.md lists what is"));
+            }
+            _ => "SELECT",
+        };
+        let snapshot = scope.snapshot.id;
+        let schema = std::sync::Arc::new(plan.schema().as_arrow().clone());
+        let rows = self.execute(&scope, plan).await?;
+        // What comes out may be typed a little narrower than planned; the stream knows best.
+        let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
+        let tag = CommandTag { verb: verb.to_owned(), rows: None };
+        Ok(Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) })
+    }
+
+    /// Optimises and starts a plan, shown in the statement's progress.
+    pub(super) async fn execute(&self, scope: &Scope, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let physical = scope.state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+        self.running.watch(&physical);
+        execute_stream(physical, scope.state.task_ctx()).map_err(from_datafusion)
+    }
+}

@@ -1,0 +1,87 @@
+//! An answer's batches on their way out: counted, cut at the limit, stopped when cancelled, and recorded at the end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{FutureExt, Stream};
+use polder_types::{Error, Result};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::error::from_datafusion;
+use crate::record::{Recorder, Running};
+
+pub(crate) struct Tracked {
+    inner: Option<SendableRecordBatchStream>,
+    running: Arc<Running>,
+    recorder: Arc<Recorder>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    left: Option<u64>,
+}
+
+impl Tracked {
+    pub fn new(
+        inner: SendableRecordBatchStream,
+        running: Arc<Running>,
+        recorder: Arc<Recorder>,
+        row_limit: Option<u64>,
+    ) -> Self {
+        let cancelled = Box::pin(running.token.clone().cancelled_owned());
+        Self { inner: Some(inner), running, recorder, cancelled, left: row_limit }
+    }
+
+    fn end(&mut self, error: Option<&Error>) {
+        self.recorder.end(&self.running, error);
+        // Dropping the stream stops the tasks below it.
+        self.inner = None;
+    }
+}
+
+impl Stream for Tracked {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.inner.is_some() && this.cancelled.poll_unpin(context).is_ready() {
+            let error = Error::cancelled();
+            this.end(Some(&error));
+            return Poll::Ready(Some(Err(error)));
+        }
+        if this.left == Some(0) {
+            this.end(None);
+        }
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        match inner.as_mut().poll_next(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                this.end(None);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(mut batch))) => {
+                if let Some(left) = &mut this.left {
+                    let keep = usize::try_from(*left).unwrap_or(usize::MAX).min(batch.num_rows());
+                    batch = batch.slice(0, keep);
+                    *left -= keep as u64;
+                }
+                this.running.returned(batch.num_rows());
+                Poll::Ready(Some(Ok(batch)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let error = from_datafusion(error);
+                this.end(Some(&error));
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        if self.inner.is_some() {
+            let error = Error::cancelled();
+            self.end(Some(&error));
+        }
+    }
+}

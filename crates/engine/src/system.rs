@@ -1,0 +1,204 @@
+//! The schema `polder`: what the system knows of itself, as tables.
+
+mod functions;
+mod history;
+mod profile;
+mod tables;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use polder_capability::CommandTag;
+use polder_lake::Snapshot;
+use polder_types::{Error, Result, SnapshotId};
+
+use crate::engine::Engine;
+use crate::session::Outcome;
+
+/// A system table: its name, its columns, and how its rows are found.
+#[derive(Clone, Copy)]
+struct Definition {
+    name: &'static str,
+    columns: fn() -> Schema,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Tables,
+    Columns,
+    Functions,
+    Queries,
+    Snapshots,
+}
+
+/// All system tables. Adding one is a line here and a function that gives its rows.
+const TABLES: &[Definition] = &[
+    Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
+    Definition { name: "functions", columns: functions::schema, kind: Kind::Functions },
+    Definition { name: "queries", columns: tables::queries_schema, kind: Kind::Queries },
+    Definition { name: "snapshots", columns: tables::snapshots_schema, kind: Kind::Snapshots },
+    Definition { name: "tables", columns: tables::tables_schema, kind: Kind::Tables },
+];
+
+/// The schema `polder` at one snapshot.
+pub(crate) struct SystemSchema {
+    engine: Arc<Engine>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl fmt::Debug for SystemSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemSchema")
+    }
+}
+
+impl SystemSchema {
+    pub fn new(engine: &Arc<Engine>, snapshot: Arc<Snapshot>) -> Self {
+        Self { engine: Arc::clone(engine), snapshot }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for SystemSchema {
+    fn table_names(&self) -> Vec<String> {
+        TABLES.iter().map(|table| table.name.to_owned()).collect()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        TABLES.iter().any(|table| table.name == name)
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some(definition) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
+        let table = SystemTable {
+            schema: Arc::new((definition.columns)()),
+            kind: definition.kind,
+            engine: Arc::clone(&self.engine),
+            snapshot: Arc::clone(&self.snapshot),
+        };
+        Ok(Some(Arc::new(table)))
+    }
+}
+
+/// A system table, whose rows are found when it is read.
+struct SystemTable {
+    schema: SchemaRef,
+    kind: Kind,
+    engine: Arc<Engine>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl fmt::Debug for SystemTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemTable").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl SystemTable {
+    async fn rows(&self) -> Result<Vec<ArrayRef>> {
+        match self.kind {
+            Kind::Tables => tables::tables(&self.engine, &self.snapshot).await,
+            Kind::Columns => Ok(tables::columns(&self.snapshot)),
+            Kind::Functions => Ok(functions::rows(&self.engine)),
+            Kind::Queries => tables::queries(&self.engine).await,
+            Kind::Snapshots => tables::snapshots(&self.engine).await,
+        }
+    }
+}
+
+pub(crate) fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Columns as a plan that gives them.
+fn memory(schema: &SchemaRef, columns: Vec<ArrayRef>, projection: Option<&Vec<usize>>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+    Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(schema), projection.cloned())?)
+}
+
+#[async_trait]
+impl TableProvider for SystemTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let columns = self.rows().await.map_err(external)?;
+        memory(&self.schema, columns, projection)
+    }
+}
+
+/// The functions that give tables.
+pub(crate) fn register_functions(state: &mut SessionState, engine: &Weak<Engine>) {
+    let functions: [(&str, Arc<dyn datafusion::catalog::TableFunctionImpl>); 2] = [
+        ("profile", Arc::new(profile::ProfileFunction)),
+        ("history", Arc::new(history::HistoryFunction::new(Weak::clone(engine)))),
+    ];
+    for (name, function) in functions {
+        state.register_udtf(name, function);
+    }
+}
+
+/// The one argument of a function of tables: `schema.table`, or `table` in the schema `public`.
+fn table_argument(function: &str, exprs: &[Expr]) -> DataFusionResult<polder_lake::TableName> {
+    let wrong = || {
+        external(
+            Error::invalid(format!("{function}() takes one table's name as text"))
+                .with_code("42883")
+                .with_hint(format!("SELECT * FROM {function}('public.flights')")),
+        )
+    };
+    let [Expr::Literal(value, _)] = exprs else { return Err(wrong()) };
+    let Some(Some(text)) = value.try_as_str() else { return Err(wrong()) };
+    // A name with dots in it is given with quotes, as in SQL.
+    let reference = datafusion::common::TableReference::parse_str(text);
+    let schema = reference.schema().unwrap_or("public");
+    Ok(polder_lake::TableName::new(schema, reference.table()))
+}
+
+fn text(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Utf8, nullable)
+}
+
+fn int(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Int64, nullable)
+}
+
+fn time(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), nullable)
+}
+
+/// The answer of SHOW: one text.
+pub(crate) fn one_text(name: &str, value: &str, snapshot: SnapshotId) -> Result<Outcome> {
+    let schema = Arc::new(Schema::new(vec![text(name, false)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(vec![value]))])
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::iter([Ok(batch)]));
+    Ok(Outcome {
+        tag: CommandTag { verb: "SHOW".into(), rows: None },
+        snapshot,
+        notices: Vec::new(),
+        rows: Some((schema, Box::pin(rows))),
+    })
+}

@@ -1,0 +1,170 @@
+//! `history('schema.table')`: the versions of one table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use arrow::array::{ArrayRef, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use polder_lake::{Change, TableName, TableState};
+use polder_metastore::Value;
+use polder_types::{Error, Result};
+
+use super::{external, int, memory, table_argument, text, time};
+use crate::engine::Engine;
+
+/// Versions of the lake that are looked through.
+const VERSIONS_MAX: u32 = 100_000;
+
+pub(super) struct HistoryFunction {
+    engine: Weak<Engine>,
+}
+
+impl HistoryFunction {
+    pub fn new(engine: Weak<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl fmt::Debug for HistoryFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("history")
+    }
+}
+
+impl TableFunctionImpl for HistoryFunction {
+    fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let name = table_argument("history", args.exprs())?;
+        let engine = self.engine.upgrade().ok_or_else(|| external(Error::internal("the engine has stopped")))?;
+        Ok(Arc::new(History { schema: Arc::new(schema()), engine, name }))
+    }
+}
+
+fn schema() -> Schema {
+    Schema::new(vec![
+        int("snapshot", false),
+        time("committed_at", false),
+        text("author", true),
+        text("message", true),
+        text("changes", false),
+        int("rows_added", false),
+        int("rows_removed", false),
+    ])
+}
+
+struct History {
+    schema: SchemaRef,
+    engine: Arc<Engine>,
+    name: TableName,
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "history({})", self.name)
+    }
+}
+
+#[async_trait]
+impl TableProvider for History {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let columns = self.rows().await.map_err(external)?;
+        memory(&self.schema, columns, projection)
+    }
+}
+
+impl History {
+    async fn rows(&self) -> Result<Vec<ArrayRef>> {
+        let snapshot = self.engine.lake.newest().await?;
+        let table = snapshot.table(&self.name).ok_or_else(|| Error::not_found(format!("table {} does not exist", self.name)))?;
+        let (added, removed) = self.changed_rows(table).await?;
+        let mut ids = Int64Builder::new();
+        let mut times = TimestampMicrosecondBuilder::new();
+        let (mut authors, mut messages, mut changes) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+        let (mut plus, mut minus) = (Int64Builder::new(), Int64Builder::new());
+        for info in self.engine.lake.history(VERSIONS_MAX).await? {
+            let of_table: Vec<String> = info
+                .changes
+                .iter()
+                .filter(|change| {
+                    let created = matches!(change, Change::CreatedTable(schema, name) if *schema == self.name.schema && *name == self.name.table);
+                    change.table() == Some(table.id) || (created && info.id >= table.begin_snapshot)
+                })
+                .map(|change| change.to_string().split(':').next().unwrap_or_default().to_owned())
+                .collect();
+            if of_table.is_empty() {
+                continue;
+            }
+            ids.append_value(info.id);
+            times.append_value(info.committed_at.timestamp_micros());
+            authors.append_option(info.author.as_deref());
+            messages.append_option(info.message.as_deref());
+            changes.append_value(of_table.join(","));
+            plus.append_value(added.get(&info.id).copied().unwrap_or(0));
+            minus.append_value(removed.get(&info.id).copied().unwrap_or(0));
+        }
+        Ok(vec![
+            Arc::new(ids.finish()),
+            Arc::new(times.finish().with_timezone("UTC")),
+            Arc::new(authors.finish()),
+            Arc::new(messages.finish()),
+            Arc::new(changes.finish()),
+            Arc::new(plus.finish()),
+            Arc::new(minus.finish()),
+        ])
+    }
+
+    /// Rows that each version added and removed.
+    async fn changed_rows(&self, table: &TableState) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>)> {
+        let (mut added, mut removed): (BTreeMap<i64, i64>, BTreeMap<i64, i64>) = Default::default();
+        let at = [Value::Int(table.id)];
+        let files = "SELECT data_file_id, begin_snapshot, end_snapshot, record_count FROM ducklake_data_file WHERE table_id = $1";
+        let deletes = "SELECT data_file_id, begin_snapshot, delete_count FROM ducklake_delete_file WHERE table_id = $1 ORDER BY begin_snapshot";
+        let mut answers = self.engine.metastore.read_together(&[(files, &at), (deletes, &at)]).await?.into_iter();
+        let (files, deletes) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
+        // Each delete file counts all deletes so far, so a version's own are those beyond the one before.
+        let mut so_far: BTreeMap<i64, i64> = BTreeMap::new();
+        for row in &deletes {
+            let (file, snapshot, count) = (row.int(0)?, row.int(1)?, row.int(2)?);
+            let before = so_far.insert(file, count).unwrap_or(0);
+            *removed.entry(snapshot).or_default() += count - before;
+        }
+        for row in &files {
+            let (file, begin, count) = (row.int(0)?, row.int(1)?, row.int(3)?);
+            *added.entry(begin).or_default() += count;
+            if let Some(end) = row.opt_int(2)? {
+                *removed.entry(end).or_default() += count - so_far.get(&file).copied().unwrap_or(0);
+            }
+        }
+        for holder in &table.inlined_tables {
+            if !holder.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                continue;
+            }
+            for (column, counts) in [("begin_snapshot", &mut added), ("end_snapshot", &mut removed)] {
+                let sql = format!("SELECT {column}, count(*) FROM {holder} WHERE {column} IS NOT NULL GROUP BY {column}");
+                for row in self.engine.metastore.query(&sql, &[]).await? {
+                    *counts.entry(row.int(0)?).or_default() += row.int(1)?;
+                }
+            }
+        }
+        Ok((added, removed))
+    }
+}

@@ -1,0 +1,167 @@
+//! What each snapshot changed, in the words of `ducklake_snapshot_changes`, and which changes exclude each other.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+/// One change of one snapshot. Written and read in DuckLake's own words, so DuckDB's commits count too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Change {
+    CreatedSchema(String),
+    DroppedSchema(i64),
+    CreatedTable(String, String),
+    DroppedTable(i64),
+    AlteredTable(i64),
+    CreatedView(String, String),
+    DroppedView(i64),
+    AlteredView(i64),
+    InsertedInto(i64),
+    DeletedFrom(i64),
+    InlinedInsert(i64),
+    InlinedDelete(i64),
+    InlineFlush(i64),
+    Compacted(i64),
+    /// A change that this version does not know. It conflicts with nothing here, since nothing here makes it.
+    Other(String),
+}
+
+/// A snapshot as listed in a history.
+#[derive(Debug, Clone)]
+pub struct SnapshotInfo {
+    pub id: i64,
+    pub committed_at: DateTime<Utc>,
+    pub author: Option<String>,
+    pub message: Option<String>,
+    pub changes: Vec<Change>,
+}
+
+impl Change {
+    /// The table that it is about, if any.
+    #[must_use]
+    pub fn table(&self) -> Option<i64> {
+        match self {
+            Self::DroppedTable(id)
+            | Self::AlteredTable(id)
+            | Self::InsertedInto(id)
+            | Self::DeletedFrom(id)
+            | Self::InlinedInsert(id)
+            | Self::InlinedDelete(id)
+            | Self::InlineFlush(id)
+            | Self::Compacted(id) => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreatedSchema(name) => write!(f, "created_schema:{}", quoted(name)),
+            Self::DroppedSchema(id) => write!(f, "dropped_schema:{id}"),
+            Self::CreatedTable(schema, name) => write!(f, "created_table:{}.{}", quoted(schema), quoted(name)),
+            Self::DroppedTable(id) => write!(f, "dropped_table:{id}"),
+            Self::AlteredTable(id) => write!(f, "altered_table:{id}"),
+            Self::CreatedView(schema, name) => write!(f, "created_view:{}.{}", quoted(schema), quoted(name)),
+            Self::DroppedView(id) => write!(f, "dropped_view:{id}"),
+            Self::AlteredView(id) => write!(f, "altered_view:{id}"),
+            Self::InsertedInto(id) => write!(f, "inserted_into_table:{id}"),
+            Self::DeletedFrom(id) => write!(f, "deleted_from_table:{id}"),
+            Self::InlinedInsert(id) => write!(f, "inlined_insert:{id}"),
+            Self::InlinedDelete(id) => write!(f, "inlined_delete:{id}"),
+            Self::InlineFlush(id) => write!(f, "inline_flush:{id}"),
+            Self::Compacted(id) => write!(f, "compacted_table:{id}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Reads a `changes_made` text. Names may hold commas, colons and doubled quotes.
+#[must_use]
+pub(crate) fn parse(text: &str) -> Vec<Change> {
+    split_outside_quotes(text, ',').into_iter().map(|part| parse_one(part.trim())).collect()
+}
+
+fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted) = (0, false);
+    for (index, character) in text.char_indices() {
+        if character == '"' {
+            quoted = !quoted;
+        } else if character == separator && !quoted {
+            parts.push(&text[start..index]);
+            start = index + separator.len_utf8();
+        }
+    }
+    if start < text.len() {
+        parts.push(&text[start..]);
+    }
+    parts
+}
+
+fn unquoted(text: &str) -> String {
+    text.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .map_or_else(|| text.to_owned(), |inner| inner.replace("\"\"", "\""))
+}
+
+fn parse_one(text: &str) -> Change {
+    let other = || Change::Other(text.to_owned());
+    let Some((kind, subject)) = text.split_once(':') else { return other() };
+    let pair = |make: fn(String, String) -> Change| match split_outside_quotes(subject, '.')[..] {
+        [schema, name] => make(unquoted(schema), unquoted(name)),
+        _ => other(),
+    };
+    let id = |make: fn(i64) -> Change| subject.parse().map_or_else(|_| other(), make);
+    match kind {
+        "created_schema" => Change::CreatedSchema(unquoted(subject)),
+        "created_table" => pair(Change::CreatedTable),
+        "created_view" => pair(Change::CreatedView),
+        "dropped_schema" => id(Change::DroppedSchema),
+        "dropped_table" => id(Change::DroppedTable),
+        "dropped_view" => id(Change::DroppedView),
+        "altered_table" => id(Change::AlteredTable),
+        "altered_view" => id(Change::AlteredView),
+        "inserted_into_table" => id(Change::InsertedInto),
+        "deleted_from_table" => id(Change::DeletedFrom),
+        "inlined_insert" => id(Change::InlinedInsert),
+        "inlined_delete" => id(Change::InlinedDelete),
+        "inline_flush" => id(Change::InlineFlush),
+        "compacted_table" | "merge_adjacent" | "rewrite_delete" => id(Change::Compacted),
+        _ => other(),
+    }
+}
+
+/// Whether a change of ours cannot stand beside one that somebody else committed meanwhile.
+///
+/// Row changes within one table are compared file by file when they are applied, not here: two deletes from
+/// different files of one table are no conflict.
+#[must_use]
+pub(crate) fn excludes(ours: &Change, theirs: &Change) -> bool {
+    use Change as C;
+    match (ours, theirs) {
+        // Creations of one name: also checked by name when applied; here for schemas dropped and made again.
+        (C::CreatedSchema(a), C::CreatedSchema(b)) => a == b,
+        (C::CreatedTable(s1, n1) | C::CreatedView(s1, n1), C::CreatedTable(s2, n2) | C::CreatedView(s2, n2)) => {
+            s1 == s2 && n1 == n2
+        }
+        (C::DroppedSchema(a), C::DroppedSchema(b)) => a == b,
+        (C::DroppedView(a) | C::AlteredView(a), C::DroppedView(b) | C::AlteredView(b)) => a == b,
+        _ => match (ours.table(), theirs.table()) {
+            (Some(a), Some(b)) if a == b => {
+                let structural = |change: &Change| matches!(change, C::DroppedTable(_) | C::AlteredTable(_));
+                let housekeeping = |change: &Change| matches!(change, C::Compacted(_) | C::InlineFlush(_));
+                // A new shape excludes every change of rows, and the other way round. Moving rows between files
+                // changes none, so dropping or altering the table beside it is fine; the files are checked one by one.
+                (structural(ours) && !housekeeping(theirs)) || (structural(theirs) && !housekeeping(ours))
+            }
+            _ => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+use super::{Change, excludes, parse};
+
+#[test]
+fn reads_what_it_writes() {
+    let changes = vec![
+        Change::CreatedSchema("a,b".into()),
+        Change::CreatedTable("s".into(), "we \"said\". x:y".into()),
+        Change::DroppedTable(7),
+        Change::InlinedDelete(3),
+        Change::Other("invented_here:9".into()),
+    ];
+    let text = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    assert_eq!(parse(&text), changes);
+}
+
+#[test]
+fn reads_what_duckdb_writes() {
+    assert_eq!(
+        parse(r#"created_view:"main"."v",inlined_delete:1"#),
+        vec![Change::CreatedView("main".into(), "v".into()), Change::InlinedDelete(1)]
+    );
+    assert_eq!(parse(""), vec![]);
+}
+
+#[test]
+fn excludes_as_the_design_says() {
+    let check = |ours: Change, theirs: Change, expected: bool| {
+        assert_eq!(excludes(&ours, &theirs), expected, "{ours} beside {theirs}");
+    };
+    check(Change::InsertedInto(1), Change::InsertedInto(1), false);
+    check(Change::DeletedFrom(1), Change::InsertedInto(1), false);
+    check(Change::InsertedInto(1), Change::AlteredTable(1), true);
+    check(Change::AlteredTable(1), Change::InlinedInsert(1), true);
+    check(Change::DroppedTable(1), Change::DeletedFrom(1), true);
+    check(Change::DroppedTable(1), Change::DeletedFrom(2), false);
+    check(Change::AlteredTable(1), Change::Compacted(1), false);
+    check(Change::CreatedTable("a".into(), "t".into()), Change::CreatedView("a".into(), "t".into()), true);
+    check(Change::CreatedTable("a".into(), "t".into()), Change::CreatedTable("b".into(), "t".into()), false);
+}

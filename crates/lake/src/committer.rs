@@ -1,0 +1,343 @@
+//! The one place where transactions become snapshots.
+//!
+//! Commits that arrive while one is being synced wait together and go as a group: a snapshot each, one transaction of
+//! the metastore, one sync for all.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use polder_metastore::{CommitOutcome, Metastore, Write};
+use polder_runtime::Clock;
+use polder_types::{Error, ErrorKind, Result, SnapshotId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::apply::{AGAIN, Applier, CommitNote, Finished, Op, Statement, into_writes, total_statements};
+use crate::changes::{Change, excludes};
+use crate::error::copy;
+use crate::model::Snapshot;
+use crate::read::{read_history, read_snapshot};
+
+/// Commits of one group. More would make the first wait for long.
+const GROUP_MAX: usize = 64;
+
+/// How often a group is tried again because DuckDB committed in between.
+const STALE_TRIES: usize = 50;
+
+/// Snapshots whose changes are kept in memory, for the check against transactions that began before them.
+const CHANGES_KEPT: usize = 10_000;
+
+/// What a transaction asks to have committed.
+pub(crate) struct Request {
+    /// The version that the transaction read.
+    pub base: SnapshotId,
+    pub ops: Vec<Op>,
+    pub note: CommitNote,
+    /// Polder's own rows in the same commit.
+    pub rows: Vec<OwnRow>,
+}
+
+/// A row of Polder's own that goes with a commit.
+#[derive(Clone)]
+pub(crate) enum OwnRow {
+    Fixed(Write),
+    /// A row about a table, whose id may be given only at commit: made from (table id, snapshot id).
+    AboutTable { table: i64, make: Arc<dyn Fn(i64, SnapshotId) -> Write + Send + Sync> },
+}
+
+impl std::fmt::Debug for OwnRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(write) => f.debug_tuple("Fixed").field(write).finish(),
+            Self::AboutTable { table, .. } => f.debug_struct("AboutTable").field("table", table).finish_non_exhaustive(),
+        }
+    }
+}
+
+struct Queued {
+    request: Request,
+    answer: oneshot::Sender<Result<Arc<Snapshot>>>,
+}
+
+/// The newest snapshot that this process knows, and what the ones before it changed.
+#[derive(Debug)]
+pub(crate) struct Head {
+    newest: RwLock<Arc<Snapshot>>,
+    changes: Mutex<BTreeMap<SnapshotId, Arc<Vec<Change>>>>,
+    /// One reload at a time: readers that find the same new version wait for one read. Held through our own commits
+    /// too, so that a reader who finds their number in the metastore waits for them instead of reading it all.
+    reload: tokio::sync::Mutex<()>,
+    /// How often somebody else's commits were read.
+    reloads: AtomicU64,
+}
+
+impl Head {
+    pub async fn open(metastore: &Metastore) -> Result<Self> {
+        let newest = read_snapshot(metastore, None).await?;
+        Ok(Self {
+            newest: RwLock::new(Arc::new(newest)),
+            changes: Mutex::default(),
+            reload: tokio::sync::Mutex::default(),
+            reloads: AtomicU64::new(0),
+        })
+    }
+
+    pub fn known(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.newest.read())
+    }
+
+    /// The newest snapshot; asks the metastore for its number, since DuckDB may have committed meanwhile.
+    pub async fn refresh(&self, metastore: &Metastore) -> Result<Arc<Snapshot>> {
+        let id = metastore.head().await?;
+        if self.known().id >= id {
+            return Ok(self.known());
+        }
+        let _one_at_a_time = self.reload.lock().await;
+        if self.known().id >= id {
+            return Ok(self.known());
+        }
+        let fresh = Arc::new(read_snapshot(metastore, None).await?);
+        self.advance(&fresh, None);
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+        Ok(self.known())
+    }
+
+    /// Grows whenever somebody else has committed, who may have moved rows of old versions too.
+    pub fn reloads(&self) -> u64 {
+        self.reloads.load(Ordering::Relaxed)
+    }
+
+    fn advance(&self, snapshot: &Arc<Snapshot>, changes: Option<Vec<Change>>) {
+        if let Some(changes) = changes {
+            let mut kept = self.changes.lock();
+            kept.insert(snapshot.id, Arc::new(changes));
+            while kept.len() > CHANGES_KEPT {
+                kept.pop_first();
+            }
+        }
+        let mut newest = self.newest.write();
+        if newest.id < snapshot.id {
+            *newest = Arc::clone(snapshot);
+        }
+    }
+
+    /// What was committed after `base`, up to `head`.
+    async fn changes_since(&self, metastore: &Metastore, base: SnapshotId, head: SnapshotId) -> Result<Vec<Arc<Vec<Change>>>> {
+        if base >= head {
+            return Ok(Vec::new());
+        }
+        let wanted = usize::try_from(head - base).unwrap_or(usize::MAX);
+        {
+            let kept = self.changes.lock();
+            let known: Vec<_> = kept.range(base + 1..=head).map(|(_, changes)| Arc::clone(changes)).collect();
+            if known.len() == wanted {
+                return Ok(known);
+            }
+        }
+        // Somebody else's commits, or very old ones: the metastore has them in words.
+        let limit = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_add(1);
+        let history = read_history(metastore, base, limit, false).await?;
+        Ok(history.into_iter().filter(|info| info.id <= head).map(|info| Arc::new(info.changes)).collect())
+    }
+}
+
+/// Hands transactions to the committing task.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    sender: mpsc::Sender<Queued>,
+}
+
+impl std::fmt::Debug for Queued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queued").field("base", &self.request.base).finish_non_exhaustive()
+    }
+}
+
+impl Committer {
+    pub fn start(metastore: Arc<Metastore>, head: Arc<Head>, clock: Arc<dyn Clock>) -> Self {
+        let (sender, receiver) = mpsc::channel(1024);
+        let task = Task { metastore, head, clock };
+        tokio::spawn(task.run(receiver));
+        Self { sender }
+    }
+
+    /// Returns once the commit is durable, with the snapshot that it made.
+    pub async fn commit(&self, request: Request) -> Result<Arc<Snapshot>> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || Error::new(ErrorKind::Unavailable, "the server is stopping");
+        self.sender.send(Queued { request, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+struct Task {
+    metastore: Arc<Metastore>,
+    head: Arc<Head>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A request that has been applied, and waits for the metastore.
+struct Applied {
+    queued: Queued,
+    snapshot: Arc<Snapshot>,
+    changes: Vec<Change>,
+    statements: Vec<Statement>,
+    counted: BTreeSet<i64>,
+}
+
+impl Task {
+    async fn run(self, mut receiver: mpsc::Receiver<Queued>) {
+        while let Some(first) = receiver.recv().await {
+            let mut group = VecDeque::from([first]);
+            while group.len() < GROUP_MAX {
+                match receiver.try_recv() {
+                    Ok(next) => group.push_back(next),
+                    Err(_) => break,
+                }
+            }
+            self.commit_group(group).await;
+        }
+    }
+
+    async fn commit_group(&self, mut group: VecDeque<Queued>) {
+        // The metastore itself compares the newest snapshot, so the first try need not ask for it.
+        let mut head = self.head.known();
+        let mut asked = false;
+        for _ in 0..STALE_TRIES {
+            let (applied, refused) = self.apply_group(&head, group).await;
+            if !refused.is_empty() && !asked {
+                // Refused for what may be an old view of things: once more, on the newest.
+                group = applied.into_iter().map(|one| one.queued).chain(refused.into_iter().map(|(one, _)| one)).collect();
+                asked = true;
+                match self.head.refresh(&self.metastore).await {
+                    Ok(newest) => head = newest,
+                    Err(error) => return refuse(group, &error),
+                }
+                continue;
+            }
+            for (queued, error) in refused {
+                let _ = queued.answer.send(Err(error));
+            }
+            if applied.is_empty() {
+                return;
+            }
+            let writes = writes(&head, &applied);
+            let in_flight = self.head.reload.lock().await;
+            match self.metastore.commit(head.id, &writes).await {
+                Ok(CommitOutcome::Committed) => {
+                    for one in applied {
+                        self.head.advance(&one.snapshot, Some(one.changes));
+                        let _ = one.queued.answer.send(Ok(one.snapshot));
+                    }
+                    return;
+                }
+                Ok(CommitOutcome::Stale { .. }) => {
+                    drop(in_flight);
+                    group = applied.into_iter().map(|one| one.queued).collect();
+                    asked = true;
+                    match self.head.refresh(&self.metastore).await {
+                        Ok(newest) => head = newest,
+                        Err(error) => return refuse(group, &error),
+                    }
+                }
+                Err(error) if applied.len() == 1 || !of_one(&error) => {
+                    return refuse(applied.into_iter().map(|one| one.queued), &error);
+                }
+                // One of them is at fault, and the others must not pay for it.
+                Err(_) => {
+                    drop(in_flight);
+                    for one in applied {
+                        Box::pin(self.commit_group(VecDeque::from([one.queued]))).await;
+                    }
+                    return;
+                }
+            }
+        }
+        let busy = Error::conflict("other programs keep committing to the lake").with_hint(AGAIN);
+        refuse(group, &busy);
+    }
+
+    /// Applies each request on top of the one before. Those that cannot stand are left out.
+    async fn apply_group(&self, head: &Arc<Snapshot>, group: VecDeque<Queued>) -> (Vec<Applied>, Vec<(Queued, Error)>) {
+        let mut applied: Vec<Applied> = Vec::new();
+        let mut refused = Vec::new();
+        for queued in group {
+            let below = applied.last().map_or_else(|| Arc::clone(head), |one: &Applied| Arc::clone(&one.snapshot));
+            let mut since = match self.head.changes_since(&self.metastore, queued.request.base, head.id).await {
+                Ok(since) => since,
+                Err(error) => {
+                    refused.push((queued, error));
+                    continue;
+                }
+            };
+            since.extend(applied.iter().map(|one| Arc::new(one.changes.clone())));
+            match self.apply_one(&below, &queued.request, &since) {
+                Ok(Finished { snapshot, statements, changes, counted }) => {
+                    applied.push(Applied { queued, snapshot: Arc::new(snapshot), changes, statements, counted });
+                }
+                Err(error) => refused.push((queued, error)),
+            }
+        }
+        (applied, refused)
+    }
+
+    fn apply_one(
+        &self,
+        below: &Snapshot,
+        request: &Request,
+        since: &[Arc<Vec<Change>>],
+    ) -> Result<Finished> {
+        let mut applier = Applier::commit(below, self.metastore.backend(), self.clock.now());
+        for op in &request.ops {
+            applier.apply(op).map_err(|error| if since.is_empty() { error } else { as_conflict(error) })?;
+        }
+        for theirs in since.iter().flat_map(|changes| changes.iter()) {
+            if let Some(ours) = applier.change_list().iter().find(|ours| excludes(ours, theirs)) {
+                return Err(Error::conflict(format!("{ours} excludes {theirs}, which was committed meanwhile"))
+                    .with_hint(AGAIN));
+            }
+        }
+        let id = applier.snapshot.id;
+        let own: Vec<Write> = request
+            .rows
+            .iter()
+            .map(|row| match row {
+                OwnRow::Fixed(write) => write.clone(),
+                OwnRow::AboutTable { table, make } => make(applier.real(*table), id),
+            })
+            .collect();
+        let mut finished = applier.finish(&request.note);
+        finished.statements.extend(own.into_iter().map(Statement::Other));
+        Ok(finished)
+    }
+}
+
+/// All that a group writes.
+fn writes(head: &Snapshot, group: &[Applied]) -> Vec<Write> {
+    let mut statements: Vec<Statement> = group.iter().flat_map(|one| one.statements.iter().cloned()).collect();
+    let counted: BTreeSet<i64> = group.iter().flat_map(|one| one.counted.iter().copied()).collect();
+    if let Some(last) = group.last() {
+        statements.extend(total_statements(head, &last.snapshot, &counted));
+    }
+    into_writes(statements)
+}
+
+/// An error that one transaction of a group may have caused, with certainty that nothing was committed.
+fn of_one(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Exhausted | ErrorKind::Corrupt)
+}
+
+/// A name that was free when the transaction looked, and is not any more, is a conflict.
+fn as_conflict(error: Error) -> Error {
+    if error.kind() == ErrorKind::AlreadyExists {
+        return Error::conflict(format!("{}: made by another transaction meanwhile", error.message())).with_hint(AGAIN);
+    }
+    error
+}
+
+fn refuse(group: impl IntoIterator<Item = Queued>, error: &Error) {
+    for queued in group {
+        let _ = queued.answer.send(Err(copy(error)));
+    }
+}

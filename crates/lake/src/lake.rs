@@ -1,0 +1,258 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion_ducklake::{MetadataProvider, PostgresMetadataProvider, SqliteMetadataProvider};
+use parking_lot::Mutex;
+use polder_metastore::{Backend, Metastore, Value};
+use polder_runtime::Clock;
+use polder_types::{Error, Result, SnapshotId};
+
+use crate::changes::SnapshotInfo;
+use crate::committer::{Committer, Head, Request};
+use crate::error::from_ducklake;
+use crate::inlined::{StoredCache, StoredRows};
+use crate::model::{Snapshot, TableState};
+use crate::provider::SnapshotProvider;
+use crate::read::{read_history, read_snapshot};
+use crate::store::{TableStore, TablesLocation};
+use crate::transaction::Transaction;
+
+/// Old versions kept in memory for time travel.
+const OLD_VERSIONS_KEPT: usize = 16;
+
+/// A version of the lake, as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Newest,
+    Snapshot(SnapshotId),
+    /// The newest version committed at or before this time.
+    At(DateTime<Utc>),
+}
+
+#[derive(Debug)]
+pub struct LakeOptions {
+    pub metastore: Arc<Metastore>,
+    pub tables: TablesLocation,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// All tables: their newest version in memory, and the way to change them.
+#[derive(Debug)]
+pub struct Lake {
+    metastore: Arc<Metastore>,
+    store: TableStore,
+    head: Arc<Head>,
+    committer: Committer,
+    stored: Arc<dyn MetadataProvider>,
+    data_path: String,
+    old: Mutex<OldVersions>,
+    rows: StoredCache,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Another lake keeps its files in the same place.
+    pub(crate) shared_place: bool,
+    open: Mutex<OpenTransactions>,
+}
+
+/// When the open transactions began, by a number that each has.
+#[derive(Debug, Default)]
+struct OpenTransactions {
+    next: u64,
+    began: BTreeMap<u64, DateTime<Utc>>,
+}
+
+/// Old versions read lately, newest first. Other programs may move the rows of old versions too, so none of them is
+/// used once one has committed.
+#[derive(Debug, Default)]
+struct OldVersions {
+    reloads: u64,
+    snapshots: VecDeque<Arc<Snapshot>>,
+}
+
+impl Lake {
+    /// # Errors
+    /// When the catalog cannot be read, or the place of the tables not be reached.
+    pub async fn open(options: LakeOptions) -> Result<Arc<Self>> {
+        let LakeOptions { metastore, tables, clock } = options;
+        let store = TableStore::open(&tables).await?;
+        let stored = open_stored(&metastore).await?;
+        let head = Arc::new(Head::open(&metastore).await?);
+        let shared_place = !claim(&store, &head.known()).await;
+        let committer = Committer::start(Arc::clone(&metastore), Arc::clone(&head), Arc::clone(&clock));
+        let data_path = match &tables {
+            TablesLocation::Directory(_) => store.base.clone(),
+            TablesLocation::Url(_) => tables.data_path(),
+        };
+        Ok(Arc::new(Self {
+            metastore,
+            store,
+            head,
+            committer,
+            stored,
+            data_path,
+            old: Mutex::default(),
+            rows: StoredCache::default(),
+            clock,
+            shared_place,
+            open: Mutex::default(),
+        }))
+    }
+
+    #[must_use]
+    pub fn metastore(&self) -> &Arc<Metastore> {
+        &self.metastore
+    }
+
+    /// Where the files are; register `store` for `url` in DataFusion's runtime.
+    #[must_use]
+    pub fn store(&self) -> &TableStore {
+        &self.store
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        self.metastore.backend()
+    }
+
+    /// The newest snapshot.
+    ///
+    /// # Errors
+    /// When the metastore cannot be read.
+    pub async fn newest(&self) -> Result<Arc<Snapshot>> {
+        self.head.refresh(&self.metastore).await
+    }
+
+    /// # Errors
+    /// `NotFound` when there is no such version, or none so old.
+    pub async fn snapshot(&self, version: Version) -> Result<Arc<Snapshot>> {
+        let id = match version {
+            Version::Newest => return self.newest().await,
+            Version::Snapshot(id) => id,
+            Version::At(time) => self.version_at(time).await?,
+        };
+        let newest = self.newest().await?;
+        if newest.id == id {
+            return Ok(newest);
+        }
+        let reloads = self.head.reloads();
+        if let Some(old) = self.old.lock().find(id, reloads) {
+            return Ok(old);
+        }
+        let old = Arc::new(read_snapshot(&self.metastore, Some(id)).await?);
+        self.old.lock().keep(&old, reloads);
+        Ok(old)
+    }
+
+    async fn version_at(&self, time: DateTime<Utc>) -> Result<SnapshotId> {
+        let rows = self
+            .metastore
+            .query("SELECT max(snapshot_id) FROM ducklake_snapshot WHERE snapshot_time <= $1", &[Value::Time(time)])
+            .await?;
+        let found = rows.first().map(|row| row.opt_int(0)).transpose()?.flatten();
+        found.ok_or_else(|| {
+            Error::not_found(format!("the lake has no version as old as {time}"))
+                .with_code("42704")
+                .with_hint("SELECT * FROM polder.snapshots lists the versions that are kept")
+        })
+    }
+
+    /// The newest `limit` snapshots, newest first.
+    ///
+    /// # Errors
+    /// When the metastore cannot be read.
+    pub async fn history(&self, limit: u32) -> Result<Vec<SnapshotInfo>> {
+        read_history(&self.metastore, -1, limit, true).await
+    }
+
+    /// Begins a transaction on the newest snapshot.
+    ///
+    /// # Errors
+    /// When the metastore cannot be read.
+    pub async fn begin(self: &Arc<Self>) -> Result<Transaction> {
+        let base = self.newest().await?;
+        let number = {
+            let mut open = self.open.lock();
+            open.next += 1;
+            let number = open.next;
+            open.began.insert(number, self.clock.now());
+            number
+        };
+        Ok(Transaction::new(Arc::clone(self), base, number))
+    }
+
+    pub(crate) fn ended(&self, transaction: u64) {
+        self.open.lock().began.remove(&transaction);
+    }
+
+    /// When the oldest transaction that is still open began: files made since may be its own.
+    pub(crate) fn oldest_open(&self) -> Option<DateTime<Utc>> {
+        self.open.lock().began.values().min().copied()
+    }
+
+    /// Rows that a table has in a snapshot, or in a transaction's view of it.
+    ///
+    /// # Errors
+    /// When rows kept in the metastore cannot be read.
+    pub async fn row_count(&self, snapshot: &Snapshot, table: &TableState) -> Result<u64> {
+        let stored: usize = self.stored_rows(snapshot, table).await?.iter().map(|rows| rows.row_ids.len()).sum();
+        Ok(u64::try_from(table.file_rows()).unwrap_or(0) + stored as u64)
+    }
+
+    /// The rows of a table that are kept in the metastore.
+    pub(crate) async fn stored_rows(&self, snapshot: &Snapshot, table: &TableState) -> Result<Vec<StoredRows>> {
+        self.rows.rows(&self.metastore, snapshot, table).await
+    }
+
+    pub(crate) async fn commit(&self, request: Request) -> Result<Arc<Snapshot>> {
+        self.committer.commit(request).await
+    }
+
+    /// A snapshot as the reader's catalog.
+    pub(crate) fn provider(&self, snapshot: Arc<Snapshot>) -> Arc<SnapshotProvider> {
+        Arc::new(SnapshotProvider {
+            snapshot,
+            data_path: self.data_path.clone(),
+            stored: Arc::clone(&self.stored),
+        })
+    }
+}
+
+impl OldVersions {
+    fn find(&self, id: SnapshotId, reloads: u64) -> Option<Arc<Snapshot>> {
+        let found = self.snapshots.iter().find(|old| old.id == id);
+        found.filter(|_| self.reloads == reloads).map(Arc::clone)
+    }
+
+    fn keep(&mut self, old: &Arc<Snapshot>, reloads: u64) {
+        if self.reloads != reloads {
+            self.snapshots.clear();
+            self.reloads = reloads;
+        }
+        self.snapshots.push_front(Arc::clone(old));
+        self.snapshots.truncate(OLD_VERSIONS_KEPT);
+    }
+}
+
+/// Whether the tables' place is this lake's alone. The id of the first schema tells lakes apart.
+async fn claim(store: &TableStore, snapshot: &Snapshot) -> bool {
+    let Some(first) = snapshot.schemas.values().next() else { return true };
+    match store.claim(&first.uuid.to_string()).await {
+        Ok(true) => true,
+        Ok(false) => {
+            tracing::warn!(place = store.display(""), "another lake keeps its files in the same place; orphans are not swept");
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the tables' place could not be marked; orphans are not swept");
+            false
+        }
+    }
+}
+
+/// The library's own reader of the catalog.
+async fn open_stored(metastore: &Metastore) -> Result<Arc<dyn MetadataProvider>> {
+    let url = metastore.catalog_url();
+    Ok(match metastore.backend() {
+        Backend::Sqlite => Arc::new(SqliteMetadataProvider::new(&url).await.map_err(from_ducklake)?),
+        Backend::Postgres => Arc::new(PostgresMetadataProvider::new(&url).await.map_err(from_ducklake)?),
+    })
+}

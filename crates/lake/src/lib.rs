@@ -1,0 +1,42 @@
+//! Tables: DuckLake 1.0 snapshots in memory, transactions over any number of tables, Parquet files.
+//!
+//! The life of a write: [`Lake::begin`] pins a [`Snapshot`]; a [`Transaction`] records changes and shows them to
+//! its own reads at once; [`Transaction::commit`] hands the record to the one committer, which applies it to the
+//! newest snapshot and runs it as one transaction of the metastore.
+//!
+//! The only crate that imports `datafusion-ducklake`.
+
+mod apply;
+mod changes;
+mod check;
+mod committer;
+mod ddl;
+mod error;
+mod inlined;
+mod lake;
+mod model;
+mod mutate;
+mod names;
+mod orphans;
+mod parquet_writer;
+mod provider;
+mod read;
+mod scan;
+mod schema;
+mod store;
+mod table;
+mod transaction;
+
+pub use changes::{Change, SnapshotInfo};
+pub use check::{Problem, ProblemKind};
+pub use ddl::{AlterColumn, ColumnSpec};
+pub use error::explain_file_error;
+pub use lake::{Lake, LakeOptions, Version};
+pub use model::{ColumnState, DataFile, DeleteFile, SchemaState, Snapshot, TableState, ViewState};
+pub use names::TableName;
+pub use orphans::Sweep;
+pub use parquet_writer::{StagedFile, TableWriter};
+pub use schema::{arrow_type, ducklake_type};
+pub use store::{TableStore, TablesLocation};
+pub use table::{LakeTable, TransactionCell};
+pub use transaction::{CommitReport, Savepoint, Transaction};

@@ -1,0 +1,453 @@
+//! Record batches into Parquet files that are on disk, for good, before a commit names them.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion_ducklake::ColumnStat;
+use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
+use object_store::ObjectStoreExt;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use polder_runtime::fault;
+use polder_types::{Error, ErrorKind, Result};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::error::{from_io, from_parquet};
+use crate::model::TableState;
+use crate::store::TableStore;
+
+/// A new file is begun at about this size: large enough to read well, small enough to rewrite.
+const FILE_BYTES_MAX: usize = 256 << 20;
+
+/// Rows of a row group, as DuckDB writes them: the unit that a scan skips or gives to a core.
+const ROW_GROUP_ROWS: usize = 122_880;
+
+/// How the names of our files begin; the sweep touches no others.
+pub(crate) const FILE_PREFIX: &str = "polder-";
+
+/// Batches waiting for the encoder.
+const QUEUE_BATCHES: usize = 4;
+
+/// A Parquet file that is written and synced, and that no snapshot names yet.
+#[derive(Debug, Clone)]
+pub struct StagedFile {
+    /// Relative to the table's directory.
+    pub name: String,
+    /// Relative to the tables' root.
+    pub path: String,
+    pub record_count: i64,
+    pub size_bytes: i64,
+    pub footer_bytes: i64,
+    /// `crc32:` and eight hex digits, over the whole file.
+    pub checksum: String,
+    pub column_stats: Vec<ColumnStat>,
+    /// The rows carry the ids that they had before an UPDATE.
+    pub embeds_row_id: bool,
+}
+
+/// Writes batches of one table. Encoding runs on a thread of its own, so the caller can make the next batch meanwhile.
+///
+/// Dropped without [`TableWriter::finish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct TableWriter {
+    schema: SchemaRef,
+    table: String,
+    sender: Option<mpsc::Sender<RecordBatch>>,
+    /// Set once all batches are given: without it, what was written is thrown away.
+    complete: Arc<AtomicBool>,
+    worker: Option<tokio::task::JoinHandle<Result<Vec<StagedFile>>>>,
+}
+
+/// Everything that the encoder's thread needs.
+struct Target {
+    store: TableStore,
+    /// The table's directory, relative to the tables' root, with a slash at the end.
+    directory: String,
+    table: String,
+    schema: SchemaRef,
+    column_ids: Vec<i64>,
+    embeds_row_id: bool,
+    runtime: tokio::runtime::Handle,
+}
+
+impl TableWriter {
+    /// For a table's own columns, in its order.
+    pub(crate) fn open(store: TableStore, directory: String, table: &TableState) -> Self {
+        Self::with_schema(store, directory, &table.name, Arc::clone(&table.arrow_schema), column_ids(table), false)
+    }
+
+    /// For rows that an UPDATE rewrites: the table's columns, then their old row ids.
+    pub(crate) fn open_with_row_ids(store: TableStore, directory: String, table: &TableState) -> Self {
+        let mut fields: Vec<_> = table.arrow_schema.fields().iter().cloned().collect();
+        fields.push(Arc::new(datafusion_ducklake::row_id::embedded_rowid_field()));
+        let schema = Arc::new(Schema::new(fields));
+        Self::with_schema(store, directory, &table.name, schema, column_ids(table), true)
+    }
+
+    fn with_schema(
+        store: TableStore,
+        directory: String,
+        table: &str,
+        schema: SchemaRef,
+        column_ids: Vec<i64>,
+        embeds_row_id: bool,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
+        let target = Target {
+            store,
+            directory,
+            table: table.to_owned(),
+            schema: Arc::clone(&schema),
+            column_ids,
+            embeds_row_id,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let complete = Arc::new(AtomicBool::new(false));
+        let all_given = Arc::clone(&complete);
+        let worker = tokio::task::spawn_blocking(move || encode_all(&target, receiver, &all_given));
+        Self { schema, table: table.to_owned(), sender: Some(sender), complete, worker: Some(worker) }
+    }
+
+    /// The columns that batches must have, in this order. Types that Arrow can cast without loss are cast.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// # Errors
+    /// `InvalidInput` for a missing value in a NOT NULL column; whatever the disk says.
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let batch = conform(&batch, &self.schema, &self.table)?;
+        let Some(sender) = &self.sender else { return Err(Error::internal("the writer is finished")) };
+        if sender.send(batch).await.is_ok() {
+            return Ok(());
+        }
+        // The encoder has stopped: it knows why.
+        match self.join().await {
+            Err(error) => Err(error),
+            Ok(_) => Err(Error::internal("the Parquet writer stopped early")),
+        }
+    }
+
+    /// Closes, syncs, and gives the files to be named by a commit.
+    ///
+    /// # Errors
+    /// Whatever the disk says; nothing is left behind then.
+    pub async fn finish(mut self) -> Result<Vec<StagedFile>> {
+        self.complete.store(true, Ordering::Release);
+        self.join().await
+    }
+
+    async fn join(&mut self) -> Result<Vec<StagedFile>> {
+        self.sender = None;
+        match self.worker.take() {
+            Some(worker) => worker.await.map_err(|error| Error::internal(format!("the Parquet writer failed: {error}")))?,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+fn column_ids(table: &TableState) -> Vec<i64> {
+    let mut columns: Vec<_> = table.top_columns().collect();
+    columns.sort_by_key(|column| column.order);
+    columns.iter().map(|column| column.id).collect()
+}
+
+/// The batch with exactly the schema's types, and its NOT NULL columns checked.
+pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str) -> Result<RecordBatch> {
+    if batch.num_columns() != schema.fields().len() {
+        return Err(Error::internal(format!(
+            "{table} takes {} columns, but {} were given",
+            schema.fields().len(),
+            batch.num_columns()
+        )));
+    }
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+    for (array, field) in batch.columns().iter().zip(schema.fields()) {
+        if !field.is_nullable() && array.logical_null_count() > 0 {
+            return Err(Error::invalid(format!("null value in column {:?} of {table}, which is NOT NULL", field.name()))
+                .with_code("23502"));
+        }
+        columns.push(if array.data_type() == field.data_type() {
+            Arc::clone(array)
+        } else {
+            // A value that does not fit is an error, never a silent NULL.
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(array, field.data_type(), &strict).map_err(|error| {
+                Error::invalid(format!("column {:?} of {table}: {error}", field.name())).with_code("22P02")
+            })?
+        });
+    }
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| Error::internal(format!("{table}: {error}")))
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_created_by(concat!("Polder ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+fn encode_all(
+    target: &Target,
+    mut receiver: mpsc::Receiver<RecordBatch>,
+    complete: &AtomicBool,
+) -> Result<Vec<StagedFile>> {
+    let mut staged = Vec::new();
+    let result = (|| {
+        let mut open: Option<OpenFile> = None;
+        while let Some(batch) = receiver.blocking_recv() {
+            let mut file = match open.take() {
+                Some(file) => file,
+                None => OpenFile::create(target)?,
+            };
+            file.write(&batch)?;
+            if file.bytes() >= FILE_BYTES_MAX {
+                staged.push(file.finish(target)?);
+            } else {
+                open = Some(file);
+            }
+        }
+        if !complete.load(Ordering::Acquire) {
+            return Err(Error::cancelled());
+        }
+        if let Some(file) = open {
+            staged.push(file.finish(target)?);
+        }
+        Ok(())
+    })();
+    if let Err(error) = result {
+        for file in &staged {
+            remove(target, file);
+        }
+        return Err(error);
+    }
+    Ok(staged)
+}
+
+fn remove(target: &Target, file: &StagedFile) {
+    if let Some(path) = target.store.local_file(&file.path) {
+        let _ = std::fs::remove_file(path);
+    } else {
+        let path = target.store.object_path(&file.path);
+        let _ = target.runtime.block_on(target.store.store.delete(&path));
+    }
+}
+
+/// Counts bytes and sums them up on their way to the disk.
+struct Checked {
+    inner: BufWriter<File>,
+    crc: crc32fast::Hasher,
+    bytes: u64,
+}
+
+impl Write for Checked {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        let written = self.inner.write(data)?;
+        self.crc.update(&data[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+struct OpenFile {
+    writer: Option<ArrowWriter<Checked>>,
+    /// Where the bytes go now: the file itself, or a temporary one that is uploaded when complete.
+    local: PathBuf,
+    keep: bool,
+    name: String,
+    path: String,
+    rows: usize,
+    nan: Vec<Option<bool>>,
+    columns: usize,
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_file(&self.local);
+        }
+    }
+}
+
+impl OpenFile {
+    fn create(target: &Target) -> Result<Self> {
+        let name = format!("{FILE_PREFIX}{}.parquet", Uuid::now_v7());
+        let path = format!("{}{name}", target.directory);
+        let local = match target.store.local_file(&path) {
+            Some(local) => {
+                if let Some(parent) = local.parent() {
+                    make_directory(parent)?;
+                }
+                local
+            }
+            None => std::env::temp_dir().join(&name),
+        };
+        let shown = local.to_string_lossy().into_owned();
+        let file = File::create_new(&local).map_err(|error| from_io("create", &shown, error))?;
+        let sink = Checked { inner: BufWriter::with_capacity(1 << 20, file), crc: crc32fast::Hasher::new(), bytes: 0 };
+        let columns = target.column_ids.len();
+        let mut opened = Self { writer: None, local, keep: false, name, path, rows: 0, nan: vec![None; columns], columns };
+        let writer = ArrowWriter::try_new(sink, Arc::clone(&target.schema), Some(properties()))
+            .map_err(|error| from_parquet(&shown, error))?;
+        opened.writer = Some(writer);
+        Ok(opened)
+    }
+
+    fn bytes(&self) -> usize {
+        self.writer.as_ref().map_or(0, |writer| writer.bytes_written() + writer.in_progress_size())
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Err(Error::internal("the file is closed")) };
+        writer.write(batch).map_err(|error| from_parquet(&self.local.to_string_lossy(), error))?;
+        self.rows += batch.num_rows();
+        accumulate_nan_flags(&mut self.nan, batch, self.columns);
+        Ok(())
+    }
+
+    fn finish(mut self, target: &Target) -> Result<StagedFile> {
+        let shown = self.local.to_string_lossy().into_owned();
+        let Some(mut writer) = self.writer.take() else { return Err(Error::internal("the file is closed")) };
+        let metadata = writer.finish().map_err(|error| from_parquet(&shown, error))?;
+        let sink = writer.inner_mut();
+        sink.flush().map_err(|error| from_io("write", &shown, error))?;
+        let (bytes, crc) = (sink.bytes, sink.crc.clone().finalize());
+        fault::point("file.before_sync");
+        sink.inner.get_ref().sync_all().map_err(|error| from_io("sync", &shown, error))?;
+        drop(writer);
+        let footer_bytes = footer_bytes(&self.local)?;
+        let record_count = i64::try_from(self.rows).map_err(|_| Error::internal("a file of too many rows"))?;
+        let column_stats = stats(target, &metadata, record_count, &self.nan);
+        if target.store.local_file(&self.path).is_some() {
+            if let Some(parent) = self.local.parent() {
+                sync_directory(parent)?;
+            }
+            self.keep = true;
+        } else {
+            upload(target, &self.local, &self.path)?;
+        }
+        fault::point("file.after_sync");
+        Ok(StagedFile {
+            name: std::mem::take(&mut self.name),
+            path: std::mem::take(&mut self.path),
+            record_count,
+            size_bytes: i64::try_from(bytes).map_err(|_| Error::internal("a file of too many bytes"))?,
+            footer_bytes,
+            checksum: format!("crc32:{crc:08x}"),
+            column_stats,
+            embeds_row_id: target.embeds_row_id,
+        })
+    }
+}
+
+fn stats(target: &Target, metadata: &ParquetMetaData, rows: i64, nan: &[Option<bool>]) -> Vec<ColumnStat> {
+    let descriptor = metadata.file_metadata().schema_descr();
+    let arrow = parquet::arrow::parquet_to_arrow_schema(descriptor, metadata.file_metadata().key_value_metadata());
+    match arrow {
+        Ok(schema) => compute_column_stats(&Arc::new(schema), metadata, &target.column_ids, rows, nan),
+        // Without bounds a file is read where it might have been skipped: slower, never wrong.
+        Err(error) => {
+            tracing::warn!(table = target.table, %error, "no statistics for a new file");
+            Vec::new()
+        }
+    }
+}
+
+/// The footer's length stands before the closing magic bytes.
+fn footer_bytes(path: &Path) -> Result<i64> {
+    use std::io::{Read, Seek, SeekFrom};
+    let shown = path.to_string_lossy();
+    let read = || -> std::io::Result<u32> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-8))?;
+        let mut length = [0; 4];
+        file.read_exact(&mut length)?;
+        Ok(u32::from_le_bytes(length))
+    };
+    read().map(i64::from).map_err(|error| from_io("read", &shown, error))
+}
+
+fn upload(target: &Target, local: &Path, path: &str) -> Result<()> {
+    use object_store::buffered::BufWriter as Upload;
+    use tokio::io::AsyncWriteExt;
+    let location = target.store.object_path(path);
+    let shown = target.store.display(path);
+    target.runtime.block_on(async {
+        let mut reader = tokio::fs::File::open(local).await.map_err(|error| from_io("read", &shown, error))?;
+        let mut writer = Upload::new(Arc::clone(&target.store.store), location);
+        let copied = tokio::io::copy(&mut reader, &mut writer).await;
+        if let Err(error) = copied {
+            let _ = writer.abort().await;
+            return Err(from_io("upload", &shown, error));
+        }
+        writer.shutdown().await.map_err(|error| from_io("upload", &shown, error))
+    })
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let shown = path.to_string_lossy().into_owned();
+    std::fs::create_dir_all(path).map_err(|error| from_io("make the directory", &shown, error))?;
+    // A new directory is only there for good when each of its parents is synced, up to the tables' root.
+    for parent in path.ancestors().skip(1).take(2) {
+        sync_directory(parent)?;
+    }
+    Ok(())
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    let shown = path.to_string_lossy().into_owned();
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| from_io("sync", &shown, error))
+}
+
+/// Writes one delete file: the positions of the rows of `data_file` that are gone, ascending.
+pub(crate) async fn write_delete_file(
+    store: TableStore,
+    directory: String,
+    data_file: &str,
+    positions: Vec<i64>,
+) -> Result<StagedFile> {
+    use arrow::array::{Int64Array, StringArray};
+    let schema = datafusion_ducklake::table::delete_file_schema();
+    let paths = StringArray::from_iter_values(std::iter::repeat_n(data_file, positions.len()));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(paths), Arc::new(Int64Array::from(positions))])
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let mut writer = TableWriter::with_schema(store, directory, "a delete file", schema, Vec::new(), false);
+    writer.write(batch).await?;
+    let mut files = writer.finish().await?;
+    files.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "an empty delete file"))
+}
+
+/// Removes a staged file that no commit will name.
+pub(crate) async fn discard(store: &TableStore, path: &str) {
+    let removed = match store.local_file(path) {
+        Some(local) => tokio::fs::remove_file(local).await.map_err(|error| error.to_string()),
+        None => store.store.delete(&store.object_path(path)).await.map_err(|error| error.to_string()),
+    };
+    if let Err(error) = removed {
+        tracing::debug!(path, error, "a file that nobody names could not be removed; the clean-up will");
+    }
+}
+

@@ -1,0 +1,576 @@
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema};
+use polder_metastore::Write;
+use polder_types::{Error, ErrorKind, Result, SnapshotId, limits};
+use uuid::Uuid;
+
+use crate::apply::{Applier, CommitNote, EndedFile, Op, StagedDelete};
+use crate::committer::{OwnRow, Request};
+use crate::ddl::{AlterColumn, ColumnSpec};
+use crate::inlined;
+use crate::lake::Lake;
+use crate::model::{Snapshot, TableState};
+use crate::mutate::ended_file;
+use crate::names::{TableName, check_name};
+use crate::parquet_writer::{StagedFile, TableWriter, discard};
+use crate::schema::{column_rows, storable};
+
+/// What a commit made.
+#[derive(Debug, Clone)]
+pub struct CommitReport {
+    pub snapshot: Arc<Snapshot>,
+    /// False for a transaction that changed nothing: then `snapshot` is the one that it read.
+    pub changed: bool,
+}
+
+/// Changes to any number of tables, seen by its own reads at once and by nobody else until they are committed.
+///
+/// It reads one snapshot throughout. Dropped without [`Transaction::commit`], it changes nothing and removes the
+/// files that it wrote.
+#[derive(Debug)]
+pub struct Transaction {
+    lake: Arc<Lake>,
+    /// Among the open ones.
+    number: u64,
+    base: Arc<Snapshot>,
+    view: Arc<Snapshot>,
+    ops: Vec<Op>,
+    applier: ViewState,
+    rows: Vec<OwnRow>,
+    note: CommitNote,
+    /// Inserts of a few rows, held back until a read or the commit needs them.
+    pending: BTreeMap<i64, Vec<RecordBatch>>,
+    /// Files that are in nobody's snapshot yet, relative to the tables' root.
+    staged: Vec<String>,
+}
+
+/// What the view's applier remembers between ops.
+#[derive(Debug, Default)]
+struct ViewState {
+    next_provisional: i64,
+}
+
+/// A point to go back to.
+#[derive(Debug, Clone)]
+pub struct Savepoint {
+    view: Arc<Snapshot>,
+    ops: usize,
+    rows: usize,
+    pending: BTreeMap<i64, Vec<RecordBatch>>,
+}
+
+impl Transaction {
+    pub(crate) fn new(lake: Arc<Lake>, base: Arc<Snapshot>, number: u64) -> Self {
+        Self {
+            lake,
+            number,
+            view: Arc::clone(&base),
+            base,
+            ops: Vec::new(),
+            applier: ViewState::default(),
+            rows: Vec::new(),
+            note: CommitNote::default(),
+            pending: BTreeMap::new(),
+            staged: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn lake(&self) -> &Arc<Lake> {
+        &self.lake
+    }
+
+    /// The version that it reads.
+    #[must_use]
+    pub fn base(&self) -> SnapshotId {
+        self.base.id
+    }
+
+    /// The lake as this transaction sees it, less inserts that [`Transaction::settle`] has yet to show.
+    #[must_use]
+    pub fn view(&self) -> &Arc<Snapshot> {
+        &self.view
+    }
+
+    /// True once anything is to be committed.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        !self.ops.is_empty() || !self.rows.is_empty() || !self.pending.is_empty()
+    }
+
+    #[must_use]
+    pub fn table(&self, name: &TableName) -> Option<Arc<TableState>> {
+        self.view.table(name).cloned()
+    }
+
+    fn existing(&self, name: &TableName) -> Result<Arc<TableState>> {
+        self.table(name).ok_or_else(|| Error::not_found(format!("table {name} does not exist")))
+    }
+
+    fn schema_id(&self, name: &str) -> Result<i64> {
+        self.view.schema(name).map(|schema| schema.id).ok_or_else(|| {
+            Error::not_found(format!("schema {name:?} does not exist"))
+                .with_code("3F000")
+                .with_hint(format!("CREATE SCHEMA {name}"))
+        })
+    }
+
+    fn record(&mut self, op: Op) -> Result<()> {
+        let mut applier = Applier::view(self.view.as_ref().clone(), self.lake.backend());
+        applier.apply(&op)?;
+        self.view = Arc::new(applier.snapshot);
+        self.ops.push(op);
+        Ok(())
+    }
+
+    fn provisional(&mut self) -> i64 {
+        self.applier.next_provisional += 1;
+        crate::model::PROVISIONAL + self.applier.next_provisional
+    }
+
+    /// Words kept with the commit.
+    pub fn describe(&mut self, author: impl Into<String>, message: impl Into<String>) {
+        self.note = CommitNote { author: Some(author.into()), message: Some(message.into()) };
+    }
+
+    /// Polder's own rows in the same commit.
+    pub fn attach(&mut self, row: Write) {
+        self.rows.push(OwnRow::Fixed(row));
+    }
+
+    /// A row of Polder's own about a table, made at commit from (table id, snapshot id): a table that this transaction
+    /// makes has its id only then.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn attach_about(
+        &mut self,
+        name: &TableName,
+        make: impl Fn(i64, SnapshotId) -> Write + Send + Sync + 'static,
+    ) -> Result<()> {
+        let table = self.existing(name)?.id;
+        self.rows.push(OwnRow::AboutTable { table, make: Arc::new(make) });
+        Ok(())
+    }
+
+    /// # Errors
+    /// `AlreadyExists`.
+    pub fn create_schema(&mut self, name: &str) -> Result<()> {
+        check_name("schema", name)?;
+        let id = self.provisional();
+        self.record(Op::CreateSchema { id, uuid: Uuid::now_v7(), name: name.to_owned() })
+    }
+
+    /// Drops a schema, with everything in it when `cascade`.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` when something is in it.
+    pub fn drop_schema(&mut self, name: &str, cascade: bool) -> Result<()> {
+        let id = self.schema_id(name)?;
+        let inside = self.view.names_in(name);
+        if let (Some(first), false) = (inside.first(), cascade) {
+            return Err(Error::invalid(format!("schema {name:?} is not empty: it holds {first:?}"))
+                .with_code("2BP01")
+                .with_hint("use DROP SCHEMA … CASCADE"));
+        }
+        for inner in inside {
+            let full = TableName::new(name, inner);
+            if self.view.table(&full).is_some() { self.drop_table(&full)? } else { self.drop_view(&full)? }
+        }
+        self.record(Op::DropSchema { id })
+    }
+
+    /// Makes a table with the columns of an Arrow schema.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `NotFound` for the schema, `Unsupported` for a type.
+    pub fn create_table(&mut self, name: &TableName, schema: &Schema) -> Result<Arc<TableState>> {
+        let columns: Vec<ColumnSpec> = schema
+            .fields()
+            .iter()
+            .map(|field| ColumnSpec::new(field.name(), field.data_type().clone(), field.is_nullable()))
+            .collect();
+        self.create_table_with(name, &columns, None)
+    }
+
+    /// Makes a table.
+    ///
+    /// # Errors
+    /// As [`Transaction::create_table`].
+    pub fn create_table_with(
+        &mut self,
+        name: &TableName,
+        columns: &[ColumnSpec],
+        comment: Option<String>,
+    ) -> Result<Arc<TableState>> {
+        check_name("table", &name.table)?;
+        let schema_id = self.schema_id(&name.schema)?;
+        if columns.is_empty() {
+            return Err(Error::invalid(format!("table {name} has no columns")).with_code("42P16"));
+        }
+        if columns.len() > limits::COLUMNS_MAX {
+            return Err(Error::new(ErrorKind::TooLarge, format!("table {name} has {} columns", columns.len()))
+                .with_code("54011")
+                .with_hint(format!("a table has at most {} columns", limits::COLUMNS_MAX)));
+        }
+        let mut seen = HashSet::new();
+        let mut rows = Vec::new();
+        let mut next_id = 1;
+        for spec in columns {
+            check_name("column", &spec.name)?;
+            if !seen.insert(spec.name.as_str()) {
+                return Err(Error::invalid(format!("column {:?} is named twice", spec.name)).with_code("42701"));
+            }
+            let field = Field::new(&spec.name, storable(&spec.data_type), spec.nullable);
+            let order = next_id;
+            let mut column = column_rows(&field, order, &mut next_id, self.view.id)?;
+            if let Some(first) = column.first_mut() {
+                first.comment.clone_from(&spec.comment);
+                if let Some(default) = &spec.default {
+                    first.default_value = Some(default.clone());
+                }
+            }
+            rows.extend(column);
+        }
+        let id = self.provisional();
+        let (uuid, table) = (Uuid::now_v7(), name.table.clone());
+        self.record(Op::CreateTable { id, uuid, schema_id, name: table, columns: rows, comment })?;
+        self.existing(name)
+    }
+
+    /// # Errors
+    /// `NotFound`.
+    pub fn drop_table(&mut self, name: &TableName) -> Result<()> {
+        let table = self.existing(name)?;
+        self.pending.remove(&table.id);
+        self.record(Op::DropTable { id: table.id })
+    }
+
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, `Unsupported` for a move to another schema.
+    pub fn rename_table(&mut self, name: &TableName, to: &TableName) -> Result<()> {
+        check_name("table", &to.table)?;
+        let id = self.existing(name)?.id;
+        let schema_id = self.schema_id(&to.schema)?;
+        self.record(Op::RenameTable { id, schema_id, name: to.table.clone() })
+    }
+
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, `Unsupported`, by the change.
+    pub async fn alter_column(&mut self, name: &TableName, change: AlterColumn) -> Result<()> {
+        if let AlterColumn::Add(ColumnSpec { name, .. }) | AlterColumn::Rename { to: name, .. } = &change {
+            check_name("column", name)?;
+        }
+        let table = self.existing(name)?;
+        // Rows held back have the old shape.
+        self.settle_table(table.id).await?;
+        self.record(Op::AlterColumn { id: table.id, change })
+    }
+
+    /// # Errors
+    /// `NotFound`.
+    pub fn comment_table(&mut self, name: &TableName, comment: Option<String>) -> Result<()> {
+        let id = self.existing(name)?.id;
+        self.record(Op::CommentTable { id, comment })
+    }
+
+    /// # Errors
+    /// `AlreadyExists`, `NotFound` for the schema.
+    pub fn create_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
+        check_name("view", &name.table)?;
+        let schema_id = self.schema_id(&name.schema)?;
+        let id = self.provisional();
+        let (uuid, view, sql) = (Uuid::now_v7(), name.table.clone(), sql.to_owned());
+        self.record(Op::CreateView { id, uuid, schema_id, name: view, sql, comment })
+    }
+
+    fn view_id(&self, name: &TableName) -> Result<i64> {
+        let view = self.view.view(name);
+        view.map(|view| view.id).ok_or_else(|| Error::not_found(format!("view {name} does not exist")))
+    }
+
+    /// # Errors
+    /// `NotFound`.
+    pub fn drop_view(&mut self, name: &TableName) -> Result<()> {
+        let id = self.view_id(name)?;
+        self.record(Op::DropView { id })
+    }
+
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`.
+    pub fn rename_view(&mut self, name: &TableName, to: &TableName) -> Result<()> {
+        check_name("view", &to.table)?;
+        let id = self.view_id(name)?;
+        let schema_id = self.schema_id(&to.schema)?;
+        self.record(Op::RenameView { id, schema_id, name: to.table.clone() })
+    }
+
+    /// A writer of rows for a table. Its files count once they are given to [`Transaction::add_files`].
+    ///
+    /// # Errors
+    /// `NotFound`, `Unsupported` for a table whose layout Polder cannot write.
+    pub fn append(&self, name: &TableName) -> Result<TableWriter> {
+        let table = self.existing(name)?;
+        writable(&table)?;
+        Ok(TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table))
+    }
+
+    pub(crate) fn append_with_row_ids(&self, table: &TableState) -> Result<TableWriter> {
+        writable(table)?;
+        Ok(TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table))
+    }
+
+    /// The table's directory relative to the tables' root.
+    pub(crate) fn directory(&self, table: &TableState) -> Result<String> {
+        let schema = self.view.schemas.get(&table.schema_id);
+        match schema {
+            Some(schema) if schema.path_is_relative && table.path_is_relative => Ok(format!("{}{}", schema.path, table.path)),
+            _ => Err(Error::unsupported(format!("table {} keeps its files outside of the lake", table.name))
+                .with_hint("write to it with the program that made it")),
+        }
+    }
+
+    /// Rows written and synced become part of the table.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn add_files(&mut self, name: &TableName, files: Vec<StagedFile>) -> Result<u64> {
+        let id = self.existing(name)?.id;
+        self.add_files_to(id, files)
+    }
+
+    pub(crate) fn add_files_to(&mut self, table: i64, files: Vec<StagedFile>) -> Result<u64> {
+        if files.is_empty() {
+            return Ok(0);
+        }
+        let rows = files.iter().map(|file| u64::try_from(file.record_count).unwrap_or(0)).sum();
+        self.staged.extend(files.iter().map(|file| file.path.clone()));
+        let row_ids_from = if files.iter().any(|file| file.embeds_row_id) { self.own_rows_from(table) } else { None };
+        let files = files.into_iter().map(|file| (self.provisional(), Arc::new(file))).collect();
+        self.record(Op::AddFiles { table, files, row_ids_from })?;
+        Ok(rows)
+    }
+
+    /// Where the table's row ids stood before this transaction's own inserts, if it has inserted any.
+    fn own_rows_from(&self, table: i64) -> Option<i64> {
+        let before = self.base.tables.get(&table).map_or(0, |table| table.next_row_id);
+        self.view.tables.get(&table).is_some_and(|table| table.next_row_id != before).then_some(before)
+    }
+
+    /// Inserts a few rows: kept in the metastore if they fit there, in a Parquet file otherwise.
+    ///
+    /// # Errors
+    /// As [`TableWriter::write`].
+    pub async fn insert(&mut self, name: &TableName, batches: Vec<RecordBatch>) -> Result<u64> {
+        let table = self.existing(name)?;
+        writable(&table)?;
+        let conformed = batches
+            .iter()
+            .filter(|batch| batch.num_rows() > 0)
+            .map(|batch| crate::parquet_writer::conform(batch, &table.arrow_schema, &table.name))
+            .collect::<Result<Vec<_>>>()?;
+        let rows: usize = conformed.iter().map(RecordBatch::num_rows).sum();
+        self.pending.entry(table.id).or_default().extend(conformed);
+        let held: usize = self.pending.get(&table.id).map_or(0, |held| held.iter().map(RecordBatch::num_rows).sum());
+        if held == 0 {
+            self.pending.remove(&table.id);
+        } else if held > PENDING_ROWS_MAX {
+            self.settle_table(table.id).await?;
+        }
+        Ok(rows as u64)
+    }
+
+    /// Makes inserts that were held back visible to this transaction's own reads.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub async fn settle(&mut self) -> Result<()> {
+        for table in self.pending.keys().copied().collect::<Vec<_>>() {
+            self.settle_table(table).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_table(&mut self, id: i64) -> Result<()> {
+        let Some(batches) = self.pending.remove(&id) else { return Ok(()) };
+        let Some(table) = self.view.tables.get(&id).cloned() else { return Ok(()) };
+        let mut writer = TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table);
+        for batch in batches {
+            writer.write(batch).await?;
+        }
+        let files = writer.finish().await?;
+        self.add_files_to(id, files).map(|_| ())
+    }
+
+    /// Removes every row.
+    ///
+    /// # Errors
+    /// `NotFound`; when rows kept in the metastore cannot be read.
+    pub async fn truncate(&mut self, name: &TableName) -> Result<u64> {
+        let table = self.existing(name)?;
+        self.settle_table(table.id).await?;
+        let table = self.existing(name)?;
+        let stored = self.stored_row_ids(&table).await?;
+        let gone = u64::try_from(table.file_rows()).unwrap_or(0) + stored.len() as u64;
+        let files = table.files.iter().map(|file| ended_file(&table, file)).collect();
+        self.end_files(table.id, files)?;
+        self.end_inlined(table.id, stored)?;
+        Ok(gone)
+    }
+
+    pub(crate) fn end_files(&mut self, table: i64, files: Vec<EndedFile>) -> Result<()> {
+        if files.is_empty() { Ok(()) } else { self.record(Op::EndFiles { table, files }) }
+    }
+
+    pub(crate) fn end_inlined(&mut self, table: i64, rows: Vec<(String, i64)>) -> Result<()> {
+        if rows.is_empty() { Ok(()) } else { self.record(Op::EndInlined { table, rows }) }
+    }
+
+    /// (the data file as it was seen, its new delete file)
+    pub(crate) fn add_deletes(&mut self, table: i64, deletes: Vec<(EndedFile, StagedFile)>) -> Result<()> {
+        if deletes.is_empty() {
+            return Ok(());
+        }
+        let mut staged = Vec::with_capacity(deletes.len());
+        for (EndedFile { data_file, expected, inlined_deletes }, file) in deletes {
+            self.staged.push(file.path.clone());
+            let (id, delete_count) = (self.provisional(), file.record_count);
+            staged.push(StagedDelete { id, data_file, expected, file: Arc::new(file), delete_count, inlined_deletes });
+        }
+        self.record(Op::AddDeletes { table, deletes: staged })
+    }
+
+    /// Marks a point to go back to.
+    #[must_use]
+    pub fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            view: Arc::clone(&self.view),
+            ops: self.ops.len(),
+            rows: self.rows.len(),
+            pending: self.pending.clone(),
+        }
+    }
+
+    /// Forgets everything since the point. Files written since stay on disk until the transaction ends.
+    pub fn rollback_to(&mut self, point: &Savepoint) {
+        self.pending.clone_from(&point.pending);
+        self.ops.truncate(point.ops);
+        self.rows.truncate(point.rows);
+        self.view = Arc::clone(&point.view);
+    }
+
+    /// Makes it all durable and visible, as one snapshot.
+    ///
+    /// # Errors
+    /// `Conflict` when another transaction got there first: nothing is changed then, and the transaction can be run
+    /// again from its beginning.
+    pub async fn commit(mut self) -> Result<CommitReport> {
+        if !self.changed() {
+            return Ok(CommitReport { snapshot: Arc::clone(&self.base), changed: false });
+        }
+        self.place_pending().await?;
+        if self.ops.is_empty() {
+            // Rows of Polder's own alone make no version of the lake.
+            let rows = std::mem::take(&mut self.rows);
+            let base = self.base.id;
+            let rows: Vec<Write> = rows
+                .into_iter()
+                .map(|row| match row {
+                    OwnRow::Fixed(write) => write,
+                    OwnRow::AboutTable { table, make } => make(table, base),
+                })
+                .collect();
+            self.lake.metastore().write(&rows).await?;
+            return Ok(CommitReport { snapshot: Arc::clone(&self.base), changed: false });
+        }
+        let request = Request {
+            base: self.base.id,
+            ops: self.ops.clone(),
+            note: self.note.clone(),
+            rows: std::mem::take(&mut self.rows),
+        };
+        let committed = self.lake.commit(request).await;
+        match committed {
+            Ok(snapshot) => {
+                // What was rolled back to a savepoint left files that nobody names.
+                let named = self.named_files();
+                self.staged.retain(|path| !named.contains(path));
+                Ok(CommitReport { snapshot, changed: true })
+            }
+            Err(error) => {
+                // An unknown outcome may have been a commit, and then the files are somebody's; the sweep knows.
+                if error.kind() != ErrorKind::Conflict && error.kind() != ErrorKind::AlreadyExists {
+                    self.staged.clear();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The files that the changes name.
+    fn named_files(&self) -> HashSet<String> {
+        let of_op = |op: &Op| -> Vec<String> {
+            match op {
+                Op::AddFiles { files, .. } => files.iter().map(|(_, file)| file.path.clone()).collect(),
+                Op::AddDeletes { deletes, .. } => deletes.iter().map(|delete| delete.file.path.clone()).collect(),
+                _ => Vec::new(),
+            }
+        };
+        self.ops.iter().flat_map(of_op).collect()
+    }
+
+    /// Rows still held back: into the metastore if they are few and simple, into Parquet otherwise.
+    async fn place_pending(&mut self) -> Result<()> {
+        for id in self.pending.keys().copied().collect::<Vec<_>>() {
+            let Some(table) = self.view.tables.get(&id).cloned() else { continue };
+            let batches = self.pending.get(&id).map(Vec::as_slice).unwrap_or_default();
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            let made_here = id >= crate::model::PROVISIONAL || self.reshaped(id);
+            if !made_here && rows <= inlined::ROWS_MAX && inlined::fits(&table, batches, self.lake.backend()) {
+                let batches = self.pending.remove(&id).unwrap_or_default();
+                self.record(Op::InsertInlined { table: id, batches })?;
+            } else {
+                self.settle_table(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table whose shape this transaction changes has no holder for small rows yet.
+    fn reshaped(&self, id: i64) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::AlterColumn { id: table, .. } if *table == id))
+    }
+}
+
+/// Rows held back at most, so that a long transaction of small inserts stays small in memory.
+const PENDING_ROWS_MAX: usize = 10_000;
+
+fn writable(table: &TableState) -> Result<()> {
+    table.check_readable()?;
+    if table.partition.is_some() {
+        return Err(Error::unsupported(format!("table {} is partitioned, which Polder reads but does not write yet", table.name))
+            .with_hint("insert with DuckDB, or copy the table with CREATE TABLE … AS SELECT"));
+    }
+    Ok(())
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.lake.ended(self.number);
+        let staged = std::mem::take(&mut self.staged);
+        if staged.is_empty() {
+            return;
+        }
+        let lake = Arc::clone(&self.lake);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                for path in staged {
+                    discard(lake.store(), &path).await;
+                }
+            });
+        }
+    }
+}

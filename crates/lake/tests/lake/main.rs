@@ -1,0 +1,4 @@
+//! The lake on SQLite and on PostgreSQL, with DuckDB beside it.
+
+mod bet;
+mod support;

@@ -1,0 +1,140 @@
+//! Which files go into which table.
+
+use std::collections::BTreeSet;
+
+use polder_capability::{LoadOptions, LoadSource};
+use polder_types::{Error, ErrorKind, Result};
+
+use crate::format::Opened;
+use crate::names::{self, TableRef, Unique};
+use crate::progress::Job;
+use crate::sniff;
+use crate::source::unpack::{Part, unpack};
+use crate::source::{Found, Listing};
+
+/// One table's worth of content, opened.
+pub(crate) struct Document {
+    pub opened: Opened,
+    /// Of the content, and of the sheet in it.
+    pub hash: String,
+    pub listing: Option<Listing>,
+    /// As unpacked.
+    pub bytes: u64,
+}
+
+/// Files that make one table.
+pub(crate) struct Group {
+    pub table: TableRef,
+    pub documents: Vec<Document>,
+}
+
+/// Unpacks and opens what was found. Files of a directory that hold no table are left out, with a remark.
+pub(crate) fn open_all(found: &[Found], options: &LoadOptions, job: &Job) -> Result<(Vec<Document>, Vec<String>)> {
+    let mut documents = Vec::new();
+    let mut remarks = Vec::new();
+    for file in found {
+        job.check()?;
+        job.progress.set_source(&file.label);
+        for part in unpack(&file.label, &file.name, &file.body, None, job)? {
+            open_part(part, file.listing.as_ref(), options, job, &mut documents, &mut remarks)?;
+        }
+    }
+    if documents.is_empty() {
+        let label = found.first().map_or("the source", |file| file.label.as_str());
+        return Err(Error::invalid(format!("no file with a table is found, beginning with {label}"))
+            .with_hint(remarks.join("; ")));
+    }
+    Ok((documents, remarks))
+}
+
+fn open_part(
+    part: Part,
+    listing: Option<&Listing>,
+    options: &LoadOptions,
+    job: &Job,
+    documents: &mut Vec<Document>,
+    remarks: &mut Vec<String>,
+) -> Result<()> {
+    let by_chance = listing.is_some() || part.listed;
+    if by_chance && part.body.len() == 0 {
+        remarks.push(format!("{} is empty and is left out", part.label));
+        return Ok(());
+    }
+    let opened = match sniff::open(&part, options, job) {
+        Ok(opened) => opened,
+        Err(error) if by_chance && error.kind() == ErrorKind::Unsupported => {
+            remarks.push(format!("left out: {}", error.message()));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for table in opened {
+        if by_chance && !table.sure {
+            remarks.push(format!("{} is text without columns and is left out; name it to load it", table.label));
+            continue;
+        }
+        let hash = match table.section.as_str() {
+            "" => part.hash.clone(),
+            section => format!("{}#{section}", part.hash),
+        };
+        documents.push(Document { opened: table, hash, listing: listing.cloned(), bytes: part.body.len() });
+    }
+    Ok(())
+}
+
+/// Puts files of one directory with the same columns together, or all of them when a table is named.
+pub(crate) fn group(documents: Vec<Document>, into: Option<TableRef>) -> Result<Vec<Group>> {
+    if let Some(table) = into {
+        refuse_strangers(&documents)?;
+        return Ok(vec![Group { table, documents }]);
+    }
+    let mut groups: Vec<(Option<(String, BTreeSet<String>)>, Vec<Document>)> = Vec::new();
+    for document in documents {
+        let shape = document.listing.as_ref().map(|listing| (listing.key.clone(), names_of(&document)));
+        let known = shape.as_ref().and_then(|shape| groups.iter_mut().find(|(known, _)| known.as_ref() == Some(shape)));
+        match known {
+            Some((_, together)) => together.push(document),
+            None => groups.push((shape, vec![document])),
+        }
+    }
+    let mut unique = Unique::default();
+    Ok(groups
+        .into_iter()
+        .map(|(_, documents)| Group { table: TableRef::public(unique.add(table_name(&documents))), documents })
+        .collect())
+}
+
+fn names_of(document: &Document) -> BTreeSet<String> {
+    names::columns(&document.opened.reader.columns()).into_iter().collect()
+}
+
+fn table_name(documents: &[Document]) -> String {
+    let stems: Vec<&str> = documents.iter().map(|document| names::stem(&document.opened.name)).collect();
+    let directory = documents.first().and_then(|document| document.listing.as_ref()).map(|listing| listing.name.as_str());
+    match stems.as_slice() {
+        [stem] => names::table(stem),
+        stems => names::common(stems, directory.unwrap_or("files")),
+    }
+}
+
+/// Files for one table must have something in common.
+fn refuse_strangers(documents: &[Document]) -> Result<()> {
+    let Some((first, rest)) = documents.split_first() else { return Ok(()) };
+    let columns = names_of(first);
+    match rest.iter().find(|other| !columns.is_empty() && columns.is_disjoint(&names_of(other))) {
+        Some(other) => Err(Error::invalid(format!(
+            "{} and {} have no column in common, so they make no one table",
+            first.opened.label, other.opened.label
+        ))
+        .with_hint("load them apart, or without a table's name to make one table each")),
+        None => Ok(()),
+    }
+}
+
+/// The words of a source, as a report names it.
+pub(crate) fn shown(source: &LoadSource) -> &str {
+    match source {
+        LoadSource::Location(location) => location,
+        LoadSource::Spooled { name, .. } => name,
+    }
+}

@@ -1,0 +1,254 @@
+//! What one cell of a text file looks like.
+
+use super::dates::{self, Moment};
+
+/// Cells that mean "missing" when the rest of the column has a type. In a text column they stay what they are.
+pub(crate) const NULL_WORDS: [&str; 13] = [
+    "NA", "N/A", "n/a", "null", "NULL", "Null", "NaN", "nan", "-", "\\N", "?", "None", "#N/A",
+];
+
+/// The places of `NaN` and `nan` in [`NULL_WORDS`]: in a column of fractions they are a value, not a missing one.
+pub(crate) const NAN_WORDS: u16 = (1 << 6) | (1 << 7);
+
+/// What a cell looks like, blanks around it left aside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Look {
+    Empty,
+    /// One of [`NULL_WORDS`], by its place.
+    Null(u8),
+    Bool,
+    /// Fits 64 bits.
+    Int,
+    /// An integer too long for 64 bits, with so many digits.
+    Long(usize),
+    /// With a point or an exponent.
+    Double,
+    /// `12,5`: a fraction where the comma is the decimal sign. True for one such as `1,250`, which may also be a
+    /// thousand and more.
+    Comma(bool),
+    /// Digits with leading zeros or a plus: a code, not a quantity.
+    Padded,
+    Moment(Moment),
+    Text,
+}
+
+/// Cuts blanks off both ends.
+#[inline]
+pub(crate) fn trim(cell: &[u8]) -> &[u8] {
+    match cell {
+        [first, .., last] if *first > b' ' && *last > b' ' => cell,
+        _ => cell.trim_ascii(),
+    }
+}
+
+/// Looks at a cell.
+pub(crate) fn look(cell: &[u8]) -> Look {
+    let cell = trim(cell);
+    let Some(first) = cell.first() else { return Look::Empty };
+    match first {
+        b'0'..=b'9' => digits_first(cell),
+        b'-' => signed(cell),
+        b'+' => match look_number(&cell[1..]) {
+            Look::Int | Look::Long(_) | Look::Double | Look::Comma(_) | Look::Padded => Look::Padded,
+            _ => Look::Text,
+        },
+        b'.' => look_number(cell),
+        _ => word(cell),
+    }
+}
+
+fn digits_first(cell: &[u8]) -> Look {
+    match look_number(cell) {
+        Look::Text => dates::parse(cell).map_or(Look::Text, Look::Moment),
+        number => number,
+    }
+}
+
+fn signed(cell: &[u8]) -> Look {
+    match look_number(&cell[1..]) {
+        Look::Text => word(cell),
+        // -9223372036854775808 has one more value than its positive side.
+        Look::Long(19) if parse_i64(cell).is_some() => Look::Int,
+        number => number,
+    }
+}
+
+/// A number without a sign, or `Text`.
+fn look_number(cell: &[u8]) -> Look {
+    let whole = cell.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let padded = whole > 1 && cell[0] == b'0';
+    let Some((mark, rest)) = cell[whole..].split_first() else {
+        return match whole {
+            0 => Look::Text,
+            _ if padded => Look::Padded,
+            1..=18 => Look::Int,
+            19 if parse_i64(cell).is_some() => Look::Int,
+            _ => Look::Long(whole),
+        };
+    };
+    let fraction = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let fits = match mark {
+        b'.' => (whole + fraction > 0) && exponent(&rest[fraction..]),
+        b'e' | b'E' => whole > 0 && exponent(&cell[whole..]),
+        b',' => whole > 0 && fraction > 0 && fraction == rest.len(),
+        _ => false,
+    };
+    // 1e999 is no number that a double can hold.
+    let plain = *mark == b'.' && fraction == rest.len() && whole <= 300;
+    match (fits, padded, mark) {
+        (false, _, _) => Look::Text,
+        (true, true, _) => Look::Padded,
+        (true, _, b',') => Look::Comma(fraction == 3 && whole <= 3),
+        _ if plain || parse_f64(cell).is_some() => Look::Double,
+        _ => Look::Text,
+    }
+}
+
+/// True for nothing, or a whole exponent.
+fn exponent(rest: &[u8]) -> bool {
+    let Some((mark, rest)) = rest.split_first() else { return true };
+    let digits = match rest {
+        [b'+' | b'-', digits @ ..] => digits,
+        digits => digits,
+    };
+    matches!(mark, b'e' | b'E') && (1..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn word(cell: &[u8]) -> Look {
+    if cell.len() <= 5 {
+        if cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false") {
+            return Look::Bool;
+        }
+        if let Some(place) = null_word(cell) {
+            return Look::Null(place);
+        }
+    }
+    if infinity(cell).is_some() {
+        return Look::Double;
+    }
+    if cell[0].is_ascii_alphabetic() {
+        return dates::parse(cell).map_or(Look::Text, Look::Moment);
+    }
+    Look::Text
+}
+
+/// The place of a cell in [`NULL_WORDS`].
+#[inline]
+pub(crate) fn null_word(cell: &[u8]) -> Option<u8> {
+    if cell.is_empty() || cell.len() > 4 {
+        return None;
+    }
+    let place = NULL_WORDS.iter().position(|word| word.as_bytes() == cell)?;
+    u8::try_from(place).ok()
+}
+
+fn infinity(cell: &[u8]) -> Option<f64> {
+    let (sign, word) = match cell {
+        [b'-', word @ ..] => (-1.0, word),
+        word => (1.0, word),
+    };
+    [&b"inf"[..], b"Inf", b"Infinity"].contains(&word).then_some(sign * f64::INFINITY)
+}
+
+/// A 64-bit integer without blanks, plus sign or separators.
+#[inline]
+pub(crate) fn parse_i64(cell: &[u8]) -> Option<i64> {
+    let (negative, digits) = match cell {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    // Nineteen digits fit 64 bits without a sign, so overflow is looked at once, at the end.
+    let mut value = 0_u64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    if negative {
+        0_i64.checked_sub_unsigned(value)
+    } else {
+        i64::try_from(value).ok()
+    }
+}
+
+/// An integer of up to 38 digits.
+pub(crate) fn parse_i128(cell: &[u8]) -> Option<i128> {
+    let digits = cell.strip_prefix(b"-").unwrap_or(cell);
+    if digits.is_empty() || digits.len() > 38 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+/// A finite double, or a spelled infinity. `NaN` is read too: who means "missing" by it asks first.
+#[inline]
+pub(crate) fn parse_f64(cell: &[u8]) -> Option<f64> {
+    if let Some(value) = short_f64(cell) {
+        return Some(value);
+    }
+    let first = *cell.strip_prefix(b"-").unwrap_or(cell).first()?;
+    if first.is_ascii_digit() || first == b'.' {
+        let value: f64 = std::str::from_utf8(cell).ok()?.parse().ok()?;
+        return value.is_finite().then_some(value);
+    }
+    match cell {
+        b"NaN" | b"nan" => Some(f64::NAN),
+        _ => infinity(cell),
+    }
+}
+
+/// Up to 15 digits around one point. Both parts are exact doubles, so one division rounds correctly
+/// (W. D. Clinger, "How to Read Floating Point Numbers Accurately", 1990, the fast path).
+#[inline]
+fn short_f64(cell: &[u8]) -> Option<f64> {
+    const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, digits) = match cell {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    let mut value = 0_u64;
+    let mut point = None;
+    for (place, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(place);
+        } else {
+            return None;
+        }
+    }
+    let fraction = point.map_or(0, |place| digits.len() - place - 1);
+    let count = digits.len() - usize::from(point.is_some());
+    if count == 0 || count > 15 {
+        return None;
+    }
+    #[allow(clippy::cast_precision_loss, reason = "fifteen digits are exact")]
+    let value = value as f64 / TENS.get(fraction)?;
+    Some(if negative { -value } else { value })
+}
+
+/// True for the spellings of yes and no that a column chosen to be boolean may have.
+pub(crate) fn parse_bool(cell: &[u8]) -> Option<bool> {
+    const SPELLINGS: [(&[u8], bool); 10] = [
+        (b"true", true),
+        (b"false", false),
+        (b"t", true),
+        (b"f", false),
+        (b"yes", true),
+        (b"no", false),
+        (b"y", true),
+        (b"n", false),
+        (b"1", true),
+        (b"0", false),
+    ];
+    SPELLINGS.iter().find(|(word, _)| cell.eq_ignore_ascii_case(word)).map(|(_, value)| *value)
+}

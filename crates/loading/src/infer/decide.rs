@@ -1,0 +1,273 @@
+//! From evidence to a type, and the words that say why.
+
+use arrow::datatypes::DataType;
+
+use super::cell::{NAN_WORDS, NULL_WORDS};
+use super::dates::DateOrder;
+use super::evidence::{Evidence, First, Kinds, OrderEvidence};
+use super::types::{self, DECIMAL_DIGITS_MAX, TEXT, TIMESTAMP, timestamptz};
+
+const NUMBERS: Kinds = Kinds::INT.and(Kinds::LONG).and(Kinds::DOUBLE);
+const MOMENTS: Kinds = Kinds::DATE.and(Kinds::STAMP).and(Kinds::STAMP_ZONE);
+
+/// How a cell of a decided column is to be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CellForm {
+    /// Bit `n`: `NULL_WORDS[n]` means missing.
+    pub null_words: u16,
+    pub order: DateOrder,
+    /// `12,5` is twelve and a half.
+    pub comma: bool,
+    /// `20150131` is a date.
+    pub compact: bool,
+}
+
+/// A column's type, how its cells are read, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Decision {
+    pub data_type: DataType,
+    pub form: CellForm,
+    pub remarks: Vec<String>,
+}
+
+/// What the columns of one file say together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Surroundings {
+    /// The order taken where a column alone does not say, and the reason in words.
+    pub order: DateOrder,
+    pub order_reason: &'static str,
+    /// The user listed the words that mean missing, so none is known beside them.
+    pub own_nulls: bool,
+}
+
+impl Surroundings {
+    /// Looks at all columns of a table for one that shows the order of day and month.
+    pub(crate) fn of<'a>(columns: impl Iterator<Item = &'a Evidence> + Clone, own_nulls: bool) -> Self {
+        let shown: Vec<DateOrder> = columns.clone().filter_map(|column| shown_order(&column.order)).collect();
+        let any = |order: DateOrder| shown.contains(&order);
+        let (order, order_reason) = match (any(DateOrder::DayFirst), any(DateOrder::MonthFirst)) {
+            (true, false) => (DateOrder::DayFirst, "as in another column of this table"),
+            (false, true) => (DateOrder::MonthFirst, "as in another column of this table"),
+            _ if columns.into_iter().any(|column| column.order.half_days) => {
+                (DateOrder::MonthFirst, "because its times have AM and PM, though no date proves it")
+            }
+            _ => (DateOrder::DayFirst, "which is the more common order, though no date proves it"),
+        };
+        Self { order, order_reason, own_nulls }
+    }
+}
+
+/// The order that a column shows by itself.
+fn shown_order(order: &OrderEvidence) -> Option<DateOrder> {
+    match (&order.day_first, &order.month_first) {
+        (Some(_), None) => Some(DateOrder::DayFirst),
+        (None, Some(_)) => Some(DateOrder::MonthFirst),
+        (Some(_), Some(_)) => None,
+        // Always the first of a month is far likelier than always January, on many days.
+        (None, None) if order.first_numbers == 1 << 1 && order.second_numbers.count_ones() > 2 => Some(DateOrder::DayFirst),
+        (None, None) if order.second_numbers == 1 << 1 && order.first_numbers.count_ones() > 2 => {
+            Some(DateOrder::MonthFirst)
+        }
+        (None, None) => None,
+    }
+}
+
+fn is_contradictory(order: &OrderEvidence) -> bool {
+    order.day_first.is_some() && order.month_first.is_some()
+}
+
+/// Decides the type of a column from all its cells. `name` is the one in the table.
+pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> Decision {
+    let seen = evidence.kinds.without(Kinds::EMPTY.and(Kinds::NULL));
+    let words_are_text = around.own_nulls && evidence.null_words & !NAN_WORDS != 0;
+    if seen.is_empty() || words_are_text {
+        let remarks = if seen.is_empty() && evidence.null_cells == 0 { vec!["no cell has a value".into()] } else { vec![] };
+        return Decision { data_type: TEXT, form: CellForm::default(), remarks };
+    }
+    let mut form = CellForm::default();
+    let mut remarks = Vec::new();
+    let data_type = if seen.within(NUMBERS.and(Kinds::COMMA)) {
+        number(name, seen, evidence, &mut form, &mut remarks)
+    } else if seen.within(Kinds::BOOL) {
+        DataType::Boolean
+    } else if seen.within(MOMENTS) {
+        moment(seen, evidence, around, &mut form, &mut remarks)
+    } else {
+        remarks.extend(text_reason(seen, evidence));
+        TEXT
+    };
+    let data_type = match data_type {
+        DataType::Int64 if around.own_nulls && evidence.null_words != 0 => DataType::Float64,
+        other => other,
+    };
+    if data_type != TEXT && !around.own_nulls {
+        form.null_words = missing_words(&data_type, evidence);
+        remarks.extend(missing_remark(form.null_words, evidence));
+    }
+    Decision { data_type, form, remarks }
+}
+
+/// How cells are read when the type is given: by the user, or by the table that they are added to.
+pub(crate) fn form_for(data_type: &DataType, evidence: &Evidence, around: &Surroundings) -> CellForm {
+    let every_word = u16::MAX >> (16 - NULL_WORDS.len());
+    let null_words = match data_type {
+        _ if around.own_nulls || types::is_text(data_type) => 0,
+        DataType::Float32 | DataType::Float64 => every_word & !NAN_WORDS,
+        _ => every_word,
+    };
+    CellForm {
+        null_words,
+        order: shown_order(&evidence.order).unwrap_or(around.order),
+        comma: evidence.comma_is_free && evidence.loose_comma && !evidence.kinds.has(Kinds::DOUBLE),
+        compact: true,
+    }
+}
+
+fn number(
+    name: &str,
+    seen: Kinds,
+    evidence: &Evidence,
+    form: &mut CellForm,
+    remarks: &mut Vec<String>,
+) -> DataType {
+    if seen.has(Kinds::COMMA) {
+        if !evidence.comma_is_free || !evidence.loose_comma || seen.has(Kinds::DOUBLE) {
+            remarks.extend(text_reason(seen, evidence));
+            return TEXT;
+        }
+        form.comma = true;
+        remarks.push("the comma is the decimal sign".into());
+        return DataType::Float64;
+    }
+    if seen.has(Kinds::DOUBLE) {
+        return DataType::Float64;
+    }
+    if is_code_name(name) {
+        remarks.push("text, because a column of this name holds codes, not quantities".into());
+        return TEXT;
+    }
+    if seen.has(Kinds::LONG) {
+        remarks.push(format!("has numbers of {} digits", evidence.long_digits_max));
+        return if evidence.long_digits_max <= usize::from(DECIMAL_DIGITS_MAX) {
+            DataType::Decimal128(DECIMAL_DIGITS_MAX, 0)
+        } else {
+            TEXT
+        };
+    }
+    if !evidence.loose_int && name.split('_').any(|word| word == "date") {
+        form.compact = true;
+        remarks.push("numbers such as 20150131 are dates here, because of the name and because all of them are valid".into());
+        return DataType::Date32;
+    }
+    DataType::Int64
+}
+
+/// Codes that are made of digits and must keep leading zeros, though this file may have none.
+fn is_code_name(name: &str) -> bool {
+    const CODES: [&str; 12] = [
+        "zip", "zipcode", "zip_code", "postcode", "postal_code", "postalcode", "phone", "phonenumber", "phone_number",
+        "telephone", "fax", "mobile_number",
+    ];
+    CODES.contains(&name)
+}
+
+fn moment(
+    seen: Kinds,
+    evidence: &Evidence,
+    around: &Surroundings,
+    form: &mut CellForm,
+    remarks: &mut Vec<String>,
+) -> DataType {
+    if is_contradictory(&evidence.order) {
+        if let (Some(day), Some(month)) = (&evidence.order.day_first, &evidence.order.month_first) {
+            remarks.push(format!(
+                "text, because `{}` in line {} is day first and `{}` in line {} is month first",
+                day.text, day.line, month.text, month.line
+            ));
+        }
+        return TEXT;
+    }
+    if seen.has(Kinds::STAMP_ZONE) && seen.has(Kinds::DATE.and(Kinds::STAMP)) {
+        remarks.push("text, because some times have a zone and some have none".into());
+        return TEXT;
+    }
+    if let Some(example) = &evidence.order.example {
+        let (order, reason) = order_reason(&evidence.order, example, around);
+        form.order = order;
+        let words = match order {
+            DateOrder::DayFirst => "day first",
+            DateOrder::MonthFirst => "month first",
+        };
+        remarks.push(format!("dates are {words}, {reason}"));
+    }
+    if evidence.finer {
+        remarks.push("times are cut to microseconds".into());
+    }
+    if seen.has(Kinds::STAMP_ZONE) {
+        timestamptz()
+    } else if seen.has(Kinds::STAMP) {
+        TIMESTAMP
+    } else {
+        DataType::Date32
+    }
+}
+
+fn order_reason(order: &OrderEvidence, example: &First, around: &Surroundings) -> (DateOrder, String) {
+    let proof = order.day_first.as_ref().or(order.month_first.as_ref());
+    match (shown_order(order), proof) {
+        (Some(shown), Some(proof)) => (shown, format!("because {} is in line {}", proof.text, proof.line)),
+        (Some(shown), None) => {
+            let first = match shown {
+                DateOrder::DayFirst => "first",
+                DateOrder::MonthFirst => "second",
+            };
+            (shown, format!("because the {first} number is always 1, as in {}, and the other varies", example.text))
+        }
+        (None, _) => (around.order, format!("{}: {} is in line {}", around.order_reason, example.text, example.line)),
+    }
+}
+
+fn missing_words(data_type: &DataType, evidence: &Evidence) -> u16 {
+    match data_type {
+        DataType::Float64 => evidence.null_words & !NAN_WORDS,
+        _ => evidence.null_words,
+    }
+}
+
+fn missing_remark(mask: u16, evidence: &Evidence) -> Option<String> {
+    let words: Vec<String> = NULL_WORDS
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| mask & (1 << place) != 0)
+        .map(|(_, word)| format!("`{word}`"))
+        .collect();
+    let (last, rest) = words.split_last()?;
+    let verb = if rest.is_empty() { "means" } else { "mean" };
+    let list = if rest.is_empty() { last.clone() } else { format!("{} and {last}", rest.join(", ")) };
+    Some(match evidence.null_words & !mask {
+        0 => format!("{list} {verb} missing ({} cells)", evidence.null_cells),
+        _ => format!("{list} {verb} missing"),
+    })
+}
+
+/// Why a column that is partly numbers, dates or truth values became text.
+fn text_reason(seen: Kinds, evidence: &Evidence) -> Option<String> {
+    let at = |first: &First| format!("`{}` in line {}", first.text, first.line);
+    if let Some(first) = evidence.first(Kinds::PADDED)
+        && !seen.has(Kinds::TEXT)
+    {
+        return Some(format!("text, because leading zeros and signs belong to it: {}", at(first)));
+    }
+    if seen.has(Kinds::TEXT) {
+        // A few numbers among words are no surprise to anybody.
+        let first = evidence.first(Kinds::TEXT)?;
+        return (seen != Kinds::TEXT && evidence.cells > 50).then(|| format!("text, because of {}", at(first)));
+    }
+    let firsts: Vec<String> = [Kinds::BOOL, Kinds::INT, Kinds::LONG, Kinds::DOUBLE, Kinds::COMMA, Kinds::DATE, Kinds::STAMP]
+        .into_iter()
+        .filter(|kind| seen.has(*kind))
+        .filter_map(|kind| evidence.first(kind).map(at))
+        .take(2)
+        .collect();
+    Some(format!("text, because it holds both {}", firsts.join(" and ")))
+}

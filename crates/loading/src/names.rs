@@ -1,0 +1,176 @@
+//! Names of tables and columns from names that people gave.
+
+use std::collections::HashSet;
+
+use polder_types::limits::NAME_BYTES_MAX;
+use polder_types::{Error, Result};
+
+/// Room for a `__rejects` or a `_12` behind a name.
+const SUFFIX_BYTES: usize = 16;
+
+/// Endings that say how a file is packed or written, not what is in it.
+const ENDINGS: [&str; 24] = [
+    "gz", "gzip", "zst", "zstd", "bz2", "zip", "csv", "tsv", "psv", "tab", "txt", "dat", "data", "json", "jsonl", "ndjson",
+    "parquet", "avro", "xlsx", "xlsm", "xlsb", "xls", "ods", "log",
+];
+
+/// A table in a schema.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TableRef {
+    pub schema: String,
+    pub name: String,
+}
+
+impl std::fmt::Display for TableRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+impl TableRef {
+    pub(crate) fn public(name: impl Into<String>) -> Self {
+        Self { schema: "public".into(), name: name.into() }
+    }
+
+    /// Where the rows go that could not be read.
+    pub(crate) fn rejects(&self) -> Self {
+        Self { schema: self.schema.clone(), name: format!("{}__rejects", self.name) }
+    }
+
+    /// Reads `table` or `schema.table` as SQL does: without quotes in lower case, with quotes as written.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an empty part, a part too long, a quote left open, or more than two parts.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let wrong = |why: &str| {
+            Error::invalid(format!("{text:?} is not a table name: {why}")).with_hint("use name or schema.name")
+        };
+        let mut parts = Vec::new();
+        let mut rest = text.trim();
+        loop {
+            let (part, after) = match rest.strip_prefix('"') {
+                Some(quoted) => quoted
+                    .split_once('"')
+                    .map(|(part, after)| (part.to_owned(), after))
+                    .ok_or_else(|| wrong("a quote is left open"))?,
+                None => {
+                    let end = rest.find('.').unwrap_or(rest.len());
+                    (rest[..end].trim().to_lowercase(), &rest[end..])
+                }
+            };
+            if part.is_empty() || part.chars().any(char::is_control) {
+                return Err(wrong("a part is empty or unprintable"));
+            }
+            if part.len() > NAME_BYTES_MAX - SUFFIX_BYTES {
+                return Err(wrong("it is too long"));
+            }
+            parts.push(part);
+            match after.strip_prefix('.') {
+                Some(next) => rest = next,
+                None if after.is_empty() => break,
+                None => return Err(wrong("there is something after a quoted part")),
+            }
+        }
+        match <[String; 2]>::try_from(parts) {
+            Ok([schema, name]) => Ok(Self { schema, name }),
+            Err(parts) => match parts.as_slice() {
+                [name] => Ok(Self::public(name.clone())),
+                _ => Err(wrong("it has too many parts")),
+            },
+        }
+    }
+}
+
+/// Lower case, letters (of any script), digits and `_`; never empty, never beginning with a digit.
+pub(crate) fn safe(name: &str) -> Option<String> {
+    let mut safe = String::with_capacity(name.len());
+    for letter in name.trim().chars().flat_map(char::to_lowercase) {
+        if letter.is_alphanumeric() || is_mark(letter) {
+            safe.push(letter);
+        } else if !safe.ends_with('_') {
+            safe.push('_');
+        }
+    }
+    let safe = safe.trim_matches('_');
+    if safe.is_empty() {
+        return None;
+    }
+    let first_is_digit = safe.starts_with(|letter: char| letter.is_numeric());
+    let safe = if first_is_digit { format!("_{safe}") } else { safe.to_owned() };
+    Some(cut(&safe, NAME_BYTES_MAX - SUFFIX_BYTES).to_owned())
+}
+
+/// Combining marks belong to the letter before them.
+fn is_mark(letter: char) -> bool {
+    matches!(letter, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{dff}')
+}
+
+/// The longest beginning of at most `bytes` bytes that ends between two letters.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Names made different from each other by `_2`, `_3`, ….
+#[derive(Debug, Default)]
+pub(crate) struct Unique(HashSet<String>);
+
+impl Unique {
+    pub(crate) fn add(&mut self, name: String) -> String {
+        let mut candidate = name.clone();
+        let mut number = 2;
+        while !self.0.insert(candidate.clone()) {
+            candidate = format!("{name}_{number}");
+            number += 1;
+        }
+        candidate
+    }
+}
+
+/// Column names for the names in a file, in the same order.
+pub(crate) fn columns<S: AsRef<str>>(sources: &[S]) -> Vec<String> {
+    let mut unique = Unique::default();
+    sources
+        .iter()
+        .enumerate()
+        .map(|(place, source)| unique.add(safe(source.as_ref()).unwrap_or_else(|| format!("column_{}", place + 1))))
+        .collect()
+}
+
+/// What a file's name says about its content: `data/flights.csv.zip` is `flights`.
+pub(crate) fn stem(file: &str) -> &str {
+    let mut stem = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    while let Some((front, ending)) = stem.rsplit_once('.') {
+        if front.is_empty() || !ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+            break;
+        }
+        stem = front;
+    }
+    stem
+}
+
+/// A table name for a file's (or sheet's) name.
+pub(crate) fn table(name: &str) -> String {
+    safe(name).unwrap_or_else(|| "table_1".into())
+}
+
+/// A name for several files that go into one table: what their names begin with, or `fallback`.
+pub(crate) fn common(stems: &[&str], fallback: &str) -> String {
+    let Some((first, rest)) = stems.split_first() else { return table(fallback) };
+    let mut end = first.len();
+    for other in rest {
+        let same = first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+        end = end.min(same);
+    }
+    let mut prefix = cut(first, end);
+    // `customers` and `customs` have no word in common.
+    let splits_word = |stem: &&str| stem[prefix.len()..].starts_with(char::is_alphabetic);
+    if prefix.ends_with(char::is_alphabetic) && stems.iter().any(splits_word) {
+        prefix = prefix.trim_end_matches(char::is_alphabetic);
+    }
+    let prefix = prefix.trim_end_matches(|letter: char| !letter.is_alphabetic());
+    if prefix.chars().count() >= 3 { table(prefix) } else { table(fallback) }
+}

@@ -1,0 +1,286 @@
+//! From what the columns of several files have shown to the columns of one table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use polder_capability::{ColumnChoice, LoadOptions};
+use polder_types::limits::COLUMNS_MAX;
+use polder_types::{Error, Result};
+
+use crate::error;
+use crate::format::{ColumnEvidence, GuessedColumn, Target};
+use crate::infer::dates::DateOrder;
+use crate::infer::decide::{CellForm, Surroundings, decide, form_for};
+use crate::infer::evidence::Evidence;
+use crate::infer::types::{self, wider};
+use crate::names;
+use crate::text::column::ColumnPlan;
+
+/// Renamed columns that are told one by one.
+const RENAMED_SHOWN: usize = 20;
+
+/// A table's columns, and for each file where they come from.
+#[derive(Debug)]
+pub(crate) struct TablePlan {
+    pub schema: SchemaRef,
+    pub columns: Vec<ColumnPlan>,
+    /// For each file, in order: the place of each column in it.
+    places: Vec<Vec<Option<usize>>>,
+    /// Words about single columns: the name in the table, and what was decided.
+    pub column_remarks: Vec<(String, String)>,
+    pub remarks: Vec<String>,
+}
+
+impl TablePlan {
+    pub(crate) fn targets(&self, file: usize) -> Vec<Target> {
+        let places = self.places.get(file).map_or(&[][..], Vec::as_slice);
+        let place = |column: usize| places.get(column).copied().flatten();
+        self.columns.iter().enumerate().map(|(column, plan)| Target { plan: plan.clone(), place: place(column) }).collect()
+    }
+
+    /// All remarks as one list.
+    pub(crate) fn all_remarks(&self) -> Vec<String> {
+        let about = self.column_remarks.iter().map(|(column, remark)| format!("`{column}`: {remark}"));
+        self.remarks.iter().cloned().chain(about).collect()
+    }
+}
+
+/// A type that the user wants, with the order of day and month if it was said.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WantedType {
+    pub data_type: DataType,
+    pub order: Option<DateOrder>,
+}
+
+/// Reads `bigint`, `date`, `date dmy`, `timestamp mdy`, ….
+pub(crate) fn wanted_type(text: &str) -> Result<WantedType> {
+    let lower = text.trim().to_ascii_lowercase();
+    let (name, order) = match lower.rsplit_once([' ', '_']) {
+        Some((name, "dmy")) => (name, Some(DateOrder::DayFirst)),
+        Some((name, "mdy")) => (name, Some(DateOrder::MonthFirst)),
+        _ => (lower.as_str(), None),
+    };
+    Ok(WantedType { data_type: types::from_sql(name)?, order })
+}
+
+/// A column under one name, from all files that have it.
+struct Gathered {
+    name: String,
+    source: String,
+    wanted: Option<WantedType>,
+    usual: Option<DataType>,
+    evidence: Vec<ColumnEvidence>,
+    places: Vec<Option<usize>>,
+}
+
+/// Decides the columns. `existing`: the table that the rows are added to.
+pub(crate) fn plan(files: &[Vec<GuessedColumn>], options: &LoadOptions, existing: Option<&SchemaRef>, labels: &[String]) -> Result<TablePlan> {
+    let (gathered, mut remarks) = gather(files, options)?;
+    let own_nulls: Option<Arc<[Vec<u8>]>> =
+        options.nulls.as_ref().map(|words| words.iter().map(|word| word.as_bytes().to_vec()).collect());
+    let cells: Vec<Evidence> = gathered.iter().filter_map(merged_cells).collect();
+    let around = Surroundings::of(cells.iter(), own_nulls.is_some());
+    let gathered = match existing {
+        Some(schema) => arrange(gathered, schema, labels)?,
+        None => gathered.into_iter().map(|column| (column, None)).collect(),
+    };
+    let mut columns = Vec::with_capacity(gathered.len());
+    let mut fields: Vec<Field> = Vec::with_capacity(gathered.len());
+    let mut places = vec![Vec::with_capacity(gathered.len()); files.len()];
+    let mut column_remarks = Vec::new();
+    for (column, field) in gathered {
+        let given = field.as_ref().map(|field: &Field| field.data_type().clone());
+        let (data_type, form, about) = settle(&column, given, &around);
+        column_remarks.extend(about.into_iter().map(|remark| (column.name.clone(), remark)));
+        for (file, place) in places.iter_mut().zip(&column.places) {
+            file.push(*place);
+        }
+        fields.push(field.clone().unwrap_or_else(|| Field::new(&column.name, data_type.clone(), true)));
+        columns.push(ColumnPlan {
+            name: column.name,
+            source: column.source,
+            data_type,
+            form,
+            own_nulls: own_nulls.clone(),
+            required: field.is_some_and(|field| !field.is_nullable()),
+        });
+    }
+    remarks.extend(renamed_remark(&columns));
+    let schema = existing.cloned().unwrap_or_else(|| Arc::new(Schema::new(fields)));
+    Ok(TablePlan { schema, columns, places, column_remarks, remarks })
+}
+
+fn choice<'a>(options: &'a LoadOptions, source: &str) -> Option<&'a ColumnChoice> {
+    options.columns.iter().find(|choice| choice.source == source)
+}
+
+/// Names the columns of each file and puts equal names together.
+fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Gathered>, Vec<String>)> {
+    refuse_unknown_choices(files, options)?;
+    let mut gathered: Vec<Gathered> = Vec::new();
+    for (file, guessed) in files.iter().enumerate() {
+        let sources: Vec<&str> = guessed.iter().map(|column| column.source.as_str()).collect();
+        let mut names = names::columns(&sources);
+        rename(&mut names, &sources, options)?;
+        for (place, (column, name)) in guessed.iter().zip(names).enumerate() {
+            let choice = choice(options, &column.source);
+            if choice.is_some_and(|choice| choice.skip) {
+                continue;
+            }
+            let known = gathered.iter().position(|known| known.name == name);
+            let entry = match known.and_then(|known| gathered.get_mut(known)) {
+                Some(entry) => entry,
+                None => {
+                    let wanted = choice.and_then(|choice| choice.data_type.as_deref()).map(wanted_type).transpose()?;
+                    gathered.push(Gathered {
+                        name,
+                        source: column.source.clone(),
+                        wanted,
+                        usual: None,
+                        evidence: Vec::new(),
+                        places: vec![None; files.len()],
+                    });
+                    let last = gathered.len() - 1;
+                    &mut gathered[last]
+                }
+            };
+            entry.usual = entry.usual.take().or_else(|| column.usual.clone());
+            entry.evidence.push(column.evidence.clone());
+            entry.places[file] = Some(place);
+        }
+    }
+    if gathered.is_empty() {
+        return Err(Error::invalid("no column is left to load").with_hint("do not skip them all"));
+    }
+    if gathered.len() > COLUMNS_MAX {
+        return Err(error::too_large(format!("{} columns are more than {COLUMNS_MAX}", gathered.len()), "load the files apart"));
+    }
+    let lacking = gathered.iter().filter(|column| column.places.contains(&None)).map(|column| format!("`{}`", column.name));
+    let lacking: Vec<String> = lacking.take(RENAMED_SHOWN).collect();
+    let remarks = match lacking.is_empty() {
+        true => vec![],
+        false => vec![format!("not every file has {}: it is missing there", lacking.join(", "))],
+    };
+    Ok((gathered, remarks))
+}
+
+fn refuse_unknown_choices(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<()> {
+    for choice in &options.columns {
+        let known = files.iter().flatten().any(|column| column.source == choice.source);
+        if !known {
+            let all: Vec<&str> = files.iter().flatten().map(|column| column.source.as_str()).take(RENAMED_SHOWN).collect();
+            return Err(Error::invalid(format!("there is no column {:?} to correct", choice.source))
+                .with_hint(format!("the file has {}", all.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// Gives columns the names that the user wants.
+fn rename(names: &mut [String], sources: &[&str], options: &LoadOptions) -> Result<()> {
+    for place in 0..names.len() {
+        let Some(wanted) = choice(options, sources[place]).and_then(|choice| choice.name.as_deref()) else { continue };
+        let safe = names::safe(wanted).ok_or_else(|| Error::invalid(format!("{wanted:?} is no name for a column")))?;
+        let taken = names.iter().enumerate().any(|(other, name)| other != place && *name == safe);
+        if taken {
+            return Err(Error::invalid(format!("two columns would be called {safe:?}")).with_hint("choose another name"));
+        }
+        names[place] = safe;
+    }
+    Ok(())
+}
+
+/// Puts the columns in the order of the table that they are added to.
+fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Result<Vec<(Gathered, Option<Field>)>> {
+    let files = gathered.first().map_or(0, |column| column.places.len());
+    let mut left = gathered;
+    let mut arranged = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let found = left.iter().position(|column| column.name == *field.name() || column.name == field.name().to_lowercase());
+        let column = match found {
+            Some(place) => left.remove(place),
+            None => Gathered {
+                name: field.name().clone(),
+                source: field.name().clone(),
+                wanted: None,
+                usual: None,
+                evidence: vec![],
+                places: vec![None; files],
+            },
+        };
+        arranged.push((column, Some(field.as_ref().clone())));
+    }
+    let source = labels.first().map_or("the file", String::as_str);
+    if left.is_empty() && arranged.iter().any(|(column, _)| !column.evidence.is_empty()) {
+        return Ok(arranged);
+    }
+    let new: Vec<String> = left.iter().map(|column| format!("`{}`", column.source)).take(RENAMED_SHOWN).collect();
+    Err(Error::invalid(format!("{source} has columns that the table has not: {}", new.join(", ")))
+        .with_code("42703")
+        .with_hint("leave them out, rename them to the table's, add them with ALTER TABLE, or load with replace"))
+}
+
+/// What cells of all files have shown, if any file has cells there.
+fn merged_cells(column: &Gathered) -> Option<Evidence> {
+    let mut cells = column.evidence.iter().filter_map(|evidence| match evidence {
+        ColumnEvidence::Cells(cells) => Some(cells.as_ref().clone()),
+        _ => None,
+    });
+    let mut merged = cells.next()?;
+    cells.for_each(|more| merged.merge(more));
+    Some(merged)
+}
+
+/// The type of a column: the table's, the user's, the format's, or what the values show.
+fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings) -> (DataType, CellForm, Vec<String>) {
+    let cells = merged_cells(column);
+    let said = given.or_else(|| column.wanted.as_ref().map(|wanted| wanted.data_type.clone()));
+    if let Some(data_type) = said.or_else(|| column.usual.clone()) {
+        let mut form = form_for(&data_type, &cells.unwrap_or_default(), around);
+        if let Some(order) = column.wanted.as_ref().and_then(|wanted| wanted.order) {
+            form.order = order;
+        }
+        return (data_type, form, vec![]);
+    }
+    let mut remarks = Vec::new();
+    let mut form = CellForm::default();
+    let mut data_type: Option<DataType> = None;
+    let mut join = |found: DataType| {
+        data_type = Some(match data_type.take() {
+            Some(known) => wider(&known, &found),
+            None => found,
+        });
+    };
+    if let Some(cells) = &cells {
+        let decision = decide(&column.name, cells, around);
+        form = decision.form;
+        remarks.extend(decision.remarks);
+        join(decision.data_type);
+    }
+    for evidence in &column.evidence {
+        match evidence {
+            ColumnEvidence::Known(known) => join(known.clone()),
+            ColumnEvidence::Cells(_) | ColumnEvidence::Json(_) => {}
+        }
+    }
+    let mut documents = column.evidence.iter().filter_map(|evidence| match evidence {
+        ColumnEvidence::Json(json) => Some(json.as_ref().clone()),
+        _ => None,
+    });
+    if let Some(mut merged) = documents.next() {
+        documents.for_each(|more| merged.merge(more));
+        remarks.extend(merged.remark());
+        join(merged.data_type());
+    }
+    (data_type.unwrap_or(types::TEXT), form, remarks)
+}
+
+fn renamed_remark(columns: &[ColumnPlan]) -> Option<String> {
+    let renamed: Vec<&ColumnPlan> =
+        columns.iter().filter(|column| column.name != column.source && column.name != column.source.to_lowercase()).collect();
+    let shown: Vec<String> =
+        renamed.iter().take(RENAMED_SHOWN).map(|column| format!("`{}` is `{}`", column.source, column.name)).collect();
+    let more = renamed.len().saturating_sub(RENAMED_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!shown.is_empty()).then(|| format!("names made safe: {}{more}", shown.join(", ")))
+}

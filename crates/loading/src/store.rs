@@ -1,0 +1,59 @@
+//! What loading needs of the lake: one transaction with writers. `sink` fills it with the lake itself.
+
+use std::collections::HashSet;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use polder_types::{Result, SnapshotId};
+
+use crate::names::TableRef;
+
+/// A table as a transaction sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Existing {
+    pub schema: SchemaRef,
+}
+
+/// A row of `loaded_content`: what was loaded, so that it can be recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoadedContent {
+    pub table: TableRef,
+    pub content_hash: String,
+    pub source: String,
+    pub rows: u64,
+}
+
+/// Where tables are kept.
+#[async_trait::async_trait]
+pub(crate) trait Store: Send + Sync {
+    async fn begin(&self) -> Result<Box<dyn Transaction>>;
+}
+
+/// All of a load's changes. Dropping it undoes them.
+#[async_trait::async_trait]
+pub(crate) trait Transaction: Send {
+    async fn table(&mut self, table: &TableRef) -> Result<Option<Existing>>;
+
+    /// Which of these contents the table has already.
+    async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>>;
+
+    async fn create(&mut self, table: &TableRef, schema: SchemaRef) -> Result<()>;
+
+    async fn drop_table(&mut self, table: &TableRef) -> Result<()>;
+
+    async fn truncate(&mut self, table: &TableRef) -> Result<()>;
+
+    /// A writer of new rows. Files come into the table in the order in which writers were asked for.
+    async fn writer(&mut self, table: &TableRef) -> Result<Box<dyn BatchWriter>>;
+
+    /// Makes everything visible at once. Gives the new version of the lake.
+    async fn commit(self: Box<Self>, author: &str, message: &str, loaded: Vec<LoadedContent>) -> Result<SnapshotId>;
+}
+
+#[async_trait::async_trait]
+pub(crate) trait BatchWriter: Send {
+    /// `batch` has the table's schema.
+    async fn write(&mut self, batch: RecordBatch) -> Result<()>;
+
+    async fn finish(self: Box<Self>) -> Result<()>;
+}

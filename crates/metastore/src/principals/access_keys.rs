@@ -1,0 +1,76 @@
+//! Access keys: an id and a secret that signs requests, as object stores have them.
+
+use chrono::{DateTime, Utc};
+use polder_types::Result;
+use rand::Rng;
+
+use super::{Principals, random_secret};
+use crate::Write;
+
+const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/// A key as listed: never its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    pub id: String,
+    pub user: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A key just made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccessKey {
+    pub id: String,
+    pub secret: String,
+}
+
+impl Principals<'_> {
+    pub async fn create_access_key(&self, user: &str) -> Result<NewAccessKey> {
+        let key = {
+            let mut rng = rand::rng();
+            let letter = |_| char::from(ID_LETTERS[rng.random_range(0..ID_LETTERS.len())]);
+            NewAccessKey {
+                id: format!("PLDR{}", (0..16).map(letter).collect::<String>()),
+                secret: random_secret::<30>(),
+            }
+        };
+        let write = Write::new(
+            "INSERT INTO polder_access_key (id, user_name, sealed_secret, created_at) VALUES ($1, $2, $3, $4)",
+            vec![
+                key.id.as_str().into(),
+                user.into(),
+                self.0.secret_key.seal(&key.id, &key.secret)?.into(),
+                self.0.clock().now().into(),
+            ],
+        );
+        self.0.write(&[write]).await?;
+        Ok(key)
+    }
+
+    pub async fn list_access_keys(&self, user: &str) -> Result<Vec<AccessKey>> {
+        let sql =
+            "SELECT id, user_name, created_at FROM polder_access_key WHERE user_name = $1 ORDER BY created_at, id";
+        let rows = self.0.query(sql, &[user.into()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(AccessKey { id: row.text(0)?.to_owned(), user: row.text(1)?.to_owned(), created_at: row.time(2)? })
+            })
+            .collect()
+    }
+
+    /// The key's user and secret, for checking a signature.
+    pub async fn access_key_secret(&self, id: &str) -> Result<Option<(String, String)>> {
+        let sql = "SELECT user_name, sealed_secret FROM polder_access_key WHERE id = $1";
+        let rows = self.0.query(sql, &[id.into()]).await?;
+        match rows.first() {
+            Some(row) => Ok(Some((row.text(0)?.to_owned(), self.0.secret_key.open(id, row.bytes(1)?)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// True if there was such a key.
+    pub async fn delete_access_key(&self, user: &str, id: &str) -> Result<bool> {
+        let sql = "DELETE FROM polder_access_key WHERE id = $1 AND user_name = $2";
+        self.0.write_if_there(Write::new(sql, vec![id.into(), user.into()])).await
+    }
+}

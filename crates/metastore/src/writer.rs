@@ -1,0 +1,122 @@
+//! The one connection that writes.
+
+use std::time::Duration;
+
+use polder_types::{Error, ErrorKind, Result};
+
+use crate::connection::{Connection, Source};
+use crate::error::{Failure, classify, sql_error};
+use crate::{Write, postgres, readers};
+
+/// How long a server waits for its own former connection to let go of the advisory lock, in steps.
+const SERVER_LOCK_TRIES: u32 = 30;
+const SERVER_LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    source: Source,
+    connection: Option<Connection>,
+    closed: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(source: Source) -> Self {
+        Self { source, connection: None, closed: false }
+    }
+
+    /// Takes the connection out, opening one if there is none.
+    ///
+    /// The caller puts it back with [`Writer::put_back`] once no transaction is open on it. A caller that dies
+    /// before leaves none behind, so the next one starts with a new connection.
+    pub(crate) async fn take(&mut self) -> Result<Connection> {
+        if self.closed {
+            return Err(readers::closed());
+        }
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
+        }
+    }
+
+    pub(crate) fn put_back(&mut self, connection: Connection) {
+        self.connection = Some(connection);
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let mut tries = 0;
+        loop {
+            let mut connection = self.source.connect_writer().await.map_err(|error| sql_error("opening", error))?;
+            let holder = match &mut connection {
+                Connection::Sqlite(_) => None,
+                Connection::Postgres(connection) => {
+                    postgres::take_server_lock(connection).await.map_err(|error| sql_error("locking", error))?
+                }
+            };
+            let Some(holder) = holder else {
+                return Ok(connection);
+            };
+            tries += 1;
+            if let Err(error) = connection.close().await {
+                tracing::debug!(%error, "closing a connection that got no lock failed");
+            }
+            if tries == SERVER_LOCK_TRIES {
+                return Err(postgres::server_lock_error(&holder));
+            }
+            tokio::time::sleep(SERVER_LOCK_PAUSE).await;
+        }
+    }
+
+    /// Runs the writes in one transaction. A connection that broke before anything could be committed is replaced
+    /// once.
+    pub(crate) async fn write(&mut self, writes: &[Write]) -> Result<()> {
+        let mut connection = self.take().await?;
+        if let Err(error) = connection.begin_write().await {
+            if classify(&error) != Failure::Broken {
+                return Err(self.give_up(connection, sql_error("writing", error)).await);
+            }
+            drop(connection);
+            connection = self.take().await?;
+            connection.begin_write().await.map_err(|error| sql_error("writing", error))?;
+        }
+        if let Err(problem) = connection.execute_all(writes).await {
+            return Err(self.give_up(connection, problem.into_error("writing")).await);
+        }
+        match connection.end().await {
+            Ok(()) => {
+                self.put_back(connection);
+                Ok(())
+            }
+            Err(error) if matches!(connection, Connection::Postgres(_)) && classify(&error) == Failure::Broken => {
+                Err(outcome_unknown().with_source(error))
+            }
+            Err(error) => Err(self.give_up(connection, sql_error("writing", error)).await),
+        }
+    }
+
+    /// Rolls back and keeps the connection if that went well; else the next transaction opens a new one.
+    pub(crate) async fn give_up(&mut self, mut connection: Connection, problem: Error) -> Error {
+        match connection.rollback().await {
+            Ok(()) => self.put_back(connection),
+            // SQLite rolls back by itself after some errors and then says that there is no transaction, so a
+            // failed rollback is no news; a new connection is right in every case.
+            Err(error) => tracing::debug!(%error, "rollback failed; the writing connection is replaced"),
+        }
+        problem
+    }
+
+    pub(crate) async fn close(&mut self) {
+        self.closed = true;
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "closing the metastore writer failed");
+        }
+    }
+}
+
+/// The honest answer when nobody can know.
+pub(crate) fn outcome_unknown() -> Error {
+    Error::new(ErrorKind::Unavailable, "the connection to the metastore broke during commit, so its outcome is unknown")
+        .with_code("08007")
+        .with_hint("look whether the change is there before trying again")
+}

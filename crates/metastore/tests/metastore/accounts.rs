@@ -1,0 +1,150 @@
+//! Passwords, tokens, sessions, links and keys.
+
+use chrono::Duration;
+use polder_metastore::principals::random_password;
+use polder_types::ErrorKind;
+
+use crate::place::{Place, count};
+
+pub async fn passwords(place: Place) {
+    let metastore = place.open().await;
+    let principals = metastore.principals();
+    let password = random_password();
+    principals.create_user("ada", &password).await.unwrap();
+    let error = principals.create_user("ada", "another password").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    for (name, password) in [("", "long enough"), ("a\0b", "long enough"), ("bob", "short"), ("bob", &"x".repeat(2000))]
+    {
+        assert_eq!(
+            principals.create_user(name, password).await.unwrap_err().kind(),
+            ErrorKind::InvalidInput,
+            "{name:?}"
+        );
+    }
+    assert!(principals.verify_password("ada", &password).await.unwrap());
+    for (name, wrong) in [("ada", "wrong"), ("ada", ""), ("nobody", password.as_str()), ("a\0b", &password)] {
+        assert!(!principals.verify_password(name, wrong).await.unwrap(), "{name:?} {wrong:?}");
+    }
+    let verifiers = principals.scram_verifiers("ada").await.unwrap().unwrap();
+    assert!(verifiers.sha_256.starts_with("SCRAM-SHA-256$4096:"), "{verifiers:?}");
+    assert!(verifiers.sha_512.starts_with("SCRAM-SHA-512$4096:"), "{verifiers:?}");
+    principals.change_password("ada", &password, "a new password", "here").await.unwrap();
+    assert!(!principals.verify_password("ada", &password).await.unwrap());
+    assert!(principals.verify_password("ada", "a new password").await.unwrap());
+    assert_eq!(principals.set_password("nobody", "long enough").await.unwrap_err().kind(), ErrorKind::NotFound);
+    let names: Vec<_> = principals.list_users().await.unwrap().into_iter().map(|user| user.name).collect();
+    assert_eq!(names, ["ada"]);
+    principals.start_session("ada").await.unwrap();
+    assert!(principals.delete_user("ada").await.unwrap());
+    assert!(!principals.delete_user("ada").await.unwrap());
+    assert_eq!(count(&metastore, "SELECT count(*) FROM polder_session").await, 0);
+}
+
+pub async fn guessing_is_slowed_down(place: Place) {
+    let metastore = place.open().await;
+    let principals = metastore.principals();
+    principals.create_user("ada", "correct horse").await.unwrap();
+    for name in ["ada", "nobody"] {
+        for _ in 0..5 {
+            let error = principals.login(name, "wrong", "10.0.0.1").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        }
+        let error = principals.login(name, "correct horse", "10.0.0.1").await.unwrap_err();
+        assert_eq!((error.kind(), error.hint()), (ErrorKind::Unavailable, Some("try again in 1 s")));
+    }
+    principals.login("ada", "correct horse", "10.0.0.2").await.unwrap();
+    place.clock.advance(Duration::seconds(1));
+    principals.login("ada", "wrong", "10.0.0.1").await.unwrap_err();
+    let error = principals.login("ada", "correct horse", "10.0.0.1").await.unwrap_err();
+    assert_eq!(error.hint(), Some("try again in 2 s"));
+    place.clock.advance(Duration::seconds(2));
+    principals.login("ada", "correct horse", "10.0.0.1").await.unwrap();
+    principals.login("ada", "correct horse", "10.0.0.1").await.unwrap();
+}
+
+pub async fn sessions_slide(place: Place) {
+    let metastore = place.open().await;
+    let principals = metastore.principals();
+    let secret = principals.start_session("ada").await.unwrap();
+    let hashed = count(&metastore, "SELECT count(*) FROM polder_session WHERE length(secret_hash) = 64").await;
+    assert_eq!(hashed, 1);
+    for _ in 0..4 {
+        assert_eq!(principals.session_user(&secret).await.unwrap().as_deref(), Some("ada"));
+        place.clock.advance(Duration::days(20));
+    }
+    assert_eq!(principals.session_user("guess").await.unwrap(), None);
+    place.clock.advance(Duration::days(11));
+    assert_eq!(principals.session_user(&secret).await.unwrap(), None);
+    let second = principals.start_session("ada").await.unwrap();
+    assert_eq!(count(&metastore, "SELECT count(*) FROM polder_session").await, 1);
+    principals.end_session(&second).await.unwrap();
+    assert_eq!(principals.session_user(&second).await.unwrap(), None);
+    let third = principals.start_session("ada").await.unwrap();
+    principals.end_sessions("ada").await.unwrap();
+    assert_eq!(principals.session_user(&third).await.unwrap(), None);
+}
+
+pub async fn tokens(place: Place) {
+    let metastore = place.open().await;
+    let principals = metastore.principals();
+    let now = polder_runtime::Clock::now(&place.clock);
+    let forever = principals.create_token("ada", "ci", None).await.unwrap();
+    let short = principals.create_token("ada", "today", Some(now + Duration::days(1))).await.unwrap();
+    assert!(forever.secret.starts_with("polder_") && forever.secret.len() == 50, "{}", forever.secret);
+    assert_eq!(principals.token_user(&forever.secret).await.unwrap().as_deref(), Some("ada"));
+    assert_eq!(principals.token_user(&short.secret).await.unwrap().as_deref(), Some("ada"));
+    for wrong in ["", "polder_", "polder_AAAA", &forever.secret[7..]] {
+        assert_eq!(principals.token_user(wrong).await.unwrap(), None, "{wrong}");
+    }
+    place.clock.advance(Duration::days(1));
+    assert_eq!(principals.token_user(&short.secret).await.unwrap(), None);
+    let listed = principals.list_tokens("ada").await.unwrap();
+    assert_eq!(listed.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["ci", "today"]);
+    assert_eq!(listed[0].last_used_at, Some(now));
+    assert_eq!(listed[1].expires_at, Some(now + Duration::days(1)));
+    assert!(!principals.delete_token("bob", &forever.token.id).await.unwrap());
+    assert!(principals.delete_token("ada", &forever.token.id).await.unwrap());
+    assert_eq!(principals.token_user(&forever.secret).await.unwrap(), None);
+    assert_eq!(principals.create_token("ada", "", None).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+pub async fn links_work_once(place: Place) {
+    let metastore = place.open().await;
+    let principals = metastore.principals();
+    let link = principals.create_link("ada", Duration::minutes(15)).await.unwrap();
+    let (first, second) = tokio::join!(principals.redeem_link(&link), principals.redeem_link(&link));
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(first.or(second).unwrap(), "ada");
+    assert_eq!(principals.redeem_link(&link).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert_eq!(principals.redeem_link("guess").await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    let link = principals.create_link("ada", Duration::minutes(15)).await.unwrap();
+    place.clock.advance(Duration::minutes(15));
+    assert_eq!(principals.redeem_link(&link).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+}
+
+pub async fn access_keys(place: Place) {
+    let metastore = place.open().await;
+    let key = metastore.principals().create_access_key("ada").await.unwrap();
+    assert!(key.id.starts_with("PLDR") && key.id.len() == 20 && key.secret.len() == 40, "{key:?}");
+    let expected = Some(("ada".to_owned(), key.secret.clone()));
+    assert_eq!(metastore.principals().access_key_secret(&key.id).await.unwrap(), expected);
+    let file = place.data_dir().join("secret.key");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    metastore.close().await;
+    drop(metastore);
+
+    let metastore = place.open().await;
+    assert_eq!(metastore.principals().access_key_secret(&key.id).await.unwrap(), expected);
+    assert_eq!(metastore.principals().access_key_secret("PLDRX").await.unwrap(), None);
+    assert_eq!(metastore.principals().list_access_keys("ada").await.unwrap().len(), 1);
+    metastore.close().await;
+    drop(metastore);
+
+    std::fs::write(&file, format!("{}\n", "ab".repeat(32))).unwrap();
+    let metastore = place.open().await;
+    let error = metastore.principals().access_key_secret(&key.id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(!metastore.principals().delete_access_key("bob", &key.id).await.unwrap());
+    assert!(metastore.principals().delete_access_key("ada", &key.id).await.unwrap());
+}

@@ -1,0 +1,175 @@
+//! Settings, saved queries, jobs, the record of queries, loaded content, checksums.
+
+use chrono::Duration;
+use polder_metastore::{DataFileChecksum, DataFiles, Job, LoadedContent, LoadedContents, QueryRow, Run, SavedQuery};
+use polder_runtime::Clock;
+use polder_types::{ErrorKind, Position, QueryId};
+
+use crate::place::{Place, commit_next};
+
+pub async fn settings(place: Place) {
+    let metastore = place.open().await;
+    let settings = metastore.settings();
+    assert_eq!(settings.get("a").await.unwrap(), None);
+    settings.set("a", "1").await.unwrap();
+    settings.set("a", "2").await.unwrap();
+    assert_eq!(settings.get("a").await.unwrap().as_deref(), Some("2"));
+    assert!(settings.list().await.unwrap().contains(&("a".to_owned(), "2".to_owned())));
+    settings.delete("a").await.unwrap();
+    assert_eq!(settings.get("a").await.unwrap(), None);
+}
+
+pub async fn saved_queries(place: Place) {
+    let metastore = place.open().await;
+    let saved = metastore.saved_queries();
+    let query = SavedQuery {
+        id: String::new(),
+        name: "delays".into(),
+        description: "by month".into(),
+        sql: "SELECT 1".into(),
+        chart: serde_json::json!({"kind": "bar", "x": "month", "y": ["delay"]}),
+        owner: "ada".into(),
+        updated_at: place.clock.now(),
+    };
+    let mut stored = saved.put(query.clone()).await.unwrap();
+    assert!(!stored.id.is_empty());
+    assert_eq!(saved.get(&stored.id).await.unwrap(), Some(stored.clone()));
+    place.clock.advance(Duration::hours(1));
+    stored.name = "arrivals".into();
+    stored.chart = serde_json::Value::Null;
+    let stored = saved.put(stored).await.unwrap();
+    assert_eq!(stored.updated_at, place.clock.now());
+    let second = saved.put(query).await.unwrap();
+    assert_eq!(saved.list().await.unwrap(), [stored.clone(), second]);
+    assert!(saved.delete(&stored.id).await.unwrap());
+    assert!(!saved.delete(&stored.id).await.unwrap());
+    assert_eq!(saved.get(&stored.id).await.unwrap(), None);
+}
+
+pub async fn jobs_and_runs(place: Place) {
+    let metastore = place.open().await;
+    let jobs = metastore.jobs();
+    let mut job = Job {
+        id: "1".into(),
+        name: "nightly".into(),
+        kind: "compact".into(),
+        schedule: Some("0 3 * * *".into()),
+        payload: serde_json::json!({"table": "t"}),
+        enabled: true,
+        created_at: place.clock.now(),
+    };
+    jobs.insert(&job).await.unwrap();
+    assert_eq!(jobs.insert(&job).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    job.enabled = false;
+    job.schedule = None;
+    assert!(jobs.update(&job).await.unwrap());
+    assert_eq!(jobs.list().await.unwrap(), [job.clone()]);
+    assert_eq!(jobs.get("1").await.unwrap(), Some(job.clone()));
+    assert!(!jobs.update(&Job { id: "2".into(), ..job.clone() }).await.unwrap());
+    let mut run = Run {
+        id: "r1".into(),
+        job_id: Some("1".into()),
+        kind: "compact".into(),
+        state: "running".into(),
+        started_at: place.clock.now(),
+        ended_at: None,
+        attempt: 1,
+        log: String::new(),
+        error: None,
+    };
+    jobs.insert_run(&run).await.unwrap();
+    let other =
+        Run { id: "r2".into(), job_id: None, started_at: place.clock.now() + Duration::seconds(1), ..run.clone() };
+    jobs.insert_run(&other).await.unwrap();
+    run.state = "failed".into();
+    run.ended_at = Some(place.clock.now());
+    run.error = Some("no room".into());
+    assert!(jobs.update_run(&run).await.unwrap());
+    assert_eq!(jobs.list_runs(None, 10).await.unwrap(), [other, run.clone()]);
+    assert_eq!(jobs.list_runs(Some("1"), 10).await.unwrap(), [run]);
+    assert!(jobs.delete("1").await.unwrap());
+    assert!(!jobs.delete("1").await.unwrap());
+}
+
+pub async fn query_history(place: Place) {
+    let metastore = place.open().await;
+    let queries = metastore.queries();
+    let record = |at: i64| QueryRow {
+        query_id: QueryId::new(),
+        user_name: "ada".into(),
+        via: "http".into(),
+        sql: format!("SELECT {at}"),
+        state: "done".into(),
+        started_at: place.clock.now() + Duration::milliseconds(at),
+        elapsed_ms: 3,
+        rows_returned: 1,
+        rows_scanned: u64::from(u32::MAX) + 7,
+        bytes_scanned: 9,
+        snapshot: Some(4),
+        error_code: None,
+        error_message: None,
+        error_hint: None,
+        error_position: None,
+    };
+    let mut records: Vec<_> = (0..75).map(record).collect();
+    records[10] = QueryRow {
+        state: "failed".into(),
+        snapshot: None,
+        error_code: Some("42P01".into()),
+        error_message: Some("no table".into()),
+        error_hint: Some("look".into()),
+        error_position: Some(Position { line: 2, column: 5 }),
+        ..record(10)
+    };
+    queries.append(&[]).await.unwrap();
+    queries.append(&records).await.unwrap();
+    assert_eq!(queries.count().await.unwrap(), 75);
+    for at in [0, 10, 74] {
+        assert_eq!(queries.find(records[at].query_id).await.unwrap().as_ref(), Some(&records[at]));
+    }
+    assert_eq!(queries.find(QueryId::new()).await.unwrap(), None);
+    let newest = queries.recent(10, None).await.unwrap();
+    assert_eq!(newest, records[65..].iter().rev().cloned().collect::<Vec<_>>());
+    let older = queries.recent(10, Some(records[65].query_id)).await.unwrap();
+    assert_eq!(older, records[55..65].iter().rev().cloned().collect::<Vec<_>>());
+
+    // The same id again replaces, also within one batch; a long text is cut and a zero byte replaced.
+    let long = QueryRow { sql: format!("\0{}", "é".repeat(100_000)), ..records[3].clone() };
+    queries.append(&[records[3].clone(), long.clone()]).await.unwrap();
+    let kept = queries.find(long.query_id).await.unwrap().unwrap();
+    assert!(kept.sql.len() < 70_000 && kept.sql.starts_with('\u{FFFD}') && kept.sql.ends_with("… (cut)"));
+    assert_eq!(queries.count().await.unwrap(), 75);
+
+    queries.prune(100).await.unwrap();
+    assert_eq!(queries.count().await.unwrap(), 75);
+    queries.prune(20).await.unwrap();
+    assert_eq!(queries.count().await.unwrap(), 20);
+    assert_eq!(queries.recent(1, None).await.unwrap()[0], records[74]);
+    queries.prune(0).await.unwrap();
+    assert_eq!(queries.count().await.unwrap(), 0);
+}
+
+pub async fn loaded_content_and_checksums(place: Place) {
+    let metastore = place.open().await;
+    let loaded = LoadedContent {
+        table_id: 7,
+        content_hash: "ab".into(),
+        source: "sales.csv".into(),
+        rows: 12,
+        snapshot: 2,
+        loaded_at: place.clock.now(),
+    };
+    let checksum = DataFileChecksum { data_file_id: 0, checksum: "crc32:1c291ca3".into(), size_bytes: 99 };
+    commit_next(&metastore, "load", &[loaded.write(), checksum.write()]).await.unwrap();
+    let again = LoadedContent { rows: 13, ..loaded.clone() };
+    commit_next(&metastore, "again", &[again.write()]).await.unwrap();
+    assert_eq!(metastore.loaded_contents().find(7, "ab").await.unwrap(), Some(again.clone()));
+    assert_eq!(metastore.loaded_contents().find(8, "ab").await.unwrap(), None);
+    assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), [again]);
+    assert_eq!(metastore.data_files().checksum(0).await.unwrap(), Some(checksum.clone()));
+    assert_eq!(metastore.data_files().checksums().await.unwrap(), [checksum]);
+    let forget = [LoadedContents::forget_write(7), DataFiles::forget_write(0)];
+    commit_next(&metastore, "drop", &forget).await.unwrap();
+    assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), []);
+    assert_eq!(metastore.data_files().checksums().await.unwrap(), []);
+}

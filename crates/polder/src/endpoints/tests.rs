@@ -1,0 +1,35 @@
+use super::{Endpoints, reachable};
+
+#[test]
+fn written_read_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    assert_eq!(Endpoints::read(data), None);
+    let endpoints = Endpoints { http: "127.0.0.1:7400".parse().unwrap() };
+    endpoints.write(data).unwrap();
+    assert_eq!(std::fs::read_to_string(data.join("endpoints.json")).unwrap(), "{\"http\":\"127.0.0.1:7400\"}\n");
+    assert_eq!(Endpoints::read(data), Some(endpoints));
+    Endpoints::remove(data).unwrap();
+    Endpoints::remove(data).unwrap();
+    assert_eq!(std::fs::read_dir(data).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_not_understood_is_not_known() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["", "{", "{}", "{\"http\":\"nowhere\"}"] {
+        std::fs::write(folder.path().join("endpoints.json"), text).unwrap();
+        assert_eq!(Endpoints::read(folder.path()), None, "{text}");
+    }
+    // A later version may have more servers.
+    std::fs::write(folder.path().join("endpoints.json"), r#"{"http":"[::1]:1","kafka":"x"}"#).unwrap();
+    assert!(Endpoints::read(folder.path()).is_some());
+}
+
+#[test]
+fn any_address_is_reached_here() {
+    let check = |from: &str, to: &str| assert_eq!(reachable(from.parse().unwrap()).to_string(), to);
+    check("0.0.0.0:7400", "127.0.0.1:7400");
+    check("[::]:7400", "[::1]:7400");
+    check("10.0.0.7:7400", "10.0.0.7:7400");
+}

@@ -1,0 +1,31 @@
+//! `polder`: raw data to an answer, in one binary.
+
+mod cli;
+mod client;
+mod connection;
+mod credentials;
+mod demo;
+mod embedded;
+mod endpoints;
+mod failure;
+mod first_start;
+mod load;
+mod output;
+mod run;
+mod settings;
+mod shell;
+mod split;
+mod sql;
+mod terminal;
+mod tokens;
+mod up;
+mod wiring;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,49 @@
+use super::{Column, Layout};
+
+/// Columns as `name:width` or `name:width>` for numbers, and what of them is shown as `index:width`, `…` for a gap.
+fn check(columns: &str, width: usize, expected: &str) {
+    let columns: Vec<Column> = columns
+        .split_whitespace()
+        .map(|text| {
+            let (name, width) = text.split_once(':').unwrap();
+            let right = width.ends_with('>');
+            let mut column = Column::new(name, right);
+            column.see(Some(&"x".repeat(width.trim_end_matches('>').parse().unwrap())));
+            column
+        })
+        .collect();
+    let layout = Layout::fit(&columns, Some(width));
+    let shown: Vec<String> = layout
+        .shown
+        .iter()
+        .map(|column| column.map_or("…".to_owned(), |(at, width)| format!("{at}:{width}")))
+        .collect();
+    assert_eq!(shown.join(" "), expected);
+    if columns.len() > 1 {
+        let used: usize = layout.shown.iter().map(|column| column.map_or(1, |(_, width)| width) + 3).sum();
+        assert!(used - 1 <= width.max(20), "{used} of {width}");
+    }
+}
+
+#[test]
+fn all_of_it_when_there_is_room() {
+    check("a:5 b:5>", 80, "0:5 1:5");
+}
+
+#[test]
+fn the_widest_text_gives_way() {
+    check("a:100 b:10>", 40, "0:25 1:10");
+    check("a:100 b:100", 41, "0:18 1:18");
+    check("a:100 b:15", 50, "0:30 1:15");
+}
+
+#[test]
+fn columns_are_left_out_of_the_middle() {
+    check("a:10> b:10> c:10> d:10> e:10> f:10>", 40, "0:10 … 5:10");
+    check("a:10> b:10> c:10> d:10> e:10> f:10>", 50, "0:10 1:10 … 5:10");
+}
+
+#[test]
+fn one_column_is_cut() {
+    check("a:100", 20, "0:18");
+}

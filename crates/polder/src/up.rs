@@ -1,0 +1,187 @@
+//! `polder up`: the server, from its start to its stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use polder_runtime::Shutdown;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{AuthChoice, EXIT_DONE, EXIT_INTERRUPTED, LogChoice, UpArgs};
+use crate::credentials::{self, Credentials, USER};
+use crate::endpoints::{Endpoints, reachable};
+use crate::settings::Up;
+use crate::wiring::{Auth, House, Listening};
+use crate::{demo, first_start, output, terminal};
+
+/// From the signal to the end of the process, whatever still runs.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// Of these, what running requests get.
+const REQUESTS_STOP_MAX: Duration = Duration::from_secs(4);
+const LINK_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
+
+/// What the log holds unless RUST_LOG says otherwise.
+const LOG_FILTER: &str = "warn,polder=info";
+
+pub fn main(args: &UpArgs) -> Result<u8> {
+    let started = Instant::now();
+    let settings = Up::from_args(args)?;
+    log(args.log);
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(serve(&settings, started));
+    // What does not end by itself ends with the process: every acknowledged write is on disk.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    done
+}
+
+fn log(choice: LogChoice) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match choice {
+        LogChoice::Text => log.with_ansi(terminal::color_stderr()).init(),
+        LogChoice::Json => log.json().init(),
+    }
+}
+
+async fn serve(settings: &Up, started: Instant) -> Result<u8> {
+    let mut signals = Signals::listen()?;
+    let data = &settings.directory.data;
+    let house = House::open(&settings.directory).await?;
+    // Left by a process that was killed: from here on the directory is ours.
+    Endpoints::remove(data)?;
+    let is_first = first_start::prepare(&house, data).await?;
+    let user = Credentials::read(data)?.map_or_else(|| USER.to_owned(), |known| known.user);
+    if settings.demo {
+        tokio::select! {
+            done = demo::prepare(&house, &user) => done?,
+            () = signals.next() => {
+                house.close().await;
+                return Ok(EXIT_INTERRUPTED);
+            }
+        }
+    }
+    let shutdown = Shutdown::new();
+    let auth = match settings.auth {
+        AuthChoice::Password => Auth::Password,
+        AuthChoice::Trust => Auth::Trust { user: user.clone() },
+    };
+    let listening = Listening { http: settings.http, auth, console: settings.console.clone() };
+    let servers = house.listen(&listening, &shutdown).await?;
+    let address = servers.http_address();
+    house.metastore.set_holder_note(&reachable(address).to_string()).await?;
+    let running = tokio::spawn(servers.serve());
+    Endpoints { http: address }.write(data)?;
+    greet(settings, &house, &user, address, is_first, started).await?;
+    let stopped = until_stopped(running, &mut signals, &shutdown).await;
+    let removed = Endpoints::remove(data);
+    close(&house, &mut signals).await;
+    stopped.and(removed).map(|()| EXIT_DONE)
+}
+
+/// Until a signal comes and running requests have had their time, or the servers end by themselves.
+async fn until_stopped(
+    mut running: tokio::task::JoinHandle<Result<()>>,
+    signals: &mut Signals,
+    shutdown: &Shutdown,
+) -> Result<()> {
+    tokio::select! {
+        ended = &mut running => return ended.context("the server died")?,
+        () = signals.next() => {}
+    }
+    tracing::info!("stopping");
+    shutdown.start();
+    tokio::select! {
+        ended = tokio::time::timeout(REQUESTS_STOP_MAX, &mut running) => match ended {
+            Ok(ended) => ended.context("the server died")?,
+            Err(_) => {
+                tracing::warn!("requests that still run are cut off");
+                running.abort();
+                Ok(())
+            }
+        },
+        // A second signal: at once.
+        () = signals.next() => Ok(()),
+    }
+}
+
+async fn close(house: &House, signals: &mut Signals) {
+    tokio::select! {
+        closed = tokio::time::timeout(STOP_MAX - REQUESTS_STOP_MAX, house.close()) => {
+            if closed.is_err() {
+                tracing::warn!("stopped before everything had ended; what was acknowledged is kept");
+            }
+        }
+        () = signals.next() => {}
+    }
+}
+
+/// Says where to go. A link that logs in is for a terminal, and for the first start wherever that is read.
+async fn greet(
+    settings: &Up,
+    house: &House,
+    user: &str,
+    address: SocketAddr,
+    is_first: bool,
+    started: Instant,
+) -> Result<()> {
+    let base = format!("http://{}", reachable(address));
+    let data = &settings.directory.data;
+    let mut lines = vec![format!("Polder {} is ready ({})", env!("CARGO_PKG_VERSION"), output::seconds(started.elapsed()))];
+    lines.push(String::new());
+    let link = settings.auth == AuthChoice::Password && (is_first || terminal::stdout());
+    if link {
+        let token = house.metastore.principals().create_link(user, LINK_LIFETIME).await?;
+        lines.push(format!("  console  {base}/login?token={token}"));
+        lines.push("           logs in once, within the hour".to_owned());
+        lines.push(format!("  address  {base}"));
+    } else {
+        lines.push(format!("  console  {base}"));
+    }
+    lines.push(format!("  data     {}", data.display()));
+    match settings.auth {
+        AuthChoice::Password => {
+            lines.push(format!("  user     {user}, password in {}", shown(&credentials::path(data))));
+        }
+        AuthChoice::Trust => lines.push(format!("  user     {user}; everyone on this computer is let in")),
+    }
+    lines.push(String::new());
+    lines.push("Ctrl-C stops it. In another terminal: polder load FILE, polder sql".to_owned());
+    // Started without anyone to read this, it runs all the same.
+    let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
+    tracing::info!(address = %address, data = %data.display(), "ready");
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
+}
+
+/// What asks a server to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}

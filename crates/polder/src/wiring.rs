@@ -1,0 +1,154 @@
+//! What the binary consists of: the stores, the capabilities on them, the servers in front. The one visible list.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use polder_capability::{Accounts, Loader, SavedQueries, SqlRunner};
+use polder_engine::{Engine, EngineOptions, StoredAccounts, StoredQueries};
+pub use polder_http_server::Auth;
+use polder_http_server::{HttpServer, HttpServerOptions, Services};
+use polder_lake::{Lake, LakeOptions, TablesLocation};
+use polder_loading::{FileLoader, LoaderOptions};
+use polder_metastore::{Metastore, MetastoreOptions};
+use polder_runtime::{Clock, Shutdown, SystemClock};
+
+use crate::settings::Directory;
+
+/// An open data directory.
+pub struct House {
+    pub metastore: Arc<Metastore>,
+    pub engine: Arc<Engine>,
+    pub loader: Arc<dyn Loader>,
+    pub accounts: Arc<dyn Accounts>,
+    pub saved: Arc<dyn SavedQueries>,
+    clock: Arc<dyn Clock>,
+    temp_dir: PathBuf,
+}
+
+impl House {
+    /// Opens the stores and what works on them. Takes the directory's lock.
+    pub async fn open(directory: &Directory) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metastore = Metastore::open(MetastoreOptions {
+            data_dir: directory.data.clone(),
+            url: directory.metastore.clone(),
+            tables_path: directory.tables.clone(),
+            clock: Arc::clone(&clock),
+        })
+        .await?;
+        let temp_dir = fresh_temp_dir(directory)?;
+        let lake = Lake::open(LakeOptions {
+            metastore: Arc::clone(&metastore),
+            tables: TablesLocation::parse(metastore.tables_path())?,
+            clock: Arc::clone(&clock),
+        })
+        .await?;
+        directory.remember()?;
+        let engine = Engine::open(EngineOptions {
+            metastore: Arc::clone(&metastore),
+            lake: Arc::clone(&lake),
+            clock: Arc::clone(&clock),
+            temp_dir: temp_dir.clone(),
+            memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
+            cores: None,
+        })?;
+        let loader: Arc<dyn Loader> = FileLoader::new(LoaderOptions {
+            lake,
+            metastore: Arc::clone(&metastore),
+            clock: Arc::clone(&clock),
+            temp_dir: temp_dir.clone(),
+        });
+        engine.set_loader(Arc::clone(&loader));
+        Ok(Self {
+            engine,
+            loader,
+            accounts: Arc::new(StoredAccounts::new(Arc::clone(&metastore))),
+            saved: Arc::new(StoredQueries::new(Arc::clone(&metastore))),
+            metastore,
+            clock,
+            temp_dir,
+        })
+    }
+
+    /// Opens every server. They listen when this returns, and answer once [`Servers::serve`] runs.
+    pub async fn listen(&self, wanted: &Listening, shutdown: &Shutdown) -> Result<Servers> {
+        let services = Services {
+            sql: Arc::clone(&self.engine) as Arc<dyn SqlRunner>,
+            loader: Arc::clone(&self.loader),
+            accounts: Arc::clone(&self.accounts),
+            saved: Arc::clone(&self.saved),
+            clock: Arc::clone(&self.clock),
+        };
+        let options = HttpServerOptions {
+            address: wanted.http,
+            auth: wanted.auth.clone(),
+            upload_dir: self.metastore.data_dir().join("uploads"),
+            version: env!("CARGO_PKG_VERSION"),
+            console: wanted.console.clone(),
+        };
+        let http = HttpServer::bind(options, services, shutdown.clone()).await?;
+        Ok(Servers { http })
+    }
+
+    /// For spills and spools; emptied at each start.
+    #[must_use]
+    pub fn temp_dir(&self) -> &Path {
+        &self.temp_dir
+    }
+
+    /// Stops what runs, waits for what is being written, and closes the stores.
+    pub async fn close(&self) {
+        for load in self.loader.running() {
+            self.loader.cancel(load.load_id);
+            self.loader.wait(load.load_id).await;
+        }
+        self.engine.close().await;
+        self.metastore.close().await;
+    }
+}
+
+/// Where the servers listen, and whom they let in.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    pub http: SocketAddr,
+    pub auth: Auth,
+    /// The console's files while it is developed, instead of the embedded ones.
+    pub console: Option<PathBuf>,
+}
+
+/// The servers of one house.
+pub struct Servers {
+    http: HttpServer,
+}
+
+impl Servers {
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.local_addr()
+    }
+
+    /// Answers until shutdown has started and running requests have had their time.
+    pub async fn serve(self) -> Result<()> {
+        Ok(self.http.serve().await?)
+    }
+}
+
+/// A directory for spills and spools. What an earlier process left there is of no use.
+fn fresh_temp_dir(directory: &Directory) -> Result<PathBuf> {
+    let path = directory.data.join("temp");
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot empty {}", path.display()));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(path)
+}
+
+/// The OpenAPI document of the HTTP API.
+pub fn openapi() -> Result<String> {
+    Ok(polder_http_server::openapi().to_pretty_json()?)
+}

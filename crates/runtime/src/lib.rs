@@ -1,0 +1,10 @@
+//! What the outside world hands in: time, randomness, shutdown, and faults.
+//!
+//! Nothing above this floor reads the system clock by itself, so a test can run a day in a second.
+
+mod clock;
+pub mod fault;
+mod shutdown;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use shutdown::Shutdown;

@@ -1,0 +1,211 @@
+//! The one error that crosses a boundary. Inside, crates keep enums of their own.
+
+use std::fmt;
+
+/// What the caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// Mend the input: a statement, a file, an option.
+    InvalidInput,
+    /// Name something that exists.
+    NotFound,
+    /// Choose another name, or say that replacing is meant.
+    AlreadyExists,
+    /// Log in.
+    Unauthenticated,
+    /// Ask an administrator for the right.
+    Forbidden,
+    /// Run the transaction again: somebody else committed first.
+    Conflict,
+    /// Send less, or raise the limit.
+    TooLarge,
+    /// Wait for memory, disk or a slot, or free some.
+    Exhausted,
+    /// Nothing: the caller asked for it.
+    Cancelled,
+    /// Try again later.
+    Unavailable,
+    /// Use another way: this one is not there.
+    Unsupported,
+    /// Restore the named file from a backup.
+    Corrupt,
+    /// Report it, with the request id.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The SQLSTATE used when nothing more precise is known.
+    #[must_use]
+    pub const fn default_code(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "22000",
+            Self::NotFound => "42P01",
+            Self::AlreadyExists => "42P07",
+            Self::Unauthenticated => "28P01",
+            Self::Forbidden => "42501",
+            Self::Conflict => "40001",
+            Self::TooLarge => "54000",
+            Self::Exhausted => "53000",
+            Self::Cancelled => "57014",
+            Self::Unavailable => "57P03",
+            Self::Unsupported => "0A000",
+            Self::Corrupt => "XX001",
+            Self::Internal => "XX000",
+        }
+    }
+}
+
+/// Where in a text an error lies, both counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    pub line: u64,
+    pub column: u64,
+}
+
+/// An error as a caller sees it: what, where, and what to do next.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+    position: Option<Position>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// `message`: lower case, no full stop, what and where.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            code: kind.default_code(),
+            message: message.into(),
+            hint: None,
+            position: None,
+            source: None,
+        }))
+    }
+
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    #[must_use]
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    #[must_use]
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Conflict, message)
+    }
+
+    #[must_use]
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported, message)
+    }
+
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::new(ErrorKind::Cancelled, "cancelled on request")
+    }
+
+    /// A SQLSTATE more precise than the kind's own.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.0.code = code;
+        self
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn at(mut self, line: u64, column: u64) -> Self {
+        self.0.position = Some(Position { line, column });
+        self
+    }
+
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Box::new(source));
+        self
+    }
+
+    /// The same error with words in front of its message: `context: message`.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The stable code: a SQLSTATE.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.0.position
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if let Some(Position { line, column }) = self.0.position {
+            write!(f, " (line {line}, column {column})")?;
+        }
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}[{}]: {self}", self.0.kind, self.0.code)?;
+        if let Some(source) = &self.0.source {
+            write!(f, " <- {source:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,8 @@
+//! What every floor shares: the error that crosses boundaries, ids, and limits.
+
+mod error;
+mod ids;
+pub mod limits;
+
+pub use error::{Error, ErrorKind, Position, Result};
+pub use ids::{LoadId, QueryId, SnapshotId};

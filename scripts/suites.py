@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Runs the suites of tests one after the other and says at the end what ran and what failed.
+
+    scripts/test            every suite
+    scripts/test rust faults    only these
+
+A suite that fails does not stop the others. Its output is kept in .cache/test-logs/, and its end is shown. A suite that runs
+no test has failed. `POLDER_TEST_MINUTES` bounds the whole run.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".cache" / "test-logs"
+TAIL_LINES = 200
+HEARTBEAT_SECONDS = 30
+
+# What each test runner prints at its end.
+COUNTS = {
+    "nextest": {
+        "passed": r"^\s*Summary \[.*\] .*?(\d+) passed",
+        "failed": r"^\s*Summary \[.*\] .*?(\d+) (?:failed|timed out)",
+        "skipped": r"^\s*Summary \[.*\] .*?(\d+) skipped",
+    },
+    "pytest": {
+        "passed": r"^=* ?.*?\b(\d+) passed\b.* in [\d.:]+",
+        "failed": r"^=* ?.*?\b(\d+) (?:failed|errors?)\b.* in [\d.:]+",
+        "skipped": r"^=* ?.*?\b(\d+) skipped\b.* in [\d.:]+",
+    },
+    "vitest": {
+        "passed": r"^\s*Tests\s.*?(\d+) passed",
+        "failed": r"^\s*Tests\s.*?(\d+) failed",
+        "skipped": r"^\s*Tests\s.*?(\d+) (?:skipped|todo)",
+    },
+    "node": {
+        "passed": r"^[#ℹ] pass (\d+)",
+        "failed": r"^[#ℹ] (?:fail|cancelled) (\d+)",
+        "skipped": r"^[#ℹ] skipped (\d+)",
+    },
+    "unittest": {
+        "passed": r"^Ran (\d+) tests? in",
+        "failed": r"^FAILED \(.*?failures=(\d+)",
+        "skipped": r"\bskipped=(\d+)",
+    },
+    # A check without tests of its own counts as one.
+    "check": {},
+}
+
+
+@dataclasses.dataclass
+class Suite:
+    name: str
+    what: str
+    runner: str
+    commands: list
+    folder: str = "."
+    needs_binary: bool = False
+
+
+@dataclasses.dataclass
+class Outcome:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    note: str = ""
+
+
+def python() -> str:
+    return str(pathlib.Path(os.environ["POLDER_CACHE"]) / "venv" / "bin" / "python")
+
+
+def suites() -> list:
+    pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider"]
+    clippy = ["cargo", "clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]
+    return [
+        Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),
+        Suite("tidy", "floors, versions, words, sizes", "check",
+              [["cargo", "run", "--release", "--quiet", "--package", "xtask", "--", "tidy"]]),
+        Suite("scripts", "the scripts' own tests", "unittest",
+              [[sys.executable, "-m", "unittest", "discover", "--start-directory", "scripts"]]),
+        Suite("console", "types and units of the console", "vitest",
+              [["npm", "run", "--silent", "--if-present", "lint"], ["npx", "--no-install", "tsc", "--noEmit"],
+               ["npm", "test", "--silent"]], folder="console"),
+        Suite("rust", "units, SQL files and integration tests", "nextest",
+              [["cargo", "nextest", "run", "--release", "--workspace", "--no-fail-fast"]]),
+        Suite("clients", "official clients against the binary", "pytest",
+              [[*pytest, "tests/clients", "--ignore", "tests/clients/test_faults.py"]], needs_binary=True),
+        Suite("faults", "crashes in the middle of commits", "pytest",
+              [[*pytest, "tests/clients/test_faults.py"]], needs_binary=True),
+        Suite("browser", "the console in Chromium", "node",
+              [["node", "--test", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
+        Suite("lints", "clippy without warnings", "check", [clippy]),
+    ]
+
+
+def count(runner: str, output: str) -> Outcome:
+    """Sums what the runner's closing lines say. A runner may close several times (one package after the other)."""
+    outcome = Outcome()
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output)
+    for kind, pattern in COUNTS[runner].items():
+        numbers = [int(number) for number in re.findall(pattern, plain, re.MULTILINE)]
+        setattr(outcome, kind, sum(numbers))
+    if runner == "unittest":
+        errors = sum(int(number) for number in re.findall(r"^FAILED \(.*?errors=(\d+)", plain, re.MULTILINE))
+        outcome.failed += errors
+        outcome.passed -= outcome.failed + outcome.skipped
+    return outcome
+
+
+def judge(runner: str, status: int, output: str) -> Outcome:
+    """An exit code that contradicts the counts wins."""
+    outcome = count(runner, output)
+    if runner == "check":
+        return Outcome(passed=1) if status == 0 else Outcome(failed=1, note=f"exit code {status}")
+    if status != 0 and outcome.failed == 0:
+        outcome.failed = 1
+        outcome.note = f"exit code {status}"
+    if status == 0 and outcome.passed + outcome.failed == 0:
+        outcome.failed = 1
+        outcome.note = "ran no test"
+    return outcome
+
+
+def now() -> str:
+    return time.strftime("%H:%M:%S", time.gmtime())
+
+
+class Runner:
+    """Runs commands with their output in a log, a word now and then, and a deadline."""
+
+    def __init__(self, deadline: float):
+        self.deadline = deadline
+
+    def run(self, command: list, folder: pathlib.Path, log) -> int:
+        log.write(f"$ {' '.join(command)}\n")
+        log.flush()
+        try:
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace", start_new_session=True)
+        except OSError as error:
+            log.write(f"cannot start {command[0]}: {error}\n")
+            return 127
+        timer = threading.Timer(max(1.0, self.deadline - time.monotonic()), self.stop, [process, log])
+        timer.start()
+        spoke = time.monotonic()
+        for line in process.stdout:
+            log.write(line)
+            if line.strip() and time.monotonic() - spoke > HEARTBEAT_SECONDS:
+                spoke = time.monotonic()
+                print(f"  {now()}  {line.strip()[:110]}", flush=True)
+        status = process.wait()
+        timer.cancel()
+        return status
+
+    @staticmethod
+    def stop(process: subprocess.Popen, log) -> None:
+        log.write("\nout of time: POLDER_TEST_MINUTES is over\n")
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def run_suite(suite: Suite, runner: Runner) -> Outcome:
+    folder = ROOT / suite.folder
+    log_path = LOGS / f"{suite.name}.log"
+    if not folder.is_dir():
+        return Outcome(failed=1, note=f"there is no {suite.folder}")
+    if suite.needs_binary and not pathlib.Path(os.environ["POLDER_BINARY"]).is_file():
+        return Outcome(failed=1, note="the binary was not built")
+    total = Outcome()
+    with log_path.open("w", encoding="utf-8") as log:
+        for command in suite.commands:
+            status = runner.run(command, folder, log)
+            if status != 0:
+                break
+        log.flush()
+    outcome = judge(suite.runner, status, log_path.read_text(encoding="utf-8", errors="replace"))
+    total.passed, total.failed, total.skipped = outcome.passed, outcome.failed, outcome.skipped
+    total.note = outcome.note
+    return total
+
+
+def show_end(name: str) -> None:
+    path = LOGS / f"{name}.log"
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    print(f"--- the end of {path.relative_to(ROOT)} ({min(TAIL_LINES, len(lines))} of {len(lines)} lines)")
+    print("\n".join(lines[-TAIL_LINES:]))
+    print(f"--- end of {name}", flush=True)
+
+
+def prepare(runner: Runner) -> list:
+    """What several suites stand on; a failure here fails those suites, not the others."""
+    results = []
+    for name, what, command in [
+        ("console-build", "the console's pages", ["scripts/console"]),
+        ("build", "the release binary", ["cargo", "build", "--release", "--package", "polder"]),
+    ]:
+        results.append(run_one(Suite(name, what, "check", [command]), runner))
+    return results
+
+
+def run_one(suite: Suite, runner: Runner) -> tuple:
+    print(f"{now()}  {suite.name}: {suite.what}", flush=True)
+    started = time.monotonic()
+    if started > runner.deadline:
+        outcome = Outcome(failed=1, note="out of time")
+    else:
+        outcome = run_suite(suite, runner)
+    seconds = time.monotonic() - started
+    if outcome.failed:
+        show_end(suite.name)
+    return suite.name, outcome, seconds
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    known = suites()
+    wanted = sys.argv[1:]
+    unknown = [name for name in wanted if name not in {suite.name for suite in known}]
+    if unknown:
+        print(f"no such suite: {', '.join(unknown)}; there are {', '.join(suite.name for suite in known)}", file=sys.stderr)
+        return 2
+    chosen = [suite for suite in known if not wanted or suite.name in wanted]
+    minutes = float(os.environ.get("POLDER_TEST_MINUTES", "120"))
+    runner = Runner(time.monotonic() + minutes * 60)
+    results = []
+    # What needs no build of ours runs first, so that a slip in it shows at once.
+    quick = [suite for suite in chosen if suite.name in ("format", "tidy", "scripts", "console")]
+    slow = [suite for suite in chosen if suite not in quick]
+    results += [run_one(suite, runner) for suite in quick]
+    if slow:
+        results += prepare(runner)
+    results += [run_one(suite, runner) for suite in slow]
+
+    print()
+    for name, outcome, seconds in results:
+        verdict = "FAILED" if outcome.failed else "ok"
+        skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
+        note = f" ({outcome.note})" if outcome.note else ""
+        print(f"{verdict:7} {name:14} {outcome.passed} passed, {outcome.failed} failed{skipped} in {seconds:.0f} s{note}")
+    passed, failed, skipped = (sum(getattr(outcome, kind) for _, outcome, _ in results) for kind in ("passed", "failed", "skipped"))
+    print()
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

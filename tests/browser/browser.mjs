@@ -1,0 +1,79 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+const require = createRequire(import.meta.url);
+const CHROMIUM = process.env.POLDER_CHROMIUM ?? '/usr/bin/chromium';
+const SHOTS = process.env.POLDER_SCREENSHOTS;
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export function launch() {
+  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+}
+
+/**
+ * A page that fails the test for every script error, every request to another host, and every error on the browser's console.
+ * `signedOut` keeps the answers 401 of a page that asks who is there out of it.
+ */
+export async function openPage(browser, { state, dark = false, width = 1440, height = 900 } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', storageState: state, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
+  const page = await context.newPage();
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(`script: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(`console: ${message.text()}`);
+  });
+  page.on('request', (request) => {
+    const { protocol, hostname } = new URL(request.url());
+    if (protocol.startsWith('http') && !['127.0.0.1', 'localhost'].includes(hostname)) faults.push(`request to ${request.url()}`);
+  });
+  return { page, context, faults };
+}
+
+/** The cookies after the one-time link; or after the form, when there is no link. */
+export async function signIn(browser, server) {
+  const { page, context } = await openPage(browser);
+  await page.goto(server.link ?? `${server.url}/`);
+  if (await page.getByLabel('Password').first().isVisible().catch(() => false)) {
+    await page.getByLabel('User').fill(process.env.POLDER_USER ?? 'polder');
+    await page.getByLabel('Password', { exact: true }).fill(process.env.POLDER_PASSWORD ?? 'polder');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+  }
+  await page.getByRole('navigation', { name: 'Rooms' }).waitFor();
+  const state = await context.storageState();
+  await context.close();
+  return { ...state, origins: [] };
+}
+
+const axeSource = readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+/** The violations of WCAG 2.2 A and AA and of good practice, one line each. */
+export async function violations(page) {
+  await page.evaluate(await axeSource);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id} (${rule.impact}): ${node.target.join(' ')}: ${(node.any[0] ?? node.all[0] ?? node.none[0])?.message ?? rule.help}`));
+}
+
+/** Keeps a picture when POLDER_SCREENSHOTS names a folder. */
+export async function shot(page, name) {
+  if (!SHOTS) return;
+  await mkdir(SHOTS, { recursive: true });
+  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+}
+
+/** Drops files on the page as a person does: enter, over, drop. */
+export async function dropFile(page, name, content, type = 'text/csv') {
+  const transfer = await page.evaluateHandle(([fileName, text, mime]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([text], fileName, { type: mime }));
+    return data;
+  }, [name, content, type]);
+  for (const kind of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', kind, { dataTransfer: transfer });
+}
+
+/** True when the page is wider than its window. */
+export function scrollsSideways(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth > innerWidth || document.querySelector('main').scrollWidth > document.querySelector('main').clientWidth);
+}

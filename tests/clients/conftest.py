@@ -1,0 +1,62 @@
+"""Fixtures: a server for a module's tests, and the peers for the whole run."""
+
+import contextlib
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import peers
+import polder
+
+
+def pytest_sessionstart():
+    if not polder.binary().is_file():
+        pytest.exit(f"there is no {polder.binary()}: run make build", returncode=2)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with polder.Server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return server.client()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    with peers.Postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3():
+    with peers.S3() as running:
+        yield running
+
+
+@pytest.fixture
+def fresh():
+    """Makes servers that a test starts and stops as it likes; what is left is stopped at its end."""
+    with contextlib.ExitStack() as stack:
+        def make(data=None, *arguments, **options):
+            made = polder.Server(data, *arguments, **options)
+            stack.push(made.__exit__)
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real data, which is not part of the repository."""
+    folder = pathlib.Path(os.environ.get("POLDER_SHARED_DATA", polder.ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"there is no shared data in {folder}: set POLDER_SHARED_DATA")
+    return folder

@@ -1,0 +1,149 @@
+"""What runs beside Polder in the tests: DuckDB, PostgreSQL, an S3 server. Started here, on loopback, and stopped."""
+
+import glob
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import duckdb
+import duckdb_extensions
+
+import polder
+
+EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner")
+
+
+def connect_duckdb() -> duckdb.DuckDBPyConnection:
+    """DuckDB with the extensions that its Python packages bring along; nothing is fetched."""
+    con = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    for name in EXTENSIONS:
+        duckdb_extensions.import_extension(name, con=con)
+        con.execute(f"LOAD {name}")
+    con.execute("SET TimeZone = 'UTC'")
+    return con
+
+
+def attach(con: duckdb.DuckDBPyConnection, data: pathlib.Path, metastore: str | None = None, name: str = "lake") -> None:
+    """Attaches the catalog of a data directory and makes it the current one.
+
+    `metastore` is the address of the PostgreSQL database when the catalog is not in the directory.
+    """
+    where = f"postgres:{metastore}" if metastore else f"sqlite:{data}/metastore.sqlite"
+    con.execute(f"ATTACH 'ducklake:{where}' AS {name}")
+    con.execute(f"USE {name}.public")
+
+
+class Postgres:
+    """A PostgreSQL cluster in a temporary folder; it refuses to run as root, so it runs as another user then."""
+
+    def __init__(self):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
+        if not found:
+            raise RuntimeError("there is no PostgreSQL: scripts/install test")
+        self.bin = pathlib.Path(found[-1])
+        self.port = polder.free_port()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="polder-postgres-"))
+        self.prefix = []
+        if os.geteuid() == 0:
+            user = next(name for name in ("postgres", "nobody") if self.is_user(name))
+            shutil.chown(self.folder, user)
+            self.prefix = ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"]
+        self.process = None
+        self.databases = 0
+
+    @staticmethod
+    def is_user(name: str) -> bool:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            return False
+        return True
+
+    def call(self, program: str, *arguments) -> None:
+        done = subprocess.run(
+            [*self.prefix, str(self.bin / program), *arguments], cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr}")
+
+    def __enter__(self) -> "Postgres":
+        self.call("initdb", "--pgdata", str(self.folder / "data"), "--username", "polder", "--auth", "trust", "--no-sync",
+                  "--encoding", "UTF8", "--locale", "C.UTF-8")
+        self.process = subprocess.Popen(
+            [*self.prefix, str(self.bin / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1",
+             "-k", str(self.folder)], cwd=self.folder, stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("wb"))
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                self.call("pg_isready", "-h", "127.0.0.1", "-p", str(self.port))
+                return self
+            except RuntimeError:
+                time.sleep(0.1)
+        raise TimeoutError("PostgreSQL was not ready within 30 s")
+
+    def __exit__(self, *_) -> None:
+        # The "fast" shutdown: it does not wait for clients to leave.
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def database(self) -> tuple:
+        """A new, empty database: its address as Polder takes it and as DuckDB takes it."""
+        self.databases += 1
+        name = f"polder_{self.databases}"
+        self.call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "polder", name)
+        return (
+            f"postgres://polder@127.0.0.1:{self.port}/{name}",
+            f"host=127.0.0.1 port={self.port} user=polder dbname={name}",
+        )
+
+
+class S3:
+    """moto's server with one empty bucket."""
+
+    bucket = "polder-test"
+
+    def __init__(self):
+        self.port = polder.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    @property
+    def env(self) -> dict:
+        """What Polder reads to find this server."""
+        return {
+            "AWS_ENDPOINT": self.url, "AWS_ENDPOINT_URL": self.url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
+        }
+
+    def client(self):
+        import boto3
+
+        return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="testing",
+                            aws_secret_access_key="testing")
+
+    def __enter__(self) -> "S3":
+        program = pathlib.Path(sys.executable).parent / "moto_server"
+        self.process = subprocess.Popen([str(program), "-H", "127.0.0.1", "-p", str(self.port)],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.url}/moto-api/", timeout=2).close()
+                self.client().create_bucket(Bucket=self.bucket)
+                return self
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.2)
+        raise TimeoutError("the S3 server was not ready within 60 s")
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        self.process.wait(30)

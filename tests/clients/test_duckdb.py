@@ -1,0 +1,179 @@
+"""DuckDB, unmodified, on the same catalog while the server runs: each reads what the other wrote."""
+
+import contextlib
+import datetime
+import decimal
+import time
+
+import duckdb
+import pytest
+
+import peers
+
+
+@pytest.fixture(params=["sqlite", "postgres"], scope="module")
+def pair(request):
+    """A running server, a logged-in client, and a function that attaches DuckDB anew."""
+    import polder
+
+    arguments, metastore = [], None
+    if request.param == "postgres":
+        address, metastore = request.getfixturevalue("postgres").database()
+        arguments = ["--metastore", address]
+    with polder.Server(None, *arguments) as server:
+        yield Pair(server, metastore)
+
+
+class Pair:
+    def __init__(self, server, metastore):
+        self.server = server
+        self.client = server.client()
+        self.metastore = metastore
+
+    @contextlib.contextmanager
+    def duckdb(self):
+        con = peers.connect_duckdb()
+        try:
+            peers.attach(con, self.server.data, self.metastore)
+            yield con
+        finally:
+            con.close()
+
+    def read(self, sql: str) -> list:
+        with self.duckdb() as con:
+            return con.sql(sql).fetchall()
+
+    def write(self, *statements: str) -> None:
+        """Runs statements in DuckDB. It may find the database locked while the server commits: then again, as a whole."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with self.duckdb() as con:
+                    for sql in statements:
+                        con.execute(sql)
+                return
+            except (duckdb.TransactionException, duckdb.IOException, duckdb.Error) as error:
+                if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def rows(self, sql: str) -> list:
+        return [tuple(row.values()) for row in self.client.sql(sql)]
+
+
+TYPES = {
+    "a_boolean": ("boolean", "true", True),
+    "a_smallint": ("smallint", "-32768", -32768),
+    "an_integer": ("integer", "2147483647", 2147483647),
+    "a_bigint": ("bigint", "-9223372036854775807", -9223372036854775807),
+    "a_real": ("real", "1.5", 1.5),
+    "a_double": ("double", "0.1", 0.1),
+    "a_decimal": ("decimal(18,4)", "12345678901234.5678", decimal.Decimal("12345678901234.5678")),
+    "a_text": ("text", "'line one' || chr(10) || 'zwei, \"drei\" — é 🙂 '''", "line one\nzwei, \"drei\" — é 🙂 '"),
+    "a_date": ("date", "date '1969-12-31'", datetime.date(1969, 12, 31)),
+    "a_timestamp": ("timestamp", "timestamp '2013-02-28 23:59:59.123456'",
+                    datetime.datetime(2013, 2, 28, 23, 59, 59, 123456)),
+    "a_timestamptz": ("timestamptz", "timestamptz '2013-07-01 12:00:00+02:00'",
+                      datetime.datetime(2013, 7, 1, 10, 0, tzinfo=datetime.UTC)),
+    "a_blob": ("bytea", "X'00ff41'", b"\x00\xffA"),
+}
+
+
+def test_types_written_small_and_large(pair):
+    """Each type, inlined into the catalog (few rows) and in Parquet (many), null included."""
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in TYPES.items())
+    literals = ", ".join(literal for _, literal, _ in TYPES.values())
+    nulls = ", ".join("NULL" for _ in TYPES)
+    expected = tuple(value for _, _, value in TYPES.values())
+    pair.client.sql(f"CREATE TABLE types_small (id bigint, {columns})")
+    pair.client.sql(f"INSERT INTO types_small VALUES (1, {literals}), (2, {nulls})")
+    names = ", ".join(TYPES)
+    got = pair.read(f"SELECT id, {names} FROM types_small ORDER BY id")
+    assert got == [(1, *expected), (2, *[None] * len(TYPES))]
+
+    pair.client.sql(f"CREATE TABLE types_large AS SELECT value AS id, {names} FROM types_small, generate_series(1, 20000) AS s(value) WHERE id = 1")
+    assert pair.read("SELECT count(*), min(id), max(id) FROM types_large") == [(20000, 1, 20000)]
+    assert pair.read(f"SELECT {names} FROM types_large WHERE id = 777") == [expected]
+
+
+def test_duckdb_reads_updates_and_deletes(pair):
+    pair.client.sql("CREATE TABLE changed AS SELECT value AS id, 'first' AS word FROM generate_series(1, 30000) AS s(value)")
+    assert pair.read("SELECT count(*), count(DISTINCT word) FROM changed") == [(30000, 1)]
+    pair.client.sql("DELETE FROM changed WHERE id % 3 = 0")
+    pair.client.sql("UPDATE changed SET word = 'second' WHERE id <= 10")
+    pair.client.sql("INSERT INTO changed VALUES (50001, 'third'), (50002, 'third')")
+    pair.client.sql("UPDATE changed SET word = 'fourth' WHERE id = 50001")
+    pair.client.sql("DELETE FROM changed WHERE id = 50002")
+    expected = [("first", 19993, 11), ("fourth", 1, 50001), ("second", 7, 1)]
+    assert pair.read("SELECT word, count(*), min(id) FROM changed GROUP BY word ORDER BY word") == expected
+    assert pair.rows("SELECT word, count(*) AS n, min(id) AS low FROM changed GROUP BY word ORDER BY word") == expected
+
+
+def test_duckdb_reads_names(pair):
+    pair.client.sql("CREATE TABLE before_rename (a bigint, b text)")
+    pair.client.sql("INSERT INTO before_rename VALUES (1, 'x')")
+    pair.client.sql("ALTER TABLE before_rename RENAME TO after_rename")
+    pair.client.sql("ALTER TABLE after_rename RENAME COLUMN b TO c")
+    pair.client.sql("ALTER TABLE after_rename ADD COLUMN d bigint")
+    pair.client.sql("INSERT INTO after_rename VALUES (2, 'y', 3)")
+    assert pair.read("SELECT a, c, d FROM after_rename ORDER BY a") == [(1, "x", None), (2, "y", 3)]
+    pair.client.sql("CREATE VIEW seen AS SELECT a, c FROM after_rename WHERE a > 1")
+    assert pair.read("SELECT * FROM seen") == [(2, "y")]
+    pair.client.sql("DROP VIEW seen")
+    pair.client.sql("DROP TABLE after_rename")
+    with pytest.raises(duckdb.CatalogException):
+        pair.read("SELECT * FROM after_rename")
+
+
+def test_a_transaction_is_one_snapshot(pair):
+    before = pair.read("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")[0][0]
+    pair.client.sql("""
+        BEGIN;
+        CREATE TABLE one AS SELECT value AS id FROM generate_series(1, 5) AS s(value);
+        CREATE TABLE two (id bigint);
+        INSERT INTO two SELECT id * 10 FROM one;
+        UPDATE one SET id = id + 100 WHERE id = 5;
+        COMMIT""")
+    after = pair.read("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")[0][0]
+    assert after == before + 1
+    assert pair.read("SELECT (SELECT sum(id) FROM one), (SELECT sum(id) FROM two)") == [(115, 150)]
+    with pair.duckdb() as con, pytest.raises(duckdb.CatalogException):
+        con.sql(f"SELECT * FROM one AT (VERSION => {before})").fetchall()
+
+
+def test_polder_reads_what_duckdb_wrote(pair):
+    pair.write("CREATE TABLE d_large AS SELECT range AS id, 'row ' || range AS word FROM range(50000)")
+    assert pair.rows("SELECT count(*) AS n, sum(id) AS total FROM d_large") == [(50000, 1249975000)]
+    pair.write("CREATE TABLE d_small (id bigint, word varchar, at timestamptz, amount decimal(10,2), price double)",
+               "INSERT INTO d_small VALUES (1, 'inlined', '2013-01-01 00:00:00+00', 12.34, 0.5), (2, NULL, NULL, NULL, NULL)")
+    assert pair.rows("SELECT id, word, price FROM d_small ORDER BY id") == [(1, "inlined", 0.5), (2, None, None)]
+    assert pair.client.value("SELECT CAST(amount AS text) AS amount FROM d_small WHERE id = 1") == "12.34"
+    assert pair.client.value("SELECT count(*) AS n FROM d_small WHERE at = timestamptz '2013-01-01 00:00:00+00'") == 1
+
+
+def test_polder_reads_deletes_updates_and_renames_of_duckdb(pair):
+    pair.write("CREATE TABLE d_changed AS SELECT range AS id, 'first' AS word FROM range(40000)",
+               "DELETE FROM d_changed WHERE id % 4 = 0",
+               "UPDATE d_changed SET word = 'second' WHERE id < 10",
+               "INSERT INTO d_changed VALUES (90001, 'third')",
+               "DELETE FROM d_changed WHERE id = 1")
+    expected = [("first", 29993), ("second", 6), ("third", 1)]
+    assert pair.rows("SELECT word, count(*) AS n FROM d_changed GROUP BY word ORDER BY word") == expected
+    pair.write("ALTER TABLE d_changed RENAME TO d_renamed", "ALTER TABLE d_renamed RENAME COLUMN word TO term",
+               "ALTER TABLE d_renamed ADD COLUMN note VARCHAR DEFAULT 'none'")
+    assert pair.rows("SELECT term, note, count(*) AS n FROM d_renamed GROUP BY term, note ORDER BY term") == [
+        (term, "none", n) for term, n in expected]
+
+
+def test_both_write_one_table(pair):
+    pair.client.sql("CREATE TABLE shared_table (who text, n bigint)")
+    for n in range(5):
+        pair.client.sql(f"INSERT INTO shared_table VALUES ('polder', {n})")
+        pair.write(f"INSERT INTO shared_table VALUES ('duckdb', {n})")
+    pair.write("INSERT INTO shared_table SELECT 'duckdb', range FROM range(100, 20100)")
+    pair.client.sql("INSERT INTO shared_table SELECT 'polder', value FROM generate_series(100, 20099) AS s(value)")
+    pair.client.sql("DELETE FROM shared_table WHERE who = 'duckdb' AND n >= 10100")
+    pair.write("DELETE FROM shared_table WHERE who = 'polder' AND n >= 15100")
+    expected = [("duckdb", 10005), ("polder", 15005)]
+    assert pair.rows("SELECT who, count(*) AS n FROM shared_table GROUP BY who ORDER BY who") == expected
+    assert pair.read("SELECT who, count(*) AS n FROM shared_table GROUP BY who ORDER BY who") == expected

@@ -1,0 +1,269 @@
+"""The HTTP API as a program meets it: login, statements, errors, cancelling, conversations."""
+
+import io
+import json
+import threading
+import time
+import uuid
+
+import pytest
+import requests
+
+import polder
+
+# Long enough to be cancelled, and never finished in a test's time.
+ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
+
+
+def failure(client, sql: str, **options) -> polder.Failed:
+    with pytest.raises(polder.Failed) as caught:
+        client.sql(sql, **options)
+    return caught.value
+
+
+def test_health_and_metrics(server):
+    assert requests.get(f"{server.url}/healthz", timeout=5).text.strip() == "ok"
+    metrics = requests.get(f"{server.url}/metrics", timeout=5)
+    assert metrics.status_code in (200, 401)
+
+
+def test_login_and_cookie(server):
+    known = server.credentials
+    assert {"user", "password", "access_key_id", "secret_access_key"} <= set(known)
+    assert (server.data / "credentials.toml").stat().st_mode & 0o777 == 0o600
+    client = polder.Client(server.url)
+    with pytest.raises(polder.Failed) as caught:
+        client.get("/me")
+    assert (caught.value.status, caught.value.kind) == (401, "unauthenticated")
+    answer = client.post("/login", json={"user": known["user"], "password": known["password"]})
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("polder_session=") and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert client.get("/me")["user"] == known["user"]
+    client.post("/logout")
+    with pytest.raises(polder.Failed):
+        client.get("/me")
+
+
+def test_wrong_passwords_are_slowed_down(fresh):
+    server = fresh()
+    server.start()
+    client = polder.Client(server.url)
+    statuses = []
+    for n in range(20):
+        with pytest.raises(polder.Failed) as caught:
+            client.login("polder", f"wrong {n}")
+        statuses.append(caught.value.status)
+    assert statuses[0] == 401 and 503 in statuses, statuses
+
+
+def test_no_password_in_the_clear(server):
+    secret = server.credentials
+    for path in server.data.rglob("*"):
+        if path.is_file() and path.name != "credentials.toml":
+            content = path.read_bytes()
+            for key in ("password", "secret_access_key"):
+                assert secret[key].encode() not in content, f"{key} is in {path.name}"
+
+
+def test_cross_site_requests_are_refused(server, client):
+    bare = requests.Session()
+    bare.cookies.update(client.http.cookies)
+    url = f"{server.url}/api/v1/statements"
+    assert bare.post(url, json={"sql": "SELECT 1"}, timeout=10).status_code == 403
+    other = bare.post(url, json={"sql": "SELECT 1"}, headers={"X-Polder": "1", "Origin": "http://evil.example"}, timeout=10)
+    assert other.status_code == 403
+    allowed = bare.options(url, headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}, timeout=10)
+    assert "Access-Control-Allow-Origin" not in allowed.headers
+
+
+def test_tokens(server, client):
+    made = client.post("/tokens", json={"name": "a program"}).json()
+    bearer = {"Authorization": f"Bearer {made['secret']}"}
+    url = f"{server.url}/api/v1"
+    assert requests.get(f"{url}/me", headers=bearer, timeout=10).json()["user"] == "polder"
+    assert made["secret"] not in json.dumps(client.get("/tokens"))
+    client.request("DELETE", f"/tokens/{made['token']['id']}")
+    assert requests.get(f"{url}/me", headers=bearer, timeout=10).status_code == 401
+
+
+def test_formats(client):
+    import pyarrow.ipc
+
+    sql = "SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, NULL ORDER BY a"
+    assert client.run(sql, "json").json() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    assert [json.loads(line) for line in client.run(sql, "ndjson").text.splitlines()] == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    assert client.run(sql, "csv").text.replace("\r\n", "\n").splitlines()[:2] == ["a,b", "1,x"]
+    answer = client.run(sql, "arrow")
+    assert answer.headers["Content-Type"].startswith("application/vnd.apache.arrow.stream")
+    assert pyarrow.ipc.open_stream(io.BytesIO(answer.content)).read_all().to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    assert answer.headers["Polder-Command"] == "SELECT"
+    assert uuid.UUID(answer.headers["Polder-Query-Id"])
+    assert int(answer.headers["Polder-Snapshot"]) >= 0
+
+
+def test_writes_say_how_many_rows(client):
+    client.sql("CREATE TABLE counted (a bigint)")
+    assert client.run("INSERT INTO counted VALUES (1), (2), (3)").headers["Polder-Rows"] == "3"
+    assert client.run("UPDATE counted SET a = a + 1 WHERE a > 1").headers["Polder-Rows"] == "2"
+    assert client.run("DELETE FROM counted").headers["Polder-Rows"] == "3"
+
+
+def test_errors_say_what_and_where(client):
+    error = failure(client, "SELECT\n  nosuch FROM polder.tables")
+    assert error.status == 400 and error.code == "42703", vars(error)
+    assert (error.line, error.column) == (2, 3), vars(error)
+    assert error.request_id
+    error = failure(client, "SELECT * FROM nosuchtable")
+    assert (error.status, error.code, error.kind) == (404, "42P01", "not_found")
+    error = failure(client, "SELEC 1")
+    assert error.code == "42601" and error.line == 1, vars(error)
+    error = failure(client, "SELECT 1/0")
+    assert error.code == "22012", vars(error)
+    client.sql("CREATE TABLE exists_already (a bigint)")
+    error = failure(client, "CREATE TABLE exists_already (a bigint)")
+    assert (error.status, error.code) == (409, "42P07")
+
+
+def test_cancel(server, client):
+    query_id = str(uuid.uuid4())
+    caught = []
+
+    def run():
+        try:
+            server.client().sql(ENDLESS, query_id=query_id)
+        except (polder.Failed, requests.RequestException) as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if client.get(f"/queries/{query_id}")["state"] == "running":
+                break
+        except polder.Failed:
+            pass
+        time.sleep(0.02)
+    started = time.monotonic()
+    client.request("DELETE", f"/queries/{query_id}")
+    thread.join(10)
+    assert not thread.is_alive() and caught, "the statement went on"
+    assert time.monotonic() - started < 3
+    assert client.get(f"/queries/{query_id}")["state"] == "cancelled"
+    assert client.value(f"SELECT state FROM polder.queries WHERE query_id = '{query_id}'") == "cancelled"
+
+
+def test_a_dropped_connection_cancels(server, client):
+    query_id = str(uuid.uuid4())
+    with pytest.raises(requests.Timeout):
+        server.client().request("POST", "/statements", json={"sql": ENDLESS, "format": "json", "query_id": query_id}, timeout=1)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if client.get(f"/queries/{query_id}")["state"] != "running":
+            return
+        time.sleep(0.05)
+    pytest.fail("the statement still runs though nobody listens")
+
+
+def test_conversations(client):
+    here, there = str(uuid.uuid4()), str(uuid.uuid4())
+    client.sql("CREATE TABLE talk (a bigint)")
+    client.sql("BEGIN", session=here)
+    client.sql("INSERT INTO talk VALUES (1)", session=here)
+    assert client.value("SELECT count(*) AS n FROM talk", session=here) == 1
+    assert client.value("SELECT count(*) AS n FROM talk", session=there) == 0
+    assert client.value("SELECT count(*) AS n FROM talk") == 0
+    client.sql("COMMIT", session=here)
+    assert client.value("SELECT count(*) AS n FROM talk", session=there) == 1
+    client.sql("BEGIN", session=here)
+    client.sql("DELETE FROM talk", session=here)
+    client.sql("ROLLBACK", session=here)
+    assert client.value("SELECT count(*) AS n FROM talk") == 1
+
+
+def test_conflicts_have_a_code(client):
+    here, there = str(uuid.uuid4()), str(uuid.uuid4())
+    client.sql("CREATE TABLE fought (a bigint)")
+    client.sql("INSERT INTO fought VALUES (1), (2)")
+    for session in (here, there):
+        client.sql("BEGIN", session=session)
+        client.sql("UPDATE fought SET a = a + 10 WHERE a = 1", session=session)
+    client.sql("COMMIT", session=here)
+    error = failure(client, "COMMIT", session=there)
+    assert (error.status, error.code) == (409, "40001"), vars(error)
+    assert client.value("SELECT sum(a) AS n FROM fought") == 13
+
+
+def test_queries_are_recorded(client):
+    marker = f"-- {uuid.uuid4()}"
+    answer = client.run(f"SELECT 41 + 1 AS n {marker}")
+    query_id = answer.headers["Polder-Query-Id"]
+    row = client.sql(f"SELECT user_name, via, sql, state, rows_returned FROM polder.queries WHERE query_id = '{query_id}'")[0]
+    assert (row["user_name"], row["state"], row["rows_returned"]) == ("polder", "done", 1), row
+    assert marker in row["sql"]
+    failure(client, f"SELECT nosuch {marker}")
+    found = client.get(f"/queries?search={marker[3:]}")["queries"]
+    assert {query["state"] for query in found} >= {"done", "failed"}, found
+
+
+def test_catalog(client):
+    client.sql("CREATE TABLE catalogued (a bigint, b text)")
+    client.sql("INSERT INTO catalogued VALUES (1, 'x'), (2, NULL)")
+    tables = {table["name"]: table for schema in client.get("/catalog")["schemas"] for table in schema["tables"]}
+    assert tables["catalogued"]["rows"] == 2
+    detail = client.get("/catalog/public/catalogued")
+    assert [(column["name"], column["position"]) for column in detail["columns"]] == [("a", 1), ("b", 2)]
+    profile = {column["name"]: column for column in client.get("/catalog/public/catalogued/profile")["columns"]}
+    assert profile["b"]["missing"] == 1 and profile["a"]["distinct"] == 2
+    versions = client.get("/catalog/public/catalogued/history")["versions"]
+    assert len(versions) == 2 and versions[0]["rows_added"] == 2, versions
+    names = {row["table_name"] for row in client.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")}
+    assert "catalogued" in names
+
+
+def test_saved_queries(client):
+    made = client.post("/saved-queries", json={
+        "name": "mine", "description": "", "sql": "SELECT 1", "chart": None}).json()
+    made = made.get("query", made)
+    listed = {query["id"]: query for query in client.get("/saved-queries")["queries"]}
+    assert listed[made["id"]]["name"] == "mine"
+    client.request("PUT", f"/saved-queries/{made['id']}", json={**made, "name": "ours"})
+    assert [query["name"] for query in client.get("/saved-queries")["queries"] if query["id"] == made["id"]] == ["ours"]
+    client.request("DELETE", f"/saved-queries/{made['id']}")
+    assert made["id"] not in {query["id"] for query in client.get("/saved-queries")["queries"]}
+
+
+def test_row_limit(client):
+    rows = client.sql("SELECT value FROM generate_series(1, 100000) AS s(value)", row_limit=10)
+    assert len(rows) == 10
+
+
+def test_time_travel(client):
+    client.sql("CREATE TABLE travelled (a bigint)")
+    then = int(client.run("INSERT INTO travelled VALUES (1)").headers["Polder-Snapshot"])
+    client.sql("INSERT INTO travelled VALUES (2)")
+    assert client.value("SELECT count(*) AS n FROM travelled", snapshot=then) == 1
+    assert client.value("SELECT count(*) AS n FROM travelled") == 2
+
+
+def test_console_is_served(server):
+    page = requests.get(f"{server.url}/", timeout=10)
+    assert page.status_code == 200 and "<html" in page.text.lower()
+    assert "default-src" in page.headers["Content-Security-Policy"]
+    assert requests.get(f"{server.url}/query", timeout=10).text == page.text
+    assert requests.get(f"{server.url}/assets/nosuch.js", timeout=10).status_code == 404
+
+
+def test_openapi_document(server, client):
+    document = requests.get(f"{server.url}/api/v1/openapi.json", cookies=client.http.cookies, timeout=10).json()
+    assert document["openapi"].startswith("3.1")
+    assert {"/api/v1/statements", "/api/v1/loads", "/api/v1/catalog"} <= {
+        path if path.startswith("/api") else f"/api/v1{path}" for path in document["paths"]}
+
+
+def test_trust_is_for_loopback_only(fresh):
+    done = polder.run("up", "--data", fresh().data, "--http", "0.0.0.0:0", "--auth", "trust", timeout=20)
+    assert done.returncode != 0 and b"loopback" in done.stderr.lower(), done.stderr
+    server = fresh(None, "--auth", "trust")
+    server.start()
+    assert polder.Client(server.url).value("SELECT 1 AS one") == 1

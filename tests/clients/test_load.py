@@ -1,0 +1,323 @@
+"""Files of many kinds into tables, by one command each; every row is accounted for."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import shutil
+import zipfile
+
+import pytest
+
+
+# Rows of each file, counted independently of Polder.
+SHARED = {
+    "flights/flights.csv.zip": 336_776,
+    "flights/airports.csv": 1_458,
+    "flights/planes.csv": 3_322,
+    "flights/weather.csv": 26_115,
+    "messy/artist_data.csv": 3_532,
+    "messy/doaj-article-sample.csv": 1_001,
+    "messy/hospital.csv": 1_000,
+    "messy/hospital_clean.csv": 19_000,
+    "logs/apache_logs": 10_000,
+    "retail/online_retail.parquet": 525_461,
+    "retail/CDNOW_master.txt": 69_659,
+    "web/ecom_events.csv.gz": 31_106,
+    "taxi/taxi.parquet": 50_000,
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_shared_data(server, client, shared, name):
+    """One command without options; loaded + rejected = rows."""
+    path = shared / name
+    if not path.exists():
+        pytest.skip(f"there is no {path}")
+    report = server.load(path)
+    assert len(report["tables"]) == 1, report
+    table = report["tables"][0]
+    print(f"{name}: {table['rows_loaded']} loaded, {table['rows_rejected']} rejected, {report['elapsed_ms']} ms")
+    assert table["rows_loaded"] + table["rows_rejected"] == SHARED[name], table
+    assert client.value(f"SELECT count(*) AS n FROM {table['table']}") == table["rows_loaded"]
+    if table["rows_rejected"]:
+        assert client.value(f"SELECT count(*) AS n FROM {table['rejects_table']}") == table["rows_rejected"]
+
+
+def test_shared_types(server, client, shared):
+    """Types and nulls as a careful person would choose them."""
+    if not client.value("SELECT count(*) AS n FROM polder.tables WHERE table_name = 'airports'"):
+        server.load(shared / "flights/airports.csv")
+    kinds = {row["column_name"]: row["data_type"].lower() for row in client.sql(
+        "SELECT column_name, data_type FROM polder.columns WHERE table_name = 'airports'")}
+    assert kinds["faa"] in ("text", "varchar")
+    assert kinds["lat"] in ("double", "double precision")
+    assert kinds["alt"] == "bigint"
+    assert client.value("SELECT count(*) AS n FROM airports WHERE tzone = 'NA'") == 0
+
+
+def rows_of(report: dict) -> tuple:
+    return (sum(table["rows_loaded"] for table in report["tables"]), sum(table["rows_rejected"] for table in report["tables"]))
+
+
+def check(server, path, rows: list, table: str, **options):
+    """Loads a file and compares what the table holds with `rows` (dictionaries)."""
+    report = server.load(path, "--into", table, **options)
+    assert rows_of(report) == (len(rows), 0), report
+    assert server.client().sql(f"SELECT * FROM {table}") == rows
+
+
+PEOPLE = [{"id": 1, "name": "Ada", "zip": "01234"}, {"id": 2, "name": "Éva", "zip": "90210"}]
+PEOPLE_CSV = "id,name,zip\n1,Ada,01234\n2,Éva,90210\n"
+
+
+def test_text_formats(server, tmp_path):
+    files = {
+        "comma.csv": PEOPLE_CSV.encode(),
+        "semicolon.csv": PEOPLE_CSV.replace(",", ";").encode(),
+        "tabs.tsv": PEOPLE_CSV.replace(",", "\t").encode(),
+        "pipes.txt": PEOPLE_CSV.replace(",", "|").encode(),
+        "crlf.csv": PEOPLE_CSV.replace("\n", "\r\n").encode(),
+        "no_last_newline.csv": PEOPLE_CSV.rstrip("\n").encode(),
+        "quoted.csv": b'"id","name","zip"\n"1","Ada","01234"\n"2","\xc3\x89va","90210"\n',
+        "bom.csv": PEOPLE_CSV.encode("utf-8-sig"),
+        "utf16.csv": PEOPLE_CSV.encode("utf-16"),
+        "latin1.csv": PEOPLE_CSV.encode("latin-1"),
+        "lines.ndjson": "".join(json.dumps(row) + "\n" for row in PEOPLE).encode(),
+        "array.json": json.dumps(PEOPLE).encode(),
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        check(server, path, PEOPLE, f"text_{path.stem}")
+
+
+def test_compressed(server, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("people.csv", PEOPLE_CSV)
+    files = {"people.csv.gz": gzip.compress(PEOPLE_CSV.encode()), "people.csv.bz2": bz2.compress(PEOPLE_CSV.encode()),
+             "people.zip": packed.getvalue()}
+    for number, (name, content) in enumerate(files.items()):
+        path = tmp_path / name
+        path.write_bytes(content)
+        check(server, path, PEOPLE, f"packed_{number}")
+
+
+def test_parquet_and_avro(server, tmp_path):
+    import fastavro
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "people.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(PEOPLE), path)
+    check(server, path, PEOPLE, "people_parquet")
+    path = tmp_path / "people.avro"
+    schema = fastavro.parse_schema({"type": "record", "name": "person", "fields": [
+        {"name": "id", "type": "long"}, {"name": "name", "type": "string"}, {"name": "zip", "type": "string"}]})
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, PEOPLE, codec="deflate")
+    check(server, path, PEOPLE, "people_avro")
+
+
+def test_workbooks(server, tmp_path):
+    """Every sheet becomes a table."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.title = "People"
+    orders = book.create_sheet("Orders 2013")
+    for sheet in (book.active, orders):
+        sheet.append(["id", "name", "zip"])
+        for row in PEOPLE:
+            sheet.append(list(row.values()))
+    path = tmp_path / "firm.xlsx"
+    book.save(path)
+    report = server.load(path)
+    assert len(report["tables"]) == 2, report
+    for table in report["tables"]:
+        assert server.client().sql(f"SELECT id, name FROM {table['table']} ORDER BY id") == [
+            {"id": row["id"], "name": row["name"]} for row in PEOPLE]
+
+
+def test_ods(server, tmp_path):
+    from odf.opendocument import OpenDocumentSpreadsheet
+    from odf.table import Table, TableCell, TableRow
+    from odf.text import P
+
+    document = OpenDocumentSpreadsheet()
+    sheet = Table(name="People")
+    for line in [["id", "name"], [1, "Ada"], [2, "Éva"]]:
+        row = TableRow()
+        for value in line:
+            kind = {"valuetype": "float", "value": value} if isinstance(value, int) else {"valuetype": "string"}
+            cell = TableCell(**kind)
+            cell.addElement(P(text=str(value)))
+            row.addElement(cell)
+        sheet.addElement(row)
+    document.spreadsheet.addElement(sheet)
+    path = tmp_path / "people.ods"
+    document.save(path)
+    report = server.load(path)
+    assert rows_of(report) == (2, 0), report
+    assert server.client().sql(f"SELECT name FROM {report['tables'][0]['table']} ORDER BY id") == [{"name": "Ada"}, {"name": "Éva"}]
+
+
+def test_nested_json_stays_nested(server, tmp_path):
+    path = tmp_path / "nested.json"
+    path.write_text(json.dumps([{"id": 1, "where": {"city": "Delft", "at": [4.36, 52.0]}, "tags": ["a", "b"]}]))
+    server.load(path, "--into", "nested")
+    assert server.client().sql("SELECT * FROM nested") == [
+        {"id": 1, "where": {"city": "Delft", "at": [4.36, 52.0]}, "tags": ["a", "b"]}]
+
+
+def test_rejects_are_kept(server, client, tmp_path):
+    """A row that cannot be read is kept with its line and reason."""
+    path = tmp_path / "dirty.csv"
+    path.write_text("a,b\n1,x\n2,y,too,many\n3,z\n")
+    report = server.load(path, "--into", "dirty")
+    assert rows_of(report) == (2, 1), report
+    rejects = client.sql(f"SELECT * FROM {report['tables'][0]['rejects_table']}")
+    assert len(rejects) == 1
+    assert 3 in rejects[0].values(), rejects
+    assert any("2,y,too,many" in str(value) for value in rejects[0].values()), rejects
+
+
+def test_strict_changes_nothing(server, client, tmp_path):
+    path = tmp_path / "strict.csv"
+    path.write_text("a,b\n1,x\n2,y,too,many\n3,z\n")
+    before = client.value("SELECT max(snapshot) AS n FROM polder.snapshots")
+    done = server.cli("load", path, "--into", "strictly", "--strict")
+    assert done.returncode == 1
+    assert b"line 3" in done.stderr, done.stderr
+    assert client.value("SELECT count(*) AS n FROM polder.tables WHERE table_name LIKE 'strictly%'") == 0
+    assert client.value("SELECT max(snapshot) AS n FROM polder.snapshots") == before
+
+
+def test_the_same_content_is_skipped(server, client, tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text(PEOPLE_CSV)
+    copy = tmp_path / "another_name.csv"
+    shutil.copy(path, copy)
+    server.load(path, "--into", "twice")
+    again = server.load(copy, "--into", "twice", "--append")
+    assert again["tables"][0]["sources"][0]["skipped"] is True, again
+    assert client.value("SELECT count(*) AS n FROM twice") == 2
+    server.load(path, "--into", "twice", "--append", "--again")
+    assert client.value("SELECT count(*) AS n FROM twice") == 4
+
+
+def test_append_replace_and_create(server, client, tmp_path):
+    path, other = tmp_path / "modes.csv", tmp_path / "more.csv"
+    path.write_text("a,b\n1,x\n")
+    other.write_text("a,b\n2,y\n")
+    server.load(path, "--into", "modes")
+    refused = server.cli("load", other, "--into", "modes")
+    assert refused.returncode == 1 and b"--append" in refused.stderr, refused.stderr
+    server.load(other, "--into", "modes", "--append")
+    assert client.value("SELECT sum(a) AS n FROM modes") == 3
+    server.load(other, "--into", "modes", "--replace", "--again")
+    assert client.value("SELECT sum(a) AS n FROM modes") == 2
+
+
+def test_standard_input_glob_and_directory(server, client, tmp_path):
+    done = server.cli("load", "-", "--into", "piped", "--json", stdin=PEOPLE_CSV)
+    assert done.returncode == 0, done.stderr
+    assert client.value("SELECT count(*) AS n FROM piped") == 2
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"part-{number}.csv").write_text(f"id,word\n{number},w{number}\n")
+    server.load(f"{folder}/*.csv", "--into", "globbed")
+    assert client.value("SELECT sum(id) AS n FROM globbed") == 6
+    server.load(folder, "--into", "foldered")
+    assert client.value("SELECT count(*) AS n FROM foldered") == 4
+
+
+def test_types_hold_for_the_whole_file(server, client, tmp_path):
+    """A column that is a number for 60,000 rows and a word in the last is text; nothing is lost."""
+    path = tmp_path / "late.csv"
+    path.write_text("a,b,c\n" + "".join(f"{n},{n},{n}\n" for n in range(60_000)) + "60000,3.5,word\n")
+    report = server.load(path, "--into", "late")
+    assert rows_of(report) == (60_001, 0), report
+    kinds = {row["column_name"]: row["data_type"].lower() for row in client.sql(
+        "SELECT column_name, data_type FROM polder.columns WHERE table_name = 'late'")}
+    assert kinds["a"] == "bigint"
+    assert kinds["b"].startswith("double")
+    assert kinds["c"] in ("text", "varchar")
+    assert client.value("SELECT c FROM late WHERE a = 60000") == "word"
+
+
+def test_names_are_safe(server, client, tmp_path):
+    path = tmp_path / "2013 Sales (final).csv"
+    path.write_text("Order ID,Größe,order id,,select\n1,2,3,4,5\n")
+    report = server.load(path)
+    table = report["tables"][0]["table"]
+    columns = [row["column_name"] for row in client.sql(
+        f"SELECT column_name FROM polder.columns WHERE table_name = '{table.split('.')[-1]}' ORDER BY ordinal_position")]
+    assert len(set(columns)) == 5 and columns[0] == "order_id", columns
+    assert all(client.sql(f'SELECT "{column}" FROM {table}') for column in columns)
+
+
+def test_copy(server, client, tmp_path):
+    path = tmp_path / "copied.csv"
+    path.write_text(PEOPLE_CSV)
+    client.sql("CREATE TABLE copied (id bigint, name text, zip text)")
+    client.sql(f"COPY copied FROM '{path}'")
+    assert client.value("SELECT count(*) AS n FROM copied") == 2
+
+
+def test_upload(client):
+    upload = client.upload("uploaded people.csv", PEOPLE_CSV.encode())
+    preview = client.post("/loads/preview", json={"upload_id": upload}).json()["tables"][0]
+    assert [column["name"] for column in preview["columns"]] == ["id", "name", "zip"]
+    assert preview["rows"][0] == ["1", "Ada", "01234"]
+    options = preview["options"]
+    options["columns"] = [{"source": "id", "name": "number"}, {"source": "zip", "skip": True}]
+    status = client.load(upload_ids=[upload], into="uploaded", options=options)
+    assert status["state"] == "done", status
+    assert client.sql("SELECT * FROM uploaded") == [{"number": 1, "name": "Ada"}, {"number": 2, "name": "Éva"}]
+
+
+def test_without_a_server(fresh, tmp_path):
+    """The same commands open the directory themselves when no server runs."""
+    path = tmp_path / "alone.csv"
+    path.write_text(PEOPLE_CSV)
+    server = fresh()
+    assert rows_of(server.load(path, "--into", "alone")) == (2, 0)
+    done = server.cli("sql", "-c", "SELECT count(*) AS n FROM alone", "--format", "json")
+    assert json.loads(done.stdout) == [{"n": 2}], done.stderr
+
+
+def test_memory_stays_bounded(fresh, tmp_path):
+    """300 MB of CSV with less than 1 GiB of memory."""
+    path = tmp_path / "big.csv"
+    line = ",".join(f"some words in column {n}" for n in range(12))
+    with path.open("w") as file:
+        file.write("id," + ",".join(f"c{n}" for n in range(12)) + "\n")
+        for start in range(0, 1_000_000, 1000):
+            file.write("".join(f"{n},{line}\n" for n in range(start, start + 1000)))
+    server = fresh()
+    server.start()
+    report = server.load(path, "--into", "big")
+    assert rows_of(report) == (1_000_000, 0)
+    peak = server.memory_bytes("VmHWM")
+    print(f"{path.stat().st_size >> 20} MiB of CSV loaded in {report['elapsed_ms']} ms, peak memory {peak >> 20} MiB")
+    assert peak < 1 << 30
+
+
+def test_csv_module_agrees(server, client, tmp_path):
+    """Quotes, separators and line ends within fields, as Python's csv module writes them."""
+    rows = [["1", 'say "hi"'], ["2", "a,b"], ["3", "line\nbreak"], ["4", "'"], ["5", " spaces "]]
+    path = tmp_path / "quotes.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "word"], *rows])
+    server.load(path, "--into", "quotes")
+    assert [row["word"] for row in client.sql("SELECT word FROM quotes ORDER BY id")] == [word for _, word in rows]
+
+
+def test_unknown_source(server):
+    done = server.cli("load", "no/such/file.csv")
+    assert done.returncode == 1
+    assert b"no/such/file.csv" in done.stderr, done.stderr
