@@ -11,6 +11,17 @@ export default defineConfig({
     // One request more, but the script policy of the server allows no inline script.
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 900,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // What many pages share comes in a few files, not in one for each icon. Nothing here may import Arrow, which is lazy.
+          groups: [
+            { name: 'icons', test: /@tabler/ },
+            { name: 'shared', test: /src\/(components\/[^/]+|lib\/(clipboard|format|link|params|rank|sql|store)\.ts|services\/(api|client|hooks|own|tabs)\.ts)$/, minShareCount: 4 },
+          ],
+        },
+      },
+    },
   },
   server: {
     host: '127.0.0.1',

@@ -19,6 +19,8 @@ const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5_000,
+      // The server is often on this machine, which then needs no network.
+      networkMode: 'always',
       refetchOnWindowFocus: true,
       // What the server has refused it will refuse again; only a lost connection is worth another try.
       retry: (times, error) => times < 2 && error instanceof ApiError && error.kind === 'connection',

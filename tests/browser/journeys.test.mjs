@@ -59,16 +59,15 @@ describe('first login', () => {
   });
 
   test('a wrong password says so; the right one leads back to the page asked for', async () => {
-    const password = process.env.POLDER_PASSWORD ?? (mocked ? 'polder' : null);
-    if (!password) return;
+    if (!server.password) return;
     const { page, context } = await openPage(browser);
     await page.goto(`${server.url}/data?filter=fl`);
-    await page.getByLabel('User').fill(process.env.POLDER_USER ?? 'polder');
+    await page.getByLabel('User').fill(server.user);
     await page.getByLabel('Password', { exact: true }).fill('not the password');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').waitFor();
     await page.waitForTimeout(1500);
-    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByLabel('Password', { exact: true }).fill(server.password);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Data', level: 1 }).waitFor();
     assert.match(page.url(), /\/data\?filter=fl$/);

@@ -1,4 +1,5 @@
-// Where the console is: a server that the harness has started (POLDER_URL, POLDER_LOGIN_LINK), or the mock (POLDER_MOCK=1).
+// Where the console is: a server that the harness has started (POLDER_URL, POLDER_PASSWORD, POLDER_LOGIN_LINK), or the mock
+// (POLDER_MOCK=1). The link works once, so only the journey that tests it uses it when the password is known.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -13,7 +14,7 @@ export async function findServer({ lake = 'full' } = {}) {
     const url = process.env.POLDER_URL;
     const link = process.env.POLDER_LOGIN_LINK;
     if (!url) throw new Error('set POLDER_URL and POLDER_LOGIN_LINK, or POLDER_MOCK=1');
-    return { url: url.replace(/\/$/, ''), link: link ?? null, stop: async () => {} };
+    return { url: url.replace(/\/$/, ''), link: link ?? null, user: process.env.POLDER_USER ?? 'polder', password: process.env.POLDER_PASSWORD ?? null, stop: async () => {} };
   }
   const child = spawn(process.execPath, [MOCK, '--port', '0', '--lake', lake], { stdio: ['ignore', 'pipe', 'inherit'] });
   const url = await new Promise((resolve, reject) => {
@@ -23,6 +24,8 @@ export async function findServer({ lake = 'full' } = {}) {
   return {
     url,
     link: `${url}/login?token=first`,
+    user: 'polder',
+    password: 'polder',
     stop: () => new Promise((resolve) => {
       child.once('exit', resolve);
       child.kill();

@@ -230,10 +230,10 @@ class Server:
         return kept
 
     def load(self, *arguments, **options) -> dict:
-        """`polder load … --json`: the report."""
+        """`polder load … --json`: the report of the load's last status."""
         done = self.cli("load", *arguments, "--json", **options)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
-        return json.loads(done.stdout)
+        return json.loads(done.stdout)["report"]
 
     def memory_bytes(self, field: str = "VmRSS") -> int:
         """Resident memory, or its peak with `VmHWM`."""

@@ -61,7 +61,7 @@ def test_errors_end_with_one(directory):
     done = directory.cli("sql", "-c", "SELECT 1", "-c", "SELECT\n nosuch")
     assert done.returncode == 1
     text = done.stderr.decode()
-    assert "nosuch" in text and "line 2" in text, text
+    assert "nosuch" in text and "line:2" in text, text
     assert directory.cli("sql", "--format", "nosuch").returncode == 2
 
 

@@ -144,11 +144,11 @@ def test_a_transaction_is_one_snapshot(pair):
 def test_polder_reads_what_duckdb_wrote(pair):
     pair.write("CREATE TABLE d_large AS SELECT range AS id, 'row ' || range AS word FROM range(50000)")
     assert pair.rows("SELECT count(*) AS n, sum(id) AS total FROM d_large") == [(50000, 1249975000)]
-    pair.write("CREATE TABLE d_small (id bigint, word varchar, at timestamptz, amount decimal(10,2), price double)",
+    pair.write("CREATE TABLE d_small (id bigint, word varchar, moment timestamptz, amount decimal(10,2), price double)",
                "INSERT INTO d_small VALUES (1, 'inlined', '2013-01-01 00:00:00+00', 12.34, 0.5), (2, NULL, NULL, NULL, NULL)")
     assert pair.rows("SELECT id, word, price FROM d_small ORDER BY id") == [(1, "inlined", 0.5), (2, None, None)]
     assert pair.client.value("SELECT CAST(amount AS text) AS amount FROM d_small WHERE id = 1") == "12.34"
-    assert pair.client.value("SELECT count(*) AS n FROM d_small WHERE at = timestamptz '2013-01-01 00:00:00+00'") == 1
+    assert pair.client.value("SELECT count(*) AS n FROM d_small WHERE moment = timestamptz '2013-01-01 00:00:00+00'") == 1
 
 
 def test_polder_reads_deletes_updates_and_renames_of_duckdb(pair):

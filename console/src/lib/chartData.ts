@@ -13,6 +13,8 @@ export interface ChartSeries {
 
 export interface ChartData {
   xKind: XKind;
+  /** The categories are times or numbers, so they run from left to right. */
+  ordered: boolean;
   xName: string;
   yName: string;
   categories: string[];
@@ -89,6 +91,7 @@ function plain(result: ResultSet, spec: ChartSpec, x: number, ys: number[], seri
   }
   return {
     xKind,
+    ordered: ['time', 'number'].includes(result.columns[x]?.kind ?? ''),
     xName: result.columns[x]?.name ?? '',
     yName: ys.length === 1 ? (result.columns[ys[0] ?? 0]?.name ?? '') : '',
     categories,
@@ -147,6 +150,7 @@ function histogram(result: ResultSet, column: number): ChartData | string {
   const missing = result.rows - values.length;
   return {
     xKind: 'category',
+    ordered: true,
     xName: `${name}, in steps of ${Number(step.toPrecision(6))}`,
     yName: 'rows',
     categories,
@@ -182,6 +186,7 @@ function heatmap(result: ResultSet, x: number, series: number, y: number): Chart
   });
   return {
     xKind: 'category',
+    ordered: false,
     xName: result.columns[x]?.name ?? '',
     yName: result.columns[y]?.name ?? '',
     categories: order(xs, x),

@@ -47,8 +47,7 @@ pub(crate) struct LakeCatalog {
 
 impl CatalogProvider for LakeCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.view.snapshot.schemas.values().map(|schema| schema.name.clone()).collect();
+        let mut names: Vec<String> = self.view.snapshot.schemas.values().map(|schema| schema.name.clone()).collect();
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         names.retain(|name| name != "main" || !self.view.snapshot.names_in("main").is_empty());
         names.push("polder".into());
@@ -113,7 +112,9 @@ impl LakeSchema {
         };
         if self.view.depth.fetch_add(1, Ordering::SeqCst) >= VIEW_DEPTH_MAX {
             self.view.depth.fetch_sub(1, Ordering::SeqCst);
-            return Err(external(Error::invalid(format!("view {name} stands on itself, or on more than {VIEW_DEPTH_MAX} others"))));
+            return Err(external(Error::invalid(format!(
+                "view {name} stands on itself, or on more than {VIEW_DEPTH_MAX} others"
+            ))));
         }
         // A view that DuckDB made names its tables relative to its own schema.
         let mut state = state.as_ref().clone();

@@ -15,6 +15,7 @@ use crate::error::from_datafusion;
 use crate::record::Recorder;
 use crate::session::Session;
 use crate::system;
+use crate::yielding::GiveWay;
 
 /// Parquet footers and statistics in memory. DataFusion's own 50 MiB is thrown over by a few hundred wide files.
 const METADATA_CACHE_BYTES: usize = 256 << 20;
@@ -77,6 +78,7 @@ impl Engine {
             .with_default_features()
             .with_config(config(cores))
             .with_runtime_env(runtime)
+            .with_physical_optimizer_rule(Arc::new(GiveWay))
             .build();
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
         let recorder = Recorder::start(Arc::clone(&metastore), Arc::clone(&clock));
@@ -117,6 +119,8 @@ fn config(cores: Option<usize>) -> SessionConfig {
     let options = config.options_mut();
     options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
+    // `0.1` is a decimal, as in PostgreSQL: a float would lose digits on its way into a numeric column.
+    options.sql_parser.parse_float_as_decimal = true;
     config
 }
 

@@ -132,7 +132,7 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let candidates = valid_fields.iter().map(|column| column.name.as_str());
             let wanted = field.name.as_str();
-            let mut mapped = Error::not_found(format!("column {wanted:?} does not exist")).with_code("42703");
+            let mut mapped = Error::invalid(format!("column {wanted:?} does not exist")).with_code("42703");
             if let Some(close) = polder_kernels::similar::closest(wanted, candidates) {
                 mapped = mapped.with_hint(format!("did you mean {close:?}?"));
             } else if !valid_fields.is_empty() {
@@ -156,9 +156,9 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
 fn from_arrow(error: &ArrowError, text: String) -> Error {
     match error {
         ArrowError::DivideByZero => Error::invalid("division by zero").with_code("22012"),
-        ArrowError::CastError(_) | ArrowError::ParseError(_) => Error::invalid(text)
-            .with_code("22P02")
-            .with_hint("TRY_CAST gives NULL for what cannot be read"),
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+            Error::invalid(text).with_code("22P02").with_hint("TRY_CAST gives NULL for what cannot be read")
+        }
         ArrowError::ArithmeticOverflow(_) => Error::invalid(text).with_code("22003"),
         ArrowError::IoError(..) => Error::new(ErrorKind::Unavailable, text),
         ArrowError::MemoryError(_) => Error::new(ErrorKind::Exhausted, text).with_code("53200"),

@@ -16,6 +16,7 @@ mod session;
 mod statement;
 mod stream;
 mod system;
+mod yielding;
 
 pub use accounts::StoredAccounts;
 pub use engine::{Engine, EngineOptions};

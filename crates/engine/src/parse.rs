@@ -22,7 +22,11 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
     if sql.len() > limits::STATEMENT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::TooLarge,
-            format!("the statement is {} MiB long; at most {} MiB are taken", sql.len() >> 20, limits::STATEMENT_BYTES_MAX >> 20),
+            format!(
+                "the statement is {} MiB long; at most {} MiB are taken",
+                sql.len() >> 20,
+                limits::STATEMENT_BYTES_MAX >> 20
+            ),
         )
         .with_hint("load data as a file, with `polder load` or COPY"));
     }
@@ -79,8 +83,7 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
             .map_err(|error| from_parser(&error))?;
         return Ok(Statement::Statement(Box::new(statement)));
     }
-    let mut parser =
-        DFParserBuilder::new(tokens).with_dialect(&DIALECT).build().map_err(from_datafusion)?;
+    let mut parser = DFParserBuilder::new(tokens).with_dialect(&DIALECT).build().map_err(from_datafusion)?;
     let mut statements = parser.parse_statements().map_err(from_datafusion)?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),

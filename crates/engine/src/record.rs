@@ -190,7 +190,9 @@ impl Recorder {
         });
         let mut all = self.running.lock();
         if all.contains_key(&id) || self.recent.lock().iter().any(|done| done.id == id) {
-            return Err(Error::invalid(format!("query id {id} is in use")).with_hint("choose a new one for each statement"));
+            return Err(
+                Error::invalid(format!("query id {id} is in use")).with_hint("choose a new one for each statement")
+            );
         }
         all.insert(id, Arc::clone(&running));
         Ok(running)

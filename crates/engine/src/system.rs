@@ -122,7 +122,11 @@ pub(crate) fn external(error: Error) -> DataFusionError {
 }
 
 /// Columns as a plan that gives them.
-fn memory(schema: &SchemaRef, columns: Vec<ArrayRef>, projection: Option<&Vec<usize>>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+fn memory(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    projection: Option<&Vec<usize>>,
+) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
     Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(schema), projection.cloned())?)
 }

@@ -14,7 +14,7 @@ pub(crate) use statement::{Statement, into_writes};
 pub(crate) use totals::total_statements;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::changes::Change;
 use crate::ddl::AlterColumn;
+use crate::inlined;
 use crate::model::{ColumnState, Snapshot, TableState};
 use crate::names::TableName;
 use crate::parquet_writer::StagedFile;
@@ -32,16 +33,54 @@ use crate::parquet_writer::StagedFile;
 /// One recorded change. Ids are those of the transaction's own view: provisional for what it made itself.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    CreateSchema { id: i64, uuid: Uuid, name: String },
-    DropSchema { id: i64 },
-    CreateTable { id: i64, uuid: Uuid, schema_id: i64, name: String, columns: Vec<ColumnState>, comment: Option<String> },
-    DropTable { id: i64 },
-    RenameTable { id: i64, schema_id: i64, name: String },
-    AlterColumn { id: i64, change: AlterColumn },
-    CommentTable { id: i64, comment: Option<String> },
-    CreateView { id: i64, uuid: Uuid, schema_id: i64, name: String, sql: String, comment: Option<String> },
-    DropView { id: i64 },
-    RenameView { id: i64, schema_id: i64, name: String },
+    CreateSchema {
+        id: i64,
+        uuid: Uuid,
+        name: String,
+    },
+    DropSchema {
+        id: i64,
+    },
+    CreateTable {
+        id: i64,
+        uuid: Uuid,
+        schema_id: i64,
+        name: String,
+        columns: Vec<ColumnState>,
+        comment: Option<String>,
+    },
+    DropTable {
+        id: i64,
+    },
+    RenameTable {
+        id: i64,
+        schema_id: i64,
+        name: String,
+    },
+    AlterColumn {
+        id: i64,
+        change: AlterColumn,
+    },
+    CommentTable {
+        id: i64,
+        comment: Option<String>,
+    },
+    CreateView {
+        id: i64,
+        uuid: Uuid,
+        schema_id: i64,
+        name: String,
+        sql: String,
+        comment: Option<String>,
+    },
+    DropView {
+        id: i64,
+    },
+    RenameView {
+        id: i64,
+        schema_id: i64,
+        name: String,
+    },
     AddFiles {
         table: i64,
         files: Vec<(i64, Arc<StagedFile>)>,
@@ -50,13 +89,27 @@ pub(crate) enum Op {
         row_ids_from: Option<i64>,
     },
     /// Rows of some data files are gone. `positions` are cumulative for each file.
-    AddDeletes { table: i64, deletes: Vec<StagedDelete> },
+    AddDeletes {
+        table: i64,
+        deletes: Vec<StagedDelete>,
+    },
     /// Whole data files are gone.
-    EndFiles { table: i64, files: Vec<EndedFile> },
+    EndFiles {
+        table: i64,
+        files: Vec<EndedFile>,
+    },
     /// Small inserts, kept as rows of the metastore.
-    InsertInlined { table: i64, batches: Vec<RecordBatch> },
+    InsertInlined {
+        table: i64,
+        /// The table of the metastore that takes them.
+        holder: String,
+        batches: Vec<RecordBatch>,
+    },
     /// Rows of the metastore are gone.
-    EndInlined { table: i64, rows: Vec<(String, i64)> },
+    EndInlined {
+        table: i64,
+        rows: Vec<(String, i64)>,
+    },
 }
 
 /// A delete file for one data file, already written.
@@ -98,8 +151,8 @@ pub(crate) struct Applier {
     ids: HashMap<i64, i64>,
     pub changes: BTreeSet<String>,
     change_list: Vec<Change>,
-    /// Tables whose columns changed: (table, snapshot) rows of `ducklake_schema_versions`.
-    reshaped: BTreeSet<i64>,
+    /// Tables whose columns changed, and whether those of a place for small rows did.
+    reshaped: BTreeMap<i64, bool>,
     schema_changed: bool,
     /// Tables whose totals or bounds changed.
     counted: BTreeSet<i64>,
@@ -125,6 +178,7 @@ impl Applier {
     pub fn commit(head: &Snapshot, backend: Backend, now: DateTime<Utc>) -> Self {
         let mut snapshot = head.clone();
         snapshot.id += 1;
+        snapshot.read_at = snapshot.id;
         // Time never runs backwards in the history, whatever the clock does.
         snapshot.committed_at = now.max(head.committed_at);
         Self::new(snapshot, backend, Some(Vec::new()))
@@ -138,7 +192,7 @@ impl Applier {
             ids: HashMap::new(),
             changes: BTreeSet::new(),
             change_list: Vec::new(),
-            reshaped: BTreeSet::new(),
+            reshaped: BTreeMap::new(),
             schema_changed: false,
             counted: BTreeSet::new(),
             sequence_starts: HashMap::new(),
@@ -231,7 +285,7 @@ impl Applier {
             Op::AddFiles { table, files, row_ids_from } => self.add_files(*table, files, *row_ids_from),
             Op::AddDeletes { table, deletes } => self.add_deletes(*table, deletes),
             Op::EndFiles { table, files } => self.end_files(*table, files),
-            Op::InsertInlined { table, batches } => self.insert_inlined(*table, batches),
+            Op::InsertInlined { table, holder, batches } => self.insert_inlined(*table, holder, batches),
             Op::EndInlined { table, rows } => self.end_inlined(*table, rows),
         }
     }
@@ -242,16 +296,24 @@ impl Applier {
             self.snapshot.schema_version += 1;
         }
         let (id, version) = (self.snapshot.id, self.snapshot.schema_version);
-        for table in std::mem::take(&mut self.reshaped) {
-            if let Some(state) = self.snapshot.tables.get(&table) {
-                let mut state = state.as_ref().clone();
-                state.schema_version = version;
-                self.put_table(state);
+        for (table, new_holder) in std::mem::take(&mut self.reshaped) {
+            let Some(state) = self.snapshot.tables.get(&table) else { continue };
+            let mut state = state.as_ref().clone();
+            state.schema_version = version;
+            self.emit_row(
+                "ducklake_schema_versions (begin_snapshot, schema_version, table_id)",
+                vec![id.into(), version.into(), table.into()],
+            );
+            // DuckDB looks for holders only when the schema's version has grown, so now is the time to make one.
+            if new_holder && let Some((holder, sql)) = inlined::new_holder(&state, version, self.backend) {
+                self.emit(sql, Vec::new());
                 self.emit_row(
-                    "ducklake_schema_versions (begin_snapshot, schema_version, table_id)",
-                    vec![id.into(), version.into(), table.into()],
+                    "ducklake_inlined_data_tables (table_id, table_name, schema_version)",
+                    vec![table.into(), holder.as_str().into(), version.into()],
                 );
+                state.inlined_tables.push(holder);
             }
+            self.put_table(state);
         }
         let changes = self.change_list.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         self.emit_row(

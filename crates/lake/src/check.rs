@@ -37,9 +37,15 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProblemKind {
     Missing,
-    WrongSize { expected_bytes: u64, found_bytes: u64 },
+    WrongSize {
+        expected_bytes: u64,
+        found_bytes: u64,
+    },
     /// The bytes are not the ones that were written.
-    WrongChecksum { expected: String, found: String },
+    WrongChecksum {
+        expected: String,
+        found: String,
+    },
     /// Another program wrote it, so there is no checksum, and it does not read as Parquet.
     Unreadable(String),
 }

@@ -4,9 +4,11 @@
 //! the metastore, one sync for all.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use polder_metastore::{CommitOutcome, Metastore, Write};
 use polder_runtime::Clock;
@@ -43,14 +45,19 @@ pub(crate) struct Request {
 pub(crate) enum OwnRow {
     Fixed(Write),
     /// A row about a table, whose id may be given only at commit: made from (table id, snapshot id).
-    AboutTable { table: i64, make: Arc<dyn Fn(i64, SnapshotId) -> Write + Send + Sync> },
+    AboutTable {
+        table: i64,
+        make: Arc<dyn Fn(i64, SnapshotId) -> Write + Send + Sync>,
+    },
 }
 
 impl std::fmt::Debug for OwnRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fixed(write) => f.debug_tuple("Fixed").field(write).finish(),
-            Self::AboutTable { table, .. } => f.debug_struct("AboutTable").field("table", table).finish_non_exhaustive(),
+            Self::AboutTable { table, .. } => {
+                f.debug_struct("AboutTable").field("table", table).finish_non_exhaustive()
+            }
         }
     }
 }
@@ -123,7 +130,12 @@ impl Head {
     }
 
     /// What was committed after `base`, up to `head`.
-    async fn changes_since(&self, metastore: &Metastore, base: SnapshotId, head: SnapshotId) -> Result<Vec<Arc<Vec<Change>>>> {
+    async fn changes_since(
+        &self,
+        metastore: &Metastore,
+        base: SnapshotId,
+        head: SnapshotId,
+    ) -> Result<Vec<Arc<Vec<Change>>>> {
         if base >= head {
             return Ok(Vec::new());
         }
@@ -166,8 +178,9 @@ impl Committer {
     pub async fn commit(&self, request: Request) -> Result<Arc<Snapshot>> {
         let (answer, answered) = oneshot::channel();
         let stopped = || Error::new(ErrorKind::Unavailable, "the server is stopping");
+        let lost = || Error::internal("the commit failed in a way that it should not, and its outcome is unknown");
         self.sender.send(Queued { request, answer }).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        answered.await.map_err(|_| if self.sender.is_closed() { stopped() } else { lost() })?
     }
 }
 
@@ -196,7 +209,10 @@ impl Task {
                     Err(_) => break,
                 }
             }
-            self.commit_group(group).await;
+            // A bug in one commit must not stop all that come after.
+            if AssertUnwindSafe(self.commit_group(group)).catch_unwind().await.is_err() {
+                tracing::error!("a commit failed in a way that it should not");
+            }
         }
     }
 
@@ -208,7 +224,8 @@ impl Task {
             let (applied, refused) = self.apply_group(&head, group).await;
             if !refused.is_empty() && !asked {
                 // Refused for what may be an old view of things: once more, on the newest.
-                group = applied.into_iter().map(|one| one.queued).chain(refused.into_iter().map(|(one, _)| one)).collect();
+                group =
+                    applied.into_iter().map(|one| one.queued).chain(refused.into_iter().map(|(one, _)| one)).collect();
                 asked = true;
                 match self.head.refresh(&self.metastore).await {
                     Ok(newest) => head = newest,
@@ -282,12 +299,7 @@ impl Task {
         (applied, refused)
     }
 
-    fn apply_one(
-        &self,
-        below: &Snapshot,
-        request: &Request,
-        since: &[Arc<Vec<Change>>],
-    ) -> Result<Finished> {
+    fn apply_one(&self, below: &Snapshot, request: &Request, since: &[Arc<Vec<Change>>]) -> Result<Finished> {
         let mut applier = Applier::commit(below, self.metastore.backend(), self.clock.now());
         for op in &request.ops {
             applier.apply(op).map_err(|error| if since.is_empty() { error } else { as_conflict(error) })?;

@@ -24,11 +24,28 @@ impl ColumnSpec {
 #[derive(Debug, Clone)]
 pub enum AlterColumn {
     Add(ColumnSpec),
-    Drop { name: String },
-    Rename { name: String, to: String },
+    Drop {
+        name: String,
+    },
+    Rename {
+        name: String,
+        to: String,
+    },
     /// To a wider type that holds every value of the old one.
-    Widen { name: String, data_type: DataType },
-    SetNullable { name: String, nullable: bool },
-    SetDefault { name: String, default: Option<String> },
-    Comment { name: String, comment: Option<String> },
+    Widen {
+        name: String,
+        data_type: DataType,
+    },
+    SetNullable {
+        name: String,
+        nullable: bool,
+    },
+    SetDefault {
+        name: String,
+        default: Option<String>,
+    },
+    Comment {
+        name: String,
+        comment: Option<String>,
+    },
 }

@@ -67,13 +67,16 @@ pub(crate) fn is_of_file(error: &DataFusionError) -> bool {
     use datafusion::arrow::error::ArrowError;
     match error.find_root() {
         DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => true,
-        DataFusionError::ArrowError(arrow, _) => matches!(
-            **arrow,
-            ArrowError::ParquetError(_) | ArrowError::IoError(..) | ArrowError::ExternalError(_)
-        ),
-        DataFusionError::External(source) => {
-            source.is::<parquet::errors::ParquetError>() || source.is::<object_store::Error>() || source.is::<std::io::Error>()
+        DataFusionError::ArrowError(arrow, _) => {
+            matches!(**arrow, ArrowError::ParquetError(_) | ArrowError::IoError(..) | ArrowError::ExternalError(_))
         }
+        DataFusionError::External(source) => {
+            source.is::<parquet::errors::ParquetError>()
+                || source.is::<object_store::Error>()
+                || source.is::<std::io::Error>()
+        }
+        // The library's own words about a delete file.
+        DataFusionError::Execution(text) => text.contains(".parquet"),
         _ => false,
     }
 }
@@ -110,7 +113,6 @@ pub(crate) fn missing_file(path: &str) -> Error {
 
 /// What to do about a broken file.
 pub(crate) const RESTORE: &str = "restore this file from a backup; `polder check` looks at all files";
-
 
 /// The parts of an error that a caller sees, as a new error.
 pub(crate) fn copy(error: &Error) -> Error {

@@ -12,7 +12,7 @@ pub(crate) use read::{StoredCache, StoredRows};
 use std::fmt::Write as _;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use datafusion_ducklake::stats_encode::{encode_scalar, is_numeric_ducklake_type};
 use polder_metastore::{Backend, Value, Write};
@@ -24,57 +24,58 @@ use crate::model::{ColumnRange, TableState};
 /// Rows up to which an insert is kept in the metastore: DuckLake's own default for such a table.
 pub(crate) const ROWS_MAX: usize = 10;
 
-/// The table of the metastore that holds this table's small inserts.
-pub(crate) fn holder_name(table: &TableState) -> String {
-    format!("ducklake_inlined_data_{}_{}", table.id, table.schema_version)
-}
+/// Names that a holder has for itself.
+const RESERVED: [&str; 3] = ["row_id", "begin_snapshot", "end_snapshot"];
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The column type that DuckDB gives an inlined value, or `None` when ours go to Parquet instead.
-fn column_type(data_type: &DataType, backend: Backend) -> Option<&'static str> {
-    use DataType as D;
-    let (sqlite, postgres) = match data_type {
-        D::Boolean => ("BIGINT", "BOOLEAN"),
-        D::Int8 | D::Int16 => ("BIGINT", "SMALLINT"),
-        D::Int32 => ("BIGINT", "INTEGER"),
-        D::Int64 => ("BIGINT", "BIGINT"),
-        D::Float64 => ("VARCHAR", "DOUBLE PRECISION"),
-        D::Utf8 | D::Utf8View => ("VARCHAR", "BYTEA"),
-        D::Date32 | D::Timestamp(TimeUnit::Microsecond, _) => ("VARCHAR", "VARCHAR"),
-        _ => return None,
+/// The type that DuckDB gives a column of a holder.
+fn column_type(ducklake_type: &str, backend: Backend) -> String {
+    let fixed = match (backend, ducklake_type) {
+        (Backend::Sqlite, "boolean" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32") => "BIGINT",
+        (Backend::Sqlite, "blob" | "geometry") => "BLOB",
+        (Backend::Sqlite, _) => "VARCHAR",
+        (Backend::Postgres, "boolean") => "BOOLEAN",
+        (Backend::Postgres, "int8" | "int16") => "SMALLINT",
+        (Backend::Postgres, "int32" | "uint8" | "uint16") => "INTEGER",
+        (Backend::Postgres, "int64" | "uint32") => "BIGINT",
+        (Backend::Postgres, "float32") => "REAL",
+        (Backend::Postgres, "float64") => "DOUBLE PRECISION",
+        (Backend::Postgres, "varchar" | "json" | "blob" | "geometry") => "BYTEA",
+        (Backend::Postgres, "time") => "TIME",
+        (Backend::Postgres, "timetz") => "TIMETZ",
+        (Backend::Postgres, "uuid") => "UUID",
+        (Backend::Postgres, "interval") => "INTERVAL",
+        (Backend::Postgres, decimal) if decimal.starts_with("decimal(") => return decimal.to_ascii_uppercase(),
+        (Backend::Postgres, _) => "VARCHAR",
     };
-    Some(match backend {
-        Backend::Sqlite => sqlite,
-        Backend::Postgres => postgres,
+    fixed.to_owned()
+}
+
+/// Whether each value of these rows has a form in the metastore.
+pub(crate) fn fits(batches: &[RecordBatch], backend: Backend) -> bool {
+    batches.iter().all(|batch| {
+        (0..batch.num_columns())
+            .all(|column| (0..batch.num_rows()).all(|row| value(batch, column, row, backend).is_some()))
     })
 }
 
-/// Whether rows of these columns can be kept in the metastore, each value exactly.
-pub(crate) fn fits(table: &TableState, batches: &[RecordBatch], backend: Backend) -> bool {
-    let schema = &table.arrow_schema;
-    let reserved = |name: &str| ["row_id", "begin_snapshot", "end_snapshot"].iter().any(|r| name.eq_ignore_ascii_case(r));
-    schema.fields().iter().all(|field| column_type(field.data_type(), backend).is_some() && !reserved(field.name()))
-        && batches.iter().all(|batch| {
-            (0..batch.num_columns()).all(|column| {
-                (0..batch.num_rows()).all(|row| value(batch, column, row, backend).is_some())
-            })
-        })
-}
-
-pub(crate) fn create_sql(holder: &str, table: &TableState, backend: Backend) -> Result<String> {
-    let mut sql = format!(
-        "CREATE TABLE IF NOT EXISTS {holder} (row_id BIGINT, begin_snapshot BIGINT, end_snapshot BIGINT"
-    );
-    for field in table.arrow_schema.fields() {
-        let kind = column_type(field.data_type(), backend)
-            .ok_or_else(|| Error::internal(format!("column {} cannot be kept in the metastore", field.name())))?;
-        let _ = write!(sql, ", {} {kind}", quoted(field.name()));
+/// A new holder for a table of this shape, as DuckDB makes one whenever a table gets its shape: its name, and the
+/// statement. `None` if a column has a name that holders use themselves.
+pub(crate) fn new_holder(table: &TableState, schema_version: i64, backend: Backend) -> Option<(String, String)> {
+    let reserved = |name: &str| RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
+    if table.top_columns().any(|column| reserved(&column.name)) {
+        return None;
+    }
+    let holder = format!("ducklake_inlined_data_{}_{schema_version}", table.id);
+    let mut sql = format!("CREATE TABLE {holder} (row_id BIGINT, begin_snapshot BIGINT, end_snapshot BIGINT");
+    for column in table.top_columns() {
+        let _ = write!(sql, ", {} {}", quoted(&column.name), column_type(&column.ducklake_type, backend));
     }
     sql.push(')');
-    Ok(sql)
+    Some((holder, sql))
 }
 
 /// One value in the metastore's form; `None` when it has none.
@@ -90,17 +91,33 @@ fn value(batch: &RecordBatch, column: usize, row: usize, backend: Backend) -> Op
         (ScalarValue::Int16(Some(v)), _) => Value::Int(i64::from(*v)),
         (ScalarValue::Int32(Some(v)), _) => Value::Int(i64::from(*v)),
         (ScalarValue::Int64(Some(v)), _) => Value::Int(*v),
+        (ScalarValue::UInt8(Some(v)), _) => Value::Int(i64::from(*v)),
+        (ScalarValue::UInt16(Some(v)), _) => Value::Int(i64::from(*v)),
+        (ScalarValue::UInt32(Some(v)), _) => Value::Int(i64::from(*v)),
+        (ScalarValue::UInt64(Some(v)), _) => Value::Text(v.to_string()),
+        (ScalarValue::Float32(Some(v)), Backend::Postgres) => Value::Float(f64::from(*v)),
         (ScalarValue::Float64(Some(v)), Backend::Postgres) => Value::Float(*v),
+        // The bounds in the catalog have no form for these two, but values do.
+        (ScalarValue::Float32(Some(v)), Backend::Sqlite) if v.is_nan() => Value::Text("nan".into()),
+        (ScalarValue::Float64(Some(v)), Backend::Sqlite) if v.is_nan() => Value::Text("nan".into()),
         (ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), Backend::Postgres) => {
             Value::Bytes(text.clone().into_bytes())
         }
+        // SQLite's text ends for DuckDB where the first zero byte is.
+        (ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), Backend::Sqlite) if text.contains('\0') => {
+            return None;
+        }
         (ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), Backend::Sqlite) => {
-            if text.contains('\0') {
-                return None;
-            }
             Value::Text(text.clone())
         }
-        _ => Value::Text(encode_scalar(&scalar)?),
+        (ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)), _) => Value::Bytes(bytes.clone()),
+        (ScalarValue::FixedSizeBinary(16, Some(bytes)), _) => {
+            Value::Text(uuid::Uuid::from_slice(bytes).ok()?.to_string())
+        }
+        (ScalarValue::Time64Microsecond(Some(_)), _) => Value::Text(array_value_to_string(array, row).ok()?),
+        _ => Value::Text(
+            encode_scalar(&scalar).filter(|text| text::parse(text, array.data_type()).as_ref() == Some(&scalar))?,
+        ),
     })
 }
 
@@ -159,9 +176,9 @@ pub(crate) fn merge_ranges(table: &mut TableState, batch: &RecordBatch) -> Resul
                 max = Some(value);
             }
         }
-        let nan = array.as_primitive_opt::<arrow::datatypes::Float64Type>().map(|values| {
-            values.iter().flatten().any(f64::is_nan)
-        });
+        let nan = array
+            .as_primitive_opt::<arrow::datatypes::Float64Type>()
+            .map(|values| values.iter().flatten().any(f64::is_nan));
         let known = nan != Some(true);
         let new = ColumnRange {
             contains_null: Some(nulls > 0),

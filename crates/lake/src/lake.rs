@@ -202,17 +202,18 @@ impl Lake {
         self.rows.rows(&self.metastore, snapshot, table).await
     }
 
+    /// Where small inserts into a table go, if it has such a place.
+    pub(crate) async fn holder(&self, table: &TableState) -> Result<Option<String>> {
+        self.rows.holder(&self.metastore, table).await
+    }
+
     pub(crate) async fn commit(&self, request: Request) -> Result<Arc<Snapshot>> {
         self.committer.commit(request).await
     }
 
     /// A snapshot as the reader's catalog.
     pub(crate) fn provider(&self, snapshot: Arc<Snapshot>) -> Arc<SnapshotProvider> {
-        Arc::new(SnapshotProvider {
-            snapshot,
-            data_path: self.data_path.clone(),
-            stored: Arc::clone(&self.stored),
-        })
+        Arc::new(SnapshotProvider { snapshot, data_path: self.data_path.clone(), stored: Arc::clone(&self.stored) })
     }
 }
 
@@ -238,7 +239,10 @@ async fn claim(store: &TableStore, snapshot: &Snapshot) -> bool {
     match store.claim(&first.uuid.to_string()).await {
         Ok(true) => true,
         Ok(false) => {
-            tracing::warn!(place = store.display(""), "another lake keeps its files in the same place; orphans are not swept");
+            tracing::warn!(
+                place = store.display(""),
+                "another lake keeps its files in the same place; orphans are not swept"
+            );
             false
         }
         Err(error) => {

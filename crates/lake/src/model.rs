@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub schemas: BTreeMap<i64, Arc<SchemaState>>,
     pub tables: BTreeMap<i64, Arc<TableState>>,
     pub views: BTreeMap<i64, Arc<ViewState>>,
+    /// The newest version when this one was read: whatever other programs moved until then, it knows.
+    pub(crate) read_at: i64,
     /// (schema id, name) of every table and view.
     pub(crate) names: BTreeMap<(i64, String), Named>,
 }
@@ -91,6 +93,8 @@ pub struct TableState {
     pub inlined_tables: Vec<String>,
     /// Grows whenever rows kept in the metastore change, so that a cache of them knows.
     pub inlined_version: i64,
+    /// The newest version when `inlined_version` was read or made: DuckDB moves rows of old versions too.
+    pub(crate) inlined_read_at: i64,
     /// Rows in the metastore that this transaction has deleted.
     pub(crate) inlined_ended: Arc<HashSet<(String, i64)>>,
     /// Positions that DuckDB has deleted by rows of the catalog, ascending, by data file.
@@ -209,14 +213,17 @@ impl Snapshot {
         TableName::new(schema, &table.name)
     }
 
+    /// Names of one schema, with what they stand for, sorted.
+    pub(crate) fn named_in(&self, schema: i64) -> impl Iterator<Item = (&str, Named)> {
+        let range = self.names.range((schema, String::new())..(schema + 1, String::new()));
+        range.map(|((_, name), named)| (name.as_str(), *named))
+    }
+
     /// Names of tables and views of one schema, sorted.
     #[must_use]
     pub fn names_in(&self, schema: &str) -> Vec<String> {
         let Some(schema) = self.schema(schema) else { return Vec::new() };
-        self.names
-            .range((schema.id, String::new())..(schema.id + 1, String::new()))
-            .map(|((_, name), _)| name.clone())
-            .collect()
+        self.named_in(schema.id).map(|(name, _)| name.to_owned()).collect()
     }
 }
 

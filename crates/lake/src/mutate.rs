@@ -52,10 +52,8 @@ impl Transaction {
                 None => HashSet::new(),
             };
             let already = table.inlined_deletes_of(file.id);
-            let new: Vec<i64> = found
-                .into_iter()
-                .filter(|at| !gone.contains(at) && already.binary_search(at).is_err())
-                .collect();
+            let new: Vec<i64> =
+                found.into_iter().filter(|at| !gone.contains(at) && already.binary_search(at).is_err()).collect();
             if new.is_empty() {
                 continue;
             }
@@ -124,7 +122,9 @@ impl Transaction {
         match (carried, file.row_id_start) {
             (true, _) => Ok(positions),
             (false, Some(start)) => Ok(implied(row_ids, start, file.record_count)),
-            (false, None) => Err(Error::new(ErrorKind::Corrupt, format!("rows of {} have no ids in {}", table.name, file.path))),
+            (false, None) => {
+                Err(Error::new(ErrorKind::Corrupt, format!("rows of {} have no ids in {}", table.name, file.path)))
+            }
         }
     }
 
@@ -137,7 +137,10 @@ impl Transaction {
                 })
                 .await?;
             if !found {
-                return Err(Error::new(ErrorKind::Corrupt, format!("the delete file {} has no positions", delete.path)));
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!("the delete file {} has no positions", delete.path),
+                ));
             }
         }
         Ok(positions)

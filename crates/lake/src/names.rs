@@ -36,3 +36,8 @@ pub(crate) fn check_name(kind: &str, name: &str) -> Result<()> {
     let shown: String = name.chars().take(40).collect();
     Err(Error::invalid(format!("the {kind} name {shown:?} {problem}")).with_code("42602"))
 }
+
+/// Whether DuckDB takes two names for one: it looks at ASCII letters without regard to case.
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}

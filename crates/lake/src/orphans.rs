@@ -19,6 +19,9 @@ pub struct Sweep {
     pub bytes: u64,
 }
 
+/// How far the clock of a store may be behind ours.
+const CLOCKS_APART_MAX: TimeDelta = TimeDelta::minutes(10);
+
 /// Every file that a row of the catalog names, in whatever version.
 const NAMED: &str = "SELECT path FROM ducklake_data_file UNION ALL SELECT path FROM ducklake_delete_file \
                      UNION ALL SELECT path FROM ducklake_files_scheduled_for_deletion";
@@ -35,15 +38,14 @@ impl Lake {
                 .with_hint("give each lake a place of its own"));
         }
         let now = self.clock.now();
-        let before = self.oldest_open().map_or(now - grace, |began| began.min(now - grace));
+        let before = self.oldest_open().map_or(now - grace, |began| (now - grace).min(began - CLOCKS_APART_MAX));
         // What is listed first and named afterwards is named; the other way round, a commit could slip between.
         let old = self.old_files(before).await?;
         if old.is_empty() {
             return Ok(Sweep::default());
         }
         let named = self.metastore().query(NAMED, &[]).await?;
-        let named: HashSet<&str> =
-            named.iter().map(|row| row.text(0).map(base_name)).collect::<Result<_>>()?;
+        let named: HashSet<&str> = named.iter().map(|row| row.text(0).map(base_name)).collect::<Result<_>>()?;
         let mut sweep = Sweep::default();
         for file in old.iter().filter(|file| !named.contains(base_name(file.location.as_ref()))) {
             let shown = self.store().shown(&file.location);

@@ -153,7 +153,9 @@ impl TableWriter {
     async fn join(&mut self) -> Result<Vec<StagedFile>> {
         self.sender = None;
         match self.worker.take() {
-            Some(worker) => worker.await.map_err(|error| Error::internal(format!("the Parquet writer failed: {error}")))?,
+            Some(worker) => {
+                worker.await.map_err(|error| Error::internal(format!("the Parquet writer failed: {error}")))?
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -177,8 +179,11 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str) -> R
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (array, field) in batch.columns().iter().zip(schema.fields()) {
         if !field.is_nullable() && array.logical_null_count() > 0 {
-            return Err(Error::invalid(format!("null value in column {:?} of {table}, which is NOT NULL", field.name()))
-                .with_code("23502"));
+            return Err(Error::invalid(format!(
+                "null value in column {:?} of {table}, which is NOT NULL",
+                field.name()
+            ))
+            .with_code("23502"));
         }
         columns.push(if array.data_type() == field.data_type() {
             Arc::clone(array)
@@ -306,7 +311,8 @@ impl OpenFile {
         let file = File::create_new(&local).map_err(|error| from_io("create", &shown, error))?;
         let sink = Checked { inner: BufWriter::with_capacity(1 << 20, file), crc: crc32fast::Hasher::new(), bytes: 0 };
         let columns = target.column_ids.len();
-        let mut opened = Self { writer: None, local, keep: false, name, path, rows: 0, nan: vec![None; columns], columns };
+        let mut opened =
+            Self { writer: None, local, keep: false, name, path, rows: 0, nan: vec![None; columns], columns };
         let writer = ArrowWriter::try_new(sink, Arc::clone(&target.schema), Some(properties()))
             .map_err(|error| from_parquet(&shown, error))?;
         opened.writer = Some(writer);
@@ -450,4 +456,3 @@ pub(crate) async fn discard(store: &TableStore, path: &str) {
         tracing::debug!(path, error, "a file that nobody names could not be removed; the clean-up will");
     }
 }
-

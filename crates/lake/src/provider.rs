@@ -11,9 +11,7 @@ use datafusion_ducklake::metadata_provider::{
     DuckLakeTableColumnStatistics, DuckLakeTableField, DuckLakeTableStatistics, FileWithTable, SchemaMetadata,
     SnapshotMetadata, TableMetadata, TableWithSchema, reconstruct_columns,
 };
-use datafusion_ducklake::{
-    DuckLakeError, DuckLakeFileData, DuckLakeTableFile, MetadataProvider, PartitionSpec,
-};
+use datafusion_ducklake::{DuckLakeError, DuckLakeFileData, DuckLakeTableFile, MetadataProvider, PartitionSpec};
 
 use crate::model::{DataFile, Snapshot, TableState};
 
@@ -33,10 +31,7 @@ pub(crate) struct SnapshotProvider {
 
 impl SnapshotProvider {
     fn state(&self, table_id: i64) -> Result<&Arc<TableState>> {
-        self.snapshot
-            .tables
-            .get(&table_id)
-            .ok_or_else(|| DuckLakeError::TableNotFound(format!("table {table_id}")))
+        self.snapshot.tables.get(&table_id).ok_or_else(|| DuckLakeError::TableNotFound(format!("table {table_id}")))
     }
 
     fn file(&self, file: &DataFile) -> DuckLakeTableFile {
@@ -237,7 +232,12 @@ impl MetadataProvider for SnapshotProvider {
             .collect())
     }
 
-    fn get_inlined_data(&self, _table: i64, _snapshot: i64, _columns: &[DuckLakeTableColumn]) -> Result<Vec<RecordBatch>> {
+    fn get_inlined_data(
+        &self,
+        _table: i64,
+        _snapshot: i64,
+        _columns: &[DuckLakeTableColumn],
+    ) -> Result<Vec<RecordBatch>> {
         Ok(Vec::new())
     }
 
@@ -263,7 +263,10 @@ impl MetadataProvider for SnapshotProvider {
     fn get_inlined_deletes(&self, table_id: i64, _snapshot_id: i64) -> Result<Vec<DuckLakeInlinedDelete>> {
         let of_file = |(file, positions): (&i64, &Vec<i64>)| {
             let file = *file;
-            positions.iter().map(move |row| DuckLakeInlinedDelete { data_file_id: file, row_id: *row }).collect::<Vec<_>>()
+            positions
+                .iter()
+                .map(move |row| DuckLakeInlinedDelete { data_file_id: file, row_id: *row })
+                .collect::<Vec<_>>()
         };
         Ok(self.state(table_id)?.inlined_deletes.iter().flat_map(of_file).collect())
     }

@@ -9,8 +9,8 @@ use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use crate::changes::{self, SnapshotInfo};
 use crate::model::{
-    ColumnRange, ColumnState, DataFile, DeleteFile, Named, PartitionState, SchemaState, Snapshot, SortState, TableState,
-    ViewState,
+    ColumnRange, ColumnState, DataFile, DeleteFile, Named, PartitionState, SchemaState, Snapshot, SortState,
+    TableState, ViewState,
 };
 use crate::schema::readable_schema;
 
@@ -31,11 +31,8 @@ pub(crate) async fn read_snapshot(metastore: &Metastore, version: Option<Snapsho
     let mut tries = 0;
     loop {
         tries += 1;
-        let newest = match version {
-            Some(version) => version,
-            None => metastore.head().await?,
-        };
-        match read_at(metastore, newest).await {
+        let read_at = metastore.head().await?;
+        match read_version(metastore, version.unwrap_or(read_at), read_at).await {
             // DuckDB's clean-up drops the tables that hold deletes, once it has moved them to files.
             Err(error) if tries < TRIES && error.kind() == ErrorKind::Internal => {
                 tracing::debug!(%error, "reading the catalog is begun again");
@@ -48,7 +45,9 @@ pub(crate) async fn read_snapshot(metastore: &Metastore, version: Option<Snapsho
 /// The tables that hold positions of deleted rows: (table id, name).
 async fn delete_holders(metastore: &Metastore) -> Result<Vec<(i64, String)>> {
     let sql = match metastore.backend() {
-        Backend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ducklake_inlined_delete_%'",
+        Backend::Sqlite => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ducklake_inlined_delete_%'"
+        }
         Backend::Postgres => {
             "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'ducklake_inlined_delete_%'"
         }
@@ -59,7 +58,7 @@ async fn delete_holders(metastore: &Metastore) -> Result<Vec<(i64, String)>> {
     Ok(names.into_iter().filter_map(table).collect())
 }
 
-async fn read_at(metastore: &Metastore, newest: SnapshotId) -> Result<Snapshot> {
+async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: SnapshotId) -> Result<Snapshot> {
     // One that is made after this holds nothing that the snapshot sees.
     let delete_holders = delete_holders(metastore).await?;
     // Rows at a given snapshot never change once it is committed, so reading "as of" is consistent whatever
@@ -92,7 +91,26 @@ async fn read_at(metastore: &Metastore, newest: SnapshotId) -> Result<Snapshot> 
     let asked: Vec<(&str, &[Value])> = queries.iter().map(|sql| (sql.as_str(), &at[..])).collect();
     let mut answers = metastore.read_together(&asked).await?;
     let inlined_deletes = delete_holders.iter().map(|(table, _)| *table).zip(answers.split_off(fixed));
-    let [head, schemas, tables, views, columns, files, deletes, file_stats, stats, ranges, inlined, versions, tags, column_tags, partitions, sorts, partition_values, last_columns]: [Vec<Row>; 18] =
+    let [
+        head,
+        schemas,
+        tables,
+        views,
+        columns,
+        files,
+        deletes,
+        file_stats,
+        stats,
+        ranges,
+        inlined,
+        versions,
+        tags,
+        column_tags,
+        partitions,
+        sorts,
+        partition_values,
+        last_columns,
+    ]: [Vec<Row>; 18] =
         answers.try_into().map_err(|_| Error::internal("the metastore answered another number of queries"))?;
     let Some(head) = head.first() else {
         return Err(Error::not_found(format!("the lake has no version {newest}"))
@@ -107,8 +125,12 @@ async fn read_at(metastore: &Metastore, newest: SnapshotId) -> Result<Snapshot> 
         totals: keyed(stats, |row| Ok((row.int(0)?, (row.int(1)?, row.int(2)?, row.int(3)?))))?,
         versions: keyed(versions, |row| Ok((row.int(0)?, row.int(1)?)))?,
         comments: keyed(tags, |row| Ok((row.int(0)?, row.opt_text(1)?.map(str::to_owned))))?,
-        column_comments: keyed(column_tags, |row| Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned))))?,
-        partitions: grouped(partitions, |row| Ok((row.int(0)?, (row.int(1)?, (row.int(2)?, row.int(3)?, row.text(4)?.to_owned())))))?,
+        column_comments: keyed(column_tags, |row| {
+            Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned)))
+        })?,
+        partitions: grouped(partitions, |row| {
+            Ok((row.int(0)?, (row.int(1)?, (row.int(2)?, row.int(3)?, row.text(4)?.to_owned()))))
+        })?,
         sorts: grouped(sorts, |row| {
             let text = |at| row.opt_text(at).map(|text| text.unwrap_or_default().to_owned());
             Ok((row.int(0)?, (row.int(1)?, (row.int(2)?, text(3)?, text(4)?, text(5)?, text(6)?))))
@@ -124,7 +146,7 @@ async fn read_at(metastore: &Metastore, newest: SnapshotId) -> Result<Snapshot> 
         parts.inlined_deletes.insert(table, of_files);
     }
     parts.files = data_files(files, deletes, file_stats, partition_values)?;
-    build(head, schemas, tables, views, parts)
+    build(head, read_at, schemas, tables, views, parts)
 }
 
 /// The pieces of tables, by table id.
@@ -186,7 +208,12 @@ pub(crate) fn column(row: &Row) -> Result<ColumnState> {
 }
 
 fn range(row: &Row) -> Result<ColumnRange> {
-    Ok(ColumnRange { contains_null: row.opt_bool(2)?, contains_nan: row.opt_bool(3)?, min: owned(row, 4)?, max: owned(row, 5)? })
+    Ok(ColumnRange {
+        contains_null: row.opt_bool(2)?,
+        contains_nan: row.opt_bool(3)?,
+        min: owned(row, 4)?,
+        max: owned(row, 5)?,
+    })
 }
 
 fn data_files(
@@ -220,7 +247,8 @@ fn data_files(
         Ok((row.int(0)?, stat))
     })?;
     let mut values_of = grouped(partition_values, |row| {
-        let index = i32::try_from(row.int(1)?).map_err(|_| Error::new(ErrorKind::Corrupt, "a partition key without end"))?;
+        let index =
+            i32::try_from(row.int(1)?).map_err(|_| Error::new(ErrorKind::Corrupt, "a partition key without end"))?;
         Ok((row.int(0)?, (index, owned(row, 2)?)))
     })?;
     let mut by_table: BTreeMap<i64, Vec<Arc<DataFile>>> = BTreeMap::new();
@@ -247,13 +275,21 @@ fn data_files(
     Ok(by_table)
 }
 
-fn build(head: &Row, schemas: Vec<Row>, tables: Vec<Row>, views: Vec<Row>, mut parts: Parts) -> Result<Snapshot> {
+fn build(
+    head: &Row,
+    read_at: SnapshotId,
+    schemas: Vec<Row>,
+    tables: Vec<Row>,
+    views: Vec<Row>,
+    mut parts: Parts,
+) -> Result<Snapshot> {
     let mut snapshot = Snapshot {
         id: head.int(0)?,
         committed_at: head.time(1)?,
         schema_version: head.int(2)?,
         next_catalog_id: head.int(3)?,
         next_file_id: head.int(4)?,
+        read_at,
         schemas: BTreeMap::new(),
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
@@ -272,7 +308,7 @@ fn build(head: &Row, schemas: Vec<Row>, tables: Vec<Row>, views: Vec<Row>, mut p
         snapshot.schemas.insert(id, Arc::new(state));
     }
     for row in &tables {
-        let state = table(row, snapshot.id, &mut parts)?;
+        let state = table(row, &snapshot, &mut parts)?;
         snapshot.names.insert((state.schema_id, state.name.clone()), Named::Table(state.id));
         snapshot.tables.insert(state.id, Arc::new(state));
     }
@@ -295,7 +331,7 @@ fn build(head: &Row, schemas: Vec<Row>, tables: Vec<Row>, views: Vec<Row>, mut p
     Ok(snapshot)
 }
 
-fn table(row: &Row, snapshot: i64, parts: &mut Parts) -> Result<TableState> {
+fn table(row: &Row, snapshot: &Snapshot, parts: &mut Parts) -> Result<TableState> {
     let id = row.int(0)?;
     let mut columns = parts.columns.remove(&id).unwrap_or_default();
     for column in &mut columns {
@@ -338,7 +374,8 @@ fn table(row: &Row, snapshot: i64, parts: &mut Parts) -> Result<TableState> {
         file_size_bytes,
         column_stats,
         inlined_tables: parts.inlined.remove(&id).unwrap_or_default(),
-        inlined_version: snapshot,
+        inlined_version: snapshot.id,
+        inlined_read_at: snapshot.read_at,
         inlined_ended: Arc::default(),
         inlined_deletes: Arc::new(parts.inlined_deletes.remove(&id).unwrap_or_default()),
         has_totals,

@@ -168,9 +168,7 @@ fn build_field(
             let entries = DataType::Struct(Fields::from(vec![key, Arc::clone(&pair[1])]));
             DataType::Map(Arc::new(Field::new("key_value", entries, false)), false)
         }
-        scalar => {
-            arrow_type(scalar).map_err(|error| error.context(format!("column {}", column.name)))?
-        }
+        scalar => arrow_type(scalar).map_err(|error| error.context(format!("column {}", column.name)))?,
     };
     // DuckDB marks a field that was added inside a struct as NOT NULL, though older rows lack it.
     let nullable = column.nullable || column.parent.is_some();

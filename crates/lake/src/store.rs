@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion_ducklake::path_resolver::resolve_path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt};
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::error::{from_ducklake, from_io, from_store};
@@ -38,7 +38,10 @@ impl TablesLocation {
                 .with_hint("write s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or a directory")
         })?;
         match url.scheme() {
-            "file" => url.to_file_path().map(Self::Directory).map_err(|()| Error::invalid(format!("{text:?} names no directory"))),
+            "file" => url
+                .to_file_path()
+                .map(Self::Directory)
+                .map_err(|()| Error::invalid(format!("{text:?} names no directory"))),
             "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" => Ok(Self::Url(url)),
             other => Err(Error::invalid(format!("tables cannot be kept at {other}://"))
                 .with_hint("write s3://…, gs://…, az://…, or a directory")),
@@ -113,7 +116,9 @@ impl TableStore {
                 }
                 builder.build().map(|store| Arc::new(store) as _)
             }
-            "gs" => GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map(|store| Arc::new(store) as _),
+            "gs" => {
+                GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map(|store| Arc::new(store) as _)
+            }
             _ => MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map(|store| Arc::new(store) as _),
         };
         let store = built.map_err(|error| from_store(&format!("open {url}"), error))?;
@@ -137,7 +142,9 @@ impl TableStore {
             Ok(found) => found.bytes().await,
             Err(object_store::Error::NotFound { .. }) => {
                 let mark = self.store.put(&path, lake.as_bytes().to_vec().into()).await;
-                return mark.map(|_| true).map_err(|error| from_store(&format!("write {}", self.display(OWNER)), error));
+                return mark
+                    .map(|_| true)
+                    .map_err(|error| from_store(&format!("write {}", self.display(OWNER)), error));
             }
             Err(error) => Err(error),
         };
@@ -155,7 +162,13 @@ impl TableStore {
     }
 
     /// Where a file of a table is.
-    pub(crate) fn locate(&self, snapshot: &Snapshot, table: &TableState, path: &str, relative: bool) -> Result<Located> {
+    pub(crate) fn locate(
+        &self,
+        snapshot: &Snapshot,
+        table: &TableState,
+        path: &str,
+        relative: bool,
+    ) -> Result<Located> {
         let corrupt = || Error::new(ErrorKind::Corrupt, format!("table {} is in no schema", table.name));
         let schema = snapshot.schemas.get(&table.schema_id).ok_or_else(corrupt)?;
         let full = resolve_path(&self.base, &schema.path, schema.path_is_relative)

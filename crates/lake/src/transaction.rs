@@ -221,7 +221,7 @@ impl Transaction {
         let mut next_id = 1;
         for spec in columns {
             check_name("column", &spec.name)?;
-            if !seen.insert(spec.name.as_str()) {
+            if !seen.insert(spec.name.to_ascii_lowercase()) {
                 return Err(Error::invalid(format!("column {:?} is named twice", spec.name)).with_code("42701"));
             }
             let field = Field::new(&spec.name, storable(&spec.data_type), spec.nullable);
@@ -327,7 +327,9 @@ impl Transaction {
     pub(crate) fn directory(&self, table: &TableState) -> Result<String> {
         let schema = self.view.schemas.get(&table.schema_id);
         match schema {
-            Some(schema) if schema.path_is_relative && table.path_is_relative => Ok(format!("{}{}", schema.path, table.path)),
+            Some(schema) if schema.path_is_relative && table.path_is_relative => {
+                Ok(format!("{}{}", schema.path, table.path))
+            }
             _ => Err(Error::unsupported(format!("table {} keeps its files outside of the lake", table.name))
                 .with_hint("write to it with the program that made it")),
         }
@@ -528,12 +530,19 @@ impl Transaction {
             let Some(table) = self.view.tables.get(&id).cloned() else { continue };
             let batches = self.pending.get(&id).map(Vec::as_slice).unwrap_or_default();
             let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            let made_here = id >= crate::model::PROVISIONAL || self.reshaped(id);
-            if !made_here && rows <= inlined::ROWS_MAX && inlined::fits(&table, batches, self.lake.backend()) {
-                let batches = self.pending.remove(&id).unwrap_or_default();
-                self.record(Op::InsertInlined { table: id, batches })?;
+            let few = rows <= inlined::ROWS_MAX && inlined::fits(batches, self.lake.backend());
+            // A table that this transaction makes or reshapes gets its holder with the commit.
+            let holder = if few && id < crate::model::PROVISIONAL && !self.reshaped(id) {
+                self.lake.holder(&table).await?
             } else {
-                self.settle_table(id).await?;
+                None
+            };
+            match holder {
+                Some(holder) => {
+                    let batches = self.pending.remove(&id).unwrap_or_default();
+                    self.record(Op::InsertInlined { table: id, holder, batches })?;
+                }
+                None => self.settle_table(id).await?,
             }
         }
         Ok(())
@@ -551,8 +560,11 @@ const PENDING_ROWS_MAX: usize = 10_000;
 fn writable(table: &TableState) -> Result<()> {
     table.check_readable()?;
     if table.partition.is_some() {
-        return Err(Error::unsupported(format!("table {} is partitioned, which Polder reads but does not write yet", table.name))
-            .with_hint("insert with DuckDB, or copy the table with CREATE TABLE … AS SELECT"));
+        return Err(Error::unsupported(format!(
+            "table {} is partitioned, which Polder reads but does not write yet",
+            table.name
+        ))
+        .with_hint("insert with DuckDB, or copy the table with CREATE TABLE … AS SELECT"));
     }
     Ok(())
 }

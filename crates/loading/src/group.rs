@@ -110,7 +110,8 @@ fn names_of(document: &Document) -> BTreeSet<String> {
 
 fn table_name(documents: &[Document]) -> String {
     let stems: Vec<&str> = documents.iter().map(|document| names::stem(&document.opened.name)).collect();
-    let directory = documents.first().and_then(|document| document.listing.as_ref()).map(|listing| listing.name.as_str());
+    let directory =
+        documents.first().and_then(|document| document.listing.as_ref()).map(|listing| listing.name.as_str());
     match stems.as_slice() {
         [stem] => names::table(stem),
         stems => names::common(stems, directory.unwrap_or("files")),

@@ -24,6 +24,7 @@ mod plan;
 mod preview;
 mod progress;
 mod rejects;
+mod sink;
 mod sniff;
 mod source;
 mod store;
@@ -31,4 +32,4 @@ mod store;
 mod tests;
 mod text;
 
-pub use loader::FileLoader;
+pub use loader::{FileLoader, LoaderOptions};

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::format::GuessedColumn;
 use crate::group::{Document, Group, group, open_all, shown};
+use crate::infer::types::to_sql;
 use crate::names::TableRef;
 use crate::output::LaneOutput;
 use crate::plan::{TablePlan, plan, wanted_type};
@@ -32,7 +33,9 @@ pub(crate) async fn run(store: &dyn Store, request: &LoadRequest, job: Arc<Job>)
     if let Some(table) = &into
         && table.name.ends_with("__rejects")
     {
-        return Err(Error::invalid(format!("{table} is the name of a table of rejects")).with_hint("choose another name"));
+        return Err(
+            Error::invalid(format!("{table} is the name of a table of rejects")).with_hint("choose another name")
+        );
     }
     for choice in &request.options.columns {
         choice.data_type.as_deref().map(wanted_type).transpose()?;
@@ -65,7 +68,9 @@ pub(crate) async fn run(store: &dyn Store, request: &LoadRequest, job: Arc<Job>)
 async fn fetch(request: &LoadRequest, into: Option<TableRef>, job: &Arc<Job>) -> Result<(Vec<Group>, Vec<String>)> {
     job.progress.enter(Phase::Fetching, None);
     if request.sources.is_empty() {
-        return Err(Error::invalid("there is nothing to load").with_hint("name a file, a directory, a pattern or an address"));
+        return Err(
+            Error::invalid("there is nothing to load").with_hint("name a file, a directory, a pattern or an address")
+        );
     }
     let mut found = Vec::new();
     for source in &request.sources {
@@ -125,8 +130,7 @@ impl Load<'_> {
         let mut seen = known;
         let (mut fresh, mut skipped) = (Vec::new(), Vec::new());
         for document in documents {
-            let again = self.request.again && self.request.mode != LoadMode::Create;
-            if !again && !seen.insert(document.hash.clone()) {
+            if !self.request.again && !seen.insert(document.hash.clone()) {
                 skipped.push(SourceReport { skipped: true, ..source_report(&document, (0, 0)) });
             } else {
                 fresh.push(document);
@@ -137,7 +141,8 @@ impl Load<'_> {
 
     /// The first pass over all files of all tables.
     async fn infer(&mut self, tables: Vec<Prepared>) -> Result<Vec<Prepared>> {
-        let bytes = tables.iter().flat_map(|table| &table.documents).map(|document| document.opened.reader.bytes()).sum();
+        let bytes =
+            tables.iter().flat_map(|table| &table.documents).map(|document| document.opened.reader.bytes()).sum();
         self.job.progress.enter(Phase::Inferring, Some(bytes));
         let job = self.job.clone();
         let chosen: HashSet<String> = self
@@ -168,13 +173,16 @@ impl Load<'_> {
         let Prepared { table, existing, documents, skipped, guesses } = prepared;
         let mut report = TableReport { table: table.to_string(), sources: skipped, ..TableReport::default() };
         if documents.is_empty() {
-            report.remarks.push("all of this was loaded before, so nothing was done; load it again to have it twice".into());
+            report
+                .remarks
+                .push("all of this was loaded before, so nothing was done; load it again to have it twice".into());
             return Ok(report);
         }
         let labels: Vec<String> = documents.iter().map(|document| document.opened.label.clone()).collect();
         let appended = existing.as_ref().filter(|_| self.request.mode != LoadMode::Replace);
-        let plan = plan(&guesses, &self.request.options, appended.map(|existing| &existing.schema), &labels)?;
+        let mut plan = plan(&guesses, &self.request.options, appended.map(|existing| &existing.schema), &labels)?;
         let target = self.make_room(&table, existing.as_ref(), &plan).await?;
+        plan.adopt(&target.schema);
         self.changed = true;
         let lanes = lanes(&documents, self.job.threads);
         let (sources, rejects) = self.fill(&table, target, &plan, documents, lanes).await?;
@@ -268,8 +276,11 @@ impl Load<'_> {
         match &existing {
             None => self.transaction.create(&name, rejects::schema()).await?,
             Some(existing) if !is_rejects(existing) => {
-                return Err(Error::new(ErrorKind::AlreadyExists, format!("{name} is needed for rejected rows but is another table"))
-                    .with_hint("rename it"));
+                return Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!("{name} is needed for rejected rows but is another table"),
+                )
+                .with_hint("rename it"));
             }
             Some(_) if self.request.mode == LoadMode::Replace => self.transaction.truncate(&name).await?,
             Some(_) => {}
@@ -334,8 +345,8 @@ fn source_report(document: &Document, (rows_loaded, rows_rejected): (u64, u64)) 
 }
 
 fn same_shape(existing: &Existing, plan: &TablePlan) -> bool {
-    let fields = |schema: &arrow::datatypes::Schema| -> Vec<(String, arrow::datatypes::DataType)> {
-        schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    let fields = |schema: &arrow::datatypes::Schema| -> Vec<(String, String)> {
+        schema.fields().iter().map(|field| (field.name().clone(), to_sql(field.data_type()))).collect()
     };
     fields(&existing.schema) == fields(&plan.schema)
 }
@@ -353,7 +364,8 @@ fn refuse_all_rejected(report: &TableReport, rejects: &Rejects) -> Result<()> {
         return Ok(());
     }
     let first = rejects.samples.first();
-    let place = first.map(|first| format!("{} line {}: {}", first.source, first.line, first.reason)).unwrap_or_default();
+    let place =
+        first.map(|first| format!("{} line {}: {}", first.source, first.line, first.reason)).unwrap_or_default();
     Err(Error::invalid(format!("none of the {} rows for {} can be read; {place}", rejects.count, report.table))
         .with_hint("say the format, separator or encoding, or check that it is the right file"))
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use polder_capability::{
     Caller, LoadOptions, LoadReport, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, Preview, QueryError,
 };
+use polder_lake::Lake;
 use polder_runtime::Clock;
 use polder_types::{Error, ErrorKind, LoadId, Result};
 use tokio::sync::{Semaphore, watch};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::load;
 use crate::preview;
 use crate::progress::{Job, Phase, Progress};
+use crate::sink::LakeStore;
 use crate::source::spool::TEMP_PREFIX;
 use crate::store::Store;
 
@@ -65,7 +67,24 @@ impl Running {
     }
 }
 
+/// What a loader stands on.
+#[derive(Debug)]
+pub struct LoaderOptions {
+    pub lake: Arc<Lake>,
+    pub clock: Arc<dyn Clock>,
+    /// Where remote and unpacked files wait. It must exist, and should be on a disk with room.
+    pub temp_dir: PathBuf,
+}
+
 impl FileLoader {
+    /// A loader into this lake. Temporary files that a process left behind a day ago or earlier are removed.
+    #[must_use]
+    pub fn new(options: LoaderOptions) -> Arc<Self> {
+        let LoaderOptions { lake, clock, temp_dir } = options;
+        let store = LakeStore { lake, clock: Arc::clone(&clock) };
+        Self::with_store(Arc::new(store), clock, temp_dir)
+    }
+
     pub(crate) fn with_store(store: Arc<dyn Store>, clock: Arc<dyn Clock>, temp_dir: PathBuf) -> Arc<Self> {
         sweep(&temp_dir, clock.as_ref());
         Arc::new(Self(Arc::new(Inner {
@@ -98,7 +117,12 @@ impl Inner {
         Job::new(cancel, progress, self.temp_dir.clone())
     }
 
-    async fn run(&self, request: &LoadRequest, cancel: CancellationToken, progress: Arc<Progress>) -> Result<LoadReport> {
+    async fn run(
+        &self,
+        request: &LoadRequest,
+        cancel: CancellationToken,
+        progress: Arc<Progress>,
+    ) -> Result<LoadReport> {
         let slot = tokio::select! {
             slot = self.slots.acquire() => slot,
             () = cancel.cancelled() => return Err(Error::cancelled()),
@@ -162,8 +186,11 @@ impl Loader for FileLoader {
                 return Err(Error::new(ErrorKind::AlreadyExists, format!("load {load_id} was begun before")));
             }
             if loads.running.len() >= RUNNING_MAX + QUEUED_MAX {
-                return Err(Error::new(ErrorKind::Exhausted, format!("{} loads run or wait already", loads.running.len()))
-                    .with_hint("wait for some to end"));
+                return Err(Error::new(
+                    ErrorKind::Exhausted,
+                    format!("{} loads run or wait already", loads.running.len()),
+                )
+                .with_hint("wait for some to end"));
             }
             loads.running.insert(load_id, Running { cancel: cancel.clone(), progress: progress.clone(), done });
         }

@@ -10,8 +10,8 @@ const SUFFIX_BYTES: usize = 16;
 
 /// Endings that say how a file is packed or written, not what is in it.
 const ENDINGS: [&str; 24] = [
-    "gz", "gzip", "zst", "zstd", "bz2", "zip", "csv", "tsv", "psv", "tab", "txt", "dat", "data", "json", "jsonl", "ndjson",
-    "parquet", "avro", "xlsx", "xlsm", "xlsb", "xls", "ods", "log",
+    "gz", "gzip", "zst", "zstd", "bz2", "zip", "csv", "tsv", "psv", "tab", "txt", "dat", "data", "json", "jsonl",
+    "ndjson", "parquet", "avro", "xlsx", "xlsm", "xlsb", "xls", "ods", "log",
 ];
 
 /// A table in a schema.
@@ -140,6 +140,11 @@ pub(crate) fn columns<S: AsRef<str>>(sources: &[S]) -> Vec<String> {
         .collect()
 }
 
+/// `1 cell`, `2 cells`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What a file's name says about its content: `data/flights.csv.zip` is `flights`.
 pub(crate) fn stem(file: &str) -> &str {
     let mut stem = file.rsplit(['/', '\\']).next().unwrap_or(file);
@@ -174,3 +179,6 @@ pub(crate) fn common(stems: &[&str], fallback: &str) -> String {
     let prefix = prefix.trim_end_matches(|letter: char| !letter.is_alphabetic());
     if prefix.chars().count() >= 3 { table(prefix) } else { table(fallback) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,12 @@ pub(crate) struct LaneOutput {
 
 impl LaneOutput {
     /// Lanes, and the ends to write from.
-    pub(crate) fn new(schema: SchemaRef, lanes: usize, strict: bool, job: Arc<Job>) -> (Self, Vec<Receiver<RecordBatch>>) {
+    pub(crate) fn new(
+        schema: SchemaRef,
+        lanes: usize,
+        strict: bool,
+        job: Arc<Job>,
+    ) -> (Self, Vec<Receiver<RecordBatch>>) {
         let (lanes, ends) = (0..lanes.max(1)).map(|_| channel(WAITING_BATCHES)).unzip();
         let output = Self {
             schema,

@@ -35,7 +35,20 @@ impl TablePlan {
     pub(crate) fn targets(&self, file: usize) -> Vec<Target> {
         let places = self.places.get(file).map_or(&[][..], Vec::as_slice);
         let place = |column: usize| places.get(column).copied().flatten();
-        self.columns.iter().enumerate().map(|(column, plan)| Target { plan: plan.clone(), place: place(column) }).collect()
+        self.columns
+            .iter()
+            .enumerate()
+            .map(|(column, plan)| Target { plan: plan.clone(), place: place(column) })
+            .collect()
+    }
+
+    /// Takes over the types as the table keeps them.
+    pub(crate) fn adopt(&mut self, schema: &SchemaRef) {
+        for (column, field) in self.columns.iter_mut().zip(schema.fields()) {
+            column.data_type = field.data_type().clone();
+            column.required = !field.is_nullable();
+        }
+        self.schema = schema.clone();
     }
 
     /// All remarks as one list.
@@ -74,7 +87,12 @@ struct Gathered {
 }
 
 /// Decides the columns. `existing`: the table that the rows are added to.
-pub(crate) fn plan(files: &[Vec<GuessedColumn>], options: &LoadOptions, existing: Option<&SchemaRef>, labels: &[String]) -> Result<TablePlan> {
+pub(crate) fn plan(
+    files: &[Vec<GuessedColumn>],
+    options: &LoadOptions,
+    existing: Option<&SchemaRef>,
+    labels: &[String],
+) -> Result<TablePlan> {
     let (gathered, mut remarks) = gather(files, options)?;
     let own_nulls: Option<Arc<[Vec<u8>]>> =
         options.nulls.as_ref().map(|words| words.iter().map(|word| word.as_bytes().to_vec()).collect());
@@ -153,9 +171,13 @@ fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Ga
         return Err(Error::invalid("no column is left to load").with_hint("do not skip them all"));
     }
     if gathered.len() > COLUMNS_MAX {
-        return Err(error::too_large(format!("{} columns are more than {COLUMNS_MAX}", gathered.len()), "load the files apart"));
+        return Err(error::too_large(
+            format!("{} columns are more than {COLUMNS_MAX}", gathered.len()),
+            "load the files apart",
+        ));
     }
-    let lacking = gathered.iter().filter(|column| column.places.contains(&None)).map(|column| format!("`{}`", column.name));
+    let lacking =
+        gathered.iter().filter(|column| column.places.contains(&None)).map(|column| format!("`{}`", column.name));
     let lacking: Vec<String> = lacking.take(RENAMED_SHOWN).collect();
     let remarks = match lacking.is_empty() {
         true => vec![],
@@ -168,7 +190,8 @@ fn refuse_unknown_choices(files: &[Vec<GuessedColumn>], options: &LoadOptions) -
     for choice in &options.columns {
         let known = files.iter().flatten().any(|column| column.source == choice.source);
         if !known {
-            let all: Vec<&str> = files.iter().flatten().map(|column| column.source.as_str()).take(RENAMED_SHOWN).collect();
+            let all: Vec<&str> =
+                files.iter().flatten().map(|column| column.source.as_str()).take(RENAMED_SHOWN).collect();
             return Err(Error::invalid(format!("there is no column {:?} to correct", choice.source))
                 .with_hint(format!("the file has {}", all.join(", "))));
         }
@@ -183,7 +206,9 @@ fn rename(names: &mut [String], sources: &[&str], options: &LoadOptions) -> Resu
         let safe = names::safe(wanted).ok_or_else(|| Error::invalid(format!("{wanted:?} is no name for a column")))?;
         let taken = names.iter().enumerate().any(|(other, name)| other != place && *name == safe);
         if taken {
-            return Err(Error::invalid(format!("two columns would be called {safe:?}")).with_hint("choose another name"));
+            return Err(
+                Error::invalid(format!("two columns would be called {safe:?}")).with_hint("choose another name")
+            );
         }
         names[place] = safe;
     }
@@ -196,7 +221,8 @@ fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Re
     let mut left = gathered;
     let mut arranged = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
-        let found = left.iter().position(|column| column.name == *field.name() || column.name == field.name().to_lowercase());
+        let found =
+            left.iter().position(|column| column.name == *field.name() || column.name == field.name().to_lowercase());
         let column = match found {
             Some(place) => left.remove(place),
             None => Gathered {
@@ -276,8 +302,10 @@ fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings) -> 
 }
 
 fn renamed_remark(columns: &[ColumnPlan]) -> Option<String> {
-    let renamed: Vec<&ColumnPlan> =
-        columns.iter().filter(|column| column.name != column.source && column.name != column.source.to_lowercase()).collect();
+    let renamed: Vec<&ColumnPlan> = columns
+        .iter()
+        .filter(|column| column.name != column.source && column.name != column.source.to_lowercase())
+        .collect();
     let shown: Vec<String> =
         renamed.iter().take(RENAMED_SHOWN).map(|column| format!("`{}` is `{}`", column.source, column.name)).collect();
     let more = renamed.len().saturating_sub(RENAMED_SHOWN);

@@ -100,10 +100,16 @@ fn look_at_file(file: &Found, options: &LoadOptions, job: &Job) -> Result<Vec<Ta
 }
 
 fn table(mut opened: Opened, options: &LoadOptions, job: &Job) -> Result<TablePreview> {
-    let chosen = |source: &str| options.columns.iter().any(|choice| choice.source == source && choice.data_type.is_some());
+    let chosen =
+        |source: &str| options.columns.iter().any(|choice| choice.source == source && choice.data_type.is_some());
     let guessed = opened.reader.infer(&chosen, job)?;
     let plan = plan(&[guessed], options, None, std::slice::from_ref(&opened.label))?;
-    let output = Shown { schema: plan.schema.clone(), rows: Mutex::default(), seen: AtomicU64::new(0), enough: AtomicBool::new(false) };
+    let output = Shown {
+        schema: plan.schema.clone(),
+        rows: Mutex::default(),
+        seen: AtomicU64::new(0),
+        enough: AtomicBool::new(false),
+    };
     match opened.reader.read(&plan.targets(0), &output, job) {
         Err(_) if output.enough.load(Ordering::Relaxed) => {}
         read => read?,
@@ -126,8 +132,12 @@ fn columns(plan: &TablePlan) -> Vec<ColumnPreview> {
     plan.columns
         .iter()
         .map(|column| {
-            let about: Vec<&str> =
-                plan.column_remarks.iter().filter(|(name, _)| *name == column.name).map(|(_, remark)| remark.as_str()).collect();
+            let about: Vec<&str> = plan
+                .column_remarks
+                .iter()
+                .filter(|(name, _)| *name == column.name)
+                .map(|(_, remark)| remark.as_str())
+                .collect();
             ColumnPreview {
                 source: column.source.clone(),
                 name: column.name.clone(),

@@ -143,14 +143,20 @@ impl Rejects {
     }
 
     /// Everything as batches, one at a time, so that millions of rejects need no more memory than a few.
-    pub(crate) fn into_batches(mut self, job: &Job) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+    pub(crate) fn into_batches(
+        mut self,
+        job: &Job,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
         self.pack(job)?;
         let spilled = match self.spilled {
             Some(Spilled { writer, path }) => {
-                writer.into_inner().map_err(cannot_spill)?.into_inner().map_err(|error| {
-                    crate::error::io("cannot write a temporary file", error.into_error())
-                })?;
-                let file = File::open(&path).map_err(|error| crate::error::io("cannot open a temporary file", error))?;
+                writer
+                    .into_inner()
+                    .map_err(cannot_spill)?
+                    .into_inner()
+                    .map_err(|error| crate::error::io("cannot write a temporary file", error.into_error()))?;
+                let file =
+                    File::open(&path).map_err(|error| crate::error::io("cannot open a temporary file", error))?;
                 let reader = StreamReader::try_new(BufReader::new(file), None).map_err(cannot_spill)?;
                 Some((reader, path))
             }
@@ -172,9 +178,8 @@ fn cannot_spill(error: arrow::error::ArrowError) -> Error {
 }
 
 fn batch(rejects: &[Reject]) -> Result<RecordBatch> {
-    let text = |of: fn(&Reject) -> Option<&str>| -> ArrayRef {
-        Arc::new(rejects.iter().map(of).collect::<StringViewArray>())
-    };
+    let text =
+        |of: fn(&Reject) -> Option<&str>| -> ArrayRef { Arc::new(rejects.iter().map(of).collect::<StringViewArray>()) };
     let lines: Int64Array = rejects.iter().map(|reject| i64::try_from(reject.line).ok()).collect();
     let columns = vec![
         text(|reject| Some(&reject.source)),
@@ -183,5 +188,6 @@ fn batch(rejects: &[Reject]) -> Result<RecordBatch> {
         text(|reject| reject.column.as_deref()),
         text(|reject| Some(&reject.reason)),
     ];
-    RecordBatch::try_new(schema(), columns).map_err(|error| Error::internal("rejected rows do not make a batch").with_source(error))
+    RecordBatch::try_new(schema(), columns)
+        .map_err(|error| Error::internal("rejected rows do not make a batch").with_source(error))
 }

@@ -128,8 +128,10 @@ fn refuse_idle_options(format: &Format, label: &str, options: &LoadOptions) -> R
         ("nulls", options.nulls.is_some()),
     ];
     match given.iter().find(|(name, is_given)| *is_given && !format.options.contains(name)) {
-        Some((name, _)) => Err(Error::invalid(format!("{label} is {}, where option `{name}` means nothing", format.name))
-            .with_hint("leave the option out, or name another format")),
+        Some((name, _)) => {
+            Err(Error::invalid(format!("{label} is {}, where option `{name}` means nothing", format.name))
+                .with_hint("leave the option out, or name another format"))
+        }
         None => Ok(()),
     }
 }

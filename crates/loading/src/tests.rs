@@ -1,7 +1,7 @@
 //! Whole loads into a store in memory.
 
-mod memory;
-mod load;
 mod formats;
 mod hostile;
+mod load;
+mod memory;
 pub(crate) mod places;

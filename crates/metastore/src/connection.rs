@@ -11,6 +11,7 @@ use crate::{Backend, Row, Value, Write, postgres, sqlite};
 
 /// How to make connections.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one lives, and is cloned when a connection is made")]
 pub(crate) enum Source {
     Sqlite(SqliteSource),
     Postgres(PostgresSource),

@@ -15,7 +15,7 @@ use crate::sqlite::STATEMENTS_CACHED;
 use crate::{Row, Value};
 
 /// The advisory lock that one server holds per database: "polder" in ASCII.
-const SERVER_LOCK: i64 = 0x70_6f6c_6465_72;
+const SERVER_LOCK: i64 = 0x706f_6c64_6572;
 
 /// PostgreSQL cuts an application's name at 63 bytes.
 const APPLICATION_NAME_BYTES_MAX: usize = 63;

@@ -25,8 +25,8 @@ use crate::failure::Failure;
 use link::{Link, Pass, QueryAnswer};
 use upload::Upload;
 
-/// A server of this computer answers at once or not at all.
-const HEALTH_TIMEOUT: Duration = Duration::from_millis(500);
+/// A server of this computer answers at once or not at all, unless the computer is very busy.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After this the server ends a conversation.

@@ -168,5 +168,7 @@ impl Connected {
 }
 
 fn is_taken(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<polder_types::Error>().is_some_and(|error| error.kind() == ErrorKind::Unavailable && error.code() == "55006")
+    error
+        .downcast_ref::<polder_types::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::Unavailable && error.code() == "55006")
 }

@@ -6,7 +6,8 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use polder_capability::{
-    ApiToken, Caller, LoadRequest, LoadSource, LoadStatus, NewApiToken, QueryProgress, SqlRunner, SqlSession, StatementRequest,
+    ApiToken, Caller, LoadRequest, LoadSource, LoadStatus, NewApiToken, QueryProgress, SqlRunner, SqlSession,
+    StatementRequest,
 };
 use polder_types::{LoadId, QueryId};
 use tempfile::NamedTempFile;
@@ -63,11 +64,8 @@ impl Connection for Embedded {
     }
 
     async fn run(&self, request: Request<'_>) -> Result<Reply, Failure> {
-        let statement = StatementRequest {
-            sql: request.sql.to_owned(),
-            query_id: request.query_id,
-            row_limit: request.row_limit,
-        };
+        let statement =
+            StatementRequest { sql: request.sql.to_owned(), query_id: request.query_id, row_limit: request.row_limit };
         let answer = self.session.run(statement).await?;
         Ok(Reply {
             verb: answer.tag.verb,

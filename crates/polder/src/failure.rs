@@ -98,7 +98,9 @@ impl Failure {
         match (&self.excerpt, self.position) {
             (Some(excerpt), Some(position)) => excerpt.render(position, out)?,
             (None, Some(position)) => writeln!(out, "  at line {}, column {}", position.line, position.column)?,
-            (Some(Excerpt { name: Some(name), line, .. }), None) => writeln!(out, "  in the statement at {name}:{line}")?,
+            (Some(Excerpt { name: Some(name), line, .. }), None) => {
+                writeln!(out, "  in the statement at {name}:{line}")?
+            }
             _ => {}
         }
         if let Some(hint) = &self.hint {
@@ -183,8 +185,7 @@ pub fn exit_code(done: anyhow::Result<u8>) -> u8 {
 pub fn as_failure(error: &anyhow::Error) -> Failure {
     let mut words = String::new();
     for cause in error.chain() {
-        let found =
-            cause.downcast_ref::<Failure>().cloned().or_else(|| cause.downcast_ref::<Error>().map(from_ref));
+        let found = cause.downcast_ref::<Failure>().cloned().or_else(|| cause.downcast_ref::<Error>().map(from_ref));
         if let Some(failure) = found {
             return Failure { message: words + &failure.message, ..failure };
         }

@@ -43,7 +43,9 @@ pub fn main(args: &LoadArgs) -> Result<u8> {
             std::io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::output)?;
             Ok(EXIT_DONE)
         }
-        (LoadState::Cancelled, ..) => Err(Failure { message: "cancelled, nothing was loaded".to_owned(), ..Failure::interrupted() }.into()),
+        (LoadState::Cancelled, ..) => {
+            Err(Failure { message: "cancelled, nothing was loaded".to_owned(), ..Failure::interrupted() }.into())
+        }
         (_, _, Some(error)) => Err(Failure::from(error).into()),
         (state, ..) => Err(Failure::new(format!("the load ended as {state:?} without a report")).into()),
     }
@@ -96,7 +98,9 @@ fn order(args: &LoadArgs) -> Result<LoadOrder> {
         return Err(Failure::usage("standard input can be loaded once only").into());
     }
     if pipes == 1 && terminal::stdin() {
-        return Err(Failure::usage("standard input is a terminal").with_hint("pipe data into it: cat FILE | polder load -").into());
+        return Err(Failure::usage("standard input is a terminal")
+            .with_hint("pipe data into it: cat FILE | polder load -")
+            .into());
     }
     let source = |text: &String| if text == "-" { Source::StandardInput } else { Source::Location(text.clone()) };
     Ok(LoadOrder {

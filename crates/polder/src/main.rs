@@ -20,6 +20,7 @@ mod terminal;
 mod tokens;
 mod up;
 mod wiring;
+mod workers;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use crate::shell::progress;
 use crate::terminal;
 
 /// How long a cancelled statement may take to say so.
-const CANCEL_WAIT: Duration = Duration::from_secs(5);
+const CANCEL_WAIT: Duration = Duration::from_secs(4);
 
 /// How a statement is run.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +54,10 @@ pub async fn run(
             done = &mut work => break done,
             _ = tokio::signal::ctrl_c(), if !interrupted => {
                 interrupted = true;
-                connection.cancel(query_id).await;
+                // A server that does not even answer this is left alone; it notices that nobody listens.
+                let _ = tokio::time::timeout(CANCEL_WAIT / 2, connection.cancel(query_id)).await;
             }
-            () = tokio::time::sleep(CANCEL_WAIT), if interrupted => break Err(Failure::interrupted()),
+            () = tokio::time::sleep(CANCEL_WAIT / 2), if interrupted => break Err(Failure::interrupted()),
             () = &mut report => {}
         }
     };

@@ -85,10 +85,7 @@ impl Directory {
     /// When the file cannot be written.
     pub fn remember(&self) -> Result<()> {
         let usual = self.data.join("tables").to_string_lossy() == self.tables;
-        let wanted = Remembered {
-            metastore: self.metastore.clone(),
-            tables: (!usual).then(|| self.tables.clone()),
-        };
+        let wanted = Remembered { metastore: self.metastore.clone(), tables: (!usual).then(|| self.tables.clone()) };
         if wanted == remembered(&self.data)? {
             return Ok(());
         }
@@ -147,7 +144,8 @@ fn address(option: &str, text: &str) -> Result<SocketAddr> {
 /// `1073741824`, `512MB`, `2GiB`. Decimal and binary units alike mean powers of 1024, as people mean them for memory.
 fn memory_bytes(text: &str) -> Result<u64> {
     let refused = || {
-        Failure::usage(format!("--memory {text} is no amount of memory")).with_hint("write 2GiB, 512MiB, or a number of bytes")
+        Failure::usage(format!("--memory {text} is no amount of memory"))
+            .with_hint("write 2GiB, 512MiB, or a number of bytes")
     };
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -161,7 +159,12 @@ fn memory_bytes(text: &str) -> Result<u64> {
         _ => return Err(refused().into()),
     };
     let number: f64 = number.parse().map_err(|_| refused())?;
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an amount")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an amount"
+    )]
     let bytes = (number * scale as f64) as u64;
     if bytes < MEMORY_BYTES_MIN {
         return Err(Failure::usage(format!("--memory {text} is too little")).with_hint("give 64MiB or more").into());

@@ -147,7 +147,8 @@ impl Scanner<'_> {
     }
 
     fn follows_word(&self, at: usize) -> bool {
-        at > 0 && (self.bytes[at - 1].is_ascii_alphanumeric() || self.bytes[at - 1] == b'_' || self.bytes[at - 1] >= 0x80)
+        at > 0
+            && (self.bytes[at - 1].is_ascii_alphanumeric() || self.bytes[at - 1] == b'_' || self.bytes[at - 1] >= 0x80)
     }
 
     /// Past `$tag$ … $tag$`; a `$` that begins none is passed alone.

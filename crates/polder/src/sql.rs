@@ -114,11 +114,7 @@ async fn run_scripts(connection: &dyn Connection, scripts: &[Script], args: &Sql
         timing: on_terminal,
     };
     let usual_limit = (on_terminal && args.format == Format::Table).then_some(TERMINAL_ROWS_MAX);
-    let manner = Manner {
-        row_limit: args.rows.or(usual_limit),
-        keep_session: statements.len() > 1,
-        progress: true,
-    };
+    let manner = Manner { row_limit: args.rows.or(usual_limit), keep_session: statements.len() > 1, progress: true };
     let mut writer = output::writer(args.format, sink.out()?, style);
     let last = statements.len().saturating_sub(1);
     if statements.is_empty() {

@@ -42,7 +42,9 @@ fn colors_wanted() -> bool {
 /// Columns of the terminal.
 #[must_use]
 pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(WIDTH_UNKNOWN, |(terminal_size::Width(columns), _)| usize::from(columns)).max(20)
+    terminal_size::terminal_size()
+        .map_or(WIDTH_UNKNOWN, |(terminal_size::Width(columns), _)| usize::from(columns))
+        .max(20)
 }
 
 /// Columns that a text takes.

@@ -52,7 +52,9 @@ fn act(connected: &Connected, action: &TokenAction) -> Result<u8> {
         }
         TokenAction::Delete { id, .. } => {
             if !runtime.block_on(connection.delete_token(id))? {
-                return Err(Failure::new(format!("there is no token {id}")).with_hint("`polder token list` shows them").into());
+                return Err(Failure::new(format!("there is no token {id}"))
+                    .with_hint("`polder token list` shows them")
+                    .into());
             }
         }
     }
@@ -69,7 +71,8 @@ pub fn password(args: &PasswordArgs) -> Result<u8> {
     }
     let new = if args.stdin { given()? } else { random_password() };
     let known = Credentials::read(&directory.data)?;
-    let running = Endpoints::read(&directory.data).map(|endpoints| reachable(endpoints.http)).filter(|at| client::answers(*at));
+    let running =
+        Endpoints::read(&directory.data).map(|endpoints| reachable(endpoints.http)).filter(|at| client::answers(*at));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let user = known.as_ref().map_or_else(|| USER.to_owned(), |known| known.user.clone());
     runtime.block_on(async {
@@ -112,7 +115,11 @@ fn given() -> Result<String> {
         .map_err(|error| Failure::new(format!("cannot read the password: {error}")))?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains('\n') {
-        return Err(Failure { exit: Some(EXIT_FAILED), ..Failure::usage("standard input holds no password of one line") }.into());
+        return Err(Failure {
+            exit: Some(EXIT_FAILED),
+            ..Failure::usage("standard input holds no password of one line")
+        }
+        .into());
     }
     Ok(password.to_owned())
 }

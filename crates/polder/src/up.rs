@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use polder_runtime::Shutdown;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -24,6 +24,9 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 const REQUESTS_STOP_MAX: Duration = Duration::from_secs(4);
 const LINK_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 
+/// To answer takes little; a second one helps when one waits for the disk.
+const SERVER_THREADS: usize = 2;
+
 /// What the log holds unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "warn,polder=info";
 
@@ -31,10 +34,13 @@ pub fn main(args: &UpArgs) -> Result<u8> {
     let started = Instant::now();
     let settings = Up::from_args(args)?;
     log(args.log);
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(&settings, started));
+    let servers =
+        Builder::new_multi_thread().worker_threads(SERVER_THREADS).thread_name("server").enable_all().build()?;
+    let workers = Builder::new_multi_thread().thread_name("worker").enable_all().build()?;
+    let done = servers.block_on(serve(&settings, workers.handle(), started));
     // What does not end by itself ends with the process: every acknowledged write is on disk.
-    runtime.shutdown_timeout(Duration::from_millis(100));
+    workers.shutdown_background();
+    servers.shutdown_timeout(Duration::from_millis(100));
     done
 }
 
@@ -47,7 +53,7 @@ fn log(choice: LogChoice) {
     }
 }
 
-async fn serve(settings: &Up, started: Instant) -> Result<u8> {
+async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> {
     let mut signals = Signals::listen()?;
     let data = &settings.directory.data;
     let house = House::open(&settings.directory).await?;
@@ -70,7 +76,7 @@ async fn serve(settings: &Up, started: Instant) -> Result<u8> {
         AuthChoice::Trust => Auth::Trust { user: user.clone() },
     };
     let listening = Listening { http: settings.http, auth, console: settings.console.clone() };
-    let servers = house.listen(&listening, &shutdown).await?;
+    let servers = house.listen(&listening, workers, &shutdown).await?;
     let address = servers.http_address();
     house.metastore.set_holder_note(&reachable(address).to_string()).await?;
     let running = tokio::spawn(servers.serve());
@@ -130,7 +136,8 @@ async fn greet(
 ) -> Result<()> {
     let base = format!("http://{}", reachable(address));
     let data = &settings.directory.data;
-    let mut lines = vec![format!("Polder {} is ready ({})", env!("CARGO_PKG_VERSION"), output::seconds(started.elapsed()))];
+    let mut lines =
+        vec![format!("Polder {} is ready ({})", env!("CARGO_PKG_VERSION"), output::seconds(started.elapsed()))];
     lines.push(String::new());
     let link = settings.auth == AuthChoice::Password && (is_first || terminal::stdout());
     if link {

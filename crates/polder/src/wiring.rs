@@ -14,7 +14,10 @@ use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
 use polder_runtime::{Clock, Shutdown, SystemClock};
 
+use tokio::runtime::Handle;
+
 use crate::settings::Directory;
+use crate::workers::{WorkersLoader, WorkersRunner};
 
 /// An open data directory.
 pub struct House {
@@ -54,12 +57,8 @@ impl House {
             memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
             cores: None,
         })?;
-        let loader: Arc<dyn Loader> = FileLoader::new(LoaderOptions {
-            lake,
-            metastore: Arc::clone(&metastore),
-            clock: Arc::clone(&clock),
-            temp_dir: temp_dir.clone(),
-        });
+        let loader: Arc<dyn Loader> =
+            FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone() });
         engine.set_loader(Arc::clone(&loader));
         Ok(Self {
             engine,
@@ -73,10 +72,13 @@ impl House {
     }
 
     /// Opens every server. They listen when this returns, and answer once [`Servers::serve`] runs.
-    pub async fn listen(&self, wanted: &Listening, shutdown: &Shutdown) -> Result<Servers> {
+    ///
+    /// `workers`: the runtime that statements and loads run on.
+    pub async fn listen(&self, wanted: &Listening, workers: &Handle, shutdown: &Shutdown) -> Result<Servers> {
+        let engine: Arc<dyn SqlRunner> = Arc::clone(&self.engine) as _;
         let services = Services {
-            sql: Arc::clone(&self.engine) as Arc<dyn SqlRunner>,
-            loader: Arc::clone(&self.loader),
+            sql: Arc::new(WorkersRunner::new(engine, workers.clone())),
+            loader: Arc::new(WorkersLoader::new(Arc::clone(&self.loader), workers.clone())),
             accounts: Arc::clone(&self.accounts),
             saved: Arc::clone(&self.saved),
             clock: Arc::clone(&self.clock),

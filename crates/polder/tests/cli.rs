@@ -46,7 +46,10 @@ fn the_first_start_makes_a_user_and_a_link() {
     let link = link.unwrap_or_else(|| panic!("no link in {said}"));
     assert!(link.starts_with("/login?token="), "{link}");
     let first = get(&server.address, link);
-    assert!(first.starts_with("HTTP/1.1 303") && first.to_lowercase().contains("set-cookie: polder_session="), "{first}");
+    assert!(
+        first.starts_with("HTTP/1.1 303") && first.to_lowercase().contains("set-cookie: polder_session="),
+        "{first}"
+    );
     assert!(get(&server.address, link).contains("expired=1"), "a link works once");
 
     let second = polder(&["up", "--http", "127.0.0.1:0"]).data(server.data()).run();
@@ -165,7 +168,13 @@ fn loads(data: &Path) {
     fs::write(path("sales.csv"), SALES).unwrap();
     let rows = |table: &str| {
         let query = format!("SELECT count(*) AS n FROM {table}");
-        polder(&["sql", "-c", &query, "--format", "csv"]).data(data).run().done().trim_start_matches("n\n").trim().to_owned()
+        polder(&["sql", "-c", &query, "--format", "csv"])
+            .data(data)
+            .run()
+            .done()
+            .trim_start_matches("n\n")
+            .trim()
+            .to_owned()
     };
     let run = polder(&["load", "sales.csv"]).data(data).current_dir(folder.path()).run();
     assert!(run.done().contains("public.sales: 3 rows loaded"), "{}", run.stdout);
@@ -199,7 +208,8 @@ fn loads(data: &Path) {
         .data(data)
         .run()
         .done();
-    let query = "SELECT column_name, data_type FROM polder.columns WHERE table_name = 'texts' ORDER BY ordinal_position";
+    let query =
+        "SELECT column_name, data_type FROM polder.columns WHERE table_name = 'texts' ORDER BY ordinal_position";
     let columns = polder(&["sql", "-c", query, "--format", "csv"]).data(data).run().done();
     assert!(columns.contains("date_sold,") && !columns.contains("\nday,"), "{columns}");
 }
@@ -210,7 +220,9 @@ fn another_server_is_reached_by_token() {
     let token = polder(&["token", "create", "script", "--days", "1"]).data(server.data()).run().done();
     let url = format!("http://{}", server.address);
     let elsewhere = tempfile::tempdir().unwrap();
-    let away = |arguments: &[&str]| polder(arguments).data(elsewhere.path()).env("POLDER_URL", &url).env("POLDER_TOKEN", token.trim());
+    let away = |arguments: &[&str]| {
+        polder(arguments).data(elsewhere.path()).env("POLDER_URL", &url).env("POLDER_TOKEN", token.trim())
+    };
     assert_eq!(away(&["sql", "-c", "SELECT 1 AS one", "--format", "csv"]).run().done(), "one\n1\n");
     let file = elsewhere.path().join("sales.csv");
     fs::write(&file, SALES).unwrap();
@@ -242,7 +254,8 @@ fn a_password_is_replaced() {
     // Without the token the command line logs in with the password.
     let path = server.data().join("credentials.toml");
     let text = fs::read_to_string(&path).unwrap();
-    let kept: String = text.lines().filter(|line| !line.starts_with("api_token")).map(|line| format!("{line}\n")).collect();
+    let kept: String =
+        text.lines().filter(|line| !line.starts_with("api_token")).map(|line| format!("{line}\n")).collect();
     fs::write(&path, kept).unwrap();
     assert_eq!(server.sql("SELECT 1 AS one", "csv"), "one\n1\n");
 }
@@ -257,7 +270,8 @@ fn ctrl_c_cancels_in_the_server() {
     let ended = running.interrupt();
     ended.failed(130);
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-    let states = server.sql("SELECT state FROM polder.queries WHERE sql LIKE '%generate_series%' AND sql NOT LIKE '%LIKE%'", "csv");
+    let states = server
+        .sql("SELECT state FROM polder.queries WHERE sql LIKE '%generate_series%' AND sql NOT LIKE '%LIKE%'", "csv");
     assert_eq!(states, "state\ncancelled\n");
 }
 

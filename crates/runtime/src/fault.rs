@@ -16,10 +16,7 @@ static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
 
 fn parse(text: &str) -> Option<Plan> {
     let (name, count) = text.rsplit_once(':')?;
-    Some(Plan {
-        name: name.to_owned(),
-        countdown: AtomicU64::new(count.parse().ok()?),
-    })
+    Some(Plan { name: name.to_owned(), countdown: AtomicU64::new(count.parse().ok()?) })
 }
 
 /// Passes through, or aborts the process if the environment says so.

@@ -38,11 +38,38 @@ export function chartOption(drawing: Drawing): EChartsCoreOption {
   return { ...base, ...cartesian(drawing) };
 }
 
-function tooltip({ colours, spec, data }: Drawing): object {
+interface AxisItem {
+  axisValue: number | string;
+  seriesName: string;
+  marker: string;
+  value: (number | string | null)[];
+}
+
+/** The place on the axis, and each series' value there. */
+function axisTooltip(items: AxisItem[], drawing: Drawing): string {
+  const { data } = drawing;
+  const at = items[0]?.axisValue;
+  if (at === undefined) return '';
+  const place = data.xKind === 'time' ? timeText(Number(at)) : data.xKind === 'number' ? `${data.xName} ${/year/i.test(data.xName) ? at : number(Number(at))}` : String(at);
+  const rows = items.map((item) => {
+    const value = item.value[lying(drawing) ? 0 : 1];
+    const text = typeof value === 'number' ? number(value) : 'missing';
+    return `<div style="display:flex;gap:16px;justify-content:space-between"><span>${item.marker}${escape(item.seriesName)}</span><b style="font-variant-numeric:tabular-nums">${text}</b></div>`;
+  });
+  return `<div style="margin-bottom:4px">${escape(place)}</div>${rows.join('')}`;
+}
+
+function timeText(ms: number): string {
+  const text = new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+  return text.endsWith(' 00:00:00') ? text.slice(0, 10) : text;
+}
+
+function tooltip(drawing: Drawing): object {
+  const { colours, spec, data } = drawing;
   const byAxis = spec.kind === 'line' || spec.kind === 'area' || spec.kind === 'bar' || spec.kind === 'histogram';
   return {
     trigger: byAxis ? 'axis' : 'item',
-    axisPointer: { type: spec.kind === 'bar' || spec.kind === 'histogram' ? 'shadow' : 'line', lineStyle: { color: colours.axis, type: 'solid' }, shadowStyle: { color: colours.line, opacity: 0.5 } },
+    axisPointer: { z: 0, type: spec.kind === 'bar' || spec.kind === 'histogram' ? 'shadow' : 'line', lineStyle: { color: colours.axis, type: 'solid' }, shadowStyle: { color: colours.line, opacity: 0.5 } },
     backgroundColor: colours.raised,
     borderColor: colours.axis,
     borderWidth: 1,
@@ -52,6 +79,7 @@ function tooltip({ colours, spec, data }: Drawing): object {
     confine: true,
     transitionDuration: 0,
     ...(spec.kind === 'scatter' ? { formatter: (item: { value: number[]; seriesName: string }) => `${escape(item.seriesName)}<br>${escape(data.xName)} <b>${number(item.value[0] ?? 0)}</b><br>${escape(data.yName)} <b>${number(item.value[1] ?? 0)}</b>` } : {}),
+    ...(byAxis ? { formatter: (items: AxisItem[]) => axisTooltip(items, drawing) } : {}),
     valueFormatter: (value: unknown) => (typeof value === 'number' ? number(value) : value === null || value === undefined ? 'missing' : String(value)),
   };
 }
@@ -104,7 +132,7 @@ function timeLabel(data: ChartData): object | string {
 
 /** Bars lie down when their names are long or many. */
 function lying({ spec, data, width }: Drawing): boolean {
-  if (spec.kind !== 'bar' || data.xKind !== 'category') return false;
+  if (spec.kind !== 'bar' || data.xKind !== 'category' || data.ordered) return false;
   const longest = data.categories.reduce((most, text) => Math.max(most, text.length), 0);
   return data.categories.length * Math.max(3, longest) * 7.5 > width * 0.95 && data.categories.length <= 60;
 }
@@ -153,7 +181,7 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
   const shared = { name: item.name, data: points, itemStyle: { color: colour } };
   if (spec.kind === 'scatter') {
     return { ...shared, type: 'scatter', symbolSize: item.points.length > 1000 ? 4 : small ? 6 : 8,
-      label: { show: data.lone, formatter: '{a}', position: 'right', distance: 5, color: colours.second, fontSize: 12 },
+      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, color: colours.second, fontSize: 12, opacity: 1 },
       labelLayout: { hideOverlap: true }, large: item.points.length > 5000, itemStyle: { color: colour, opacity: item.points.length > 300 ? 0.55 : 0.75 } };
   }
   if (spec.kind === 'bar' || spec.kind === 'histogram') {
@@ -182,6 +210,13 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
     emphasis: { focus: 'series' },
     sampling: item.points.length > 4000 ? 'lttb' : undefined,
   };
+}
+
+/** True for a lone point so far right that its name would leave the picture. */
+function beyond(data: ChartData, item: ChartSeries): boolean {
+  const xs = data.series.map((other) => Number(other.points[0]?.[0]));
+  const [low, high] = [Math.min(...xs), Math.max(...xs)];
+  return Number(item.points[0]?.[0]) > low + (high - low) * 0.62;
 }
 
 function shortNumber(value: unknown): string {

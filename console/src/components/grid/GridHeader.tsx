@@ -1,6 +1,8 @@
 import type { ResultSet } from '../../lib/result';
 import { count } from '../../lib/format';
 import { SORT_ROWS_MAX } from '../../lib/result';
+import { quoteName } from '../../lib/sql';
+import { toast } from '../Toasts';
 import { IconArrowDown, IconArrowUp } from '../icons';
 import type { ColumnWindow } from './columns';
 import { WIDTH_MAX, WIDTH_MIN } from './columns';
@@ -44,8 +46,7 @@ export function GridHeader({ result, widths, numberWidth, totalWidth, columns, s
             <div key={column} role="columnheader" aria-colindex={column + 2} aria-sort={sorted ? (sorted.descending ? 'descending' : 'ascending') : 'none'} className={classes.column} data-kind={field.kind}>
               <button
                 type="button"
-                onClick={() => sortable && onSort(next(column))}
-                aria-disabled={!sortable}
+                onClick={() => (sortable ? onSort(next(column)) : toast(`More than ${count(SORT_ROWS_MAX)} rows are sorted by the server: add ORDER BY ${quoteName(field.name)}`))}
                 onKeyDown={(event) => {
                   const move = event.altKey ? { ArrowLeft: -16, ArrowRight: 16 }[event.key] : undefined;
                   if (move === undefined) return;

@@ -9,7 +9,7 @@ import type { ColumnProfile, TableColumn, TableDetail } from '../../services/typ
 import { ColumnDetail } from './ColumnDetail';
 import { Shape } from './Shape';
 import { useProfile } from './useTable';
-import { shortValue } from './values';
+import { extremes, shortValue } from './values';
 import classes from './Columns.module.css';
 
 /** Types and a profile: what is missing, how many values, their shape, the extremes. */
@@ -111,13 +111,9 @@ function Profiled({ profile, rows }: { profile: ColumnProfile; rows: number }) {
           <span className="ellipsis">{shortValue(profile.min)}</span>
         ) : (
           <>
-            <span className="ellipsis" title={String(profile.min)}>
-              {shortValue(profile.min)}
-            </span>
+            <span title={String(profile.min)}>{extremes(profile)[0]}</span>
             <span className="quiet"> – </span>
-            <span className="ellipsis" title={String(profile.max)}>
-              {shortValue(profile.max)}
-            </span>
+            <span title={String(profile.max)}>{extremes(profile)[1]}</span>
           </>
         )}
       </td>

@@ -1,3 +1,5 @@
+import { Link } from 'wouter';
+
 import { Page } from '../../components/Page';
 import { Empty } from '../../components/Empty';
 import { Failure } from '../../components/Failure';
@@ -49,17 +51,19 @@ export default function Data() {
   return (
     <Page
       title="Data"
-      description={query.data ? `${plural(tables.length, 'table')} in ${plural(filled.length, 'schema')}` : 'Tables and views of the lake'}
+      description={query.data ? (tables.length === 0 ? 'No tables yet.' : `${plural(tables.length, 'table')} in ${plural(filled.length, 'schema')}`) : 'Tables and views of the lake'}
       actions={
-        <LinkButton href="/load" leftSection={<IconFileUpload size={16} />}>
-          Load file
-        </LinkButton>
+        tables.length > 0 && (
+          <LinkButton href="/load" leftSection={<IconFileUpload size={16} />}>
+            Load file
+          </LinkButton>
+        )
       }
     >
       {query.error && <Failure error={query.error} what="The catalog could not be read" onRetry={() => void query.refetch()} />}
       {query.isPending && <SkeletonRows rows={10} />}
       {query.data && tables.length === 0 && (
-        <Empty text="Tables appear here when the first file is loaded or the first CREATE TABLE has run." action={<LinkButton href="/load">Load file</LinkButton>} more={<a href="/">Make a sample table</a>} />
+        <Empty text="Tables appear here when the first file is loaded or the first CREATE TABLE has run." action={<LinkButton href="/load">Load file</LinkButton>} more={<Link href="/">Make a sample table</Link>} />
       )}
       {tables.length > 0 && (
         <ListTable

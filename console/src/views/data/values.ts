@@ -1,4 +1,6 @@
+import { typeFamily } from '../../components/TypeIcon';
 import { number } from '../../lib/format';
+import type { ColumnProfile } from '../../services/types';
 
 /** A value of a profile, short enough for a cell. */
 export function shortValue(value: string | number | boolean | null): string {
@@ -6,4 +8,11 @@ export function shortValue(value: string | number | boolean | null): string {
   if (typeof value === 'number') return number(value);
   const text = String(value);
   return text === '' ? '(empty)' : /^\d{4}-\d\d-\d\d[ T]00:00:00/.test(text) ? text.slice(0, 10) : text;
+}
+
+/** The smallest and the largest value; of times their days, unless both are of one day. */
+export function extremes(profile: ColumnProfile): [string, string] {
+  const [low, high] = [shortValue(profile.min), shortValue(profile.max)];
+  if (typeFamily(profile.type) !== 'time' || low.slice(0, 10) === high.slice(0, 10)) return [low, high];
+  return [low.slice(0, 10), high.slice(0, 10)];
 }

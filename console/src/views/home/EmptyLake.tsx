@@ -9,7 +9,9 @@ CREATE TABLE sample AS
 SELECT value AS day, round(100 + 40 * sin(value / 9.0) + value % 7, 1) AS amount
 FROM generate_series(1, 365);
 
-SELECT * FROM sample;`;
+SELECT day, amount
+FROM sample
+ORDER BY day`;
 
 /** The first page of a new lake: one thing to do. */
 export function EmptyLake() {
@@ -19,7 +21,7 @@ export function EmptyLake() {
       <LoadTarget />
       <p className={classes.sample}>
         No file at hand?{' '}
-        <button type="button" className={classes.plain} onClick={() => navigate(openSql(SAMPLE, { name: 'Sample data' }))}>
+        <button type="button" className={classes.plain} onClick={() => navigate(openSql(SAMPLE, { name: 'Sample data', run: true, view: 'chart' }))}>
           Make a sample table
         </button>
         , or start Polder with <code>polder up --demo</code> for the flights of 2013.

@@ -1,6 +1,6 @@
 import { ActionIcon, Menu } from '@mantine/core';
 
-import { saveCsv } from '../../components/chart/exports';
+import { saveChart, saveCsv } from '../../components/chart/exports';
 import { IconDownload } from '../../components/icons';
 import type { ResultSet } from '../../lib/result';
 import { type QueryTab, titleOf } from '../../services/tabs';
@@ -12,7 +12,7 @@ export function ExportMenu({ result, tab }: { result: ResultSet; tab: QueryTab }
   const picture = tab.view === 'chart';
   const save = (format: 'svg' | 'png') => () => {
     const chart = drawnChart.current;
-    if (chart) void import('../../components/chart/exports').then(({ saveChart }) => saveChart(chart, title, format));
+    if (chart) void saveChart(chart, title, format);
   };
   return (
     <Menu position="bottom-end">

@@ -21,7 +21,6 @@ const SPLIT_KEY = 'polder.query.split';
 const SIDE_KEY = 'polder.query.side';
 /** A reload runs the last statement again by itself when it only asked and was quicker than this. */
 const RERUN_MS_MAX = 5_000;
-const CHANGES = /^(insert|update|delete|merge|create|drop|alter|copy|truncate|commit|call)/i;
 
 /** The editor, its tabs, and their results. */
 export default function Query() {
@@ -55,8 +54,8 @@ export default function Query() {
       if (!tab || sql.trim() === '') return;
       // The count in the top bar learns of what takes longer than a moment.
       setTimeout(() => void client.invalidateQueries({ queryKey: ['running'] }), 700);
-      void startRun(tab, sql, offset, (command) => {
-        if (CHANGES.test(command) || command === '') refresh();
+      void startRun(tab, sql, offset, () => {
+        if (!isReadOnly(sql)) refresh();
         else for (const key of ['running', 'queries']) void client.invalidateQueries({ queryKey: [key] });
       });
     },

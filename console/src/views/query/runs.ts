@@ -82,8 +82,8 @@ function transactionAfter(sql: string, before: boolean): boolean {
   return inside;
 }
 
-/** Runs SQL in a tab, in place of what it ran before. `onDone` is told whether something may have changed. */
-export async function startRun(tab: QueryTab, sql: string, offset: number, onDone: (command: string) => void): Promise<void> {
+/** Runs SQL in a tab, in place of what it ran before. `onDone` is called however it ends. */
+export async function startRun(tab: QueryTab, sql: string, offset: number, onDone: () => void): Promise<void> {
   controllers.get(tab.id)?.abort();
   const controller = new AbortController();
   controllers.set(tab.id, controller);
@@ -111,12 +111,12 @@ export async function startRun(tab: QueryTab, sql: string, offset: number, onDon
     const elapsedMs = Date.now() - startedAt;
     change(tab.id, queryId, { phase: 'done', answer, result: answer.result, version: answer.result.version, elapsedMs, inTransaction: transactionAfter(sql, inTransaction) });
     updateTab(tab.id, { last: { sql, ms: elapsedMs, at: Date.now() } });
-    onDone(answer.command);
+    onDone();
   } catch (error) {
     const elapsedMs = Date.now() - startedAt;
     const shown = asApiError(error);
     if (isAbort(error) || shown.kind === 'cancelled') change(tab.id, queryId, { phase: 'cancelled', elapsedMs });
     else change(tab.id, queryId, { phase: 'failed', error: shown, elapsedMs, result: null });
-    onDone('');
+    onDone();
   }
 }

@@ -31,7 +31,11 @@ impl Engine {
             Statement::Rollback { chain: false, savepoint: None } => {
                 let snapshot = self.lake.newest().await?.id;
                 let outcome = Outcome::done("ROLLBACK", None, snapshot);
-                if inner.open.take().is_none() { outcome.notice("there is no transaction in progress") } else { outcome }
+                if inner.open.take().is_none() {
+                    outcome.notice("there is no transaction in progress")
+                } else {
+                    outcome
+                }
             }
             Statement::Rollback { chain: false, savepoint: Some(name) } => rollback_to(inner, &fold(name)).await?,
             Statement::Commit { .. } | Statement::Rollback { .. } => {
@@ -78,11 +82,15 @@ impl Engine {
         for mode in modes {
             match mode {
                 TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
-                    return Err(Error::unsupported("SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins")
-                        .with_hint("leave the level out"));
+                    return Err(Error::unsupported(
+                        "SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins",
+                    )
+                    .with_hint("leave the level out"));
                 }
                 TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
-                    return Err(Error::unsupported("READ ONLY transactions are not supported").with_hint("leave READ ONLY out"));
+                    return Err(
+                        Error::unsupported("READ ONLY transactions are not supported").with_hint("leave READ ONLY out")
+                    );
                 }
                 _ => {}
             }
@@ -120,7 +128,10 @@ impl Engine {
 }
 
 fn open<'a>(inner: &'a mut Inner, verb: &str) -> Result<&'a mut Open> {
-    inner.open.as_mut().ok_or_else(|| Error::invalid(format!("{verb} needs a transaction")).with_code("25P01").with_hint("BEGIN"))
+    inner
+        .open
+        .as_mut()
+        .ok_or_else(|| Error::invalid(format!("{verb} needs a transaction")).with_code("25P01").with_hint("BEGIN"))
 }
 
 async fn savepoint(inner: &mut Inner, name: String) -> Result<Outcome> {
@@ -198,13 +209,16 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
     match name {
         "search_path" => {
             let [schema] = values else {
-                return Err(Error::unsupported("a search_path of several schemas is not supported").with_hint("name one schema"));
+                return Err(Error::unsupported("a search_path of several schemas is not supported")
+                    .with_hint("name one schema"));
             };
             settings.schema.clone_from(schema);
         }
         "timezone" | "time.zone" | "time_zone" => {
             first.parse::<arrow::array::timezone::Tz>().map_err(|_| {
-                Error::invalid(format!("{first:?} is no time zone")).with_code("22023").with_hint("for instance 'Europe/Amsterdam' or '+02:00'")
+                Error::invalid(format!("{first:?} is no time zone"))
+                    .with_code("22023")
+                    .with_hint("for instance 'Europe/Amsterdam' or '+02:00'")
             })?;
             settings.time_zone = Some(first.to_owned());
         }
@@ -226,7 +240,9 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
 
 fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
     let nanos = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).map_err(|_| {
-        Error::invalid(format!("{text:?} is neither a version nor a time")).with_code("22023").with_hint("SET snapshot = 12, or '2026-01-31 12:00:00'")
+        Error::invalid(format!("{text:?} is neither a version nor a time"))
+            .with_code("22023")
+            .with_hint("SET snapshot = 12, or '2026-01-31 12:00:00'")
     })?;
     Ok(chrono::DateTime::from_timestamp_nanos(nanos))
 }

@@ -22,7 +22,11 @@ impl Context<'_> {
         }
         let location = match target {
             CopyTarget::File { filename } => filename.clone(),
-            other => return Err(Error::unsupported(format!("COPY … FROM {other} is not supported")).with_hint("name a file")),
+            other => {
+                return Err(
+                    Error::unsupported(format!("COPY … FROM {other} is not supported")).with_hint("name a file")
+                );
+            }
         };
         let name = table_name(name, &self.settings.schema)?;
         let exists = self.engine.lake.newest().await?.table(&name).is_some();

@@ -88,7 +88,10 @@ impl Context<'_> {
                 ObjectType::Schema => {
                     let name = schema_name(name)?;
                     if name == "public" {
-                        return Err(Error::new(ErrorKind::Forbidden, "schema public stays, since names without a schema mean it"));
+                        return Err(Error::new(
+                            ErrorKind::Forbidden,
+                            "schema public stays, since names without a schema mean it",
+                        ));
                     }
                     transaction.drop_schema(&name, cascade)
                 }
@@ -169,7 +172,8 @@ impl Context<'_> {
             if transaction.table(&name).is_none() && !is_view {
                 let missing = Error::not_found(format!("table {name} does not exist"));
                 if alter.if_exists {
-                    return Ok(Outcome::done(verb, None, transaction.base()).notice(format!("{}, skipping", missing.message())));
+                    return Ok(Outcome::done(verb, None, transaction.base())
+                        .notice(format!("{}, skipping", missing.message())));
                 }
                 return Err(missing);
             }

@@ -56,7 +56,9 @@ impl Context<'_> {
             return Err(Error::unsupported("INSERT … RETURNING is not supported"));
         }
         if insert.on.is_some() {
-            return Err(Error::unsupported("INSERT … ON CONFLICT is not supported").with_hint("tables have no keys yet"));
+            return Err(
+                Error::unsupported("INSERT … ON CONFLICT is not supported").with_hint("tables have no keys yet")
+            );
         }
         let scope = self.inserting_scope(cell, insert).await?;
         let plan = scope.state.statement_to_plan(statement.clone()).await.map_err(from_datafusion)?;
@@ -133,8 +135,7 @@ impl Context<'_> {
         let mut seen: HashSet<i64> = HashSet::new();
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(from_datafusion)?;
-            let keep: BooleanArray =
-                row_ids(batch.columns().last())?.iter().map(|id| Some(seen.insert(*id))).collect();
+            let keep: BooleanArray = row_ids(batch.columns().last())?.iter().map(|id| Some(seen.insert(*id))).collect();
             let batch = if keep.true_count() == batch.num_rows() {
                 batch
             } else {
@@ -176,7 +177,9 @@ fn quoted(name: &str) -> String {
 impl Target {
     fn of(table: &TableWithJoins, scope: &Scope, schema: &str) -> Result<Self> {
         let (TableFactor::Table { name, alias, .. }, true) = (&table.relation, table.joins.is_empty()) else {
-            return Err(Error::unsupported("only a table can be changed").with_hint("name the others after FROM or USING"));
+            return Err(
+                Error::unsupported("only a table can be changed").with_hint("name the others after FROM or USING")
+            );
         };
         let name = table_name(name, schema)?;
         let Some(table) = scope.snapshot.table(&name).cloned() else {
@@ -222,12 +225,15 @@ impl Target {
         let mut set: std::collections::HashMap<String, &Expr> = std::collections::HashMap::new();
         for assignment in &update.assignments {
             let AssignmentTarget::ColumnName(target) = &assignment.target else {
-                return Err(Error::unsupported("UPDATE … SET (a, b) = … is not supported").with_hint("set them one by one"));
+                return Err(
+                    Error::unsupported("UPDATE … SET (a, b) = … is not supported").with_hint("set them one by one")
+                );
             };
             let column = parts(target)?.pop().unwrap_or_default();
             if self.table.top_columns().all(|known| known.name != column) {
                 let known = self.table.top_columns().map(|known| known.name.as_str());
-                let error = Error::not_found(format!("column {column:?} of {} does not exist", self.name)).with_code("42703");
+                let error =
+                    Error::not_found(format!("column {column:?} of {} does not exist", self.name)).with_code("42703");
                 return Err(match polder_kernels::similar::closest(&column, known) {
                     Some(close) => error.with_hint(format!("did you mean {close:?}?")),
                     None => error,
@@ -262,6 +268,7 @@ fn row_ids(column: Option<&ArrayRef>) -> Result<&[i64]> {
     let ids = column.and_then(|column| column.as_primitive_opt::<Int64Type>());
     match ids {
         Some(ids) if ids.null_count() == 0 => Ok(ids.values()),
-        _ => Err(Error::unsupported("rows of this table have no ids").with_hint("it was made by an old program; copy it with CREATE TABLE … AS SELECT")),
+        _ => Err(Error::unsupported("rows of this table have no ids")
+            .with_hint("it was made by an old program; copy it with CREATE TABLE … AS SELECT")),
     }
 }

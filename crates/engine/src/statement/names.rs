@@ -35,7 +35,10 @@ pub(crate) fn table_name(name: &ObjectName, schema: &str) -> Result<TableName> {
         }
     };
     if matches!(full.schema.as_str(), "polder" | "information_schema") {
-        return Err(Error::new(polder_types::ErrorKind::Forbidden, format!("schema {} belongs to the system", full.schema)));
+        return Err(Error::new(
+            polder_types::ErrorKind::Forbidden,
+            format!("schema {} belongs to the system", full.schema),
+        ));
     }
     Ok(full)
 }

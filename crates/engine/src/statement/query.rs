@@ -35,7 +35,9 @@ impl Context<'_> {
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
             LogicalPlan::Copy(_) => "COPY",
             LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Statement(_) => {
-                return Err(Error::unsupported("this statement is not supported").with_hint("docs/sql.md lists what is"));
+                return Err(
+                    Error::unsupported("this statement is not supported").with_hint("docs/sql.md lists what is")
+                );
             }
             _ => "SELECT",
         };

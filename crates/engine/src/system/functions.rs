@@ -15,7 +15,11 @@ pub(super) fn schema() -> Schema {
 
 /// The functions of tables are few, and DataFusion keeps no words about them.
 const TABLE_FUNCTIONS: &[(&str, &str, &str)] = &[
-    ("profile", "profile('schema.table')", "For each column: missing and distinct values, extremes, mean, histogram, most frequent values."),
+    (
+        "profile",
+        "profile('schema.table')",
+        "For each column: missing and distinct values, extremes, mean, histogram, most frequent values.",
+    ),
     ("history", "history('schema.table')", "The versions of a table: when, by whom, and what changed."),
 ];
 

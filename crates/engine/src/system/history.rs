@@ -94,11 +94,14 @@ impl TableProvider for History {
 impl History {
     async fn rows(&self) -> Result<Vec<ArrayRef>> {
         let snapshot = self.engine.lake.newest().await?;
-        let table = snapshot.table(&self.name).ok_or_else(|| Error::not_found(format!("table {} does not exist", self.name)))?;
+        let table = snapshot
+            .table(&self.name)
+            .ok_or_else(|| Error::not_found(format!("table {} does not exist", self.name)))?;
         let (added, removed) = self.changed_rows(table).await?;
         let mut ids = Int64Builder::new();
         let mut times = TimestampMicrosecondBuilder::new();
-        let (mut authors, mut messages, mut changes) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+        let (mut authors, mut messages, mut changes) =
+            (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let (mut plus, mut minus) = (Int64Builder::new(), Int64Builder::new());
         for info in self.engine.lake.history(VERSIONS_MAX).await? {
             let of_table: Vec<String> = info
@@ -159,7 +162,8 @@ impl History {
                 continue;
             }
             for (column, counts) in [("begin_snapshot", &mut added), ("end_snapshot", &mut removed)] {
-                let sql = format!("SELECT {column}, count(*) FROM {holder} WHERE {column} IS NOT NULL GROUP BY {column}");
+                let sql =
+                    format!("SELECT {column}, count(*) FROM {holder} WHERE {column} IS NOT NULL GROUP BY {column}");
                 for row in self.engine.metastore.query(&sql, &[]).await? {
                     *counts.entry(row.int(0)?).or_default() += row.int(1)?;
                 }

@@ -20,7 +20,8 @@ use crate::engine::Engine;
 const ROWS_MAX: u32 = 10_000;
 
 fn micros(times: Vec<Option<DateTime<Utc>>>) -> ArrayRef {
-    let values: TimestampMicrosecondArray = times.into_iter().map(|time| time.map(|time| time.timestamp_micros())).collect();
+    let values: TimestampMicrosecondArray =
+        times.into_iter().map(|time| time.map(|time| time.timestamp_micros())).collect();
     Arc::new(values.with_timezone("UTC"))
 }
 
@@ -65,7 +66,10 @@ async fn stored_rows(engine: &Engine, table: &TableState, snapshot: i64) -> Resu
     let mut count = 0;
     for holder in &table.inlined_tables {
         if !holder.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(Error::new(polder_types::ErrorKind::Corrupt, format!("{holder:?} is no table of small inserts")));
+            return Err(Error::new(
+                polder_types::ErrorKind::Corrupt,
+                format!("{holder:?} is no table of small inserts"),
+            ));
         }
         let sql = format!(
             "SELECT count(*) FROM {holder} WHERE begin_snapshot <= $1 AND (end_snapshot IS NULL OR end_snapshot > $1)"
@@ -95,7 +99,8 @@ async fn stored_deletes(engine: &Engine, table: &TableState, snapshot: i64) -> R
 }
 
 pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<ArrayRef>> {
-    let mut ids: BTreeSet<i64> = snapshot.tables.values().flat_map(|table| [table.begin_snapshot, last_change(table)]).collect();
+    let mut ids: BTreeSet<i64> =
+        snapshot.tables.values().flat_map(|table| [table.begin_snapshot, last_change(table)]).collect();
     ids.extend(snapshot.views.values().map(|view| view.begin_snapshot));
     let times = commit_times(engine, &ids).await?;
     let (mut schemas, mut names, mut kinds) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -107,7 +112,8 @@ pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<A
         schemas.append_value(&name.schema);
         names.append_value(&name.table);
         kinds.append_value("table");
-        let stored = stored_rows(engine, table, snapshot.id).await? - stored_deletes(engine, table, snapshot.id).await?;
+        let stored =
+            stored_rows(engine, table, snapshot.id).await? - stored_deletes(engine, table, snapshot.id).await?;
         rows.append_value(table.file_rows() + stored);
         bytes.append_value(table.files.iter().map(|file| file.file_size_bytes).sum());
         files.append_value(i64::try_from(table.files.len()).unwrap_or(i64::MAX));
@@ -176,10 +182,15 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Timestamp(_, None) => "timestamp".into(),
         DataType::Timestamp(_, Some(_)) => "timestamptz".into(),
         DataType::Interval(_) => "interval".into(),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => format!("numeric({precision},{scale})"),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => format!("{}[]", type_name(item.data_type())),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("numeric({precision},{scale})")
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            format!("{}[]", type_name(item.data_type()))
+        }
         DataType::Struct(fields) => {
-            let inner: Vec<String> = fields.iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type()))).collect();
+            let inner: Vec<String> =
+                fields.iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type()))).collect();
             format!("struct({})", inner.join(", "))
         }
         DataType::Map(entries, _) => match entries.data_type() {
@@ -214,7 +225,8 @@ pub(super) fn columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
             names.append_value(field.name());
             types.append_value(type_name(field.data_type()));
             nullable.append_value(field.is_nullable());
-            let default = column.and_then(|column| column.default_value.as_deref()).filter(|default| *default != "NULL");
+            let default =
+                column.and_then(|column| column.default_value.as_deref()).filter(|default| *default != "NULL");
             defaults.append_option(default);
             comments.append_option(column.and_then(|column| column.comment.as_deref()));
             positions.append_value(i64::try_from(at + 1).unwrap_or(i64::MAX));

@@ -22,8 +22,9 @@ impl Applier {
     ) -> Result<()> {
         let mut table = self.table(table)?.as_ref().clone();
         if self.committing() && row_ids_from.is_some_and(|from| !self.row_ids_stand(&table, from)) {
-            return Err(Error::conflict(format!("rows were added to {} by another transaction", table.name))
-                .with_hint(AGAIN));
+            return Err(
+                Error::conflict(format!("rows were added to {} by another transaction", table.name)).with_hint(AGAIN)
+            );
         }
         let mut files = table.files.as_ref().clone();
         for (provisional, file) in staged {
@@ -208,30 +209,32 @@ impl Applier {
         Ok(())
     }
 
-    pub(super) fn insert_inlined(&mut self, table: i64, batches: &[RecordBatch]) -> Result<()> {
+    pub(super) fn insert_inlined(&mut self, table: i64, holder: &str, batches: &[RecordBatch]) -> Result<()> {
         let mut table = self.table(table)?.as_ref().clone();
-        let holder = inlined::holder_name(&table);
-        self.sequence_starts.entry(table.id).or_insert(table.next_row_id);
-        if !table.inlined_tables.contains(&holder) {
-            self.emit(inlined::create_sql(&holder, &table, self.backend)?, Vec::new());
-            self.emit_row(
-                "ducklake_inlined_data_tables (table_id, table_name, schema_version)",
-                vec![table.id.into(), holder.as_str().into(), table.schema_version.into()],
+        let fits = |batch: &RecordBatch| batch.schema_ref() == &table.arrow_schema;
+        if !batches.iter().all(fits) || !table.inlined_tables.iter().any(|known| known == holder) {
+            return Err(
+                Error::conflict(format!("table {} was changed by another transaction", table.name)).with_hint(AGAIN)
             );
-            table.inlined_tables.push(holder.clone());
         }
+        self.sequence_starts.entry(table.id).or_insert(table.next_row_id);
         for batch in batches {
             let rows = i64::try_from(batch.num_rows()).map_err(|_| Error::internal("a batch of too many rows"))?;
             if self.committing() {
-                let rows = inlined::row_statements(&holder, batch, table.next_row_id, self.snapshot.id, self.backend)?;
+                let rows = inlined::row_statements(holder, batch, table.next_row_id, self.snapshot.id, self.backend)?;
                 rows.into_iter().for_each(|row| self.push(row));
             }
             inlined::merge_ranges(&mut table, batch)?;
             table.next_row_id += rows;
             table.record_count += rows;
         }
+        if self.committing() {
+            // DuckDB keeps a table's totals in memory for as long as this number stands, the next row id among them.
+            self.snapshot.next_file_id += 1;
+        }
         table.has_totals = true;
         table.inlined_version = self.snapshot.id;
+        table.inlined_read_at = self.snapshot.id;
         self.counted.insert(table.id);
         self.changed(Change::InlinedInsert(table.id));
         self.put_table(table);
@@ -249,6 +252,7 @@ impl Applier {
                 self.push(Statement::Other(write));
             }
             table.inlined_version = self.snapshot.id;
+            table.inlined_read_at = self.snapshot.id;
         } else {
             let mut ended = table.inlined_ended.as_ref().clone();
             ended.extend(rows.iter().cloned());

@@ -11,11 +11,12 @@ use super::{AGAIN, Applier, end_sql};
 use crate::changes::Change;
 use crate::ddl::AlterColumn;
 use crate::model::{ColumnState, Named, SchemaState, TableState, ViewState};
+use crate::names::same_name;
 use crate::schema::{self, arrow_schema, column_rows, readable_schema, with_children};
 
 impl Applier {
     pub(super) fn create_schema(&mut self, id: i64, uuid: Uuid, name: &str) -> Result<()> {
-        if self.snapshot.schema(name).is_some() {
+        if self.snapshot.schemas.values().any(|schema| same_name(&schema.name, name)) {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("schema {name:?} exists already"))
                 .with_code("42P06")
                 .with_hint("use CREATE SCHEMA IF NOT EXISTS, or another name"));
@@ -52,15 +53,19 @@ impl Applier {
     }
 
     /// The schema that a new object goes into, and the proof that its name is free.
-    fn free_name(&self, schema_id: i64, name: &str) -> Result<i64> {
+    ///
+    /// DuckDB tells names apart without regard to case, and refuses a schema with two that it cannot.
+    fn free_name(&self, schema_id: i64, name: &str, renamed: Option<Named>) -> Result<i64> {
         let schema_id = self.real(schema_id);
         if !self.snapshot.schemas.contains_key(&schema_id) {
             return Err(Error::conflict("the schema was dropped by another transaction").with_hint(AGAIN));
         }
-        if let Some(named) = self.snapshot.names.get(&(schema_id, name.to_owned())) {
+        let mut others = self.snapshot.named_in(schema_id).filter(|(_, named)| Some(*named) != renamed);
+        if let Some((taken, named)) = others.find(|(other, _)| same_name(other, name)) {
             let kind = if matches!(named, Named::Table(_)) { "table" } else { "view" };
-            let full = self.name_of(schema_id, name);
-            return Err(Error::new(ErrorKind::AlreadyExists, format!("{kind} {full} exists already")));
+            let full = self.name_of(schema_id, taken);
+            let error = Error::new(ErrorKind::AlreadyExists, format!("{kind} {full} exists already"));
+            return Err(if taken == name { error } else { error.with_hint(CASE) });
         }
         Ok(schema_id)
     }
@@ -74,7 +79,7 @@ impl Applier {
         columns: &[ColumnState],
         comment: Option<&str>,
     ) -> Result<()> {
-        let schema_id = self.free_name(schema_id, name)?;
+        let schema_id = self.free_name(schema_id, name, None)?;
         let id = self.catalog_id(id);
         let path = directory(name, uuid);
         let begin_snapshot = self.snapshot.id;
@@ -109,6 +114,7 @@ impl Applier {
             column_stats: BTreeMap::new(),
             inlined_tables: Vec::new(),
             inlined_version: begin_snapshot,
+            inlined_read_at: begin_snapshot,
             inlined_ended: Arc::default(),
             inlined_deletes: Arc::default(),
             has_totals: false,
@@ -119,7 +125,7 @@ impl Applier {
         });
         self.snapshot.names.insert((schema_id, name.to_owned()), Named::Table(id));
         self.schema_changed = true;
-        self.reshaped.insert(id);
+        self.reshaped.insert(id, true);
         let full = self.name_of(schema_id, name);
         self.changed(Change::CreatedTable(full.schema, full.table));
         Ok(())
@@ -187,7 +193,7 @@ impl Applier {
 
     pub(super) fn rename_table(&mut self, id: i64, schema_id: i64, name: &str) -> Result<()> {
         let table = self.table(id)?;
-        let schema_id = self.free_name(schema_id, name)?;
+        let schema_id = self.free_name(schema_id, name, Some(Named::Table(table.id)))?;
         self.snapshot.names.remove(&(table.schema_id, table.name.clone()));
         self.snapshot.names.insert((schema_id, name.to_owned()), Named::Table(table.id));
         let mut renamed = table.as_ref().clone();
@@ -248,7 +254,7 @@ impl Applier {
         let at = self.snapshot.id;
         match change {
             AlterColumn::Add(spec) => {
-                if altered.top_columns().any(|column| column.name == spec.name) {
+                if altered.top_columns().any(|column| same_name(&column.name, &spec.name)) {
                     return Err(Error::new(ErrorKind::AlreadyExists, format!("column {:?} exists already", spec.name))
                         .with_code("42701"));
                 }
@@ -283,7 +289,7 @@ impl Applier {
                 altered.columns.retain(|column| !gone.contains(&column.id));
             }
             AlterColumn::Rename { name, to } => {
-                if altered.top_columns().any(|column| column.name == *to) {
+                if altered.top_columns().any(|column| column.name != *name && same_name(&column.name, to)) {
                     return Err(Error::new(ErrorKind::AlreadyExists, format!("column {to:?} exists already"))
                         .with_code("42701"));
                 }
@@ -322,10 +328,14 @@ impl Applier {
             }
         }
         (altered.arrow_schema, altered.unreadable) = readable_schema(&altered.columns)?;
-        altered.schema_version = self.snapshot.schema_version + 1;
-        self.put_table(altered);
         self.schema_changed = true;
-        self.reshaped.insert(table.id);
+        if !matches!(change, AlterColumn::Comment { .. }) {
+            altered.schema_version = self.snapshot.schema_version + 1;
+            // Defaults and NOT NULL are nothing to a place for small rows.
+            let physical = !matches!(change, AlterColumn::SetNullable { .. } | AlterColumn::SetDefault { .. });
+            *self.reshaped.entry(table.id).or_default() |= physical;
+        }
+        self.put_table(altered);
         self.changed(Change::AlteredTable(table.id));
         Ok(())
     }
@@ -366,7 +376,7 @@ impl Applier {
         sql: &str,
         comment: Option<&str>,
     ) -> Result<()> {
-        let schema_id = self.free_name(schema_id, name)?;
+        let schema_id = self.free_name(schema_id, name, None)?;
         let id = self.catalog_id(id);
         let state = ViewState {
             id,
@@ -427,7 +437,7 @@ impl Applier {
 
     pub(super) fn rename_view(&mut self, id: i64, schema_id: i64, name: &str) -> Result<()> {
         let view = self.view_state(id)?;
-        let schema_id = self.free_name(schema_id, name)?;
+        let schema_id = self.free_name(schema_id, name, Some(Named::View(view.id)))?;
         let mut renamed = view.as_ref().clone();
         renamed.schema_id = schema_id;
         renamed.name = name.to_owned();
@@ -443,6 +453,8 @@ impl Applier {
         Ok(())
     }
 }
+
+const CASE: &str = "names that differ in case only are one name to DuckDB, which reads this lake too";
 
 fn top_column<'a>(table: &'a TableState, name: &str) -> Result<&'a ColumnState> {
     table.top_columns().find(|column| column.name == name).ok_or_else(|| {

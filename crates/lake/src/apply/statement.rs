@@ -15,7 +15,10 @@ const PARAMETERS_MAX: usize = 8_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Statement {
     /// A new row. `into` is the table with the columns that have values: `t (a, b)`.
-    Row { into: Cow<'static, str>, values: Vec<Value> },
+    Row {
+        into: Cow<'static, str>,
+        values: Vec<Value>,
+    },
     Other(Write),
 }
 

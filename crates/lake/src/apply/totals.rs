@@ -23,17 +23,16 @@ pub(crate) fn total_statements(before: &Snapshot, after: &Snapshot, tables: &BTr
 }
 
 fn totals(old: Option<&TableState>, table: &TableState) -> Statement {
-    let values = vec![
-        table.record_count.into(),
-        table.next_row_id.into(),
-        table.file_size_bytes.into(),
-        table.id.into(),
-    ];
+    let values =
+        vec![table.record_count.into(), table.next_row_id.into(), table.file_size_bytes.into(), table.id.into()];
     if old.is_some_and(|old| old.has_totals) {
         let sql = "UPDATE ducklake_table_stats SET record_count = $1, next_row_id = $2, file_size_bytes = $3 WHERE table_id = $4";
         return Statement::Other(Write::new(sql, values));
     }
-    Statement::Row { into: "ducklake_table_stats (record_count, next_row_id, file_size_bytes, table_id)".into(), values }
+    Statement::Row {
+        into: "ducklake_table_stats (record_count, next_row_id, file_size_bytes, table_id)".into(),
+        values,
+    }
 }
 
 fn bounds(old: Option<&TableState>, table: &TableState, statements: &mut Vec<Statement>) {
@@ -60,7 +59,8 @@ fn bounds(old: Option<&TableState>, table: &TableState, statements: &mut Vec<Sta
 
 fn bounds_row(table: i64, column: i64, range: &ColumnRange) -> Statement {
     Statement::Row {
-        into: "ducklake_table_column_stats (contains_null, contains_nan, min_value, max_value, table_id, column_id)".into(),
+        into: "ducklake_table_column_stats (contains_null, contains_nan, min_value, max_value, table_id, column_id)"
+            .into(),
         values: bounds_values(table, column, range),
     }
 }

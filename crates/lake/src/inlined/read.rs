@@ -11,7 +11,7 @@ use arrow::compute::{filter, filter_record_batch};
 use datafusion::common::ScalarValue;
 use parking_lot::Mutex;
 use polder_metastore::{Backend, Metastore, Row, Value};
-use polder_types::{Error, ErrorKind, Result, SnapshotId};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::quoted;
 use super::reshape::reshape;
@@ -55,7 +55,7 @@ struct Held {
 #[derive(Debug, Default)]
 pub(crate) struct StoredCache {
     layouts: Mutex<HashMap<String, Arc<Layout>>>,
-    rows: Mutex<HashMap<i64, (i64, Arc<Vec<Held>>)>>,
+    rows: Mutex<HashMap<i64, ((i64, i64), Arc<Vec<Held>>)>>,
 }
 
 /// Tables whose rows are kept in memory at once.
@@ -63,12 +63,17 @@ const TABLES_KEPT: usize = 256;
 
 impl StoredCache {
     /// The rows of a table that are kept in the metastore, without those that the table's own transaction deleted.
-    pub async fn rows(&self, metastore: &Metastore, snapshot: &Snapshot, table: &TableState) -> Result<Vec<StoredRows>> {
+    pub async fn rows(
+        &self,
+        metastore: &Metastore,
+        snapshot: &Snapshot,
+        table: &TableState,
+    ) -> Result<Vec<StoredRows>> {
         if table.id >= PROVISIONAL || table.inlined_tables.is_empty() {
             return Ok(Vec::new());
         }
         table.check_readable()?;
-        let held = self.held(metastore, snapshot.id, table).await?;
+        let held = self.held(metastore, snapshot, table).await?;
         let mut all = Vec::new();
         for held in held.iter().filter(|held| !held.row_ids.is_empty()) {
             let rows = in_shape(held, table).map_err(|error| error.context(format!("rows of {}", table.name)))?;
@@ -78,21 +83,33 @@ impl StoredCache {
         Ok(all)
     }
 
-    async fn held(&self, metastore: &Metastore, at: SnapshotId, table: &TableState) -> Result<Arc<Vec<Held>>> {
+    /// The newest holder, if it has the columns that the table has now.
+    pub async fn holder(&self, metastore: &Metastore, table: &TableState) -> Result<Option<String>> {
+        let layouts = self.layouts(metastore, table).await?;
+        let Some((holder, layout)) = layouts.last() else { return Ok(None) };
+        let shape = |columns: &[ColumnState]| -> Vec<(i64, String, String)> {
+            columns.iter().map(|column| (column.id, column.name.clone(), column.ducklake_type.clone())).collect()
+        };
+        let held: Vec<_> = layout.columns.iter().flat_map(|column| shape(&column.tree)).collect();
+        Ok((held == shape(&table.columns)).then(|| holder.clone()))
+    }
+
+    async fn held(&self, metastore: &Metastore, snapshot: &Snapshot, table: &TableState) -> Result<Arc<Vec<Held>>> {
+        let wanted = (table.inlined_version, table.inlined_read_at);
         if let Some((version, held)) = self.rows.lock().get(&table.id)
-            && *version == table.inlined_version
+            && *version == wanted
         {
             return Ok(Arc::clone(held));
         }
         let layouts = self.layouts(metastore, table).await?;
-        let held = Arc::new(read_rows(metastore, at, table, layouts).await?);
+        let held = Arc::new(read_rows(metastore, snapshot, table, layouts).await?);
         let mut rows = self.rows.lock();
         if rows.len() >= TABLES_KEPT {
             rows.clear();
         }
         // An old version, read for time travel, does not push the newest out.
-        if rows.get(&table.id).is_none_or(|(version, _)| *version < table.inlined_version) {
-            rows.insert(table.id, (table.inlined_version, Arc::clone(&held)));
+        if rows.get(&table.id).is_none_or(|(version, _)| *version < wanted) {
+            rows.insert(table.id, (wanted, Arc::clone(&held)));
         }
         Ok(held)
     }
@@ -121,7 +138,10 @@ async fn read_layouts(metastore: &Metastore, table: &TableState) -> Result<HashM
     let mut queries: Vec<String> = vec![
         "SELECT v.schema_version, v.begin_snapshot FROM ducklake_schema_versions v WHERE v.table_id = $1".into(),
         "SELECT table_name, schema_version FROM ducklake_inlined_data_tables WHERE table_id = $1".into(),
-        format!("SELECT {}, begin_snapshot, end_snapshot FROM ducklake_column WHERE table_id = $1 ORDER BY column_order, column_id", crate::read::COLUMN),
+        format!(
+            "SELECT {}, begin_snapshot, end_snapshot FROM ducklake_column WHERE table_id = $1 ORDER BY column_order, column_id",
+            crate::read::COLUMN
+        ),
     ];
     for holder in &table.inlined_tables {
         check_holder(holder)?;
@@ -139,7 +159,8 @@ async fn read_layouts(metastore: &Metastore, table: &TableState) -> Result<HashM
     let history = history.iter().map(|row| Ok((column(row)?, row.opt_int(12)?))).collect::<Result<Vec<_>>>()?;
     let version_of: HashMap<&str, i64> =
         holders.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect::<Result<_>>()?;
-    let begin_of: HashMap<i64, i64> = versions.iter().map(|row| Ok((row.int(0)?, row.int(1)?))).collect::<Result<_>>()?;
+    let begin_of: HashMap<i64, i64> =
+        versions.iter().map(|row| Ok((row.int(0)?, row.int(1)?))).collect::<Result<_>>()?;
     let mut layouts = HashMap::new();
     for holder in &table.inlined_tables {
         let begin = version_of.get(holder.as_str()).and_then(|version| begin_of.get(version));
@@ -163,24 +184,27 @@ fn layout(columns: &[ColumnState], names: &[String]) -> Layout {
 
 async fn read_rows(
     metastore: &Metastore,
-    at: SnapshotId,
+    snapshot: &Snapshot,
     table: &TableState,
     layouts: Vec<(String, Arc<Layout>)>,
 ) -> Result<Vec<Held>> {
-    // What DuckDB flushes to files is gone from here, for old versions too; those have it in their files by then.
+    // What DuckDB flushes to files is gone from here, for old versions too; whoever reads those later finds it there.
     let mut queries =
         vec!["SELECT changes_made FROM ducklake_snapshot_changes WHERE snapshot_id > $1 AND changes_made LIKE '%inline_flush%'".to_owned()];
     queries.extend(layouts.iter().map(|(holder, layout)| select_sql(metastore.backend(), holder, layout)));
-    let params = [Value::Int(at)];
-    let asked: Vec<(&str, &[Value])> = queries.iter().map(|sql| (sql.as_str(), &params[..])).collect();
+    let (read_at, at) = ([Value::Int(snapshot.read_at)], [Value::Int(snapshot.id)]);
+    let params = |index: usize| if index == 0 { &read_at[..] } else { &at[..] };
+    let asked: Vec<(&str, &[Value])> =
+        queries.iter().enumerate().map(|(index, sql)| (sql.as_str(), params(index))).collect();
     let answers = metastore.read_together(&asked).await;
     let moved = || {
-        Error::conflict(format!("rows of {} were moved to files by another program meanwhile", table.name)).with_hint(AGAIN)
+        Error::conflict(format!("rows of {} were moved to files by another program meanwhile", table.name))
+            .with_hint(AGAIN)
     };
     let mut answers = match answers {
         Ok(answers) => answers.into_iter(),
         // A flush drops holders that it has emptied.
-        Err(error) => return Err(if metastore.head().await? > at { moved() } else { error }),
+        Err(error) => return Err(if metastore.head().await? > snapshot.read_at { moved() } else { error }),
     };
     let flushes = answers.next().unwrap_or_default();
     for row in &flushes {
@@ -194,7 +218,10 @@ async fn read_rows(
 fn select_sql(backend: Backend, holder: &str, layout: &Layout) -> String {
     let select = |column: &HeldColumn| {
         let name = quoted(&column.name);
-        let text = column.tree.first().is_some_and(|top| matches!(top.ducklake_type.as_str(), "varchar" | "json" | "blob" | "geometry"));
+        let text = column
+            .tree
+            .first()
+            .is_some_and(|top| matches!(top.ducklake_type.as_str(), "varchar" | "json" | "blob" | "geometry"));
         match backend {
             Backend::Postgres if !text => format!(", {name}::text"),
             _ => format!(", {name}"),
@@ -226,7 +253,8 @@ fn decode(holder: String, layout: Arc<Layout>, rows: Vec<Row>) -> Result<Held> {
         .zip(&schema)
         .map(|(values, schema)| {
             let data_type = schema.field(0).data_type();
-            array(values, data_type).ok_or_else(|| Error::internal(format!("values of {holder} do not make {data_type}")))
+            array(values, data_type)
+                .ok_or_else(|| Error::internal(format!("values of {holder} do not make {data_type}")))
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Held { holder, layout, row_ids, columns })

@@ -23,8 +23,10 @@ pub(crate) fn reshape(
     if array.data_type() == field.data_type() {
         return Ok(Arc::clone(array));
     }
-    let changed = || Error::internal(format!("column {} was {} and is {}", field.name(), array.data_type(), field.data_type()));
-    let made = |array: Result<ArrayRef, arrow::error::ArrowError>| array.map_err(|error| Error::internal(error.to_string()));
+    let changed =
+        || Error::internal(format!("column {} was {} and is {}", field.name(), array.data_type(), field.data_type()));
+    let made =
+        |array: Result<ArrayRef, arrow::error::ArrowError>| array.map_err(|error| Error::internal(error.to_string()));
     match field.data_type() {
         DataType::Struct(fields) => {
             let values = array.as_struct_opt().ok_or_else(changed)?;
@@ -36,7 +38,9 @@ pub(crate) fn reshape(
                     None => new_null_array(field.data_type(), array.len()),
                 });
             }
-            made(StructArray::try_new(fields.clone(), columns, array.nulls().cloned()).map(|array| Arc::new(array) as _))
+            made(
+                StructArray::try_new(fields.clone(), columns, array.nulls().cloned()).map(|array| Arc::new(array) as _),
+            )
         }
         DataType::List(item) => {
             let values = array.as_list_opt::<i32>().ok_or_else(changed)?;

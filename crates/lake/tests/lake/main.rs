@@ -1,4 +1,12 @@
 //! The lake on SQLite and on PostgreSQL, with DuckDB beside it.
 
 mod bet;
+mod conflicts;
+mod crash;
+mod files;
+mod group;
+mod mixed;
+mod s3;
+mod shapes;
 mod support;
+mod types;

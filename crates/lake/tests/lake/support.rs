@@ -92,12 +92,8 @@ impl Place {
 
 pub async fn open(directory: &Path, url: Option<String>, tables: &str) -> Open {
     let clock = Arc::new(SystemClock);
-    let options = MetastoreOptions {
-        data_dir: directory.to_owned(),
-        url,
-        tables_path: tables.to_owned(),
-        clock: clock.clone(),
-    };
+    let options =
+        MetastoreOptions { data_dir: directory.to_owned(), url, tables_path: tables.to_owned(), clock: clock.clone() };
     let metastore = Metastore::open(options).await.unwrap();
     let tables = TablesLocation::parse(metastore.tables_path()).unwrap();
     let lake = Lake::open(LakeOptions { metastore: metastore.clone(), tables, clock }).await.unwrap();
@@ -156,7 +152,11 @@ pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-pub async fn try_query(lake: &Arc<Lake>, snapshot: &Arc<Snapshot>, sql: &str) -> datafusion::error::Result<Vec<String>> {
+pub async fn try_query(
+    lake: &Arc<Lake>,
+    snapshot: &Arc<Snapshot>,
+    sql: &str,
+) -> datafusion::error::Result<Vec<String>> {
     let context = session(lake, snapshot).await;
     Ok(lines(&context.sql(sql).await?.collect().await?))
 }

@@ -60,12 +60,10 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     if !layout.header {
         remarks.push("there is no header line, so the columns are numbered".into());
     }
-    let options = LoadOptions {
-        quote: Some(char::from(quote)),
-        header: Some(layout.header),
-        ..content.found(FORMAT.name)
-    };
-    let reader = CellReader::new(splitter, content.label, content.body.clone(), layout, content.options.nulls.as_deref());
+    let options =
+        LoadOptions { quote: Some(char::from(quote)), header: Some(layout.header), ..content.found(FORMAT.name) };
+    let reader =
+        CellReader::new(splitter, content.label, content.body.clone(), layout, content.options.nulls.as_deref());
     Ok(vec![Opened {
         label: content.label.into(),
         name: content.name.into(),

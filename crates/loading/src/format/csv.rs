@@ -242,7 +242,8 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
         header: Some(layout.header),
         ..content.found(FORMAT.name)
     };
-    let reader = CellReader::new(dialect, content.label, content.body.clone(), layout, content.options.nulls.as_deref());
+    let reader =
+        CellReader::new(dialect, content.label, content.body.clone(), layout, content.options.nulls.as_deref());
     Ok(vec![Opened {
         label: content.label.into(),
         name: content.name.into(),
@@ -250,9 +251,15 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
         reader: Box::new(reader.with_free_comma(dialect.delimiter != b',')),
         options,
         remarks,
-        sure,
+        sure: sure || is_called_table(content.name),
         section: String::new(),
     }])
+}
+
+/// Somebody has called it a table, so one column is what it has.
+fn is_called_table(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ["csv", "tsv", "psv", "tab"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 pub(crate) const FORMAT: Format = Format {

@@ -1,8 +1,9 @@
 //! Which separator and quotes a text has.
 
-use super::csv::{Dialect, NO_DELIMITER};
 use super::blanks::Blanks;
-use crate::text::split::{Scan, Splitter};
+use super::csv::{Dialect, NO_DELIMITER};
+use crate::infer::cell::{Look, look};
+use crate::text::split::{Field, Scan, Splitter};
 
 /// Separators of tables, the rarest in prose first: of two that fit equally well, the earlier is meant.
 const USUAL: [u8; 4] = [b'\t', b'|', b';', b','];
@@ -27,13 +28,46 @@ pub(crate) fn find(sample: &[u8], last: bool, delimiter: Option<u8>, quote: Opti
     let sample = &sample[..sample.len().min(SAMPLE_BYTES)];
     let newline = newline_of(sample);
     let sample = whole_lines(sample, last, newline);
-    let quote = quote.or_else(|| Some(quote_of(sample)));
-    let base = Dialect { delimiter: NO_DELIMITER, quote, escape: None, newline };
-    let dialect = match delimiter {
-        Some(delimiter) => Dialect { delimiter, ..base },
-        None => best(sample, &USUAL, base, 0.75, 2).or_else(|| best(sample, &UNUSUAL, base, 0.98, 3))?,
-    };
-    Some(with_escape(sample, dialect))
+    let quote = quote.unwrap_or_else(|| quote_of(sample));
+    let base = Dialect { delimiter: NO_DELIMITER, quote: Some(quote), escape: None, newline };
+    // A backslash is only an escape where more records fit with it than without.
+    let escapes = memchr::memmem::find(sample, &[b'\\', quote]).is_some();
+    let bases = [Some(base), escapes.then_some(Dialect { escape: Some(b'\\'), ..base })];
+    let mut found: Option<(Fit, Dialect)> = None;
+    for base in bases.into_iter().flatten() {
+        let candidate = match delimiter {
+            Some(delimiter) => {
+                let dialect = Dialect { delimiter, ..base };
+                Some((fit_of(&dialect, sample).unwrap_or(Fit { width: 0, share: 0.0 }), dialect))
+            }
+            None => best(sample, &USUAL, base, is_usual_fit).or_else(|| best(sample, &UNUSUAL, base, is_unusual_fit)),
+        };
+        if let Some((fit, dialect)) = candidate
+            && found.is_none_or(|(known, _)| fit.share > known.share)
+        {
+            found = Some((fit, dialect));
+        }
+    }
+    found.map(|(_, dialect)| dialect)
+}
+
+/// Most rows fit; or, in a small and dirty file, the first does and looks like a header.
+fn is_usual_fit(fit: Fit, dialect: &Dialect, sample: &[u8]) -> bool {
+    fit.width >= 2 && (fit.share >= 0.75 || fit.share >= 0.4 && begins_with_header(dialect, sample, fit.width))
+}
+
+fn is_unusual_fit(fit: Fit, _dialect: &Dialect, _sample: &[u8]) -> bool {
+    fit.width >= 3 && fit.share >= 0.98
+}
+
+/// Short words without a blank before them, as many as the rows have cells, or one less as R writes them.
+fn begins_with_header(dialect: &Dialect, sample: &[u8], width: usize) -> bool {
+    let mut fields = Vec::new();
+    let scan = dialect.scan(sample, 0, true, &mut fields);
+    let is_name = |cell: &[u8]| !cell.is_empty() && cell.len() <= 64 && cell[0] != b' ' && look(cell) == Look::Text;
+    matches!(scan, Scan::Record { .. })
+        && (fields.len() == width || (width >= 3 && fields.len() + 1 == width))
+        && fields.iter().all(|field| is_name(field.bytes(sample)))
 }
 
 /// Text of one column.
@@ -41,25 +75,43 @@ pub(crate) fn one_column(sample: &[u8], quote: Option<u8>) -> Dialect {
     Dialect { delimiter: NO_DELIMITER, quote: quote.or(Some(b'"')), escape: None, newline: newline_of(sample) }
 }
 
-/// True if every line splits into the same number of words, at least two.
+/// True if nearly every line splits into the same number of words, and they are more than prose: numbers or dates
+/// among them, quotes, or blanks in a row.
 pub(crate) fn is_blanks(sample: &[u8], last: bool) -> bool {
+    let splitter = Blanks { quote: Some(b'"') };
     let sample = whole_lines(&sample[..sample.len().min(SAMPLE_BYTES)], last, b'\n');
     let mut widths: Vec<usize> = Vec::new();
-    measure(&Blanks { quote: Some(b'"') }, sample, &mut widths);
-    fit(&widths).is_some_and(|fit| fit.width >= 2 && fit.share >= 0.95)
+    measure(&splitter, sample, &mut widths);
+    let even = fit(&widths).is_some_and(|fit| fit.width >= 2 && fit.share >= 0.95);
+    if !even || widths.len() < 2 {
+        return false;
+    }
+    let mut fields = Vec::new();
+    let mut at = 0;
+    while let Some(end) = (at < sample.len()).then(|| splitter.scan(sample, at, true, &mut fields).end()).flatten() {
+        at = end.max(at + 1);
+    }
+    let is_value = |field: &Field| field.quoted || !matches!(look(field.bytes(sample)), Look::Text | Look::Null(_));
+    fields.iter().filter(|field| is_value(field)).count() * 4 >= widths.len()
+        || memchr::memmem::find_iter(sample, b"  ").count() * 2 >= widths.len()
 }
 
-fn best(sample: &[u8], delimiters: &[u8], base: Dialect, share_min: f64, width_min: usize) -> Option<Dialect> {
+/// Of separators that fit equally well, the first of the list.
+fn best(
+    sample: &[u8],
+    delimiters: &[u8],
+    base: Dialect,
+    is_fit: fn(Fit, &Dialect, &[u8]) -> bool,
+) -> Option<(Fit, Dialect)> {
     let mut best: Option<(Fit, Dialect)> = None;
     for delimiter in delimiters {
         let dialect = Dialect { delimiter: *delimiter, ..base };
         let Some(fit) = fit_of(&dialect, sample) else { continue };
-        let better = best.is_none_or(|(known, _)| (fit.share, fit.width as f64) > (known.share, known.width as f64));
-        if fit.share >= share_min && fit.width >= width_min && better {
+        if is_fit(fit, &dialect, sample) && best.is_none_or(|(known, _)| fit.share > known.share) {
             best = Some((fit, dialect));
         }
     }
-    best.map(|(_, dialect)| dialect)
+    best
 }
 
 fn fit_of(splitter: &impl Splitter, sample: &[u8]) -> Option<Fit> {
@@ -118,17 +170,4 @@ fn quote_of(sample: &[u8]) -> u8 {
         opened += memchr::memmem::find_iter(sample, &[b'\'', separator, b'\'']).count();
     }
     if opened > 0 { b'\'' } else { b'"' }
-}
-
-/// With a backslash as escape, if more records fit then.
-fn with_escape(sample: &[u8], dialect: Dialect) -> Dialect {
-    let Some(quote) = dialect.quote else { return dialect };
-    if memchr::memmem::find(sample, &[b'\\', quote]).is_none() {
-        return dialect;
-    }
-    let escaped = Dialect { escape: Some(b'\\'), ..dialect };
-    match (fit_of(&dialect, sample), fit_of(&escaped, sample)) {
-        (Some(plain), Some(escaping)) if escaping.share > plain.share => escaped,
-        _ => dialect,
-    }
 }

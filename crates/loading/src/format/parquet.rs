@@ -1,16 +1,20 @@
 //! Apache Parquet.
 
 use std::fs::File;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::LogicalType;
 use parquet::file::reader::ChunkReader;
 use polder_types::{Error, Result};
 
 use super::typed::{self, broken};
-use super::{Content, Format, GuessedColumn, Opened, Output, Reader, Target};
+use super::{ColumnEvidence, Content, Format, GuessedColumn, Opened, Output, Reader, Target};
 use crate::error;
+use crate::infer::types::TEXT;
 use crate::progress::Job;
 use crate::source::spool::Body;
 use crate::text::units::each_thread;
@@ -23,6 +27,22 @@ struct ParquetReader {
     body: Body,
     metadata: ArrowReaderMetadata,
     schema: SchemaRef,
+    /// Columns that are UUIDs, which Arrow hands out as bare bytes and people know as text.
+    uuids: Vec<usize>,
+}
+
+fn uuids(metadata: &ArrowReaderMetadata) -> Vec<usize> {
+    let root = metadata.metadata().file_metadata().schema_descr().root_schema().get_fields();
+    let is_uuid =
+        |field: &parquet::schema::types::TypePtr| field.get_basic_info().logical_type_ref() == Some(&LogicalType::Uuid);
+    root.iter().enumerate().filter(|(_, field)| is_uuid(field)).map(|(place, _)| place).collect()
+}
+
+/// 16 bytes as `550e8400-e29b-41d4-a716-446655440000`.
+fn as_text(uuids: &ArrayRef) -> ArrayRef {
+    let Some(bytes) = uuids.as_fixed_size_binary_opt() else { return uuids.clone() };
+    let show = |bytes: &[u8]| uuid::Uuid::from_slice(bytes).map(|uuid| uuid.to_string()).ok();
+    Arc::new(bytes.iter().map(|bytes| bytes.and_then(show)).collect::<StringViewArray>())
 }
 
 fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
@@ -37,7 +57,13 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
         label: content.label.into(),
         name: content.name.into(),
         format: NAME,
-        reader: Box::new(ParquetReader { label: content.label.into(), body: content.body.clone(), metadata, schema }),
+        reader: Box::new(ParquetReader {
+            label: content.label.into(),
+            body: content.body.clone(),
+            uuids: uuids(&metadata),
+            metadata,
+            schema,
+        }),
         options: content.found(NAME),
         remarks: vec![],
         sure: true,
@@ -51,6 +77,26 @@ fn file(body: &Body) -> Result<File> {
 }
 
 impl ParquetReader {
+    /// With UUIDs as text.
+    fn readable(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        if self.uuids.is_empty() {
+            return Ok(batch);
+        }
+        let named = batch
+            .schema()
+            .fields()
+            .iter()
+            .zip(batch.columns())
+            .enumerate()
+            .map(|(place, (field, column))| {
+                let column = if self.uuids.contains(&place) { as_text(column) } else { column.clone() };
+                (field.name().clone(), column, true)
+            })
+            .collect::<Vec<_>>();
+        RecordBatch::try_from_iter_with_nullable(named)
+            .map_err(|error| Error::internal("columns do not make a batch").with_source(error))
+    }
+
     fn read_groups<R: ChunkReader + 'static>(
         &self,
         from: R,
@@ -72,6 +118,7 @@ impl ParquetReader {
         for batch in reader {
             job.check()?;
             let batch = batch.map_err(|error| wrong(&error))?;
+            let batch = self.readable(batch)?;
             typed::pass_on(&self.label, &batch, row, targets, lane, output)?;
             row += batch.num_rows() as u64;
             job.progress.add_bytes(share * batch.num_rows() as u64 / rows_all.max(1));
@@ -87,7 +134,13 @@ impl Reader for ParquetReader {
 
     fn infer(&mut self, _given: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<GuessedColumn>> {
         job.progress.add_bytes(self.body.len());
-        typed::columns(&self.label, &self.schema)
+        let mut columns = typed::columns(&self.label, &self.schema)?;
+        for place in &self.uuids {
+            if let Some(column) = columns.get_mut(*place) {
+                column.evidence = ColumnEvidence::Known(TEXT);
+            }
+        }
+        Ok(columns)
     }
 
     fn read(&self, targets: &[Target], output: &dyn Output, job: &Job) -> Result<()> {

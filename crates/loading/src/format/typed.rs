@@ -21,8 +21,12 @@ pub(crate) fn columns(label: &str, schema: &Schema) -> Result<Vec<GuessedColumn>
         .iter()
         .map(|field| {
             let kept = types::kept_as(field.data_type()).ok_or_else(|| {
-                Error::unsupported(format!("column `{}` of {label} is {}, which no table can hold", field.name(), field.data_type()))
-                    .with_hint("leave the column out, or convert it first")
+                Error::unsupported(format!(
+                    "column `{}` of {label} is {}, which no table can hold",
+                    field.name(),
+                    field.data_type()
+                ))
+                .with_hint("leave the column out, or convert it first")
             })?;
             Ok(GuessedColumn { source: field.name().clone(), evidence: ColumnEvidence::Known(kept), usual: None })
         })
@@ -79,7 +83,9 @@ fn lost(before: &ArrayRef, after: &ArrayRef, required: bool) -> Vec<usize> {
         return Vec::new();
     }
     let had = before.logical_nulls().filter(|_| !required);
-    (0..after.len()).filter(|row| after.is_null(*row) && had.as_ref().is_none_or(|nulls| nulls.is_valid(*row))).collect()
+    (0..after.len())
+        .filter(|row| after.is_null(*row) && had.as_ref().is_none_or(|nulls| nulls.is_valid(*row)))
+        .collect()
 }
 
 fn reject(label: &str, batch: &RecordBatch, row: usize, first_row: u64, column: &ArrayRef, target: &Target) -> Reject {

@@ -155,7 +155,8 @@ impl Line<'_> {
             && text[last + 1..].starts_with(b"HTTP/")
         {
             let start = request.start as usize;
-            let part = |from: usize, to: usize| Field { escaped: request.escaped, ..Field::plain(start + from, start + to) };
+            let part =
+                |from: usize, to: usize| Field { escaped: request.escaped, ..Field::plain(start + from, start + to) };
             return [part(0, first), part(first + 1, last), part(last + 1, text.len())];
         }
         [nothing, self.or_missing(request), nothing]

@@ -12,6 +12,7 @@ use polder_types::{Error, Result};
 
 use super::{Content, Format, Opened};
 use crate::error;
+use crate::names::counted;
 use crate::progress::Job;
 use crate::source::spool::{Body, BodyReader, Spool};
 use crate::source::unpack::is_workbook;
@@ -148,7 +149,10 @@ impl<'a> FrameWriter<'a> {
             frame.extend(text.as_bytes());
         }
         if frame.len() > RECORD_BYTES_MAX {
-            return Err(error::too_large(format!("row {} is longer than {RECORD_BYTES_MAX} bytes", self.row + 1), "shorten its cells"));
+            return Err(error::too_large(
+                format!("row {} is longer than {RECORD_BYTES_MAX} bytes", self.row + 1),
+                "shorten its cells",
+            ));
         }
         self.spool.write_all(&frame).map_err(|error| error::io("cannot keep a sheet", error))
     }
@@ -174,7 +178,10 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let label = content.label;
     if content.body.len() > WORKBOOK_BYTES_MAX {
         return Err(error::too_large(
-            format!("{label} has {} bytes; a workbook is read as a whole, so {WORKBOOK_BYTES_MAX} is the most", content.body.len()),
+            format!(
+                "{label} has {} bytes; a workbook is read as a whole, so {WORKBOOK_BYTES_MAX} is the most",
+                content.body.len()
+            ),
             "save its sheets as CSV and load those",
         ));
     }
@@ -211,9 +218,10 @@ fn open_sheet(content: &Content<'_>, sheet: Sheet, format: &'static str, several
         remarks.push("there is no header row, so the columns are numbered".into());
     }
     if sheet.failed_cells > 0 {
-        remarks.push(format!("{} cells hold errors such as #DIV/0! and are missing", sheet.failed_cells));
+        remarks.push(format!("{} with an error such as #DIV/0! are missing", counted(sheet.failed_cells, "cell")));
     }
-    let name = if several { format!("{}_{}", crate::names::stem(content.name), sheet.name) } else { content.name.to_owned() };
+    let name =
+        if several { format!("{}_{}", crate::names::stem(content.name), sheet.name) } else { content.name.to_owned() };
     let options = LoadOptions { header: Some(layout.header), ..content.found(format) };
     let reader = CellReader::new(Frames, &label, sheet.body, layout, content.options.nulls.as_deref());
     Ok(Opened { label, name, format, reader: Box::new(reader), options, remarks, sure: true, section: sheet.name })
@@ -305,7 +313,10 @@ fn each_sheet(
     mut read: impl FnMut(&str) -> Result<Sheet>,
 ) -> Result<(Vec<Sheet>, Vec<String>)> {
     if sheets.len() > SHEETS_MAX {
-        return Err(error::too_large(format!("{} sheets are more than {SHEETS_MAX}", sheets.len()), "split the workbook"));
+        return Err(error::too_large(
+            format!("{} sheets are more than {SHEETS_MAX}", sheets.len()),
+            "split the workbook",
+        ));
     }
     let (mut read_ones, mut left_out) = (Vec::new(), Vec::new());
     for sheet in sheets {

@@ -3,9 +3,8 @@
 use super::dates::{self, Moment};
 
 /// Cells that mean "missing" when the rest of the column has a type. In a text column they stay what they are.
-pub(crate) const NULL_WORDS: [&str; 13] = [
-    "NA", "N/A", "n/a", "null", "NULL", "Null", "NaN", "nan", "-", "\\N", "?", "None", "#N/A",
-];
+pub(crate) const NULL_WORDS: [&str; 13] =
+    ["NA", "N/A", "n/a", "null", "NULL", "Null", "NaN", "nan", "-", "\\N", "?", "None", "#N/A"];
 
 /// The places of `NaN` and `nan` in [`NULL_WORDS`]: in a column of fractions they are a value, not a missing one.
 pub(crate) const NAN_WORDS: u16 = (1 << 6) | (1 << 7);
@@ -169,11 +168,7 @@ pub(crate) fn parse_i64(cell: &[u8]) -> Option<i64> {
         }
         value = value * 10 + u64::from(digit);
     }
-    if negative {
-        0_i64.checked_sub_unsigned(value)
-    } else {
-        i64::try_from(value).ok()
-    }
+    if negative { 0_i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }
 
 /// An integer of up to 38 digits.

@@ -238,8 +238,18 @@ impl Text<'_> {
 
     fn month_name(&mut self) -> Option<u8> {
         const MONTHS: [&str; 12] = [
-            "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-            "november", "december",
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
         ];
         let count = self.0.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let (word, rest) = self.0.split_at_checked(count)?;

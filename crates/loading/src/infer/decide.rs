@@ -2,6 +2,8 @@
 
 use arrow::datatypes::DataType;
 
+use crate::names::counted;
+
 use super::cell::{NAN_WORDS, NULL_WORDS};
 use super::dates::DateOrder;
 use super::evidence::{Evidence, First, Kinds, OrderEvidence};
@@ -64,7 +66,9 @@ fn shown_order(order: &OrderEvidence) -> Option<DateOrder> {
         (None, Some(_)) => Some(DateOrder::MonthFirst),
         (Some(_), Some(_)) => None,
         // Always the first of a month is far likelier than always January, on many days.
-        (None, None) if order.first_numbers == 1 << 1 && order.second_numbers.count_ones() > 2 => Some(DateOrder::DayFirst),
+        (None, None) if order.first_numbers == 1 << 1 && order.second_numbers.count_ones() > 2 => {
+            Some(DateOrder::DayFirst)
+        }
         (None, None) if order.second_numbers == 1 << 1 && order.first_numbers.count_ones() > 2 => {
             Some(DateOrder::MonthFirst)
         }
@@ -81,7 +85,8 @@ pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> 
     let seen = evidence.kinds.without(Kinds::EMPTY.and(Kinds::NULL));
     let words_are_text = around.own_nulls && evidence.null_words & !NAN_WORDS != 0;
     if seen.is_empty() || words_are_text {
-        let remarks = if seen.is_empty() && evidence.null_cells == 0 { vec!["no cell has a value".into()] } else { vec![] };
+        let remarks =
+            if seen.is_empty() && evidence.null_cells == 0 { vec!["no cell has a value".into()] } else { vec![] };
         return Decision { data_type: TEXT, form: CellForm::default(), remarks };
     }
     let mut form = CellForm::default();
@@ -123,13 +128,7 @@ pub(crate) fn form_for(data_type: &DataType, evidence: &Evidence, around: &Surro
     }
 }
 
-fn number(
-    name: &str,
-    seen: Kinds,
-    evidence: &Evidence,
-    form: &mut CellForm,
-    remarks: &mut Vec<String>,
-) -> DataType {
+fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, remarks: &mut Vec<String>) -> DataType {
     if seen.has(Kinds::COMMA) {
         if !evidence.comma_is_free || !evidence.loose_comma || seen.has(Kinds::DOUBLE) {
             remarks.extend(text_reason(seen, evidence));
@@ -156,7 +155,9 @@ fn number(
     }
     if !evidence.loose_int && name.split('_').any(|word| word == "date") {
         form.compact = true;
-        remarks.push("numbers such as 20150131 are dates here, because of the name and because all of them are valid".into());
+        remarks.push(
+            "numbers such as 20150131 are dates here, because of the name and because all of them are valid".into(),
+        );
         return DataType::Date32;
     }
     DataType::Int64
@@ -165,8 +166,18 @@ fn number(
 /// Codes that are made of digits and must keep leading zeros, though this file may have none.
 fn is_code_name(name: &str) -> bool {
     const CODES: [&str; 12] = [
-        "zip", "zipcode", "zip_code", "postcode", "postal_code", "postalcode", "phone", "phonenumber", "phone_number",
-        "telephone", "fax", "mobile_number",
+        "zip",
+        "zipcode",
+        "zip_code",
+        "postcode",
+        "postal_code",
+        "postalcode",
+        "phone",
+        "phonenumber",
+        "phone_number",
+        "telephone",
+        "fax",
+        "mobile_number",
     ];
     CODES.contains(&name)
 }
@@ -245,7 +256,7 @@ fn missing_remark(mask: u16, evidence: &Evidence) -> Option<String> {
     let verb = if rest.is_empty() { "means" } else { "mean" };
     let list = if rest.is_empty() { last.clone() } else { format!("{} and {last}", rest.join(", ")) };
     Some(match evidence.null_words & !mask {
-        0 => format!("{list} {verb} missing ({} cells)", evidence.null_cells),
+        0 => format!("{list} {verb} missing ({})", counted(evidence.null_cells, "cell")),
         _ => format!("{list} {verb} missing"),
     })
 }
@@ -263,11 +274,12 @@ fn text_reason(seen: Kinds, evidence: &Evidence) -> Option<String> {
         let first = evidence.first(Kinds::TEXT)?;
         return (seen != Kinds::TEXT && evidence.cells > 50).then(|| format!("text, because of {}", at(first)));
     }
-    let firsts: Vec<String> = [Kinds::BOOL, Kinds::INT, Kinds::LONG, Kinds::DOUBLE, Kinds::COMMA, Kinds::DATE, Kinds::STAMP]
-        .into_iter()
-        .filter(|kind| seen.has(*kind))
-        .filter_map(|kind| evidence.first(kind).map(at))
-        .take(2)
-        .collect();
+    let firsts: Vec<String> =
+        [Kinds::BOOL, Kinds::INT, Kinds::LONG, Kinds::DOUBLE, Kinds::COMMA, Kinds::DATE, Kinds::STAMP]
+            .into_iter()
+            .filter(|kind| seen.has(*kind))
+            .filter_map(|kind| evidence.first(kind).map(at))
+            .take(2)
+            .collect();
     Some(format!("text, because it holds both {}", firsts.join(" and ")))
 }

@@ -43,23 +43,71 @@ fn cells_are_looked_at() {
     for cell in ["true", "FALSE", "True"] {
         check(cell, "bool");
     }
-    for cell in ["2015-01-31", "31/01/2015", "1/2/2015", "31.01.2015", "31 Jan 2015", "Jan 31, 2015", "January 31 2015", "31-Sep-2015"] {
+    for cell in [
+        "2015-01-31",
+        "31/01/2015",
+        "1/2/2015",
+        "31.01.2015",
+        "31 Jan 2015",
+        "Jan 31, 2015",
+        "January 31 2015",
+        "31-Sep-2015",
+    ] {
         check(cell, if cell == "31-Sep-2015" { "text" } else { "date" });
     }
-    for cell in ["2015-01-31 10:05", "2015-01-31T10:05:03.123", "31/01/2015 10:05", "01/31/2015 10:05 PM", "01/31/2015, 10:05"] {
+    for cell in
+        ["2015-01-31 10:05", "2015-01-31T10:05:03.123", "31/01/2015 10:05", "01/31/2015 10:05 PM", "01/31/2015, 10:05"]
+    {
         check(cell, "timestamp");
     }
-    for cell in ["2015-01-31T10:05:03Z", "2015-01-31 10:05:03+02", "17/May/2015:10:05:03 +0000", "2015-01-31 10:05:03 UTC", "2015-01-31T10:05:03-05:30"] {
+    for cell in [
+        "2015-01-31T10:05:03Z",
+        "2015-01-31 10:05:03+02",
+        "17/May/2015:10:05:03 +0000",
+        "2015-01-31 10:05:03 UTC",
+        "2015-01-31T10:05:03-05:30",
+    ] {
         check(cell, "timestamptz");
     }
-    for cell in ["2015-02-29", "2015-13-01", "32/01/2015", "1099-4300", "1-2-3", "10:05", "1/2/15", "2015-01", "10.0.0.1", "1,2,3", "12a", "--1", "1e", "1e99999", "0x10", "yes", "Marching on 2015", "2015-01-31T25:00:00"] {
+    for cell in [
+        "2015-02-29",
+        "2015-13-01",
+        "32/01/2015",
+        "1099-4300",
+        "1-2-3",
+        "10:05",
+        "1/2/15",
+        "2015-01",
+        "10.0.0.1",
+        "1,2,3",
+        "12a",
+        "--1",
+        "1e",
+        "1e99999",
+        "0x10",
+        "yes",
+        "Marching on 2015",
+        "2015-01-31T25:00:00",
+    ] {
         check(cell, "text");
     }
 }
 
 #[test]
 fn numbers_are_parsed_as_the_standard_library_does() {
-    for text in ["0", "-0", "1.5", "39.02", "10.357019999999999", "0.1", "123456789.123456", "999999999999999", "1e22", "-2.5e-8", "4.9e-324"] {
+    for text in [
+        "0",
+        "-0",
+        "1.5",
+        "39.02",
+        "10.357019999999999",
+        "0.1",
+        "123456789.123456",
+        "999999999999999",
+        "1e22",
+        "-2.5e-8",
+        "4.9e-324",
+    ] {
         let expected: f64 = text.parse().unwrap();
         assert_eq!(cell::parse_f64(text.as_bytes()).map(f64::to_bits), Some(expected.to_bits()), "{text}");
     }
@@ -130,11 +178,11 @@ fn columns_are_decided() {
     check(&[], "text: no cell has a value");
     check(&["", ""], "text: no cell has a value");
     check(&["NA", "NA"], "text: ");
-    check(&["1", "", "NA"], "bigint: `NA` means missing (1 cells)");
+    check(&["1", "", "NA"], "bigint: `NA` means missing (1 cell)");
     check(&["1", "2.5"], "double: ");
-    check(&["1", "NaN"], "bigint: `NaN` means missing (1 cells)");
+    check(&["1", "NaN"], "bigint: `NaN` means missing (1 cell)");
     check(&["1.5", "NaN", "?"], "double: `?` means missing");
-    check(&["true", "False", "-"], "boolean: `-` means missing (1 cells)");
+    check(&["true", "False", "-"], "boolean: `-` means missing (1 cell)");
     check(&["1", "true"], "text: text, because it holds both `true` in line 3 and `1` in line 2");
     check(&["01", "2"], "text: text, because leading zeros and signs belong to it: `01` in line 2");
     check(&["99999999999999999999", "1"], "decimal(38, 0): has numbers of 20 digits");
@@ -142,9 +190,18 @@ fn columns_are_decided() {
     check(&["2015-01-31", "2015-02-01T10:00Z"], "text: text, because some times have a zone and some have none");
     check(&["01/02/2015", "13/02/2015"], "date: dates are day first, because 13/02/2015 is in line 3");
     check(&["01/02/2015", "02/13/2015"], "date: dates are month first, because 02/13/2015 is in line 3");
-    check(&["13/02/2015", "02/13/2015"], "text: text, because `13/02/2015` in line 2 is day first and `02/13/2015` in line 3 is month first");
-    check(&["02/03/2015", "03/02/2015"], "date: dates are day first, which is the more common order, though no date proves it: 02/03/2015 is in line 2");
-    check(&["01/01/2015", "01/02/2015", "01/03/2015"], "date: dates are day first, because the first number is always 1, as in 01/01/2015, and the other varies");
+    check(
+        &["13/02/2015", "02/13/2015"],
+        "text: text, because `13/02/2015` in line 2 is day first and `02/13/2015` in line 3 is month first",
+    );
+    check(
+        &["02/03/2015", "03/02/2015"],
+        "date: dates are day first, which is the more common order, though no date proves it: 02/03/2015 is in line 2",
+    );
+    check(
+        &["01/01/2015", "01/02/2015", "01/03/2015"],
+        "date: dates are day first, because the first number is always 1, as in 01/01/2015, and the other varies",
+    );
     check(&["19970101", "20151231"], "bigint: ");
     assert!(decided("order_date", &["19970101", "20151231"]).starts_with("date: "));
     assert!(decided("order_date", &["19970101", "20151232"]).starts_with("bigint: "));

@@ -59,8 +59,12 @@ pub(crate) fn to_sql(data_type: &DataType) -> String {
         DataType::Timestamp(_, Some(_)) => "timestamptz".into(),
         DataType::Interval(_) => "interval".into(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "bytea".into(),
-        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => format!("decimal({digits}, {scale})"),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "bytea".into()
+        }
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
+            format!("decimal({digits}, {scale})")
+        }
         DataType::List(item) | DataType::LargeList(item) => format!("{}[]", to_sql(item.data_type())),
         DataType::Struct(fields) => {
             let fields: Vec<String> =
@@ -87,14 +91,8 @@ pub(crate) fn wider(a: &DataType, b: &DataType) -> DataType {
     }
     match (a, b) {
         (T::Null, _) => b.clone(),
-        (T::Float32 | T::Float64, other) | (other, T::Float32 | T::Float64)
-            if other.is_numeric() =>
-        {
-            T::Float64
-        }
-        (T::Decimal128(digits, scale), other) | (other, T::Decimal128(digits, scale))
-            if is_integer(other) =>
-        {
+        (T::Float32 | T::Float64, other) | (other, T::Float32 | T::Float64) if other.is_numeric() => T::Float64,
+        (T::Decimal128(digits, scale), other) | (other, T::Decimal128(digits, scale)) if is_integer(other) => {
             let whole = (i16::from(*digits) - i16::from(*scale)).max(20);
             decimal(whole, *scale)
         }
@@ -112,9 +110,7 @@ pub(crate) fn wider(a: &DataType, b: &DataType) -> DataType {
                 T::Timestamp(TimeUnit::Microsecond, zone.clone())
             }
         }
-        (T::List(a), T::List(b)) => {
-            T::List(Field::new_list_field(wider(a.data_type(), b.data_type()), true).into())
-        }
+        (T::List(a), T::List(b)) => T::List(Field::new_list_field(wider(a.data_type(), b.data_type()), true).into()),
         (T::Struct(a), T::Struct(b)) => {
             let mut fields: Vec<Field> = a.iter().map(|field| field.as_ref().clone()).collect();
             for field in b {
@@ -161,10 +157,8 @@ pub(crate) fn kept_as(data_type: &DataType) -> Option<DataType> {
             T::List(Field::new_list_field(kept_as(item.data_type())?, true).into())
         }
         T::Struct(fields) => {
-            let fields: Option<Vec<Field>> = fields
-                .iter()
-                .map(|field| Some(Field::new(field.name(), kept_as(field.data_type())?, true)))
-                .collect();
+            let fields: Option<Vec<Field>> =
+                fields.iter().map(|field| Some(Field::new(field.name(), kept_as(field.data_type())?, true))).collect();
             match fields? {
                 fields if fields.is_empty() => return None,
                 fields => T::Struct(fields.into()),

@@ -77,7 +77,8 @@ fn eight_bits(label: &str, body: &Body, job: &Job) -> Result<&'static Encoding> 
     let (mut valid, mut invalid, mut kept) = (0_u64, 0_u64, 0);
     loop {
         job.check()?;
-        let count = reader.read(&mut buffer[kept..]).map_err(|error| error::io(format!("cannot read {label}"), error))?;
+        let count =
+            reader.read(&mut buffer[kept..]).map_err(|error| error::io(format!("cannot read {label}"), error))?;
         let chunk = &buffer[..kept + count];
         let (good, bad, rest) = count_letters(chunk, count == 0);
         valid += good;

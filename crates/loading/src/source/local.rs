@@ -49,7 +49,8 @@ fn has_pattern(location: &str) -> bool {
 }
 
 fn matching(location: &str) -> Result<Vec<Found>> {
-    let options = glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    let options =
+        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
     let paths = glob::glob_with(location, options)
         .map_err(|error| Error::invalid(format!("{location:?} is no valid pattern: {error}")))?;
     let mut files = Vec::new();
@@ -67,7 +68,10 @@ fn matching(location: &str) -> Result<Vec<Found>> {
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let doing = || format!("cannot read directory {}", directory.display());
     if depth > DEPTH_MAX {
-        return Err(error::too_large(format!("{} is too deep", directory.display()), "load its directories one by one"));
+        return Err(error::too_large(
+            format!("{} is too deep", directory.display()),
+            "load its directories one by one",
+        ));
     }
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(|error| error::io(doing(), error))? {

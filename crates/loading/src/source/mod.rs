@@ -95,7 +95,10 @@ async fn take_down<E: std::error::Error>(
         let chunk = chunk.map_err(|error| unavailable(label, whole_message(&error)))?;
         len += chunk.len() as u64;
         if len > UPLOAD_BYTES_MAX || !job.take_spool(chunk.len() as u64) {
-            return Err(error::too_large(format!("{label} is larger than {UPLOAD_BYTES_MAX} bytes"), "load it in parts"));
+            return Err(error::too_large(
+                format!("{label} is larger than {UPLOAD_BYTES_MAX} bytes"),
+                "load it in parts",
+            ));
         }
         job.progress.add_bytes(chunk.len() as u64);
         file.write_all(&chunk).map_err(|error| error::io("cannot write a temporary file", error))?;

@@ -84,7 +84,10 @@ async fn list(location: &str, store: &dyn ObjectStore, key: &str, job: &Job) -> 
             found.push(path);
         }
         if found.len() > FILES_MAX {
-            return Err(error::too_large(format!("{location} holds more than {FILES_MAX} objects"), "load it in parts"));
+            return Err(error::too_large(
+                format!("{location} holds more than {FILES_MAX} objects"),
+                "load it in parts",
+            ));
         }
     }
     if found.is_empty() {
@@ -111,9 +114,8 @@ async fn get(
         answer = tokio::time::timeout(SILENCE, store.get(path)) => answer,
         () = job.cancel.cancelled() => return Err(Error::cancelled()),
     };
-    let object = answer
-        .map_err(|_| unavailable(label, "the store does not answer"))?
-        .map_err(|error| failure(label, &error))?;
+    let object =
+        answer.map_err(|_| unavailable(label, "the store does not answer"))?.map_err(|error| failure(label, &error))?;
     take_down(label, object.into_stream(), head, job).await
 }
 

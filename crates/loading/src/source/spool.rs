@@ -137,7 +137,8 @@ impl BodyReader {
     /// Bytes from `offset`, without a copy when they are in memory.
     pub(crate) fn read_range(&mut self, offset: u64, len: usize) -> Result<Bytes> {
         if let Source::Memory(bytes) = &self.source {
-            let range = usize::try_from(self.start + offset).ok().and_then(|start| Some(start..start.checked_add(len)?));
+            let range =
+                usize::try_from(self.start + offset).ok().and_then(|start| Some(start..start.checked_add(len)?));
             return match range {
                 Some(range) if range.end <= bytes.len() => Ok(bytes.slice(range)),
                 _ => Err(Error::internal(format!("no {len} bytes at {offset}"))),
@@ -145,8 +146,7 @@ impl BodyReader {
         }
         let mut buffer = vec![0; len];
         self.position = offset;
-        self.read_exact(&mut buffer)
-            .map_err(|error| error::io("the file became shorter while it was read", error))?;
+        self.read_exact(&mut buffer).map_err(|error| error::io("the file became shorter while it was read", error))?;
         Ok(buffer.into())
     }
 }
@@ -250,7 +250,10 @@ impl Write for Spool<'_> {
         let len = bytes.len() as u64;
         if !self.job.take_spool(len) {
             let hint = "load it in parts";
-            return Err(io::Error::other(error::too_large("the load unpacks to more than the disk may be given", hint)));
+            return Err(io::Error::other(error::too_large(
+                "the load unpacks to more than the disk may be given",
+                hint,
+            )));
         }
         self.hash.update(bytes);
         self.len += len;

@@ -29,7 +29,10 @@ fn s3() -> String {
                     format!("<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-11-23T07:00:00.000Z</LastModified><ETag>1</ETag></Contents>", content.len())
                 })
                 .collect();
-            return ok("", format!("<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>").as_bytes());
+            return ok(
+                "",
+                format!("<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>").as_bytes(),
+            );
         }
         let key = http::decode_percent(path.strip_prefix("/bucket/").unwrap_or_default());
         match OBJECTS.iter().find(|(known, _)| *known == key) {

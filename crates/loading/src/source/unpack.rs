@@ -156,7 +156,9 @@ impl Unpacking<'_> {
             }
             if spool.len() + count as u64 > bound {
                 return Err(error::too_large(
-                    format!("{label} unpacks to more than {bound} bytes, {DECOMPRESSION_RATIO_MAX} times its size or more"),
+                    format!(
+                        "{label} unpacks to more than {bound} bytes, {DECOMPRESSION_RATIO_MAX} times its size or more"
+                    ),
                     "if it is no trap, unpack it first and load the result",
                 ));
             }
@@ -237,7 +239,11 @@ fn printable(name: &str) -> String {
 
 fn without_ending(name: &str) -> &str {
     match name.rsplit_once('.') {
-        Some((front, ending)) if !front.is_empty() && ["gz", "gzip", "zst", "zstd", "bz2"].contains(&&*ending.to_ascii_lowercase()) => front,
+        Some((front, ending))
+            if !front.is_empty() && ["gz", "gzip", "zst", "zstd", "bz2"].contains(&&*ending.to_ascii_lowercase()) =>
+        {
+            front
+        }
         _ => name,
     }
 }

@@ -94,7 +94,8 @@ fn replace_makes_the_table_anew() {
 #[test]
 fn rows_of_another_width_are_rejected_and_all_are_counted() {
     let bench = Bench::new();
-    let path = bench.file("cities.csv", "city,people\nUtrecht,376000\nLeiden\n\nDelft,104000,,\nGouda,1,2\n\"Breda,5\nGoes,6\n");
+    let path = bench
+        .file("cities.csv", "city,people\nUtrecht,376000\nLeiden\n\nDelft,104000,,\nGouda,1,2\n\"Breda,5\nGoes,6\n");
     let report = bench.load(&path);
     assert_eq!((report.rows_loaded, report.rows_rejected), (3, 3));
     let reasons: Vec<String> =
@@ -102,14 +103,14 @@ fn rows_of_another_width_are_rejected_and_all_are_counted() {
     assert_eq!(
         reasons,
         [
-            "3: 1 fields instead of 2 (Leiden)",
+            "3: 1 field instead of 2 (Leiden)",
             "6: 3 fields instead of 2 (Gouda,1,2)",
             "7: a quote is never closed (\"Breda,5)"
         ]
     );
     let strict = LoadRequest { strict: true, into: Some("strict".into()), ..bench.request(&path) };
     let message = bench.fail(strict);
-    assert!(message.contains("cities.csv line 3: 1 fields instead of 2"), "{message}");
+    assert!(message.contains("cities.csv line 3: 1 field instead of 2"), "{message}");
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn a_strict_load_names_the_first_bad_row_of_a_large_file() {
     }
     let path = bench.file("large.csv", &content);
     let message = bench.fail(LoadRequest { strict: true, ..bench.request(&path) });
-    assert!(message.contains("line 150002: 1 fields"), "{message}");
+    assert!(message.contains("line 150002: 1 field"), "{message}");
     let report = bench.load(&path);
     assert_eq!((report.rows_loaded, report.rows_rejected), (399_998, 2));
     assert_eq!(report.rejects.iter().map(|reject| reject.line).collect::<Vec<_>>(), [150_002, 350_002]);
@@ -204,7 +205,8 @@ fn corrections_are_followed() {
     bench.load_request(LoadRequest { options: options.clone(), ..bench.request(&path) });
     assert_eq!(bench.columns("cities"), ["town text", "people text", "since date"]);
     assert_eq!(bench.rows("cities"), ["Delft|1|2015-01-02", "∅|2|2015-02-03"]);
-    let wrong = |options: LoadOptions| bench.fail(LoadRequest { options, into: Some("x".into()), ..bench.request(&path) });
+    let wrong =
+        |options: LoadOptions| bench.fail(LoadRequest { options, into: Some("x".into()), ..bench.request(&path) });
     insta::assert_snapshot!(wrong(LoadOptions { columns: vec![choice("nope")], ..LoadOptions::default() }), @r#"there is no column "nope" to correct; the file has city, people, since, junk"#);
     insta::assert_snapshot!(wrong(LoadOptions { format: Some("dbase".into()), ..LoadOptions::default() }), @r#"unknown format "dbase"; use one of parquet, avro, excel, ods, json, weblog, csv, blanks"#);
     insta::assert_snapshot!(wrong(LoadOptions { encoding: Some("ebcdic".into()), ..LoadOptions::default() }), @r#"unknown encoding "ebcdic"; use a WHATWG label such as utf-8, utf-16le, windows-1252, shift_jis or gb18030"#);
@@ -263,7 +265,10 @@ fn loads_wait_for_each_other() {
 #[test]
 fn a_preview_shows_names_types_and_rows() {
     let bench = Bench::new();
-    let path = bench.file("people.csv", "Full Name;Born;Zip\n\"Lovelace; Ada\";10/12/1815;01234\nHopper;09/12/1906;00501\nTuring;23/06/1912;\n");
+    let path = bench.file(
+        "people.csv",
+        "Full Name;Born;Zip\n\"Lovelace; Ada\";10/12/1815;01234\nHopper;09/12/1906;00501\nTuring;23/06/1912;\n",
+    );
     let source = LoadSource::Location(path.to_str().unwrap().into());
     let caller = polder_capability::Caller::new("ada", "test");
     let preview = bench.runtime.block_on(bench.loader.preview(&caller, &source, &LoadOptions::default())).unwrap();
@@ -272,7 +277,15 @@ fn a_preview_shows_names_types_and_rows() {
     let columns: Vec<String> = table
         .columns
         .iter()
-        .map(|column| format!("{} -> {} {} ({})", column.source, column.name, column.data_type, column.remark.as_deref().unwrap_or("")))
+        .map(|column| {
+            format!(
+                "{} -> {} {} ({})",
+                column.source,
+                column.name,
+                column.data_type,
+                column.remark.as_deref().unwrap_or("")
+            )
+        })
         .collect();
     insta::assert_snapshot!(columns.join("\n"), @r"
     Full Name -> full_name text ()

@@ -44,9 +44,13 @@ pub(crate) fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
 fn files_are_fetched_from_web_servers() {
     let server = serve(|request| match request {
         line if line.contains("/data/My%20Towns.csv?v=1 ") => ok("", b"town,n\nDelft,1\n"),
-        line if line.contains("/download ") => ok("Content-Disposition: attachment; filename=\"rivers.csv\"\r\n", b"river\nMaas\n"),
+        line if line.contains("/download ") => {
+            ok("Content-Disposition: attachment; filename=\"rivers.csv\"\r\n", b"river\nMaas\n")
+        }
         line if line.contains("/cut.csv ") => b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\na,b\n1,2\n".to_vec(),
-        line if line.contains("/moved ") => b"HTTP/1.1 302 Found\r\nLocation: /download\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
+        line if line.contains("/moved ") => {
+            b"HTTP/1.1 302 Found\r\nLocation: /download\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
+        }
         _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
     });
     let bench = Bench::new();

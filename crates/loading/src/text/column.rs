@@ -42,14 +42,28 @@ pub(crate) struct ColumnBuilder {
 
 #[derive(Debug)]
 enum Values {
-    Int { values: Vec<i64>, min: i64, max: i64 },
+    Int {
+        values: Vec<i64>,
+        min: i64,
+        max: i64,
+    },
     Double(Vec<f64>),
     Bool(Vec<bool>),
     Date(Vec<i32>),
     /// Microseconds of at most `most` from 1970: a column of nanoseconds reaches less far.
-    Stamp { values: Vec<i64>, most: i64 },
-    Decimal { values: Vec<i128>, digits: u8, scale: i8 },
-    Text { bytes: Vec<u8>, ends: Vec<i32> },
+    Stamp {
+        values: Vec<i64>,
+        most: i64,
+    },
+    Decimal {
+        values: Vec<i128>,
+        digits: u8,
+        scale: i8,
+    },
+    Text {
+        bytes: Vec<u8>,
+        ends: Vec<i32>,
+    },
 }
 
 /// Bits of what is there. Nothing is kept while nothing is missing.
@@ -150,7 +164,9 @@ impl ColumnBuilder {
                 }
                 _ => false,
             },
-            Values::Double(values) => cell::parse_f64(cell).filter(|value| !value.is_nan()).map(|value| values.push(value)).is_some(),
+            Values::Double(values) => {
+                cell::parse_f64(cell).filter(|value| !value.is_nan()).map(|value| values.push(value)).is_some()
+            }
             Values::Date(values) => dates::iso_days(cell).map(|days| values.push(days)).is_some(),
             Values::Stamp { values, most } => dates::iso_micros(cell)
                 .filter(|micros| within(*micros, *most))
@@ -169,23 +185,23 @@ impl ColumnBuilder {
     #[inline(never)]
     fn push_unusual(&mut self, cell: &[u8]) -> Result<(), Misfit> {
         let cell = trim(cell);
-        let is_null = cell.is_empty()
-            || cell::null_word(cell).is_some_and(|place| self.form.null_words & (1 << place) != 0);
+        let is_null =
+            cell.is_empty() || cell::null_word(cell).is_some_and(|place| self.form.null_words & (1 << place) != 0);
         if is_null {
             self.push_null();
             return Ok(());
         }
         let form = self.form;
         let fits = match &mut self.values {
-            Values::Int { values, min, max } => cell::parse_i64(cell)
-                .filter(|value| (*min..=*max).contains(value))
-                .map(|value| values.push(value)),
+            Values::Int { values, min, max } => {
+                cell::parse_i64(cell).filter(|value| (*min..=*max).contains(value)).map(|value| values.push(value))
+            }
             Values::Double(values) => parse_double(cell, form).map(|value| values.push(value)),
             Values::Bool(values) => cell::parse_bool(cell).map(|value| values.push(value)),
             Values::Date(values) => parse_days(cell, form).map(|days| values.push(days)),
-            Values::Stamp { values, most } => parse_micros(cell, form)
-                .filter(|micros| within(*micros, *most))
-                .map(|micros| values.push(micros)),
+            Values::Stamp { values, most } => {
+                parse_micros(cell, form).filter(|micros| within(*micros, *most)).map(|micros| values.push(micros))
+            }
             Values::Decimal { values, digits, scale } => {
                 parse_decimal(cell, *digits, *scale).map(|value| values.push(value))
             }
@@ -292,9 +308,8 @@ pub(crate) fn as_type(array: ArrayRef, data_type: &DataType) -> Result<ArrayRef>
         return Ok(array);
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(&array, data_type, &options).map_err(|error| {
-        Error::invalid(format!("a value does not fit {}: {error}", types::to_sql(data_type)))
-    })
+    cast_with_options(&array, data_type, &options)
+        .map_err(|error| Error::invalid(format!("a value does not fit {}: {error}", types::to_sql(data_type))))
 }
 
 impl Values {

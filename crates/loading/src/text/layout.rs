@@ -43,7 +43,13 @@ impl SampleRow {
 ///
 /// # Errors
 /// `InvalidInput` when there is no record at all, `TooLarge` for too many columns.
-pub(crate) fn find<S: Splitter>(splitter: &S, sample: &[u8], last: bool, header: Option<bool>, label: &str) -> Result<Layout> {
+pub(crate) fn find<S: Splitter>(
+    splitter: &S,
+    sample: &[u8],
+    last: bool,
+    header: Option<bool>,
+    label: &str,
+) -> Result<Layout> {
     let rows = sample_rows(splitter, sample, last);
     let Some(width) = usual_width(&rows) else {
         return Err(Error::invalid(format!("{label} holds no row")).with_hint("check that it is the right file"));
@@ -51,11 +57,19 @@ pub(crate) fn find<S: Splitter>(splitter: &S, sample: &[u8], last: bool, header:
     let first = rows.iter().position(|row| row.is_width(width)).unwrap_or(0);
     let layout = if let Some(columns) = row_names_header(&rows, width, header) {
         let after = rows.first().map_or(0, |row| row.end);
-        Layout { columns, header: true, start: after as u64, line: line_after(splitter, sample, &rows, 0), preamble: vec![] }
+        Layout {
+            columns,
+            header: true,
+            start: after as u64,
+            line: line_after(splitter, sample, &rows, 0),
+            preamble: vec![],
+        }
     } else if header.unwrap_or_else(|| is_header(&rows[first], &rows[first + 1..], width)) {
         let names = &rows[first].cells;
         let mut columns: Vec<String> = names.iter().map(|name| one_line(name)).collect();
-        while columns.last().is_some_and(String::is_empty) && rows[first + 1..].iter().all(|row| last_is_empty(row, columns.len())) {
+        while columns.last().is_some_and(String::is_empty)
+            && rows[first + 1..].iter().all(|row| last_is_empty(row, columns.len()))
+        {
             columns.pop();
         }
         let preamble = rows[..first].iter().map(|row| (row.line, raw(sample, row))).collect();
@@ -67,7 +81,10 @@ pub(crate) fn find<S: Splitter>(splitter: &S, sample: &[u8], last: bool, header:
     };
     if layout.columns.len() > COLUMNS_MAX {
         let found = layout.columns.len();
-        return Err(error::too_large(format!("{label} has {found} columns, more than {COLUMNS_MAX}"), "check the separator"));
+        return Err(error::too_large(
+            format!("{label} has {found} columns, more than {COLUMNS_MAX}"),
+            "check the separator",
+        ));
     }
     Ok(layout)
 }
@@ -160,7 +177,8 @@ fn is_header(first: &SampleRow, rest: &[SampleRow], width: usize) -> bool {
     }
     let rest: Vec<&SampleRow> = rest.iter().filter(|row| row.is_width(width)).collect();
     let has_typed_column = (0..width).any(|place| {
-        let mut cells = rest.iter().map(|row| row.cells[place].as_str()).filter(|cell| !cell.trim().is_empty()).peekable();
+        let mut cells =
+            rest.iter().map(|row| row.cells[place].as_str()).filter(|cell| !cell.trim().is_empty()).peekable();
         cells.peek().is_some() && cells.all(is_value)
     });
     if has_typed_column {

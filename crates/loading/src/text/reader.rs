@@ -51,7 +51,16 @@ impl<S: Splitter> Cut for Cuts<'_, S> {
 impl<S: Splitter> CellReader<S> {
     pub(crate) fn new(splitter: S, label: &str, body: Body, layout: Layout, nulls: Option<&[String]>) -> Self {
         let own_nulls = nulls.map(|words| words.iter().map(|word| word.as_bytes().to_vec()).collect());
-        Self { splitter, label: label.into(), body, layout, own_nulls, comma_is_free: false, usual: Vec::new(), units: Vec::new() }
+        Self {
+            splitter,
+            label: label.into(),
+            body,
+            layout,
+            own_nulls,
+            comma_is_free: false,
+            usual: Vec::new(),
+            units: Vec::new(),
+        }
     }
 
     /// The comma separates nothing, so it may be a decimal sign.
@@ -103,7 +112,14 @@ impl<S: Splitter> CellReader<S> {
         scratch
     }
 
-    fn read_unit(&self, lane: usize, unit: &Unit, bytes: &Bytes, targets: &[Target], output: &dyn Output) -> Result<()> {
+    fn read_unit(
+        &self,
+        lane: usize,
+        unit: &Unit,
+        bytes: &Bytes,
+        targets: &[Target],
+        output: &dyn Output,
+    ) -> Result<()> {
         if unit.oversized {
             let fault = Fault::RecordTooLong.to_string();
             return output.reject(lane, self.reject(unit.line, bytes, None, fault));
@@ -181,10 +197,15 @@ impl<S: Splitter> Reader for CellReader<S> {
         let new = || -> Vec<Evidence> { self.layout.columns.iter().map(|name| Evidence::new(given(name))).collect() };
         // `given` is asked before the threads begin, so that it need not be shared.
         let empty = new();
-        let (mut units, gathered) = survey(cutter, job, || empty.clone(), |unit, bytes, columns| {
-            self.observe(unit, bytes, columns);
-            Ok(())
-        })?;
+        let (mut units, gathered) = survey(
+            cutter,
+            job,
+            || empty.clone(),
+            |unit, bytes, columns| {
+                self.observe(unit, bytes, columns);
+                Ok(())
+            },
+        )?;
         units.sort_by_key(|unit| unit.offset);
         self.units = units;
         let mut columns = empty;
@@ -255,7 +276,12 @@ impl Batch {
 }
 
 /// A batch without its dropped rows, which may lack what the schema requires.
-pub(crate) fn finish_batch(schema: SchemaRef, arrays: Vec<ArrayRef>, rows: usize, dropped: &[usize]) -> Result<RecordBatch> {
+pub(crate) fn finish_batch(
+    schema: SchemaRef,
+    arrays: Vec<ArrayRef>,
+    rows: usize,
+    dropped: &[usize],
+) -> Result<RecordBatch> {
     let mut keep = vec![true; if dropped.is_empty() { 0 } else { rows }];
     for row in dropped {
         if let Some(bit) = keep.get_mut(*row) {

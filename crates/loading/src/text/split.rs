@@ -2,6 +2,8 @@
 
 use polder_types::limits::FIELD_BYTES_MAX;
 
+use crate::names::counted;
+
 /// The longest record: a few of the longest fields. Past it the line is refused unread.
 pub(crate) const RECORD_BYTES_MAX: usize = 2 * FIELD_BYTES_MAX;
 
@@ -65,7 +67,9 @@ impl std::fmt::Display for Fault {
             Self::FieldTooLong => write!(f, "a field is longer than {FIELD_BYTES_MAX} bytes"),
             Self::RecordTooLong => write!(f, "the row is longer than {RECORD_BYTES_MAX} bytes"),
             Self::InvalidEncoding => write!(f, "invalid bytes for the encoding"),
-            Self::FieldCount { found, expected } => write!(f, "{found} fields instead of {expected}"),
+            Self::FieldCount { found, expected } => {
+                write!(f, "{} instead of {expected}", counted(*found as u64, "field"))
+            }
             Self::NotThisFormat(what) => write!(f, "{what}"),
         }
     }
@@ -74,11 +78,18 @@ impl std::fmt::Display for Fault {
 /// What stands at a place. `end` is behind the record's line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scan {
-    Record { end: usize },
+    Record {
+        end: usize,
+    },
     /// A line without anything on it.
-    Blank { end: usize },
+    Blank {
+        end: usize,
+    },
     /// One line that is no record; reading goes on behind it.
-    Broken { end: usize, fault: Fault },
+    Broken {
+        end: usize,
+        fault: Fault,
+    },
     /// The buffer ends inside the record, and the file goes on.
     More,
 }

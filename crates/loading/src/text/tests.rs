@@ -197,7 +197,8 @@ fn blanks_split_words() {
         let mut fields = Vec::new();
         let splitter = Blanks { quote: Some(b'"') };
         splitter.scan(line.as_bytes(), 0, true, &mut fields);
-        let words: Vec<&str> = fields.iter().map(|field| std::str::from_utf8(field.bytes(line.as_bytes())).unwrap()).collect();
+        let words: Vec<&str> =
+            fields.iter().map(|field| std::str::from_utf8(field.bytes(line.as_bytes())).unwrap()).collect();
         assert_eq!(words, expected, "{line:?}");
     };
     check("a b", &["a", "b"]);

@@ -85,7 +85,12 @@ impl<'a> Cutter<'a> {
             match self.cut.cut(&self.window, least, last) {
                 Some(end) if end > 0 && end <= self.window.len() => return Ok(Some(self.emit(end))),
                 _ if last => return Ok(Some(self.emit(self.window.len()))),
-                _ if self.window.len() >= RECORD_BYTES_MAX => return self.oversized().map(Some),
+                _ if self.window.len() >= RECORD_BYTES_MAX => {
+                    return match self.records_before_long_one() {
+                        0 => self.oversized().map(Some),
+                        end => Ok(Some(self.emit(end))),
+                    };
+                }
                 _ => self.fill()?,
             }
         }
@@ -112,6 +117,15 @@ impl<'a> Cutter<'a> {
         joined.extend_from_slice(&fresh);
         self.window = joined.freeze();
         Ok(())
+    }
+
+    /// Where the records end that stand before the one that does not end.
+    fn records_before_long_one(&self) -> usize {
+        let mut end = 0;
+        while let Some(len) = self.cut.cut(&self.window[end..], 1, false).filter(|len| *len > 0) {
+            end += len;
+        }
+        end
     }
 
     /// Skips to the next line end, however far it is, and keeps only the line's beginning.
@@ -214,7 +228,14 @@ fn shares(units: &[Unit], lanes: usize) -> Vec<&[Unit]> {
     for lane in 0..lanes {
         let want = left / (lanes - lane) as u64;
         let mut bytes = 0;
-        let count = rest.iter().take_while(|unit| { let more = bytes < want; bytes += if more { unit.len } else { 0 }; more }).count();
+        let count = rest
+            .iter()
+            .take_while(|unit| {
+                let more = bytes < want;
+                bytes += if more { unit.len } else { 0 };
+                more
+            })
+            .count();
         let count = if lane + 1 == lanes { rest.len() } else { count };
         let (share, others) = rest.split_at(count);
         shares.push(share);

@@ -22,7 +22,9 @@ fn up_has_its_defaults() {
 
 #[test]
 fn sql_takes_several_inputs() {
-    let Ok(Command::Sql(args)) = parse("polder sql -c A -f b.sql -c C --format ndjson -o out") else { panic!("not sql") };
+    let Ok(Command::Sql(args)) = parse("polder sql -c A -f b.sql -c C --format ndjson -o out") else {
+        panic!("not sql")
+    };
     assert_eq!(args.commands, ["A", "C"]);
     assert_eq!(args.files.len(), 1);
     assert_eq!(args.format, Format::Ndjson);

@@ -139,7 +139,9 @@ impl Link {
         let deadline = tokio::time::Instant::now() + VERDICT_TIMEOUT;
         while tokio::time::Instant::now() < deadline {
             match self.ask::<QueryAnswer>(&format!("/queries/{id}")).await {
-                Ok(QueryAnswer { state: QueryState::Running, .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Ok(QueryAnswer { state: QueryState::Running, .. }) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await
+                }
                 Ok(QueryAnswer { error: Some(error), .. }) => return error.into(),
                 Ok(QueryAnswer { state: QueryState::Cancelled, .. }) => return Failure::interrupted(),
                 _ => return broken,

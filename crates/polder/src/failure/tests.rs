@@ -24,7 +24,12 @@ fn check(source: &str, start: (u64, u64), at: (u64, u64), expected: &str) {
 #[test]
 fn the_caret_stands_under_the_column() {
     check("SELECT foo", (1, 1), (1, 8), " --> line:1:8\n1 | SELECT foo\n  |        ^\n");
-    check("SELECT 1; SELECT foo", (1, 11), (1, 8), " --> line:1:18\n1 | SELECT 1; SELECT foo\n  |                  ^\n");
+    check(
+        "SELECT 1; SELECT foo",
+        (1, 11),
+        (1, 8),
+        " --> line:1:18\n1 | SELECT 1; SELECT foo\n  |                  ^\n",
+    );
     check("\n\n SELECT\n  foo", (3, 2), (2, 3), " --> line:4:3\n4 |   foo\n  |   ^\n");
     check("SELECT 'é', foo", (1, 1), (1, 13), " --> line:1:13\n1 | SELECT 'é', foo\n  |             ^\n");
     check("SELECT '日本', foo", (1, 1), (1, 14), " --> line:1:14\n1 | SELECT '日本', foo\n  |                ^\n");
@@ -37,7 +42,8 @@ fn the_caret_stands_under_the_column() {
 fn a_long_line_is_shown_around_the_caret() {
     let source = format!("SELECT {}, foo, {}", "a".repeat(200), "b".repeat(200));
     let failure = Failure { position: Some(Position { line: 1, column: 210 }), ..Failure::new("x") };
-    let text = rendered(&failure.in_statement(Excerpt { source: source.as_str().into(), name: None, line: 1, column: 1 }));
+    let text =
+        rendered(&failure.in_statement(Excerpt { source: source.as_str().into(), name: None, line: 1, column: 1 }));
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[2].starts_with("1 | …aaa") && lines[2].ends_with("bbb…"), "{text}");
     let caret = lines[3].chars().position(|c| c == '^').unwrap();

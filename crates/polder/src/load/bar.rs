@@ -100,7 +100,9 @@ fn line(progress: &LoadProgress) -> String {
     }
     let rate = progress.bytes_done.saturating_mul(1000).checked_div(progress.elapsed_ms).unwrap_or(0);
     text.push_str(&format!(", {}/s", HumanBytes(rate)));
-    if let Some(left) = progress.bytes_total.and_then(|total| total.saturating_sub(progress.bytes_done).checked_div(rate)) {
+    if let Some(left) =
+        progress.bytes_total.and_then(|total| total.saturating_sub(progress.bytes_done).checked_div(rate))
+    {
         text.push_str(&format!(", {left} s left"));
     }
     text

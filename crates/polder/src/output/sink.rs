@@ -15,7 +15,10 @@ pub enum Sink {
     StandardOutput,
     /// A pipe or a device is written as it comes.
     Direct(PathBuf),
-    File { path: PathBuf, fresh: Arc<Mutex<NamedTempFile>> },
+    File {
+        path: PathBuf,
+        fresh: Arc<Mutex<NamedTempFile>>,
+    },
 }
 
 impl Sink {
@@ -24,7 +27,9 @@ impl Sink {
     pub fn open(output: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = output else { return Ok(Self::StandardOutput) };
         if path.is_dir() {
-            return Err(Failure::usage(format!("--output {} is a directory", path.display())).with_hint("name a file in it"));
+            return Err(
+                Failure::usage(format!("--output {} is a directory", path.display())).with_hint("name a file in it")
+            );
         }
         if path.exists() && !path.is_file() {
             return Ok(Self::Direct(path.to_owned()));

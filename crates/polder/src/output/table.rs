@@ -87,7 +87,8 @@ impl TableWriter {
 
 impl AnswerWriter for TableWriter {
     fn begin(&mut self, schema: &SchemaRef) -> Result<(), Failure> {
-        let column = |field: &::arrow::datatypes::FieldRef| Column::new(field.name(), is_right_aligned(field.data_type()));
+        let column =
+            |field: &::arrow::datatypes::FieldRef| Column::new(field.name(), is_right_aligned(field.data_type()));
         self.columns = schema.fields().iter().map(column).collect();
         self.sample.clear();
         self.layout = None;

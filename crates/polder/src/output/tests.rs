@@ -34,12 +34,26 @@ fn batch() -> RecordBatch {
         ("name", Arc::new(StringArray::from(vec![Some("Anna"), Some(""), None]))),
         ("note", Arc::new(StringArray::from(vec!["a,\"b\"", "two\nlines|", "日本"]))),
         ("share", Arc::new(Float64Array::from(vec![Some(0.5), Some(f64::NAN), Some(1e21)]))),
-        ("price", Arc::new(Decimal128Array::from(vec![Some(1250), Some(-5), None]).with_precision_and_scale(9, 2).unwrap())),
+        (
+            "price",
+            Arc::new(Decimal128Array::from(vec![Some(1250), Some(-5), None]).with_precision_and_scale(9, 2).unwrap()),
+        ),
         ("ok", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]))),
-        ("at", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_356_998_400_000_000), Some(1_356_998_400_500_000), None]))),
+        (
+            "at",
+            Arc::new(TimestampMicrosecondArray::from(vec![
+                Some(1_356_998_400_000_000),
+                Some(1_356_998_400_500_000),
+                None,
+            ])),
+        ),
         (
             "list",
-            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), Some(vec![]), None])),
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([
+                Some(vec![Some(1), None]),
+                Some(vec![]),
+                None,
+            ])),
         ),
         ("none", Arc::new(NullArray::new(3))),
     ];
@@ -47,7 +61,13 @@ fn batch() -> RecordBatch {
 }
 
 fn outcome(rows: u64) -> Outcome {
-    Outcome { verb: "SELECT".to_owned(), gives_rows: true, rows, elapsed: Duration::from_millis(12), ..Outcome::default() }
+    Outcome {
+        verb: "SELECT".to_owned(),
+        gives_rows: true,
+        rows,
+        elapsed: Duration::from_millis(12),
+        ..Outcome::default()
+    }
 }
 
 fn bytes(format: Format, style: TableStyle, batches: &[RecordBatch]) -> Result<Vec<u8>, Failure> {

@@ -40,7 +40,11 @@ fn parts_are_remembered() {
     first.remember().unwrap();
     assert!(!folder.path().join("settings.toml").exists());
 
-    let elsewhere = DirectoryArgs { tables: Some("s3://b/p".to_owned()), metastore: Some("postgres://u:p@h/d".to_owned()), ..args(folder.path()) };
+    let elsewhere = DirectoryArgs {
+        tables: Some("s3://b/p".to_owned()),
+        metastore: Some("postgres://u:p@h/d".to_owned()),
+        ..args(folder.path())
+    };
     Directory::from_args(&elsewhere).unwrap().remember().unwrap();
     let later = Directory::from_args(&args(folder.path())).unwrap();
     assert_eq!(later.tables, "s3://b/p");

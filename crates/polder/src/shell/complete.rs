@@ -30,13 +30,92 @@ const WAIT: Duration = Duration::from_millis(1500);
 const NAMES_MAX: u64 = 50_000;
 
 const KEYWORDS: &[&str] = &[
-    "ADD", "ALL", "ALTER", "ANALYZE", "AND", "AS", "ASC", "AT", "BEGIN", "BETWEEN", "BY", "CASE", "CAST", "COLUMN",
-    "COMMENT", "COMMIT", "COPY", "CREATE", "CROSS", "CURRENT_DATE", "CURRENT_TIMESTAMP", "DELETE", "DESC", "DESCRIBE",
-    "DISTINCT", "DROP", "ELSE", "END", "EXCEPT", "EXISTS", "EXPLAIN", "FALSE", "FILTER", "FROM", "FULL", "GROUP",
-    "HAVING", "IF", "ILIKE", "IN", "INNER", "INSERT", "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LEFT", "LIKE",
-    "LIMIT", "NATURAL", "NOT", "NULL", "NULLS", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "RENAME",
-    "REPLACE", "RIGHT", "ROLLBACK", "SCHEMA", "SELECT", "SET", "SHOW", "TABLE", "TABLES", "THEN", "TIMESTAMP", "TO",
-    "TRUE", "TRUNCATE", "UNION", "UPDATE", "USING", "VALUES", "VERSION", "VIEW", "WHEN", "WHERE", "WINDOW", "WITH",
+    "ADD",
+    "ALL",
+    "ALTER",
+    "ANALYZE",
+    "AND",
+    "AS",
+    "ASC",
+    "AT",
+    "BEGIN",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COLUMN",
+    "COMMENT",
+    "COMMIT",
+    "COPY",
+    "CREATE",
+    "CROSS",
+    "CURRENT_DATE",
+    "CURRENT_TIMESTAMP",
+    "DELETE",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "FALSE",
+    "FILTER",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "IF",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NATURAL",
+    "NOT",
+    "NULL",
+    "NULLS",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "OVER",
+    "PARTITION",
+    "RENAME",
+    "REPLACE",
+    "RIGHT",
+    "ROLLBACK",
+    "SCHEMA",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "TABLE",
+    "TABLES",
+    "THEN",
+    "TIMESTAMP",
+    "TO",
+    "TRUE",
+    "TRUNCATE",
+    "UNION",
+    "UPDATE",
+    "USING",
+    "VALUES",
+    "VERSION",
+    "VIEW",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
 ];
 
 /// What the catalog holds.
@@ -110,10 +189,16 @@ async fn rows(connection: &dyn Connection, sql: &str) -> std::result::Result<Vec
     let batches: Vec<RecordBatch> = reply.batches.try_collect().await?;
     let mut rows = Vec::new();
     for batch in &batches {
-        let texts = batch.columns().iter().map(|column| cast(column, &DataType::Utf8)).collect::<std::result::Result<Vec<_>, _>>();
+        let texts = batch
+            .columns()
+            .iter()
+            .map(|column| cast(column, &DataType::Utf8))
+            .collect::<std::result::Result<Vec<_>, _>>();
         let texts = texts.map_err(|error| Failure::new(error.to_string()))?;
         let columns: Vec<&StringArray> = texts.iter().filter_map(|text| text.as_any().downcast_ref()).collect();
-        rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_owned()).collect()));
+        rows.extend(
+            (0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_owned()).collect()),
+        );
     }
     Ok(rows)
 }
@@ -122,9 +207,9 @@ async fn rows(connection: &dyn Connection, sql: &str) -> std::result::Result<Vec
 #[must_use]
 pub fn candidates(line: &str, pos: usize, catalog: &Catalog) -> (usize, Vec<String>) {
     let before = &line[..pos];
-    let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '"')).map_or(0, |at| {
-        at + before[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = before
+        .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '"'))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let word = before[start..].trim_start_matches('"').to_lowercase();
     let mut found: Vec<String> = Vec::new();
     let mut offer = |name: &str, text: String| {
@@ -183,7 +268,10 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 }
 
 fn last_word(text: &str) -> String {
-    text.rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).find(|word| !word.is_empty()).unwrap_or_default().to_lowercase()
+    text.rsplit(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .find(|word| !word.is_empty())
+        .unwrap_or_default()
+        .to_lowercase()
 }
 
 /// The table that `FROM table alias` or `JOIN table AS alias` gives another name.

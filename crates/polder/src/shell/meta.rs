@@ -56,11 +56,14 @@ fn known(name: &str, argument: &str) -> Result<Meta, Failure> {
         "d" => Meta::Describe(argument.to_owned()),
         "timing" => Meta::Timing(switch(argument)?),
         "x" => Meta::Expanded(switch(argument)?),
-        "format" => match Format::from_str(argument, true) {
-            Ok(format) if !format.is_binary() => Meta::Format(format),
-            _ => return Err(Failure::new(format!("the shell has no format {argument:?}"))
-                .with_hint("table, csv, json, ndjson or markdown; `polder sql --format parquet --output FILE` writes files")),
-        },
+        "format" => {
+            match Format::from_str(argument, true) {
+                Ok(format) if !format.is_binary() => Meta::Format(format),
+                _ => return Err(Failure::new(format!("the shell has no format {argument:?}")).with_hint(
+                    "table, csv, json, ndjson or markdown; `polder sql --format parquet --output FILE` writes files",
+                )),
+            }
+        }
         "rows" if argument == "all" => Meta::Rows(None),
         "rows" => match argument.parse() {
             Ok(rows) => Meta::Rows(Some(rows)),

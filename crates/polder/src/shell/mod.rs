@@ -104,12 +104,8 @@ impl Shell<'_> {
     fn statements(&mut self, line: &str) -> Result<(), Failure> {
         let source: Arc<str> = line.into();
         for statement in split::split(line).statements {
-            let excerpt = Excerpt {
-                source: Arc::clone(&source),
-                name: None,
-                line: statement.line,
-                column: statement.column,
-            };
+            let excerpt =
+                Excerpt { source: Arc::clone(&source), name: None, line: statement.line, column: statement.column };
             let outcome = self.statement(statement.text).map_err(|failure| failure.in_statement(excerpt))?;
             if changes_names(&outcome) {
                 self.names.forget();
@@ -120,8 +116,7 @@ impl Shell<'_> {
 
     fn statement(&self, sql: &str) -> Result<Outcome, Failure> {
         let Settings { format, rows, timing, expanded } = self.settings;
-        let style =
-            TableStyle { width: Some(terminal::width()), color: terminal::color_stdout(), expanded, timing };
+        let style = TableStyle { width: Some(terminal::width()), color: terminal::color_stdout(), expanded, timing };
         let manner = Manner { row_limit: rows, keep_session: true, progress: true };
         let mut writer = output::writer(format, Sink::StandardOutput.out()?, style);
         self.connected.runtime.block_on(run::run(

@@ -20,10 +20,7 @@ static SHOWN: AtomicBool = AtomicBool::new(false);
 /// Shows progress until the answer begins. Never returns: it is dropped.
 pub async fn follow(connection: &dyn Connection, id: QueryId, answering: &AtomicBool, wanted: bool) {
     tokio::time::sleep(FIRST).await;
-    while wanted {
-        if answering.load(Ordering::Relaxed) {
-            break;
-        }
+    while wanted && !answering.load(Ordering::Relaxed) {
         if let Some(progress) = connection.progress(id).await
             && progress.state == QueryState::Running
             && !answering.load(Ordering::Relaxed)

@@ -163,7 +163,9 @@ impl Server {
             .unwrap();
         let endpoints = data.path().join("endpoints.json");
         loop {
-            let known = fs::read_to_string(&endpoints).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+            let known = fs::read_to_string(&endpoints)
+                .ok()
+                .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
             if let Some(address) = known.as_ref().and_then(|known| known["http"].as_str()) {
                 let address = address.to_owned();
                 return Self { child, data: Some(data), address, ready_after: started.elapsed() };

@@ -48,7 +48,9 @@ impl Context<'_> {
             O::RenameColumn { old_column_name, new_column_name } => {
                 Ok(vec![AlterColumn::Rename { name: column(old_column_name), to: column(new_column_name) }])
             }
-            O::AlterColumn { column_name, op } => self.alter_column(cell, table, column(column_name), op).await.map(|change| vec![change]),
+            O::AlterColumn { column_name, op } => {
+                self.alter_column(cell, table, column(column_name), op).await.map(|change| vec![change])
+            }
             other => {
                 let text = other.to_string();
                 let words: Vec<&str> = text.split_whitespace().take(2).collect();
@@ -75,17 +77,22 @@ impl Context<'_> {
                 let data_type = {
                     let guard = cell.lock().await;
                     let state = guard.as_ref().ok_or_else(ended)?.table(table);
-                    state.and_then(|state| state.arrow_schema.field_with_name(&name).ok().map(|field| field.data_type().clone()))
+                    state.and_then(|state| {
+                        state.arrow_schema.field_with_name(&name).ok().map(|field| field.data_type().clone())
+                    })
                 };
                 let Some(data_type) = data_type else {
-                    return Err(Error::not_found(format!("column {name:?} of {table} does not exist")).with_code("42703"));
+                    return Err(
+                        Error::not_found(format!("column {name:?} of {table} does not exist")).with_code("42703")
+                    );
                 };
                 let expr = self.constant(cell, value).await?;
                 let default = self.literal(&expr, &name, &data_type)?;
                 Ok(AlterColumn::SetDefault { name, default: Some(default).filter(|text| text != "NULL") })
             }
             AlterColumnOperation::SetDataType { data_type, using: None, .. } => {
-                let definition = ColumnDef { name: Ident::with_quote('"', &name), data_type: data_type.clone(), options: vec![] };
+                let definition =
+                    ColumnDef { name: Ident::with_quote('"', &name), data_type: data_type.clone(), options: vec![] };
                 let spec = self.column_spec(cell, &definition).await?;
                 Ok(AlterColumn::Widen { name, data_type: spec.data_type })
             }

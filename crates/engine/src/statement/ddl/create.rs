@@ -9,10 +9,10 @@ use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateView, Ident, ObjectName, Query, Statement, visit_relations_mut,
 };
-use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TransactionCell};
 use polder_types::{Error, Result};
@@ -111,7 +111,9 @@ impl Context<'_> {
             return Ok("NULL".into());
         }
         Ok(match &value {
-            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => text.clone(),
+            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
+                text.clone()
+            }
             other => other.to_string(),
         })
     }
@@ -215,7 +217,10 @@ pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
     for option in &column.options {
         match &option.option {
             ColumnOption::Null | ColumnOption::NotNull | ColumnOption::Default(_) => {}
-            ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) | ColumnOption::ForeignKey(_) | ColumnOption::Check(_) => {
+            ColumnOption::PrimaryKey(_)
+            | ColumnOption::Unique(_)
+            | ColumnOption::ForeignKey(_)
+            | ColumnOption::Check(_) => {
                 return Err(no_keys());
             }
             other => {

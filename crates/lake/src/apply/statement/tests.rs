@@ -38,7 +38,10 @@ fn no_row_passes_another_statement() {
 #[test]
 fn few_texts_are_used_for_any_number_of_rows() {
     let sizes = |count: i64| -> Vec<usize> {
-        into_writes((0..count).map(|value| row("t (a)", &[value])).collect()).iter().map(|write| write.params.len()).collect()
+        into_writes((0..count).map(|value| row("t (a)", &[value])).collect())
+            .iter()
+            .map(|write| write.params.len())
+            .collect()
     };
     assert_eq!(sizes(3), [2, 1]);
     assert_eq!(sizes(71), [32, 32, 4, 2, 1]);

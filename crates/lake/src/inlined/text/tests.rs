@@ -59,7 +59,11 @@ fn times() {
     check("2024-01-02 03:04:05.5+00", &zoned, "2024-01-02T03:04:05.500Z");
     check("2024-01-02 03:04:05+05:30", &zoned, "2024-01-01T21:34:05Z");
     check("2024-01-02 03:04:05-02", &zoned, "2024-01-02T05:04:05Z");
-    check("2024-01-02 03:04:05.678901234", &DataType::Timestamp(TimeUnit::Nanosecond, None), "2024-01-02T03:04:05.678901234");
+    check(
+        "2024-01-02 03:04:05.678901234",
+        &DataType::Timestamp(TimeUnit::Nanosecond, None),
+        "2024-01-02T03:04:05.678901234",
+    );
     check("2024-01-02 03:04:05", &DataType::Timestamp(TimeUnit::Second, None), "2024-01-02T03:04:05");
     let interval = DataType::Interval(IntervalUnit::MonthDayNano);
     check("1 month 2 days 03:04:05", &interval, "1 mons 2 days 3 hours 4 mins 5.000000000 secs");
@@ -67,10 +71,7 @@ fn times() {
     check("1 months 0 days 0 microseconds", &interval, "1 mons");
     check_none("2024-13-01", &DataType::Date32);
     check_none("", &micros);
-    assert_eq!(
-        parse("infinity", &DataType::Date32),
-        Some(datafusion::common::ScalarValue::Date32(Some(i32::MAX)))
-    );
+    assert_eq!(parse("infinity", &DataType::Date32), Some(datafusion::common::ScalarValue::Date32(Some(i32::MAX))));
 }
 
 #[test]
@@ -99,7 +100,11 @@ fn structs_and_maps() {
     check(r"{'it\'s'=1, 'k=v'=2}", &text_map, "{it's: 1, k=v: 2}");
     check("{}", &text_map, "{}");
     let dated = record(&[("d", DataType::Date32), ("f", DataType::Float64), ("b", DataType::Boolean)]);
-    check("{'d': CAST('2024-01-01' AS DATE), 'f': CAST('nan' AS VARCHAR), 'b': true}", &dated, "{d: 2024-01-01, f: NaN, b: true}");
+    check(
+        "{'d': CAST('2024-01-01' AS DATE), 'f': CAST('nan' AS VARCHAR), 'b': true}",
+        &dated,
+        "{d: 2024-01-01, f: NaN, b: true}",
+    );
     let deep = record(&[("a", list(record(&[("b", list(DataType::Int32)), ("c", map(DataType::Utf8View, dated))])))]);
     check(
         "{'a': [{'b': [1], 'c': {k={'d': 2024-01-01, 'f': 1.5, 'b': false}}}]}",

@@ -41,7 +41,9 @@ impl Builder {
                 names: names.clone(),
                 valid: Vec::new(),
             },
-            scalar => Self::Scalar(ColumnBuilder::new(&ColumnPlan { data_type: scalar.clone(), ..plan.clone() }, 1024)?),
+            scalar => {
+                Self::Scalar(ColumnBuilder::new(&ColumnPlan { data_type: scalar.clone(), ..plan.clone() }, 1024)?)
+            }
         })
     }
 
@@ -88,7 +90,8 @@ impl Builder {
             Self::Scalar(column) => column.finish(),
             Self::List { item, ends, valid, field } => {
                 let items = item.finish()?;
-                let list = ListArray::try_new(field, OffsetBuffer::new(ends.into()), items, nulls(valid)).map_err(wrong)?;
+                let list =
+                    ListArray::try_new(field, OffsetBuffer::new(ends.into()), items, nulls(valid)).map_err(wrong)?;
                 Ok(Arc::new(list))
             }
             Self::Object { fields, names, valid } => {
@@ -118,7 +121,11 @@ pub(crate) struct Put<'a> {
 }
 
 impl Put<'_> {
-    fn scalar<E>(self, shown: impl fmt::Display, push: impl FnOnce(&mut ColumnBuilder) -> Result<(), Misfit>) -> Result<(), E> {
+    fn scalar<E>(
+        self,
+        shown: impl fmt::Display,
+        push: impl FnOnce(&mut ColumnBuilder) -> Result<(), Misfit>,
+    ) -> Result<(), E> {
         let kind = match &mut *self.builder {
             Builder::Scalar(column) => match push(column) {
                 Ok(()) => return Ok(()),

@@ -117,7 +117,8 @@ impl JsonEvidence {
         if self.too_many_keys {
             return Some(format!("kept as JSON text, because it has more than {KEYS_MAX} different keys"));
         }
-        let mixed = self.seen != 0 && self.data_type() == TEXT && self.seen & !(TEXTUAL | DATE | STAMP | STAMP_ZONE) != 0;
+        let mixed =
+            self.seen != 0 && self.data_type() == TEXT && self.seen & !(TEXTUAL | DATE | STAMP | STAMP_ZONE) != 0;
         let kinds = [
             (BOOL, "truth values"),
             (INT | LONG | DOUBLE, "numbers"),

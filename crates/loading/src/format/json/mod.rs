@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use arrow::array::ArrayRef;
 use bytes::Bytes;
-use polder_types::Result;
 use polder_types::limits::JSON_DEPTH_MAX;
+use polder_types::{Error, Result};
 use serde::de::{DeserializeSeed, IgnoredAny};
 
 use self::build::{Builder, PutDocument, Trouble};
@@ -139,7 +139,11 @@ impl<'a> Documents<'a> {
     fn behind_array(&mut self, at: usize) -> Option<Document<'a>> {
         self.done = true;
         let text = self.buffer.get(at..)?.trim_ascii();
-        (!text.is_empty()).then(|| Document { text, line: self.line, fault: Some("text behind the array's end".into()) })
+        (!text.is_empty()).then(|| Document {
+            text,
+            line: self.line,
+            fault: Some("text behind the array's end".into()),
+        })
     }
 }
 
@@ -190,6 +194,26 @@ impl JsonReader {
                 let _ = put(document.text, Look(evidence));
             }
         }
+    }
+
+    /// Why no document has given a column.
+    fn why_empty(&self) -> Result<Error> {
+        let Some(unit) = self.units.first() else {
+            return Ok(error::broken(&self.label, "JSON", "it holds no document"));
+        };
+        let bytes = unit.read(&mut self.body.reader()?)?;
+        let first = Documents::new(self.style, &bytes, unit.line).next();
+        let fault = match first {
+            _ if unit.oversized => Some((unit.line, Fault::RecordTooLong.to_string())),
+            Some(document) => {
+                document.fault.or_else(|| syntax_fault(document.text)).map(|fault| (document.line, fault))
+            }
+            None => None,
+        };
+        Ok(match fault {
+            Some((line, fault)) => error::broken(&self.label, "JSON", format_args!("line {line}: {fault}")),
+            None => error::broken(&self.label, "JSON", "its documents have no keys"),
+        })
     }
 
     fn columns_of(&self, evidence: JsonEvidence) -> Result<Vec<GuessedColumn>> {
@@ -256,7 +280,8 @@ impl<'a> Plan<'a> {
         order.sort_unstable();
         let key_of = |place: usize| all_keys.get(place).cloned().unwrap_or_else(|| VALUE.into());
         let keys: Vec<String> = order.iter().map(|(place, _)| key_of(*place)).collect();
-        let places: HashMap<String, usize> = keys.iter().cloned().enumerate().map(|(place, key)| (key, place)).collect();
+        let places: HashMap<String, usize> =
+            keys.iter().cloned().enumerate().map(|(place, key)| (key, place)).collect();
         let skipped = all_keys.iter().filter(|key| !places.contains_key(*key)).cloned().collect();
         Self { targets, built: order.into_iter().map(|(_, target)| target).collect(), keys, places, skipped }
     }
@@ -367,6 +392,9 @@ impl Reader for JsonReader {
         }
         self.units = units;
         let columns = self.columns_of(whole)?;
+        if columns.is_empty() {
+            return Err(self.why_empty()?);
+        }
         self.keys = columns.iter().map(|column| column.source.clone()).collect();
         Ok(columns)
     }

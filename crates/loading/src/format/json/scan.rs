@@ -72,7 +72,10 @@ pub(crate) fn value(buffer: &[u8], at: usize, last: bool) -> Found {
 
 /// Numbers, words, and whatever else is no bracket and no string.
 fn scalar(buffer: &[u8], start: usize, last: bool) -> Found {
-    let len = buffer[start..].iter().skip(1).position(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b']' | b'}' | b'{' | b'['));
+    let len = buffer[start..]
+        .iter()
+        .skip(1)
+        .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b']' | b'}' | b'{' | b'['));
     let end = match len {
         Some(len) => start + 1 + len,
         None if last => buffer.len(),

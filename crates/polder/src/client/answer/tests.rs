@@ -22,7 +22,8 @@ fn encoded(batches: usize) -> Vec<u8> {
 
 /// Batches of an answer that arrives in pieces of a size, or what it failed with.
 fn read(bytes: &[u8], piece: usize, breaks: bool) -> Result<Vec<RecordBatch>, Failure> {
-    let pieces: Vec<Result<Bytes, ()>> = bytes.chunks(piece.max(1)).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let pieces: Vec<Result<Bytes, ()>> =
+        bytes.chunks(piece.max(1)).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let pieces = pieces.into_iter().chain(breaks.then_some(Err(())));
     let verdict = Box::pin(async { Failure::new("verdict") });
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -64,11 +64,8 @@ snapshot 4, 1.234 s
 
 #[test]
 fn nothing_new() {
-    let table = TableReport {
-        table: "public.t".to_owned(),
-        sources: vec![source("a.csv", 0, true)],
-        ..TableReport::default()
-    };
+    let table =
+        TableReport { table: "public.t".to_owned(), sources: vec![source("a.csv", 0, true)], ..TableReport::default() };
     let expected = "public.t: 0 rows loaded\n  skipped a.csv: the same content was loaded before\n  \
         --again loads it again\nnothing new, 1.234 s\n";
     check(vec![table], None, expected);

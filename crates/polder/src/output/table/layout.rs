@@ -53,7 +53,8 @@ impl Layout {
             *width = (*width).min(limit.saturating_sub(2).max(1));
         }
         while total(&widths) > limit {
-            let widest = widths.iter_mut().zip(columns).filter(|(width, column)| !column.right && **width > TEXT_WIDTH_MIN);
+            let widest =
+                widths.iter_mut().zip(columns).filter(|(width, column)| !column.right && **width > TEXT_WIDTH_MIN);
             match widest.max_by_key(|(width, _)| **width) {
                 Some((width, _)) => *width -= 1,
                 None => break,
@@ -92,7 +93,9 @@ impl Layout {
         let names: Vec<String> = self
             .shown
             .iter()
-            .map(|shown| shown.map_or("…".to_owned(), |(at, width)| self.pad(&columns[at].name, width, columns[at].right)))
+            .map(|shown| {
+                shown.map_or("…".to_owned(), |(at, width)| self.pad(&columns[at].name, width, columns[at].right))
+            })
             .collect();
         let rules: Vec<String> =
             self.shown.iter().map(|shown| "─".repeat(shown.map_or(1, |(_, width)| width))).collect();

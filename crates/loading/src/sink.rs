@@ -1,0 +1,165 @@
+//! The lake as the place where loads put their tables: the only file of this crate that knows it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
+use polder_lake::{Lake, StagedFile, TableName, TableWriter};
+use polder_metastore::LoadedContents;
+use polder_runtime::Clock;
+use polder_types::{Error, Result, SnapshotId};
+
+use crate::names::TableRef;
+use crate::store::{BatchWriter, Existing, LoadedContent, Store, Transaction};
+
+/// Loads go into the lake.
+pub(crate) struct LakeStore {
+    pub lake: Arc<Lake>,
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait::async_trait]
+impl Store for LakeStore {
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        Ok(Box::new(LakeTransaction {
+            inner: Some(self.lake.begin().await?),
+            clock: self.clock.clone(),
+            written: Vec::new(),
+        }))
+    }
+}
+
+/// The files that one writer has finished.
+type Finished = Arc<Mutex<Vec<StagedFile>>>;
+
+struct LakeTransaction {
+    /// There until the commit takes it.
+    inner: Option<polder_lake::Transaction>,
+    clock: Arc<dyn Clock>,
+    /// In the order in which the writers were asked for.
+    written: Vec<(TableName, Finished)>,
+}
+
+fn name_of(table: &TableRef) -> TableName {
+    TableName::new(&table.schema, &table.name)
+}
+
+impl LakeTransaction {
+    fn inner(&mut self) -> Result<&mut polder_lake::Transaction> {
+        self.inner.as_mut().ok_or_else(|| Error::internal("the load is committed already"))
+    }
+
+    /// Files become part of their tables.
+    fn collect(&mut self) -> Result<()> {
+        for (table, finished) in std::mem::take(&mut self.written) {
+            let files = std::mem::take(&mut *finished.lock());
+            self.inner()?.add_files(&table, files)?;
+        }
+        Ok(())
+    }
+
+    /// The content that was known to be in a table goes with its rows.
+    fn forget(&mut self, table: &TableRef) -> Result<()> {
+        let inner = self.inner()?;
+        if let Some(state) = inner.table(&name_of(table)) {
+            inner.attach(LoadedContents::forget_write(state.id));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LakeTransaction {
+    /// A transaction that is not committed removes the files that it knows of.
+    fn drop(&mut self) {
+        if self.inner.is_some()
+            && let Err(error) = self.collect()
+        {
+            tracing::debug!(%error, "files of a load that failed stay until the clean-up");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Transaction for LakeTransaction {
+    async fn table(&mut self, table: &TableRef) -> Result<Option<Existing>> {
+        let state = self.inner()?.table(&name_of(table));
+        Ok(state.map(|state| Existing { schema: state.arrow_schema.clone() }))
+    }
+
+    async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>> {
+        let inner = self.inner()?;
+        let Some(state) = inner.table(&name_of(table)) else { return Ok(HashSet::new()) };
+        let metastore = inner.lake().metastore().clone();
+        let known = metastore.loaded_contents().list(state.id).await?;
+        Ok(known.into_iter().map(|content| content.content_hash).filter(|hash| hashes.contains(hash)).collect())
+    }
+
+    async fn create(&mut self, table: &TableRef, schema: SchemaRef) -> Result<()> {
+        self.inner()?.create_table(&name_of(table), &schema).map(|_| ())
+    }
+
+    async fn drop_table(&mut self, table: &TableRef) -> Result<()> {
+        self.forget(table)?;
+        self.inner()?.drop_table(&name_of(table))
+    }
+
+    async fn truncate(&mut self, table: &TableRef) -> Result<()> {
+        self.forget(table)?;
+        self.inner()?.truncate(&name_of(table)).await.map(|_| ())
+    }
+
+    async fn writer(&mut self, table: &TableRef) -> Result<Box<dyn BatchWriter>> {
+        let name = name_of(table);
+        let writer = self.inner()?.append(&name)?;
+        let finished = Finished::default();
+        self.written.push((name, finished.clone()));
+        Ok(Box::new(LakeWriter { writer, finished }))
+    }
+
+    async fn commit(
+        mut self: Box<Self>,
+        author: &str,
+        message: &str,
+        loaded: Vec<LoadedContent>,
+    ) -> Result<SnapshotId> {
+        self.collect()?;
+        let loaded_at = self.clock.now();
+        let mut inner = self.inner.take().ok_or_else(|| Error::internal("the load is committed already"))?;
+        for content in loaded {
+            let name = name_of(&content.table);
+            inner.attach_about(&name, move |table_id, snapshot| {
+                polder_metastore::LoadedContent {
+                    table_id,
+                    content_hash: content.content_hash.clone(),
+                    source: content.source.clone(),
+                    rows: content.rows,
+                    snapshot,
+                    loaded_at,
+                }
+                .write()
+            })?;
+        }
+        inner.describe(author, message);
+        Ok(inner.commit().await?.snapshot.id)
+    }
+}
+
+struct LakeWriter {
+    writer: TableWriter,
+    finished: Finished,
+}
+
+#[async_trait::async_trait]
+impl BatchWriter for LakeWriter {
+    async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        self.writer.write(batch).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<()> {
+        let files = self.writer.finish().await?;
+        self.finished.lock().extend(files);
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! Threads for work beside the threads that answer.
+//!
+//! A statement may compute for seconds without a pause. On the servers' own threads it would keep them from answering
+//! anybody, even from hearing that it is to be cancelled. So statements and loads run on a runtime of their own, and
+//! only their batches cross over.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use parking_lot::Mutex;
+use polder_capability::{
+    Answer, BatchStream, Caller, LoadOptions, LoadRequest, LoadSource, LoadStatus, Loader, Preview, QueryProgress,
+    QueryRecord, SqlRunner, SqlSession, StatementRequest,
+};
+use polder_types::{Error, LoadId, QueryId, Result};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Batches on their way between the threads. One is made while another is sent.
+const BATCHES_BETWEEN: usize = 2;
+
+/// Statements that a cancel must reach although their thread is busy.
+type Stops = Arc<Mutex<HashMap<QueryId, CancellationToken>>>;
+
+/// A runner whose statements run on the workers' threads.
+pub struct WorkersRunner {
+    inner: Arc<dyn SqlRunner>,
+    workers: Handle,
+    stops: Stops,
+}
+
+impl WorkersRunner {
+    #[must_use]
+    pub fn new(inner: Arc<dyn SqlRunner>, workers: Handle) -> Self {
+        Self { inner, workers, stops: Stops::default() }
+    }
+}
+
+#[async_trait::async_trait]
+impl SqlRunner for WorkersRunner {
+    fn open_session(&self, caller: Caller) -> Arc<dyn SqlSession> {
+        let inner = self.inner.open_session(caller);
+        Arc::new(WorkersSession { inner, workers: self.workers.clone(), stops: Arc::clone(&self.stops) })
+    }
+
+    fn progress(&self, id: QueryId) -> Option<QueryProgress> {
+        self.inner.progress(id)
+    }
+
+    async fn record(&self, id: QueryId) -> Result<Option<QueryRecord>> {
+        self.inner.record(id).await
+    }
+
+    fn running(&self) -> Vec<QueryRecord> {
+        self.inner.running()
+    }
+
+    fn cancel(&self, id: QueryId) -> bool {
+        let was_running = self.inner.cancel(id);
+        if let Some(stop) = self.stops.lock().get(&id) {
+            stop.cancel();
+        }
+        was_running
+    }
+}
+
+struct WorkersSession {
+    inner: Arc<dyn SqlSession>,
+    workers: Handle,
+    stops: Stops,
+}
+
+#[async_trait::async_trait]
+impl SqlSession for WorkersSession {
+    async fn run(&self, request: StatementRequest) -> Result<Answer> {
+        let stop = Stop::register(&self.stops, request.query_id);
+        let inner = Arc::clone(&self.inner);
+        let task = AbortOnDropHandle::new(self.workers.spawn(async move { inner.run(request).await }));
+        let answer = tokio::select! {
+            ended = task => ended.map_err(died)??,
+            () = stop.token.cancelled() => return Err(Error::cancelled()),
+        };
+        let batches = self.forward(answer.batches, stop);
+        Ok(Answer { batches, ..answer })
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.inner.in_transaction()
+    }
+}
+
+impl WorkersSession {
+    /// Batches made on the workers' threads, read here. Dropping the stream stops the work.
+    fn forward(&self, mut batches: BatchStream, stop: Stop) -> BoxStream<'static, Result<RecordBatch>> {
+        let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);
+        let task = AbortOnDropHandle::new(self.workers.spawn(async move {
+            while let Some(batch) = batches.next().await {
+                if sender.send(batch).await.is_err() {
+                    return;
+                }
+            }
+        }));
+        let reader = Reader { receiver, task: Some(task), stop };
+        stream::unfold(reader, |mut reader| async move { reader.next().await.map(|batch| (batch, reader)) }).boxed()
+    }
+}
+
+/// Where the batches arrive.
+struct Reader {
+    receiver: mpsc::Receiver<Result<RecordBatch>>,
+    /// `None` once the stream has ended.
+    task: Option<AbortOnDropHandle<()>>,
+    stop: Stop,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        self.task.as_ref()?;
+        tokio::select! {
+            biased;
+            batch = self.receiver.recv() => match batch {
+                Some(batch) => Some(batch),
+                // The sender is gone: the work is done, or it died.
+                None => self.task.take()?.await.err().map(|error| Err(died(error))),
+            },
+            () = self.stop.token.cancelled() => {
+                self.task = None;
+                Some(Err(Error::cancelled()))
+            }
+        }
+    }
+}
+
+/// A statement's entry among those that can be stopped, for as long as it runs.
+struct Stop {
+    stops: Stops,
+    id: QueryId,
+    token: CancellationToken,
+}
+
+impl Stop {
+    fn register(stops: &Stops, id: QueryId) -> Self {
+        let token = CancellationToken::new();
+        stops.lock().insert(id, token.clone());
+        Self { stops: Arc::clone(stops), id, token }
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.stops.lock().remove(&self.id);
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "used as a function")]
+fn died(error: tokio::task::JoinError) -> Error {
+    if error.is_cancelled() { Error::cancelled() } else { Error::internal("a statement died").with_source(error) }
+}
+
+/// A loader whose loads run on the workers' threads.
+pub struct WorkersLoader {
+    inner: Arc<dyn Loader>,
+    workers: Handle,
+}
+
+impl WorkersLoader {
+    #[must_use]
+    pub fn new(inner: Arc<dyn Loader>, workers: Handle) -> Self {
+        Self { inner, workers }
+    }
+}
+
+#[async_trait::async_trait]
+impl Loader for WorkersLoader {
+    async fn preview(&self, caller: &Caller, source: &LoadSource, options: &LoadOptions) -> Result<Preview> {
+        let (inner, caller, source, options) =
+            (Arc::clone(&self.inner), caller.clone(), source.clone(), options.clone());
+        let work = self.workers.spawn(async move { inner.preview(&caller, &source, &options).await });
+        AbortOnDropHandle::new(work).await.map_err(died)?
+    }
+
+    fn start(&self, request: LoadRequest) -> Result<LoadId> {
+        let _workers = self.workers.enter();
+        self.inner.start(request)
+    }
+
+    fn status(&self, id: LoadId) -> Option<LoadStatus> {
+        self.inner.status(id)
+    }
+
+    async fn wait(&self, id: LoadId) -> Option<LoadStatus> {
+        self.inner.wait(id).await
+    }
+
+    fn running(&self) -> Vec<LoadStatus> {
+        self.inner.running()
+    }
+
+    fn cancel(&self, id: LoadId) -> bool {
+        self.inner.cancel(id)
+    }
+}
+
+#[cfg(test)]
+mod tests;
