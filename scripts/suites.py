@@ -96,7 +96,7 @@ def suites() -> list:
         Suite("faults", "crashes in the middle of commits", "pytest",
               [[*pytest, "tests/clients/test_faults.py"]], needs_binary=True),
         Suite("browser", "the console in Chromium", "node",
-              [["node", "--test", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
+              [["env", "POLDER_MOCK=1", "node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
         Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy]),
     ]
 

@@ -191,3 +191,6 @@ pub(crate) fn merge_ranges(table: &mut TableState, batch: &RecordBatch) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

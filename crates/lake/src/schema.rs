@@ -192,3 +192,6 @@ pub(crate) fn storable(data_type: &DataType) -> DataType {
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,13 +82,16 @@ fn open_part(
     Ok(())
 }
 
+/// Where files were found together, and the names of their columns.
+type Shape = (String, BTreeSet<String>);
+
 /// Puts files of one directory with the same columns together, or all of them when a table is named.
 pub(crate) fn group(documents: Vec<Document>, into: Option<TableRef>) -> Result<Vec<Group>> {
     if let Some(table) = into {
         refuse_strangers(&documents)?;
         return Ok(vec![Group { table, documents }]);
     }
-    let mut groups: Vec<(Option<(String, BTreeSet<String>)>, Vec<Document>)> = Vec::new();
+    let mut groups: Vec<(Option<Shape>, Vec<Document>)> = Vec::new();
     for document in documents {
         let shape = document.listing.as_ref().map(|listing| (listing.key.clone(), names_of(&document)));
         let known = shape.as_ref().and_then(|shape| groups.iter_mut().find(|(known, _)| known.as_ref() == Some(shape)));

@@ -1,7 +1,7 @@
 //! Files of any kind into lake tables.
 //!
-//! A load goes through five steps: *find* the files ([`source`]), *unpack* and *sniff* them, *infer* the types over
-//! everything that is there ([`infer`]), *read* the rows in lanes into the table's writers, and *commit* all of it at
+//! A load goes through five steps: *find* the files (`source`), *unpack* and *sniff* them, *infer* the types over
+//! everything that is there (`infer`), *read* the rows in lanes into the table's writers, and *commit* all of it at
 //! once. A row that cannot be read is kept beside the table with its file, line and reason; so is nothing lost and
 //! nothing silent.
 //!

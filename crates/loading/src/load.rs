@@ -102,6 +102,13 @@ struct Prepared {
     guesses: Vec<Vec<GuessedColumn>>,
 }
 
+/// A file that was read into its table.
+struct Filled {
+    report: SourceReport,
+    hash: String,
+    remarks: Vec<String>,
+}
+
 struct Load<'a> {
     request: &'a LoadRequest,
     job: Arc<Job>,
@@ -187,7 +194,7 @@ impl Load<'_> {
         let lanes = lanes(&documents, self.job.threads);
         let (sources, rejects) = self.fill(&table, target, &plan, documents, lanes).await?;
         report.remarks = plan.all_remarks();
-        for (source, hash, remarks) in sources {
+        for Filled { report: source, hash, remarks } in sources {
             report.remarks.extend(remarks);
             report.rows_loaded += source.rows_loaded;
             report.rows_rejected += source.rows_rejected;
@@ -228,7 +235,7 @@ impl Load<'_> {
         plan: &TablePlan,
         documents: Vec<Document>,
         lanes: usize,
-    ) -> Result<(Vec<(SourceReport, String, Vec<String>)>, Rejects)> {
+    ) -> Result<(Vec<Filled>, Rejects)> {
         let (output, ends) = LaneOutput::new(target.schema, lanes, self.request.strict, self.job.clone());
         let mut writers = Vec::with_capacity(ends.len());
         for end in ends {
@@ -245,7 +252,7 @@ impl Load<'_> {
                 document.opened.reader.read(&targets, &output, &job)?;
                 let after = output.counts();
                 let report = source_report(&document, (after.0 - before.0, after.1 - before.1));
-                sources.push((report, document.hash, document.opened.remarks));
+                sources.push(Filled { report, hash: document.hash, remarks: document.opened.remarks });
             }
             Ok((sources, output.into_rejects()))
         });

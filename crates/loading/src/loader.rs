@@ -30,6 +30,12 @@ const RUNNING_MAX: usize = 2;
 /// Loads that may wait.
 const QUEUED_MAX: usize = 100;
 
+/// Previews at the same time. They are short; a few more than that only wait.
+const PREVIEWS_MAX: usize = 4;
+
+/// How long the steps of a cancelled load have to end in good order.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(600);
+
 /// Ended loads whose status is kept.
 const ENDED_MAX: usize = 200;
 
@@ -44,6 +50,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     temp_dir: PathBuf,
     slots: Semaphore,
+    previews: Semaphore,
     loads: Mutex<Loads>,
 }
 
@@ -92,6 +99,7 @@ impl FileLoader {
             clock,
             temp_dir,
             slots: Semaphore::new(RUNNING_MAX),
+            previews: Semaphore::new(PREVIEWS_MAX),
             loads: Mutex::default(),
         })))
     }
@@ -128,9 +136,14 @@ impl Inner {
             () = cancel.cancelled() => return Err(Error::cancelled()),
         };
         let _slot = slot.map_err(|_| Error::internal("the queue of loads is closed"))?;
-        let job = Arc::new(self.job(cancel.clone(), progress));
+        let job = Arc::new(self.job(cancel.clone(), progress.clone()));
         let load = AssertUnwindSafe(load::run(self.store.as_ref(), request, job)).catch_unwind();
-        load.await.unwrap_or_else(|_| Err(Error::internal("the load broke off; the file may be damaged in a new way")))
+        tokio::select! {
+            biased;
+            outcome = load => outcome
+                .unwrap_or_else(|_| Err(Error::internal("the load broke off; the file may be damaged in a new way"))),
+            () = patience_ends(&cancel, &progress) => Err(Error::cancelled()),
+        }
     }
 
     fn end(&self, load_id: LoadId, outcome: Result<LoadReport>, progress: &Progress) {
@@ -162,9 +175,23 @@ impl Inner {
     }
 }
 
+/// Returns a while after a load was cancelled, unless it is being committed: most steps look for it in time, but a
+/// workbook is read by others in one piece. Its thread then ends by itself, and nothing of it is kept.
+async fn patience_ends(cancel: &CancellationToken, progress: &Progress) {
+    cancel.cancelled().await;
+    loop {
+        tokio::time::sleep(CANCEL_PATIENCE).await;
+        if !progress.is_in(Phase::Committing) {
+            return;
+        }
+    }
+}
+
 #[async_trait::async_trait]
 impl Loader for FileLoader {
     async fn preview(&self, _caller: &Caller, source: &LoadSource, options: &LoadOptions) -> Result<Preview> {
+        let slot = self.0.previews.acquire().await;
+        let _slot = slot.map_err(|_| Error::internal("the queue of previews is closed"))?;
         let cancel = CancellationToken::new();
         // A caller who goes away drops this future; the thread that reads for it must end too.
         let _guard = cancel.clone().drop_guard();

@@ -8,10 +8,11 @@ use polder_types::limits::COLUMNS_MAX;
 use polder_types::{Error, Result};
 
 use crate::error;
+use crate::format::json::evidence::JsonEvidence;
 use crate::format::{ColumnEvidence, GuessedColumn, Target};
 use crate::infer::dates::DateOrder;
-use crate::infer::decide::{CellForm, Surroundings, decide, form_for};
-use crate::infer::evidence::Evidence;
+use crate::infer::decide::{CellForm, Surroundings, decide, form_for, order_remark};
+use crate::infer::evidence::{Evidence, Kinds};
 use crate::infer::types::{self, wider};
 use crate::names;
 use crate::text::column::ColumnPlan;
@@ -108,7 +109,7 @@ pub(crate) fn plan(
     let mut column_remarks = Vec::new();
     for (column, field) in gathered {
         let given = field.as_ref().map(|field: &Field| field.data_type().clone());
-        let (data_type, form, about) = settle(&column, given, &around);
+        let (data_type, form, about) = settle(&column, given, &around)?;
         column_remarks.extend(about.into_iter().map(|remark| (column.name.clone(), remark)));
         for (file, place) in places.iter_mut().zip(&column.places) {
             file.push(*place);
@@ -257,48 +258,73 @@ fn merged_cells(column: &Gathered) -> Option<Evidence> {
     Some(merged)
 }
 
+/// The type of a column, how its cells are read, and why.
+type Settled = (DataType, CellForm, Vec<String>);
+
 /// The type of a column: the table's, the user's, the format's, or what the values show.
-fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings) -> (DataType, CellForm, Vec<String>) {
+fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings) -> Result<Settled> {
+    refuse_foreign_types(column)?;
     let cells = merged_cells(column);
     let said = given.or_else(|| column.wanted.as_ref().map(|wanted| wanted.data_type.clone()));
     if let Some(data_type) = said.or_else(|| column.usual.clone()) {
-        let mut form = form_for(&data_type, &cells.unwrap_or_default(), around);
-        if let Some(order) = column.wanted.as_ref().and_then(|wanted| wanted.order) {
-            form.order = order;
-        }
-        return (data_type, form, vec![]);
+        return Ok(settle_given(column, data_type, cells.as_ref(), around));
     }
     let mut remarks = Vec::new();
     let mut form = CellForm::default();
-    let mut data_type: Option<DataType> = None;
-    let mut join = |found: DataType| {
-        data_type = Some(match data_type.take() {
-            Some(known) => wider(&known, &found),
-            None => found,
-        });
-    };
+    let mut found: Vec<DataType> = Vec::new();
     if let Some(cells) = &cells {
         let decision = decide(&column.name, cells, around);
         form = decision.form;
         remarks.extend(decision.remarks);
-        join(decision.data_type);
+        found.push(decision.data_type);
     }
+    let mut documents: Option<JsonEvidence> = None;
     for evidence in &column.evidence {
-        match evidence {
-            ColumnEvidence::Known(known) => join(known.clone()),
-            ColumnEvidence::Cells(_) | ColumnEvidence::Json(_) => {}
+        match (evidence, &mut documents) {
+            (ColumnEvidence::Cells(_), _) => {}
+            (ColumnEvidence::Known(known), _) => found.push(known.clone()),
+            (ColumnEvidence::Json(json), Some(merged)) => merged.merge(json.as_ref().clone()),
+            (ColumnEvidence::Json(json), none) => *none = Some(json.as_ref().clone()),
         }
     }
-    let mut documents = column.evidence.iter().filter_map(|evidence| match evidence {
-        ColumnEvidence::Json(json) => Some(json.as_ref().clone()),
+    if let Some(merged) = documents {
+        remarks.extend(merged.remark());
+        found.push(merged.data_type());
+    }
+    let data_type = found.into_iter().reduce(|a, b| wider(&a, &b)).unwrap_or(types::TEXT);
+    Ok((data_type, form, remarks))
+}
+
+fn settle_given(column: &Gathered, data_type: DataType, cells: Option<&Evidence>, around: &Surroundings) -> Settled {
+    let nothing = Evidence::default();
+    let cells = cells.unwrap_or(&nothing);
+    let mut form = form_for(&data_type, cells, around);
+    let mut remarks = Vec::new();
+    match column.wanted.as_ref().and_then(|wanted| wanted.order) {
+        Some(order) => form.order = order,
+        None if data_type.is_temporal() => remarks.extend(order_remark(cells, around)),
+        None => {}
+    }
+    if data_type == types::timestamptz() && cells.kinds.has(Kinds::DATE.and(Kinds::STAMP)) {
+        remarks.push("times without a zone are taken as UTC".into());
+    }
+    (data_type, form, remarks)
+}
+
+/// # Errors
+/// `Unsupported`, with the column's name, for a type that the lake has not.
+fn refuse_foreign_types(column: &Gathered) -> Result<()> {
+    let foreign = column.evidence.iter().find_map(|evidence| match evidence {
+        ColumnEvidence::Known(known) if types::kept_as(known).is_none() => Some(known),
         _ => None,
     });
-    if let Some(mut merged) = documents.next() {
-        documents.for_each(|more| merged.merge(more));
-        remarks.extend(merged.remark());
-        join(merged.data_type());
+    match foreign {
+        Some(data_type) => {
+            Err(Error::unsupported(format!("column `{}` is {data_type}, which no table can hold", column.source))
+                .with_hint("leave the column out, or convert it first"))
+        }
+        None => Ok(()),
     }
-    (data_type.unwrap_or(types::TEXT), form, remarks)
 }
 
 fn renamed_remark(columns: &[ColumnPlan]) -> Option<String> {

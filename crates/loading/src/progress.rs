@@ -66,6 +66,11 @@ impl Progress {
         self.phase.store(u8::try_from(place).unwrap_or(0), Ordering::Relaxed);
     }
 
+    pub(crate) fn is_in(&self, phase: Phase) -> bool {
+        let place = usize::from(self.phase.load(Ordering::Relaxed));
+        PHASES.get(place).is_some_and(|(known, _)| *known == phase)
+    }
+
     pub(crate) fn add_rows(&self, rows: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
     }

@@ -106,7 +106,10 @@ impl WorkersSession {
             }
         }));
         let reader = Reader { receiver, task: Some(task), stop };
-        stream::unfold(reader, |mut reader| async move { reader.next().await.map(|batch| (batch, reader)) }).boxed()
+        // Fused: whoever reads may well ask once more after the end.
+        stream::unfold(reader, |mut reader| async move { reader.next().await.map(|batch| (batch, reader)) })
+            .fuse()
+            .boxed()
     }
 }
 

@@ -181,6 +181,9 @@ fn loads(data: &Path) {
     assert_eq!(rows("sales"), "3");
 
     let run = polder(&["load", &path("sales.csv")]).data(data).run();
+    assert!(run.done().contains("skipped"), "{}", run.stdout);
+    fs::write(path("other.csv"), format!("{SALES}{SALES}")).unwrap();
+    let run = polder(&["load", &path("other.csv"), "--into", "sales"]).data(data).run();
     run.failed(1);
     assert!(run.stderr.contains("hint: "), "{}", run.stderr);
     let run = polder(&["load", &path("sales.csv"), "--append"]).data(data).run();

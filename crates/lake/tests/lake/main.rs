@@ -6,6 +6,7 @@ mod crash;
 mod files;
 mod group;
 mod mixed;
+mod plans;
 mod s3;
 mod shapes;
 mod support;

@@ -134,7 +134,7 @@ impl Reader for ParquetReader {
 
     fn infer(&mut self, _given: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<GuessedColumn>> {
         job.progress.add_bytes(self.body.len());
-        let mut columns = typed::columns(&self.label, &self.schema)?;
+        let mut columns = typed::columns(&self.schema);
         for place in &self.uuids {
             if let Some(column) = columns.get_mut(*place) {
                 column.evidence = ColumnEvidence::Known(TEXT);

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use polder_types::{Error, Result};
 
@@ -11,26 +11,14 @@ use crate::infer::types;
 use crate::rejects::{Reject, raw_text};
 use crate::text::reader::finish_batch;
 
-/// The columns of a file's schema under the types that the lake keeps.
-///
-/// # Errors
-/// `Unsupported`, with the column's name, for a type that the lake has not.
-pub(crate) fn columns(label: &str, schema: &Schema) -> Result<Vec<GuessedColumn>> {
-    schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let kept = types::kept_as(field.data_type()).ok_or_else(|| {
-                Error::unsupported(format!(
-                    "column `{}` of {label} is {}, which no table can hold",
-                    field.name(),
-                    field.data_type()
-                ))
-                .with_hint("leave the column out, or convert it first")
-            })?;
-            Ok(GuessedColumn { source: field.name().clone(), evidence: ColumnEvidence::Known(kept), usual: None })
-        })
-        .collect()
+/// The columns of a file's schema under the types that the lake keeps. A type that it has not stays as it is, and is
+/// refused when the column is not left out.
+pub(crate) fn columns(schema: &Schema) -> Vec<GuessedColumn> {
+    let guess = |field: &FieldRef| {
+        let kept = types::kept_as(field.data_type()).unwrap_or_else(|| field.data_type().clone());
+        GuessedColumn { source: field.name().clone(), evidence: ColumnEvidence::Known(kept), usual: None }
+    };
+    schema.fields().iter().map(guess).collect()
 }
 
 /// Gives a file's batch to the output as the table wants it. `first_row` counts from 1.

@@ -202,15 +202,8 @@ fn moment(
         remarks.push("text, because some times have a zone and some have none".into());
         return TEXT;
     }
-    if let Some(example) = &evidence.order.example {
-        let (order, reason) = order_reason(&evidence.order, example, around);
-        form.order = order;
-        let words = match order {
-            DateOrder::DayFirst => "day first",
-            DateOrder::MonthFirst => "month first",
-        };
-        remarks.push(format!("dates are {words}, {reason}"));
-    }
+    form.order = shown_order(&evidence.order).unwrap_or(around.order);
+    remarks.extend(order_remark(evidence, around));
     if evidence.finer {
         remarks.push("times are cut to microseconds".into());
     }
@@ -223,19 +216,25 @@ fn moment(
     }
 }
 
-fn order_reason(order: &OrderEvidence, example: &First, around: &Surroundings) -> (DateOrder, String) {
+/// Which order was taken and why, if any cell leaves a choice.
+pub(crate) fn order_remark(evidence: &Evidence, around: &Surroundings) -> Option<String> {
+    let order = &evidence.order;
+    let example = order.example.as_ref()?;
     let proof = order.day_first.as_ref().or(order.month_first.as_ref());
-    match (shown_order(order), proof) {
-        (Some(shown), Some(proof)) => (shown, format!("because {} is in line {}", proof.text, proof.line)),
+    let shown = shown_order(order);
+    let first = match shown.unwrap_or(around.order) {
+        DateOrder::DayFirst => "day",
+        DateOrder::MonthFirst => "month",
+    };
+    let reason = match (shown, proof) {
+        (Some(_), Some(proof)) => format!("because {} is in line {}", proof.text, proof.line),
         (Some(shown), None) => {
-            let first = match shown {
-                DateOrder::DayFirst => "first",
-                DateOrder::MonthFirst => "second",
-            };
-            (shown, format!("because the {first} number is always 1, as in {}, and the other varies", example.text))
+            let place = if shown == DateOrder::DayFirst { "first" } else { "second" };
+            format!("because the {place} number is always 1, as in {}, and the other varies", example.text)
         }
-        (None, _) => (around.order, format!("{}: {} is in line {}", around.order_reason, example.text, example.line)),
-    }
+        (None, _) => format!("{}: {} is in line {}", around.order_reason, example.text, example.line),
+    };
+    Some(format!("dates are {first} first, {reason}"))
 }
 
 fn missing_words(data_type: &DataType, evidence: &Evidence) -> u16 {

@@ -59,7 +59,8 @@ pub(crate) async fn find(source: &LoadSource, head: Option<u64>, job: &Job) -> R
     match source {
         LoadSource::Spooled { path, name } => {
             let body = Body::file(path, None)?;
-            Ok(vec![Found { label: name.clone(), name: name.clone(), body, listing: None, cut: false }])
+            let name = unpack::printable(name);
+            Ok(vec![Found { label: name.clone(), name, body, listing: None, cut: false }])
         }
         LoadSource::Location(location) => match location.split_once("://").map(|(scheme, _)| scheme) {
             None => local::find(location),

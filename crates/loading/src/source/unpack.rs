@@ -233,7 +233,7 @@ fn is_hidden(name: &str) -> bool {
 }
 
 /// Names from outside are shown, so nothing in them may move a cursor.
-fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).take(1024).collect()
 }
 

@@ -440,3 +440,26 @@ fn open_document_sheets_are_read() {
     - `n`: `n/a` means missing (1 cell)
     ");
 }
+
+#[test]
+fn types_that_no_table_holds_can_be_left_out() {
+    use arrow::array::IntervalDayTimeArray;
+    use arrow::datatypes::IntervalDayTime;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("n", Arc::new(Int32Array::from(vec![1]))),
+        ("span", Arc::new(IntervalDayTimeArray::from(vec![IntervalDayTime::new(1, 2)]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut content = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut content, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let bench = Bench::new();
+    let path = bench.file("spans.parquet", content);
+    let message = bench.fail(bench.request(&path));
+    assert!(message.starts_with("column `span` is Interval(DayTime), which no table can hold"), "{message}");
+    let skip = polder_capability::ColumnChoice { source: "span".into(), skip: true, ..Default::default() };
+    let options = LoadOptions { columns: vec![skip], ..LoadOptions::default() };
+    bench.load_request(polder_capability::LoadRequest { options, ..bench.request(&path) });
+    assert_eq!(bench.columns("spans"), ["n integer"]);
+}

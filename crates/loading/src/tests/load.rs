@@ -296,3 +296,33 @@ fn a_preview_shows_names_types_and_rows() {
     assert_eq!(table.rows[2][2], None);
     assert_eq!((table.options.delimiter, table.options.header), (Some(';'), Some(true)));
 }
+
+#[test]
+fn an_uncertain_order_of_dates_is_said_also_when_the_type_is_given() {
+    let bench = Bench::new();
+    bench.load(bench.file("days.csv", "day\n2015-01-31\n"));
+    let path = bench.file("more.csv", "day\n01/02/2015\n02/03/2015\n");
+    let append = LoadRequest { mode: LoadMode::Append, into: Some("days".into()), ..bench.request(path) };
+    let report = bench.load_request(append);
+    assert_eq!(bench.rows("days"), ["2015-01-31", "2015-02-01", "2015-03-02"]);
+    insta::assert_snapshot!(report.tables[0].remarks[0], @"`day`: dates are day first, which is the more common order, though no date proves it: 01/02/2015 is in line 2");
+}
+
+#[test]
+fn each_row_of_a_directory_is_accounted_for_across_encodings_and_packings() {
+    use std::io::Write;
+    let bench = Bench::new();
+    bench.file("in/a.csv", "id,name\n1,x\n2\n");
+    bench.file("in/b.csv", "id;name\n3;y\n");
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all("name\tid\nz\t4\n".as_bytes()).unwrap();
+    bench.file("in/c.tsv.gz", gz.finish().unwrap());
+    bench.file("in/d.jsonl", "{\"id\":5,\"name\":\"w\"}\n");
+    let report = bench.load_request(bench.request(bench.directory.path().join("files/in")));
+    let table = &report.tables[0];
+    assert_eq!((table.table.as_str(), table.rows_loaded, table.rows_rejected), ("public.in", 4, 1));
+    assert_eq!(table.sources.iter().map(|source| source.rows_loaded).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    let mut rows = bench.rows("in");
+    rows.sort();
+    assert_eq!(rows, ["1|x", "3|y", "4|z", "5|w"]);
+}
