@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use polder_capability::{LoadRequest, LoadState};
-use proptest::prelude::*;
 
 use super::formats::zip;
 use super::memory::{Bench, shown};
@@ -177,72 +176,4 @@ fn formula_like_text_and_controls_stay_text() {
     =1+1|
     @x|'; DROP TABLE t; --
     ");
-}
-
-/// Content made of the pieces that formats are made of.
-fn pieces() -> impl Strategy<Value = Vec<u8>> {
-    const PIECES: [&[u8]; 34] = [
-        b",",
-        b"\n",
-        b"\r\n",
-        b"\"",
-        b"'",
-        b";",
-        b"\t",
-        b"|",
-        b" ",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b":",
-        b"\\",
-        b"\"a\":1",
-        b"-",
-        b"1",
-        b"007",
-        b"1.5",
-        b"NA",
-        b"true",
-        b"2015-01-31",
-        b"31/12/2015",
-        b"10:05:03Z",
-        b"abc",
-        b"\xc3\xab",
-        b"\xff",
-        b"\xef\xbb\xbf",
-        b"\xff\xfe",
-        b"\0",
-        b"PK\x03\x04",
-        b"127.0.0.1 - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 5\n",
-        b"\x1f\x8b\x08",
-    ];
-    let any_piece = (0..PIECES.len()).prop_map(|place| PIECES[place].to_vec());
-    prop::collection::vec(any_piece, 0..60).prop_map(|pieces| pieces.concat())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-    /// Whatever the bytes are, a load ends in good order: with rows and rejects, or with words.
-    #[test]
-    fn no_content_breaks_a_load(content in pieces()) {
-        let bench = Bench::new();
-        let status = bench.run(bench.request(bench.file("any", &content)));
-        match (status.state, status.report, status.error) {
-            (LoadState::Done, Some(report), None) => {
-                for table in &report.tables {
-                    let name = table.table.strip_prefix("public.").unwrap();
-                    prop_assert_eq!(bench.count(name) as u64, table.rows_loaded);
-                    let rejects = table.rejects_table.as_ref().map_or(0, |_| bench.count(&format!("{name}__rejects")));
-                    prop_assert_eq!(rejects as u64, table.rows_rejected);
-                }
-            }
-            (LoadState::Failed, None, Some(error)) => {
-                prop_assert!(error.code != "XX000", "{:?} for {:?}", error, String::from_utf8_lossy(&content));
-                prop_assert!(bench.store.0.lock().tables.is_empty());
-            }
-            other => prop_assert!(false, "{:?}", other),
-        }
-    }
 }
