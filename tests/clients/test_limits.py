@@ -56,7 +56,7 @@ def test_a_field_of_100_mb(server, client, tmp_path):
     text = done.stderr.decode(errors="replace")
     if done.returncode == 0:
         # Kept as a reject, with the rest loaded: then the row is accounted for.
-        table = json.loads(done.stdout)["tables"][0]
+        table = json.loads(done.stdout)["report"]["tables"][0]
         assert (table["rows_loaded"], table["rows_rejected"]) == (1, 1), table
     else:
         assert done.returncode == 1 and "field" in text.lower(), text
@@ -131,7 +131,7 @@ def test_invalid_utf8(server, client, tmp_path):
     done = server.cli("load", path, "--into", "bytes_loaded", "--json")
     assert done.returncode in (0, 1)
     if done.returncode == 0:
-        table = json.loads(done.stdout)["tables"][0]
+        table = json.loads(done.stdout)["report"]["tables"][0]
         assert table["rows_loaded"] + table["rows_rejected"] == 3, table
     path.write_bytes(bytes(range(256)) * 500)
     assert server.cli("load", path, "--into", "noise").returncode in (0, 1)

@@ -12,6 +12,7 @@ use datafusion::execution::SessionState;
 use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewState};
 use polder_types::Error;
 
+use crate::parse::parse;
 use crate::system::SystemSchema;
 
 /// Views that stand on views, and so on.
@@ -19,6 +20,9 @@ const VIEW_DEPTH_MAX: usize = 32;
 
 /// The catalog in which every table shows the ids of its rows, for UPDATE and DELETE.
 pub(crate) const ROWS_CATALOG: &str = "polder$rows";
+
+/// The catalog of what a statement brings along: the rows that an INSERT is about to make, in the schema `input`.
+pub(crate) const INPUT_CATALOG: &str = "polder$input";
 
 /// What a statement sees.
 pub(crate) struct View {
@@ -119,7 +123,11 @@ impl LakeSchema {
         // A view that DuckDB made names its tables relative to its own schema.
         let mut state = state.as_ref().clone();
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
-        let planned = Box::pin(state.create_logical_plan(&definition.sql)).await;
+        let planned = match parse(&definition.sql).map(|mut statements| statements.pop()) {
+            Ok(Some(statement)) => Box::pin(state.statement_to_plan(statement)).await,
+            Ok(None) => Err(external(Error::internal("its text is empty"))),
+            Err(error) => Err(external(error)),
+        };
         self.view.depth.fetch_sub(1, Ordering::SeqCst);
         let plan = planned.map_err(|error| {
             let inner = crate::error::from_datafusion(error);

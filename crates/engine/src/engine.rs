@@ -12,7 +12,10 @@ use polder_runtime::Clock;
 use polder_types::{Error, QueryId, Result};
 
 use crate::error::from_datafusion;
+use crate::identity;
+use crate::keeper::Keeper;
 use crate::record::Recorder;
+use crate::semantics;
 use crate::session::Session;
 use crate::system;
 use crate::yielding::GiveWay;
@@ -74,18 +77,23 @@ impl Engine {
             .map_err(from_datafusion)?;
         let store = lake.store();
         runtime.register_object_store(store.url.as_ref().as_ref(), Arc::clone(&store.store));
-        let mut state = SessionStateBuilder::new()
+        let builder = SessionStateBuilder::new()
             .with_default_features()
             .with_config(config(cores))
             .with_runtime_env(runtime)
-            .with_physical_optimizer_rule(Arc::new(GiveWay))
-            .build();
+            .with_physical_optimizer_rule(Arc::new(GiveWay));
+        let mut state = semantics::rules(builder).build();
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
+        semantics::register(&mut state).map_err(from_datafusion)?;
         let recorder = Recorder::start(Arc::clone(&metastore), Arc::clone(&clock));
+        let mut registered = Ok(());
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
+            registered = identity::register(&mut state, &lake);
             Self { lake, metastore, clock, recorder, template: state, me: Weak::clone(weak), loader: OnceLock::new() }
         });
+        registered.map_err(from_datafusion)?;
+        engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
         Ok(engine)
     }
 

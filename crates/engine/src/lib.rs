@@ -6,12 +6,17 @@
 
 mod accounts;
 mod catalog;
+mod dialect;
 mod engine;
 mod error;
+mod identity;
+mod keeper;
 mod parse;
 mod record;
+mod rewrite;
 mod saved;
 mod scope;
+mod semantics;
 mod session;
 mod statement;
 mod stream;

@@ -1,18 +1,26 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::ast::{Expr, TableFactor};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use polder_types::{Error, ErrorKind, Result, limits};
 
+use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
+use crate::rewrite::rewrite;
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
 const STATEMENTS_MAX: usize = 10_000;
 
-static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+/// The column that `DO NOTHING` in a MERGE sets.
+pub(crate) const NOTHING: &str = "polder$nothing";
+
+/// Operators in a row, at one level of brackets. Each nests one deeper in the tree that the planner walks.
+const CHAIN_MAX: usize = 5_000;
+
+static DIALECT: PolderDialect = PolderDialect;
 
 /// All statements of a text; empty ones are left out.
 ///
@@ -41,9 +49,65 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         if statements.len() == STATEMENTS_MAX {
             return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
         }
+        check_chains(tokens)?;
         statements.push(parse_one(tokens.to_vec())?);
     }
     Ok(statements)
+}
+
+/// Brackets are bounded by the parser itself; `1 + 1 + …` and `a OR b OR …` are read in a loop, and would be without end.
+fn check_chains(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut open = vec![0_usize];
+    for token in tokens {
+        let links = match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                open.push(0);
+                continue;
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                if open.len() > 1 {
+                    open.pop();
+                }
+                continue;
+            }
+            Token::Comma => {
+                if let Some(chain) = open.last_mut() {
+                    *chain = 0;
+                }
+                continue;
+            }
+            Token::Word(word) if word.quote_style.is_none() => matches!(
+                word.keyword,
+                Keyword::AND
+                    | Keyword::OR
+                    | Keyword::NOT
+                    | Keyword::IS
+                    | Keyword::LIKE
+                    | Keyword::ILIKE
+                    | Keyword::BETWEEN
+                    | Keyword::IN
+                    | Keyword::COLLATE
+                    | Keyword::UNION
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+                    | Keyword::JOIN
+            ),
+            Token::Word(_) | Token::Whitespace(_) | Token::EOF | Token::Period => false,
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => false,
+            // Whatever else stands between two operands binds them.
+            _ => true,
+        };
+        let Some(chain) = open.last_mut() else { continue };
+        *chain += usize::from(links);
+        if *chain > CHAIN_MAX {
+            let start = token.span.start;
+            return Err(Error::new(ErrorKind::TooLarge, format!("more than {CHAIN_MAX} operators in a row"))
+                .with_code("54001")
+                .with_hint("use IN (…) with a list, or a table and a join")
+                .at(start.line, start.column));
+        }
+    }
+    Ok(())
 }
 
 fn words(tokens: &[TokenWithSpan]) -> impl Iterator<Item = Keyword> + '_ {
@@ -76,6 +140,7 @@ fn copies_from(tokens: &[TokenWithSpan]) -> bool {
 }
 
 fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let tokens = nothing_in_merge(tokens);
     if copies_from(&tokens) {
         let statement = Parser::new(&DIALECT)
             .with_tokens_with_locations(tokens)
@@ -86,9 +151,71 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut parser = DFParserBuilder::new(tokens).with_dialect(&DIALECT).build().map_err(from_datafusion)?;
     let mut statements = parser.parse_statements().map_err(from_datafusion)?;
     match (statements.pop_front(), statements.is_empty()) {
-        (Some(statement), true) => Ok(statement),
+        (Some(mut statement), true) => {
+            if let Statement::Statement(inner) = &mut statement {
+                rewrite(inner)?;
+            }
+            Ok(statement)
+        }
         _ => Err(Error::invalid("syntax error: no statement").with_code("42601")),
     }
+}
+
+/// An expression by itself, from text that the catalog keeps.
+///
+/// # Errors
+/// `InvalidInput` for what is no expression.
+pub(crate) fn parse_expr(sql: &str) -> Result<Expr> {
+    let mut parser = Parser::new(&DIALECT).try_with_sql(sql).map_err(|error| from_parser(&error))?;
+    parser.parse_expr().map_err(|error| from_parser(&error))
+}
+
+/// What may stand in FROM, by itself.
+///
+/// # Errors
+/// `InvalidInput`, as for any text.
+pub(crate) fn parse_factor(sql: &str) -> Result<TableFactor> {
+    let mut parser = Parser::new(&DIALECT).try_with_sql(sql).map_err(|error| from_parser(&error))?;
+    parser.parse_table_factor().map_err(|error| from_parser(&error))
+}
+
+/// `WHEN … THEN DO NOTHING`, which the parser does not know, as an action on a column that no table has.
+fn nothing_in_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if words(&tokens).next() != Some(Keyword::MERGE) {
+        return tokens;
+    }
+    let keyword = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    };
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let (mut not_matched, mut then) = (false, false);
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match keyword(&token) {
+            Some(Keyword::WHEN) => (not_matched, then) = (false, false),
+            Some(Keyword::NOT) if out.iter().rev().find_map(keyword) == Some(Keyword::WHEN) => not_matched = true,
+            // NOT MATCHED BY SOURCE has a row to be changed, as MATCHED has.
+            Some(Keyword::SOURCE) if !then => not_matched = false,
+            Some(Keyword::THEN) => then = true,
+            Some(Keyword::DO) if then && out.iter().rev().find_map(keyword) == Some(Keyword::THEN) => {
+                while tokens.next_if(|next| matches!(next.token, Token::Whitespace(_))).is_some() {}
+                if tokens.next_if(|next| keyword(next) == Some(Keyword::NOTHING)).is_some() {
+                    let text = if not_matched {
+                        format!("INSERT (\"{NOTHING}\") VALUES (1)")
+                    } else {
+                        format!("UPDATE SET \"{NOTHING}\" = 1")
+                    };
+                    let action = Tokenizer::new(&DIALECT, &text).tokenize().unwrap_or_default();
+                    out.extend(action.into_iter().map(|action| TokenWithSpan { token: action, span: token.span }));
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        out.push(token);
+    }
+    out
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub(crate) struct Running {
     rows_returned: AtomicU64,
     end: Mutex<Option<End>>,
     snapshot: Mutex<Option<SnapshotId>>,
+    /// Set once the statement's change is on its way into the metastore: from then on it has an outcome, and the
+    /// outcome is the answer.
+    committing: Mutex<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +78,34 @@ impl Running {
 
     pub fn returned(&self, rows: usize) {
         self.rows_returned.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// The point of no return: a cancel that comes later is refused, one that came before is the error.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn start_commit(&self) -> Result<()> {
+        let mut committing = self.committing.lock();
+        if self.token.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        *committing = true;
+        Ok(())
+    }
+
+    /// The commit is over, and a statement that tries again can be cancelled once more.
+    pub fn end_commit(&self) {
+        *self.committing.lock() = false;
+    }
+
+    /// False when it is too late.
+    fn cancel(&self) -> bool {
+        let committing = self.committing.lock();
+        if *committing {
+            return false;
+        }
+        self.token.cancel();
+        true
     }
 
     pub fn read(&self, snapshot: SnapshotId) {
@@ -187,6 +218,7 @@ impl Recorder {
             rows_returned: AtomicU64::new(0),
             end: Mutex::default(),
             snapshot: Mutex::default(),
+            committing: Mutex::default(),
         });
         let mut all = self.running.lock();
         if all.contains_key(&id) || self.recent.lock().iter().any(|done| done.id == id) {
@@ -221,19 +253,21 @@ impl Recorder {
         }
         // The plan holds files and memory; the numbers are all that is needed now.
         running.plans.lock().clear();
-        self.running.lock().remove(&running.id);
         {
             let mut recent = self.recent.lock();
             recent.push_front(Arc::clone(running));
             recent.truncate(RECENT_KEPT);
         }
-        let mut unwritten = self.unwritten.lock();
-        if unwritten.len() >= UNWRITTEN_MAX {
-            unwritten.pop_front();
-            tracing::warn!("the record of queries cannot be written; the oldest entry is dropped");
+        {
+            let mut unwritten = self.unwritten.lock();
+            if unwritten.len() >= UNWRITTEN_MAX {
+                unwritten.pop_front();
+                tracing::warn!("the record of queries cannot be written; the oldest entry is dropped");
+            }
+            unwritten.push_back(row(running.record()));
         }
-        unwritten.push_back(row(running.record()));
-        drop(unwritten);
+        // Last, so that whoever looks finds it in one place or the other.
+        self.running.lock().remove(&running.id);
         self.wake.notify_one();
     }
 
@@ -290,20 +324,28 @@ impl Recorder {
         all
     }
 
+    /// True if it runs and could be cancelled. It is recorded as cancelled at once, though its thread may take a moment
+    /// to notice.
     pub fn cancel(&self, id: QueryId) -> bool {
         let running = self.running.lock().get(&id).cloned();
         running.is_some_and(|running| {
-            running.token.cancel();
-            true
+            let cancelled = running.cancel();
+            if cancelled {
+                self.end(&running, Some(&Error::cancelled()));
+            }
+            cancelled
         })
     }
 
     /// Everything that is recorded, newest first: running, not yet written, written.
     pub async fn all(&self, limit: u64) -> Result<Vec<QueryRecord>> {
-        self.flush().await;
         let mut all = self.running();
+        self.flush().await;
         all.reverse();
-        all.extend(self.metastore.queries().recent(limit, None).await?.into_iter().map(record));
+        let written = self.metastore.queries().recent(limit, None).await?;
+        // One that ended meanwhile is in both.
+        all.retain(|running| written.iter().all(|row| row.query_id != running.query_id));
+        all.extend(written.into_iter().map(record));
         Ok(all)
     }
 }

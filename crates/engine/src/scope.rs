@@ -3,12 +3,14 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
-use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionContext;
 use polder_lake::{Snapshot, TransactionCell};
 
-use crate::catalog::{LakeCatalog, ROWS_CATALOG, View};
+use crate::catalog::{INPUT_CATALOG, LakeCatalog, ROWS_CATALOG, View};
 use crate::engine::Engine;
 use crate::session::Settings;
 use crate::system::SystemSchema;
@@ -16,6 +18,8 @@ use crate::system::SystemSchema;
 pub(crate) struct Scope {
     pub state: Arc<SessionState>,
     pub snapshot: Arc<Snapshot>,
+    /// What the statement brings along.
+    input: Option<Arc<dyn SchemaProvider>>,
 }
 
 impl Engine {
@@ -49,7 +53,7 @@ impl Engine {
         let state = Arc::new(state);
         // Set once, right here; nobody else can have.
         let _ = view.planner.set(Arc::downgrade(&state));
-        Scope { state, snapshot }
+        Scope { state, snapshot, input: None }
     }
 }
 
@@ -67,12 +71,23 @@ impl Scope {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog { view: Arc::clone(&view), rows: false }));
         catalogs.register_catalog(ROWS_CATALOG.into(), Arc::new(LakeCatalog { view: Arc::clone(&view), rows: true }));
+        if let Some(input) = &self.input {
+            let catalog = MemoryCatalogProvider::new();
+            // A new catalog has no schema of that name.
+            let _ = catalog.register_schema("input", Arc::clone(input));
+            catalogs.register_catalog(INPUT_CATALOG.into(), Arc::new(catalog));
+        }
         let state = SessionStateBuilder::new_from_existing(self.state.as_ref().clone())
             .with_catalog_list(Arc::new(catalogs))
             .build();
         let state = Arc::new(state);
         let _ = view.planner.set(Arc::downgrade(&state));
-        Self { state, snapshot: Arc::clone(&self.snapshot) }
+        Self { state, snapshot: Arc::clone(&self.snapshot), input: self.input.clone() }
+    }
+
+    /// The same scope, with tables that the statement brings along.
+    pub fn with_input(&self, input: Arc<dyn SchemaProvider>) -> Self {
+        Self { state: Arc::clone(&self.state), snapshot: Arc::clone(&self.snapshot), input: Some(input) }
     }
 
     pub fn context(&self) -> SessionContext {

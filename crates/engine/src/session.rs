@@ -1,5 +1,6 @@
 //! One caller's conversation: its settings, its transaction, its statements one after the other.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -15,6 +16,7 @@ use tokio::sync::Mutex;
 use crate::engine::Engine;
 use crate::parse::parse;
 use crate::record::Running;
+use crate::statement::Prepared;
 use crate::stream::Tracked;
 
 /// How often a single statement outside of a transaction is run again after a conflict.
@@ -42,13 +44,19 @@ pub(crate) struct Open {
     pub cell: TransactionCell,
     /// An error has happened: only ROLLBACK is taken now.
     pub failed: bool,
+    /// A statement is being carried out. Found set by the next one, its caller went away in the middle, and what it has
+    /// half done must not be committed.
+    pub busy: bool,
     pub savepoints: Vec<(String, Savepoint)>,
+    /// Set by an answer that ends in an error, which may come long after its statement has.
+    pub spoiled: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
     pub settings: Settings,
     pub open: Option<Open>,
+    pub prepared: HashMap<String, Prepared>,
 }
 
 /// What came of one statement.
@@ -102,11 +110,14 @@ impl Session {
                     batch.map_err(crate::error::from_datafusion)?;
                 }
             }
+            if let Some(open) = &mut inner.open {
+                open.failed |= std::mem::replace(&mut open.busy, true);
+                open.failed |= open.spoiled.swap(false, Ordering::Relaxed);
+            }
             let result = self.run_one(engine, &mut inner, statement, running).await;
-            if result.is_err()
-                && let Some(open) = &mut inner.open
-            {
-                open.failed = true;
+            if let Some(open) = &mut inner.open {
+                open.busy = false;
+                open.failed |= result.is_err();
             }
             self.in_transaction.store(inner.open.is_some(), Ordering::Relaxed);
             let mut outcome = result?;
@@ -133,6 +144,7 @@ impl Session {
         let work = engine.statement(&self.caller, inner, statement, running);
         tokio::select! {
             biased;
+            // Never in the middle of a commit: `Running::start_commit` sees to it.
             () = running.token.cancelled() => Err(Error::cancelled()),
             outcome = work => outcome,
         }
@@ -150,7 +162,13 @@ impl SqlSession for Session {
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let result = match parse(&request.sql) {
             Ok(statements) => self.run_all(&engine, statements, &running).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                // A statement that is not understood fails its transaction as any other does.
+                if let Some(open) = &mut self.inner.lock().await.open {
+                    open.failed = true;
+                }
+                Err(error)
+            }
         };
         let outcome = match result {
             Ok(outcome) => outcome,
@@ -162,7 +180,8 @@ impl SqlSession for Session {
         guard.disarm();
         let (schema, batches) = match outcome.rows {
             Some((schema, rows)) => {
-                let tracked = Tracked::new(rows, running, Arc::clone(&engine.recorder), request.row_limit);
+                let spoiled = self.inner.lock().await.open.as_ref().map(|open| Arc::clone(&open.spoiled));
+                let tracked = Tracked::new(rows, running, Arc::clone(&engine.recorder), request.row_limit, spoiled);
                 (schema, tracked.boxed())
             }
             None => {

@@ -1,11 +1,21 @@
 //! Statements, one module a family.
 
+mod changes;
 mod control;
 mod copy;
 mod ddl;
 mod dml;
+mod insert;
+mod merge;
 mod names;
+mod names_out;
+mod prepare;
 mod query;
+mod returning;
+mod target;
+
+pub(crate) use names::fold;
+pub(crate) use prepare::Prepared;
 
 use std::sync::Arc;
 
@@ -37,7 +47,7 @@ impl Engine {
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         if let Parsed::Statement(statement) = &statement
-            && let Some(outcome) = self.control(caller, inner, statement).await?
+            && let Some(outcome) = self.control(caller, inner, statement, running).await?
         {
             return Ok(outcome);
         }
@@ -53,11 +63,26 @@ impl Engine {
             Some(open) => Some(open.cell.clone()),
             None => None,
         };
+        if let Parsed::Statement(statement) = &statement {
+            match statement.as_ref() {
+                Statement::Prepare { name, data_types, statement } => {
+                    return self.prepare(inner, name, data_types, statement).await;
+                }
+                Statement::Deallocate { name, .. } => return self.deallocate(inner, name).await,
+                Statement::Execute { name, parameters, immediate: false, .. } => {
+                    let statement = self.executed(inner, name.as_ref(), parameters)?;
+                    let statement = Parsed::Statement(Box::new(statement));
+                    return Box::pin(self.statement(caller, inner, statement, running)).await;
+                }
+                _ => {}
+            }
+        }
+        prepare::check_no_parameters(&statement)?;
         let settings = inner.settings.clone();
         let context = Context { engine: self, caller, settings: &settings, running };
         if let Some(kind) = Change::of(&statement)? {
             return match open {
-                Some(cell) => context.change_in(&cell, &kind, &statement).await,
+                Some(cell) => context.change_in(&cell, &kind).await,
                 None => context.change_alone(&kind, &statement).await,
             };
         }
@@ -70,6 +95,7 @@ pub(crate) enum Change<'a> {
     Insert(&'a datafusion::sql::sqlparser::ast::Insert),
     Update(&'a datafusion::sql::sqlparser::ast::Update),
     Delete(&'a datafusion::sql::sqlparser::ast::Delete),
+    Merge(&'a datafusion::sql::sqlparser::ast::Merge),
     Shape(&'a Statement),
     CopyFrom(&'a Statement),
 }
@@ -89,6 +115,7 @@ impl<'a> Change<'a> {
             S::Insert(insert) => Some(Self::Insert(insert)),
             S::Update(update) => Some(Self::Update(update)),
             S::Delete(delete) => Some(Self::Delete(delete)),
+            S::Merge(merge) => Some(Self::Merge(merge)),
             S::Copy { .. } => Some(Self::CopyFrom(statement)),
             S::CreateTable(_)
             | S::CreateView(_)
@@ -96,6 +123,7 @@ impl<'a> Change<'a> {
             | S::Drop { .. }
             | S::AlterTable(_)
             | S::Truncate(_)
+            | S::CreateIndex(_)
             | S::Comment { .. } => Some(Self::Shape(statement)),
             S::Query(_)
             | S::Explain { .. }
@@ -120,7 +148,7 @@ fn not_there(statement: &Statement) -> Error {
 
 impl Context<'_> {
     /// A change in a transaction that the session holds open.
-    async fn change_in(&self, cell: &TransactionCell, change: &Change<'_>, statement: &Parsed) -> Result<Outcome> {
+    async fn change_in(&self, cell: &TransactionCell, change: &Change<'_>) -> Result<Outcome> {
         if let Change::CopyFrom(_) = change {
             return Err(Error::unsupported("COPY … FROM is a transaction by itself")
                 .with_code("25001")
@@ -131,7 +159,7 @@ impl Context<'_> {
             let mut guard = cell.lock().await;
             guard.as_mut().ok_or_else(ended)?.savepoint()
         };
-        let result = self.change(cell, change, statement).await;
+        let result = self.change(cell, change).await;
         if result.is_err()
             && let Some(transaction) = cell.lock().await.as_mut()
         {
@@ -149,10 +177,15 @@ impl Context<'_> {
             let mut transaction = self.engine.lake.begin().await?;
             self.describe(&mut transaction, statement);
             let cell = TransactionCell::new(transaction);
-            let result = self.change(&cell, change, statement).await;
+            let result = self.change(&cell, change).await;
             let transaction = cell.take().await;
             let committed = match (result, transaction) {
-                (Ok(outcome), Some(transaction)) => transaction.commit().await.map(|report| (outcome, report)),
+                (Ok(outcome), Some(transaction)) => {
+                    self.running.start_commit()?;
+                    let report = transaction.commit().await;
+                    self.running.end_commit();
+                    report.map(|report| (outcome, report))
+                }
                 (Ok(_), None) => Err(ended()),
                 (Err(error), _) => Err(error),
             };
@@ -177,11 +210,12 @@ impl Context<'_> {
         transaction.describe(&self.caller.user, text);
     }
 
-    async fn change(&self, cell: &TransactionCell, change: &Change<'_>, statement: &Parsed) -> Result<Outcome> {
+    async fn change(&self, cell: &TransactionCell, change: &Change<'_>) -> Result<Outcome> {
         match change {
-            Change::Insert(insert) => self.insert(cell, insert, statement).await,
+            Change::Insert(insert) => self.insert(cell, insert).await,
             Change::Update(update) => self.update(cell, update).await,
             Change::Delete(delete) => self.delete(cell, delete).await,
+            Change::Merge(merge) => self.merge(cell, merge).await,
             Change::Shape(statement) => self.shape(cell, statement).await,
             Change::CopyFrom(_) => Err(Error::internal("COPY has its own way")),
         }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
@@ -19,6 +20,8 @@ pub(crate) struct Tracked {
     recorder: Arc<Recorder>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     left: Option<u64>,
+    /// The transaction that an error spoils.
+    spoiled: Option<Arc<AtomicBool>>,
 }
 
 impl Tracked {
@@ -27,12 +30,16 @@ impl Tracked {
         running: Arc<Running>,
         recorder: Arc<Recorder>,
         row_limit: Option<u64>,
+        spoiled: Option<Arc<AtomicBool>>,
     ) -> Self {
         let cancelled = Box::pin(running.token.clone().cancelled_owned());
-        Self { inner: Some(inner), running, recorder, cancelled, left: row_limit }
+        Self { inner: Some(inner), running, recorder, cancelled, left: row_limit, spoiled }
     }
 
     fn end(&mut self, error: Option<&Error>) {
+        if let (Some(spoiled), Some(_)) = (&self.spoiled, error) {
+            spoiled.store(true, Ordering::Relaxed);
+        }
         self.recorder.end(&self.running, error);
         // Dropping the stream stops the tasks below it.
         self.inner = None;
@@ -80,8 +87,8 @@ impl Stream for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         if self.inner.is_some() {
-            let error = Error::cancelled();
-            self.end(Some(&error));
+            // Whoever asked has seen enough; that spoils no transaction.
+            self.recorder.end(&self.running, Some(&Error::cancelled()));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod functions;
 mod history;
 mod profile;
+mod rules;
 mod tables;
 
 use std::fmt;
@@ -37,6 +38,7 @@ struct Definition {
 enum Kind {
     Tables,
     Columns,
+    Constraints,
     Functions,
     Queries,
     Snapshots,
@@ -45,6 +47,7 @@ enum Kind {
 /// All system tables. Adding one is a line here and a function that gives its rows.
 const TABLES: &[Definition] = &[
     Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
+    Definition { name: "constraints", columns: rules::schema, kind: Kind::Constraints },
     Definition { name: "functions", columns: functions::schema, kind: Kind::Functions },
     Definition { name: "queries", columns: tables::queries_schema, kind: Kind::Queries },
     Definition { name: "snapshots", columns: tables::snapshots_schema, kind: Kind::Snapshots },
@@ -110,6 +113,7 @@ impl SystemTable {
         match self.kind {
             Kind::Tables => tables::tables(&self.engine, &self.snapshot).await,
             Kind::Columns => Ok(tables::columns(&self.snapshot)),
+            Kind::Constraints => Ok(rules::rows(&self.snapshot)),
             Kind::Functions => Ok(functions::rows(&self.engine)),
             Kind::Queries => tables::queries(&self.engine).await,
             Kind::Snapshots => tables::snapshots(&self.engine).await,

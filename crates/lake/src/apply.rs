@@ -29,6 +29,7 @@ use crate::inlined;
 use crate::model::{ColumnState, Snapshot, TableState};
 use crate::names::TableName;
 use crate::parquet_writer::StagedFile;
+use crate::rules::TableRules;
 
 /// One recorded change. Ids are those of the transaction's own view: provisional for what it made itself.
 #[derive(Debug, Clone)]
@@ -64,6 +65,10 @@ pub(crate) enum Op {
     CommentTable {
         id: i64,
         comment: Option<String>,
+    },
+    SetRules {
+        id: i64,
+        rules: Arc<TableRules>,
     },
     CreateView {
         id: i64,
@@ -277,6 +282,7 @@ impl Applier {
             Op::RenameTable { id, schema_id, name } => self.rename_table(*id, *schema_id, name),
             Op::AlterColumn { id, change } => self.alter_column(*id, change),
             Op::CommentTable { id, comment } => self.comment_table(*id, comment.as_deref()),
+            Op::SetRules { id, rules } => self.set_rules(*id, rules),
             Op::CreateView { id, uuid, schema_id, name, sql, comment } => {
                 self.create_view(*id, *uuid, *schema_id, name, sql, comment.as_deref())
             }

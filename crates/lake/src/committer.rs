@@ -16,8 +16,9 @@ use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::{AGAIN, Applier, CommitNote, Finished, Op, Statement, into_writes, total_statements};
-use crate::changes::{Change, excludes};
+use crate::changes::{Change, SnapshotInfo, excludes};
 use crate::error::copy;
+use crate::keys::Claim;
 use crate::model::Snapshot;
 use crate::read::{read_history, read_snapshot};
 
@@ -38,6 +39,8 @@ pub(crate) struct Request {
     pub note: CommitNote,
     /// Polder's own rows in the same commit.
     pub rows: Vec<OwnRow>,
+    /// Keys that it adds, by the table's id in the transaction's own view.
+    pub claims: Vec<(i64, Claim)>,
 }
 
 /// A row of Polder's own that goes with a commit.
@@ -67,11 +70,25 @@ struct Queued {
     answer: oneshot::Sender<Result<Arc<Snapshot>>>,
 }
 
+/// What one snapshot changed.
+#[derive(Debug, Default)]
+struct Committed {
+    changes: Vec<Change>,
+    /// Keys added, by table; unknown for what somebody else has committed.
+    claims: Vec<(i64, Claim)>,
+}
+
+impl Committed {
+    fn claim(&self, table: i64) -> Claim {
+        self.claims.iter().find(|(id, _)| *id == table).map(|(_, claim)| claim.clone()).unwrap_or_default()
+    }
+}
+
 /// The newest snapshot that this process knows, and what the ones before it changed.
 #[derive(Debug)]
 pub(crate) struct Head {
     newest: RwLock<Arc<Snapshot>>,
-    changes: Mutex<BTreeMap<SnapshotId, Arc<Vec<Change>>>>,
+    changes: Mutex<BTreeMap<SnapshotId, Arc<Committed>>>,
     /// One reload at a time: readers that find the same new version wait for one read. Held through our own commits
     /// too, so that a reader who finds their number in the metastore waits for them instead of reading it all.
     reload: tokio::sync::Mutex<()>,
@@ -115,10 +132,10 @@ impl Head {
         self.reloads.load(Ordering::Relaxed)
     }
 
-    fn advance(&self, snapshot: &Arc<Snapshot>, changes: Option<Vec<Change>>) {
+    fn advance(&self, snapshot: &Arc<Snapshot>, changes: Option<Arc<Committed>>) {
         if let Some(changes) = changes {
             let mut kept = self.changes.lock();
-            kept.insert(snapshot.id, Arc::new(changes));
+            kept.insert(snapshot.id, changes);
             while kept.len() > CHANGES_KEPT {
                 kept.pop_first();
             }
@@ -135,7 +152,7 @@ impl Head {
         metastore: &Metastore,
         base: SnapshotId,
         head: SnapshotId,
-    ) -> Result<Vec<Arc<Vec<Change>>>> {
+    ) -> Result<Vec<Arc<Committed>>> {
         if base >= head {
             return Ok(Vec::new());
         }
@@ -150,7 +167,8 @@ impl Head {
         // Somebody else's commits, or very old ones: the metastore has them in words.
         let limit = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_add(1);
         let history = read_history(metastore, base, limit, false).await?;
-        Ok(history.into_iter().filter(|info| info.id <= head).map(|info| Arc::new(info.changes)).collect())
+        let committed = |info: SnapshotInfo| Arc::new(Committed { changes: info.changes, claims: Vec::new() });
+        Ok(history.into_iter().filter(|info| info.id <= head).map(committed).collect())
     }
 }
 
@@ -194,7 +212,7 @@ struct Task {
 struct Applied {
     queued: Queued,
     snapshot: Arc<Snapshot>,
-    changes: Vec<Change>,
+    committed: Arc<Committed>,
     statements: Vec<Statement>,
     counted: BTreeSet<i64>,
 }
@@ -244,7 +262,7 @@ impl Task {
             match self.metastore.commit(head.id, &writes).await {
                 Ok(CommitOutcome::Committed) => {
                     for one in applied {
-                        self.head.advance(&one.snapshot, Some(one.changes));
+                        self.head.advance(&one.snapshot, Some(one.committed));
                         let _ = one.queued.answer.send(Ok(one.snapshot));
                     }
                     return;
@@ -288,10 +306,11 @@ impl Task {
                     continue;
                 }
             };
-            since.extend(applied.iter().map(|one| Arc::new(one.changes.clone())));
+            since.extend(applied.iter().map(|one| Arc::clone(&one.committed)));
             match self.apply_one(&below, &queued.request, &since) {
-                Ok(Finished { snapshot, statements, changes, counted }) => {
-                    applied.push(Applied { queued, snapshot: Arc::new(snapshot), changes, statements, counted });
+                Ok((Finished { snapshot, statements, changes, counted }, claims)) => {
+                    let committed = Arc::new(Committed { changes, claims });
+                    applied.push(Applied { queued, snapshot: Arc::new(snapshot), committed, statements, counted });
                 }
                 Err(error) => refused.push((queued, error)),
             }
@@ -299,17 +318,25 @@ impl Task {
         (applied, refused)
     }
 
-    fn apply_one(&self, below: &Snapshot, request: &Request, since: &[Arc<Vec<Change>>]) -> Result<Finished> {
+    fn apply_one(
+        &self,
+        below: &Snapshot,
+        request: &Request,
+        since: &[Arc<Committed>],
+    ) -> Result<(Finished, Vec<(i64, Claim)>)> {
         let mut applier = Applier::commit(below, self.metastore.backend(), self.clock.now());
         for op in &request.ops {
             applier.apply(op).map_err(|error| if since.is_empty() { error } else { as_conflict(error) })?;
         }
-        for theirs in since.iter().flat_map(|changes| changes.iter()) {
+        for theirs in since.iter().flat_map(|committed| committed.changes.iter()) {
             if let Some(ours) = applier.change_list().iter().find(|ours| excludes(ours, theirs)) {
                 return Err(Error::conflict(format!("{ours} excludes {theirs}, which was committed meanwhile"))
                     .with_hint(AGAIN));
             }
         }
+        let claims: Vec<(i64, Claim)> =
+            request.claims.iter().map(|(table, claim)| (applier.real(*table), claim.clone())).collect();
+        check_claims(&claims, since)?;
         let id = applier.snapshot.id;
         let own: Vec<Write> = request
             .rows
@@ -321,8 +348,24 @@ impl Task {
             .collect();
         let mut finished = applier.finish(&request.note);
         finished.statements.extend(own.into_iter().map(Statement::Other));
-        Ok(finished)
+        Ok((finished, claims))
     }
+}
+
+/// Rows added to a table with a key commute only if they surely have different ones.
+fn check_claims(claims: &[(i64, Claim)], since: &[Arc<Committed>]) -> Result<()> {
+    for (table, claim) in claims {
+        let adds =
+            |change: &Change| matches!(change, Change::InsertedInto(id) | Change::InlinedInsert(id) if id == table);
+        let mut others = since.iter().filter(|committed| committed.changes.iter().any(adds));
+        if others.any(|committed| !claim.apart_from(&committed.claim(*table))) {
+            return Err(Error::conflict(
+                "another transaction has added rows to a table with a key, perhaps the same ones",
+            )
+            .with_hint(AGAIN));
+        }
+    }
+    Ok(())
 }
 
 /// All that a group writes.

@@ -1,5 +1,5 @@
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use datafusion_ducklake::{MetadataProvider, PostgresMetadataProvider, SqliteMetadataProvider};
@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use polder_metastore::{Backend, Metastore, Value};
 use polder_runtime::Clock;
 use polder_types::{Error, Result, SnapshotId};
+use uuid::Uuid;
 
 use crate::changes::SnapshotInfo;
 use crate::committer::{Committer, Head, Request};
@@ -15,6 +16,7 @@ use crate::inlined::{StoredCache, StoredRows};
 use crate::model::{Snapshot, TableState};
 use crate::provider::SnapshotProvider;
 use crate::read::{read_history, read_snapshot};
+use crate::rules::{IdentityPlace, RowCheck, RuleKeeper};
 use crate::store::{TableStore, TablesLocation};
 use crate::transaction::Transaction;
 
@@ -52,6 +54,8 @@ pub struct Lake {
     /// Another lake keeps its files in the same place.
     pub(crate) shared_place: bool,
     open: Mutex<OpenTransactions>,
+    keeper: OnceLock<Arc<dyn RuleKeeper>>,
+    identities: Mutex<HashMap<(Uuid, i64), i64>>,
 }
 
 /// When the open transactions began, by a number that each has.
@@ -95,6 +99,8 @@ impl Lake {
             clock,
             shared_place,
             open: Mutex::default(),
+            keeper: OnceLock::new(),
+            identities: Mutex::default(),
         }))
     }
 
@@ -107,6 +113,44 @@ impl Lake {
     #[must_use]
     pub fn store(&self) -> &TableStore {
         &self.store
+    }
+
+    /// Makes keys and checks work. Called once, by whoever understands SQL; a second keeper would be a mistake, and the
+    /// first one stays.
+    pub fn set_rule_keeper(&self, keeper: Arc<dyn RuleKeeper>) {
+        let _ = self.keeper.set(keeper);
+    }
+
+    pub(crate) fn rule_keeper(&self) -> Result<Arc<dyn RuleKeeper>> {
+        self.keeper.get().cloned().ok_or_else(|| {
+            Error::unsupported("the table has keys or checks, which this program cannot keep")
+                .with_hint("write with SQL")
+        })
+    }
+
+    /// The checks that rows of a table must pass.
+    pub(crate) fn row_checks(&self, table: &TableState) -> Result<Arc<Vec<RowCheck>>> {
+        if table.rules.checks.is_empty() {
+            return Ok(Arc::default());
+        }
+        self.rule_keeper()?.checks(table).map(Arc::new)
+    }
+
+    /// The next `count` values of an identity, the first one of them. No value is given twice while the server runs, and
+    /// none again that a row of the table has or had; those of a transaction that was rolled back are gaps.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the numbers are used up.
+    pub fn next_identity(&self, identity: &IdentityPlace, count: usize) -> Result<i64> {
+        let used_up = || Error::invalid("the numbers of an identity column are used up").with_code("2200H");
+        let step = identity.step;
+        let mut identities = self.identities.lock();
+        let next = identities.entry((identity.table, identity.column)).or_insert(identity.from);
+        *next = if step > 0 { (*next).max(identity.from) } else { (*next).min(identity.from) };
+        let first = *next;
+        let taken = i64::try_from(count).ok().and_then(|count| step.checked_mul(count));
+        *next = taken.and_then(|taken| first.checked_add(taken)).ok_or_else(used_up)?;
+        Ok(first)
     }
 
     pub(crate) fn backend(&self) -> Backend {

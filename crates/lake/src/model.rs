@@ -12,6 +12,7 @@ use polder_types::{Error, Result};
 use uuid::Uuid;
 
 use crate::names::TableName;
+use crate::rules::TableRules;
 
 /// Ids from here up belong to one transaction and are exchanged for real ones at commit.
 pub(crate) const PROVISIONAL: i64 = 1 << 60;
@@ -107,6 +108,7 @@ pub struct TableState {
     pub unreadable: Option<String>,
     pub partition: Option<Arc<PartitionState>>,
     pub sort: Option<Arc<SortState>>,
+    pub rules: Arc<TableRules>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

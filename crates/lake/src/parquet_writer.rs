@@ -16,13 +16,16 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
 use polder_runtime::fault;
 use polder_types::{Error, ErrorKind, Result};
+use roaring::RoaringTreemap;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::error::{from_io, from_parquet};
 use crate::model::TableState;
+use crate::rules::{RowCheck, enforce};
 use crate::store::TableStore;
 
 /// A new file is begun at about this size: large enough to read well, small enough to rewrite.
@@ -33,6 +36,9 @@ const ROW_GROUP_ROWS: usize = 122_880;
 
 /// How the names of our files begin; the sweep touches no others.
 pub(crate) const FILE_PREFIX: &str = "polder-";
+
+/// Positions of a delete file that are made at a time.
+const DELETES_BATCH: usize = 65_536;
 
 /// Batches waiting for the encoder.
 const QUEUE_BATCHES: usize = 4;
@@ -61,6 +67,7 @@ pub struct StagedFile {
 pub struct TableWriter {
     schema: SchemaRef,
     table: String,
+    checks: Arc<Vec<RowCheck>>,
     sender: Option<mpsc::Sender<RecordBatch>>,
     /// Set once all batches are given: without it, what was written is thrown away.
     complete: Arc<AtomicBool>,
@@ -75,46 +82,66 @@ struct Target {
     table: String,
     schema: SchemaRef,
     column_ids: Vec<i64>,
+    /// Top-level columns that get a bloom filter.
+    indexed: Vec<String>,
     embeds_row_id: bool,
     runtime: tokio::runtime::Handle,
 }
 
+/// What a file is to hold.
+struct Content<'a> {
+    table: &'a str,
+    schema: SchemaRef,
+    column_ids: Vec<i64>,
+    indexed: Vec<String>,
+}
+
 impl TableWriter {
     /// For a table's own columns, in its order.
-    pub(crate) fn open(store: TableStore, directory: String, table: &TableState) -> Self {
-        Self::with_schema(store, directory, &table.name, Arc::clone(&table.arrow_schema), column_ids(table), false)
+    pub(crate) fn open(store: TableStore, directory: String, table: &TableState, checks: Arc<Vec<RowCheck>>) -> Self {
+        let schema = Arc::clone(&table.arrow_schema);
+        let content = Content { table: &table.name, schema, column_ids: column_ids(table), indexed: indexed(table) };
+        Self::with_content(store, directory, content, checks, false)
     }
 
     /// For rows that an UPDATE rewrites: the table's columns, then their old row ids.
-    pub(crate) fn open_with_row_ids(store: TableStore, directory: String, table: &TableState) -> Self {
+    pub(crate) fn open_with_row_ids(
+        store: TableStore,
+        directory: String,
+        table: &TableState,
+        checks: Arc<Vec<RowCheck>>,
+    ) -> Self {
         let mut fields: Vec<_> = table.arrow_schema.fields().iter().cloned().collect();
         fields.push(Arc::new(datafusion_ducklake::row_id::embedded_rowid_field()));
         let schema = Arc::new(Schema::new(fields));
-        Self::with_schema(store, directory, &table.name, schema, column_ids(table), true)
+        let content = Content { table: &table.name, schema, column_ids: column_ids(table), indexed: indexed(table) };
+        Self::with_content(store, directory, content, checks, true)
     }
 
-    fn with_schema(
+    fn with_content(
         store: TableStore,
         directory: String,
-        table: &str,
-        schema: SchemaRef,
-        column_ids: Vec<i64>,
+        content: Content<'_>,
+        checks: Arc<Vec<RowCheck>>,
         embeds_row_id: bool,
     ) -> Self {
+        let Content { table, schema, column_ids, indexed } = content;
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
+        let table = table.to_owned();
         let target = Target {
             store,
             directory,
-            table: table.to_owned(),
+            table: table.clone(),
             schema: Arc::clone(&schema),
             column_ids,
+            indexed,
             embeds_row_id,
             runtime: tokio::runtime::Handle::current(),
         };
         let complete = Arc::new(AtomicBool::new(false));
         let all_given = Arc::clone(&complete);
         let worker = tokio::task::spawn_blocking(move || encode_all(&target, receiver, &all_given));
-        Self { schema, table: table.to_owned(), sender: Some(sender), complete, worker: Some(worker) }
+        Self { schema, table, checks, sender: Some(sender), complete, worker: Some(worker) }
     }
 
     /// The columns that batches must have, in this order. Types that Arrow can cast without loss are cast.
@@ -129,7 +156,7 @@ impl TableWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = conform(&batch, &self.schema, &self.table)?;
+        let batch = conform(&batch, &self.schema, &self.table, &self.checks)?;
         let Some(sender) = &self.sender else { return Err(Error::internal("the writer is finished")) };
         if sender.send(batch).await.is_ok() {
             return Ok(());
@@ -167,8 +194,11 @@ fn column_ids(table: &TableState) -> Vec<i64> {
     columns.iter().map(|column| column.id).collect()
 }
 
-/// The batch with exactly the schema's types, and its NOT NULL columns checked.
-pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str) -> Result<RecordBatch> {
+/// The batch with exactly the schema's types, its NOT NULL columns and the table's checks checked.
+///
+/// # Errors
+/// `InvalidInput` for a missing value in a NOT NULL column, a value that does not fit, or a check that is false.
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str, checks: &[RowCheck]) -> Result<RecordBatch> {
     if batch.num_columns() != schema.fields().len() {
         return Err(Error::internal(format!(
             "{table} takes {} columns, but {} were given",
@@ -195,17 +225,29 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str) -> R
             })?
         });
     }
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| Error::internal(format!("{table}: {error}")))
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|error| Error::internal(format!("{table}: {error}")))?;
+    enforce(checks, &batch, table)?;
+    Ok(batch)
 }
 
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+/// Names of the columns that a key or an index stands on.
+fn indexed(table: &TableState) -> Vec<String> {
+    let ids: Vec<i64> = table.rules.indexed().collect();
+    table.top_columns().filter(|column| ids.contains(&column.id)).map(|column| column.name.clone()).collect()
+}
+
+fn properties(indexed: &[String]) -> WriterProperties {
+    let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_created_by(concat!("Polder ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build()
+        .set_created_by(concat!("Polder ", env!("CARGO_PKG_VERSION")).to_owned());
+    for column in indexed {
+        builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(column.as_str()), true);
+    }
+    builder.build()
 }
 
 fn encode_all(
@@ -313,7 +355,7 @@ impl OpenFile {
         let columns = target.column_ids.len();
         let mut opened =
             Self { writer: None, local, keep: false, name, path, rows: 0, nan: vec![None; columns], columns };
-        let writer = ArrowWriter::try_new(sink, Arc::clone(&target.schema), Some(properties()))
+        let writer = ArrowWriter::try_new(sink, Arc::clone(&target.schema), Some(properties(&target.indexed)))
             .map_err(|error| from_parquet(&shown, error))?;
         opened.writer = Some(writer);
         Ok(opened)
@@ -428,20 +470,26 @@ fn sync_directory(path: &Path) -> Result<()> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| from_io("sync", &shown, error))
 }
 
-/// Writes one delete file: the positions of the rows of `data_file` that are gone, ascending.
+/// Writes one delete file: the positions of the rows of `data_file` that are gone.
 pub(crate) async fn write_delete_file(
     store: TableStore,
     directory: String,
     data_file: &str,
-    positions: Vec<i64>,
+    positions: &RoaringTreemap,
 ) -> Result<StagedFile> {
     use arrow::array::{Int64Array, StringArray};
     let schema = datafusion_ducklake::table::delete_file_schema();
-    let paths = StringArray::from_iter_values(std::iter::repeat_n(data_file, positions.len()));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(paths), Arc::new(Int64Array::from(positions))])
-        .map_err(|error| Error::internal(error.to_string()))?;
-    let mut writer = TableWriter::with_schema(store, directory, "a delete file", schema, Vec::new(), false);
-    writer.write(batch).await?;
+    let content =
+        Content { table: "a delete file", schema: Arc::clone(&schema), column_ids: Vec::new(), indexed: Vec::new() };
+    let mut writer = TableWriter::with_content(store, directory, content, Arc::default(), false);
+    let mut left = positions.iter().map(u64::cast_signed).peekable();
+    while left.peek().is_some() {
+        let positions: Vec<i64> = left.by_ref().take(DELETES_BATCH).collect();
+        let paths = StringArray::from_iter_values(std::iter::repeat_n(data_file, positions.len()));
+        let columns: Vec<ArrayRef> = vec![Arc::new(paths), Arc::new(Int64Array::from(positions))];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
+        writer.write(batch.map_err(|error| Error::internal(error.to_string()))?).await?;
+    }
     let mut files = writer.finish().await?;
     files.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "an empty delete file"))
 }

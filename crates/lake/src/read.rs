@@ -12,6 +12,7 @@ use crate::model::{
     ColumnRange, ColumnState, DataFile, DeleteFile, Named, PartitionState, SchemaState, Snapshot, SortState,
     TableState, ViewState,
 };
+use crate::rules::{self, TableRules};
 use crate::schema::readable_schema;
 
 /// Rows that are live at snapshot `$1`.
@@ -78,6 +79,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         "SELECT table_id, table_name, schema_version FROM ducklake_inlined_data_tables WHERE $1 >= 0 ORDER BY schema_version".into(),
         "SELECT table_id, max(schema_version) FROM ducklake_schema_versions WHERE begin_snapshot <= $1 AND table_id IS NOT NULL GROUP BY table_id".into(),
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = 'comment' AND {LIVE}"),
+        format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", rules::TAG),
         format!("SELECT table_id, column_id, value FROM ducklake_column_tag WHERE key = 'comment' AND {LIVE}"),
         "SELECT i.table_id, i.partition_id, c.partition_key_index, c.column_id, c.transform FROM ducklake_partition_info i JOIN ducklake_partition_column c ON c.partition_id = i.partition_id WHERE i.begin_snapshot <= $1 AND (i.end_snapshot IS NULL OR i.end_snapshot > $1) ORDER BY c.partition_key_index".into(),
         "SELECT i.table_id, i.sort_id, e.sort_key_index, e.expression, e.dialect, e.sort_direction, e.null_order FROM ducklake_sort_info i JOIN ducklake_sort_expression e ON e.sort_id = i.sort_id WHERE i.begin_snapshot <= $1 AND (i.end_snapshot IS NULL OR i.end_snapshot > $1) ORDER BY e.sort_key_index".into(),
@@ -105,12 +107,13 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         inlined,
         versions,
         tags,
+        rules,
         column_tags,
         partitions,
         sorts,
         partition_values,
         last_columns,
-    ]: [Vec<Row>; 18] =
+    ]: [Vec<Row>; 19] =
         answers.try_into().map_err(|_| Error::internal("the metastore answered another number of queries"))?;
     let Some(head) = head.first() else {
         return Err(Error::not_found(format!("the lake has no version {newest}"))
@@ -125,6 +128,10 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         totals: keyed(stats, |row| Ok((row.int(0)?, (row.int(1)?, row.int(2)?, row.int(3)?))))?,
         versions: keyed(versions, |row| Ok((row.int(0)?, row.int(1)?)))?,
         comments: keyed(tags, |row| Ok((row.int(0)?, row.opt_text(1)?.map(str::to_owned))))?,
+        rules: keyed(rules, |row| {
+            let rules = row.opt_text(1)?.map(TableRules::from_tag).transpose()?.unwrap_or_default();
+            Ok((row.int(0)?, Arc::new(rules)))
+        })?,
         column_comments: keyed(column_tags, |row| {
             Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned)))
         })?,
@@ -158,6 +165,7 @@ struct Parts {
     totals: HashMap<i64, (i64, i64, i64)>,
     versions: HashMap<i64, i64>,
     comments: HashMap<i64, Option<String>>,
+    rules: HashMap<i64, Arc<TableRules>>,
     column_comments: HashMap<(i64, i64), Option<String>>,
     partitions: HashMap<i64, Vec<(i64, (i64, i64, String))>>,
     sorts: HashMap<i64, Vec<(i64, (i64, String, String, String, String))>>,
@@ -383,6 +391,7 @@ fn table(row: &Row, snapshot: &Snapshot, parts: &mut Parts) -> Result<TableState
         unreadable,
         partition,
         sort,
+        rules: parts.rules.remove(&id).unwrap_or_default(),
     })
 }
 

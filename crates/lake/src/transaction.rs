@@ -11,11 +11,13 @@ use crate::apply::{Applier, CommitNote, EndedFile, Op, StagedDelete};
 use crate::committer::{OwnRow, Request};
 use crate::ddl::{AlterColumn, ColumnSpec};
 use crate::inlined;
+use crate::keys::KeyState;
 use crate::lake::Lake;
 use crate::model::{Snapshot, TableState};
 use crate::mutate::ended_file;
 use crate::names::{TableName, check_name};
 use crate::parquet_writer::{StagedFile, TableWriter, discard};
+use crate::rules::TableRules;
 use crate::schema::{column_rows, storable};
 
 /// What a commit made.
@@ -42,7 +44,8 @@ pub struct Transaction {
     rows: Vec<OwnRow>,
     note: CommitNote,
     /// Inserts of a few rows, held back until a read or the commit needs them.
-    pending: BTreeMap<i64, Vec<RecordBatch>>,
+    pub(crate) pending: BTreeMap<i64, Vec<RecordBatch>>,
+    pub(crate) keys: KeyState,
     /// Files that are in nobody's snapshot yet, relative to the tables' root.
     staged: Vec<String>,
 }
@@ -74,6 +77,7 @@ impl Transaction {
             rows: Vec::new(),
             note: CommitNote::default(),
             pending: BTreeMap::new(),
+            keys: KeyState::default(),
             staged: Vec::new(),
         }
     }
@@ -277,6 +281,15 @@ impl Transaction {
         self.record(Op::CommentTable { id, comment })
     }
 
+    /// Replaces the table's keys, checks and the like. Rows that are there are not looked at.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn set_rules(&mut self, name: &TableName, rules: TableRules) -> Result<()> {
+        let id = self.existing(name)?.id;
+        self.record(Op::SetRules { id, rules: Arc::new(rules) })
+    }
+
     /// # Errors
     /// `AlreadyExists`, `NotFound` for the schema.
     pub fn create_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
@@ -315,12 +328,14 @@ impl Transaction {
     pub fn append(&self, name: &TableName) -> Result<TableWriter> {
         let table = self.existing(name)?;
         writable(&table)?;
-        Ok(TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table))
+        let checks = self.lake.row_checks(&table)?;
+        Ok(TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, checks))
     }
 
     pub(crate) fn append_with_row_ids(&self, table: &TableState) -> Result<TableWriter> {
         writable(table)?;
-        Ok(TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table))
+        let checks = self.lake.row_checks(table)?;
+        Ok(TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table, checks))
     }
 
     /// The table's directory relative to the tables' root.
@@ -340,8 +355,11 @@ impl Transaction {
     /// # Errors
     /// `NotFound`.
     pub fn add_files(&mut self, name: &TableName, files: Vec<StagedFile>) -> Result<u64> {
-        let id = self.existing(name)?.id;
-        self.add_files_to(id, files)
+        let table = self.existing(name)?;
+        if !files.is_empty() {
+            self.keys.files(&table);
+        }
+        self.add_files_to(table.id, files)
     }
 
     pub(crate) fn add_files_to(&mut self, table: i64, files: Vec<StagedFile>) -> Result<u64> {
@@ -369,13 +387,16 @@ impl Transaction {
     pub async fn insert(&mut self, name: &TableName, batches: Vec<RecordBatch>) -> Result<u64> {
         let table = self.existing(name)?;
         writable(&table)?;
+        let checks = self.lake.row_checks(&table)?;
         let conformed = batches
             .iter()
             .filter(|batch| batch.num_rows() > 0)
-            .map(|batch| crate::parquet_writer::conform(batch, &table.arrow_schema, &table.name))
+            .map(|batch| crate::parquet_writer::conform(batch, &table.arrow_schema, &table.name, &checks))
             .collect::<Result<Vec<_>>>()?;
         let rows: usize = conformed.iter().map(RecordBatch::num_rows).sum();
-        self.pending.entry(table.id).or_default().extend(conformed);
+        let held = self.pending.entry(table.id).or_default();
+        self.keys.held(&table, held.len());
+        held.extend(conformed);
         let held: usize = self.pending.get(&table.id).map_or(0, |held| held.iter().map(RecordBatch::num_rows).sum());
         if held == 0 {
             self.pending.remove(&table.id);
@@ -396,10 +417,12 @@ impl Transaction {
         Ok(())
     }
 
-    async fn settle_table(&mut self, id: i64) -> Result<()> {
+    pub(crate) async fn settle_table(&mut self, id: i64) -> Result<()> {
         let Some(batches) = self.pending.remove(&id) else { return Ok(()) };
+        self.keys.settled(id);
         let Some(table) = self.view.tables.get(&id).cloned() else { return Ok(()) };
-        let mut writer = TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table);
+        // They were checked when they came.
+        let mut writer = TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, Arc::default());
         for batch in batches {
             writer.write(batch).await?;
         }
@@ -469,10 +492,18 @@ impl Transaction {
     /// # Errors
     /// `Conflict` when another transaction got there first: nothing is changed then, and the transaction can be run
     /// again from its beginning.
-    pub async fn commit(mut self) -> Result<CommitReport> {
+    pub async fn commit(self) -> Result<CommitReport> {
         if !self.changed() {
             return Ok(CommitReport { snapshot: Arc::clone(&self.base), changed: false });
         }
+        // In a task of its own: a caller who goes away must not take the files along that the committer is about to
+        // name.
+        let task = tokio::spawn(self.commit_changes());
+        task.await.map_err(|error| Error::internal("the commit died, and its outcome is unknown").with_source(error))?
+    }
+
+    async fn commit_changes(mut self) -> Result<CommitReport> {
+        self.verify_keys().await?;
         self.place_pending().await?;
         if self.ops.is_empty() {
             // Rows of Polder's own alone make no version of the lake.
@@ -493,6 +524,7 @@ impl Transaction {
             ops: self.ops.clone(),
             note: self.note.clone(),
             rows: std::mem::take(&mut self.rows),
+            claims: self.keys.claims(),
         };
         let committed = self.lake.commit(request).await;
         match committed {

@@ -25,6 +25,23 @@ const STRANGERS: [(&[u8], &str); 12] = [
     (b"\x04\x22\x4d\x18", "an LZ4 archive"),
 ];
 
+/// What the end of a name promises. Content that is something else was named wrongly, or harmed on its way: read as
+/// text, it would become a table of nonsense.
+const PROMISES: [(&str, &str); 12] = [
+    (".parquet", "Parquet"),
+    (".avro", "Avro"),
+    (".xlsx", "an Excel workbook"),
+    (".xlsm", "an Excel workbook"),
+    (".xls", "an Excel workbook"),
+    (".ods", "an OpenDocument workbook"),
+    (".gz", "gzip"),
+    (".zst", "Zstandard"),
+    (".bz2", "bzip2"),
+    (".zip", "a zip archive"),
+    (".json", "JSON"),
+    (".ndjson", "JSON"),
+];
+
 /// Where a tar archive says that it is one.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
@@ -57,6 +74,9 @@ pub(crate) fn open(part: &Part, options: &LoadOptions, job: &Job) -> Result<Vec<
     }
     if options.encoding.is_none() {
         refuse_stranger(&part.label, raw.head)?;
+    }
+    if chosen.is_none() {
+        keep_promise(part, |promise| promise == "JSON")?;
     }
     open_text(part, format, options, job)
 }
@@ -93,6 +113,9 @@ fn open_text(part: &Part, chosen: Option<&'static Format>, options: &LoadOptions
     let format = chosen
         .or_else(|| FORMATS.iter().filter(|format| format.is_text).find(|format| (format.recognise)(&content)))
         .unwrap_or(&csv::FORMAT);
+    if chosen.is_none() && format.name != "json" {
+        keep_promise(part, |_| false)?;
+    }
     refuse_idle_options(format, &part.label, options)?;
     let mut opened = (format.open)(&content)?;
     for table in &mut opened {
@@ -142,6 +165,18 @@ fn refuse_stranger(label: &str, head: &[u8]) -> Result<()> {
     match known.or(tar) {
         Some(what) => Err(Error::unsupported(format!("{label} is {what}, which holds no table that can be loaded"))
             .with_hint("bring CSV, JSON, Parquet, Avro, Excel, ODS, logs, or these in gzip, Zstandard, bzip2 or zip")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses content whose name promises something else, unless that is still `possible`.
+fn keep_promise(part: &Part, possible: impl Fn(&str) -> bool) -> Result<()> {
+    let name = part.name.to_ascii_lowercase();
+    match PROMISES.iter().find(|(end, what)| name.ends_with(end) && !possible(what)) {
+        Some((end, what)) => {
+            Err(Error::invalid(format!("{} is not {what}, though its name ends in {end}", part.label))
+                .with_hint("check that the file is whole; if it is something else, say so with --format"))
+        }
         None => Ok(()),
     }
 }

@@ -148,7 +148,7 @@ impl Connected {
 
     /// Opens the directory in this process.
     pub fn embedded(directory: &Directory) -> Result<Self> {
-        let runtime = Builder::new_multi_thread().enable_all().build()?;
+        let runtime = Builder::new_multi_thread().thread_stack_size(crate::up::STACK_BYTES).enable_all().build()?;
         if !directory.exists() {
             eprintln!("new data directory {}", directory.data.display());
         }

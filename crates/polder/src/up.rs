@@ -27,6 +27,9 @@ const LINK_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 /// To answer takes little; a second one helps when one waits for the disk.
 const SERVER_THREADS: usize = 2;
 
+/// Trees of thousands of operators are walked by functions that call themselves. Memory is taken only when used.
+pub(crate) const STACK_BYTES: usize = 64 << 20;
+
 /// What the log holds unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "warn,polder=info";
 
@@ -36,7 +39,8 @@ pub fn main(args: &UpArgs) -> Result<u8> {
     log(args.log);
     let servers =
         Builder::new_multi_thread().worker_threads(SERVER_THREADS).thread_name("server").enable_all().build()?;
-    let workers = Builder::new_multi_thread().thread_name("worker").enable_all().build()?;
+    let workers =
+        Builder::new_multi_thread().thread_name("worker").thread_stack_size(STACK_BYTES).enable_all().build()?;
     let done = servers.block_on(serve(&settings, workers.handle(), started));
     // What does not end by itself ends with the process: every acknowledged write is on disk.
     workers.shutdown_background();

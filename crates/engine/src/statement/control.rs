@@ -1,5 +1,7 @@
 //! Transactions and settings.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::ast::{
     Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
@@ -10,6 +12,7 @@ use polder_types::{Error, Result};
 use super::ended;
 use super::names::{fold, parts};
 use crate::engine::Engine;
+use crate::record::Running;
 use crate::session::{Inner, Open, Outcome, Settings};
 
 impl Engine {
@@ -19,6 +22,7 @@ impl Engine {
         caller: &Caller,
         inner: &mut Inner,
         statement: &Statement,
+        running: &Running,
     ) -> Result<Option<Outcome>> {
         Ok(Some(match statement {
             Statement::StartTransaction { modes, statements, .. } => {
@@ -27,7 +31,7 @@ impl Engine {
                 }
                 self.begin(caller, inner, modes).await?
             }
-            Statement::Commit { chain: false, .. } => self.commit(inner).await?,
+            Statement::Commit { chain: false, .. } => self.commit(inner, running).await?,
             Statement::Rollback { chain: false, savepoint: None } => {
                 let snapshot = self.lake.newest().await?.id;
                 let outcome = Outcome::done("ROLLBACK", None, snapshot);
@@ -107,11 +111,17 @@ impl Engine {
         let mut transaction = self.lake.begin().await?;
         transaction.describe(&caller.user, "transaction");
         let snapshot = transaction.base();
-        inner.open = Some(Open { cell: TransactionCell::new(transaction), failed: false, savepoints: Vec::new() });
+        inner.open = Some(Open {
+            cell: TransactionCell::new(transaction),
+            failed: false,
+            busy: false,
+            savepoints: Vec::new(),
+            spoiled: Arc::default(),
+        });
         Ok(Outcome::done("BEGIN", None, snapshot))
     }
 
-    async fn commit(self: &std::sync::Arc<Self>, inner: &mut Inner) -> Result<Outcome> {
+    async fn commit(self: &std::sync::Arc<Self>, inner: &mut Inner, running: &Running) -> Result<Outcome> {
         let Some(open) = inner.open.take() else {
             let snapshot = self.lake.newest().await?.id;
             return Ok(Outcome::done("COMMIT", None, snapshot).notice("there is no transaction in progress"));
@@ -122,6 +132,7 @@ impl Engine {
             return Ok(Outcome::done("ROLLBACK", None, transaction.base())
                 .notice("the transaction had failed, so it was rolled back"));
         }
+        running.start_commit()?;
         let report = transaction.commit().await?;
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }

@@ -2,6 +2,9 @@
 
 mod columns;
 mod create;
+mod depend;
+mod materialized;
+mod rules;
 
 use datafusion::sql::sqlparser::ast::{
     AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, SchemaName, Statement,
@@ -29,6 +32,7 @@ impl Context<'_> {
                 self.drop_all(cell, *object_type, *if_exists, names, *cascade).await
             }
             Statement::AlterTable(alter) => self.alter_table(cell, alter).await,
+            Statement::CreateIndex(create) => self.create_index(cell, create).await,
             Statement::Truncate(truncate) => self.truncate(cell, truncate).await,
             Statement::Comment { object_type, object_name, comment, if_exists } => {
                 self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
@@ -78,6 +82,8 @@ impl Context<'_> {
             ObjectType::Table => "DROP TABLE",
             ObjectType::View => "DROP VIEW",
             ObjectType::Schema => "DROP SCHEMA",
+            ObjectType::MaterializedView => "DROP MATERIALIZED VIEW",
+            ObjectType::Index => "DROP INDEX",
             other => return Err(Error::unsupported(format!("DROP {other} is not supported"))),
         };
         let mut guard = cell.lock().await;
@@ -93,16 +99,22 @@ impl Context<'_> {
                             "schema public stays, since names without a schema mean it",
                         ));
                     }
-                    transaction.drop_schema(&name, cascade)
+                    transaction.drop_schema(&name, cascade).map(|()| Vec::new())
                 }
-                ObjectType::Table => drop_table(transaction, &self.name(name)?),
-                _ => drop_view(transaction, &self.name(name)?),
+                ObjectType::Index => self.drop_index(transaction, name).map(|()| Vec::new()),
+                ObjectType::Table => drop_table(transaction, &self.name(name)?, cascade),
+                ObjectType::MaterializedView => drop_materialized(transaction, &self.name(name)?, cascade),
+                _ => drop_view(transaction, &self.name(name)?, cascade),
             };
             match dropped {
                 Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
                     outcome = outcome.notice(format!("{}, skipping", error.message()));
                 }
-                other => other?,
+                other => {
+                    for above in other? {
+                        outcome = outcome.notice(format!("{above} stood on it, and is dropped too"));
+                    }
+                }
             }
         }
         Ok(outcome)
@@ -210,7 +222,23 @@ impl Context<'_> {
             self.swap(cell, &name, &self.name(other)?).await?;
             return Ok(name);
         }
+        match operation {
+            AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
+                self.add_constraint(cell, &name, constraint).await?;
+                return Ok(name);
+            }
+            AlterTableOperation::DropConstraint { if_exists, name: constraint, .. } => {
+                self.drop_constraint(cell, &name, constraint, *if_exists).await?;
+                return Ok(name);
+            }
+            _ => {}
+        }
         for change in self.column_changes(cell, &name, operation).await? {
+            match &change {
+                AlterColumn::Rename { name: old, to } => self.checks_without(cell, &name, old, Some(to)).await?,
+                AlterColumn::Drop { name: old } => self.checks_without(cell, &name, old, None).await?,
+                _ => {}
+            }
             let mut guard = cell.lock().await;
             guard.as_mut().ok_or_else(ended)?.alter_column(&name, change).await?;
         }
@@ -229,18 +257,48 @@ impl Context<'_> {
 }
 
 /// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.
-fn drop_table(transaction: &mut Transaction, name: &TableName) -> Result<()> {
+fn drop_table(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
     if transaction.view().view(name).is_some() {
-        return Err(Error::invalid(format!("{name} is a view")).with_code("42809").with_hint("use DROP VIEW"));
+        return Err(wrong_kind(name, "a view", "DROP VIEW"));
     }
-    transaction.drop_table(name)
+    if is_materialized(transaction, name) {
+        return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
+    }
+    let dropped = depend::release(transaction, name, cascade)?;
+    transaction.drop_table(name)?;
+    Ok(dropped)
 }
 
-fn drop_view(transaction: &mut Transaction, name: &TableName) -> Result<()> {
-    if transaction.view().table(name).is_some() {
-        return Err(Error::invalid(format!("{name} is a table")).with_code("42809").with_hint("use DROP TABLE"));
+fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+    if is_materialized(transaction, name) {
+        return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
     }
-    transaction.drop_view(name)
+    if transaction.view().table(name).is_some() {
+        return Err(wrong_kind(name, "a table", "DROP TABLE"));
+    }
+    let dropped = depend::release(transaction, name, cascade)?;
+    transaction.drop_view(name)?;
+    Ok(dropped)
+}
+
+fn drop_materialized(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+    if transaction.view().view(name).is_some() {
+        return Err(wrong_kind(name, "a view", "DROP VIEW"));
+    }
+    if transaction.table(name).is_some() && !is_materialized(transaction, name) {
+        return Err(wrong_kind(name, "a table", "DROP TABLE"));
+    }
+    let dropped = depend::release(transaction, name, cascade)?;
+    transaction.drop_table(name)?;
+    Ok(dropped)
+}
+
+fn is_materialized(transaction: &Transaction, name: &TableName) -> bool {
+    transaction.table(name).is_some_and(|table| table.rules.materialized.is_some())
+}
+
+fn wrong_kind(name: &TableName, kind: &str, hint: &str) -> Error {
+    Error::invalid(format!("{name} is {kind}")).with_code("42809").with_hint(format!("use {hint}"))
 }
 
 /// The names of columns in an ALTER TABLE, folded.

@@ -8,7 +8,7 @@ use polder_capability::CommandTag;
 use polder_lake::TransactionCell;
 use polder_types::{Error, Result};
 
-use super::{Context, ended};
+use super::{Context, ended, names_out};
 use crate::error::from_datafusion;
 use crate::scope::Scope;
 use crate::session::Outcome;
@@ -28,7 +28,8 @@ impl Context<'_> {
         Ok(self.engine.scope(snapshot, None, self.settings))
     }
 
-    pub(super) async fn read(&self, open: Option<&TransactionCell>, statement: Parsed) -> Result<Outcome> {
+    pub(super) async fn read(&self, open: Option<&TransactionCell>, mut statement: Parsed) -> Result<Outcome> {
+        names_out::number_repeated(&mut statement);
         let scope = self.reading_scope(open).await?;
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         let verb = match &plan {
@@ -43,7 +44,7 @@ impl Context<'_> {
         };
         let snapshot = scope.snapshot.id;
         let schema = std::sync::Arc::new(plan.schema().as_arrow().clone());
-        let rows = self.execute(&scope, plan).await?;
+        let rows = names_out::restore(self.execute(&scope, plan).await?);
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
         let tag = CommandTag { verb: verb.to_owned(), rows: None };

@@ -49,6 +49,8 @@ pub(super) fn rows(engine: &Engine) -> Vec<ArrayRef> {
         let description = known.map(|(.., description)| (*description).to_owned());
         all.push((name.clone(), "table", signature, description));
     }
+    // Those of the system are called by statements, not by people.
+    all.retain(|(name, ..)| !name.starts_with("polder_"));
     all.sort();
     let mut builders: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
     for (name, kind, signature, description) in &all {

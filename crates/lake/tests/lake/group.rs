@@ -7,7 +7,7 @@ use polder_types::ErrorKind;
 
 use crate::support::{Place, append, both, make_pairs, name, pairs, update};
 
-both!(writers, writers_beside_duckdb);
+both!(writers, writers_beside_duckdb, a_caller_who_goes_away);
 
 const WRITERS: i64 = 16;
 const COMMITS: i64 = 20;
@@ -113,4 +113,27 @@ async fn writers_beside_duckdb(place: Place) {
         assert_eq!(duck.query(&sql), [format!("{expected}|{expected}")]);
     }
     assert_eq!(duck.query("SELECT count(*) = count(DISTINCT rowid) FROM public.t"), ["true"]);
+}
+
+/// A commit whose caller goes away in the middle is whole or not there, and never without its files.
+async fn a_caller_who_goes_away(place: Place) {
+    let open = place.open().await;
+    make_pairs(&open.lake, "t", 0).await;
+    for round in 0..40_i64 {
+        let mut transaction = open.lake.begin().await.unwrap();
+        append(&mut transaction, "t", pairs(round * 100..round * 100 + 100)).await;
+        // Dropped at a later moment each time.
+        let patience = Duration::from_micros(25 * round.unsigned_abs());
+        let _ = tokio::time::timeout(patience, transaction.commit()).await;
+    }
+    // All that was queued is through once a later commit is.
+    let mut last = open.lake.begin().await.unwrap();
+    append(&mut last, "t", pairs(-100..0)).await;
+    last.commit().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let rows: i64 = open.value("SELECT count(*) FROM t").await.parse().unwrap();
+    assert_eq!(rows % 100, 0);
+    assert_eq!(open.value("SELECT count(DISTINCT a) FROM t").await, rows.to_string());
+    let mut duck = place.duckdb();
+    assert_eq!(duck.value("SELECT count(*) FROM l.public.t"), rows.to_string());
 }

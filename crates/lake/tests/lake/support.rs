@@ -214,7 +214,7 @@ pub async fn update(transaction: &mut Transaction, table: &str, values: &str, co
         writer.write(batch).await.unwrap();
     }
     let files = writer.finish().await.unwrap();
-    transaction.replace_rows(&full, ids, files).await.unwrap()
+    transaction.replace_rows(&full, ids.into_iter().collect(), files, polder_lake::Keys::MayChange).await.unwrap()
 }
 
 pub fn pair_schema() -> Schema {

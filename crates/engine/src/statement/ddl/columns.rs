@@ -9,6 +9,7 @@ use futures::StreamExt;
 use polder_lake::{AlterColumn, ColumnSpec, TableName, TransactionCell};
 use polder_types::{Error, Result};
 
+use super::super::target::quoted;
 use super::super::{Context, ended};
 use super::column;
 use super::create::check_column;
@@ -147,22 +148,24 @@ impl Context<'_> {
         }
     }
 
-    async fn check_no_nulls(&self, cell: &TransactionCell, table: &TableName, name: &str) -> Result<()> {
-        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-        let sql = format!(
-            "SELECT 1 FROM {}.{} WHERE {} IS NULL LIMIT 1",
-            quoted(&table.schema),
-            quoted(&table.table),
-            quoted(name)
-        );
+    pub(super) async fn check_no_nulls(&self, cell: &TransactionCell, table: &TableName, name: &str) -> Result<()> {
+        if self.any_row(cell, table, &format!("{} IS NULL", quoted(name))).await? {
+            return Err(Error::invalid(format!("column {name:?} of {table} has missing values")).with_code("23502"));
+        }
+        Ok(())
+    }
+
+    /// Whether a condition is true for any row of a table.
+    pub(super) async fn any_row(&self, cell: &TransactionCell, table: &TableName, condition: &str) -> Result<bool> {
+        let sql = format!("SELECT 1 FROM {}.{} WHERE {condition} LIMIT 1", quoted(&table.schema), quoted(&table.table));
         let scope = self.writing_scope(cell).await?;
         let plan = scope.state.create_logical_plan(&sql).await.map_err(from_datafusion)?;
         let mut rows = self.execute(&scope, plan).await?;
         while let Some(batch) = rows.next().await {
             if batch.map_err(from_datafusion)?.num_rows() > 0 {
-                return Err(Error::invalid(format!("column {name:?} of {table} has missing values")).with_code("23502"));
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 }

@@ -15,16 +15,16 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TransactionCell};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, ended};
+use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
 impl Context<'_> {
     pub(super) async fn create_table(&self, cell: &TransactionCell, create: &CreateTable) -> Result<Outcome> {
-        check_plain(create)?;
         let name = self.name(&create.name)?;
         {
             let mut guard = cell.lock().await;
@@ -41,7 +41,11 @@ impl Context<'_> {
         }
         // Planned before anything is dropped: the query may well read the table that it replaces.
         let scope = self.writing_scope(cell).await?;
-        let (specs, plan) = self.plan_table(&scope, create).await?;
+        let mut create = create.clone();
+        let mut draft = Draft::take(&mut create)?;
+        check_plain(&create)?;
+        let create = &create;
+        let (specs, plan) = self.plan_table(&scope, create, &mut draft).await?;
         let rows = match plan {
             Some(plan) => Some(self.execute(&scope, plan).await?),
             None => None,
@@ -52,7 +56,11 @@ impl Context<'_> {
             if create.or_replace && transaction.table(&name).is_some() {
                 transaction.drop_table(&name)?;
             }
-            transaction.create_table_with(&name, &specs, None)?;
+            let table = transaction.create_table_with(&name, &specs, None)?;
+            if !draft.is_empty() {
+                let rules = draft.onto(self.engine, &table)?;
+                transaction.set_rules(&name, rules)?;
+            }
         }
         let Some(rows) = rows else { return Ok(Outcome::done("CREATE TABLE", None, scope.snapshot.id)) };
         let written = fill(cell, &name, rows).await?;
@@ -60,7 +68,12 @@ impl Context<'_> {
     }
 
     /// The columns that a CREATE TABLE names, or those of its query, and the query's plan.
-    async fn plan_table(&self, scope: &Scope, create: &CreateTable) -> Result<(Vec<ColumnSpec>, Option<LogicalPlan>)> {
+    async fn plan_table(
+        &self,
+        scope: &Scope,
+        create: &CreateTable,
+        draft: &mut Draft,
+    ) -> Result<(Vec<ColumnSpec>, Option<LogicalPlan>)> {
         // Given another name, since DataFusion need not know whether this one is taken.
         let mut plain = create.clone();
         plain.or_replace = false;
@@ -70,9 +83,6 @@ impl Context<'_> {
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("CREATE TABLE planned as something else"));
         };
-        if !table.constraints.is_empty() {
-            return Err(no_keys());
-        }
         let from_query = create.query.is_some();
         let mut specs: Vec<ColumnSpec> = table
             .input
@@ -87,7 +97,11 @@ impl Context<'_> {
             .collect();
         for (column, default) in &table.column_defaults {
             let Some(spec) = specs.iter_mut().find(|spec| spec.name == *column) else { continue };
-            spec.default = Some(self.literal(default, column, &spec.data_type)?);
+            match self.literal(default, column, &spec.data_type) {
+                Ok(text) => spec.default = Some(text),
+                Err(error) if error.kind() == ErrorKind::Unsupported => draft.add_default(column, create)?,
+                Err(error) => return Err(error),
+            }
         }
         Ok((specs, from_query.then(|| table.input.as_ref().clone())))
     }
@@ -119,8 +133,7 @@ impl Context<'_> {
     }
 
     pub(super) async fn create_view(&self, cell: &TransactionCell, create: &CreateView) -> Result<Outcome> {
-        let plain = !create.materialized
-            && !create.secure
+        let plain = !create.secure
             && !create.temporary
             && !create.or_alter
             && !create.copy_grants
@@ -130,12 +143,14 @@ impl Context<'_> {
             && create.params.is_none()
             && matches!(create.options, datafusion::sql::sqlparser::ast::CreateTableOptions::None);
         if !plain {
-            let kind = if create.materialized { "materialized views are" } else { "CREATE VIEW with options is" };
-            return Err(Error::unsupported(format!("{kind} not supported")));
+            return Err(Error::unsupported("CREATE VIEW with options is not supported"));
         }
         if !create.columns.is_empty() {
             return Err(Error::unsupported("CREATE VIEW with a list of columns is not supported")
                 .with_hint("name the columns with AS in the query"));
+        }
+        if create.materialized {
+            return self.create_materialized(cell, create).await;
         }
         let name = self.name(&create.name)?;
         // Planned once, so that a view that cannot work is not made.
@@ -143,14 +158,7 @@ impl Context<'_> {
         let mut query = create.query.as_ref().clone();
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
-        let mut seen = std::collections::HashSet::new();
-        for field in plan.schema().fields() {
-            if !seen.insert(field.name()) {
-                return Err(Error::invalid(format!("column {:?} is named twice", field.name()))
-                    .with_code("42701")
-                    .with_hint("give one of them another name with AS"));
-            }
-        }
+        distinct_names(&plan)?;
         qualify(&mut query, &self.settings.schema)?;
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
@@ -168,8 +176,19 @@ impl Context<'_> {
     }
 }
 
+/// Refuses a query with two columns of one name.
+pub(super) fn distinct_names(plan: &LogicalPlan) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    match plan.schema().fields().iter().find(|field| !seen.insert(field.name())) {
+        None => Ok(()),
+        Some(field) => Err(Error::invalid(format!("column {:?} is named twice", field.name()))
+            .with_code("42701")
+            .with_hint("give one of them another name with AS")),
+    }
+}
+
 /// Streams a query's rows into a table just made.
-async fn fill(
+pub(super) async fn fill(
     cell: &TransactionCell,
     name: &TableName,
     mut rows: datafusion::execution::SendableRecordBatchStream,
@@ -183,21 +202,16 @@ async fn fill(
     }
     let files = writer.finish().await?;
     let mut guard = cell.lock().await;
-    guard.as_mut().ok_or_else(ended)?.add_files(name, files)
-}
-
-fn no_keys() -> Error {
-    Error::unsupported("PRIMARY KEY, UNIQUE, FOREIGN KEY and CHECK are not supported")
-        .with_hint("leave them out; NOT NULL and DEFAULT are kept and checked")
+    let transaction = guard.as_mut().ok_or_else(ended)?;
+    let rows = transaction.add_files(name, files)?;
+    transaction.verify_keys().await?;
+    Ok(rows)
 }
 
 /// Refuses every option that would be accepted and then ignored.
 fn check_plain(create: &CreateTable) -> Result<()> {
     if create.temporary {
         return Err(Error::unsupported("temporary tables are not supported").with_hint("make a table, and drop it"));
-    }
-    if !create.constraints.is_empty() {
-        return Err(no_keys());
     }
     create.columns.iter().try_for_each(check_column)?;
     let plain = CreateTableBuilder::new(create.name.clone())
@@ -208,7 +222,7 @@ fn check_plain(create: &CreateTable) -> Result<()> {
         .build();
     if Statement::CreateTable(create.clone()).to_string() != Statement::CreateTable(plain).to_string() {
         return Err(Error::unsupported("CREATE TABLE with these options is not supported")
-            .with_hint("columns with NOT NULL and DEFAULT, or AS SELECT"));
+            .with_hint("columns with NOT NULL, DEFAULT, CHECK, keys and identities, or AS SELECT"));
     }
     Ok(())
 }
@@ -217,12 +231,6 @@ pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
     for option in &column.options {
         match &option.option {
             ColumnOption::Null | ColumnOption::NotNull | ColumnOption::Default(_) => {}
-            ColumnOption::PrimaryKey(_)
-            | ColumnOption::Unique(_)
-            | ColumnOption::ForeignKey(_)
-            | ColumnOption::Check(_) => {
-                return Err(no_keys());
-            }
             other => {
                 return Err(Error::unsupported(format!("column {}: {other} is not supported", column.name)));
             }
@@ -232,7 +240,7 @@ pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
 }
 
 /// Writes the schema before every table that has none, so that the view means the same for everybody.
-fn qualify(query: &mut Query, schema: &str) -> Result<()> {
+pub(super) fn qualify(query: &mut Query, schema: &str) -> Result<()> {
     let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
     let (tables, _) = resolve_table_references(&statement, true).map_err(from_datafusion)?;
     let bare: std::collections::HashSet<String> =

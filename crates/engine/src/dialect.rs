@@ -1,0 +1,104 @@
+//! The dialect: PostgreSQL's, and on top of it what warehouses have added to SQL.
+
+use std::any::TypeId;
+
+use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+
+/// PostgreSQL's dialect, with `SELECT * EXCLUDE/REPLACE/RENAME`, `ORDER BY ALL` and `AT (VERSION => …)`.
+#[derive(Debug)]
+pub(crate) struct PolderDialect;
+
+static BASE: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// Answers of the base, and what is switched on beside them.
+macro_rules! switches {
+    (base: $($base:ident)*; own: $($own:ident)*;) => {
+        $(fn $base(&self) -> bool {
+            BASE.$base()
+        })*
+        $(fn $own(&self) -> bool {
+            true
+        })*
+    };
+}
+
+impl Dialect for PolderDialect {
+    /// The parser takes it for PostgreSQL's wherever it asks which one it is.
+    fn dialect(&self) -> TypeId {
+        BASE.dialect()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        BASE.identifier_quote_style(identifier)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        BASE.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        BASE.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        BASE.is_identifier_part(ch)
+    }
+
+    fn is_custom_operator_part(&self, ch: char) -> bool {
+        BASE.is_custom_operator_part(ch)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        BASE.is_reserved_for_identifier(keyword)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        BASE.get_next_precedence(parser)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        BASE.prec_value(precedence)
+    }
+
+    switches! {
+        base:
+            supports_unicode_string_literal
+            supports_filter_during_aggregation
+            supports_group_by_expr
+            allow_extract_custom
+            allow_extract_single_quotes
+            supports_create_index_with_clause
+            supports_explain_with_utility_options
+            supports_comment_on
+            supports_empty_projections
+            supports_nested_comments
+            supports_string_escape_constant
+            supports_numeric_literal_underscores
+            supports_array_typedef_with_brackets
+            supports_factorial_operator
+            supports_bitwise_shift_operators
+            supports_named_fn_args_with_colon_operator
+            supports_named_fn_args_with_expr_name
+            supports_geometric_types
+            supports_set_names
+            supports_alter_column_type_using
+            supports_notnull_operator
+            supports_interval_options
+            supports_insert_table_alias
+            supports_create_table_like_parenthesized
+            supports_select_wildcard_with_alias
+            supports_comma_separated_trim;
+        own:
+            supports_select_wildcard_exclude
+            supports_select_wildcard_replace
+            supports_select_wildcard_rename
+            supports_order_by_all
+            supports_table_versioning
+            supports_window_clause_named_window_reference
+            supports_dollar_placeholder
+            supports_from_first_select
+            supports_optimize_table;
+    }
+}

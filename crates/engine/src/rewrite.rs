@@ -1,0 +1,192 @@
+//! Forms of SQL that the planner does not know, written in forms that it does.
+//!
+//! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Statement, TableAlias, TableAliasColumnDef,
+    TableFactor, Value, VisitMut, VisitorMut, visit_expressions,
+};
+use polder_types::{Error, Result};
+
+use crate::parse::parse_factor;
+use crate::statement::fold;
+
+const SERIES: &str = "generate_series";
+
+/// Values that a pivot may turn into columns.
+const PIVOT_COLUMNS_MAX: usize = 1_000;
+
+/// Rewrites a statement in place.
+///
+/// # Errors
+/// `Unsupported` for forms of PIVOT that have no list of values.
+pub(crate) fn rewrite(statement: &mut Statement) -> Result<()> {
+    match statement.visit(&mut Rewriter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = Error;
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        name_series(factor);
+        let rewritten = match factor {
+            TableFactor::Pivot { .. } => pivot(factor),
+            TableFactor::Unpivot { .. } => unpivot(factor),
+            _ => return ControlFlow::Continue(()),
+        };
+        match rewritten {
+            Ok(rewritten) => {
+                *factor = rewritten;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// `FROM generate_series(1, 3) AS n` names the column too, and without an alias both are called as the function.
+fn name_series(factor: &mut TableFactor) {
+    let TableFactor::Table { name, args: Some(_), alias, .. } = factor else { return };
+    if !name.to_string().eq_ignore_ascii_case(SERIES) {
+        return;
+    }
+    let alias = alias.get_or_insert_with(|| TableAlias {
+        explicit: true,
+        name: Ident::new(SERIES),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn alias_text(alias: Option<&TableAlias>, default: &str) -> String {
+    alias.map_or_else(|| format!("AS {}", quoted(default)), |alias| format!("{alias}"))
+}
+
+/// The columns that an expression names.
+fn columns_of(expr: &Expr, all: &mut BTreeSet<String>) {
+    let _ = visit_expressions(expr, |part| {
+        match part {
+            Expr::Identifier(ident) => {
+                all.insert(fold(ident));
+            }
+            Expr::CompoundIdentifier(idents) => all.extend(idents.last().map(fold)),
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// A value as the name of its column.
+fn value_name(value: &ExprWithAlias) -> String {
+    match (&value.alias, &value.expr) {
+        (Some(alias), _) => fold(alias),
+        (None, Expr::Value(inner)) => match &inner.value {
+            Value::SingleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        (None, other) => other.to_string(),
+    }
+}
+
+fn pivot(factor: &TableFactor) -> Result<TableFactor> {
+    let TableFactor::Pivot { table, aggregate_functions, value_column, value_source, default_on_null, alias } = factor
+    else {
+        return Err(Error::internal("no pivot"));
+    };
+    let PivotValueSource::List(values) = value_source else {
+        return Err(Error::unsupported("PIVOT over ANY or a subquery is not supported")
+            .with_hint("list the values: FOR column IN ('a', 'b')"));
+    };
+    let [column] = value_column.as_slice() else {
+        return Err(Error::unsupported("PIVOT FOR several columns is not supported").with_hint("FOR one column IN (…)"));
+    };
+    if values.len() * aggregate_functions.len() > PIVOT_COLUMNS_MAX {
+        return Err(Error::new(
+            polder_types::ErrorKind::TooLarge,
+            format!("PIVOT would make more than {PIVOT_COLUMNS_MAX} columns"),
+        ));
+    }
+    let mut used = BTreeSet::new();
+    columns_of(column, &mut used);
+    for aggregate in aggregate_functions {
+        if !matches!(aggregate.expr, Expr::Function(_)) {
+            return Err(
+                Error::invalid(format!("PIVOT takes aggregates, and {} is none", aggregate.expr)).with_code("42803")
+            );
+        }
+        columns_of(&aggregate.expr, &mut used);
+    }
+    let excluded = used.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+    let mut items = vec![format!("* EXCLUDE ({excluded})")];
+    for value in values {
+        for aggregate in aggregate_functions {
+            let name = match (&aggregate.alias, aggregate_functions.len()) {
+                (Some(alias), _) => format!("{}_{}", value_name(value), fold(alias)),
+                (None, 1) => value_name(value),
+                (None, _) => format!("{}_{}", value_name(value), aggregate.expr),
+            };
+            let cell = format!("{} FILTER (WHERE {column} = {})", aggregate.expr, value.expr);
+            let cell = match default_on_null {
+                Some(default) => format!("coalesce({cell}, {default})"),
+                None => cell,
+            };
+            items.push(format!("{cell} AS {}", quoted(&name)));
+        }
+    }
+    let items = items.join(", ");
+    parse_factor(&format!("(SELECT {items} FROM {table} GROUP BY ALL) {}", alias_text(alias.as_ref(), "pivot")))
+}
+
+fn unpivot(factor: &TableFactor) -> Result<TableFactor> {
+    let TableFactor::Unpivot { table, value, name, columns, null_inclusion, alias } = factor else {
+        return Err(Error::internal("no unpivot"));
+    };
+    let Expr::Identifier(value) = value else {
+        return Err(Error::unsupported("UNPIVOT into several columns of values is not supported")
+            .with_hint("unpivot one column of values at a time, and join"));
+    };
+    let mut used = BTreeSet::new();
+    for column in columns {
+        if !matches!(column.expr, Expr::Identifier(_)) {
+            return Err(
+                Error::unsupported(format!("UNPIVOT of {} is not supported", column.expr)).with_hint("list columns")
+            );
+        }
+        columns_of(&column.expr, &mut used);
+    }
+    let excluded = used.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+    let keep_nulls = matches!(null_inclusion, Some(NullInclusion::IncludeNulls));
+    let parts: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let label = match (&column.alias, &column.expr) {
+                // `jan AS 'January'` is a text that the parser takes for a name.
+                (Some(alias), _) => alias.value.clone(),
+                (None, Expr::Identifier(ident)) => fold(ident),
+                (None, other) => other.to_string(),
+            };
+            let filter = if keep_nulls { String::new() } else { format!(" WHERE {} IS NOT NULL", column.expr) };
+            format!(
+                "SELECT * EXCLUDE ({excluded}), '{}' AS {name}, {} AS {value} FROM {table}{filter}",
+                label.replace('\'', "''"),
+                column.expr
+            )
+        })
+        .collect();
+    parse_factor(&format!("({}) {}", parts.join(" UNION ALL "), alias_text(alias.as_ref(), "unpivot")))
+}

@@ -1,0 +1,122 @@
+//! Whole numbers that grow beyond their type are an error, never another number.
+
+use std::sync::Arc;
+
+use arrow::array::Datum;
+use arrow::compute::kernels::numeric;
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::BinaryExpr;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+/// `+`, `-` and `*` of whole numbers as functions that refuse to overflow.
+#[derive(Debug)]
+pub(crate) struct CheckedArithmetic;
+
+impl AnalyzerRule for CheckedArithmetic {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &checked)).data()
+    }
+
+    fn name(&self) -> &str {
+        "checked_arithmetic"
+    }
+}
+
+/// Rewrites each expression of one node, under the name that it had.
+pub(super) fn rewrite_plan(
+    plan: LogicalPlan,
+    rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        // Its filters are about all columns of the table, not those that it gives.
+        let all = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
+        schema.merge(&all);
+    }
+    let names = NamePreserver::new(&plan);
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
+        Ok(rewritten.update_data(|expr| name.restore(expr)))
+    })
+}
+
+fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else { return Ok(Transformed::no(expr)) };
+    let Some(kind) = Kind::of(*op) else { return Ok(Transformed::no(expr)) };
+    // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
+    let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
+        return Ok(Transformed::no(expr));
+    };
+    if !left_type.is_integer() || left_type != right_type {
+        return Ok(Transformed::no(expr));
+    }
+    let function = Arc::new(ScalarUDF::new_from_impl(Checked::new(kind)));
+    Ok(Transformed::yes(function.call(vec![left.as_ref().clone(), right.as_ref().clone()])))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+impl Kind {
+    fn of(op: Operator) -> Option<Self> {
+        match op {
+            Operator::Plus => Some(Self::Add),
+            Operator::Minus => Some(Self::Subtract),
+            Operator::Multiply => Some(Self::Multiply),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Checked {
+    kind: Kind,
+    signature: Signature,
+}
+
+impl Checked {
+    fn new(kind: Kind) -> Self {
+        Self { kind, signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &str {
+        match self.kind {
+            Kind::Add => "polder_add",
+            Kind::Subtract => "polder_subtract",
+            Kind::Multiply => "polder_multiply",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments.first().cloned().unwrap_or(DataType::Int64))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let apply = |left: &dyn Datum, right: &dyn Datum| match self.kind {
+            Kind::Add => numeric::add(left, right),
+            Kind::Subtract => numeric::sub(left, right),
+            Kind::Multiply => numeric::mul(left, right),
+        };
+        datafusion::physical_expr_common::datum::apply(&arguments.args[0], &arguments.args[1], apply)
+    }
+}

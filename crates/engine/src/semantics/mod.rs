@@ -1,0 +1,27 @@
+//! Where PostgreSQL computes otherwise than DataFusion: overflow, rounding, mixed types.
+
+mod arithmetic;
+mod casts;
+mod operators;
+
+use std::sync::Arc;
+
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::ScalarUDF;
+
+pub(crate) use arithmetic::CheckedArithmetic;
+
+/// Adds the rules. Functions are added by [`register`], once there is a state.
+pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
+    builder.with_analyzer_rule(Arc::new(casts::PostgresCasts)).with_analyzer_rule(Arc::new(CheckedArithmetic))
+}
+
+pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<()> {
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(casts::RoundToEven::new())))?;
+    // Asked first: those that DataFusion brings take every operator.
+    let mut planners =
+        vec![Arc::new(operators::PostgresOperators) as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>];
+    planners.extend(state.expr_planners().iter().cloned());
+    *state = SessionStateBuilder::new_from_existing(state.clone()).with_expr_planners(planners).build();
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Operators between different types: what PostgreSQL makes of them.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+/// Digits that a dividend gets behind its point; the division itself adds four more, so that a quotient has sixteen, as
+/// PostgreSQL gives for numbers of everyday size.
+const QUOTIENT_SCALE: i8 = 12;
+
+/// DataFusion's widest decimal.
+const PRECISION_MAX: u8 = 38;
+
+#[derive(Debug)]
+pub(super) struct PostgresOperators;
+
+impl ExprPlanner for PostgresOperators {
+    /// Only casts are put in; the operator itself is planned by whoever is asked next.
+    fn plan_binary_op(&self, mut raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let (Ok(left), Ok(right)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(raw));
+        };
+        let to = |expr: Expr, data_type: DataType| cast(expr, data_type);
+        match (&left, &right) {
+            // A decimal beside a float becomes a float: the other way round would claim digits that it has not.
+            (float, decimal) if float.is_floating() && is_decimal(decimal) => {
+                raw.right = to(raw.right, DataType::Float64)
+            }
+            (decimal, float) if float.is_floating() && is_decimal(decimal) => {
+                raw.left = to(raw.left, DataType::Float64)
+            }
+            (DataType::Date32, DataType::Interval(_))
+                if matches!(raw.op, BinaryOperator::Plus | BinaryOperator::Minus) =>
+            {
+                raw.left = to(raw.left, DataType::Timestamp(TimeUnit::Microsecond, None));
+            }
+            (DataType::Interval(_), DataType::Date32) if matches!(raw.op, BinaryOperator::Plus) => {
+                raw.right = to(raw.right, DataType::Timestamp(TimeUnit::Microsecond, None));
+            }
+            (left, right)
+                if matches!(raw.op, BinaryOperator::Divide)
+                    && (is_decimal(left) || is_decimal(right))
+                    && is_exact(left)
+                    && is_exact(right) =>
+            {
+                let scale = QUOTIENT_SCALE.max(scale(left));
+                raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale));
+            }
+            _ => {}
+        }
+        Ok(PlannerResult::Original(raw))
+    }
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
+    )
+}
+
+fn is_exact(data_type: &DataType) -> bool {
+    is_decimal(data_type) || data_type.is_integer()
+}
+
+fn scale(data_type: &DataType) -> i8 {
+    match data_type {
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale)
+        | DataType::Decimal256(_, scale) => *scale,
+        _ => 0,
+    }
+}

@@ -1,0 +1,474 @@
+//! Keys, checks, identities, computed defaults and indexes: from their definitions in SQL to the rules of a table.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs, Ident,
+    IndexColumn, ObjectName, SequenceOptions, TableConstraint, UnaryOperator, Value, visit_expressions_mut,
+};
+use polder_lake::{
+    AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,
+    TransactionCell,
+};
+use polder_types::{Error, ErrorKind, Result};
+
+use super::super::names::{fold, parts};
+use super::super::{Context, ended};
+use crate::keeper::plan_condition;
+use crate::parse::parse_expr;
+use crate::session::Outcome;
+
+/// Rules whose columns are known by name only, since their table is yet to be made.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    keys: Vec<(Option<String>, Vec<String>, bool)>,
+    checks: Vec<(Option<String>, Option<String>, Expr)>,
+    identities: Vec<(String, bool, i64, i64)>,
+    pub defaults: Vec<(String, Expr)>,
+}
+
+impl Draft {
+    /// Takes what is a rule out of a table's definition.
+    pub fn take(create: &mut CreateTable) -> Result<Self> {
+        let mut draft = Self::default();
+        for column in &mut create.columns {
+            draft.take_column(column)?;
+        }
+        for constraint in std::mem::take(&mut create.constraints) {
+            draft.add(&constraint)?;
+        }
+        // A primary key has no missing values.
+        let primary: Vec<String> =
+            draft.keys.iter().filter(|(.., primary)| *primary).flat_map(|(_, columns, _)| columns.clone()).collect();
+        for column in create.columns.iter_mut().filter(|column| primary.contains(&fold(&column.name))) {
+            let stated = |option: &&datafusion::sql::sqlparser::ast::ColumnOptionDef| {
+                matches!(option.option, ColumnOption::NotNull)
+            };
+            if column.options.iter().find(stated).is_none() {
+                column.options.push(datafusion::sql::sqlparser::ast::ColumnOptionDef {
+                    name: None,
+                    option: ColumnOption::NotNull,
+                });
+            }
+        }
+        Ok(draft)
+    }
+
+    pub fn take_column(&mut self, column: &mut ColumnDef) -> Result<()> {
+        let name = fold(&column.name);
+        if let Some(data_type) = serial(&column.data_type) {
+            column.data_type = data_type;
+            self.identities.push((name.clone(), false, 1, 1));
+        }
+        let mut kept = Vec::new();
+        for option in std::mem::take(&mut column.options) {
+            let given = option.name.as_ref().map(fold);
+            match &option.option {
+                ColumnOption::PrimaryKey(key) if key.characteristics.is_none() => {
+                    self.keys.push((given, vec![name.clone()], true));
+                }
+                ColumnOption::Unique(key) if key.characteristics.is_none() => {
+                    self.keys.push((given, vec![name.clone()], false));
+                }
+                ColumnOption::Check(check) => self.add_check(given, Some(name.clone()), check)?,
+                ColumnOption::Generated { generated_as, sequence_options, generation_expr: None, .. } => {
+                    let (start, step) = sequence(sequence_options.as_deref().unwrap_or_default())?;
+                    let always = matches!(generated_as, GeneratedAs::Always);
+                    self.identities.push((name.clone(), always, start, step));
+                }
+                ColumnOption::Generated { .. } => {
+                    return Err(Error::unsupported(format!("column {name:?}: computed columns are not supported"))
+                        .with_hint("compute it in a view"));
+                }
+                ColumnOption::ForeignKey(_) => return Err(no_foreign_keys()),
+                ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) => return Err(no_deferral()),
+                _ => kept.push(option),
+            }
+        }
+        let counts = self.identities.iter().any(|(column, ..)| *column == name);
+        let stated =
+            |option: &datafusion::sql::sqlparser::ast::ColumnOptionDef| matches!(option.option, ColumnOption::NotNull);
+        if counts && !kept.iter().any(stated) {
+            let option = ColumnOption::NotNull;
+            kept.push(datafusion::sql::sqlparser::ast::ColumnOptionDef { name: None, option });
+        }
+        column.options = kept;
+        Ok(())
+    }
+
+    pub fn add(&mut self, constraint: &TableConstraint) -> Result<()> {
+        match constraint {
+            TableConstraint::PrimaryKey(key) => {
+                if key.characteristics.is_some() {
+                    return Err(no_deferral());
+                }
+                self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, true));
+            }
+            TableConstraint::Unique(key) => {
+                if key.characteristics.is_some() {
+                    return Err(no_deferral());
+                }
+                let distinct = datafusion::sql::sqlparser::ast::NullsDistinctOption::NotDistinct;
+                if key.nulls_distinct == distinct {
+                    return Err(Error::unsupported("UNIQUE NULLS NOT DISTINCT is not supported"));
+                }
+                self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, false));
+            }
+            TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), None, check)?,
+            TableConstraint::ForeignKey(_) => return Err(no_foreign_keys()),
+            other => return Err(Error::unsupported(format!("{other} is not supported"))),
+        }
+        Ok(())
+    }
+
+    fn add_check(&mut self, name: Option<String>, column: Option<String>, check: &CheckConstraint) -> Result<()> {
+        if check.enforced == Some(false) {
+            return Err(Error::unsupported("CHECK … NOT ENFORCED is not supported").with_hint("leave the check out"));
+        }
+        self.checks.push((name, column, check.expr.as_ref().clone()));
+        Ok(())
+    }
+
+    /// A default that is no constant: kept as it was written.
+    pub fn add_default(&mut self, column: &str, create: &CreateTable) -> Result<()> {
+        let definition = create.columns.iter().find(|definition| fold(&definition.name) == column);
+        let options = definition.map(|definition| definition.options.as_slice()).unwrap_or_default();
+        let default = options.iter().find_map(|option| match &option.option {
+            ColumnOption::Default(expr) => Some(expr.clone()),
+            _ => None,
+        });
+        let expr = default.ok_or_else(|| Error::internal(format!("the default of column {column:?} is lost")))?;
+        self.defaults.push((column.to_owned(), expr));
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.checks.is_empty() && self.identities.is_empty() && self.defaults.is_empty()
+    }
+
+    /// The table's rules with these added. Names that were not given are PostgreSQL's.
+    pub fn onto(self, engine: &crate::engine::Engine, table: &TableState) -> Result<TableRules> {
+        let mut rules = table.rules.as_ref().clone();
+        for (name, columns, primary) in self.keys {
+            if primary && let Some(known) = rules.primary_key() {
+                return Err(Error::invalid(format!(
+                    "table {} has the primary key {:?} already",
+                    table.name, known.name
+                ))
+                .with_code("42P16"));
+            }
+            let ids = columns.iter().map(|column| column_id(table, column)).collect::<Result<Vec<_>>>()?;
+            let default = if primary {
+                format!("{}_pkey", table.name)
+            } else {
+                format!("{}_{}_key", table.name, columns.join("_"))
+            };
+            let name = free_name(&rules, name, &default, &table.name)?;
+            rules.keys.push(Key { name, columns: ids, primary });
+        }
+        for (name, column, expr) in self.checks {
+            let sql = expr.to_string();
+            plan_condition(engine, table, &sql)?;
+            let default = match column {
+                Some(column) => format!("{}_{column}_check", table.name),
+                None => format!("{}_check", table.name),
+            };
+            let name = free_name(&rules, name, &default, &table.name)?;
+            rules.checks.push(Check { name, sql });
+        }
+        for (column, always, start, step) in self.identities {
+            let field = table.arrow_schema.field_with_name(&column);
+            if !field.is_ok_and(|field| field.data_type().is_integer()) {
+                return Err(Error::invalid(format!("column {column:?} counts itself up, and must be a whole number"))
+                    .with_code("22023")
+                    .with_hint("smallint, integer or bigint"));
+            }
+            rules.identities.push(Identity { column: column_id(table, &column)?, always, start, step });
+        }
+        for (column, expr) in self.defaults {
+            rules.defaults.push(ComputedDefault { column: column_id(table, &column)?, sql: expr.to_string() });
+        }
+        Ok(rules)
+    }
+}
+
+/// PostgreSQL's serial types are whole numbers that count themselves up.
+fn serial(data_type: &DataType) -> Option<DataType> {
+    let DataType::Custom(name, modifiers) = data_type else { return None };
+    if !modifiers.is_empty() {
+        return None;
+    }
+    match name.to_string().to_lowercase().as_str() {
+        "serial" | "serial4" => Some(DataType::Integer(None)),
+        "bigserial" | "serial8" => Some(DataType::BigInt(None)),
+        "smallserial" | "serial2" => Some(DataType::SmallInt(None)),
+        _ => None,
+    }
+}
+
+/// (start, step) of an identity.
+fn sequence(options: &[SequenceOptions]) -> Result<(i64, i64)> {
+    let (mut start, mut step) = (None, 1);
+    for option in options {
+        match option {
+            SequenceOptions::StartWith(expr, _) => start = Some(whole(expr)?),
+            SequenceOptions::IncrementBy(expr, _) => step = whole(expr)?,
+            // Numbers are given out from memory, so there is nothing to keep in advance.
+            SequenceOptions::Cache(_) | SequenceOptions::Cycle(false) => {}
+            SequenceOptions::MinValue(None) | SequenceOptions::MaxValue(None) => {}
+            other => return Err(Error::unsupported(format!("an identity with{other} is not supported"))),
+        }
+    }
+    if step == 0 {
+        return Err(Error::invalid("the increment of an identity must not be zero").with_code("22023"));
+    }
+    Ok((start.unwrap_or(if step > 0 { 1 } else { -1 }), step))
+}
+
+fn whole(expr: &Expr) -> Result<i64> {
+    let wrong = || Error::invalid(format!("{expr} is no whole number")).with_code("22023");
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => text.to_string().parse().map_err(|_| wrong()),
+            _ => Err(wrong()),
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => whole(expr).map(|number| -number),
+        _ => Err(wrong()),
+    }
+}
+
+fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
+    columns
+        .iter()
+        .map(|column| match (&column.column.expr, &column.operator_class) {
+            (Expr::Identifier(ident), None) => Ok(fold(ident)),
+            (other, _) => {
+                Err(Error::unsupported(format!("{other} in a key or index is not supported")).with_hint("name columns"))
+            }
+        })
+        .collect()
+}
+
+fn column_id(table: &TableState, name: &str) -> Result<i64> {
+    table
+        .top_columns()
+        .find(|column| column.name == name)
+        .map(|column| column.id)
+        .ok_or_else(|| Error::not_found(format!("column {name:?} of {} does not exist", table.name)).with_code("42703"))
+}
+
+fn free_name(rules: &TableRules, given: Option<String>, default: &str, table: &str) -> Result<String> {
+    match given {
+        Some(name) if rules.has_name(&name) => {
+            Err(Error::new(ErrorKind::AlreadyExists, format!("constraint {name:?} of {table} exists already"))
+                .with_code("42710"))
+        }
+        Some(name) => Ok(name),
+        None => {
+            let mut name = default.to_owned();
+            let mut number = 0;
+            while rules.has_name(&name) {
+                number += 1;
+                name = format!("{default}{number}");
+            }
+            Ok(name)
+        }
+    }
+}
+
+fn no_foreign_keys() -> Error {
+    Error::unsupported("FOREIGN KEY is not supported").with_hint("leave it out; joins need no declaration")
+}
+
+fn no_deferral() -> Error {
+    Error::unsupported("DEFERRABLE constraints are not supported")
+        .with_hint("keys are checked at the end of each statement")
+}
+
+impl Context<'_> {
+    /// ALTER TABLE … ADD CONSTRAINT: rows that are there must keep it too.
+    pub(super) async fn add_constraint(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        constraint: &TableConstraint,
+    ) -> Result<()> {
+        let mut draft = Draft::default();
+        draft.add(constraint)?;
+        let not_null: Vec<String> =
+            draft.keys.iter().filter(|(.., primary)| *primary).flat_map(|(_, columns, _)| columns.clone()).collect();
+        let conditions: Vec<String> = draft.checks.iter().map(|(.., expr)| expr.to_string()).collect();
+        for column in &not_null {
+            self.check_no_nulls(cell, name, column).await?;
+        }
+        for condition in &conditions {
+            self.check_all(cell, name, condition).await?;
+        }
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let table = existing(transaction, name)?;
+        let rules = draft.onto(self.engine, &table)?;
+        for column in not_null {
+            transaction.alter_column(name, AlterColumn::SetNullable { name: column, nullable: false }).await?;
+        }
+        transaction.set_rules(name, rules)?;
+        transaction.recheck_keys(name).await
+    }
+
+    pub(super) async fn drop_constraint(
+        &self,
+        cell: &TransactionCell,
+        table: &TableName,
+        name: &Ident,
+        if_exists: bool,
+    ) -> Result<()> {
+        let name = fold(name);
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let mut rules = existing(transaction, table)?.rules.as_ref().clone();
+        let before = rules.keys.len() + rules.checks.len();
+        rules.keys.retain(|key| key.name != name);
+        rules.checks.retain(|check| check.name != name);
+        if rules.keys.len() + rules.checks.len() == before {
+            if if_exists {
+                return Ok(());
+            }
+            return Err(Error::not_found(format!("constraint {name:?} of {table} does not exist")).with_code("42704"));
+        }
+        transaction.set_rules(table, rules)
+    }
+
+    /// A condition that all rows of a table keep.
+    async fn check_all(&self, cell: &TransactionCell, name: &TableName, condition: &str) -> Result<()> {
+        if self.any_row(cell, name, &format!("NOT ({condition})")).await? {
+            return Err(Error::invalid(format!("a row of {name} makes {condition} false"))
+                .with_code("23514")
+                .with_hint(format!("SELECT * FROM {name} WHERE NOT ({condition})")));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn create_index(&self, cell: &TransactionCell, create: &CreateIndex) -> Result<Outcome> {
+        let plain = create.include.is_empty()
+            && create.nulls_distinct.is_none()
+            && create.with.is_empty()
+            && create.predicate.is_none()
+            && create.index_options.is_empty()
+            && create.alter_options.is_empty();
+        if !plain {
+            return Err(Error::unsupported("CREATE INDEX with INCLUDE, WHERE or options is not supported")
+                .with_hint("CREATE INDEX name ON table (columns)"));
+        }
+        let table = self.name(&create.table_name)?;
+        let columns = plain_columns(&create.columns)?;
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let state = existing(transaction, &table)?;
+        let mut rules = state.rules.as_ref().clone();
+        let given = match &create.name {
+            Some(name) => Some(parts(name)?.pop().unwrap_or_default()),
+            None => None,
+        };
+        let done = Outcome::done("CREATE INDEX", None, transaction.base());
+        if let Some(name) = &given
+            && let Some((owner, _)) = find_index(transaction, &table.schema, name)
+        {
+            if create.if_not_exists {
+                return Ok(done.notice(format!("index {name} exists already, skipping")));
+            }
+            return Err(Error::new(ErrorKind::AlreadyExists, format!("index {name:?} exists already, on {owner}"))
+                .with_code("42P07"));
+        }
+        let ids = columns.iter().map(|column| column_id(&state, column)).collect::<Result<Vec<_>>>()?;
+        let name = free_name(&rules, given, &format!("{}_{}_idx", table.table, columns.join("_")), &table.table)?;
+        if create.unique {
+            rules.keys.push(Key { name, columns: ids, primary: false });
+            transaction.set_rules(&table, rules)?;
+            transaction.recheck_keys(&table).await?;
+            return Ok(done);
+        }
+        rules.indexes.push(Index { name, columns: ids });
+        transaction.set_rules(&table, rules)?;
+        Ok(done.notice(
+            "tables are read by their statistics: the columns get bloom filters in new files, and OPTIMIZE sorts by them",
+        ))
+    }
+
+    pub(super) fn drop_index(&self, transaction: &mut Transaction, name: &ObjectName) -> Result<()> {
+        let mut all = parts(name)?;
+        let index = all.pop().unwrap_or_default();
+        let schema = all.pop().unwrap_or_else(|| self.settings.schema.clone());
+        let Some((table, _)) = find_index(transaction, &schema, &index) else {
+            return Err(Error::not_found(format!("index {index:?} does not exist")).with_code("42704"));
+        };
+        let mut rules = existing(transaction, &table)?.rules.as_ref().clone();
+        rules.indexes.retain(|known| known.name != index);
+        rules.keys.retain(|known| known.name != index || known.primary);
+        transaction.set_rules(&table, rules)
+    }
+
+    /// What becomes of the checks when a column is renamed (`to`) or dropped.
+    pub(super) async fn checks_without(
+        &self,
+        cell: &TransactionCell,
+        table: &TableName,
+        column: &str,
+        to: Option<&str>,
+    ) -> Result<()> {
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let Some(state) = transaction.table(table) else { return Ok(()) };
+        let mut rules = state.rules.as_ref().clone();
+        let mut changed = Vec::new();
+        for mut check in std::mem::take(&mut rules.checks) {
+            let mut expr = parse_expr(&check.sql)?;
+            if mentions(&mut expr, column, to) {
+                let Some(_) = to else { continue };
+                check.sql = expr.to_string();
+            }
+            changed.push(check);
+        }
+        rules.checks = changed;
+        if rules != *state.rules {
+            transaction.set_rules(table, rules)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an expression names a column; gives it another name on the way.
+fn mentions(expr: &mut Expr, column: &str, to: Option<&str>) -> bool {
+    let mut found = false;
+    let _ = visit_expressions_mut(expr, |part| {
+        let ident = match part {
+            Expr::Identifier(ident) => Some(ident),
+            Expr::CompoundIdentifier(idents) => idents.last_mut(),
+            _ => None,
+        };
+        if let Some(ident) = ident
+            && fold(ident) == column
+        {
+            found = true;
+            if let Some(to) = to {
+                *ident = Ident::with_quote('"', to);
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    found
+}
+
+fn find_index(transaction: &Transaction, schema: &str, name: &str) -> Option<(TableName, String)> {
+    let view = transaction.view();
+    view.tables.values().find_map(|table| {
+        let full = view.name_of(table);
+        let indexes = table.rules.indexes.iter().map(|index| &index.name);
+        let keys = table.rules.keys.iter().map(|key| &key.name);
+        let here = full.schema == schema && indexes.chain(keys).any(|known| known == name);
+        here.then(|| (full, name.to_owned()))
+    })
+}
+
+fn existing(transaction: &Transaction, name: &TableName) -> Result<std::sync::Arc<TableState>> {
+    transaction.table(name).ok_or_else(|| Error::not_found(format!("table {name} does not exist")))
+}

@@ -1,0 +1,398 @@
+//! INSERT, with ON CONFLICT and RETURNING.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{
+    ConflictTarget, Expr, Ident, Insert, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem,
+    SetExpr, Statement, TableObject, Values,
+};
+use futures::StreamExt;
+use polder_lake::{Key, Keys, TransactionCell};
+use polder_types::{Error, Result};
+
+use super::changes::{self, Again, Changes};
+use super::names::{fold, parts, table_name};
+use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
+use super::{Context, ended};
+use crate::catalog::INPUT_CATALOG;
+use crate::error::from_datafusion;
+use crate::parse::parse_expr;
+use crate::scope::Scope;
+use crate::session::Outcome;
+
+/// What ON CONFLICT calls the row that was to be inserted.
+const EXCLUDED: &str = "excluded";
+
+impl Context<'_> {
+    /// INSERTs do not read what was inserted before, so what is held back may stay so.
+    async fn inserting_scope(&self, cell: &TransactionCell, insert: &Insert) -> Result<Scope> {
+        let values_only = insert.source.as_ref().is_none_or(|query| matches!(query.body.as_ref(), SetExpr::Values(_)));
+        if !values_only || insert.on.is_some() {
+            return self.writing_scope(cell).await;
+        }
+        let snapshot = {
+            let guard = cell.lock().await;
+            Arc::clone(guard.as_ref().ok_or_else(ended)?.view())
+        };
+        Ok(self.engine.scope(snapshot, Some(cell.clone()), self.settings))
+    }
+
+    pub(super) async fn insert(&self, cell: &TransactionCell, insert: &Insert) -> Result<Outcome> {
+        check_plain(insert)?;
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(Error::unsupported("INSERT goes into a table"));
+        };
+        let scope = self.inserting_scope(cell, insert).await?;
+        let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
+        let target = Target::named(table_name(name, &self.settings.schema)?, alias, &scope)?;
+        let plain = with_defaults(&target, insert)?;
+        let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
+        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        match &insert.on {
+            None if insert.returning.is_none() => self.insert_all(cell, &scope, &target, plan).await,
+            None => self.insert_returning(cell, &scope, &target, plan, insert.returning.as_deref()).await,
+            Some(OnInsert::OnConflict(conflict)) => {
+                self.upsert(cell, &scope, &target, plan, conflict, insert.returning.as_deref()).await
+            }
+            Some(other) => Err(Error::unsupported(format!("{other} is not supported")).with_hint("ON CONFLICT is")),
+        }
+    }
+
+    /// The rows stream straight into the table.
+    async fn insert_all(
+        &self,
+        cell: &TransactionCell,
+        scope: &Scope,
+        target: &Target,
+        plan: LogicalPlan,
+    ) -> Result<Outcome> {
+        let mut counts = self.execute(scope, plan).await?;
+        let mut rows = 0;
+        while let Some(batch) = counts.next().await {
+            let batch = batch.map_err(from_datafusion)?;
+            if let Some(values) = batch.columns().first().and_then(|column| column.as_primitive_opt::<UInt64Type>()) {
+                rows += values.values().iter().sum::<u64>();
+            }
+        }
+        if !target.table.rules.keys.is_empty() {
+            let mut guard = cell.lock().await;
+            guard.as_mut().ok_or_else(ended)?.verify_keys().await?;
+        }
+        Ok(Outcome::done("INSERT", Some(rows), scope.snapshot.id))
+    }
+
+    async fn insert_returning(
+        &self,
+        cell: &TransactionCell,
+        scope: &Scope,
+        target: &Target,
+        plan: LogicalPlan,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<Outcome> {
+        let rows = self.execute(scope, input(plan)?).await?;
+        let changes = Changes {
+            target,
+            action: Some(changes::INSERT),
+            values: true,
+            row_ids: false,
+            again: Again::Ignore,
+            distinct: None,
+            keys: Keys::MayChange,
+            returning: returning.is_some(),
+        };
+        self.carry_out(cell, scope, &changes, (rows, Vec::new()), "INSERT", returning).await
+    }
+
+    /// ON CONFLICT: the rows to be inserted, joined to those that have their key.
+    async fn upsert(
+        &self,
+        cell: &TransactionCell,
+        scope: &Scope,
+        target: &Target,
+        plan: LogicalPlan,
+        conflict: &OnConflict,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<Outcome> {
+        let keys = arbiters(target, conflict)?;
+        let schema = MemorySchemaProvider::new();
+        let view = Arc::new(ViewTable::new(input(plan)?, None));
+        schema.register_table(EXCLUDED.into(), view).map_err(from_datafusion)?;
+        let scope = scope.with_input(Arc::new(schema));
+        let query = upsert_query(target, conflict, &keys)?;
+        let rows = self.query_rows(&scope, query).await?;
+        let (again, set) = match &conflict.action {
+            OnConflictAction::DoNothing => (Again::Ignore, None),
+            OnConflictAction::DoUpdate(update) => (
+                Again::Refuse(
+                    "ON CONFLICT DO UPDATE would change a row a second time; two rows to be inserted have the same key",
+                ),
+                Some(target.assignments(&update.assignments)?),
+            ),
+        };
+        let distinct = match keys.as_slice() {
+            [key] => Some(positions(target, key)?),
+            _ => None,
+        };
+        let changes = Changes {
+            target,
+            action: None,
+            values: true,
+            row_ids: true,
+            again,
+            distinct,
+            keys: set.map_or(Keys::Kept, |set| target.keys_under(&set)),
+            returning: returning.is_some(),
+        };
+        self.carry_out(cell, &scope, &changes, rows, "INSERT", returning).await
+    }
+}
+
+/// Refuses what would be accepted and then ignored.
+fn check_plain(insert: &Insert) -> Result<()> {
+    let plain = insert.or.is_none()
+        && !insert.ignore
+        && !insert.overwrite
+        && insert.assignments.is_empty()
+        && insert.partitioned.is_none()
+        && insert.after_columns.is_empty()
+        && insert.output.is_none()
+        && !insert.replace_into
+        && insert.priority.is_none()
+        && insert.insert_alias.is_none()
+        && insert.settings.is_none()
+        && insert.format_clause.is_none()
+        && insert.multi_table_insert_type.is_none();
+    if plain {
+        return Ok(());
+    }
+    Err(Error::unsupported("this form of INSERT is not supported")
+        .with_hint("INSERT INTO table (columns) VALUES … or SELECT …, ON CONFLICT …, RETURNING …"))
+}
+
+/// The rows that an INSERT's plan would write: all columns of the table, in its order and types.
+fn input(plan: LogicalPlan) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Dml(dml) => Ok(dml.input.as_ref().clone()),
+        _ => Err(Error::internal("INSERT planned as something else")),
+    }
+}
+
+/// The statement with every default that is more than a constant written out. Constants are filled in by the planner.
+fn with_defaults(target: &Target, insert: &Insert) -> Result<Insert> {
+    let mut plain = insert.clone();
+    plain.on = None;
+    plain.returning = None;
+    plain.table_alias = None;
+    let mut columns: Vec<String> = insert
+        .columns
+        .iter()
+        .map(|name| parts(name).map(|mut parts| parts.pop().unwrap_or_default()))
+        .collect::<Result<_>>()?;
+    for column in &columns {
+        target.column_id(column)?;
+    }
+    let all: Vec<&str> = target.columns().collect();
+    if columns.is_empty() {
+        let width = match insert.source.as_deref().map(|query| query.body.as_ref()) {
+            // As in PostgreSQL, fewer values than columns are for the first of them.
+            Some(SetExpr::Values(values)) => values.rows.first().map_or(0, |row| row.content.len()).min(all.len()),
+            Some(_) => all.len(),
+            None => 0,
+        };
+        columns = all.iter().take(width).map(|column| (*column).to_owned()).collect();
+    }
+    let missing: Vec<&str> = all
+        .iter()
+        .filter(|column| !columns.iter().any(|given| given == *column) && target.has_computed_default(column))
+        .copied()
+        .collect();
+    let extra = missing.iter().map(|column| target.default(column)).collect::<Result<Vec<_>>>()?;
+    let source = match plain.source.take() {
+        // DEFAULT VALUES
+        None => {
+            columns = all.iter().map(|column| (*column).to_owned()).collect();
+            let row = all.iter().map(|column| target.default(column).map(|expr| expr.to_string()));
+            let row = row.collect::<Result<Vec<_>>>()?.join(", ");
+            return Ok(Insert {
+                source: Some(Box::new(parse_query(&format!("VALUES ({row})"))?)),
+                columns: names(&columns),
+                ..plain
+            });
+        }
+        Some(query) => query,
+    };
+    let query = match *source {
+        Query { body, .. } if matches!(*body, SetExpr::Values(_)) => {
+            let SetExpr::Values(values) = *body else { return Err(Error::internal("no VALUES")) };
+            let values = filled(target, values, &columns, &extra)?;
+            Query {
+                body: Box::new(SetExpr::Values(values)),
+                ..*insert.source.clone().ok_or_else(|| Error::internal("no source"))?
+            }
+        }
+        query => {
+            refuse_always(target, &columns)?;
+            if extra.is_empty() { query } else { wrapped(query, &columns, &extra)? }
+        }
+    };
+    columns.extend(missing.iter().map(|column| (*column).to_owned()));
+    Ok(Insert { source: Some(Box::new(query)), columns: names(&columns), ..plain })
+}
+
+fn names(columns: &[String]) -> Vec<ObjectName> {
+    columns.iter().map(|column| ObjectName::from(vec![quoted_ident(column)])).collect()
+}
+
+/// Rows of VALUES with their DEFAULTs, and with the defaults of the columns that are not named.
+fn filled(target: &Target, mut values: Values, columns: &[String], extra: &[Expr]) -> Result<Values> {
+    for row in &mut values.rows {
+        if row.content.len() != columns.len() {
+            return Err(Error::invalid(format!(
+                "{} values are given for {} columns of {}",
+                row.content.len(),
+                columns.len(),
+                target.name
+            ))
+            .with_code("42601"));
+        }
+        for (expr, column) in row.content.iter_mut().zip(columns) {
+            if is_default(expr) {
+                *expr = target.default(column)?;
+            } else {
+                refuse_always(target, std::slice::from_ref(column))?;
+            }
+        }
+        row.content.extend(extra.iter().cloned());
+    }
+    Ok(values)
+}
+
+fn refuse_always(target: &Target, columns: &[String]) -> Result<()> {
+    for column in columns {
+        let id = target.column_id(column)?;
+        if target.table.rules.identity_of(id).is_some_and(|identity| identity.always) {
+            return Err(Error::invalid(format!("column {column:?} counts itself up, and takes no value"))
+                .with_code("428C9")
+                .with_hint("leave it out, or write DEFAULT"));
+        }
+    }
+    Ok(())
+}
+
+/// `SELECT source.*, defaults FROM (the query) AS source`
+fn wrapped(query: Query, columns: &[String], extra: &[Expr]) -> Result<Query> {
+    let aliases = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+    let mut outer = parse_query(&format!("SELECT source.* FROM (SELECT 1) AS source ({aliases})"))?;
+    let select = select_of(&mut outer)?;
+    select.projection.extend(extra.iter().cloned().map(SelectItem::UnnamedExpr));
+    if let Some(from) = select.from.first_mut()
+        && let datafusion::sql::sqlparser::ast::TableFactor::Derived { subquery, .. } = &mut from.relation
+    {
+        **subquery = query;
+    }
+    Ok(outer)
+}
+
+/// The keys whose rows are a conflict.
+fn arbiters(target: &Target, conflict: &OnConflict) -> Result<Vec<Key>> {
+    let keys = &target.table.rules.keys;
+    let found: Vec<Key> = match &conflict.conflict_target {
+        None => keys.clone(),
+        Some(ConflictTarget::OnConstraint(name)) => {
+            let name = parts(name)?.pop().unwrap_or_default();
+            keys.iter().filter(|key| key.name == name).cloned().collect()
+        }
+        Some(ConflictTarget::Columns(columns)) => {
+            let mut wanted =
+                columns.iter().map(|column: &Ident| target.column_id(&fold(column))).collect::<Result<Vec<_>>>()?;
+            wanted.sort_unstable();
+            let same = |key: &&Key| {
+                let mut ids = key.columns.clone();
+                ids.sort_unstable();
+                ids == wanted
+            };
+            keys.iter().filter(same).cloned().collect()
+        }
+    };
+    let update = matches!(conflict.action, OnConflictAction::DoUpdate(_));
+    if conflict.conflict_target.is_none() && update {
+        return Err(Error::invalid("ON CONFLICT DO UPDATE needs the columns of a key").with_code("42601"));
+    }
+    if found.is_empty() && conflict.conflict_target.is_some() {
+        return Err(Error::invalid("no primary key or unique constraint has the columns that ON CONFLICT names")
+            .with_code("42P10")
+            .with_hint("ALTER TABLE … ADD UNIQUE (…)"));
+    }
+    Ok(found)
+}
+
+fn positions(target: &Target, key: &Key) -> Result<Vec<usize>> {
+    key.columns
+        .iter()
+        .map(|id| {
+            let column = target.table.top_columns().find(|column| column.id == *id);
+            let at = column.and_then(|column| target.columns().position(|name| name == column.name));
+            at.ok_or_else(|| Error::internal("a key without its column"))
+        })
+        .collect()
+}
+
+/// `SELECT action, values…, rowid FROM target RIGHT JOIN excluded ON the keys`
+fn upsert_query(target: &Target, conflict: &OnConflict, keys: &[Key]) -> Result<Query> {
+    let alias = quoted(&target.alias);
+    let columns: Vec<&str> = target.columns().collect();
+    let mut any = Vec::new();
+    for key in keys {
+        let all = positions(target, key)?.into_iter().map(|at| {
+            let column = quoted(columns[at]);
+            format!("{alias}.{column} = {EXCLUDED}.{column}")
+        });
+        any.push(format!("({})", all.collect::<Vec<_>>().join(" AND ")));
+    }
+    let on = if any.is_empty() { "false".to_owned() } else { any.join(" OR ") };
+    let found = parse_expr(&format!("{alias}.rowid IS NOT NULL"))?;
+    let excluded = |column: &str| Expr::CompoundIdentifier(vec![quoted_ident(EXCLUDED), quoted_ident(column)]);
+    let number = |action: i32| parse_expr(&action.to_string());
+    let (action, values) = match &conflict.action {
+        OnConflictAction::DoNothing => (
+            super::merge::case(vec![(found, number(0)?)], number(changes::INSERT)?),
+            columns.iter().map(|column| excluded(column)).collect::<Vec<_>>(),
+        ),
+        OnConflictAction::DoUpdate(update) => {
+            let set = target.assignments(&update.assignments)?;
+            let mut cases = vec![(parse_expr(&format!("{alias}.rowid IS NULL"))?, number(changes::INSERT)?)];
+            let otherwise = match &update.selection {
+                None => number(changes::UPDATE)?,
+                Some(condition) => {
+                    cases.push((condition.clone(), number(changes::UPDATE)?));
+                    number(0)?
+                }
+            };
+            let values = columns
+                .iter()
+                .zip(target.assigned(&set))
+                .map(|(column, new)| super::merge::case(vec![(found.clone(), new)], excluded(column)))
+                .collect();
+            (super::merge::case(cases, otherwise), values)
+        }
+    };
+    let mut query = target.query(values)?;
+    let joined = parse_query(&format!(
+        "SELECT 1 FROM (SELECT 1) AS t RIGHT JOIN {}.input.{EXCLUDED} AS {EXCLUDED} ON {on}",
+        quoted(INPUT_CATALOG)
+    ))?;
+    let select = select_of(&mut query)?;
+    select.projection.insert(0, SelectItem::ExprWithAlias { expr: action, alias: quoted_ident("action") });
+    let mut joined = joined;
+    let joins = select_of(&mut joined)?.from.pop().map(|from| from.joins).unwrap_or_default();
+    if let Some(from) = select.from.first_mut() {
+        from.joins = joins;
+    }
+    Ok(query)
+}

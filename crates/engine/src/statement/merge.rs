@@ -1,0 +1,233 @@
+//! MERGE: a join of target and source, and for each row the first clause that holds.
+
+use std::collections::HashMap;
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    CaseWhen, Expr, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause, MergeClauseKind,
+    MergeInsertExpr, MergeInsertKind, OutputClause, SelectItem, TableFactor,
+};
+use polder_lake::{Keys, TransactionCell};
+use polder_types::{Error, Result};
+
+use super::Context;
+use super::changes::{self, Again, Changes};
+use super::dml::factor_name;
+use super::names::parts;
+use super::target::{Target, parse_query, quoted, quoted_ident, select_of};
+use crate::parse::{NOTHING, parse_expr};
+use crate::session::Outcome;
+
+/// A column of the source that is true in every row of it, and missing where a row of the target has none.
+const MARK: &str = "polder$source";
+
+/// What a clause does to a row.
+enum Deed {
+    Nothing,
+    Insert(HashMap<String, Expr>),
+    Update(HashMap<String, Expr>),
+    Delete,
+}
+
+impl Deed {
+    fn action(&self) -> i32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Insert(_) => changes::INSERT,
+            Self::Update(_) => changes::UPDATE,
+            Self::Delete => changes::DELETE,
+        }
+    }
+}
+
+impl Context<'_> {
+    pub(super) async fn merge(&self, cell: &TransactionCell, merge: &Merge) -> Result<Outcome> {
+        let returning = match &merge.output {
+            None => None,
+            Some(OutputClause::Returning { select_items, .. }) => Some(select_items.as_slice()),
+            Some(other) => {
+                return Err(Error::unsupported(format!("{other} is not supported")).with_hint("RETURNING is"));
+            }
+        };
+        let scope = self.writing_scope(cell).await?;
+        let target = Target::of_factor(&merge.table, &scope, &self.settings.schema)?;
+        let source = factor_name(&merge.source)?;
+        if source == target.alias {
+            return Err(Error::invalid(format!("target and source are both called {source:?}"))
+                .with_code("42712")
+                .with_hint("give one of them another name with AS"));
+        }
+        let mut clauses = Vec::with_capacity(merge.clauses.len());
+        for clause in &merge.clauses {
+            clauses.push((condition(&target, &source, clause)?, deed(&target, clause)?));
+        }
+        let number = |action: i32| parse_expr(&action.to_string());
+        let actions = clauses
+            .iter()
+            .map(|(condition, deed)| Ok((condition.clone(), number(deed.action())?)))
+            .collect::<Result<Vec<_>>>()?;
+        let values = target.columns().map(|column| value(&target, &clauses, column)).collect::<Result<Vec<_>>>()?;
+        let mut query = target.query(values)?;
+        let select = select_of(&mut query)?;
+        let action = case(actions, number(0)?);
+        select.projection.insert(0, SelectItem::ExprWithAlias { expr: action, alias: quoted_ident("action") });
+        if returning.is_some() {
+            let all = parse_query(&format!("SELECT {}.* FROM t", quoted(&source)))?;
+            let mut all = all;
+            select.projection.append(&mut select_of(&mut all)?.projection);
+        }
+        if let Some(from) = select.from.first_mut() {
+            let join_operator = join(&merge.clauses, merge.on.as_ref().clone());
+            from.joins = vec![Join { relation: marked(&merge.source, &source)?, global: false, join_operator }];
+        }
+        let rows = self.query_rows(&scope, query).await?;
+        let changed_keys = clauses
+            .iter()
+            .any(|(_, deed)| matches!(deed, Deed::Update(set) if target.keys_under(set) == Keys::MayChange));
+        let changes = Changes {
+            target: &target,
+            action: None,
+            values: true,
+            row_ids: true,
+            again: Again::Refuse("MERGE would change a row a second time; several rows of the source match it"),
+            distinct: None,
+            keys: if changed_keys { Keys::MayChange } else { Keys::Kept },
+            returning: returning.is_some(),
+        };
+        self.carry_out(cell, &scope, &changes, rows, "MERGE", returning).await
+    }
+}
+
+/// The join that gives every row that a clause may be about.
+fn join(clauses: &[MergeClause], on: Expr) -> JoinOperator {
+    let any = |wanted: fn(MergeClauseKind) -> bool| clauses.iter().any(|clause| wanted(clause.clause_kind));
+    let by_target = any(|kind| matches!(kind, MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget));
+    let by_source = any(|kind| matches!(kind, MergeClauseKind::NotMatchedBySource));
+    let on = JoinConstraint::On(on);
+    match (by_target, by_source) {
+        (true, true) => JoinOperator::FullOuter(on),
+        (true, false) => JoinOperator::Right(on),
+        (false, true) => JoinOperator::Left(on),
+        (false, false) => JoinOperator::Inner(on),
+    }
+}
+
+/// The source, with its mark.
+fn marked(source: &TableFactor, name: &str) -> Result<TableFactor> {
+    let sql = format!("SELECT 1 FROM (SELECT *, true AS {} FROM t) AS {}", quoted(MARK), quoted(name));
+    let mut query = parse_query(&sql)?;
+    let Some(from) = select_of(&mut query)?.from.pop() else { return Err(Error::internal("a query without FROM")) };
+    let mut factor = from.relation;
+    if let TableFactor::Derived { subquery, .. } = &mut factor
+        && let Some(inner) = select_of(subquery)?.from.first_mut()
+    {
+        inner.relation = source.clone();
+    }
+    Ok(factor)
+}
+
+/// When a clause is about a row.
+fn condition(target: &Target, source: &str, clause: &MergeClause) -> Result<Expr> {
+    let row = format!("{}.rowid", quoted(&target.alias));
+    let mark = format!("{}.{}", quoted(source), quoted(MARK));
+    let kind = parse_expr(&match clause.clause_kind {
+        MergeClauseKind::Matched => format!("{row} IS NOT NULL AND {mark} IS NOT NULL"),
+        MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget => format!("{row} IS NULL"),
+        MergeClauseKind::NotMatchedBySource => format!("{mark} IS NULL"),
+    })?;
+    Ok(match &clause.predicate {
+        None => kind,
+        Some(predicate) => Expr::BinaryOp {
+            left: Box::new(kind),
+            op: datafusion::sql::sqlparser::ast::BinaryOperator::And,
+            right: Box::new(Expr::Nested(Box::new(predicate.clone()))),
+        },
+    })
+}
+
+fn deed(target: &Target, clause: &MergeClause) -> Result<Deed> {
+    match &clause.action {
+        MergeAction::Delete { .. } => Ok(Deed::Delete),
+        MergeAction::Update(update) => {
+            if update.update_predicate.is_some() || update.delete_predicate.is_some() {
+                return Err(Error::unsupported("WHERE behind the action of a MERGE is not supported")
+                    .with_hint("write WHEN MATCHED AND … THEN"));
+            }
+            let nothing = |assignment: &datafusion::sql::sqlparser::ast::Assignment| {
+                assignment.to_string() == format!("\"{NOTHING}\" = 1")
+            };
+            if update.assignments.iter().any(nothing) {
+                return Ok(Deed::Nothing);
+            }
+            Ok(Deed::Update(target.assignments(&update.assignments)?))
+        }
+        MergeAction::Insert(insert) => inserted(target, insert),
+    }
+}
+
+fn inserted(target: &Target, insert: &MergeInsertExpr) -> Result<Deed> {
+    if insert.insert_predicate.is_some() {
+        return Err(Error::unsupported("WHERE behind the action of a MERGE is not supported")
+            .with_hint("write WHEN NOT MATCHED AND … THEN"));
+    }
+    let MergeInsertKind::Values(values) = &insert.kind else {
+        return Err(Error::unsupported("INSERT ROW is not supported").with_hint("INSERT (columns) VALUES (…)"));
+    };
+    let [row] = values.rows.as_slice() else {
+        return Err(Error::invalid("INSERT in a MERGE takes one row of values").with_code("42601"));
+    };
+    let columns: Vec<String> = if insert.columns.is_empty() {
+        target.columns().take(row.content.len()).map(str::to_owned).collect()
+    } else {
+        let last = |name| parts(name).map(|mut parts| parts.pop().unwrap_or_default());
+        insert.columns.iter().map(last).collect::<Result<_>>()?
+    };
+    if columns.iter().any(|column| column == NOTHING) {
+        return Ok(Deed::Nothing);
+    }
+    if columns.len() != row.content.len() {
+        return Err(Error::invalid(format!("{} values are given for {} columns", row.content.len(), columns.len()))
+            .with_code("42601"));
+    }
+    let mut set = HashMap::new();
+    for (column, expr) in columns.into_iter().zip(&row.content) {
+        target.column_id(&column)?;
+        set.insert(column.clone(), target.or_default(expr, &column)?);
+    }
+    for column in target.columns() {
+        if !set.contains_key(column) {
+            set.insert(column.to_owned(), target.default(column)?);
+        }
+    }
+    Ok(Deed::Insert(set))
+}
+
+/// What becomes of one column: by the first clause that holds, and itself otherwise.
+fn value(target: &Target, clauses: &[(Expr, Deed)], column: &str) -> Result<Expr> {
+    let own = target.own(column);
+    let cases = clauses
+        .iter()
+        .map(|(condition, deed)| {
+            let value = match deed {
+                Deed::Nothing | Deed::Delete => own.clone(),
+                Deed::Insert(set) | Deed::Update(set) => set.get(column).cloned().unwrap_or_else(|| own.clone()),
+            };
+            (condition.clone(), value)
+        })
+        .collect::<Vec<_>>();
+    Ok(case(cases, own))
+}
+
+/// `CASE WHEN … THEN … ELSE … END`
+pub(super) fn case(whens: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
+    if whens.is_empty() {
+        return otherwise;
+    }
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: whens.into_iter().map(|(condition, result)| CaseWhen { condition, result }).collect(),
+        else_result: Some(Box::new(otherwise)),
+    }
+}

@@ -1,0 +1,72 @@
+//! Columns of an answer that have the same name: PostgreSQL allows it, the planner does not.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
+use futures::StreamExt;
+
+use super::names::fold;
+use super::target::quoted_ident;
+
+/// What parts a name from the number that makes it unique.
+const MARK: char = '\u{1}';
+
+/// Numbers the names that are there more than once in an answer's columns.
+pub(super) fn number_repeated(statement: &mut Parsed) {
+    let Parsed::Statement(statement) = statement else { return };
+    let Statement::Query(query) = statement.as_mut() else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for item in &mut select.projection {
+        let (name, expr) = match item {
+            SelectItem::UnnamedExpr(expr) => (name_of(expr), expr.clone()),
+            SelectItem::ExprWithAlias { expr, alias } => (fold(alias), expr.clone()),
+            _ => continue,
+        };
+        let times = seen.entry(name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            let alias = quoted_ident(&format!("{name}{MARK}{times}"));
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
+fn name_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(ident) => fold(ident),
+        Expr::CompoundIdentifier(idents) => idents.last().map(fold).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+/// Takes the numbers away again.
+pub(super) fn restore(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+        return rows;
+    }
+    let plain: SchemaRef = Arc::new(Schema::new_with_metadata(
+        schema
+            .fields()
+            .iter()
+            .map(|field| match field.name().split_once(MARK) {
+                Some((name, _)) => Arc::new(field.as_ref().clone().with_name(name)),
+                None => Arc::clone(field),
+            })
+            .collect::<Vec<_>>(),
+        schema.metadata().clone(),
+    ));
+    let renamed = Arc::clone(&plain);
+    let batches = rows.map(move |batch| {
+        let batch = batch?;
+        Ok(RecordBatch::try_new(Arc::clone(&renamed), batch.columns().to_vec())?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(plain, batches))
+}

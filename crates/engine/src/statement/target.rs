@@ -1,0 +1,230 @@
+//! The table that a statement changes, and the query for its rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Value,
+};
+use polder_lake::{IdentityPlace, Keys, TableName, TableState};
+use polder_types::{Error, Result};
+
+use super::names::{fold, parts, table_name};
+use crate::catalog::ROWS_CATALOG;
+use crate::identity;
+use crate::parse::{parse, parse_expr};
+use crate::scope::Scope;
+
+/// The table that a statement changes.
+pub(super) struct Target {
+    pub name: TableName,
+    /// What the statement calls it.
+    pub alias: String,
+    pub table: Arc<TableState>,
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+pub(super) fn quoted_ident(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+impl Target {
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for a view.
+    pub fn named(name: TableName, alias: Option<&Ident>, scope: &Scope) -> Result<Self> {
+        let Some(table) = scope.snapshot.table(&name).cloned() else {
+            return Err(match scope.snapshot.view(&name) {
+                Some(_) => Error::invalid(format!("{name} is a view, which cannot be changed")).with_code("42809"),
+                None => Error::not_found(format!("table {name} does not exist")),
+            });
+        };
+        if table.rules.materialized.is_some() {
+            return Err(Error::invalid(format!("{name} is a materialized view, which cannot be changed"))
+                .with_code("42809")
+                .with_hint("REFRESH MATERIALIZED VIEW computes it anew"));
+        }
+        let alias = alias.map_or_else(|| name.table.clone(), fold);
+        Ok(Self { name, alias, table })
+    }
+
+    pub fn of(table: &TableWithJoins, scope: &Scope, schema: &str) -> Result<Self> {
+        if !table.joins.is_empty() {
+            return Err(only_a_table());
+        }
+        Self::of_factor(&table.relation, scope, schema)
+    }
+
+    pub fn of_factor(factor: &TableFactor, scope: &Scope, schema: &str) -> Result<Self> {
+        match factor {
+            TableFactor::Table { name, alias, version: None, args: None, sample: None, .. }
+                if alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) =>
+            {
+                Self::named(table_name(name, schema)?, alias.as_ref().map(|alias| &alias.name), scope)
+            }
+            _ => Err(only_a_table()),
+        }
+    }
+
+    /// `SELECT values…, rowid FROM this table`, to be given its other tables and its WHERE.
+    pub fn query(&self, values: Vec<Expr>) -> Result<Query> {
+        let sql = format!(
+            "SELECT {alias}.rowid FROM {catalog}.{schema}.{table} AS {alias}",
+            alias = quoted(&self.alias),
+            catalog = quoted(ROWS_CATALOG),
+            schema = quoted(&self.name.schema),
+            table = quoted(&self.name.table),
+        );
+        let mut query = parse_query(&sql)?;
+        let select = select_of(&mut query)?;
+        let items = values.into_iter().enumerate().map(|(at, expr)| SelectItem::ExprWithAlias {
+            expr,
+            // Columns may repeat, names in a query may not.
+            alias: quoted_ident(&format!("value {at}")),
+        });
+        let row_id = select.projection.pop();
+        select.projection.extend(items);
+        select.projection.extend(row_id);
+        Ok(query)
+    }
+
+    pub fn own(&self, column: &str) -> Expr {
+        Expr::CompoundIdentifier(vec![quoted_ident(&self.alias), quoted_ident(column)])
+    }
+
+    /// The names of the columns, in their order.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.table.arrow_schema.fields().iter().map(|field| field.name().as_str())
+    }
+
+    /// The column's id.
+    ///
+    /// # Errors
+    /// `NotFound`, with the name that may have been meant.
+    pub fn column_id(&self, column: &str) -> Result<i64> {
+        if let Some(known) = self.table.top_columns().find(|known| known.name == column) {
+            return Ok(known.id);
+        }
+        let known = self.table.top_columns().map(|known| known.name.as_str());
+        let error = Error::not_found(format!("column {column:?} of {} does not exist", self.name)).with_code("42703");
+        Err(match polder_kernels::similar::closest(column, known) {
+            Some(close) => error.with_hint(format!("did you mean {close:?}?")),
+            None => error,
+        })
+    }
+
+    /// Whether a column's default is more than a constant.
+    pub fn has_computed_default(&self, column: &str) -> bool {
+        self.column_id(column)
+            .is_ok_and(|id| self.table.rules.identity_of(id).is_some() || self.table.rules.default_of(id).is_some())
+    }
+
+    /// What `DEFAULT` stands for in a column.
+    pub fn default(&self, column: &str) -> Result<Expr> {
+        let id = self.column_id(column)?;
+        if let Some(place) = IdentityPlace::of(&self.table, id) {
+            return parse_expr(&identity::call(&place));
+        }
+        if let Some(sql) = self.table.rules.default_of(id) {
+            return parse_expr(sql);
+        }
+        let state = self.table.top_columns().find(|known| known.id == id);
+        let text = state.and_then(|state| state.default_value.as_deref()).filter(|text| *text != "NULL");
+        let field =
+            self.table.arrow_schema.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
+        match text {
+            Some(text) => {
+                let text = text.replace('\'', "''");
+                let data_type = field.data_type().to_string().replace('\'', "''");
+                parse_expr(&format!("arrow_cast('{text}', '{data_type}')"))
+            }
+            None => Ok(Expr::Value(Value::Null.into())),
+        }
+    }
+
+    /// The expression, or what `DEFAULT` stands for.
+    pub fn or_default(&self, expr: &Expr, column: &str) -> Result<Expr> {
+        if is_default(expr) { self.default(column) } else { Ok(expr.clone()) }
+    }
+
+    /// What the assignments of a SET give, by column.
+    pub fn assignments(&self, assignments: &[Assignment]) -> Result<HashMap<String, Expr>> {
+        let mut set = HashMap::new();
+        for Assignment { target, value } in assignments {
+            for (column, expr) in pairs(target, value)? {
+                let id = self.column_id(&column)?;
+                if self.table.rules.identity_of(id).is_some_and(|identity| identity.always) && !is_default(&expr) {
+                    return Err(Error::invalid(format!("column {column:?} can only be set to DEFAULT"))
+                        .with_code("428C9")
+                        .with_hint("it is GENERATED ALWAYS AS IDENTITY"));
+                }
+                let expr = self.or_default(&expr, &column)?;
+                if set.insert(column.clone(), expr).is_some() {
+                    return Err(Error::invalid(format!("column {column:?} is set twice")).with_code("42601"));
+                }
+            }
+        }
+        Ok(set)
+    }
+
+    /// For each column of the table: what it is set to, or itself.
+    pub fn assigned(&self, set: &HashMap<String, Expr>) -> Vec<Expr> {
+        self.columns().map(|column| set.get(column).cloned().unwrap_or_else(|| self.own(column))).collect()
+    }
+
+    /// Whether rows keep their keys when these columns are set.
+    pub fn keys_under(&self, set: &HashMap<String, Expr>) -> Keys {
+        let in_key = |id: i64| self.table.rules.keys.iter().any(|key| key.columns.contains(&id));
+        let touched = set.keys().any(|column| self.column_id(column).is_ok_and(in_key));
+        if touched { Keys::MayChange } else { Keys::Kept }
+    }
+}
+
+/// `a = 1`, or `(a, b) = (1, 2)`, by column.
+fn pairs(target: &AssignmentTarget, value: &Expr) -> Result<Vec<(String, Expr)>> {
+    let last = |name| parts(name).map(|mut parts| parts.pop().unwrap_or_default());
+    match target {
+        AssignmentTarget::ColumnName(name) => Ok(vec![(last(name)?, value.clone())]),
+        AssignmentTarget::Tuple(names) => {
+            let Expr::Tuple(values) = value else {
+                return Err(Error::unsupported("SET (a, b) = a subquery is not supported")
+                    .with_hint("set the columns one by one, or name the other table in FROM"));
+            };
+            if values.len() != names.len() {
+                return Err(Error::invalid(format!("{} columns are set to {} values", names.len(), values.len()))
+                    .with_code("42601"));
+            }
+            names.iter().zip(values).map(|(name, value)| Ok((last(name)?, value.clone()))).collect()
+        }
+    }
+}
+
+/// The word DEFAULT where a value is expected.
+pub(super) fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+}
+
+fn only_a_table() -> Error {
+    Error::unsupported("only a table can be changed").with_hint("name the others after FROM or USING")
+}
+
+pub(super) fn parse_query(sql: &str) -> Result<Query> {
+    match parse(sql)?.pop() {
+        Some(Parsed::Statement(statement)) => match *statement {
+            Statement::Query(query) => Ok(*query),
+            _ => Err(Error::internal("the query for rows is none")),
+        },
+        _ => Err(Error::internal("the query for rows did not parse")),
+    }
+}
+
+pub(super) fn select_of(query: &mut Query) -> Result<&mut Select> {
+    match query.body.as_mut() {
+        SetExpr::Select(select) => Ok(select),
+        _ => Err(Error::internal("the query for rows is no SELECT")),
+    }
+}

@@ -1,0 +1,245 @@
+//! What a table promises beyond the types of its columns: keys, checks, identities, and the indexes asked for.
+//!
+//! The rules of a table are one tag of it (`polder_rules`, JSON) in the catalog: so they have versions as the columns
+//! have, go with the table when it is dropped, and are passed over by programs that do not know them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use async_trait::async_trait;
+use datafusion::physical_expr::PhysicalExpr;
+use polder_types::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{Snapshot, TableState};
+use crate::names::TableName;
+
+/// The tag's name.
+pub(crate) const TAG: &str = "polder_rules";
+
+/// Columns of a row that an error shows.
+const SHOWN_COLUMNS: usize = 6;
+
+/// The rules of one table. Columns are named by their ids, so that a rename leaves them as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TableRules {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Key>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identity>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defaults: Vec<ComputedDefault>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<Index>,
+    /// Set on a materialized view's table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub materialized: Option<Materialized>,
+}
+
+/// No two rows have the same values in these columns. Rows with a missing value in one of them count as different.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    pub name: String,
+    pub columns: Vec<i64>,
+    /// The table's one PRIMARY KEY.
+    #[serde(default)]
+    pub primary: bool,
+}
+
+/// A condition that no row makes false.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    pub sql: String,
+}
+
+/// A column that is counted up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    pub column: i64,
+    /// An INSERT may not give a value of its own.
+    pub always: bool,
+    pub start: i64,
+    pub step: i64,
+}
+
+/// A default that is computed for each row, such as `now()`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComputedDefault {
+    pub column: i64,
+    pub sql: String,
+}
+
+/// An index as asked for: its columns get bloom filters in new files, and OPTIMIZE sorts by them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    pub name: String,
+    pub columns: Vec<i64>,
+}
+
+/// What a materialized view is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Materialized {
+    pub sql: String,
+    /// The version of the lake that its rows were last computed from.
+    pub snapshot: Option<i64>,
+}
+
+impl TableRules {
+    /// # Errors
+    /// `Corrupt` for a tag that is not what this program wrote.
+    pub(crate) fn from_tag(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, format!("the rules of a table cannot be read: {error}")).with_source(error)
+        })
+    }
+
+    /// The tag's text; `None` when there is nothing to keep.
+    pub(crate) fn to_tag(&self) -> Result<Option<String>> {
+        if *self == Self::default() {
+            return Ok(None);
+        }
+        serde_json::to_string(self).map(Some).map_err(|error| Error::internal(error.to_string()))
+    }
+
+    #[must_use]
+    pub fn primary_key(&self) -> Option<&Key> {
+        self.keys.iter().find(|key| key.primary)
+    }
+
+    #[must_use]
+    pub fn identity_of(&self, column: i64) -> Option<&Identity> {
+        self.identities.iter().find(|identity| identity.column == column)
+    }
+
+    #[must_use]
+    pub fn default_of(&self, column: i64) -> Option<&str> {
+        self.defaults.iter().find(|default| default.column == column).map(|default| default.sql.as_str())
+    }
+
+    /// Columns whose new files get bloom filters.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = i64> {
+        let of_keys = self.keys.iter().flat_map(|key| key.columns.iter());
+        of_keys.chain(self.indexes.iter().flat_map(|index| index.columns.iter())).copied()
+    }
+
+    /// Whether a name of a constraint or index is taken.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.name == name)
+            || self.checks.iter().any(|check| check.name == name)
+            || self.indexes.iter().any(|index| index.name == name)
+    }
+
+    /// The rules once a column is gone: what stood on it goes with it.
+    pub(crate) fn without_column(&self, column: i64) -> Self {
+        let mut kept = self.clone();
+        kept.keys.retain(|key| !key.columns.contains(&column));
+        kept.indexes.retain(|index| !index.columns.contains(&column));
+        kept.identities.retain(|identity| identity.column != column);
+        kept.defaults.retain(|default| default.column != column);
+        kept
+    }
+}
+
+/// Where an identity stands, as far as one version of the table knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IdentityPlace {
+    pub table: Uuid,
+    pub column: i64,
+    /// Not before this: the start, or what follows the values that rows have.
+    pub from: i64,
+    pub step: i64,
+}
+
+impl IdentityPlace {
+    /// `None` for a column that does not count itself up.
+    #[must_use]
+    pub fn of(table: &TableState, column: i64) -> Option<Self> {
+        let identity = table.rules.identity_of(column)?;
+        let (start, step) = (identity.start, identity.step);
+        // The bounds that the catalog keeps never become narrower: they know of rows deleted since.
+        let range = table.column_stats.get(&column);
+        let bound = range.and_then(|range| if step > 0 { range.max.as_deref() } else { range.min.as_deref() });
+        let after = bound.and_then(|bound| bound.parse::<i64>().ok()).map(|bound| bound.saturating_add(step));
+        let from = match after {
+            Some(after) if step > 0 => after.max(start),
+            Some(after) => after.min(start),
+            None => start,
+        };
+        Some(Self { table: table.uuid, column, from, step })
+    }
+}
+
+/// A CHECK, ready to be evaluated over batches of the table's columns in order.
+#[derive(Debug, Clone)]
+pub struct RowCheck {
+    pub name: String,
+    pub expr: Arc<dyn PhysicalExpr>,
+}
+
+/// Plans what rules say. The lake keeps rules and calls for them at each write; SQL is understood a floor above.
+#[async_trait]
+pub trait RuleKeeper: fmt::Debug + Send + Sync {
+    /// # Errors
+    /// When a condition cannot be planned on the table's columns any more.
+    fn checks(&self, table: &TableState) -> Result<Vec<RowCheck>>;
+
+    /// The first key that is there twice, as text: among the rows of the view when `new` is `None`, in both the view
+    /// and `new` (the key's columns, in order) otherwise.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn duplicate(
+        &self,
+        view: &Arc<Snapshot>,
+        table: &TableName,
+        columns: &[String],
+        new: Option<&RecordBatch>,
+    ) -> Result<Option<String>>;
+}
+
+/// Refuses a batch (the table's columns, perhaps more behind them) with a row that makes a check false.
+pub(crate) fn enforce(checks: &[RowCheck], batch: &RecordBatch, table: &str) -> Result<()> {
+    for check in checks {
+        let failed = |error: &dyn fmt::Display| {
+            Error::invalid(format!("check {:?} of {table} cannot be evaluated: {error}", check.name)).with_code("22000")
+        };
+        let value = check.expr.evaluate(batch).map_err(|error| failed(&error))?;
+        let value = value.into_array(batch.num_rows()).map_err(|error| failed(&error))?;
+        let Some(holds) = value.as_boolean_opt() else { return Err(failed(&"it is neither true nor false")) };
+        let broken = (0..holds.len()).find(|row| holds.is_valid(*row) && !holds.value(*row));
+        if let Some(row) = broken {
+            return Err(Error::invalid(format!(
+                "new row of {table} violates check constraint {:?}: {}",
+                check.name,
+                shown(batch, row)
+            ))
+            .with_code("23514"));
+        }
+    }
+    Ok(())
+}
+
+/// One row as a person reads it: `a = 1, b = x`.
+pub(crate) fn shown(batch: &RecordBatch, row: usize) -> String {
+    let options = FormatOptions::default().with_null("NULL");
+    let mut parts: Vec<String> = Vec::new();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()).take(SHOWN_COLUMNS) {
+        let value = ArrayFormatter::try_new(column, &options)
+            .ok()
+            .and_then(|formatter| formatter.value(row).try_to_string().ok())
+            .unwrap_or_default();
+        let value: String = value.chars().take(60).collect();
+        parts.push(format!("{} = {value}", field.name()));
+    }
+    if batch.num_columns() > SHOWN_COLUMNS {
+        parts.push("…".into());
+    }
+    parts.join(", ")
+}
