@@ -1,6 +1,6 @@
 import { useLocation } from 'wouter';
 
-import { count, number, percent } from '../../lib/format';
+import { count, percent } from '../../lib/format';
 import { quoteName, quoteTable } from '../../lib/sql';
 import { openSql } from '../../services/tabs';
 import type { ColumnProfile, TableColumn, TableDetail } from '../../services/types';
@@ -27,7 +27,7 @@ export function ColumnDetail({ column, profile, rows, table }: Props) {
     ['Smallest', shortValue(profile.min)],
     ['Largest', shortValue(profile.max)],
   ];
-  if (profile.mean !== null) facts.push(['Mean', typeof profile.mean === 'number' ? number(profile.mean) : profile.mean]);
+  if (profile.mean !== null) facts.push(['Mean', shortValue(profile.mean)]);
   if (column.default !== null) facts.push(['Default', column.default]);
   return (
     <div className={classes.inside}>
