@@ -116,9 +116,22 @@ function xAxis(drawing: Drawing): object {
   if (data.xKind === 'time') return { ...shared, type: 'time', splitNumber: Math.max(2, Math.floor(drawing.width / 110)), boundaryGap: spec.kind === 'bar' ? ['1%', '1%'] : undefined };
   if (data.xKind === 'number') {
     const plain = /year/i.test(data.xName) ? (value: number) => String(value) : (value: number) => compact(value);
-    return { ...shared, type: 'value', scale: true, axisLabel: { ...shared.axisLabel, formatter: plain }, ...(spec.kind === 'scatter' ? {} : { min: 'dataMin', max: 'dataMax' }) };
+    if (spec.kind === 'scatter') return { ...shared, type: 'value', scale: true, axisLabel: { ...shared.axisLabel, formatter: plain } };
+    // The line fills the width, so the axis begins and ends at any number; only round ones are written.
+    const interval = roundStep(data, Math.max(2, Math.floor(drawing.width / 60)));
+    const formatter = (value: number): string => (interval && Math.abs(value / interval - Math.round(value / interval)) > 1e-6 ? '' : plain(value));
+    return { ...shared, type: 'value', scale: true, min: 'dataMin', max: 'dataMax', interval, axisLabel: { ...shared.axisLabel, formatter } };
   }
   return { ...shared, type: 'category', data: data.categories, boundaryGap: spec.kind === 'bar' || spec.kind === 'histogram' };
+}
+
+/** 1, 2 or 5 times a power of ten: the smallest that cuts the axis into no more parts. */
+function roundStep(data: ChartData, parts: number): number | undefined {
+  const xs = data.series.flatMap((item) => item.points.map(([x]) => Number(x))).filter(Number.isFinite);
+  const least = (xs.reduce((high, x) => Math.max(high, x), -Infinity) - xs.reduce((low, x) => Math.min(low, x), Infinity)) / parts;
+  if (!(least > 0)) return undefined;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((times) => times * power).find((step) => step >= least);
 }
 
 /** Months for a year, days for a month, hours for a day; the larger unit where it changes. */
@@ -205,7 +218,7 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
     connectNulls: false,
     lineStyle: { width: 2, color: colour },
     areaStyle: spec.kind === 'area' ? { color: colour, opacity: spec.stacked ? 0.55 : 0.16 } : undefined,
-    endLabel: direct ? { show: true, formatter: '{a}', color: colour, fontSize: 12, fontWeight: 600, distance: 6 } : undefined,
+    endLabel: direct ? { show: true, formatter: '{a}', color: colour, fontSize: 12, lineHeight: 16, fontWeight: 600, distance: 6 } : undefined,
     labelLayout: direct ? { moveOverlap: 'shiftY' } : undefined,
     emphasis: { focus: 'series' },
     sampling: item.points.length > 4000 ? 'lttb' : undefined,

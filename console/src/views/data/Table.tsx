@@ -8,7 +8,7 @@ import { LinkTabs } from '../../components/LinkTabs';
 import { Page } from '../../components/Page';
 import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { TimeAgo } from '../../components/TimeAgo';
-import { bytes, count, plural } from '../../lib/format';
+import { bytes, plural } from '../../lib/format';
 import { useParam } from '../../lib/params';
 import { quoteTable } from '../../lib/sql';
 import { openSql } from '../../services/tabs';
@@ -72,7 +72,7 @@ export default function Table() {
 function About({ detail }: { detail: TableDetail }) {
   const facts = [
     detail.kind === 'view' ? 'View' : null,
-    detail.rows === null ? null : `${count(detail.rows)} rows`,
+    detail.rows === null ? null : plural(detail.rows, 'row'),
     detail.bytes === null ? null : bytes(detail.bytes),
     detail.files === null ? null : plural(detail.files, 'file'),
   ].filter((fact) => fact !== null);

@@ -67,7 +67,7 @@ export function LoadedTable({ table, report, first }: { table: TableReport; repo
       {table.remarks.length > 0 && (
         <ul className="second" style={{ margin: '16px 0 0', paddingLeft: 20 }}>
           {table.remarks.map((remark) => (
-            <li key={remark}>
+            <li key={remark} className={classes.remark}>
               <Prose text={remark} />
             </li>
           ))}
@@ -108,7 +108,7 @@ function Rejects({ table }: { table: TableReport }) {
         </tbody>
       </table>
       {table.rejects_table && (
-        <p style={{ marginTop: 8 }}>
+        <p className={classes.allRejects}>
           <Link href={links.table(...splitName(table.rejects_table), 'sample')}>All {count(table.rows_rejected)} in {table.rejects_table}</Link>
         </p>
       )}

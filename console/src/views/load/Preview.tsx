@@ -10,7 +10,7 @@ import { Prose } from '../../components/Prose';
 import { SkeletonRows } from '../../components/Skeleton';
 import { IconFileUpload } from '../../components/icons';
 import { Waiting } from '../../frame/Uploads';
-import { count } from '../../lib/format';
+import { plural } from '../../lib/format';
 import { links } from '../../lib/link';
 import { api, type PreviewSource } from '../../services/api';
 import { useRefresh } from '../../services/hooks';
@@ -106,7 +106,7 @@ export function Preview({ from }: { from: PreviewSource }) {
 function Found({ table, sheets }: { table: TablePreview; sheets: number }) {
   return (
     <span className="num">
-      {table.format.toUpperCase()} · {table.columns.length} columns · {count(table.rows_seen)} rows looked at
+      {table.format.toUpperCase()} · {plural(table.columns.length, 'column')} · {plural(table.rows_seen, 'row')} looked at
       {sheets > 1 && ` · ${sheets} tables`}
     </span>
   );
