@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { dropFile, launch, openPage, scrollsSideways, settled, shot, signIn, SLOW, violations, write } from './browser.mjs';
+import { dropFile, dropPicture, launch, openPage, scrollsSideways, settled, shot, signIn, SLOW, violations, write } from './browser.mjs';
 import { findServer } from './server.mjs';
 
 let browser;
@@ -91,10 +91,7 @@ const FULL = [
   ['load', '/load'],
   ['load-preview', '/load', (page) => drop(page, 'stations_and_how_many_passengers_they_had_in_the_year_before.csv', UNEVEN)],
   ['load-done', '/load', load],
-  ['load-no-table', '/load', async (page) => {
-    await dropFile(page, 'picture.png', '\u0089PNG\r\n\u001a\n', 'image/png');
-    await page.getByRole('alert').waitFor();
-  }],
+  ['load-no-table', '/load', dropPicture],
   ['settings', '/settings/account'],
   ['settings-tokens', '/settings/tokens'],
   ['settings-appearance', '/settings/appearance'],

@@ -66,13 +66,13 @@ export async function shot(page, name) {
   await page.screenshot({ path: join(SHOTS, `${name}.png`) });
 }
 
-/** Drops files on the page as a person does: enter, over, drop. */
+/** Drops a file on the page as a person does: enter, over, drop. Its content is text or bytes. */
 export async function dropFile(page, name, content, type = 'text/csv') {
-  const transfer = await page.evaluateHandle(([fileName, text, mime]) => {
+  const transfer = await page.evaluateHandle(([fileName, bytes, mime]) => {
     const data = new DataTransfer();
-    data.items.add(new File([text], fileName, { type: mime }));
+    data.items.add(new File([new Uint8Array(bytes)], fileName, { type: mime }));
     return data;
-  }, [name, content, type]);
+  }, [name, [...Buffer.from(content)], type]);
   for (const kind of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', kind, { dataTransfer: transfer });
 }
 
@@ -88,6 +88,14 @@ export async function write(page, sql) {
   await page.locator('.cm-content').click();
   await page.keyboard.press('Control+a');
   await page.keyboard.insertText(sql);
+}
+
+/** Drops a picture, which is no table, and waits until the page says so. */
+export async function dropPicture(page) {
+  // The signature, and the header of one pixel.
+  const png = Buffer.from('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489', 'hex');
+  await dropFile(page, 'picture.png', png, 'image/png');
+  await page.getByRole('alert').waitFor();
 }
 
 /** True when the page is wider than its window. */

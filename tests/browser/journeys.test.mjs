@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { dropFile, launch, openPage, shot, signIn, SLOW, write } from './browser.mjs';
+import { dropFile, dropPicture, launch, openPage, shot, signIn, SLOW, write } from './browser.mjs';
 import { findServer, mocked } from './server.mjs';
 
 let server;
@@ -152,8 +152,8 @@ describe('from a file to a chart', () => {
   test('what is no table says what it is instead', () =>
     signedIn(async (page) => {
       await page.goto(`${server.url}/load`);
-      await dropFile(page, 'picture.png', '\u0089PNG\r\n\u001a\n', 'image/png');
-      await page.getByRole('alert').waitFor();
+      await dropPicture(page);
+      await page.getByRole('heading', { name: 'picture.png', level: 1 }).waitFor();
       await shot(page, 'journey-no-table');
     }));
 });
@@ -199,6 +199,8 @@ describe('queries', () => {
       await page.getByRole('alert').waitFor();
       await shot(page, 'journey-error');
       assert.equal(await page.locator('.cm-lintRange-error').textContent(), 'no_such_table');
+      // In the editor's lines, though the statement that ran begins further down.
+      await page.getByRole('alert').getByText('at line 4, column 6').waitFor();
       assert.ok(await page.getByRole('button', { name: /Copy the request id/ }).isVisible());
     }));
 

@@ -58,7 +58,7 @@ function QueryItem({ query, onDone }: { query: QueryRecord; onDone: () => void }
       </div>
       <ProgressBar part={query.rows_total ? query.rows_scanned / query.rows_total : null} label="Statement" />
       <span className="quiet small num">
-        {plural(query.rows_scanned, 'row')} · {bytes(query.bytes_scanned)} · {duration(query.elapsed_ms)} · {query.user} by {query.via}
+        {plural(query.rows_scanned, 'row')}{query.bytes_scanned > 0 && ` · ${bytes(query.bytes_scanned)}`} · {duration(query.elapsed_ms)} · {query.user} by {query.via}
       </span>
     </li>
   );

@@ -194,7 +194,7 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
   const shared = { name: item.name, data: points, itemStyle: { color: colour } };
   if (spec.kind === 'scatter') {
     return { ...shared, type: 'scatter', symbolSize: item.points.length > 1000 ? 4 : small ? 6 : 8,
-      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, color: colours.second, fontSize: 12, opacity: 1 },
+      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, minMargin: 2, color: colours.second, fontSize: 12, opacity: 1 },
       labelLayout: { hideOverlap: true }, large: item.points.length > 5000, itemStyle: { color: colour, opacity: item.points.length > 300 ? 0.55 : 0.75 } };
   }
   if (spec.kind === 'bar' || spec.kind === 'histogram') {
@@ -253,7 +253,7 @@ function pie({ data, colours, small }: Drawing): object {
   };
 }
 
-function heatmap({ data, colours, small, width }: Drawing): object {
+function heatmap({ data, colours, small, width, height }: Drawing): object {
   const cells = data.series.flatMap((item) => item.points.map(([x, value]) => [String(x), item.name, value]));
   const values = cells.map((cell) => cell[2]).filter((value): value is number => typeof value === 'number');
   const axis = { type: 'category', axisLine: { show: false }, axisTick: { show: false }, axisLabel: { color: colours.quiet, fontSize: 12, hideOverlap: true } };
@@ -261,7 +261,8 @@ function heatmap({ data, colours, small, width }: Drawing): object {
     grid: { left: 4, right: 8, top: small ? 8 : 34, bottom: small ? 4 : 26, containLabel: true },
     tooltip: { trigger: 'item', formatter: (item: { value: [string, string, number] }) => `${escape(item.value[1])}, ${escape(data.xName)} ${escape(item.value[0])}<br><b>${number(item.value[2])}</b> ${escape(data.yName)}` },
     xAxis: { ...axis, data: data.categories, name: small ? '' : data.xName, nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: colours.quiet } },
-    yAxis: { ...axis, data: data.rows, inverse: true, axisLabel: { ...axis.axisLabel, width: Math.max(72, width * (small ? 0.32 : 0.24)), overflow: 'truncate' } },
+    // Every row has its name while the rows are as high as a line of text.
+    yAxis: { ...axis, data: data.rows, inverse: true, axisLabel: { ...axis.axisLabel, ...(height - 60 >= data.rows.length * 13 ? { interval: 0, hideOverlap: false } : {}), width: Math.max(72, width * (small ? 0.32 : 0.24)), overflow: 'truncate' } },
     visualMap: {
       show: !small,
       type: 'continuous',

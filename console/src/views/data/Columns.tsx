@@ -117,7 +117,7 @@ function Profiled({ profile, rows }: { profile: ColumnProfile; rows: number }) {
         {profile.min === null ? (
           <span className="quiet">–</span>
         ) : profile.min === profile.max ? (
-          <span className="ellipsis">{shortValue(profile.min)}</span>
+          <span className="ellipsis">{shortValue(profile.min, profile.type)}</span>
         ) : (
           <>
             <span title={String(profile.min)}>{extremes(profile)[0]}</span>

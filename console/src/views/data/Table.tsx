@@ -33,19 +33,21 @@ export default function Table() {
     <Page
       title={name}
       above={[{ name: 'Data', href: '/data' }, ...(schema === 'public' ? [] : [{ name: schema, href: `/data?schema=${encodeURIComponent(schema)}` }])]}
-      description={detail ? <About detail={detail} /> : <Skeleton width={320} height={14} />}
+      description={detail ? <About detail={detail} /> : table.error ? undefined : <Skeleton width={320} height={14} />}
       actions={
-        <>
-          <CopyButton text={full} label="Copy name" />
-          <CopyButton text={location.href} label="Copy link" icon={<IconLink size={16} stroke={1.7} />} />
-          <Button leftSection={<IconTerminal2 size={16} />} onClick={() => navigate(openSql(`SELECT *\nFROM ${full}\nLIMIT 1000`, { run: true }))}>
-            Query
-          </Button>
-        </>
+        !table.error && (
+          <>
+            <CopyButton text={full} label="Copy name" />
+            <CopyButton text={location.href} label="Copy link" icon={<IconLink size={16} stroke={1.7} />} />
+            <Button leftSection={<IconTerminal2 size={16} />} onClick={() => navigate(openSql(`SELECT *\nFROM ${full}\nLIMIT 1000`, { run: true }))}>
+              Query
+            </Button>
+          </>
+        )
       }
     >
       {table.error ? (
-        <Failure error={table.error} onRetry={() => void table.refetch()} />
+        <Failure error={table.error} what="It cannot be shown" onRetry={() => void table.refetch()} />
       ) : (
         <LinkTabs
           label={`Parts of ${name}`}
