@@ -95,8 +95,8 @@ def suites() -> list:
               [[*pytest, "tests/clients", "--ignore", "tests/clients/test_faults.py"]], needs_binary=True),
         Suite("faults", "crashes in the middle of commits", "pytest",
               [[*pytest, "tests/clients/test_faults.py"]], needs_binary=True),
-        Suite("browser", "the console in Chromium", "node",
-              [["env", "POLDER_MOCK=1", "node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
+        Suite("browser", "the console in Chromium, on the binary", "node",
+              [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
         Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy]),
     ]
 

@@ -1,112 +1,173 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { launch, openPage, scrollsSideways, shot, signIn, violations } from './browser.mjs';
-import { findServer, mocked } from './server.mjs';
+import { dropFile, dropPicture, launch, openPage, scrollsSideways, settled, shot, signIn, SLOW, violations, write } from './browser.mjs';
+import { findServer } from './server.mjs';
 
-let server;
 let browser;
-let state;
-let table = 'public/flights';
+/** Servers by kind, each with the cookies of somebody signed in. Started when first asked for. */
+const lakes = new Map();
 
 before(async () => {
-  server = await findServer();
   browser = await launch();
-  state = await signIn(browser, server);
-  if (!mocked) table = (await firstTable()) ?? table;
 });
 
 after(async () => {
   await browser?.close();
-  await server?.stop();
+  for (const lake of lakes.values()) await (await lake).server.stop();
 });
 
-async function firstTable() {
-  const { page, context } = await openPage(browser, { state });
-  await page.goto(`${server.url}/`);
-  const catalog = await page.evaluate(async () => (await fetch('/api/v1/catalog')).json());
-  await context.close();
-  const schema = catalog.schemas.find((item) => item.tables.length > 0);
-  return schema && `${schema.name}/${schema.tables[0].name}`;
+function lakeOf(kind) {
+  if (!lakes.has(kind)) lakes.set(kind, startLake(kind));
+  return lakes.get(kind);
 }
 
-const settled = async (page) => {
-  await page.waitForLoadState('networkidle');
-  await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'), undefined, { timeout: 10_000 }).catch(() => {});
-  await page.waitForTimeout(300);
-};
+async function startLake(kind) {
+  const server = await findServer({ lake: kind });
+  return { server, state: await signIn(browser, server) };
+}
 
-/** Runs SQL in a fresh tab of the editor. */
 async function run(page, sql) {
-  await page.locator('.cm-content').click();
-  await page.keyboard.press('Control+a');
-  await page.keyboard.insertText(sql);
+  await write(page, sql);
   await page.keyboard.press('Control+Enter');
 }
 
-const PAGES = [
-  ['home', '/'],
+async function drop(page, name, text) {
+  await dropFile(page, name, text);
+  await page.getByRole('heading', { name }).waitFor();
+  await page.getByRole('region', { name: 'First rows' }).waitFor();
+}
+
+/** Most of a page's time is waiting. */
+const PAGES_AT_ONCE = 3;
+
+let loads = 0;
+/** One row that is too long for its table, so that it is rejected; a long name. */
+const UNEVEN = 'Station,Opened on,Passengers a day in the year before the last census\nAmersfoort Centraal,1863-08-20,43400\nEde-Wageningen,1845-05-16,19800,oops\nUtrecht Centraal,1843-12-18,207000\n';
+
+async function load(page) {
+  loads += 1;
+  await drop(page, `stations_and_how_many_passengers_they_had_${loads}_${Date.now()}.csv`, UNEVEN);
+  await page.getByRole('button', { name: 'Load', exact: true }).click();
+  await page.getByText(/^Loaded into/).waitFor();
+}
+
+const openSide = (page) => page.getByRole('button', { name: 'Side panel' }).click();
+
+/** Name, address, what is done there, and what again in a narrow window. */
+const FULL = [
+  ['home', '/', async (page) => page.getByRole('region', { name: 'Saved queries' }).getByRole('article').nth(5).locator('[role=img] svg').waitFor()],
   ['data', '/data'],
   ['data-filter', '/data?filter=nothing-is-called-this'],
-  ['table', () => `/data/${table}`, async (page) => page.getByRole('table').getByRole('button').nth(2).click()],
-  ['sample', () => `/data/${table}?tab=sample`],
-  ['history', () => `/data/${table}?tab=history`],
-  ['sql', () => `/data/${table}?tab=sql`],
-  ['table-missing', '/data/public/no_such_table'],
+  ['table', '/data/public/flights', async (page) => page.getByRole('table').getByRole('button').nth(2).click()],
+  ['sample', '/data/public/flights?tab=sample', async (page) => page.getByRole('gridcell').first().waitFor()],
+  ['history', '/data/public/flights?tab=history'],
+  ['sql', '/data/public/flights?tab=sql'],
+  ['table-missing', '/data/public/no_such_table', async (page) => page.getByRole('alert').waitFor()],
   ['query', '/query'],
-  ['query-result', '/query', async (page) => { await run(page, `SELECT * FROM ${table.replace('/', '.')} LIMIT 1000`); await page.getByRole('gridcell').first().waitFor(); await page.getByRole('gridcell').nth(3).click(); }],
-  ['query-error', '/query', async (page) => { await run(page, 'SELECT *\nFROM no_such_table'); await page.getByRole('alert').waitFor(); }],
+  ['query-result', '/query', async (page) => {
+    await run(page, 'SELECT * FROM flights LIMIT 1000');
+    await page.getByRole('gridcell').nth(3).click();
+  }],
+  ['query-error', '/query', async (page) => {
+    await run(page, 'SELECT *\nFROM no_such_table');
+    await page.getByRole('alert').waitFor();
+  }],
   ['query-chart', '/query', async (page) => {
-    await run(page, mocked ? "SELECT date_trunc('month', time_hour) AS month, origin, count(*) AS flights FROM flights GROUP BY 1, 2" : "SELECT 'a' AS name, 1 AS amount UNION ALL SELECT 'b', 2");
+    await run(page, "SELECT date_trunc('month', time_hour) AS month, origin, count(*) AS flights FROM flights GROUP BY 1, 2");
     await page.getByRole('gridcell').first().waitFor();
     await page.getByText('Chart', { exact: true }).click();
     await page.locator('[role=img] svg').waitFor();
   }],
-  ['query-history', '/query', async (page) => page.getByText('History', { exact: true }).click()],
+  ['query-running', '/query', async (page) => {
+    await run(page, SLOW);
+    await page.getByRole('progressbar', { name: 'The statement is running' }).waitFor();
+    await page.getByRole('button', { name: /running/ }).click();
+    await page.getByRole('button', { name: 'Cancel statement' }).waitFor();
+  }],
+  ['query-tables', '/query', (page) => page.getByText('Tables', { exact: true }).click(), openSide],
+  ['query-history', '/query', (page) => page.getByText('History', { exact: true }).click(), openSide],
+  ['query-saved', '/query', (page) => page.getByText('Saved', { exact: true }).click(), openSide],
   ['load', '/load'],
+  ['load-preview', '/load', (page) => drop(page, 'stations_and_how_many_passengers_they_had_in_the_year_before.csv', UNEVEN)],
+  ['load-done', '/load', load],
+  ['load-no-table', '/load', dropPicture],
   ['settings', '/settings/account'],
   ['settings-tokens', '/settings/tokens'],
   ['settings-appearance', '/settings/appearance'],
   ['settings-about', '/settings/about'],
-  ['palette', '/data', async (page) => { await page.keyboard.press('Control+k'); await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor(); }],
-  ['shortcuts', '/data', async (page) => { await page.keyboard.press('?'); await page.getByText('Keyboard shortcuts').waitFor(); }],
+  ['palette', '/data', async (page) => {
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
+  }],
+  ['shortcuts', '/data', async (page) => {
+    await page.keyboard.press('?');
+    await page.getByText('Keyboard shortcuts').waitFor();
+  }],
   ['running', '/data', async (page) => page.getByRole('button', { name: /running/ }).click()],
   ['not-found', '/no/such/page'],
 ];
 
+const EMPTY = [
+  ['empty-home', '/', async (page) => page.getByText('No tables yet.').waitFor()],
+  ['empty-data', '/data'],
+  ['empty-query', '/query'],
+  ['empty-load', '/load'],
+  ['empty-tokens', '/settings/tokens'],
+];
+
+function check(kind, dark, [name, path, act, narrowAct]) {
+  const scheme = dark ? 'dark' : 'light';
+  test(name, async () => {
+    const { server, state } = await lakeOf(kind);
+    const { page, context, faults } = await openPage(browser, { state, dark });
+    try {
+      await page.goto(server.url + path);
+      await settled(page);
+      if (act) await act(page);
+      await page.waitForTimeout(400);
+      await shot(page, `${name}-${scheme}`);
+      assert.deepEqual(await violations(page), []);
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await page.waitForTimeout(100);
+      assert.equal(await scrollsSideways(page), false, 'the page scrolls sideways at 1280 px');
+      await page.setViewportSize({ width: 390, height: 844 });
+      if (narrowAct) await narrowAct(page);
+      await page.waitForTimeout(300);
+      await shot(page, `${name}-${scheme}-390`);
+      assert.deepEqual(await violations(page), [], 'at 390 px');
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'the page scrolls sideways at 390 px');
+      assert.deepEqual(faults, []);
+    } catch (error) {
+      await shot(page, `failed-${name}-${scheme}`);
+      throw error;
+    } finally {
+      await context.close();
+    }
+  });
+}
+
 for (const dark of [false, true]) {
   const scheme = dark ? 'dark' : 'light';
-  describe(`every page, ${scheme}`, () => {
-    for (const [name, path, act] of PAGES) {
-      test(name, async () => {
-        const { page, context, faults } = await openPage(browser, { state, dark, width: 1280 });
-        try {
-          await page.goto(server.url + (typeof path === 'function' ? path() : path));
-          await settled(page);
-          if (act) await act(page);
-          await page.waitForTimeout(400);
-          await shot(page, `${name}-${scheme}`);
-          assert.deepEqual(await violations(page), []);
-          assert.equal(await scrollsSideways(page), false, 'the page scrolls sideways at 1280 px');
-          await page.setViewportSize({ width: 390, height: 844 });
-          await page.waitForTimeout(300);
-          await shot(page, `${name}-${scheme}-390`);
-          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'the page scrolls sideways at 390 px');
-          assert.deepEqual(faults, []);
-        } finally {
-          await context.close();
-        }
-      });
-    }
+  describe(`every page, ${scheme}`, { concurrency: PAGES_AT_ONCE }, () => {
+    for (const entry of FULL) check('full', dark, entry);
 
     test('login', async () => {
+      const { server } = await lakeOf('full');
       const { page, context } = await openPage(browser, { dark });
       await page.goto(`${server.url}/#/login?expired=1`);
       await page.getByText('This sign-in link has been used').waitFor();
       await page.waitForTimeout(300);
       await shot(page, `login-${scheme}`);
       assert.deepEqual(await violations(page), []);
+      await page.setViewportSize({ width: 390, height: 844 });
+      await shot(page, `login-${scheme}-390`);
+      assert.deepEqual(await violations(page), [], 'at 390 px');
       await context.close();
     });
+  });
+
+  describe(`an empty lake, ${scheme}`, { concurrency: PAGES_AT_ONCE }, () => {
+    for (const entry of EMPTY) check('empty', dark, entry);
   });
 }

@@ -4,10 +4,15 @@ import { join } from 'node:path';
 
 import { chromium } from 'playwright-core';
 
+import { mocked } from './server.mjs';
+
 const require = createRequire(import.meta.url);
 const CHROMIUM = process.env.POLDER_CHROMIUM ?? '/usr/bin/chromium';
 const SHOTS = process.env.POLDER_SCREENSHOTS;
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+/** A statement that ends in no test's time. */
+export const SLOW = mocked ? 'SELECT slow FROM flights' : 'SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3';
 
 export function launch() {
   return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
@@ -15,7 +20,7 @@ export function launch() {
 
 /**
  * A page that fails the test for every script error, every request to another host, and every error on the browser's console.
- * `signedOut` keeps the answers 401 of a page that asks who is there out of it.
+ * Answers 4xx are not among them: they belong to the pages that show them.
  */
 export async function openPage(browser, { state, dark = false, width = 1440, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', storageState: state, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
@@ -32,20 +37,14 @@ export async function openPage(browser, { state, dark = false, width = 1440, hei
   return { page, context, faults };
 }
 
-/** The cookies of somebody signed in: by password when it is known, else by the one-time link. A trusting server asks for neither. */
+/** The cookies of somebody signed in: by password, because the link works once and has a test of its own. */
 export async function signIn(browser, server) {
   const { page, context } = await openPage(browser);
-  await page.goto(server.password ? `${server.url}/` : (server.link ?? `${server.url}/`));
-  const rooms = page.getByRole('navigation', { name: 'Rooms' });
-  const password = page.getByLabel('Password', { exact: true });
-  await rooms.or(password).first().waitFor();
-  if (await password.isVisible()) {
-    if (!server.password) throw new Error('the server asks for a password: set POLDER_PASSWORD');
-    await page.getByLabel('User').fill(server.user);
-    await password.fill(server.password);
-    await page.getByRole('button', { name: 'Sign in' }).click();
-  }
-  await rooms.waitFor();
+  await page.goto(server.url);
+  await page.getByLabel('User').fill(server.user);
+  await page.getByLabel('Password', { exact: true }).fill(server.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('navigation', { name: 'Rooms' }).waitFor();
   const state = await context.storageState();
   await context.close();
   return { ...state, origins: [] };
@@ -67,14 +66,36 @@ export async function shot(page, name) {
   await page.screenshot({ path: join(SHOTS, `${name}.png`) });
 }
 
-/** Drops files on the page as a person does: enter, over, drop. */
+/** Drops a file on the page as a person does: enter, over, drop. Its content is text or bytes. */
 export async function dropFile(page, name, content, type = 'text/csv') {
-  const transfer = await page.evaluateHandle(([fileName, text, mime]) => {
+  const transfer = await page.evaluateHandle(([fileName, bytes, mime]) => {
     const data = new DataTransfer();
-    data.items.add(new File([text], fileName, { type: mime }));
+    data.items.add(new File([new Uint8Array(bytes)], fileName, { type: mime }));
     return data;
-  }, [name, content, type]);
+  }, [name, [...Buffer.from(content)], type]);
   for (const kind of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', kind, { dataTransfer: transfer });
+}
+
+/** Waits until the page has what it asked for. */
+export async function settled(page) {
+  await page.waitForLoadState('networkidle');
+  await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
+  await page.waitForTimeout(300);
+}
+
+/** Puts SQL into the editor, in the place of what is there. */
+export async function write(page, sql) {
+  await page.locator('.cm-content').click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText(sql);
+}
+
+/** Drops a picture, which is no table, and waits until the page says so. */
+export async function dropPicture(page) {
+  // The signature, and the header of one pixel.
+  const png = Buffer.from('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489', 'hex');
+  await dropFile(page, 'picture.png', png, 'image/png');
+  await page.getByRole('alert').waitFor();
 }
 
 /** True when the page is wider than its window. */

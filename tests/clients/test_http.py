@@ -256,6 +256,8 @@ def test_console_is_served(server):
 
 def test_openapi_document(server, client):
     document = requests.get(f"{server.url}/api/v1/openapi.json", cookies=client.http.cookies, timeout=10).json()
+    kept = json.loads((polder.ROOT / "console" / "openapi.json").read_text())
+    assert document == kept, "the console's types are made from another document: polder openapi > console/openapi.json"
     assert document["openapi"].startswith("3.1")
     assert {"/api/v1/statements", "/api/v1/loads", "/api/v1/catalog"} <= {
         path if path.startswith("/api") else f"/api/v1{path}" for path in document["paths"]}

@@ -1,5 +1,6 @@
 import { Button } from '@mantine/core';
 
+import { type Place, placeInWhole } from '../lib/sql';
 import { asApiError } from '../services/client';
 import { CopyButton } from './CopyButton';
 import { IconAlertTriangle, IconRefresh } from './icons';
@@ -10,12 +11,15 @@ interface Props {
   error: unknown;
   /** What failed, when the message alone does not say it. */
   what?: string;
+  /** Where the text begins that the error's place is in, when that is a part of what is on the screen. */
+  start?: Place;
   onRetry?: () => void;
 }
 
 /** An error in its place: what, where, what next, and an id to copy. */
-export function Failure({ error, what, onRetry }: Props) {
+export function Failure({ error, what, start = { line: 1, column: 1 }, onRetry }: Props) {
   const shown = asApiError(error);
+  const place = shown.line === null ? null : placeInWhole(start, { line: shown.line, column: shown.column ?? 1 });
   return (
     <div className={classes.failure} role="alert">
       <IconAlertTriangle size={18} className={classes.icon} aria-hidden="true" />
@@ -23,11 +27,11 @@ export function Failure({ error, what, onRetry }: Props) {
         <p>
           <span className="strong">{what ?? 'Failed'}: </span>
           <Prose text={shown.message} />
-          {shown.line !== null && (
+          {place && (
             <span className={classes.where}>
               {' '}
-              at line {shown.line}
-              {shown.column !== null && `, column ${shown.column}`}
+              at line {place.line}
+              {shown.column !== null && `, column ${place.column}`}
             </span>
           )}
         </p>

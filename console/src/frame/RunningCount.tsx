@@ -5,7 +5,7 @@ import { Link } from 'wouter';
 
 import { IconX } from '../components/icons';
 import { ProgressBar } from '../components/ProgressBar';
-import { bytes, count, duration } from '../lib/format';
+import { bytes, duration, plural } from '../lib/format';
 import { links } from '../lib/link';
 import { api } from '../services/api';
 import { useRunning } from '../services/hooks';
@@ -58,7 +58,7 @@ function QueryItem({ query, onDone }: { query: QueryRecord; onDone: () => void }
       </div>
       <ProgressBar part={query.rows_total ? query.rows_scanned / query.rows_total : null} label="Statement" />
       <span className="quiet small num">
-        {count(query.rows_scanned)} rows · {bytes(query.bytes_scanned)} · {duration(query.elapsed_ms)} · {query.user} by {query.via}
+        {plural(query.rows_scanned, 'row')}{query.bytes_scanned > 0 && ` · ${bytes(query.bytes_scanned)}`} · {duration(query.elapsed_ms)} · {query.user} by {query.via}
       </span>
     </li>
   );
@@ -76,7 +76,7 @@ function LoadItem({ load, onDone }: { load: LoadStatus; onDone: () => void }) {
       </div>
       <ProgressBar part={progress.bytes_total ? progress.bytes_done / progress.bytes_total : null} label="Load" />
       <span className="quiet small num">
-        {count(progress.rows)} rows · {bytes(progress.bytes_done)} · {duration(progress.elapsed_ms)} · {progress.phase}
+        {plural(progress.rows, 'row')} · {bytes(progress.bytes_done)} · {duration(progress.elapsed_ms)} · {progress.phase}
       </span>
     </li>
   );

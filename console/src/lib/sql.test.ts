@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { isReadOnly, offsetAt, quoteName, quoteTable, splitStatements, statementAt, wordAt } from './sql';
+import { isReadOnly, offsetAt, placeAt, placeInWhole, quoteName, quoteTable, splitStatements, statementAt, wordAt } from './sql';
 
 describe('splitStatements', () => {
   const check = (sql: string, expected: string[]): void => expect(splitStatements(sql).map((item) => item.text)).toEqual(expected);
@@ -36,6 +36,15 @@ describe('positions', () => {
   test('the whole word is underlined', () => expect(wordAt('FROM flihgts WHERE', 5)).toEqual({ from: 5, to: 12 }));
   test('a quoted name too', () => expect(wordAt('FROM "a b" x', 5)).toEqual({ from: 5, to: 10 }));
   test('at the end', () => expect(wordAt('SELECT', 6)).toEqual({ from: 5, to: 6 }));
+});
+
+describe('the place of an error in a statement that is not the first', () => {
+  const sql = 'SELECT 1; SELECT *\nFROM nowhere';
+  const start = placeAt(sql, 10);
+  test('begins where the statement does', () => expect(start).toEqual({ line: 1, column: 11 }));
+  test('in its first line', () => expect(placeInWhole(start, { line: 1, column: 8 })).toEqual({ line: 1, column: 18 }));
+  test('in a later line', () => expect(placeInWhole(start, { line: 2, column: 6 })).toEqual({ line: 2, column: 6 }));
+  test('of a statement below', () => expect(placeInWhole(placeAt('SELECT 1;\n\nSELECT x', 11), { line: 1, column: 8 })).toEqual({ line: 3, column: 8 }));
 });
 
 describe('names', () => {

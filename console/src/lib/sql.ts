@@ -123,6 +123,22 @@ export function offsetAt(sql: string, line: number, column: number): number {
   return offset + units;
 }
 
+export interface Place {
+  line: number;
+  column: number;
+}
+
+/** The line and the column of an offset, both from 1. */
+export function placeAt(sql: string, offset: number): Place {
+  const lines = sql.slice(0, offset).split('\n');
+  return { line: lines.length, column: [...(lines.at(-1) ?? '')].length + 1 };
+}
+
+/** A place in a part of a text as a place in the whole, by where the part begins. */
+export function placeInWhole(start: Place, place: Place): Place {
+  return { line: start.line + place.line - 1, column: place.line === 1 ? start.column + place.column - 1 : place.column };
+}
+
 /** The word that an error points at, so that more than one character is underlined. */
 export function wordAt(sql: string, offset: number): { from: number; to: number } {
   const from = Math.min(offset, Math.max(0, sql.length - 1));

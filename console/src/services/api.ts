@@ -1,19 +1,16 @@
+import { fullChart } from '../lib/fullChart';
 import { call } from './client';
 import type {
-  ApiToken,
-  Catalog,
+  Answer,
   LoadOptions,
   LoadRequest,
-  LoadStatus,
-  Me,
-  NewApiToken,
-  Preview,
-  QueryRecord,
-  Running,
+  LoginRequest,
+  PasswordRequest,
+  PreviewRequest,
   SavedQuery,
-  TableDetail,
-  TableProfile,
-  TableVersion,
+  SavedQueryAnswer,
+  SavedQueryRequest,
+  TokenRequest,
 } from './types';
 
 const part = encodeURIComponent;
@@ -21,39 +18,43 @@ const part = encodeURIComponent;
 export type PreviewSource = { upload_id: string } | { source: string };
 export type SavedQueryDraft = Pick<SavedQuery, 'name' | 'description' | 'sql' | 'chart'>;
 
+const post = <Body>(body: Body): { method: 'POST'; body: Body } => ({ method: 'POST', body });
+
+/** Callers may rely on every field of a chart. */
+const savedQuery = (answer: SavedQueryAnswer): SavedQuery => ({ ...answer, chart: answer.chart && fullChart(answer.chart) });
+
 /** Every call of the API, one line each. Statements and uploads have files of their own. */
 export const api = {
-  me: () => call<Me>('/me'),
-  login: (user: string, password: string) => call<void>('/login', { method: 'POST', body: { user, password } }),
-  logout: () => call<void>('/logout', { method: 'POST' }),
-  changePassword: (old: string, next: string) => call<void>('/password', { method: 'POST', body: { old, new: next } }),
+  me: () => call<Answer<'me'>>('/me'),
+  login: (user: string, password: string) => call<Answer<'login'>>('/login', post<LoginRequest>({ user, password })),
+  logout: () => call<Answer<'logout'>>('/logout', { method: 'POST' }),
+  changePassword: (old: string, next: string) => call<Answer<'change_password'>>('/password', post<PasswordRequest>({ old, new: next })),
 
-  tokens: () => call<{ tokens: ApiToken[] }>('/tokens').then((answer) => answer.tokens),
-  createToken: (name: string, expiresAt: string | null) =>
-    call<NewApiToken>('/tokens', { method: 'POST', body: { name, expires_at: expiresAt } }),
-  deleteToken: (id: string) => call<void>(`/tokens/${part(id)}`, { method: 'DELETE' }),
+  tokens: () => call<Answer<'list_tokens'>>('/tokens').then((answer) => answer.tokens),
+  createToken: (name: string, expiresAt: string | null) => call<Answer<'create_token'>>('/tokens', post<TokenRequest>({ name, expires_at: expiresAt })),
+  deleteToken: (id: string) => call<Answer<'delete_token'>>(`/tokens/${part(id)}`, { method: 'DELETE' }),
 
-  query: (id: string) => call<QueryRecord>(`/queries/${part(id)}`),
-  cancelQuery: (id: string) => call<void>(`/queries/${part(id)}`, { method: 'DELETE' }),
+  query: (id: string) => call<Answer<'get_query'>>(`/queries/${part(id)}`),
+  cancelQuery: (id: string) => call<Answer<'cancel_query'>>(`/queries/${part(id)}`, { method: 'DELETE' }),
   queries: (limit: number, search = '') =>
-    call<{ queries: QueryRecord[] }>(`/queries?limit=${limit}${search ? `&search=${part(search)}` : ''}`).then((answer) => answer.queries),
-  endSession: (id: string) => call<void>(`/sessions/${part(id)}`, { method: 'DELETE' }),
-  running: () => call<Running>('/running'),
+    call<Answer<'list_queries'>>(`/queries?limit=${limit}${search ? `&search=${part(search)}` : ''}`).then((answer) => answer.queries),
+  endSession: (id: string) => call<Answer<'end_session'>>(`/sessions/${part(id)}`, { method: 'DELETE' }),
+  running: () => call<Answer<'list_running'>>('/running'),
 
-  catalog: () => call<Catalog>('/catalog'),
-  table: (schema: string, name: string) => call<TableDetail>(`/catalog/${part(schema)}/${part(name)}`),
-  profile: (schema: string, name: string) => call<TableProfile>(`/catalog/${part(schema)}/${part(name)}/profile`),
-  history: (schema: string, name: string) =>
-    call<{ versions: TableVersion[] }>(`/catalog/${part(schema)}/${part(name)}/history`).then((answer) => answer.versions),
+  catalog: () => call<Answer<'get_catalog'>>('/catalog'),
+  table: (schema: string, name: string) => call<Answer<'get_table'>>(`/catalog/${part(schema)}/${part(name)}`),
+  profile: (schema: string, name: string) => call<Answer<'get_profile'>>(`/catalog/${part(schema)}/${part(name)}/profile`),
+  history: (schema: string, name: string) => call<Answer<'get_history'>>(`/catalog/${part(schema)}/${part(name)}/history`).then((answer) => answer.versions),
 
   preview: (source: PreviewSource, options?: LoadOptions, signal?: AbortSignal) =>
-    call<Preview>('/loads/preview', { method: 'POST', body: { ...source, options }, signal }),
-  startLoad: (request: LoadRequest) => call<{ load_id: string }>('/loads', { method: 'POST', body: request }),
-  load: (id: string) => call<LoadStatus>(`/loads/${part(id)}`),
-  cancelLoad: (id: string) => call<void>(`/loads/${part(id)}`, { method: 'DELETE' }),
+    call<Answer<'preview_load'>>('/loads/preview', { ...post<PreviewRequest>({ ...source, options }), signal }),
+  startLoad: (request: LoadRequest) => call<Answer<'start_load'>>('/loads', post(request)),
+  load: (id: string) => call<Answer<'get_load'>>(`/loads/${part(id)}`),
+  cancelLoad: (id: string) => call<Answer<'cancel_load'>>(`/loads/${part(id)}`, { method: 'DELETE' }),
 
-  savedQueries: () => call<{ queries: SavedQuery[] }>('/saved-queries').then((answer) => answer.queries),
-  createSavedQuery: (draft: SavedQueryDraft) => call<SavedQuery>('/saved-queries', { method: 'POST', body: draft }),
-  updateSavedQuery: (id: string, draft: SavedQueryDraft) => call<SavedQuery>(`/saved-queries/${part(id)}`, { method: 'PUT', body: draft }),
-  deleteSavedQuery: (id: string) => call<void>(`/saved-queries/${part(id)}`, { method: 'DELETE' }),
+  savedQueries: () => call<Answer<'list_saved_queries'>>('/saved-queries').then((answer) => answer.queries.map(savedQuery)),
+  createSavedQuery: (draft: SavedQueryDraft) => call<Answer<'create_saved_query'>>('/saved-queries', post<SavedQueryRequest>(draft)).then(savedQuery),
+  updateSavedQuery: (id: string, draft: SavedQueryDraft) =>
+    call<Answer<'update_saved_query'>>(`/saved-queries/${part(id)}`, { method: 'PUT', body: draft satisfies SavedQueryRequest }).then(savedQuery),
+  deleteSavedQuery: (id: string) => call<Answer<'delete_saved_query'>>(`/saved-queries/${part(id)}`, { method: 'DELETE' }),
 };

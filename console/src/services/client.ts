@@ -1,4 +1,4 @@
-import type { ErrorBody, ErrorKind, QueryError } from './types';
+import type { ErrorAnswer, ErrorBody, ErrorKind, QueryError } from './types';
 
 const BASE = '/api/v1';
 
@@ -53,7 +53,7 @@ async function errorOf(response: Response): Promise<ApiError> {
   const requestId = response.headers.get('X-Request-Id');
   const text = await response.text();
   try {
-    const parsed = JSON.parse(text) as { error?: ErrorBody };
+    const parsed = JSON.parse(text) as Partial<ErrorAnswer>;
     if (parsed.error) return new ApiError(response.status, { ...parsed.error, request_id: parsed.error.request_id || (requestId ?? '') });
   } catch {
     // Not ours: a proxy in between answered. Its status says what it can.

@@ -1,6 +1,6 @@
 import { ApiError, asApiError, isAbort, request, uuid } from './client';
 import { api } from './api';
-import type { Notice } from './types';
+import type { Notice, StatementRequest } from './types';
 import type { ResultSet } from '../lib/result';
 
 /** Rows that the console asks for at most; the grid says so when an answer is cut. */
@@ -84,7 +84,7 @@ export async function runStatement(options: StatementOptions): Promise<Statement
     import('../lib/result'),
     request('/statements', {
       method: 'POST',
-      body: { sql: options.sql, query_id: queryId, format: 'arrow', row_limit: rowLimit, session: options.session },
+      body: { sql: options.sql, query_id: queryId, format: 'arrow', row_limit: rowLimit, session: options.session } satisfies StatementRequest,
       signal: options.signal,
     }),
   ]);

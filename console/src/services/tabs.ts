@@ -80,5 +80,5 @@ export function closeTab(id: string): string {
 export function titleOf(tab: QueryTab): string {
   if (tab.name) return tab.name;
   const text = tab.sql.replace(/--.*$/gm, '').replace(/\s+/g, ' ').trim();
-  return text === '' ? 'New query' : text.slice(0, 40);
+  return text === '' ? 'New query' : text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

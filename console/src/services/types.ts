@@ -1,291 +1,57 @@
-// The shapes of the HTTP API, version 1. Replaced by the types generated from the OpenAPI document.
+// Names for the shapes of the HTTP API. They are made from the OpenAPI document (`npm run types`), never written by hand.
 
-export type ErrorKind =
-  | 'invalid_input'
-  | 'unauthenticated'
-  | 'forbidden'
-  | 'not_found'
-  | 'already_exists'
-  | 'conflict'
-  | 'too_large'
-  | 'exhausted'
-  | 'cancelled'
-  | 'unavailable'
-  | 'unsupported'
-  | 'corrupt'
-  | 'internal';
+import type { components, operations } from './schema.gen';
 
-export interface ErrorBody {
-  code: string;
-  kind: ErrorKind;
-  message: string;
-  line: number | null;
-  column: number | null;
-  hint: string | null;
-  request_id: string;
-}
+type Schemas = components['schemas'];
 
-export interface Me {
-  user: string;
-  version: string;
-  auth: 'password' | 'trust';
-}
+/** The JSON of an operation's good answer; `void` when it has none. */
+export type Answer<Name extends keyof operations> = operations[Name] extends { responses: infer Responses } ? JsonOf<Responses[keyof Responses & (200 | 201 | 202)]> : never;
 
-export interface ApiToken {
-  id: string;
-  name: string;
-  user: string;
-  created_at: string;
-  last_used_at: string | null;
-  expires_at: string | null;
-}
+type JsonOf<Response> = [Response] extends [never] ? void : Response extends { content: { 'application/json': infer Json } } ? Json : never;
 
-export interface NewApiToken {
-  token: ApiToken;
-  secret: string;
-}
+export type ErrorKind = Schemas['ErrorKind'];
+export type ErrorBody = Schemas['ErrorBody'];
+export type ErrorAnswer = Schemas['ErrorAnswer'];
 
-export type QueryState = 'running' | 'done' | 'failed' | 'cancelled';
+export type ApiToken = Schemas['ApiToken'];
+export type NewApiToken = Schemas['NewApiToken'];
+export type TokenRequest = Schemas['TokenRequest'];
+export type LoginRequest = Schemas['LoginRequest'];
+export type PasswordRequest = Schemas['PasswordRequest'];
 
-/** An error as kept in the record of statements. */
-export interface QueryError {
-  code: string;
-  message: string;
-  position: { line: number; column: number } | null;
-  hint: string | null;
-}
+export type StatementRequest = Schemas['StatementRequest'];
+export type QueryState = Schemas['QueryState'];
+export type QueryError = Schemas['QueryError'];
+export type QueryRecord = Schemas['QueryRecord'];
 
-export interface QueryRecord {
-  query_id: string;
-  user: string;
-  via: string;
-  sql: string;
-  state: QueryState;
-  started_at: string;
-  elapsed_ms: number;
-  rows_returned: number;
-  rows_scanned: number;
-  bytes_scanned: number;
-  rows_total?: number | null;
-  snapshot: number | null;
-  error: QueryError | null;
-}
-
+/** A word of the server on a statement that succeeded. It comes in a header, whose content the document tells in words only. */
 export interface Notice {
   message: string;
   hint: string | null;
 }
 
-export interface CatalogTable {
-  name: string;
-  kind: 'table' | 'view';
-  rows: number | null;
-  bytes: number | null;
-  files: number | null;
-  comment: string | null;
-  updated_at: string | null;
-}
+export type CatalogTable = Schemas['CatalogTable'];
+export type CatalogSchema = Schemas['CatalogSchema'];
+export type TableColumn = Schemas['TableColumn'];
+export type TableDetail = Schemas['Table'];
+export type ColumnProfile = Schemas['ColumnProfile'];
+export type TableProfile = Schemas['TableProfile'];
+export type TableVersion = Schemas['TableVersion'];
 
-export interface CatalogSchema {
-  name: string;
-  tables: CatalogTable[];
-}
+export type ColumnChoice = Schemas['ColumnChoice'];
+export type LoadOptions = Schemas['LoadOptions'];
+export type ColumnPreview = Schemas['ColumnPreview'];
+export type TablePreview = Schemas['TablePreview'];
+export type PreviewRequest = Schemas['PreviewRequest'];
+export type LoadMode = Schemas['LoadMode'];
+export type LoadRequest = Schemas['LoadRequest'];
+export type TableReport = Schemas['TableReport'];
+export type LoadReport = Schemas['LoadReport'];
+export type LoadStatus = Schemas['LoadStatus'];
 
-export interface Catalog {
-  snapshot: number;
-  schemas: CatalogSchema[];
-}
-
-export interface TableColumn {
-  name: string;
-  type: string;
-  nullable: boolean;
-  default: string | null;
-  comment: string | null;
-  position: number;
-}
-
-export interface TableDetail {
-  schema: string;
-  name: string;
-  kind: 'table' | 'view';
-  comment: string | null;
-  rows: number | null;
-  bytes: number | null;
-  files: number | null;
-  created_at: string | null;
-  updated_at: string | null;
-  sql: string | null;
-  columns: TableColumn[];
-}
-
-export interface HistogramBin {
-  low: number | string;
-  high: number | string;
-  count: number;
-}
-
-export interface TopValue {
-  value: string | number | boolean | null;
-  count: number;
-}
-
-export interface ColumnProfile {
-  name: string;
-  type: string;
-  missing: number;
-  distinct: number | null;
-  distinct_exact: boolean;
-  min: string | number | null;
-  max: string | number | null;
-  mean: number | string | null;
-  histogram: HistogramBin[] | null;
-  top: TopValue[] | null;
-}
-
-export interface TableProfile {
-  rows: number;
-  sampled: boolean;
-  columns: ColumnProfile[];
-}
-
-export interface TableVersion {
-  snapshot: number;
-  committed_at: string;
-  author: string | null;
-  message: string | null;
-  changes: string[];
-  rows_added: number | null;
-  rows_removed: number | null;
-}
-
-export interface Upload {
-  upload_id: string;
-  name: string;
-  bytes: number;
-}
-
-export interface ColumnChoice {
-  source: string;
-  name?: string | null;
-  data_type?: string | null;
-  skip?: boolean;
-}
-
-export interface LoadOptions {
-  format?: string | null;
-  delimiter?: string | null;
-  quote?: string | null;
-  header?: boolean | null;
-  encoding?: string | null;
-  nulls?: string[] | null;
-  columns?: ColumnChoice[];
-}
-
-export interface ColumnPreview {
-  source: string;
-  name: string;
-  data_type: string;
-  remark: string | null;
-}
-
-export interface TablePreview {
-  table: string;
-  source: string;
-  format: string;
-  options: LoadOptions;
-  columns: ColumnPreview[];
-  rows: (string | null)[][];
-  rows_seen: number;
-  remarks: string[];
-}
-
-export interface Preview {
-  tables: TablePreview[];
-}
-
-export type LoadMode = 'create' | 'append' | 'replace';
-
-export interface LoadRequest {
-  upload_ids?: string[];
-  sources?: string[];
-  into?: string;
-  mode?: LoadMode;
-  strict?: boolean;
-  again?: boolean;
-  options?: LoadOptions;
-}
-
-export interface RejectSample {
-  source: string;
-  line: number;
-  column: string | null;
-  reason: string;
-  raw: string;
-}
-
-export interface SourceReport {
-  source: string;
-  format: string;
-  rows_loaded: number;
-  rows_rejected: number;
-  bytes: number;
-  skipped: boolean;
-}
-
-export interface TableReport {
-  table: string;
-  rows_loaded: number;
-  rows_rejected: number;
-  rejects_table: string | null;
-  sources: SourceReport[];
-  remarks: string[];
-  rejects: RejectSample[];
-}
-
-export interface LoadReport {
-  tables: TableReport[];
-  snapshot: number | null;
-  elapsed_ms: number;
-}
-
-export interface LoadStatus {
-  load_id: string;
-  state: QueryState;
-  progress: {
-    phase: string;
-    rows: number;
-    bytes_done: number;
-    bytes_total: number | null;
-    elapsed_ms: number;
-    current_source: string;
-  };
-  report: LoadReport | null;
-  error: QueryError | null;
-}
-
-export interface Running {
-  queries: QueryRecord[];
-  loads: LoadStatus[];
-}
-
-export type ChartKind = 'bar' | 'line' | 'area' | 'scatter' | 'pie' | 'histogram' | 'heatmap' | 'number' | 'table';
-
-export interface ChartSpec {
-  kind: ChartKind;
-  x: string | null;
-  y: string[];
-  series: string | null;
-  stacked: boolean;
-  title: string | null;
-}
-
-export interface SavedQuery {
-  id: string;
-  name: string;
-  description: string;
-  sql: string;
-  chart: ChartSpec | null;
-  owner: string;
-  updated_at: string;
-}
+export type ChartKind = Schemas['ChartKind'];
+/** A chart with nothing left out; see `fullChart`. */
+export type ChartSpec = Required<Schemas['Chart']>;
+export type SavedQueryRequest = Schemas['SavedQueryRequest'];
+export type SavedQuery = Omit<Schemas['SavedQuery'], 'chart'> & { chart: ChartSpec | null };
+export type SavedQueryAnswer = Schemas['SavedQuery'];

@@ -1,15 +1,15 @@
 import { ApiError } from './client';
-import type { ErrorBody, Upload } from './types';
+import type { Answer, ErrorAnswer } from './types';
 
 export interface UploadHandle {
-  done: Promise<Upload>;
+  done: Promise<Answer<'upload_file'>>;
   cancel: () => void;
 }
 
 /** Sends a file's bytes; `fetch` cannot tell how far an upload is, so this is the one place that uses XMLHttpRequest. */
 export function upload(file: File, onProgress: (sent: number, total: number) => void): UploadHandle {
   const xhr = new XMLHttpRequest();
-  const done = new Promise<Upload>((resolve, reject) => {
+  const done = new Promise<Answer<'upload_file'>>((resolve, reject) => {
     xhr.open('POST', `/api/v1/uploads?name=${encodeURIComponent(file.name)}`);
     xhr.setRequestHeader('X-Polder', '1');
     xhr.setRequestHeader('Content-Type', 'application/octet-stream');
@@ -19,7 +19,7 @@ export function upload(file: File, onProgress: (sent: number, total: number) => 
     xhr.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
     xhr.onload = () => {
       if (xhr.status >= 200 && xhr.status < 300) {
-        resolve(JSON.parse(xhr.responseText) as Upload);
+        resolve(JSON.parse(xhr.responseText) as Answer<'upload_file'>);
         return;
       }
       reject(uploadError(xhr, file.name));
@@ -31,7 +31,7 @@ export function upload(file: File, onProgress: (sent: number, total: number) => 
 
 function uploadError(xhr: XMLHttpRequest, name: string): ApiError {
   try {
-    const parsed = JSON.parse(xhr.responseText) as { error?: ErrorBody };
+    const parsed = JSON.parse(xhr.responseText) as Partial<ErrorAnswer>;
     if (parsed.error) return new ApiError(xhr.status, parsed.error);
   } catch {
     // Not ours: a proxy in between answered.

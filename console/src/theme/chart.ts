@@ -38,4 +38,7 @@ const DARK: ChartColours = {
   raised: '#161e26',
 };
 
+/** What charts write with. */
+export const CHART_FONT = "12px 'Inter Variable'";
+
 export const chartColours = (dark: boolean): ChartColours => (dark ? DARK : LIGHT);

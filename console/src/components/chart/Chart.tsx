@@ -7,7 +7,7 @@ import { chartData } from '../../lib/chartData';
 import { number } from '../../lib/format';
 import type { ResultSet } from '../../lib/result';
 import type { ChartSpec } from '../../services/types';
-import { chartColours } from '../../theme/chart';
+import { CHART_FONT, chartColours } from '../../theme/chart';
 import classes from './Chart.module.css';
 
 interface Props {
@@ -38,6 +38,9 @@ export function Chart({ result, spec, height = '100%', small = false, drawn }: P
   );
 }
 
+/** Without its font a chart is drawn all the same. */
+const fontLoaded = (): Promise<unknown> => document.fonts.load(CHART_FONT).catch(() => null);
+
 function Drawn({ data, spec, small, drawn }: { data: Exclude<ReturnType<typeof chartData>, string>; spec: ChartSpec; small: boolean; drawn?: RefObject<ECharts | null> }) {
   const holder = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
@@ -48,7 +51,8 @@ function Drawn({ data, spec, small, drawn }: { data: Exclude<ReturnType<typeof c
     if (!element) return;
     let gone = false;
     let observer: ResizeObserver | null = null;
-    void import('./engine').then(({ init, chartOption }) => {
+    // Labels are measured when they are drawn, so the font must be there.
+    void Promise.all([import('./engine'), fontLoaded()]).then(([{ init, chartOption }]) => {
       if (gone) return;
       const made = init(element, null, { renderer: 'svg' });
       chart.current = made;

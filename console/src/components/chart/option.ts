@@ -116,9 +116,22 @@ function xAxis(drawing: Drawing): object {
   if (data.xKind === 'time') return { ...shared, type: 'time', splitNumber: Math.max(2, Math.floor(drawing.width / 110)), boundaryGap: spec.kind === 'bar' ? ['1%', '1%'] : undefined };
   if (data.xKind === 'number') {
     const plain = /year/i.test(data.xName) ? (value: number) => String(value) : (value: number) => compact(value);
-    return { ...shared, type: 'value', scale: true, axisLabel: { ...shared.axisLabel, formatter: plain }, ...(spec.kind === 'scatter' ? {} : { min: 'dataMin', max: 'dataMax' }) };
+    if (spec.kind === 'scatter') return { ...shared, type: 'value', scale: true, axisLabel: { ...shared.axisLabel, formatter: plain } };
+    // The line fills the width, so the axis begins and ends at any number; only round ones are written.
+    const interval = roundStep(data, Math.max(2, Math.floor(drawing.width / 60)));
+    const formatter = (value: number): string => (interval && Math.abs(value / interval - Math.round(value / interval)) > 1e-6 ? '' : plain(value));
+    return { ...shared, type: 'value', scale: true, min: 'dataMin', max: 'dataMax', interval, axisLabel: { ...shared.axisLabel, formatter } };
   }
   return { ...shared, type: 'category', data: data.categories, boundaryGap: spec.kind === 'bar' || spec.kind === 'histogram' };
+}
+
+/** 1, 2 or 5 times a power of ten: the smallest that cuts the axis into no more parts. */
+function roundStep(data: ChartData, parts: number): number | undefined {
+  const xs = data.series.flatMap((item) => item.points.map(([x]) => Number(x))).filter(Number.isFinite);
+  const least = (xs.reduce((high, x) => Math.max(high, x), -Infinity) - xs.reduce((low, x) => Math.min(low, x), Infinity)) / parts;
+  if (!(least > 0)) return undefined;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((times) => times * power).find((step) => step >= least);
 }
 
 /** Months for a year, days for a month, hours for a day; the larger unit where it changes. */
@@ -181,7 +194,7 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
   const shared = { name: item.name, data: points, itemStyle: { color: colour } };
   if (spec.kind === 'scatter') {
     return { ...shared, type: 'scatter', symbolSize: item.points.length > 1000 ? 4 : small ? 6 : 8,
-      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, color: colours.second, fontSize: 12, opacity: 1 },
+      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, minMargin: 2, color: colours.second, fontSize: 12, opacity: 1 },
       labelLayout: { hideOverlap: true }, large: item.points.length > 5000, itemStyle: { color: colour, opacity: item.points.length > 300 ? 0.55 : 0.75 } };
   }
   if (spec.kind === 'bar' || spec.kind === 'histogram') {
@@ -205,7 +218,7 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
     connectNulls: false,
     lineStyle: { width: 2, color: colour },
     areaStyle: spec.kind === 'area' ? { color: colour, opacity: spec.stacked ? 0.55 : 0.16 } : undefined,
-    endLabel: direct ? { show: true, formatter: '{a}', color: colour, fontSize: 12, fontWeight: 600, distance: 6 } : undefined,
+    endLabel: direct ? { show: true, formatter: '{a}', color: colour, fontSize: 12, lineHeight: 16, fontWeight: 600, distance: 6 } : undefined,
     labelLayout: direct ? { moveOverlap: 'shiftY' } : undefined,
     emphasis: { focus: 'series' },
     sampling: item.points.length > 4000 ? 'lttb' : undefined,
@@ -240,7 +253,7 @@ function pie({ data, colours, small }: Drawing): object {
   };
 }
 
-function heatmap({ data, colours, small, width }: Drawing): object {
+function heatmap({ data, colours, small, width, height }: Drawing): object {
   const cells = data.series.flatMap((item) => item.points.map(([x, value]) => [String(x), item.name, value]));
   const values = cells.map((cell) => cell[2]).filter((value): value is number => typeof value === 'number');
   const axis = { type: 'category', axisLine: { show: false }, axisTick: { show: false }, axisLabel: { color: colours.quiet, fontSize: 12, hideOverlap: true } };
@@ -248,7 +261,8 @@ function heatmap({ data, colours, small, width }: Drawing): object {
     grid: { left: 4, right: 8, top: small ? 8 : 34, bottom: small ? 4 : 26, containLabel: true },
     tooltip: { trigger: 'item', formatter: (item: { value: [string, string, number] }) => `${escape(item.value[1])}, ${escape(data.xName)} ${escape(item.value[0])}<br><b>${number(item.value[2])}</b> ${escape(data.yName)}` },
     xAxis: { ...axis, data: data.categories, name: small ? '' : data.xName, nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: colours.quiet } },
-    yAxis: { ...axis, data: data.rows, inverse: true, axisLabel: { ...axis.axisLabel, width: Math.max(72, width * (small ? 0.32 : 0.24)), overflow: 'truncate' } },
+    // Every row has its name while the rows are as high as a line of text.
+    yAxis: { ...axis, data: data.rows, inverse: true, axisLabel: { ...axis.axisLabel, ...(height - 60 >= data.rows.length * 13 ? { interval: 0, hideOverlap: false } : {}), width: Math.max(72, width * (small ? 0.32 : 0.24)), overflow: 'truncate' } },
     visualMap: {
       show: !small,
       type: 'continuous',

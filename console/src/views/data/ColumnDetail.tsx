@@ -1,6 +1,6 @@
 import { useLocation } from 'wouter';
 
-import { count, number, percent } from '../../lib/format';
+import { count, percent } from '../../lib/format';
 import { quoteName, quoteTable } from '../../lib/sql';
 import { openSql } from '../../services/tabs';
 import type { ColumnProfile, TableColumn, TableDetail } from '../../services/types';
@@ -24,10 +24,10 @@ export function ColumnDetail({ column, profile, rows, table }: Props) {
     ['Rows', count(rows)],
     ['Missing', `${count(profile.missing)} (${percent(profile.missing, rows)})`],
     ['Distinct', profile.distinct === null ? '–' : `${profile.distinct_exact ? '' : 'about '}${count(profile.distinct)}`],
-    ['Smallest', shortValue(profile.min)],
-    ['Largest', shortValue(profile.max)],
+    ['Smallest', shortValue(profile.min, profile.type)],
+    ['Largest', shortValue(profile.max, profile.type)],
   ];
-  if (profile.mean !== null) facts.push(['Mean', typeof profile.mean === 'number' ? number(profile.mean) : profile.mean]);
+  if (profile.mean !== null) facts.push(['Mean', shortValue(profile.mean, profile.type)]);
   if (column.default !== null) facts.push(['Default', column.default]);
   return (
     <div className={classes.inside}>
@@ -44,8 +44,8 @@ export function ColumnDetail({ column, profile, rows, table }: Props) {
           <figcaption className="small second">Distribution</figcaption>
           <Sparkline profile={profile} width={360} height={120} />
           <div className={`${classes.ends} small quiet num`}>
-            <span>{shortValue(profile.min)}</span>
-            <span>{shortValue(profile.max)}</span>
+            <span>{shortValue(profile.min, profile.type)}</span>
+            <span>{shortValue(profile.max, profile.type)}</span>
           </div>
         </figure>
       )}
@@ -55,8 +55,8 @@ export function ColumnDetail({ column, profile, rows, table }: Props) {
           <ul>
             {profile.top.slice(0, 8).map((value, index) => (
               <li key={index}>
-                <span className="ellipsis" title={shortValue(value.value)}>
-                  {shortValue(value.value)}
+                <span className="ellipsis" title={shortValue(value.value, profile.type)}>
+                  {shortValue(value.value, profile.type)}
                 </span>
                 <span className={classes.topTrack} aria-hidden="true">
                   <span style={{ width: `${(value.count / Math.max(1, profile.top?.[0]?.count ?? 1)) * 100}%` }} />

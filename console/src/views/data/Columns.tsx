@@ -1,3 +1,4 @@
+import { useMediaQuery } from '@mantine/hooks';
 import { Fragment, useState } from 'react';
 
 import { Failure } from '../../components/Failure';
@@ -16,6 +17,7 @@ import classes from './Columns.module.css';
 export function Columns({ detail }: { detail: TableDetail }) {
   const profile = useProfile(detail.schema, detail.name, detail.updated_at);
   const [open, setOpen] = useState<string | null>(null);
+  const shownColumns = useShownColumns();
   const byName = new Map(profile.data?.columns.map((column) => [column.name, column]));
   return (
     <>
@@ -56,7 +58,7 @@ export function Columns({ detail }: { detail: TableDetail }) {
                 </tr>
                 {shown && found && (
                   <tr>
-                    <td colSpan={5} className={classes.detail}>
+                    <td colSpan={shownColumns} className={classes.detail}>
                       <ColumnDetail column={column} profile={found} rows={profile.data?.rows ?? 0} table={detail} />
                     </td>
                   </tr>
@@ -69,6 +71,13 @@ export function Columns({ detail }: { detail: TableDetail }) {
       {profile.data?.sampled && <p className="quiet small">The profile looks at a sample of the rows; counts are scaled to {count(profile.data.rows)} rows.</p>}
     </>
   );
+}
+
+/** How many columns the style sheet leaves, so that a detail spans these and makes no room for the others. */
+function useShownColumns(): number {
+  const middling = useMediaQuery('(max-width: 1000px)', undefined, { getInitialValueInEffect: false });
+  const narrow = useMediaQuery('(max-width: 720px)', undefined, { getInitialValueInEffect: false });
+  return narrow ? 3 : middling ? 4 : 5;
 }
 
 function NameAndType({ column }: { column: TableColumn }) {
@@ -108,7 +117,7 @@ function Profiled({ profile, rows }: { profile: ColumnProfile; rows: number }) {
         {profile.min === null ? (
           <span className="quiet">–</span>
         ) : profile.min === profile.max ? (
-          <span className="ellipsis">{shortValue(profile.min)}</span>
+          <span className="ellipsis">{shortValue(profile.min, profile.type)}</span>
         ) : (
           <>
             <span title={String(profile.min)}>{extremes(profile)[0]}</span>

@@ -19,12 +19,12 @@ export function Sparkline({ profile, width, height }: { profile: ColumnProfile; 
   const step = width / bins.length;
   const gap = bins.length > 40 ? 0.5 : 1.5;
   return (
-    <svg width="100%" height={height} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" className={classes.spark} role="img" aria-label={`Histogram of ${profile.name} from ${shortValue(profile.min)} to ${shortValue(profile.max)}`}>
+    <svg width="100%" height={height} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" className={classes.spark} role="img" aria-label={`Histogram of ${profile.name} from ${shortValue(profile.min, profile.type)} to ${shortValue(profile.max, profile.type)}`}>
       {bins.map((bin, index) => {
         const size = bin.count === 0 ? 0 : Math.max(1.5, (bin.count / most) * (height - 1));
         return (
           <rect key={index} x={index * step} y={height - size} width={Math.max(0.5, step - gap)} height={size}>
-            <title>{`${shortValue(bin.low)} to ${shortValue(bin.high)}: ${count(bin.count)} rows`}</title>
+            <title>{`${shortValue(bin.low, profile.type)} to ${shortValue(bin.high, profile.type)}: ${count(bin.count)} rows`}</title>
           </rect>
         );
       })}
@@ -40,9 +40,9 @@ function TopLine({ profile, rows }: { profile: ColumnProfile; rows: number }) {
   return (
     <span className={classes.top}>
       {top.map((value, index) => (
-        <span key={index} className={classes.chip} title={`${shortValue(value.value)}: ${count(value.count)} rows`}>
+        <span key={index} className={classes.chip} title={`${shortValue(value.value, profile.type)}: ${count(value.count)} rows`}>
           <span className={classes.chipFill} style={{ width: `${rows > 0 ? (value.count / rows) * 100 : 0}%` }} aria-hidden="true" />
-          <span className="ellipsis">{shortValue(value.value)}</span>
+          <span className="ellipsis">{shortValue(value.value, profile.type)}</span>
           <span className={`num ${classes.share}`}>{percent(value.count, rows)}</span>
         </span>
       ))}

@@ -8,7 +8,7 @@ import { LinkTabs } from '../../components/LinkTabs';
 import { Page } from '../../components/Page';
 import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { TimeAgo } from '../../components/TimeAgo';
-import { bytes, count, plural } from '../../lib/format';
+import { bytes, plural } from '../../lib/format';
 import { useParam } from '../../lib/params';
 import { quoteTable } from '../../lib/sql';
 import { openSql } from '../../services/tabs';
@@ -33,19 +33,21 @@ export default function Table() {
     <Page
       title={name}
       above={[{ name: 'Data', href: '/data' }, ...(schema === 'public' ? [] : [{ name: schema, href: `/data?schema=${encodeURIComponent(schema)}` }])]}
-      description={detail ? <About detail={detail} /> : <Skeleton width={320} height={14} />}
+      description={detail ? <About detail={detail} /> : table.error ? undefined : <Skeleton width={320} height={14} />}
       actions={
-        <>
-          <CopyButton text={full} label="Copy name" />
-          <CopyButton text={location.href} label="Copy link" icon={<IconLink size={16} stroke={1.7} />} />
-          <Button leftSection={<IconTerminal2 size={16} />} onClick={() => navigate(openSql(`SELECT *\nFROM ${full}\nLIMIT 1000`, { run: true }))}>
-            Query
-          </Button>
-        </>
+        !table.error && (
+          <>
+            <CopyButton text={full} label="Copy name" />
+            <CopyButton text={location.href} label="Copy link" icon={<IconLink size={16} stroke={1.7} />} />
+            <Button leftSection={<IconTerminal2 size={16} />} onClick={() => navigate(openSql(`SELECT *\nFROM ${full}\nLIMIT 1000`, { run: true }))}>
+              Query
+            </Button>
+          </>
+        )
       }
     >
       {table.error ? (
-        <Failure error={table.error} onRetry={() => void table.refetch()} />
+        <Failure error={table.error} what="It cannot be shown" onRetry={() => void table.refetch()} />
       ) : (
         <LinkTabs
           label={`Parts of ${name}`}
@@ -72,7 +74,7 @@ export default function Table() {
 function About({ detail }: { detail: TableDetail }) {
   const facts = [
     detail.kind === 'view' ? 'View' : null,
-    detail.rows === null ? null : `${count(detail.rows)} rows`,
+    detail.rows === null ? null : plural(detail.rows, 'row'),
     detail.bytes === null ? null : bytes(detail.bytes),
     detail.files === null ? null : plural(detail.files, 'file'),
   ].filter((fact) => fact !== null);

@@ -4,7 +4,7 @@ import { LinkButton } from '../../components/LinkButton';
 import { Skeleton } from '../../components/Skeleton';
 import { TimeAgo } from '../../components/TimeAgo';
 import { IconFileUpload, IconPlus } from '../../components/icons';
-import { bytes, count, plural } from '../../lib/format';
+import { bytes, plural } from '../../lib/format';
 import { openSql } from '../../services/tabs';
 import { type NamedTable, useTables } from '../../services/hooks';
 import { useLocation } from 'wouter';
@@ -60,7 +60,7 @@ function Summary({ tables }: { tables: NamedTable[] }) {
   const latest = tables.reduce<NamedTable | null>((best, table) => (table.updated_at && (!best?.updated_at || table.updated_at > best.updated_at) ? table : best), null);
   return (
     <span className="num">
-      {plural(tables.length, 'table')} · {count(rows)} rows · {bytes(size)}
+      {plural(tables.length, 'table')} · {plural(rows, 'row')} · {bytes(size)}
       {latest && (
         <>
           {' '}

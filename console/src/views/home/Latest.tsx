@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import { SkeletonRows } from '../../components/Skeleton';
 import { TableIcon } from '../../components/TableIcon';
 import { TimeAgo } from '../../components/TimeAgo';
-import { count } from '../../lib/format';
+import { plural } from '../../lib/format';
 import { links } from '../../lib/link';
 import type { NamedTable } from '../../services/hooks';
 import classes from './Home.module.css';
@@ -28,7 +28,7 @@ export function Latest({ tables, loading }: { tables: NamedTable[]; loading: boo
                 {table.schema !== 'public' && <span className="quiet">{table.schema}.</span>}
                 {table.name}
               </span>
-              <span className="quiet small num">{table.rows === null ? '' : `${count(table.rows)} rows`}</span>
+              <span className="quiet small num">{table.rows === null ? '' : plural(table.rows, 'row')}</span>
               <span className={`quiet small ${classes.when}`}>
                 <TimeAgo time={table.updated_at} />
               </span>

@@ -4,7 +4,7 @@ import { Failure } from '../../components/Failure';
 import { SkeletonRows } from '../../components/Skeleton';
 import { StateMark } from '../../components/StateMark';
 import { TimeAgo } from '../../components/TimeAgo';
-import { count, duration } from '../../lib/format';
+import { duration, plural } from '../../lib/format';
 import { useQueries } from '../../services/hooks';
 import { isOwn } from '../../services/own';
 import { openSql } from '../../services/tabs';
@@ -31,7 +31,7 @@ export function Recent() {
               <StateMark state={query.state} />
               <code className="ellipsis">{query.sql.replace(/\s+/g, ' ')}</code>
               <span className={`quiet small num ${classes.facts}`}>
-                {query.state === 'failed' ? query.error?.code : `${count(query.rows_returned)} rows`} · {duration(query.elapsed_ms)}
+                {query.state === 'failed' ? query.error?.code : plural(query.rows_returned, 'row')} · {duration(query.elapsed_ms)}
               </span>
               <span className={`quiet small ${classes.when}`}>
                 <TimeAgo time={query.started_at} />

@@ -5,7 +5,7 @@ import { Link, useLocation } from 'wouter';
 import { IconChartBar, IconCircleCheck } from '../../components/icons';
 import { LinkButton } from '../../components/LinkButton';
 import { Prose } from '../../components/Prose';
-import { count, duration } from '../../lib/format';
+import { count, duration, plural } from '../../lib/format';
 import { links } from '../../lib/link';
 import { firstChart } from '../../lib/firstChart';
 import { api } from '../../services/api';
@@ -22,6 +22,7 @@ export function splitName(table: string): [string, string] {
 export function LoadedTable({ table, report, first }: { table: TableReport; report: LoadReport; first: boolean }) {
   const [schema, name] = splitName(table.table);
   const [, navigate] = useLocation();
+  const rejected = table.rows_rejected === 1 ? 'row rejected' : 'rows rejected';
   const skipped = table.sources.length > 0 && table.sources.every((source) => source.skipped);
   // The profile says which columns are worth a picture; without it the types alone decide.
   const detail = useQuery({ queryKey: ['table', schema, name], queryFn: () => api.table(schema, name) });
@@ -45,7 +46,7 @@ export function LoadedTable({ table, report, first }: { table: TableReport; repo
         </div>
         {table.rows_rejected > 0 && (
           <div>
-            <dt>{table.rejects_table ? <Link href={links.table(...splitName(table.rejects_table), 'sample')}>rows rejected</Link> : 'rows rejected'}</dt>
+            <dt>{table.rejects_table ? <Link href={links.table(...splitName(table.rejects_table), 'sample')}>{rejected}</Link> : rejected}</dt>
             <dd data-care>{count(table.rows_rejected)}</dd>
           </div>
         )}
@@ -67,7 +68,7 @@ export function LoadedTable({ table, report, first }: { table: TableReport; repo
       {table.remarks.length > 0 && (
         <ul className="second" style={{ margin: '16px 0 0', paddingLeft: 20 }}>
           {table.remarks.map((remark) => (
-            <li key={remark}>
+            <li key={remark} className={classes.remark}>
               <Prose text={remark} />
             </li>
           ))}
@@ -108,8 +109,8 @@ function Rejects({ table }: { table: TableReport }) {
         </tbody>
       </table>
       {table.rejects_table && (
-        <p style={{ marginTop: 8 }}>
-          <Link href={links.table(...splitName(table.rejects_table), 'sample')}>All {count(table.rows_rejected)} in {table.rejects_table}</Link>
+        <p className={classes.allRejects}>
+          <Link href={links.table(...splitName(table.rejects_table), 'sample')}>{plural(table.rows_rejected, 'rejected row')} in {table.rejects_table}</Link>
         </p>
       )}
     </div>

@@ -10,10 +10,12 @@ import { Prose } from '../../components/Prose';
 import { SkeletonRows } from '../../components/Skeleton';
 import { IconFileUpload } from '../../components/icons';
 import { Waiting } from '../../frame/Uploads';
-import { count } from '../../lib/format';
+import { plural } from '../../lib/format';
 import { links } from '../../lib/link';
+import { useStore } from '../../lib/store';
 import { api, type PreviewSource } from '../../services/api';
 import { useRefresh } from '../../services/hooks';
+import { queue } from '../../services/queue';
 import type { TablePreview } from '../../services/types';
 import { type Draft, emptyDraft, loadRequest, previewOptions, problem } from './draft';
 import { PreviewTable } from './PreviewTable';
@@ -40,7 +42,8 @@ export function Preview({ from }: { from: PreviewSource }) {
   const tables = preview.data?.tables ?? [];
   const table = tables[Math.min(sheet, tables.length - 1)];
   const wrong = table && tables.length === 1 ? problem(draft, table) : null;
-  const name = table ? table.source.replace(/^.*[\\/]/, '') : 'source' in from ? from.source : 'File';
+  const sent = useStore(queue).find((item) => 'upload_id' in from && item.uploadId === from.upload_id);
+  const name = table ? table.source.replace(/^.*[\\/]/, '') : 'source' in from ? from.source : (sent?.name ?? 'File');
   const change = (part: Partial<Draft>): void => setDraft((before) => ({ ...before, ...part }));
   const load = async (): Promise<void> => {
     setStarting(true);
@@ -61,7 +64,7 @@ export function Preview({ from }: { from: PreviewSource }) {
         { name: 'Data', href: '/data' },
         { name: 'Load', href: '/load' },
       ]}
-      description={table ? <Found table={table} sheets={tables.length} /> : 'Looking at the file'}
+      description={table ? <Found table={table} sheets={tables.length} /> : preview.isPending ? 'Looking at the file' : 'Not loaded'}
       actions={
         <>
           <LinkButton href="/load" variant="default">
@@ -106,7 +109,7 @@ export function Preview({ from }: { from: PreviewSource }) {
 function Found({ table, sheets }: { table: TablePreview; sheets: number }) {
   return (
     <span className="num">
-      {table.format.toUpperCase()} · {table.columns.length} columns · {count(table.rows_seen)} rows looked at
+      {table.format.toUpperCase()} · {plural(table.columns.length, 'column')} · {plural(table.rows_seen, 'row')} looked at
       {sheets > 1 && ` · ${sheets} tables`}
     </span>
   );

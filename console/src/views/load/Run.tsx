@@ -9,7 +9,7 @@ import { Page } from '../../components/Page';
 import { ProgressBar } from '../../components/ProgressBar';
 import { SkeletonRows } from '../../components/Skeleton';
 import { IconPlayerStop } from '../../components/icons';
-import { bytes, count, duration } from '../../lib/format';
+import { bytes, duration, plural } from '../../lib/format';
 import { api } from '../../services/api';
 import { ApiError } from '../../services/client';
 import { useRefresh } from '../../services/hooks';
@@ -77,7 +77,7 @@ function Running({ status, onCancelled }: { status: LoadStatus; onCancelled: () 
       </p>
       <ProgressBar part={part} label="Load" />
       <p className={`${classes.facts} second num`}>
-        <span>{count(progress.rows)} rows</span>
+        <span>{plural(progress.rows, 'row')}</span>
         <span>
           {bytes(progress.bytes_done)}
           {progress.bytes_total !== null && ` of ${bytes(progress.bytes_total)}`}

@@ -100,7 +100,7 @@ export function Editor({ value, error, onChange, onRun, onCancel, ref }: Props) 
           language.current.of(sqlLanguage(null)),
           editorTheme,
           placeholder('SELECT …   Ctrl-Enter runs, Ctrl-Space completes'),
-          EditorView.contentAttributes.of({ 'aria-label': 'SQL editor', 'aria-describedby': 'editor-help' }),
+          EditorView.contentAttributes.of({ 'aria-label': 'SQL editor', 'aria-describedby': 'editor-help', tabindex: '0' }),
           EditorView.updateListener.of((update) => {
             if (!update.docChanged) return;
             calls.current.onChange(update.state.doc.toString());

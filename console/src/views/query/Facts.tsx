@@ -1,4 +1,4 @@
-import { bytes, count, duration, plural } from '../../lib/format';
+import { bytes, duration, plural } from '../../lib/format';
 import { useQuery } from '@tanstack/react-query';
 import { api } from '../../services/api';
 import type { Run } from './runs';
@@ -22,7 +22,7 @@ export function Facts({ run }: { run: Run | undefined }) {
     else if (answer.result.columns.length > 0) facts.push(plural(answer.result.rows, 'row'));
     else facts.push(answer.command);
     facts.push(duration(run.elapsedMs));
-    if (record && record.rows_scanned > 0) facts.push(`${count(record.rows_scanned)} rows, ${bytes(record.bytes_scanned)} read`);
+    if (record && record.rows_scanned > 0) facts.push(`${plural(record.rows_scanned, 'row')}, ${bytes(record.bytes_scanned)} read`);
     if (answer.snapshot !== null) facts.push(`version ${answer.snapshot}`);
   } else if (run.phase === 'cancelled') facts.push(`Cancelled after ${duration(run.elapsedMs)}`);
   else facts.push(`Failed after ${duration(run.elapsedMs)}`);

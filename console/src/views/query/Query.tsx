@@ -1,3 +1,4 @@
+import { useMediaQuery } from '@mantine/hooks';
 import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useLocation, useSearch } from 'wouter';
@@ -19,6 +20,8 @@ import classes from './Query.module.css';
 
 const SPLIT_KEY = 'polder.query.split';
 const SIDE_KEY = 'polder.query.side';
+/** As in Query.module.css: here the side has no room beside the editor. */
+const NARROW = '(max-width: 720px)';
 /** A reload runs the last statement again by itself when it only asked and was quicker than this. */
 const RERUN_MS_MAX = 5_000;
 
@@ -33,7 +36,7 @@ export default function Query() {
   const saved = useSavedQueries().data;
   const editor = useRef<EditorHandle>(null);
   const [split, setSplit] = useState(() => remembered(SPLIT_KEY, 0.38));
-  const [side, setSide] = useState(() => remembered(SIDE_KEY, window.innerWidth > 1100));
+  const [side, toggleSide] = useSide();
   const tab = tabs.find((item) => item.id === search.get('tab')) ?? tabs[tabs.length - 1];
   const run = tab ? runs.get(tab.id) : undefined;
   useCrumbs([{ name: 'Query', href: '/query' }, ...(tab ? [{ name: titleOf(tab) }] : [])]);
@@ -73,10 +76,6 @@ export default function Query() {
   }, [tabId]);
 
   if (!tab) return null;
-  const toggleSide = (): void => {
-    setSide(!side);
-    remember(SIDE_KEY, !side);
-  };
   return (
     <div className={classes.room} data-side={side || undefined}>
       <h1 className="hidden-visually">Query</h1>
@@ -106,6 +105,20 @@ export default function Query() {
       </div>
     </div>
   );
+}
+
+/** Whether the side is open. Where it covers the editor it begins closed, and what is done to it there is not remembered. */
+function useSide(): [boolean, () => void] {
+  const narrow = useMediaQuery(NARROW, undefined, { getInitialValueInEffect: false }) ?? false;
+  const [wide, setWide] = useState(() => remembered(SIDE_KEY, window.innerWidth > 1100));
+  const [over, setOver] = useState(false);
+  useEffect(() => setOver(false), [narrow]);
+  const toggle = (): void => {
+    if (narrow) return setOver(!over);
+    setWide(!wide);
+    remember(SIDE_KEY, !wide);
+  };
+  return [narrow ? over : wide, toggle];
 }
 
 /** Opens the query that a shared address carries behind its `#`. */

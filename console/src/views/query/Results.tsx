@@ -35,7 +35,7 @@ function Body({ tab, run, onRetry }: Props) {
   if (run.phase === 'failed' && run.error) {
     return (
       <div className={classes.message}>
-        <Failure error={run.error} what="The statement failed" onRetry={onRetry} />
+        <Failure error={run.error} what="The statement failed" start={run.start} onRetry={onRetry} />
       </div>
     );
   }

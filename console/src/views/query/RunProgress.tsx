@@ -32,7 +32,7 @@ export function RunProgress({ run }: { run: Run }) {
               {count(scanned)}
               {total ? ` of ${count(total)}` : ''} rows read
             </span>
-            <span>{bytes(progress.bytes_scanned)}</span>
+            {progress.bytes_scanned > 0 && <span>{bytes(progress.bytes_scanned)}</span>}
             {progress.bytes_scanned > 0 && <span>{bytes((progress.bytes_scanned / Math.max(1, elapsed)) * 1000)}/s</span>}
             {left !== null && left > 1000 && <span>about {duration(left)} left</span>}
           </>

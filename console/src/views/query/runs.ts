@@ -1,6 +1,6 @@
 import { makeStore } from '../../lib/store';
 import type { ResultSet } from '../../lib/result';
-import { splitStatements } from '../../lib/sql';
+import { type Place, placeAt, splitStatements } from '../../lib/sql';
 import { api } from '../../services/api';
 import { type ApiError, asApiError, isAbort, uuid } from '../../services/client';
 import { runStatement, type StatementAnswer } from '../../services/statements';
@@ -13,6 +13,7 @@ export interface Run {
   sql: string;
   /** Where the SQL begins in the editor, so that an error can be underlined there. */
   offset: number;
+  start: Place;
   queryId: string;
   startedAt: number;
   elapsedMs: number;
@@ -90,7 +91,7 @@ export async function startRun(tab: QueryTab, sql: string, offset: number, onDon
   const queryId = uuid();
   const startedAt = Date.now();
   const inTransaction = runStore.get().get(tab.id)?.inTransaction ?? false;
-  const begun: Run = { phase: 'running', sql, offset, queryId, startedAt, elapsedMs: 0, progress: null, result: null, version: 0, answer: null, error: null, inTransaction };
+  const begun: Run = { phase: 'running', sql, offset, start: placeAt(tab.sql, offset), queryId, startedAt, elapsedMs: 0, progress: null, result: null, version: 0, answer: null, error: null, inTransaction };
   runStore.set((runs) => new Map(runs).set(tab.id, begun));
   pollProgress(tab.id, queryId, controller.signal);
   let drawn = 0;
