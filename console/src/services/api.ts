@@ -2,6 +2,8 @@ import { call } from './client';
 import type {
   ApiToken,
   Catalog,
+  Job,
+  JobRun,
   LoadOptions,
   LoadRequest,
   LoadStatus,
@@ -9,6 +11,7 @@ import type {
   NewApiToken,
   Preview,
   QueryRecord,
+  RunLog,
   Running,
   SavedQuery,
   TableDetail,
@@ -56,4 +59,16 @@ export const api = {
   createSavedQuery: (draft: SavedQueryDraft) => call<SavedQuery>('/saved-queries', { method: 'POST', body: draft }),
   updateSavedQuery: (id: string, draft: SavedQueryDraft) => call<SavedQuery>(`/saved-queries/${part(id)}`, { method: 'PUT', body: draft }),
   deleteSavedQuery: (id: string) => call<void>(`/saved-queries/${part(id)}`, { method: 'DELETE' }),
+
+  jobs: () => call<{ jobs: Job[] }>('/jobs').then((answer) => answer.jobs),
+  job: (name: string) => call<Job>(`/jobs/${part(name)}`),
+  runJob: (name: string) => call<{ run_id: string }>(`/jobs/${part(name)}/run`, { method: 'POST' }),
+  pauseJob: (name: string) => call<Job>(`/jobs/${part(name)}/pause`, { method: 'POST' }),
+  resumeJob: (name: string) => call<Job>(`/jobs/${part(name)}/resume`, { method: 'POST' }),
+  runs: (limit: number, job?: string) =>
+    call<{ runs: JobRun[] }>(`/runs?limit=${limit}${job === undefined ? '' : `&job=${part(job)}`}`).then((answer) => answer.runs),
+  run: (id: string) => call<JobRun>(`/runs/${part(id)}`),
+  runLog: (id: string, from: number) => call<RunLog>(`/runs/${part(id)}/log?from=${from}`),
+  runAgain: (id: string) => call<{ run_id: string }>(`/runs/${part(id)}/again`, { method: 'POST' }),
+  cancelRun: (id: string) => call<void>(`/runs/${part(id)}`, { method: 'DELETE' }),
 };

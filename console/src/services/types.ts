@@ -269,6 +269,49 @@ export interface Running {
   loads: LoadStatus[];
 }
 
+export type RunState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'interrupted' | 'missed';
+
+/** One attempt of a job. */
+export interface JobRun {
+  run_id: string;
+  job: string;
+  kind: string;
+  state: RunState;
+  reason: 'schedule' | 'after' | 'asked' | 'retry';
+  attempt: number;
+  due_at: string | null;
+  queued_at: string;
+  not_before: string;
+  started_at: string | null;
+  ended_at: string | null;
+  caused_by: string | null;
+  error: QueryError | null;
+}
+
+export interface Job {
+  name: string;
+  kind: string;
+  payload: Record<string, unknown>;
+  owner: string;
+  schedule: string | null;
+  time_zone: string;
+  after: string | null;
+  retries: number;
+  backoff_seconds: number;
+  timeout_seconds: number | null;
+  catch_up: 'none' | 'one' | 'all';
+  paused: boolean;
+  created_at: string;
+  next_at: string | null;
+  last_run: JobRun | null;
+}
+
+export interface RunLog {
+  text: string;
+  next: number;
+  ended: boolean;
+}
+
 export type ChartKind = 'bar' | 'line' | 'area' | 'scatter' | 'pie' | 'histogram' | 'heatmap' | 'number' | 'table';
 
 export interface ChartSpec {

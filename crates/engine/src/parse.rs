@@ -8,17 +8,26 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use crate::error::{from_datafusion, from_parser};
+use crate::statement::jobs::{JobStatement, parse_job};
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
 const STATEMENTS_MAX: usize = 10_000;
 
 static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
+/// One statement.
+#[derive(Debug)]
+pub(crate) enum ParsedStatement {
+    /// One that DataFusion's parser knows.
+    Standard(Statement),
+    Job(JobStatement),
+}
+
 /// All statements of a text; empty ones are left out.
 ///
 /// # Errors
 /// `InvalidInput` with line and column, `TooLarge`.
-pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
+pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
     if sql.len() > limits::STATEMENT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -41,7 +50,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         if statements.len() == STATEMENTS_MAX {
             return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
         }
-        statements.push(parse_one(tokens.to_vec())?);
+        statements.push(parse_one(sql, tokens.to_vec())?);
     }
     Ok(statements)
 }
@@ -75,7 +84,15 @@ fn copies_from(tokens: &[TokenWithSpan]) -> bool {
     false
 }
 
-fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+/// One statement, from its tokens in the whole text.
+pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedStatement> {
+    match parse_job(sql, &tokens)? {
+        Some(statement) => Ok(ParsedStatement::Job(statement)),
+        None => parse_standard(tokens).map(ParsedStatement::Standard),
+    }
+}
+
+fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     if copies_from(&tokens) {
         let statement = Parser::new(&DIALECT)
             .with_tokens_with_locations(tokens)

@@ -4,6 +4,7 @@ mod control;
 mod copy;
 mod ddl;
 mod dml;
+pub(crate) mod jobs;
 mod names;
 mod query;
 
@@ -16,6 +17,7 @@ use polder_lake::{Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
+use crate::parse::ParsedStatement;
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
 
@@ -33,9 +35,13 @@ impl Engine {
         self: &Arc<Self>,
         caller: &Caller,
         inner: &mut Inner,
-        statement: Parsed,
+        statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        let statement = match statement {
+            ParsedStatement::Standard(statement) => statement,
+            ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
+        };
         if let Parsed::Statement(statement) = &statement
             && let Some(outcome) = self.control(caller, inner, statement).await?
         {
