@@ -1,6 +1,6 @@
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react';
 
-import { IconDatabase, IconHome, IconSettings, IconTerminal2 } from './components/icons';
+import { IconClock, IconDatabase, IconHome, IconSettings, IconTerminal2 } from './components/icons';
 
 type View = LazyExoticComponent<ComponentType>;
 
@@ -32,6 +32,17 @@ export const ROOMS: Room[] = [
     ],
   },
   { name: 'Query', path: '/query', key: 'q', icon: IconTerminal2, routes: [{ path: '/query', view: lazy(() => import('./views/query/Query')) }] },
+  {
+    name: 'Jobs',
+    path: '/jobs',
+    key: 'j',
+    icon: IconClock,
+    routes: [
+      { path: '/jobs', view: lazy(() => import('./views/jobs/Jobs')) },
+      { path: '/jobs/:job', view: lazy(() => import('./views/jobs/Job')) },
+      { path: '/jobs/:job/runs/:run', view: lazy(() => import('./views/jobs/Run')) },
+    ],
+  },
   {
     name: 'Settings',
     path: '/settings',

@@ -1,5 +1,5 @@
-import type { QueryState } from '../services/types';
-import { IconAlertTriangle, IconCheck, IconPlayerStop, IconRefresh } from './icons';
+import type { QueryState, RunState } from '../services/types';
+import { IconAlertTriangle, IconCheck, IconClock, IconPlayerStop, IconRefresh } from './icons';
 import classes from './StateMark.module.css';
 
 const MARKS = {
@@ -7,12 +7,15 @@ const MARKS = {
   failed: { icon: IconAlertTriangle, word: 'Failed' },
   cancelled: { icon: IconPlayerStop, word: 'Cancelled' },
   running: { icon: IconRefresh, word: 'Running' },
+  waiting: { icon: IconClock, word: 'Waiting' },
+  interrupted: { icon: IconAlertTriangle, word: 'Interrupted' },
+  missed: { icon: IconClock, word: 'Missed' },
 } as const;
 
-/** How a statement or a load ended: an icon and a word. The word is left to screen readers where nothing is wrong. */
-export function StateMark({ state, word = false }: { state: QueryState; word?: boolean }) {
+/** How a statement, a load or a job's run ended: an icon and a word. The word is left to screen readers where nothing is wrong. */
+export function StateMark({ state, word = false }: { state: QueryState | RunState; word?: boolean }) {
   const mark = MARKS[state];
-  const said = word || state === 'failed';
+  const said = word || state === 'failed' || state === 'interrupted' || state === 'missed';
   return (
     <span className={classes.mark} data-state={state}>
       <mark.icon size={14} stroke={2} aria-hidden="true" />

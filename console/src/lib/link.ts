@@ -11,6 +11,9 @@ export const links = {
   load: (uploadId: string) => `/load/${encodeURIComponent(uploadId)}`,
   loadSource: (source: string) => `/load?source=${encodeURIComponent(source)}`,
   loadRun: (loadId: string) => `/loads/${encodeURIComponent(loadId)}`,
+  jobs: () => '/jobs',
+  job: (name: string) => `/jobs/${encodeURIComponent(name)}`,
+  jobRun: (name: string, run: string) => `/jobs/${encodeURIComponent(name)}/runs/${run}`,
   settings: (section = 'account') => `/settings/${section}`,
   login: () => '/login',
 };

@@ -57,4 +57,16 @@ export const api = {
   updateSavedQuery: (id: string, draft: SavedQueryDraft) =>
     call<Answer<'update_saved_query'>>(`/saved-queries/${part(id)}`, { method: 'PUT', body: draft satisfies SavedQueryRequest }).then(savedQuery),
   deleteSavedQuery: (id: string) => call<Answer<'delete_saved_query'>>(`/saved-queries/${part(id)}`, { method: 'DELETE' }),
+
+  jobs: () => call<{ jobs: Job[] }>('/jobs').then((answer) => answer.jobs),
+  job: (name: string) => call<Job>(`/jobs/${part(name)}`),
+  runJob: (name: string) => call<{ run_id: string }>(`/jobs/${part(name)}/run`, { method: 'POST' }),
+  pauseJob: (name: string) => call<Job>(`/jobs/${part(name)}/pause`, { method: 'POST' }),
+  resumeJob: (name: string) => call<Job>(`/jobs/${part(name)}/resume`, { method: 'POST' }),
+  runs: (limit: number, job?: string) =>
+    call<{ runs: JobRun[] }>(`/runs?limit=${limit}${job === undefined ? '' : `&job=${part(job)}`}`).then((answer) => answer.runs),
+  run: (id: string) => call<JobRun>(`/runs/${part(id)}`),
+  runLog: (id: string, from: number) => call<RunLog>(`/runs/${part(id)}/log?from=${from}`),
+  runAgain: (id: string) => call<{ run_id: string }>(`/runs/${part(id)}/again`, { method: 'POST' }),
+  cancelRun: (id: string) => call<void>(`/runs/${part(id)}`, { method: 'DELETE' }),
 };

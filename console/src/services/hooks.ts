@@ -24,6 +24,22 @@ export const useRunning = () =>
     },
   });
 
+/** Jobs and runs change by themselves, so they are asked for again and again. */
+export const useJobs = () => useQuery({ queryKey: ['jobs'], queryFn: api.jobs, refetchInterval: 3_000 });
+
+export const useJob = (name: string) => useQuery({ queryKey: ['jobs', name], queryFn: () => api.job(name), refetchInterval: 3_000 });
+
+export const useRuns = (limit: number, job?: string) =>
+  useQuery({ queryKey: ['runs', limit, job ?? ''], queryFn: () => api.runs(limit, job), refetchInterval: 3_000, placeholderData: (before) => before });
+
+/** Asks again for all that running, pausing or cancelling a job may have changed. */
+export function useJobsRefresh(): () => void {
+  const client = useQueryClient();
+  return useCallback(() => {
+    for (const key of ['jobs', 'runs', 'run']) void client.invalidateQueries({ queryKey: [key] });
+  }, [client]);
+}
+
 /** Asks again for all that a write may have changed. */
 export function useRefresh(): () => void {
   const client = useQueryClient();

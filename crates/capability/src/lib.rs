@@ -2,12 +2,17 @@
 
 mod accounts;
 mod command;
+mod jobs;
 mod loading;
 mod saved;
 mod sql;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken};
 pub use command::{Setting, SettingKind};
+pub use jobs::{
+    CatchUp, IfExists, JobDefinition, JobKind, JobRun, JobStatus, Jobs, LogPart, RunFilter, RunLog, RunReason,
+    RunRecord, RunState,
+};
 pub use loading::{
     ColumnChoice, ColumnPreview, LoadMode, LoadOptions, LoadProgress, LoadReport, LoadRequest, LoadSource, LoadState,
     LoadStatus, Loader, Preview, RejectSample, SourceReport, TablePreview, TableReport,

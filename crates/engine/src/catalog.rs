@@ -12,7 +12,7 @@ use datafusion::execution::SessionState;
 use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewState};
 use polder_types::Error;
 
-use crate::parse::parse;
+use crate::parse::parse_kept;
 use crate::system::SystemSchema;
 
 /// Views that stand on views, and so on.
@@ -123,9 +123,8 @@ impl LakeSchema {
         // A view that DuckDB made names its tables relative to its own schema.
         let mut state = state.as_ref().clone();
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
-        let planned = match parse(&definition.sql).map(|mut statements| statements.pop()) {
-            Ok(Some(statement)) => Box::pin(state.statement_to_plan(statement)).await,
-            Ok(None) => Err(external(Error::internal("its text is empty"))),
+        let planned = match parse_kept(&definition.sql) {
+            Ok(statement) => Box::pin(state.statement_to_plan(statement)).await,
             Err(error) => Err(external(error)),
         };
         self.view.depth.fetch_sub(1, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
-use polder_capability::{Caller, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
+use polder_capability::{Caller, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
 use polder_lake::Lake;
 use polder_metastore::Metastore;
 use polder_runtime::Clock;
@@ -52,6 +52,8 @@ pub struct Engine {
     me: Weak<Self>,
     /// For COPY … FROM; given once everything is there, since loading stands beside the engine.
     loader: OnceLock<LoaderHandle>,
+    /// For statements about jobs; given as the loader is.
+    jobs: OnceLock<JobsHandle>,
 }
 
 struct LoaderHandle(Arc<dyn Loader>);
@@ -59,6 +61,14 @@ struct LoaderHandle(Arc<dyn Loader>);
 impl std::fmt::Debug for LoaderHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Loader")
+    }
+}
+
+struct JobsHandle(Arc<dyn Jobs>);
+
+impl std::fmt::Debug for JobsHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Jobs")
     }
 }
 
@@ -90,7 +100,8 @@ impl Engine {
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
-            Self { lake, metastore, clock, recorder, template: state, me: Weak::clone(weak), loader: OnceLock::new() }
+            let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
+            Self { lake, metastore, clock, recorder, template: state, me, loader, jobs }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
@@ -108,6 +119,19 @@ impl Engine {
             .get()
             .map(|handle| Arc::clone(&handle.0))
             .ok_or_else(|| Error::unsupported("COPY … FROM needs the loader, which is not part of this program"))
+    }
+
+    /// Makes CREATE JOB and its like work. Called once, by the wiring.
+    pub fn set_jobs(&self, jobs: Arc<dyn Jobs>) {
+        // As with the loader: the first one stays.
+        let _ = self.jobs.set(JobsHandle(jobs));
+    }
+
+    pub(crate) fn jobs(&self) -> Result<Arc<dyn Jobs>> {
+        self.jobs
+            .get()
+            .map(|handle| Arc::clone(&handle.0))
+            .ok_or_else(|| Error::unsupported("jobs need the job runner, which is not part of this program"))
     }
 
     /// Writes what is still unwritten of the record of queries.

@@ -1,7 +1,7 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, TableFactor};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, TableFactor};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -10,6 +10,7 @@ use polder_types::{Error, ErrorKind, Result, limits};
 use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
 use crate::rewrite::rewrite;
+use crate::statement::jobs::{JobStatement, parse_job};
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
 const STATEMENTS_MAX: usize = 10_000;
@@ -22,11 +23,21 @@ const CHAIN_MAX: usize = 5_000;
 
 static DIALECT: PolderDialect = PolderDialect;
 
+/// One statement.
+#[derive(Debug)]
+pub(crate) enum ParsedStatement {
+    /// One that DataFusion's parser knows.
+    Standard(Statement),
+    Job(JobStatement),
+    /// `REFRESH MATERIALIZED VIEW name`
+    Refresh(ObjectName),
+}
+
 /// All statements of a text; empty ones are left out.
 ///
 /// # Errors
 /// `InvalidInput` with line and column, `TooLarge`.
-pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
+pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
     if sql.len() > limits::STATEMENT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -50,7 +61,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
         }
         check_chains(tokens)?;
-        statements.push(parse_one(tokens.to_vec())?);
+        statements.push(parse_one(sql, tokens.to_vec())?);
     }
     Ok(statements)
 }
@@ -139,7 +150,30 @@ fn copies_from(tokens: &[TokenWithSpan]) -> bool {
     false
 }
 
-fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+/// One statement, from its tokens in the whole text.
+pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedStatement> {
+    if let Some(name) = parse_refresh(&tokens)? {
+        return Ok(ParsedStatement::Refresh(name));
+    }
+    match parse_job(sql, &tokens)? {
+        Some(statement) => Ok(ParsedStatement::Job(statement)),
+        None => parse_standard(tokens).map(ParsedStatement::Standard),
+    }
+}
+
+fn parse_refresh(tokens: &[TokenWithSpan]) -> Result<Option<ObjectName>> {
+    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens.to_vec());
+    if !parser.parse_keywords(&[Keyword::REFRESH, Keyword::MATERIALIZED, Keyword::VIEW]) {
+        return Ok(None);
+    }
+    // Readers of the old rows are never in the way, so CONCURRENTLY is how it is done anyway.
+    let _ = parser.parse_keyword(Keyword::CONCURRENTLY);
+    let name = parser.parse_object_name(false).map_err(|error| from_parser(&error))?;
+    parser.expect_token(&Token::EOF).map_err(|error| from_parser(&error))?;
+    Ok(Some(name))
+}
+
+fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let tokens = nothing_in_merge(tokens);
     if copies_from(&tokens) {
         let statement = Parser::new(&DIALECT)
@@ -158,6 +192,17 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
             Ok(statement)
         }
         _ => Err(Error::invalid("syntax error: no statement").with_code("42601")),
+    }
+}
+
+/// The one statement of a text that the system itself has written or kept.
+///
+/// # Errors
+/// `InvalidInput`, as for any text.
+pub(crate) fn parse_kept(sql: &str) -> Result<Statement> {
+    match parse(sql)?.pop() {
+        Some(ParsedStatement::Standard(statement)) => Ok(statement),
+        _ => Err(Error::internal(format!("{sql:?} is no statement that can be kept"))),
     }
 }
 

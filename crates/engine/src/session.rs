@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, StatementRequest};
 use polder_lake::{Savepoint, TransactionCell, Version};
@@ -14,7 +13,7 @@ use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 
 use crate::engine::Engine;
-use crate::parse::parse;
+use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
 use crate::stream::Tracked;
@@ -97,7 +96,7 @@ impl Session {
     async fn run_all(
         &self,
         engine: &Arc<Engine>,
-        statements: Vec<Statement>,
+        statements: Vec<ParsedStatement>,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let mut inner = self.inner.lock().await;
@@ -138,7 +137,7 @@ impl Session {
         &self,
         engine: &Arc<Engine>,
         inner: &mut Inner,
-        statement: Statement,
+        statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let work = engine.statement(&self.caller, inner, statement, running);

@@ -6,6 +6,7 @@ mod copy;
 mod ddl;
 mod dml;
 mod insert;
+pub(crate) mod jobs;
 mod merge;
 mod names;
 mod names_out;
@@ -20,12 +21,13 @@ pub(crate) use prepare::Prepared;
 use std::sync::Arc;
 
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use polder_capability::Caller;
 use polder_lake::{Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
+use crate::parse::ParsedStatement;
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
 
@@ -43,9 +45,14 @@ impl Engine {
         self: &Arc<Self>,
         caller: &Caller,
         inner: &mut Inner,
-        statement: Parsed,
+        statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        let statement = match statement {
+            ParsedStatement::Standard(statement) => statement,
+            ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
+            ParsedStatement::Refresh(name) => return self.refresh(caller, inner, &name, running).await,
+        };
         if let Parsed::Statement(statement) = &statement
             && let Some(outcome) = self.control(caller, inner, statement, running).await?
         {
@@ -54,15 +61,7 @@ impl Engine {
         if let Parsed::Reset(ResetStatement::Variable(name)) = &statement {
             return self.reset(inner, name).await;
         }
-        let open = match &inner.open {
-            Some(open) if open.failed => {
-                return Err(Error::invalid("the transaction has failed; statements are ignored until it ends")
-                    .with_code("25P02")
-                    .with_hint("ROLLBACK"));
-            }
-            Some(open) => Some(open.cell.clone()),
-            None => None,
-        };
+        let open = open_cell(inner)?;
         if let Parsed::Statement(statement) = &statement {
             match statement.as_ref() {
                 Statement::Prepare { name, data_types, statement } => {
@@ -71,7 +70,7 @@ impl Engine {
                 Statement::Deallocate { name, .. } => return self.deallocate(inner, name).await,
                 Statement::Execute { name, parameters, immediate: false, .. } => {
                     let statement = self.executed(inner, name.as_ref(), parameters)?;
-                    let statement = Parsed::Statement(Box::new(statement));
+                    let statement = ParsedStatement::Standard(Parsed::Statement(Box::new(statement)));
                     return Box::pin(self.statement(caller, inner, statement, running)).await;
                 }
                 _ => {}
@@ -83,10 +82,42 @@ impl Engine {
         if let Some(kind) = Change::of(&statement)? {
             return match open {
                 Some(cell) => context.change_in(&cell, &kind).await,
-                None => context.change_alone(&kind, &statement).await,
+                None => context.change_alone(&kind, &statement.to_string()).await,
             };
         }
-        context.read(open.as_ref(), statement).await
+        Box::pin(context.read(open.as_ref(), statement)).await
+    }
+}
+
+impl Engine {
+    async fn refresh(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        name: &ObjectName,
+        running: &Arc<Running>,
+    ) -> Result<Outcome> {
+        let open = open_cell(inner)?;
+        let settings = inner.settings.clone();
+        let context = Context { engine: self, caller, settings: &settings, running };
+        let change = Change::Refresh(name);
+        match open {
+            Some(cell) => context.change_in(&cell, &change).await,
+            None => context.change_alone(&change, &format!("REFRESH MATERIALIZED VIEW {name}")).await,
+        }
+    }
+}
+
+/// The transaction that is open, unless it has failed.
+fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
+    match &inner.open {
+        Some(open) if open.failed => {
+            Err(Error::invalid("the transaction has failed; statements are ignored until it ends")
+                .with_code("25P02")
+                .with_hint("ROLLBACK"))
+        }
+        Some(open) => Ok(Some(open.cell.clone())),
+        None => Ok(None),
     }
 }
 
@@ -96,6 +127,7 @@ pub(crate) enum Change<'a> {
     Update(&'a datafusion::sql::sqlparser::ast::Update),
     Delete(&'a datafusion::sql::sqlparser::ast::Delete),
     Merge(&'a datafusion::sql::sqlparser::ast::Merge),
+    Refresh(&'a ObjectName),
     Shape(&'a Statement),
     CopyFrom(&'a Statement),
 }
@@ -169,7 +201,7 @@ impl Context<'_> {
     }
 
     /// A change by itself: committed at once, and run again if another one came first.
-    async fn change_alone(&self, change: &Change<'_>, statement: &Parsed) -> Result<Outcome> {
+    async fn change_alone(&self, change: &Change<'_>, statement: &str) -> Result<Outcome> {
         if let Change::CopyFrom(statement) = change {
             return self.copy_from(statement).await;
         }
@@ -205,18 +237,20 @@ impl Context<'_> {
         Err(Error::internal("the tries have no end"))
     }
 
-    fn describe(&self, transaction: &mut Transaction, statement: &Parsed) {
-        let text: String = statement.to_string().chars().take(200).collect();
+    fn describe(&self, transaction: &mut Transaction, statement: &str) {
+        let text: String = statement.chars().take(200).collect();
         transaction.describe(&self.caller.user, text);
     }
 
     async fn change(&self, cell: &TransactionCell, change: &Change<'_>) -> Result<Outcome> {
+        // Each on the heap: one future that held them all would be large, and slow to compile.
         match change {
-            Change::Insert(insert) => self.insert(cell, insert).await,
-            Change::Update(update) => self.update(cell, update).await,
-            Change::Delete(delete) => self.delete(cell, delete).await,
-            Change::Merge(merge) => self.merge(cell, merge).await,
-            Change::Shape(statement) => self.shape(cell, statement).await,
+            Change::Insert(insert) => Box::pin(self.insert(cell, insert)).await,
+            Change::Update(update) => Box::pin(self.update(cell, update)).await,
+            Change::Delete(delete) => Box::pin(self.delete(cell, delete)).await,
+            Change::Merge(merge) => Box::pin(self.merge(cell, merge)).await,
+            Change::Refresh(name) => Box::pin(self.refresh(cell, name)).await,
+            Change::Shape(statement) => Box::pin(self.shape(cell, statement)).await,
             Change::CopyFrom(_) => Err(Error::internal("COPY has its own way")),
         }
     }

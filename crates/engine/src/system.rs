@@ -2,6 +2,7 @@
 
 mod functions;
 mod history;
+mod jobs;
 mod profile;
 mod rules;
 mod tables;
@@ -40,7 +41,9 @@ enum Kind {
     Columns,
     Constraints,
     Functions,
+    Jobs,
     Queries,
+    Runs,
     Snapshots,
 }
 
@@ -49,7 +52,9 @@ const TABLES: &[Definition] = &[
     Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
     Definition { name: "constraints", columns: rules::schema, kind: Kind::Constraints },
     Definition { name: "functions", columns: functions::schema, kind: Kind::Functions },
+    Definition { name: "jobs", columns: jobs::jobs_schema, kind: Kind::Jobs },
     Definition { name: "queries", columns: tables::queries_schema, kind: Kind::Queries },
+    Definition { name: "runs", columns: jobs::runs_schema, kind: Kind::Runs },
     Definition { name: "snapshots", columns: tables::snapshots_schema, kind: Kind::Snapshots },
     Definition { name: "tables", columns: tables::tables_schema, kind: Kind::Tables },
 ];
@@ -115,6 +120,8 @@ impl SystemTable {
             Kind::Columns => Ok(tables::columns(&self.snapshot)),
             Kind::Constraints => Ok(rules::rows(&self.snapshot)),
             Kind::Functions => Ok(functions::rows(&self.engine)),
+            Kind::Jobs => jobs::jobs(&self.engine).await,
+            Kind::Runs => jobs::runs(&self.engine).await,
             Kind::Queries => tables::queries(&self.engine).await,
             Kind::Snapshots => tables::snapshots(&self.engine).await,
         }

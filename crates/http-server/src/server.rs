@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polder_capability::{Accounts, Loader, SavedQueries, SqlRunner};
+use polder_capability::{Accounts, Jobs, Loader, SavedQueries, SqlRunner};
 use polder_runtime::{Clock, Shutdown};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
@@ -53,6 +53,7 @@ pub struct Services {
     pub loader: Arc<dyn Loader>,
     pub accounts: Arc<dyn Accounts>,
     pub saved: Arc<dyn SavedQueries>,
+    pub jobs: Arc<dyn Jobs>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -95,6 +96,7 @@ impl HttpServer {
             loader: services.loader,
             accounts: services.accounts,
             saved: services.saved,
+            jobs: services.jobs,
             sessions: Arc::new(Sessions::new(Arc::clone(&services.clock))),
             clock: services.clock,
             auth,

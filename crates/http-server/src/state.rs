@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use polder_capability::{Accounts, Loader, SavedQueries, SqlRunner};
+use polder_capability::{Accounts, Jobs, Loader, SavedQueries, SqlRunner};
 use polder_runtime::{Clock, Shutdown};
 use tokio::sync::Semaphore;
 
@@ -20,6 +20,7 @@ pub(crate) struct AppState {
     pub loader: Arc<dyn Loader>,
     pub accounts: Arc<dyn Accounts>,
     pub saved: Arc<dyn SavedQueries>,
+    pub jobs: Arc<dyn Jobs>,
     pub clock: Arc<dyn Clock>,
     pub auth: Auth,
     pub version: &'static str,

@@ -41,7 +41,7 @@ use writer::Writer;
 pub use commit::CommitOutcome;
 pub use data_files::{DataFileChecksum, DataFiles};
 pub use history::{QUERIES_KEPT, Queries, QueryRow};
-pub use jobs::{Job, Jobs, Run};
+pub use jobs::{Job, Jobs, Run, RunsWanted};
 pub use loaded_content::{LoadedContent, LoadedContents};
 pub use open::MetastoreOptions;
 pub use principals::Principals;

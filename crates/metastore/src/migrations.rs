@@ -16,7 +16,10 @@ struct Migration {
 }
 
 /// Every step there has been, in order; the first is version 1. A step that has been released never changes.
-const MIGRATIONS: &[Migration] = &[Migration { name: "ground", sql: include_str!("../migrations/0001_ground.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "ground", sql: include_str!("../migrations/0001_ground.sql") },
+    Migration { name: "jobs", sql: include_str!("../migrations/0002_jobs.sql") },
+];
 
 /// The version that this program brings a database to.
 pub(crate) fn newest() -> i64 {

@@ -83,6 +83,7 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
     let servers = house.listen(&listening, workers, &shutdown).await?;
     let address = servers.http_address();
     house.metastore.set_holder_note(&reachable(address).to_string()).await?;
+    house.start_jobs(workers);
     let running = tokio::spawn(servers.serve());
     Endpoints { http: address }.write(data)?;
     greet(settings, &house, &user, address, is_first, started).await?;

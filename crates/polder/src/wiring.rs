@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use polder_capability::{Accounts, Loader, SavedQueries, SqlRunner};
+use polder_capability::{Accounts, JobKind, Jobs, Loader, SavedQueries, SqlRunner};
 use polder_engine::{Engine, EngineOptions, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
+use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
@@ -26,6 +27,7 @@ pub struct House {
     pub loader: Arc<dyn Loader>,
     pub accounts: Arc<dyn Accounts>,
     pub saved: Arc<dyn SavedQueries>,
+    pub jobs: Arc<JobRunner>,
     clock: Arc<dyn Clock>,
     temp_dir: PathBuf,
 }
@@ -60,15 +62,30 @@ impl House {
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone() });
         engine.set_loader(Arc::clone(&loader));
+        let jobs = JobRunner::open(JobRunnerOptions {
+            metastore: Arc::clone(&metastore),
+            clock: Arc::clone(&clock),
+            kinds: job_kinds(&engine),
+            standing: standing_jobs(),
+            runs_at_once: RUNS_AT_ONCE,
+        })
+        .await?;
+        engine.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
         Ok(Self {
             engine,
             loader,
             accounts: Arc::new(StoredAccounts::new(Arc::clone(&metastore))),
             saved: Arc::new(StoredQueries::new(Arc::clone(&metastore))),
+            jobs,
             metastore,
             clock,
             temp_dir,
         })
+    }
+
+    /// Begins to run jobs, on the runtime that statements run on.
+    pub fn start_jobs(&self, workers: &Handle) {
+        self.jobs.start(workers);
     }
 
     /// Opens every server. They listen when this returns, and answer once [`Servers::serve`] runs.
@@ -81,6 +98,7 @@ impl House {
             loader: Arc::new(WorkersLoader::new(Arc::clone(&self.loader), workers.clone())),
             accounts: Arc::clone(&self.accounts),
             saved: Arc::clone(&self.saved),
+            jobs: Arc::clone(&self.jobs) as Arc<dyn Jobs>,
             clock: Arc::clone(&self.clock),
         };
         let options = HttpServerOptions {
@@ -102,6 +120,7 @@ impl House {
 
     /// Stops what runs, waits for what is being written, and closes the stores.
     pub async fn close(&self) {
+        self.jobs.close().await;
         for load in self.loader.running() {
             self.loader.cancel(load.load_id);
             self.loader.wait(load.load_id).await;
@@ -109,6 +128,29 @@ impl House {
         self.engine.close().await;
         self.metastore.close().await;
     }
+}
+
+/// Runs of jobs that may go on at once: enough that a long one does not hold up all others, few enough to leave room for
+/// people's own statements.
+const RUNS_AT_ONCE: usize = 4;
+
+/// All that jobs can do.
+fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
+    let sql = || Arc::clone(engine) as Arc<dyn SqlRunner>;
+    vec![
+        Arc::new(StatementKind::new(sql())),
+        Arc::new(MaintenanceKind::compaction(sql())),
+        Arc::new(MaintenanceKind::vacuum(sql())),
+        Arc::new(MaintenanceKind::refresh(sql())),
+    ]
+}
+
+/// The jobs that are there from the first start on.
+fn standing_jobs() -> Vec<StandingJob> {
+    vec![
+        // Once the statement OPTIMIZE is there, this line makes compaction of small files run by itself:
+        // StandingJob::compaction(),
+    ]
 }
 
 /// Where the servers listen, and whom they let in.

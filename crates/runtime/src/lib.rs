@@ -6,5 +6,5 @@ mod clock;
 pub mod fault;
 mod shutdown;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use shutdown::Shutdown;

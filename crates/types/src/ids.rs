@@ -45,6 +45,10 @@ uuid_id!(
     /// One load of one or several sources.
     LoadId
 );
+uuid_id!(
+    /// One run of one job: one attempt.
+    RunId
+);
 
 /// A version of the whole lake. Grows by one with each commit.
 pub type SnapshotId = i64;

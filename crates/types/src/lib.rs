@@ -5,4 +5,4 @@ mod ids;
 pub mod limits;
 
 pub use error::{Error, ErrorKind, Position, Result};
-pub use ids::{LoadId, QueryId, SnapshotId};
+pub use ids::{LoadId, QueryId, RunId, SnapshotId};

@@ -1,7 +1,11 @@
-use super::parse;
+use super::{ParsedStatement, parse};
 
 fn check(sql: &str, expected: &[&str]) {
-    let statements: Vec<String> = parse(sql).unwrap().iter().map(ToString::to_string).collect();
+    let shown = |statement: &ParsedStatement| match statement {
+        ParsedStatement::Standard(statement) => statement.to_string(),
+        ParsedStatement::Job(statement) => panic!("{statement:?}"),
+    };
+    let statements: Vec<String> = parse(sql).unwrap().iter().map(shown).collect();
     assert_eq!(statements, expected, "{sql}");
 }
 

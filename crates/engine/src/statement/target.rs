@@ -14,7 +14,7 @@ use polder_types::{Error, Result};
 use super::names::{fold, parts, table_name};
 use crate::catalog::ROWS_CATALOG;
 use crate::identity;
-use crate::parse::{parse, parse_expr};
+use crate::parse::{parse_expr, parse_kept};
 use crate::scope::Scope;
 
 /// The table that a statement changes.
@@ -213,8 +213,8 @@ fn only_a_table() -> Error {
 }
 
 pub(super) fn parse_query(sql: &str) -> Result<Query> {
-    match parse(sql)?.pop() {
-        Some(Parsed::Statement(statement)) => match *statement {
+    match parse_kept(sql)? {
+        Parsed::Statement(statement) => match *statement {
             Statement::Query(query) => Ok(*query),
             _ => Err(Error::internal("the query for rows is none")),
         },

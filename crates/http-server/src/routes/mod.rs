@@ -3,8 +3,10 @@
 pub(crate) mod catalog;
 pub(crate) mod console;
 pub(crate) mod health;
+pub(crate) mod jobs;
 pub(crate) mod loads;
 pub(crate) mod queries;
+pub(crate) mod runs;
 pub(crate) mod saved;
 pub(crate) mod session;
 pub(crate) mod statements;
@@ -48,6 +50,8 @@ pub(crate) fn closed() -> OpenApiRouter<App> {
         .merge(uploads::routes())
         .merge(loads::routes())
         .merge(saved::routes())
+        .merge(jobs::routes())
+        .merge(runs::routes())
 }
 
 /// Everything, with what surrounds it. The last layer is the first to see a request.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt};
 use polder_capability::*;
-use polder_types::{Error, ErrorKind, LoadId, QueryId, Result};
+use polder_types::{Error, ErrorKind, LoadId, QueryId, Result, RunId};
 use tokio::sync::watch;
 
 /// Answers by the words of the "SQL": see [`FakeSession::run`].
@@ -491,5 +491,112 @@ impl SavedQueries for FakeSaved {
         let before = queries.len();
         queries.retain(|query| query.id != id);
         Ok(queries.len() < before)
+    }
+}
+
+/// Keeps definitions; its runs never start.
+#[derive(Default)]
+pub struct FakeJobs {
+    jobs: Mutex<Vec<JobStatus>>,
+    runs: Mutex<Vec<RunRecord>>,
+}
+
+impl FakeJobs {
+    fn change(&self, name: &str, change: impl FnOnce(&mut JobStatus)) -> Result<JobStatus> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let job = jobs.iter_mut().find(|job| job.definition.name == name);
+        let job = job.ok_or_else(|| Error::not_found("no such job").with_code("42704"))?;
+        change(job);
+        Ok(job.clone())
+    }
+}
+
+#[async_trait]
+impl Jobs for FakeJobs {
+    async fn list(&self) -> Result<Vec<JobStatus>> {
+        Ok(self.jobs.lock().unwrap().clone())
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<JobStatus>> {
+        Ok(self.jobs.lock().unwrap().iter().find(|job| job.definition.name == name).cloned())
+    }
+
+    async fn create(&self, definition: JobDefinition, if_exists: IfExists) -> Result<(JobStatus, bool)> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let has_name = |job: &JobStatus| job.definition.name == definition.name;
+        if jobs.iter().any(has_name) && if_exists == IfExists::Refuse {
+            return Err(Error::new(ErrorKind::AlreadyExists, "it exists").with_code("42710"));
+        }
+        jobs.retain(|job| !has_name(job));
+        let (created_at, next_at) = (DateTime::UNIX_EPOCH, definition.schedule.as_ref().map(|_| DateTime::UNIX_EPOCH));
+        jobs.push(JobStatus { definition, enabled: true, created_at, next_at, last_run: None });
+        Ok((jobs[jobs.len() - 1].clone(), true))
+    }
+
+    async fn pause(&self, name: &str) -> Result<JobStatus> {
+        self.change(name, |job| job.enabled = false)
+    }
+
+    async fn resume(&self, name: &str) -> Result<JobStatus> {
+        self.change(name, |job| job.enabled = true)
+    }
+
+    async fn remove(&self, name: &str) -> Result<bool> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let before = jobs.len();
+        jobs.retain(|job| job.definition.name != name);
+        Ok(jobs.len() < before)
+    }
+
+    async fn run(&self, _: &Caller, name: &str) -> Result<RunId> {
+        let job = self.change(name, |_| {})?;
+        let run_id = RunId::new();
+        self.runs.lock().unwrap().push(RunRecord {
+            run_id,
+            job: job.definition.name,
+            kind: job.definition.kind,
+            state: RunState::Waiting,
+            reason: RunReason::Asked,
+            attempt: 1,
+            due_at: None,
+            queued_at: DateTime::UNIX_EPOCH,
+            not_before: DateTime::UNIX_EPOCH,
+            started_at: None,
+            ended_at: None,
+            caused_by: None,
+            error: None,
+        });
+        Ok(run_id)
+    }
+
+    async fn run_again(&self, caller: &Caller, id: RunId) -> Result<RunId> {
+        let run = self.run_record(id).await?.ok_or_else(|| Error::not_found("no such run").with_code("42704"))?;
+        self.run(caller, &run.job).await
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<bool> {
+        let mut runs = self.runs.lock().unwrap();
+        let run = runs.iter_mut().find(|run| run.run_id == id && !run.state.has_ended());
+        Ok(run.map(|run| run.state = RunState::Cancelled).is_some())
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>> {
+        let fits = |run: &&RunRecord| {
+            filter.job.as_ref().is_none_or(|job| run.job == *job)
+                && filter.state.is_none_or(|state| run.state == state)
+                && filter.before.is_none_or(|before| run.run_id < before)
+        };
+        let runs = self.runs.lock().unwrap();
+        Ok(runs.iter().rev().filter(fits).take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn run_record(&self, id: RunId) -> Result<Option<RunRecord>> {
+        Ok(self.runs.lock().unwrap().iter().find(|run| run.run_id == id).cloned())
+    }
+
+    async fn log(&self, id: RunId, from: u64) -> Result<Option<LogPart>> {
+        let Some(run) = self.run_record(id).await? else { return Ok(None) };
+        let text = "one\ntwo\n".get(from as usize..).unwrap_or_default().to_owned();
+        Ok(Some(LogPart { text, next: 8, has_ended: run.state.has_ended() }))
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
-use crate::fakes::{FakeAccounts, FakeLoader, FakeSaved, FakeSql, SharedSql};
+use crate::fakes::{FakeAccounts, FakeJobs, FakeLoader, FakeSaved, FakeSql, SharedSql};
 
 pub struct Server {
     pub address: SocketAddr,
@@ -57,6 +57,7 @@ impl Server {
             loader: Arc::clone(&loader) as _,
             accounts: Arc::new(FakeAccounts::default()),
             saved: Arc::new(FakeSaved::default()),
+            jobs: Arc::new(FakeJobs::default()),
             clock: Arc::new(clock.clone()),
         };
         let shutdown = Shutdown::new();

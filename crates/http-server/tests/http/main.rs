@@ -7,6 +7,7 @@ mod catalog;
 mod console;
 mod fakes;
 mod harness;
+mod jobs;
 mod loads;
 mod server;
 mod session;

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::fakes::{FakeAccounts, FakeLoader, FakeSaved, FakeSql, SharedSql};
+use crate::fakes::{FakeAccounts, FakeJobs, FakeLoader, FakeSaved, FakeSql, SharedSql};
 use crate::harness::{Server, error, trust};
 
 #[tokio::test]
@@ -72,6 +72,7 @@ async fn trust_is_refused_on_addresses_of_others() {
             loader: Arc::new(FakeLoader::default()),
             accounts: Arc::new(FakeAccounts::default()),
             saved: Arc::new(FakeSaved::default()),
+            jobs: Arc::new(FakeJobs::default()),
             clock: Arc::new(SystemClock),
         };
         assert_eq!(HttpServer::bind(options, services, Shutdown::new()).await.is_ok(), allowed, "{address}");

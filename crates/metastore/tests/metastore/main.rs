@@ -4,6 +4,7 @@ mod accounts;
 mod catalog;
 mod commits;
 mod faults;
+mod jobs;
 mod place;
 mod postgres_server;
 mod proxy;
@@ -57,7 +58,9 @@ cases! {
     accounts::access_keys,
     records::settings,
     records::saved_queries,
-    records::jobs_and_runs,
+    jobs::jobs_are_kept,
+    jobs::runs_are_listed_and_pruned,
+    jobs::version_1_is_upgraded,
     records::query_history,
     records::loaded_content_and_checksums,
 }

@@ -1,9 +1,9 @@
-//! Settings, saved queries, jobs, the record of queries, loaded content, checksums.
+//! Settings, saved queries, the record of queries, loaded content, checksums.
 
 use chrono::Duration;
-use polder_metastore::{DataFileChecksum, DataFiles, Job, LoadedContent, LoadedContents, QueryRow, Run, SavedQuery};
+use polder_metastore::{DataFileChecksum, DataFiles, LoadedContent, LoadedContents, QueryRow, SavedQuery};
 use polder_runtime::Clock;
-use polder_types::{ErrorKind, Position, QueryId};
+use polder_types::{Position, QueryId};
 
 use crate::place::{Place, commit_next};
 
@@ -44,51 +44,6 @@ pub async fn saved_queries(place: Place) {
     assert!(saved.delete(&stored.id).await.unwrap());
     assert!(!saved.delete(&stored.id).await.unwrap());
     assert_eq!(saved.get(&stored.id).await.unwrap(), None);
-}
-
-pub async fn jobs_and_runs(place: Place) {
-    let metastore = place.open().await;
-    let jobs = metastore.jobs();
-    let mut job = Job {
-        id: "1".into(),
-        name: "nightly".into(),
-        kind: "compact".into(),
-        schedule: Some("0 3 * * *".into()),
-        payload: serde_json::json!({"table": "t"}),
-        enabled: true,
-        created_at: place.clock.now(),
-    };
-    jobs.insert(&job).await.unwrap();
-    assert_eq!(jobs.insert(&job).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
-    job.enabled = false;
-    job.schedule = None;
-    assert!(jobs.update(&job).await.unwrap());
-    assert_eq!(jobs.list().await.unwrap(), [job.clone()]);
-    assert_eq!(jobs.get("1").await.unwrap(), Some(job.clone()));
-    assert!(!jobs.update(&Job { id: "2".into(), ..job.clone() }).await.unwrap());
-    let mut run = Run {
-        id: "r1".into(),
-        job_id: Some("1".into()),
-        kind: "compact".into(),
-        state: "running".into(),
-        started_at: place.clock.now(),
-        ended_at: None,
-        attempt: 1,
-        log: String::new(),
-        error: None,
-    };
-    jobs.insert_run(&run).await.unwrap();
-    let other =
-        Run { id: "r2".into(), job_id: None, started_at: place.clock.now() + Duration::seconds(1), ..run.clone() };
-    jobs.insert_run(&other).await.unwrap();
-    run.state = "failed".into();
-    run.ended_at = Some(place.clock.now());
-    run.error = Some("no room".into());
-    assert!(jobs.update_run(&run).await.unwrap());
-    assert_eq!(jobs.list_runs(None, 10).await.unwrap(), [other, run.clone()]);
-    assert_eq!(jobs.list_runs(Some("1"), 10).await.unwrap(), [run]);
-    assert!(jobs.delete("1").await.unwrap());
-    assert!(!jobs.delete("1").await.unwrap());
 }
 
 pub async fn query_history(place: Place) {

@@ -14,7 +14,7 @@ use super::super::{Context, ended};
 use super::column;
 use super::create::check_column;
 use crate::error::from_datafusion;
-use crate::parse::parse;
+use crate::parse::parse_kept;
 
 impl Context<'_> {
     pub(super) async fn column_changes(
@@ -103,13 +103,12 @@ impl Context<'_> {
 
     /// A column as DataFusion understands its definition: planned as a table of one column.
     async fn column_spec(&self, cell: &TransactionCell, definition: &ColumnDef) -> Result<ColumnSpec> {
-        let mut statements = parse("CREATE TABLE definition (one BIGINT)")?;
-        if let Some(Parsed::Statement(statement)) = statements.first_mut()
+        let mut statement = parse_kept("CREATE TABLE definition (one BIGINT)")?;
+        if let Parsed::Statement(statement) = &mut statement
             && let datafusion::sql::sqlparser::ast::Statement::CreateTable(create) = statement.as_mut()
         {
             create.columns = vec![definition.clone()];
         }
-        let statement = statements.pop().ok_or_else(|| Error::internal("no statement"))?;
         let scope = self.writing_scope(cell).await?;
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
@@ -131,13 +130,12 @@ impl Context<'_> {
             data_type: DataType::Text,
             options: vec![ColumnOptionDef { name: None, option: ColumnOption::Default(value.clone()) }],
         };
-        let mut statements = parse("CREATE TABLE definition (one BIGINT)")?;
-        if let Some(Parsed::Statement(statement)) = statements.first_mut()
+        let mut statement = parse_kept("CREATE TABLE definition (one BIGINT)")?;
+        if let Parsed::Statement(statement) = &mut statement
             && let datafusion::sql::sqlparser::ast::Statement::CreateTable(create) = statement.as_mut()
         {
             create.columns = vec![definition];
         }
-        let statement = statements.pop().ok_or_else(|| Error::internal("no statement"))?;
         let scope = self.writing_scope(cell).await?;
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         match plan {

@@ -4,16 +4,13 @@ use datafusion::sql::resolve::resolve_table_references;
 use polder_lake::{Snapshot, TableName, Transaction};
 use polder_types::{Error, Result};
 
-use crate::parse::parse;
+use crate::parse::parse_kept;
 
 /// Whether a query names a table or view. One that cannot be read here (DuckDB's, perhaps) names nothing.
 fn names(sql: &str, own_schema: &str, wanted: &TableName) -> bool {
-    let Ok(statements) = parse(sql) else { return false };
-    statements.iter().filter_map(|statement| resolve_table_references(statement, true).ok()).any(|(tables, _)| {
-        tables
-            .iter()
-            .any(|table| table.table() == wanted.table && table.schema().unwrap_or(own_schema) == wanted.schema)
-    })
+    let Ok(statement) = parse_kept(sql) else { return false };
+    let Ok((tables, _)) = resolve_table_references(&statement, true) else { return false };
+    tables.iter().any(|table| table.table() == wanted.table && table.schema().unwrap_or(own_schema) == wanted.schema)
 }
 
 /// The views and materialized views whose queries name something.

@@ -10,7 +10,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::{Context, ended};
 use super::create::{distinct_names, fill, qualify};
 use crate::error::from_datafusion;
-use crate::parse::parse;
+use crate::parse::parse_kept;
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -59,8 +59,7 @@ impl Context<'_> {
         let name = self.name(name)?;
         let scope = self.writing_scope(cell).await?;
         let (table, sql) = materialized(&scope.snapshot, &name)?;
-        let mut statements = parse(&sql)?;
-        let query = statements.pop().ok_or_else(|| Error::internal(format!("{name} has no query")))?;
+        let query = parse_kept(&sql)?;
         let plan = scope
             .state
             .statement_to_plan(query)

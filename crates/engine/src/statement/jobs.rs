@@ -1,0 +1,93 @@
+//! CREATE, ALTER, DROP and RUN JOB.
+//!
+//! Jobs are kept by the job runner, not by the lake: these statements take effect at once, and so cannot be part of a
+//! transaction that might be taken back.
+
+mod grammar;
+
+use std::sync::Arc;
+
+use polder_capability::{Caller, CommandTag, JobDefinition};
+use polder_types::{Error, Result};
+
+use crate::engine::Engine;
+use crate::session::{Inner, Outcome};
+use crate::system;
+
+pub(crate) use grammar::{CreateJob, JobStatement, parse_job};
+
+/// The kind of the jobs that run a statement.
+const STATEMENT: &str = "statement";
+
+impl JobStatement {
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "CREATE JOB",
+            Self::Pause(_) | Self::Resume(_) => "ALTER JOB",
+            Self::Drop { .. } => "DROP JOB",
+            Self::Run(_) => "RUN JOB",
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a statement about jobs.
+    pub(crate) async fn job(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &Inner,
+        statement: JobStatement,
+    ) -> Result<Outcome> {
+        let verb = statement.verb();
+        if inner.open.is_some() {
+            return Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
+                .with_code("25001")
+                .with_hint("COMMIT or ROLLBACK first"));
+        }
+        let jobs = self.jobs()?;
+        let mut notice = None;
+        let snapshot = self.lake.newest().await?.id;
+        match statement {
+            JobStatement::Create(create) => {
+                let CreateJob { name, if_exists, options, sql } = *create;
+                let payload = serde_json::json!({ "sql": sql });
+                let mut job = JobDefinition::new(name.clone(), STATEMENT, payload, &caller.user);
+                job.schedule = options.schedule;
+                job.time_zone = options.time_zone.unwrap_or(job.time_zone);
+                job.after = options.after;
+                job.retries = options.retries.unwrap_or_default();
+                job.backoff_seconds = options.backoff_seconds.unwrap_or(job.backoff_seconds);
+                job.timeout_seconds = options.timeout_seconds;
+                job.catch_up = options.catch_up.unwrap_or_default();
+                let (_, made) = jobs.create(job, if_exists).await?;
+                if !made {
+                    notice = Some(format!("there is a job {name:?} already"));
+                }
+            }
+            JobStatement::Pause(name) => drop(jobs.pause(&name).await?),
+            JobStatement::Resume(name) => drop(jobs.resume(&name).await?),
+            JobStatement::Drop { name, if_exists } => {
+                if !jobs.remove(&name).await? {
+                    let message = format!("there is no job {name:?}");
+                    if !if_exists {
+                        return Err(Error::not_found(message)
+                            .with_code("42704")
+                            .with_hint("SELECT job_name FROM polder.jobs"));
+                    }
+                    notice = Some(message);
+                }
+            }
+            JobStatement::Run(name) => {
+                let id = jobs.run(caller, &name).await?;
+                let mut outcome = system::one_text("run_id", &id.to_string(), snapshot)?;
+                outcome.tag = CommandTag { verb: verb.to_owned(), rows: None };
+                return Ok(outcome);
+            }
+        }
+        let outcome = Outcome::done(verb, None, snapshot);
+        Ok(match notice {
+            Some(notice) => outcome.notice(notice),
+            None => outcome,
+        })
+    }
+}
