@@ -194,7 +194,7 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
   const shared = { name: item.name, data: points, itemStyle: { color: colour } };
   if (spec.kind === 'scatter') {
     return { ...shared, type: 'scatter', symbolSize: item.points.length > 1000 ? 4 : small ? 6 : 8,
-      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, minMargin: 2, color: colours.second, fontSize: 12, opacity: 1 },
+      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, minMargin: 4, color: colours.second, fontSize: 12, opacity: 1 },
       labelLayout: { hideOverlap: true }, large: item.points.length > 5000, itemStyle: { color: colour, opacity: item.points.length > 300 ? 0.55 : 0.75 } };
   }
   if (spec.kind === 'bar' || spec.kind === 'histogram') {
