@@ -242,7 +242,7 @@ describe('queries', () => {
   test('a result can be walked through and copied by keyboard', () =>
     signedIn(async (page) => {
       await page.goto(`${server.url}/query`);
-      await write(page, mocked ? 'SELECT * FROM range(5000)' : 'SELECT value AS id FROM generate_series(1, 5000)');
+      await write(page, mocked ? 'SELECT * FROM range(5000)' : 'SELECT n AS id FROM generate_series(1, 5000) AS n');
       await page.keyboard.press('Control+Enter');
       await page.getByRole('gridcell').first().waitFor();
       await page.getByRole('grid', { name: 'Result' }).focus();

@@ -2,6 +2,7 @@ import { fullChart } from '../lib/fullChart';
 import { call } from './client';
 import type {
   Answer,
+  Job,
   LoadOptions,
   LoadRequest,
   LoginRequest,
@@ -58,15 +59,15 @@ export const api = {
     call<Answer<'update_saved_query'>>(`/saved-queries/${part(id)}`, { method: 'PUT', body: draft satisfies SavedQueryRequest }).then(savedQuery),
   deleteSavedQuery: (id: string) => call<Answer<'delete_saved_query'>>(`/saved-queries/${part(id)}`, { method: 'DELETE' }),
 
-  jobs: () => call<{ jobs: Job[] }>('/jobs').then((answer) => answer.jobs),
-  job: (name: string) => call<Job>(`/jobs/${part(name)}`),
-  runJob: (name: string) => call<{ run_id: string }>(`/jobs/${part(name)}/run`, { method: 'POST' }),
-  pauseJob: (name: string) => call<Job>(`/jobs/${part(name)}/pause`, { method: 'POST' }),
-  resumeJob: (name: string) => call<Job>(`/jobs/${part(name)}/resume`, { method: 'POST' }),
+  jobs: () => call<Answer<'list_jobs'>>('/jobs').then((answer): Job[] => answer.jobs),
+  job: (name: string) => call<Answer<'get_job'>>(`/jobs/${part(name)}`).then((job): Job => job),
+  runJob: (name: string) => call<Answer<'run_job'>>(`/jobs/${part(name)}/run`, { method: 'POST' }),
+  pauseJob: (name: string) => call<Answer<'pause_job'>>(`/jobs/${part(name)}/pause`, { method: 'POST' }),
+  resumeJob: (name: string) => call<Answer<'resume_job'>>(`/jobs/${part(name)}/resume`, { method: 'POST' }),
   runs: (limit: number, job?: string) =>
-    call<{ runs: JobRun[] }>(`/runs?limit=${limit}${job === undefined ? '' : `&job=${part(job)}`}`).then((answer) => answer.runs),
-  run: (id: string) => call<JobRun>(`/runs/${part(id)}`),
-  runLog: (id: string, from: number) => call<RunLog>(`/runs/${part(id)}/log?from=${from}`),
-  runAgain: (id: string) => call<{ run_id: string }>(`/runs/${part(id)}/again`, { method: 'POST' }),
-  cancelRun: (id: string) => call<void>(`/runs/${part(id)}`, { method: 'DELETE' }),
+    call<Answer<'list_runs'>>(`/runs?limit=${limit}${job === undefined ? '' : `&job=${part(job)}`}`).then((answer) => answer.runs),
+  run: (id: string) => call<Answer<'get_run'>>(`/runs/${part(id)}`),
+  runLog: (id: string, from: number) => call<Answer<'get_run_log'>>(`/runs/${part(id)}/log?from=${from}`),
+  runAgain: (id: string) => call<Answer<'run_again'>>(`/runs/${part(id)}/again`, { method: 'POST' }),
+  cancelRun: (id: string) => call<Answer<'cancel_run'>>(`/runs/${part(id)}`, { method: 'DELETE' }),
 };

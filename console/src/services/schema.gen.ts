@@ -75,6 +75,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists jobs, by name */
+        get: operations["list_jobs"];
+        put?: never;
+        /** Makes a job */
+        post: operations["create_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells where a job stands */
+        get: operations["get_job"];
+        /**
+         * Changes a job
+         * @description What is left out gets its default again. The caller becomes its owner.
+         */
+        put: operations["replace_job"];
+        post?: never;
+        /**
+         * Removes a job
+         * @description Its run is cancelled; the record of its runs stays.
+         */
+        delete: operations["delete_job"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pauses a job
+         * @description What runs goes on; what waits is cancelled.
+         */
+        post: operations["pause_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resumes a job that was paused
+         * @description It goes on with the next due time.
+         */
+        post: operations["resume_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs a job now
+         * @description Paused or not: as soon as its own run before it has ended and a slot is free.
+         */
+        post: operations["run_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/loads": {
         parameters: {
             query?: never;
@@ -276,6 +379,78 @@ export interface paths {
         };
         /** Lists what runs now */
         get: operations["list_running"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists runs, newest first */
+        get: operations["list_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what came of a run */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        /** Cancels a run that waits or runs */
+        delete: operations["cancel_run"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs the job of an earlier run again
+         * @description As the job is defined today.
+         */
+        post: operations["run_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a run's log, also while it runs */
+        get: operations["get_run_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -523,6 +698,11 @@ export interface components {
             /** Format: date-time */
             updated_at: string | null;
         };
+        /**
+         * @description What becomes of due times that passed while the server was down or the job was busy.
+         * @enum {string}
+         */
+        CatchUp: "none" | "one" | "all";
         /** @description A picture of an answer. */
         Chart: {
             kind: components["schemas"]["ChartKind"];
@@ -634,6 +814,67 @@ export interface components {
             count: number;
             high: components["schemas"]["Scalar"];
             low: components["schemas"]["Scalar"];
+        };
+        /** @description A job and where it stands. */
+        Job: {
+            after: string | null;
+            /** Format: int64 */
+            backoff_seconds: number;
+            catch_up: components["schemas"]["CatchUp"];
+            /** Format: date-time */
+            created_at: string;
+            /** @description `statement`, `compaction`, … */
+            kind: string;
+            last_run: null | components["schemas"]["Run"];
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it will run next, as far as that is known.
+             */
+            next_at: string | null;
+            owner: string;
+            paused: boolean;
+            /** @description What the kind needs to know: for `statement`, `{"sql": …}`. */
+            payload: Record<string, never>;
+            /** Format: int32 */
+            retries: number;
+            /** @description A cron expression. `null`: only when asked, or after another job. */
+            schedule: string | null;
+            time_zone: string;
+            /** Format: int64 */
+            timeout_seconds: number | null;
+        };
+        JobList: {
+            jobs: components["schemas"]["Job"][];
+        };
+        /** @description What is to run, and when. Give `sql`, or `kind` and `payload`. */
+        JobRequest: {
+            /** @description Run after each successful run of this job. */
+            after?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds before the second attempt, doubled for each further one.
+             */
+            backoff_seconds?: number | null;
+            catch_up?: null | components["schemas"]["CatchUp"];
+            /** @description `compaction`, `vacuum`, `refresh`, or `statement`, which `sql` means. */
+            kind?: string | null;
+            /** @description Needed to make a job; to change one, it is in the path. */
+            name?: string | null;
+            payload?: Record<string, never> | null;
+            /**
+             * Format: int32
+             * @description Further attempts after one that failed or was cut off.
+             */
+            retries?: number | null;
+            /** @description A cron expression: minute, hour, day of the month, month, day of the week. */
+            schedule?: string | null;
+            /** @description One statement, or several that run in one session. */
+            sql?: string | null;
+            /** @description An IANA name; UTC without it. */
+            time_zone?: string | null;
+            /** Format: int64 */
+            timeout_seconds?: number | null;
         };
         /**
          * @description What to do when the table exists.
@@ -830,6 +1071,71 @@ export interface components {
             reason: string;
             source: string;
         };
+        /** @description One attempt of a job. */
+        Run: {
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            attempt: number;
+            /**
+             * Format: uuid
+             * @description The run that this one follows.
+             */
+            caused_by: string | null;
+            /**
+             * Format: date-time
+             * @description The time of the schedule that it stands for.
+             */
+            due_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            error: null | components["schemas"]["QueryError"];
+            job: string;
+            kind: string;
+            /**
+             * Format: date-time
+             * @description It starts no earlier.
+             */
+            not_before: string;
+            /** Format: date-time */
+            queued_at: string;
+            reason: components["schemas"]["RunReason"];
+            /** Format: uuid */
+            run_id: string;
+            /** Format: date-time */
+            started_at: string | null;
+            state: components["schemas"]["RunState"];
+        };
+        RunList: {
+            runs: components["schemas"]["Run"][];
+        };
+        /** @description A part of a run's log. */
+        RunLog: {
+            /** @description Nothing will be added any more. */
+            ended: boolean;
+            /**
+             * Format: int64
+             * @description Where the next part begins.
+             */
+            next: number;
+            /** @description Lines of `time message`. */
+            text: string;
+        };
+        RunQueued: {
+            /** Format: uuid */
+            run_id: string;
+        };
+        /**
+         * @description Why there is a run.
+         * @enum {string}
+         */
+        RunReason: "schedule" | "after" | "asked" | "retry";
+        /**
+         * @description Where a run is.
+         * @enum {string}
+         */
+        RunState: "waiting" | "running" | "done" | "failed" | "cancelled" | "interrupted" | "missed";
         /** @description What runs now. */
         Running: {
             loads: components["schemas"]["LoadStatus"][];
@@ -1123,6 +1429,191 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    list_jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    create_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    replace_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    delete_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    pause_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    resume_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    run_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunQueued"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     start_load: {
         parameters: {
             query?: never;
@@ -1409,6 +1900,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Running"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    list_runs: {
+        parameters: {
+            query?: {
+                /** @description Only those of this job. */
+                job?: string;
+                state?: components["schemas"]["RunState"];
+                /** @description Only those queued before this one. */
+                before?: string;
+                /** @description At most so many, 1000 at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    cancel_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Asked to stop */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    run_again: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunQueued"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_run_log: {
+        parameters: {
+            query?: {
+                /** @description The byte to begin at: what the last answer gave as `next`. */
+                from?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunLog"];
                 };
             };
             default: components["responses"]["Error"];

@@ -55,3 +55,10 @@ export type ChartSpec = Required<Schemas['Chart']>;
 export type SavedQueryRequest = Schemas['SavedQueryRequest'];
 export type SavedQuery = Omit<Schemas['SavedQuery'], 'chart'> & { chart: ChartSpec | null };
 export type SavedQueryAnswer = Schemas['SavedQuery'];
+
+/** One attempt of a job. */
+export type JobRun = Schemas['Run'];
+export type RunState = Schemas['RunState'];
+export type RunLog = Schemas['RunLog'];
+/** What a job's kind needs to know may be anything. */
+export type Job = Omit<Schemas['Job'], 'payload'> & { payload: Record<string, unknown> };

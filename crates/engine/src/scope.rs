@@ -46,10 +46,12 @@ impl Engine {
         if let Some(zone) = &settings.time_zone {
             options.execution.time_zone = Some(zone.clone());
         }
-        let state = SessionStateBuilder::new_from_existing(self.template.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_catalog_list(Arc::new(catalogs))
             .build();
+        // What `now()` is, all through the statement.
+        state.mark_start_execution();
         let state = Arc::new(state);
         // Set once, right here; nobody else can have.
         let _ = view.planner.set(Arc::downgrade(&state));
@@ -79,6 +81,7 @@ impl Scope {
         }
         let state = SessionStateBuilder::new_from_existing(self.state.as_ref().clone())
             .with_catalog_list(Arc::new(catalogs))
+            .with_execution_props(self.state.execution_props().clone())
             .build();
         let state = Arc::new(state);
         let _ = view.planner.set(Arc::downgrade(&state));

@@ -6,8 +6,8 @@ import classes from './Home.module.css';
 
 const SAMPLE = `-- A table made of nothing but numbers, to look around with.
 CREATE TABLE sample AS
-SELECT value AS day, round(100 + 40 * sin(value / 9.0) + value % 7, 1) AS amount
-FROM generate_series(1, 365);
+SELECT day, round(100 + 40 * sin(day / 9.0) + day % 7, 1) AS amount
+FROM generate_series(1, 365) AS day;
 
 SELECT day, amount
 FROM sample
