@@ -21,7 +21,7 @@ export function Definition({ detail }: { detail: TableDetail }) {
   const first = detail.columns.slice(0, 4).map((column) => quoteName(column.name));
   const examples: [string, string][] = [
     [detail.kind === 'view' ? 'How it is made' : 'What would make it', createStatement(detail)],
-    ['Read it', `SELECT ${first.join(', ')}${detail.columns.length > 4 ? ', …' : ''}\nFROM ${name}\nLIMIT 100`],
+    ['Read it', `SELECT ${first.join(', ')}\nFROM ${name}\nLIMIT 100`],
     ['From the command line', `polder sql -c 'SELECT count(*) FROM ${name}'`],
   ];
   return (
