@@ -2,17 +2,16 @@
 
     sort_pending.py [--runner PROGRAM]
 
-What fails stands in `pending/`, in a file of the same name, with the statements that it needs before it; what passes
-stands outside of that folder, and the tests run it. This puts both together again, runs all, and divides anew: after a
-gap is closed its records leave `pending/` by themselves. No expectation is changed here: they come from `expect.py`.
+A file of which all records pass stands in its folder. One with records that do not pass yet stands in `pending/` as a
+whole, `# waits` above each of them, and what passes of it stands in its folder, where the tests run it. Write new
+records of such a file into the one in `pending/`. This runs all of them and divides anew, so that records stop waiting
+once the gap is closed. No expectation is changed here: they come from `expect.py`.
 """
 
 import argparse
-import difflib
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,39 +20,28 @@ from expect import HERE, DuckDB, Postgres, Record, oracle_of, peers, read, visit
 
 PENDING = HERE / "pending"
 CARGO = ["cargo", "test", "--release", "-p", "polder-engine", "--test", "slt", "--"]
-# A query that begins with one of these and has none of the words below leaves everything as it was.
-PLAIN = re.compile(r"\s*(?:--[^\n]*\n\s*)*\(*(SELECT|VALUES|TABLE|SHOW|EXPLAIN|FROM|WITH|PIVOT|UNPIVOT)\b", re.IGNORECASE)
-EFFECT = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|nextval|setval)\b", re.IGNORECASE)
-OPENS = re.compile(r"(BEGIN|START)\b", re.IGNORECASE)
-CLOSES = re.compile(r"(COMMIT|END|ABORT|ROLLBACK)\s*(WORK|TRANSACTION)?$", re.IGNORECASE)
+WAITS = "# waits"
 
 
-def whole(passing: list[Record], waiting: list[Record]) -> list[Record]:
-    """Both lists in one; what stands in both is where they meet."""
-    keys = [[(record.connection, record.sql) for record in records] for records in (passing, waiting)]
-    merged = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
-        merged += passing[a:b]
-        merged += [] if kind == "equal" else [record for record in waiting[c:d] if record.sql]
-    return merged
+def whole(file: str) -> list[Record]:
+    """All records of a file, whether they pass or not."""
+    outside = read(HERE / file) if (HERE / file).exists() else []
+    if not (PENDING / file).exists():
+        return outside
+    records = read(PENDING / file)
+    for record in records:
+        record.comments = [comment for comment in record.comments if comment != WAITS]
+    rest = iter([(record.connection, record.sql) for record in records])
+    for record in outside:
+        if record.sql and (record.connection, record.sql) not in rest:
+            raise SystemExit(f"{file}:{record.line} is not in pending/{file}, where the whole file stands: write it there")
+    return records
 
 
-def divide(records: list[Record], failed: set[int]) -> tuple[list[Record], list[Record]]:
-    """What passes; and what failed, with everything before it that changes something."""
-    passing = [record for at, record in enumerate(records) if at not in failed]
-    last, waiting, opened = max(failed, default=-1), [], set()
-    for at, record in enumerate(records[:last + 1]):
-        within = record.connection in opened
-        if OPENS.match(record.sql):
-            opened.add(record.connection)
-        elif CLOSES.match(record.sql):
-            opened.discard(record.connection)
-        plain = bool(PLAIN.match(record.sql)) and not EFFECT.search(record.sql)
-        error = (record.header or "").startswith("statement error")
-        if at in failed or (record.sql and (within or not (plain or error))):
-            waiting.append(record)
-    head = [record for record in records[:1] if not record.sql]
-    return passing, head + waiting if failed else []
+def marked(records: list[Record], failed: set[int]) -> list[Record]:
+    """The records with a line above each of those that failed."""
+    return [Record([*record.comments, WAITS], record.connection, record.header, record.sql, record.rows, record.line)
+            if at in failed else record for at, record in enumerate(records)]
 
 
 def write(path: pathlib.Path, records: list[Record]) -> None:
@@ -62,14 +50,6 @@ def write(path: pathlib.Path, records: list[Record]) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(record.text() for record in records) + "\n")
-
-
-def heads_apart(records: list[Record]) -> list[Record]:
-    """The file's first comment as a record of its own."""
-    first = records[0]
-    if first.comments and first.sql:
-        raise SystemExit(f"no empty line behind the first comment of {first.comments[0]}")
-    return records
 
 
 def run(runner: list[str], root: pathlib.Path) -> dict[str, set[int]]:
@@ -99,39 +79,30 @@ def different(path: pathlib.Path, oracles: dict) -> set[int]:
     return {int(line) for line in re.findall(r"^\S+\.slt:(\d+): ", "\n".join(found), re.MULTILINE)}
 
 
-def settle(runner: list[str], oracles: dict, root: pathlib.Path) -> None:
-    """Divides until what is left outside of `pending/` passes, in Polder and in the oracle."""
-    files = {str(path.relative_to(HERE).relative_to("pending") if path.is_relative_to(PENDING) else path.relative_to(HERE))
-             for path in HERE.rglob("*.slt")}
-    waits = {}
+def settle(runner: list[str], oracles: dict, root: pathlib.Path) -> tuple[int, int]:
+    """Divides until what is left outside of `pending/` passes, in Polder and in the oracle: how many wait, and pass."""
+    files = {str(path.relative_to(PENDING if path.is_relative_to(PENDING) else HERE)) for path in HERE.rglob("*.slt")}
+    sources = {file: whole(file) for file in files}
+    waits = {file: set() for file in files}
     for file in files:
-        parts = [heads_apart(read(path)) if path.exists() else [] for path in (HERE / file, PENDING / file)]
-        write(root / file, whole(*parts))
-        write(root / "whole" / file, whole(*parts))
-        waits[file] = set()
-    sources = {file: read(root / "whole" / file) for file in files}
-    shutil.rmtree(root / "whole")
+        write(root / file, sources[file])
     while True:
         failed = run(runner, root)
         for file in files:
-            if (root / file).exists():
-                failed.setdefault(file, set()).update(different(root / file, oracles) if waits[file] else set())
+            if waits[file] and (root / file).exists():
+                failed.setdefault(file, set()).update(different(root / file, oracles))
         if not any(failed.values()):
             break
         for file, lines in failed.items():
-            if not lines:
-                continue
-            now = read(root / file)
             index = [at for at in range(len(sources[file])) if at not in waits[file]]
-            waits[file] |= {index[at] for at in places(now, lines)}
-            write(root / file, divide(sources[file], waits[file])[0])
+            waits[file] |= {index[at] for at in places(read(root / file), lines)}
+            write(root / file, [record for at, record in enumerate(sources[file]) if at not in waits[file]])
         print(f"{sum(map(len, waits.values()))} records wait so far")
     for file in files:
-        passing, waiting = divide(sources[file], waits[file])
-        write(HERE / file, passing)
-        write(PENDING / file, waiting)
-    print(f"{sum(map(len, waits.values()))} records wait, "
-          f"{sum(1 for file in files for record in sources[file] if record.sql) - sum(map(len, waits.values()))} pass")
+        write(HERE / file, [record for at, record in enumerate(sources[file]) if at not in waits[file]])
+        write(PENDING / file, marked(sources[file], waits[file]) if waits[file] else [])
+    waiting = sum(map(len, waits.values()))
+    return waiting, sum(bool(record.sql) for source in sources.values() for record in source) - waiting
 
 
 def main() -> int:
@@ -139,8 +110,9 @@ def main() -> int:
     arguments.add_argument("--runner", help="the built test program, when not through cargo")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="polder-slt-") as root, peers.Postgres() as cluster:
-        settle([given.runner] if given.runner else CARGO, {"postgres": Postgres(cluster), "duckdb": DuckDB()},
-               pathlib.Path(root).resolve())
+        waiting, passing = settle([given.runner] if given.runner else CARGO,
+                                  {"postgres": Postgres(cluster), "duckdb": DuckDB()}, pathlib.Path(root).resolve())
+    print(f"{waiting} records wait, {passing} pass")
     return 0
 
 
