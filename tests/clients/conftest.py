@@ -43,7 +43,8 @@ def pair(request):
         address, metastore = request.getfixturevalue("postgres").database()
         arguments = ["--metastore", address]
     with polder.Server(None, *arguments) as running:
-        yield peers.Pair(running, metastore)
+        with contextlib.closing(peers.Pair(running, metastore)) as made:
+            yield made
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,18 @@ class Pair:
         self.server = server
         self.client = server.client()
         self.metastore = metastore
+        self.looker = None
+
+    def close(self) -> None:
+        if self.looker is not None:
+            self.looker.close()
+
+    def look(self, sql: str) -> list:
+        """As `read`, by a connection that stays: attaching takes longer than most queries."""
+        if self.looker is None:
+            self.looker = connect_duckdb()
+            attach(self.looker, self.server.data, self.metastore)
+        return self.looker.execute(sql).fetchall()
 
     @contextlib.contextmanager
     def duckdb(self):

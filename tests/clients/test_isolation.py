@@ -37,7 +37,7 @@ def content(pair, table: str) -> list:
     """What everybody sees, Polder and DuckDB alike."""
     sql = f"SELECT id, value FROM {table} ORDER BY id"
     rows = pair.rows(sql)
-    assert pair.read(sql) == rows
+    assert pair.look(sql) == rows
     return rows
 
 
