@@ -23,6 +23,10 @@ LOGS = ROOT / ".cache" / "test-logs"
 TAIL_LINES = 200
 HEARTBEAT_SECONDS = 30
 
+# The clients' tests about what must never be lost; a suite of its own, since they take minutes.
+FAULTS = [f"tests/clients/test_{name}.py" for name in
+          ("faults", "isolation", "histories", "interrupted", "crash_random", "disk", "flipped_bits", "writers")]
+
 # What each test runner prints at its end.
 COUNTS = {
     "nextest": {
@@ -92,9 +96,9 @@ def suites() -> list:
         Suite("rust", "units, SQL files and integration tests", "nextest",
               [["cargo", "nextest", "run", "--release", "--workspace", "--no-fail-fast"]]),
         Suite("clients", "official clients against the binary", "pytest",
-              [[*pytest, "tests/clients", "--ignore", "tests/clients/test_faults.py"]], needs_binary=True),
-        Suite("faults", "crashes in the middle of commits", "pytest",
-              [[*pytest, "tests/clients/test_faults.py"]], needs_binary=True),
+              [[*pytest, "tests/clients", *(f"--ignore={path}" for path in FAULTS)]], needs_binary=True),
+        Suite("faults", "isolation, crashes, full disks, flipped bits, many writers", "pytest",
+              [[*pytest, *FAULTS]], needs_binary=True),
         Suite("browser", "the console in Chromium, on the binary", "node",
               [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
         Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy]),

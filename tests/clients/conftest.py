@@ -35,6 +35,18 @@ def postgres():
         yield running
 
 
+@pytest.fixture(params=["sqlite", "postgres"], scope="module")
+def pair(request):
+    """A server on either metastore, with DuckDB beside it on the same catalog."""
+    arguments, metastore = [], None
+    if request.param == "postgres":
+        address, metastore = request.getfixturevalue("postgres").database()
+        arguments = ["--metastore", address]
+    with polder.Server(None, *arguments) as running:
+        with contextlib.closing(peers.Pair(running, metastore)) as made:
+            yield made
+
+
 @pytest.fixture(scope="session")
 def s3():
     with peers.S3() as running:

@@ -1,5 +1,6 @@
 """What runs beside Polder in the tests: DuckDB, PostgreSQL, an S3 server. Started here, on loopback, and stopped."""
 
+import contextlib
 import glob
 import os
 import pathlib
@@ -39,6 +40,64 @@ def attach(con: duckdb.DuckDBPyConnection, data: pathlib.Path, metastore: str | 
     where = f"postgres:{metastore}" if metastore else f"sqlite:{data}/metastore.sqlite"
     con.execute(f"ATTACH 'ducklake:{where}' AS {name}")
     con.execute(f"USE {name}.public")
+
+
+class Pair:
+    """A running server, a logged-in client, and DuckDB attached anew to the same catalog for each use."""
+
+    def __init__(self, server, metastore: str | None):
+        self.server = server
+        self.client = server.client()
+        self.metastore = metastore
+        self.looker = None
+
+    def close(self) -> None:
+        if self.looker is not None:
+            self.looker.close()
+
+    def look(self, sql: str) -> list:
+        """As `read`, by a connection that stays: attaching takes longer than most queries."""
+        if self.looker is None:
+            self.looker = connect_duckdb()
+            attach(self.looker, self.server.data, self.metastore)
+        return self.looker.execute(sql).fetchall()
+
+    @contextlib.contextmanager
+    def duckdb(self):
+        con = connect_duckdb()
+        try:
+            attach(con, self.server.data, self.metastore)
+            yield con
+        finally:
+            con.close()
+
+    def read(self, sql: str) -> list:
+        with self.duckdb() as con:
+            return con.sql(sql).fetchall()
+
+    def write(self, *statements: str) -> None:
+        """Runs statements in DuckDB, each a transaction by itself unless they say otherwise in one string.
+
+        DuckDB may find the database locked while the server commits. Then only the statement that was refused is run
+        again: those before it are committed.
+        """
+        for sql in statements:
+            self.write_one(sql)
+
+    def write_one(self, sql: str) -> None:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with self.duckdb() as con:
+                    con.execute(sql)
+                return
+            except duckdb.Error as error:
+                if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def rows(self, sql: str) -> list:
+        return [tuple(row.values()) for row in self.client.sql(sql)]
 
 
 class Postgres:

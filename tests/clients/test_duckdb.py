@@ -1,65 +1,10 @@
 """DuckDB, unmodified, on the same catalog while the server runs: each reads what the other wrote."""
 
-import contextlib
 import datetime
 import decimal
-import time
 
 import duckdb
 import pytest
-
-import peers
-
-
-@pytest.fixture(params=["sqlite", "postgres"], scope="module")
-def pair(request):
-    """A running server, a logged-in client, and a function that attaches DuckDB anew."""
-    import polder
-
-    arguments, metastore = [], None
-    if request.param == "postgres":
-        address, metastore = request.getfixturevalue("postgres").database()
-        arguments = ["--metastore", address]
-    with polder.Server(None, *arguments) as server:
-        yield Pair(server, metastore)
-
-
-class Pair:
-    def __init__(self, server, metastore):
-        self.server = server
-        self.client = server.client()
-        self.metastore = metastore
-
-    @contextlib.contextmanager
-    def duckdb(self):
-        con = peers.connect_duckdb()
-        try:
-            peers.attach(con, self.server.data, self.metastore)
-            yield con
-        finally:
-            con.close()
-
-    def read(self, sql: str) -> list:
-        with self.duckdb() as con:
-            return con.sql(sql).fetchall()
-
-    def write(self, *statements: str) -> None:
-        """Runs statements in DuckDB. It may find the database locked while the server commits: then again, as a whole."""
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with self.duckdb() as con:
-                    for sql in statements:
-                        con.execute(sql)
-                return
-            except (duckdb.TransactionException, duckdb.IOException, duckdb.Error) as error:
-                if "lock" not in str(error).lower() or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-
-    def rows(self, sql: str) -> list:
-        return [tuple(row.values()) for row in self.client.sql(sql)]
-
 
 TYPES = {
     "a_boolean": ("boolean", "true", True),

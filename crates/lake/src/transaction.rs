@@ -536,7 +536,8 @@ impl Transaction {
             }
             Err(error) => {
                 // An unknown outcome may have been a commit, and then the files are somebody's; the sweep knows.
-                if error.kind() != ErrorKind::Conflict && error.kind() != ErrorKind::AlreadyExists {
+                let unknown = error.code() == "08007" || error.kind() == ErrorKind::Internal;
+                if unknown {
                     self.staged.clear();
                 }
                 Err(error)

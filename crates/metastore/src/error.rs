@@ -100,7 +100,7 @@ pub(crate) fn sql_error(action: &str, error: sqlx::Error) -> Error {
         }
         Failure::Denied => made.with_hint("check the rights on the data directory or in the database"),
         Failure::Taken => made.with_code("23505"),
-        Failure::Full => made.with_hint("free some disk space"),
+        Failure::Full => made.with_code("53100").with_hint("free some disk space, and try again"),
         Failure::Damaged => made.with_hint("restore metastore.sqlite from a backup"),
         Failure::Again | Failure::Unfit | Failure::Other => made,
     };
