@@ -80,7 +80,7 @@ async fn answer(
     let Reply { verb, rows_changed, schema, mut batches, notices } = connection.run(request).await?;
     let mut outcome = Outcome {
         verb,
-        gives_rows: rows_changed.is_none() && !schema.fields().is_empty(),
+        gives_rows: !schema.fields().is_empty(),
         rows_changed,
         ..Outcome::default()
     };
