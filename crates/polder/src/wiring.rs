@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use polder_capability::{Accounts, JobKind, Jobs, Loader, SavedQueries, SqlRunner};
@@ -120,7 +121,9 @@ impl House {
 
     /// Stops what runs, waits for what is being written, and closes the stores.
     pub async fn close(&self) {
-        self.jobs.close().await;
+        if tokio::time::timeout(JOBS_STOP_MAX, self.jobs.close()).await.is_err() {
+            tracing::warn!("a job did not stop in time; the next start marks its run as interrupted");
+        }
         for load in self.loader.running() {
             self.loader.cancel(load.load_id);
             self.loader.wait(load.load_id).await;
@@ -133,6 +136,9 @@ impl House {
 /// Runs of jobs that may go on at once: enough that a long one does not hold up all others, few enough to leave room for
 /// people's own statements.
 const RUNS_AT_ONCE: usize = 4;
+
+/// What running jobs get to stop, of the little time that there is once the server stops.
+const JOBS_STOP_MAX: Duration = Duration::from_millis(500);
 
 /// All that jobs can do.
 fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {

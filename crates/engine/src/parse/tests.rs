@@ -1,11 +1,7 @@
-use super::{ParsedStatement, parse};
+use super::parse;
 
 fn check(sql: &str, expected: &[&str]) {
-    let shown = |statement: &ParsedStatement| match statement {
-        ParsedStatement::Standard(statement) => statement.to_string(),
-        ParsedStatement::Job(statement) => panic!("{statement:?}"),
-    };
-    let statements: Vec<String> = parse(sql).unwrap().iter().map(shown).collect();
+    let statements: Vec<String> = parse(sql).unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(statements, expected, "{sql}");
 }
 

@@ -59,9 +59,11 @@ async fn health_and_metrics() {
 }
 
 /// What `GET` and so on the document and the server must have, no more and no less.
-const ROUTES: [&str; 30] = [
+const ROUTES: [&str; 43] = [
+    "delete /api/v1/jobs/{name}",
     "delete /api/v1/loads/{id}",
     "delete /api/v1/queries/{id}",
+    "delete /api/v1/runs/{id}",
     "delete /api/v1/saved-queries/{id}",
     "delete /api/v1/sessions/{id}",
     "delete /api/v1/tokens/{id}",
@@ -69,26 +71,37 @@ const ROUTES: [&str; 30] = [
     "get /api/v1/catalog/{schema}/{table}",
     "get /api/v1/catalog/{schema}/{table}/history",
     "get /api/v1/catalog/{schema}/{table}/profile",
+    "get /api/v1/jobs",
+    "get /api/v1/jobs/{name}",
     "get /api/v1/loads/{id}",
     "get /api/v1/me",
     "get /api/v1/openapi.json",
     "get /api/v1/queries",
     "get /api/v1/queries/{id}",
     "get /api/v1/running",
+    "get /api/v1/runs",
+    "get /api/v1/runs/{id}",
+    "get /api/v1/runs/{id}/log",
     "get /api/v1/saved-queries",
     "get /api/v1/tokens",
     "get /healthz",
     "get /login",
     "get /metrics",
+    "post /api/v1/jobs",
+    "post /api/v1/jobs/{name}/pause",
+    "post /api/v1/jobs/{name}/resume",
+    "post /api/v1/jobs/{name}/run",
     "post /api/v1/loads",
     "post /api/v1/loads/preview",
     "post /api/v1/login",
     "post /api/v1/logout",
     "post /api/v1/password",
+    "post /api/v1/runs/{id}/again",
     "post /api/v1/saved-queries",
     "post /api/v1/statements",
     "post /api/v1/tokens",
     "post /api/v1/uploads",
+    "put /api/v1/jobs/{name}",
     "put /api/v1/saved-queries/{id}",
 ];
 
@@ -111,7 +124,7 @@ async fn the_document_has_every_route() {
             assert!(operation["responses"].get("default").is_some(), "{path}");
             // Whatever the document names, the server knows: nobody is logged in, but the path is there.
             let path =
-                path.replace("{id}", &Uuid::new_v4().to_string()).replace("{schema}", "s").replace("{table}", "t");
+                path.replace("{id}", &Uuid::new_v4().to_string()).replace("{schema}", "s").replace("{table}", "t").replace("{name}", "n");
             let method: Method = method.to_uppercase().parse().unwrap();
             let status = server.bare(method, &path).send().await.unwrap().status();
             assert_ne!(status, StatusCode::NOT_FOUND, "{path}");

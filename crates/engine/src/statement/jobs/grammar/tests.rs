@@ -1,7 +1,7 @@
 use polder_capability::{CatchUp, IfExists};
 
 use super::{CreateJob, JobOptions, JobStatement};
-use crate::parse::{ParsedStatement, parse};
+use crate::parse::{ParsedStatement, parse_any as parse};
 
 fn one(sql: &str) -> JobStatement {
     match parse(sql).unwrap().remove(0) {
