@@ -192,7 +192,8 @@ def expect(record: Record, answer: Answer, where: str) -> Record:
     """The record as the oracle's answer would have it; what is said by hand about sorting and errors stays."""
     said = (record.header or "").split()
     if answer.error is not None:
-        if said[:2] in (["statement", "error"], ["query", "error"]) and (answer.code is None or not re.fullmatch(r"\(\w{5}\)|", " ".join(said[2:]))):
+        by_hand = said[1:2] == ["error"] and not re.fullmatch(r"\(\w{5}\)|", " ".join(said[2:]))
+        if by_hand or (said[1:2] == ["error"] and answer.code is None):
             header = record.header
         else:
             header = f"statement error ({answer.code})" if answer.code else "statement error"
