@@ -33,23 +33,11 @@ pub(crate) enum ParsedStatement {
     Refresh(ObjectName),
 }
 
-/// All statements of a text that DataFusion's parser knows.
-///
-/// # Errors
-/// As [`parse_any`], and for a statement of our own.
-pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
-    let standard = |statement| match statement {
-        ParsedStatement::Standard(statement) => Ok(statement),
-        ParsedStatement::Job(_) => Err(Error::invalid("a statement about jobs cannot stand here").with_code("42601")),
-    };
-    parse_any(sql)?.into_iter().map(standard).collect()
-}
-
 /// All statements of a text; empty ones are left out.
 ///
 /// # Errors
 /// `InvalidInput` with line and column, `TooLarge`.
-pub(crate) fn parse_any(sql: &str) -> Result<Vec<ParsedStatement>> {
+pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
     if sql.len() > limits::STATEMENT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::TooLarge,

@@ -13,7 +13,7 @@ use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 
 use crate::engine::Engine;
-use crate::parse::{ParsedStatement, parse_any};
+use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
 use crate::stream::Tracked;
@@ -159,7 +159,7 @@ impl SqlSession for Session {
         let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql)?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
-        let result = match parse_any(&request.sql) {
+        let result = match parse(&request.sql) {
             Ok(statements) => self.run_all(&engine, statements, &running).await,
             Err(error) => {
                 // A statement that is not understood fails its transaction as any other does.

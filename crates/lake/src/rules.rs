@@ -230,7 +230,10 @@ pub(crate) fn enforce(checks: &[RowCheck], batch: &RecordBatch, table: &str) -> 
 pub(crate) fn shown(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("NULL");
     let mut parts: Vec<String> = Vec::new();
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()).take(SHOWN_COLUMNS) {
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    // The id that a rewritten row carries along is nothing to a person.
+    let columns = columns.filter(|(field, _)| !field.name().starts_with("_ducklake_internal"));
+    for (field, column) in columns.take(SHOWN_COLUMNS) {
         let value = ArrayFormatter::try_new(column, &options)
             .ok()
             .and_then(|formatter| formatter.value(row).try_to_string().ok())

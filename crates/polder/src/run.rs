@@ -78,12 +78,7 @@ async fn answer(
 ) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let Reply { verb, rows_changed, schema, mut batches, notices } = connection.run(request).await?;
-    let mut outcome = Outcome {
-        verb,
-        gives_rows: !schema.fields().is_empty(),
-        rows_changed,
-        ..Outcome::default()
-    };
+    let mut outcome = Outcome { verb, gives_rows: !schema.fields().is_empty(), rows_changed, ..Outcome::default() };
     if let Some(writer) = writer.as_deref_mut()
         && outcome.gives_rows
     {

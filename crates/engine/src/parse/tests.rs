@@ -1,7 +1,11 @@
-use super::parse;
+use super::{ParsedStatement, parse};
 
 fn check(sql: &str, expected: &[&str]) {
-    let statements: Vec<String> = parse(sql).unwrap().iter().map(ToString::to_string).collect();
+    let shown = |statement: &ParsedStatement| match statement {
+        ParsedStatement::Standard(statement) => statement.to_string(),
+        other => format!("{other:?}"),
+    };
+    let statements: Vec<String> = parse(sql).unwrap().iter().map(shown).collect();
     assert_eq!(statements, expected, "{sql}");
 }
 
@@ -26,4 +30,26 @@ fn refuses_what_is_too_large_or_too_deep() {
     assert_eq!(error.code(), "54000", "{error}");
     let error = parse(&format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000))).unwrap_err();
     assert_eq!(error.code(), "54001", "{error}");
+}
+
+#[test]
+fn refuses_a_chain_without_end() {
+    let error = parse(&format!("SELECT {}1", "1 + ".repeat(50_000))).unwrap_err();
+    assert_eq!(error.code(), "54001", "{error}");
+    // A long list is no chain.
+    assert!(parse(&format!("SELECT 1 IN ({}1)", "-1, ".repeat(50_000))).is_ok());
+}
+
+#[test]
+fn knows_what_the_parser_does_not() {
+    let refresh = parse("REFRESH MATERIALIZED VIEW a.b").unwrap();
+    assert!(matches!(&refresh[..], [ParsedStatement::Refresh(name)] if name.to_string() == "a.b"));
+    let merge =
+        "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (1)";
+    check(
+        merge,
+        &[
+            "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN UPDATE SET \"polder$nothing\" = 1 WHEN NOT MATCHED THEN INSERT VALUES (1)",
+        ],
+    );
 }

@@ -123,8 +123,11 @@ async fn the_document_has_every_route() {
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{path}");
             assert!(operation["responses"].get("default").is_some(), "{path}");
             // Whatever the document names, the server knows: nobody is logged in, but the path is there.
-            let path =
-                path.replace("{id}", &Uuid::new_v4().to_string()).replace("{schema}", "s").replace("{table}", "t").replace("{name}", "n");
+            let path = path
+                .replace("{id}", &Uuid::new_v4().to_string())
+                .replace("{schema}", "s")
+                .replace("{table}", "t")
+                .replace("{name}", "n");
             let method: Method = method.to_uppercase().parse().unwrap();
             let status = server.bare(method, &path).send().await.unwrap().status();
             assert_ne!(status, StatusCode::NOT_FOUND, "{path}");

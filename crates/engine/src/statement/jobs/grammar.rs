@@ -237,7 +237,7 @@ impl<'a> Cursor<'a> {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
         let (Some(first), Some(last)) = (rest.first(), rest.last()) else { return Err(self.expected("a statement")) };
         if let (Token::DollarQuotedString(quoted), 1) = (&first.token, rest.len()) {
-            return match parse::parse_any(&quoted.value) {
+            return match parse::parse(&quoted.value) {
                 Ok(statements) if statements.is_empty() => Err(self.expected("a statement")),
                 Ok(_) => Ok(quoted.value.trim().to_owned()),
                 // The place within the text says nothing about the whole.

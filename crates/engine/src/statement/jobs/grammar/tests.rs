@@ -1,12 +1,12 @@
 use polder_capability::{CatchUp, IfExists};
 
 use super::{CreateJob, JobOptions, JobStatement};
-use crate::parse::{ParsedStatement, parse_any as parse};
+use crate::parse::{ParsedStatement, parse};
 
 fn one(sql: &str) -> JobStatement {
     match parse(sql).unwrap().remove(0) {
         ParsedStatement::Job(statement) => statement,
-        ParsedStatement::Standard(other) => panic!("{other}"),
+        other => panic!("{other:?}"),
     }
 }
 
