@@ -5,6 +5,7 @@
 //! output.
 
 mod rows;
+mod rules;
 mod shape;
 mod statement;
 mod totals;

@@ -11,6 +11,7 @@ mod changes;
 mod check;
 mod committer;
 mod ddl;
+mod delete_file;
 mod error;
 mod inlined;
 mod keys;

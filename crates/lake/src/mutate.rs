@@ -17,10 +17,11 @@ use polder_types::{Error, ErrorKind, Result};
 use roaring::RoaringTreemap;
 
 use crate::apply::EndedFile;
+use crate::delete_file::write_delete_file;
 use crate::error::RESTORE;
 use crate::model::{DataFile, DeleteFile, TableState};
 use crate::names::TableName;
-use crate::parquet_writer::{FILE_PREFIX, StagedFile, TableWriter, write_delete_file};
+use crate::parquet_writer::{FILE_PREFIX, StagedFile, TableWriter};
 use crate::store::Located;
 use crate::transaction::Transaction;
 

@@ -19,7 +19,6 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 use polder_runtime::fault;
 use polder_types::{Error, ErrorKind, Result};
-use roaring::RoaringTreemap;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -36,9 +35,6 @@ const ROW_GROUP_ROWS: usize = 122_880;
 
 /// How the names of our files begin; the sweep touches no others.
 pub(crate) const FILE_PREFIX: &str = "polder-";
-
-/// Positions of a delete file that are made at a time.
-const DELETES_BATCH: usize = 65_536;
 
 /// Batches waiting for the encoder.
 const QUEUE_BATCHES: usize = 4;
@@ -89,11 +85,12 @@ struct Target {
 }
 
 /// What a file is to hold.
-struct Content<'a> {
-    table: &'a str,
-    schema: SchemaRef,
-    column_ids: Vec<i64>,
-    indexed: Vec<String>,
+pub(crate) struct Content<'a> {
+    pub table: &'a str,
+    pub schema: SchemaRef,
+    pub column_ids: Vec<i64>,
+    /// Columns that get a bloom filter.
+    pub indexed: Vec<String>,
 }
 
 impl TableWriter {
@@ -118,7 +115,7 @@ impl TableWriter {
         Self::with_content(store, directory, content, checks, true)
     }
 
-    fn with_content(
+    pub(crate) fn with_content(
         store: TableStore,
         directory: String,
         content: Content<'_>,
@@ -468,30 +465,6 @@ fn make_directory(path: &Path) -> Result<()> {
 fn sync_directory(path: &Path) -> Result<()> {
     let shown = path.to_string_lossy().into_owned();
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| from_io("sync", &shown, error))
-}
-
-/// Writes one delete file: the positions of the rows of `data_file` that are gone.
-pub(crate) async fn write_delete_file(
-    store: TableStore,
-    directory: String,
-    data_file: &str,
-    positions: &RoaringTreemap,
-) -> Result<StagedFile> {
-    use arrow::array::{Int64Array, StringArray};
-    let schema = datafusion_ducklake::table::delete_file_schema();
-    let content =
-        Content { table: "a delete file", schema: Arc::clone(&schema), column_ids: Vec::new(), indexed: Vec::new() };
-    let mut writer = TableWriter::with_content(store, directory, content, Arc::default(), false);
-    let mut left = positions.iter().map(u64::cast_signed).peekable();
-    while left.peek().is_some() {
-        let positions: Vec<i64> = left.by_ref().take(DELETES_BATCH).collect();
-        let paths = StringArray::from_iter_values(std::iter::repeat_n(data_file, positions.len()));
-        let columns: Vec<ArrayRef> = vec![Arc::new(paths), Arc::new(Int64Array::from(positions))];
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
-        writer.write(batch.map_err(|error| Error::internal(error.to_string()))?).await?;
-    }
-    let mut files = writer.finish().await?;
-    files.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "an empty delete file"))
 }
 
 /// Removes a staged file that no commit will name.
