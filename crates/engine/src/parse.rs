@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use crate::error::{from_datafusion, from_parser};
+use crate::statement::{maintenance, travel};
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
 const STATEMENTS_MAX: usize = 10_000;
@@ -76,6 +77,10 @@ fn copies_from(tokens: &[TokenWithSpan]) -> bool {
 }
 
 fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    if let Some(statement) = maintenance::recognise(&tokens)? {
+        return Ok(statement);
+    }
+    let tokens = travel::fold_clauses(tokens)?;
     if copies_from(&tokens) {
         let statement = Parser::new(&DIALECT)
             .with_tokens_with_locations(tokens)

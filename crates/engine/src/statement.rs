@@ -4,8 +4,12 @@ mod control;
 mod copy;
 mod ddl;
 mod dml;
+pub(crate) mod maintenance;
 mod names;
 mod query;
+pub(crate) mod travel;
+
+pub(crate) use control::time;
 
 use std::sync::Arc;
 
@@ -55,6 +59,9 @@ impl Engine {
         };
         let settings = inner.settings.clone();
         let context = Context { engine: self, caller, settings: &settings, running };
+        if let Some(work) = maintenance::Maintenance::of(&statement)? {
+            return context.maintain(open.as_ref(), &work).await;
+        }
         if let Some(kind) = Change::of(&statement)? {
             return match open {
                 Some(cell) => context.change_in(&cell, &kind, &statement).await,

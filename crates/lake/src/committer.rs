@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::apply::{AGAIN, Applier, CommitNote, Finished, Op, Statement, into_writes, total_statements};
 use crate::changes::{Change, excludes};
 use crate::error::copy;
+use crate::leases::Leases;
 use crate::model::Snapshot;
 use crate::read::{read_history, read_snapshot};
 
@@ -77,12 +78,15 @@ pub(crate) struct Head {
     reload: tokio::sync::Mutex<()>,
     /// How often somebody else's commits were read.
     reloads: AtomicU64,
+    leases: Arc<Leases>,
 }
 
 impl Head {
-    pub async fn open(metastore: &Metastore) -> Result<Self> {
+    pub async fn open(metastore: &Metastore, leases: Arc<Leases>) -> Result<Self> {
         let newest = read_snapshot(metastore, None).await?;
+        leases.register(&newest, newest.committed_at);
         Ok(Self {
+            leases,
             newest: RwLock::new(Arc::new(newest)),
             changes: Mutex::default(),
             reload: tokio::sync::Mutex::default(),
@@ -123,6 +127,7 @@ impl Head {
                 kept.pop_first();
             }
         }
+        self.leases.register(snapshot, snapshot.committed_at);
         let mut newest = self.newest.write();
         if newest.id < snapshot.id {
             *newest = Arc::clone(snapshot);

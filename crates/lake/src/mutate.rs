@@ -19,7 +19,7 @@ use crate::apply::EndedFile;
 use crate::error::RESTORE;
 use crate::model::{DataFile, TableState};
 use crate::names::TableName;
-use crate::parquet_writer::{FILE_PREFIX, StagedFile, TableWriter, write_delete_file};
+use crate::parquet_writer::{FILE_PREFIX, LINKED_PREFIX, StagedFile, TableWriter, write_delete_file};
 use crate::store::Located;
 use crate::transaction::Transaction;
 
@@ -105,7 +105,8 @@ impl Transaction {
     /// The positions in one file of the rows with these ids, which are sorted.
     async fn positions(&self, table: &TableState, file: &DataFile, row_ids: &[i64]) -> Result<Vec<i64>> {
         // A file that an UPDATE or a merge made carries ids; DuckDB gives it a place in the sequence all the same.
-        let ours = file.path.rsplit('/').next().is_some_and(|name| name.starts_with(FILE_PREFIX));
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let ours = name.starts_with(FILE_PREFIX) && !name.starts_with(LINKED_PREFIX);
         if let (Some(start), true) = (file.row_id_start, ours) {
             return Ok(implied(row_ids, start, file.record_count));
         }
