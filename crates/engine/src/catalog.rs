@@ -13,6 +13,7 @@ use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewSta
 use polder_types::Error;
 
 use crate::parse::parse_kept;
+use crate::statement::travel::{self, Point};
 use crate::system::SystemSchema;
 
 /// Views that stand on views, and so on.
@@ -102,6 +103,9 @@ impl SchemaProvider for LakeSchema {
             };
             return opened.map(|table| Some(Arc::new(table) as _)).map_err(external);
         }
+        if let Some((table, point)) = travel::travelled(&full.table) {
+            return self.at(&TableName::new(&self.name, table), &point).await.map(Some).map_err(external);
+        }
         match view.snapshot.view(&full) {
             Some(definition) if !self.rows => self.plan_view(&full, definition).await.map(Some),
             _ => Ok(None),
@@ -110,6 +114,27 @@ impl SchemaProvider for LakeSchema {
 }
 
 impl LakeSchema {
+    /// A table as it was in another version.
+    async fn at(&self, name: &TableName, point: &Point) -> polder_types::Result<Arc<dyn TableProvider>> {
+        let view = &self.view;
+        let state = view.planner.get().and_then(Weak::upgrade);
+        let state = state.ok_or_else(|| Error::internal("a table was asked for outside of a statement"))?;
+        let snapshot = view.lake.snapshot(travel::resolve(point, &state).await?).await?;
+        let Some(table) = snapshot.table(name) else {
+            let error = Error::not_found(format!("table {name} is not in version {}", snapshot.id)).with_code("42P01");
+            return Err(match snapshot.view(name) {
+                Some(_) => error.with_hint(format!("{name} is a view there; SET snapshot = {}", snapshot.id)),
+                None => error.with_hint("SELECT * FROM polder.snapshots lists the versions that are kept"),
+            });
+        };
+        let opened = if self.rows {
+            LakeTable::open_with_row_ids(&view.lake, &snapshot, name.clone(), table)
+        } else {
+            LakeTable::open(&view.lake, &snapshot, name.clone(), table, None)
+        };
+        Ok(Arc::new(opened?))
+    }
+
     async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {
         let Some(state) = self.view.planner.get().and_then(Weak::upgrade) else {
             return Err(external(Error::internal("a view was asked for outside of a statement")));

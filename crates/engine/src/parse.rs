@@ -11,6 +11,7 @@ use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
 use crate::rewrite::rewrite;
 use crate::statement::jobs::{JobStatement, parse_job};
+use crate::statement::{maintenance, travel};
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
 const STATEMENTS_MAX: usize = 10_000;
@@ -174,7 +175,10 @@ fn parse_refresh(tokens: &[TokenWithSpan]) -> Result<Option<ObjectName>> {
 }
 
 fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
-    let tokens = nothing_in_merge(tokens);
+    if let Some(statement) = maintenance::recognise(&tokens)? {
+        return Ok(statement);
+    }
+    let tokens = nothing_in_merge(travel::fold_clauses(tokens)?);
     if copies_from(&tokens) {
         let statement = Parser::new(&DIALECT)
             .with_tokens_with_locations(tokens)

@@ -7,6 +7,7 @@ mod ddl;
 mod dml;
 mod insert;
 pub(crate) mod jobs;
+pub(crate) mod maintenance;
 mod merge;
 mod names;
 mod names_out;
@@ -14,7 +15,9 @@ mod prepare;
 mod query;
 mod returning;
 mod target;
+pub(crate) mod travel;
 
+pub(crate) use control::time;
 pub(crate) use names::fold;
 pub(crate) use prepare::Prepared;
 
@@ -79,6 +82,9 @@ impl Engine {
         prepare::check_no_parameters(&statement)?;
         let settings = inner.settings.clone();
         let context = Context { engine: self, caller, settings: &settings, running };
+        if let Some(work) = maintenance::Maintenance::of(&statement)? {
+            return context.maintain(open.as_ref(), &work).await;
+        }
         if let Some(kind) = Change::of(&statement)? {
             return match open {
                 Some(cell) => context.change_in(&cell, &kind).await,

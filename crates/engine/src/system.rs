@@ -1,5 +1,6 @@
 //! The schema `polder`: what the system knows of itself, as tables.
 
+mod changes;
 mod functions;
 mod history;
 mod jobs;
@@ -166,9 +167,10 @@ impl TableProvider for SystemTable {
 
 /// The functions that give tables.
 pub(crate) fn register_functions(state: &mut SessionState, engine: &Weak<Engine>) {
-    let functions: [(&str, Arc<dyn datafusion::catalog::TableFunctionImpl>); 2] = [
+    let functions: [(&str, Arc<dyn datafusion::catalog::TableFunctionImpl>); 3] = [
         ("profile", Arc::new(profile::ProfileFunction)),
         ("history", Arc::new(history::HistoryFunction::new(Weak::clone(engine)))),
+        ("table_changes", Arc::new(changes::ChangesFunction::new(Weak::clone(engine)))),
     ];
     for (name, function) in functions {
         state.register_udtf(name, function);

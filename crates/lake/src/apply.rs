@@ -4,12 +4,14 @@
 //! what a transaction saw is what it commits. Nothing here waits or reads: given the same input it gives the same
 //! output.
 
+mod rewrite;
 mod rows;
 mod rules;
 mod shape;
 mod statement;
 mod totals;
 
+pub(crate) use rewrite::{Rewrite, RewrittenFile};
 pub(crate) use rows::merge_range;
 pub(crate) use statement::{Statement, into_writes};
 pub(crate) use totals::total_statements;
@@ -116,6 +118,11 @@ pub(crate) enum Op {
         table: i64,
         rows: Vec<(String, i64)>,
     },
+    /// Some files and rows of the metastore in the place of others.
+    Rewrite {
+        table: i64,
+        rewrite: Arc<Rewrite>,
+    },
 }
 
 /// A delete file for one data file, already written.
@@ -126,7 +133,6 @@ pub(crate) struct StagedDelete {
     /// The delete file that this one supersedes; another one at commit means somebody deleted meanwhile.
     pub expected: Option<i64>,
     pub file: Arc<StagedFile>,
-    pub delete_count: i64,
     /// Rows of the data file that DuckDB had deleted by rows of the catalog.
     pub inlined_deletes: usize,
 }
@@ -187,6 +193,7 @@ impl Applier {
         snapshot.read_at = snapshot.id;
         // Time never runs backwards in the history, whatever the clock does.
         snapshot.committed_at = now.max(head.committed_at);
+        snapshot.lease = Arc::default();
         Self::new(snapshot, backend, Some(Vec::new()))
     }
 
@@ -294,6 +301,7 @@ impl Applier {
             Op::EndFiles { table, files } => self.end_files(*table, files),
             Op::InsertInlined { table, holder, batches } => self.insert_inlined(*table, holder, batches),
             Op::EndInlined { table, rows } => self.end_inlined(*table, rows),
+            Op::Rewrite { table, rewrite } => self.rewrite(*table, rewrite),
         }
     }
 

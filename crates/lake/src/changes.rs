@@ -73,7 +73,7 @@ impl fmt::Display for Change {
             Self::InlinedInsert(id) => write!(f, "inlined_insert:{id}"),
             Self::InlinedDelete(id) => write!(f, "inlined_delete:{id}"),
             Self::InlineFlush(id) => write!(f, "inline_flush:{id}"),
-            Self::Compacted(id) => write!(f, "compacted_table:{id}"),
+            Self::Compacted(id) => write!(f, "rewrite_delete:{id}"),
             Self::Other(text) => f.write_str(text),
         }
     }

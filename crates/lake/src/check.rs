@@ -1,10 +1,13 @@
-//! Files read whole and compared with what was written.
+//! Files read whole and compared with what was written, and the catalog with itself.
+
+pub(crate) mod catalog;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -25,13 +28,22 @@ const TOGETHER: usize = 2;
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A file of a table that is not as it was written.
+/// A file of a table that is not as it was written, or a row of the catalog that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    pub table: TableName,
-    /// The file's full name.
+    /// `None` for the metastore itself.
+    pub table: Option<TableName>,
+    /// The file's full name; for the metastore its file, or its database without the password.
     pub file: String,
     pub kind: ProblemKind,
+}
+
+/// What a check looked at, and what it found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    pub files: u64,
+    pub bytes: u64,
+    pub problems: Vec<Problem>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +60,10 @@ pub enum ProblemKind {
     },
     /// Another program wrote it, so there is no checksum, and it does not read as Parquet.
     Unreadable(String),
+    /// The database says so of itself.
+    Metastore(String),
+    /// Rows of the catalog contradict each other.
+    Catalog(String),
 }
 
 impl fmt::Display for ProblemKind {
@@ -58,30 +74,34 @@ impl fmt::Display for ProblemKind {
                 write!(f, "it has {found_bytes} bytes instead of {expected_bytes}")
             }
             Self::WrongChecksum { expected, found } => write!(f, "its checksum is {found} instead of {expected}"),
-            Self::Unreadable(reason) => f.write_str(reason),
+            Self::Unreadable(reason) | Self::Metastore(reason) | Self::Catalog(reason) => f.write_str(reason),
         }
     }
 }
 
 impl Problem {
     pub(crate) fn into_error(self) -> Error {
-        let message = format!("cannot read {}, a file of {}: {}", self.file, self.table, self.kind);
+        let of = self.table.map_or_else(|| "the metastore".to_owned(), |table| table.to_string());
+        let message = format!("cannot read {}, a file of {of}: {}", self.file, self.kind);
         Error::new(ErrorKind::Corrupt, message).with_hint(RESTORE)
     }
 }
 
 /// One file to be looked at, with what the catalog says of it.
-struct Target {
-    id: i64,
-    table: TableName,
-    located: Located,
-    size_bytes: u64,
-    checksum: Option<String>,
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub id: i64,
+    pub table: TableName,
+    pub located: Located,
+    pub size_bytes: u64,
+    pub rows: Option<i64>,
+    pub footer_bytes: Option<u64>,
+    pub checksum: Option<String>,
 }
 
 /// How closely files are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
+pub(crate) enum Depth {
     /// Whether they are there, with the right size.
     Size,
     /// Every byte.
@@ -89,20 +109,22 @@ enum Depth {
 }
 
 impl Lake {
-    /// Reads every data file and delete file of the newest version whole, and names those that are missing or not as
-    /// they were written.
+    /// Reads every data file and delete file that any kept version names, whole, and has the metastore check itself
+    /// and the catalog. Names what is missing, not as it was written, or contradicts itself.
     ///
     /// # Errors
     /// When the metastore or the store cannot be asked at all.
-    pub async fn check(&self) -> Result<Vec<Problem>> {
-        let snapshot = self.newest().await?;
-        let mut targets = Vec::new();
-        for table in snapshot.tables.values() {
-            targets.extend(targets_of(self, &snapshot, table)?);
-        }
-        add_checksums(self, &mut targets).await?;
+    pub async fn check(self: &Arc<Self>) -> Result<CheckReport> {
+        // Files that go meanwhile are no fault.
+        let _hold = self.hold().await?;
+        let mut report = CheckReport { problems: catalog::problems(self).await?, ..CheckReport::default() };
+        let targets = catalog::targets(self, &mut report.problems).await?;
+        report.files = targets.len() as u64;
+        report.bytes = targets.iter().map(|target| target.size_bytes).sum();
         let looked = stream::iter(targets).map(|target| look(self, target, Depth::Whole)).buffered(TOGETHER);
-        looked.try_filter_map(|problem| async { Ok(problem) }).try_collect().await
+        let found: Vec<Problem> = looked.try_filter_map(|problem| async { Ok(problem) }).try_collect().await?;
+        report.problems.extend(found);
+        Ok(report)
     }
 }
 
@@ -126,7 +148,8 @@ fn targets_of(lake: &Lake, snapshot: &Snapshot, table: &TableState) -> Result<Ve
     let name = snapshot.name_of(table);
     let target = |id: i64, path: &str, relative: bool, size: i64| -> Result<Target> {
         let located = lake.store().locate(snapshot, table, path, relative)?;
-        Ok(Target { id, table: name.clone(), located, size_bytes: size.unsigned_abs(), checksum: None })
+        let (size_bytes, table) = (size.unsigned_abs(), name.clone());
+        Ok(Target { id, table, located, size_bytes, rows: None, footer_bytes: None, checksum: None })
     };
     let mut targets = Vec::new();
     for file in table.files.iter() {
@@ -147,7 +170,7 @@ async fn add_checksums(lake: &Lake, targets: &mut [Target]) -> Result<()> {
     Ok(())
 }
 
-async fn look(lake: &Lake, target: Target, depth: Depth) -> Result<Option<Problem>> {
+pub(crate) async fn look(lake: &Lake, target: Target, depth: Depth) -> Result<Option<Problem>> {
     let kind = match size_of(lake, &target.located).await? {
         None => Some(ProblemKind::Missing),
         Some(found_bytes) if found_bytes != target.size_bytes => {
@@ -156,13 +179,13 @@ async fn look(lake: &Lake, target: Target, depth: Depth) -> Result<Option<Proble
         Some(_) if depth == Depth::Size => None,
         Some(_) => match &target.checksum {
             Some(expected) => {
-                let found = format!("crc32:{:08x}", crc(lake, &target.located).await?);
+                let found = crc_text(lake, &target.located).await?;
                 (found != *expected).then(|| ProblemKind::WrongChecksum { expected: expected.clone(), found })
             }
-            None => unreadable(lake, &target.located).await?.map(ProblemKind::Unreadable),
+            None => unreadable(lake, &target).await?.map(ProblemKind::Unreadable),
         },
     };
-    Ok(kind.map(|kind| Problem { table: target.table, file: target.located.shown, kind }))
+    Ok(kind.map(|kind| Problem { table: Some(target.table), file: target.located.shown, kind }))
 }
 
 async fn size_of(lake: &Lake, located: &Located) -> Result<Option<u64>> {
@@ -178,6 +201,11 @@ async fn size_of(lake: &Lake, located: &Located) -> Result<Option<u64>> {
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(from_store(&format!("read {}", located.shown), error)),
     }
+}
+
+/// A file's checksum as it is recorded.
+pub(crate) async fn crc_text(lake: &Lake, located: &Located) -> Result<String> {
+    Ok(format!("crc32:{:08x}", crc(lake, located).await?))
 }
 
 async fn crc(lake: &Lake, located: &Located) -> Result<u32> {
@@ -209,24 +237,39 @@ fn crc_of_file(path: &Path) -> std::io::Result<u32> {
 }
 
 /// Why a file of another program does not read to its end, if so.
-async fn unreadable(lake: &Lake, located: &Located) -> Result<Option<String>> {
+async fn unreadable(lake: &Lake, target: &Target) -> Result<Option<String>> {
+    let located = &target.located;
     let shown = &located.shown;
+    let (rows, footer) = (target.rows, target.footer_bytes);
     let read = if let Some(local) = located.local.clone() {
         let file = File::open(&local).map_err(|error| from_io("read", shown, error))?;
-        tokio::task::spawn_blocking(move || read_through(file)).await
+        tokio::task::spawn_blocking(move || read_through(file, rows, footer)).await
     } else {
         let failed = |error| from_store(&format!("read {shown}"), error);
         let object = lake.store().store.get(&located.object).await.map_err(failed)?;
         let bytes: Bytes = object.bytes().await.map_err(failed)?;
-        tokio::task::spawn_blocking(move || read_through(bytes)).await
+        tokio::task::spawn_blocking(move || read_through(bytes, rows, footer)).await
     };
     read.map_err(|error| Error::internal(format!("reading {shown} failed: {error}"))).map(Result::err)
 }
 
-fn read_through(file: impl ChunkReader + 'static) -> Result<(), String> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
-    for batch in builder.build().map_err(|error| error.to_string())? {
-        batch.map_err(|error| error.to_string())?;
+fn read_through(file: impl ChunkReader + 'static, rows: Option<i64>, footer: Option<u64>) -> Result<(), String> {
+    if let Some(expected) = footer {
+        let end = file.get_bytes(file.len().saturating_sub(8), 8).map_err(|error| error.to_string())?;
+        let length = end.get(..4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+        if length.is_none_or(|length| u64::from(length) != expected) {
+            return Err(format!("its footer is not of {expected} bytes"));
+        }
     }
-    Ok(())
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+    let mut read = 0;
+    for batch in builder.build().map_err(|error| error.to_string())? {
+        read += batch.map_err(|error| error.to_string())?.num_rows();
+    }
+    match rows {
+        Some(expected) if i64::try_from(read) != Ok(expected) => {
+            Err(format!("it has {read} rows instead of {expected}"))
+        }
+        _ => Ok(()),
+    }
 }

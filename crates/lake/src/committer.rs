@@ -19,6 +19,7 @@ use crate::apply::{AGAIN, Applier, CommitNote, Finished, Op, Statement, into_wri
 use crate::changes::{Change, SnapshotInfo, excludes};
 use crate::error::copy;
 use crate::keys::Claim;
+use crate::leases::Leases;
 use crate::model::Snapshot;
 use crate::read::{read_history, read_snapshot};
 
@@ -94,12 +95,15 @@ pub(crate) struct Head {
     reload: tokio::sync::Mutex<()>,
     /// How often somebody else's commits were read.
     reloads: AtomicU64,
+    leases: Arc<Leases>,
 }
 
 impl Head {
-    pub async fn open(metastore: &Metastore) -> Result<Self> {
+    pub async fn open(metastore: &Metastore, leases: Arc<Leases>) -> Result<Self> {
         let newest = read_snapshot(metastore, None).await?;
+        leases.register(&newest, newest.committed_at);
         Ok(Self {
+            leases,
             newest: RwLock::new(Arc::new(newest)),
             changes: Mutex::default(),
             reload: tokio::sync::Mutex::default(),
@@ -140,6 +144,7 @@ impl Head {
                 kept.pop_first();
             }
         }
+        self.leases.register(snapshot, snapshot.committed_at);
         let mut newest = self.newest.write();
         if newest.id < snapshot.id {
             *newest = Arc::clone(snapshot);

@@ -7,8 +7,9 @@ mod read;
 mod reshape;
 mod text;
 
-pub(crate) use read::{StoredCache, StoredRows};
+pub(crate) use read::{StoredCache, StoredRows, check_holder};
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -145,17 +146,32 @@ pub(crate) fn row_statements(
     Ok(rows)
 }
 
+/// Rows ended by one statement: one, or up to this many, so that few texts stay prepared.
+const ENDED_TOGETHER: usize = 64;
+
 /// The statements that end rows, each of which must still be live.
 pub(crate) fn end_writes(rows: &[(String, i64)], snapshot: i64) -> Vec<Write> {
-    rows.iter()
-        .map(|(holder, row)| {
-            Write::new(
-                format!("UPDATE {} SET end_snapshot = $1 WHERE row_id = $2 AND end_snapshot IS NULL", quoted(holder)),
-                vec![Value::Int(snapshot), Value::Int(*row)],
-            )
-            .affecting(1)
-        })
-        .collect()
+    let mut of_holders: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for (holder, row) in rows {
+        of_holders.entry(holder).or_default().push(*row);
+    }
+    let mut writes = Vec::new();
+    for (holder, ids) in of_holders {
+        for some in ids.chunks(ENDED_TOGETHER) {
+            let Some(last) = some.last() else { continue };
+            let width = if some.len() == 1 { 1 } else { ENDED_TOGETHER };
+            // A list that is too short repeats its last row: that ends it once all the same.
+            let listed = (0..width).map(|at| Value::Int(*some.get(at).unwrap_or(last)));
+            let places = (2..width + 2).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
+            let sql = format!(
+                "UPDATE {} SET end_snapshot = $1 WHERE row_id IN ({places}) AND end_snapshot IS NULL",
+                quoted(holder)
+            );
+            let params = std::iter::once(Value::Int(snapshot)).chain(listed).collect();
+            writes.push(Write::new(sql, params).affecting(some.len() as u64));
+        }
+    }
+    writes
 }
 
 /// Widens the table's bounds by the values of a batch.

@@ -13,10 +13,12 @@ use crate::changes::SnapshotInfo;
 use crate::committer::{Committer, Head, Request};
 use crate::error::from_ducklake;
 use crate::inlined::{StoredCache, StoredRows};
+use crate::leases::Leases;
 use crate::model::{Snapshot, TableState};
 use crate::provider::SnapshotProvider;
 use crate::read::{read_history, read_snapshot};
 use crate::rules::{IdentityPlace, RowCheck, RuleKeeper};
+use crate::scrub::ScrubState;
 use crate::store::{TableStore, TablesLocation};
 use crate::transaction::Transaction;
 
@@ -56,13 +58,32 @@ pub struct Lake {
     open: Mutex<OpenTransactions>,
     keeper: OnceLock<Arc<dyn RuleKeeper>>,
     identities: Mutex<HashMap<(Uuid, i64), i64>>,
+    pub(crate) leases: Arc<Leases>,
+    /// Held while an old version is read and not yet known to be held by anybody.
+    pub(crate) reading: tokio::sync::RwLock<()>,
+    /// One clean-up or backup at a time.
+    pub(crate) maintenance: tokio::sync::Mutex<()>,
+    pub(crate) scrubbed: Mutex<ScrubState>,
 }
 
-/// When the open transactions began, by a number that each has.
+/// When the open transactions began and what they read, by a number that each has.
 #[derive(Debug, Default)]
 struct OpenTransactions {
     next: u64,
-    began: BTreeMap<u64, DateTime<Utc>>,
+    began: BTreeMap<u64, (DateTime<Utc>, SnapshotId)>,
+}
+
+/// Holds all files that are there when it begins: none of them is removed before it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    lake: Arc<Lake>,
+    number: u64,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.lake.ended(self.number);
+    }
 }
 
 /// Old versions read lately, newest first. Other programs may move the rows of old versions too, so none of them is
@@ -80,7 +101,8 @@ impl Lake {
         let LakeOptions { metastore, tables, clock } = options;
         let store = TableStore::open(&tables).await?;
         let stored = open_stored(&metastore).await?;
-        let head = Arc::new(Head::open(&metastore).await?);
+        let leases = Arc::new(Leases::default());
+        let head = Arc::new(Head::open(&metastore, Arc::clone(&leases)).await?);
         let shared_place = !claim(&store, &head.known()).await;
         let committer = Committer::start(Arc::clone(&metastore), Arc::clone(&head), Arc::clone(&clock));
         let data_path = match &tables {
@@ -101,6 +123,10 @@ impl Lake {
             open: Mutex::default(),
             keeper: OnceLock::new(),
             identities: Mutex::default(),
+            leases,
+            reading: tokio::sync::RwLock::default(),
+            maintenance: tokio::sync::Mutex::default(),
+            scrubbed: Mutex::default(),
         }))
     }
 
@@ -165,6 +191,11 @@ impl Lake {
         self.head.refresh(&self.metastore).await
     }
 
+    /// The newest snapshot that this process knows, without asking.
+    pub(crate) fn known(&self) -> Arc<Snapshot> {
+        self.head.known()
+    }
+
     /// # Errors
     /// `NotFound` when there is no such version, or none so old.
     pub async fn snapshot(&self, version: Version) -> Result<Arc<Snapshot>> {
@@ -181,7 +212,10 @@ impl Lake {
         if let Some(old) = self.old.lock().find(id, reloads) {
             return Ok(old);
         }
+        let _reading = self.reading.read().await;
+        let since = self.clock.now();
         let old = Arc::new(read_snapshot(&self.metastore, Some(id)).await?);
+        self.leases.register(&old, since);
         self.old.lock().keep(&old, reloads);
         Ok(old)
     }
@@ -213,14 +247,32 @@ impl Lake {
     /// When the metastore cannot be read.
     pub async fn begin(self: &Arc<Self>) -> Result<Transaction> {
         let base = self.newest().await?;
-        let number = {
-            let mut open = self.open.lock();
-            open.next += 1;
-            let number = open.next;
-            open.began.insert(number, self.clock.now());
-            number
-        };
+        let number = self.opened(base.id);
         Ok(Transaction::new(Arc::clone(self), base, number))
+    }
+
+    fn opened(&self, base: SnapshotId) -> u64 {
+        let mut open = self.open.lock();
+        open.next += 1;
+        let number = open.next;
+        open.began.insert(number, (self.clock.now(), base));
+        number
+    }
+
+    /// Keeps all files where they are, from before the newest version is asked for.
+    pub(crate) async fn hold(self: &Arc<Self>) -> Result<Hold> {
+        let number = self.opened(self.newest().await?.id);
+        Ok(Hold { lake: Arc::clone(self), number })
+    }
+
+    /// Old versions kept for time travel are read anew when they are asked for.
+    pub(crate) fn forget_old(&self) {
+        self.old.lock().snapshots.clear();
+    }
+
+    /// The oldest version that an open transaction began on.
+    pub(crate) fn oldest_base(&self) -> Option<SnapshotId> {
+        self.open.lock().began.values().map(|(_, base)| *base).min()
     }
 
     pub(crate) fn ended(&self, transaction: u64) {
@@ -229,7 +281,7 @@ impl Lake {
 
     /// When the oldest transaction that is still open began: files made since may be its own.
     pub(crate) fn oldest_open(&self) -> Option<DateTime<Utc>> {
-        self.open.lock().began.values().min().copied()
+        self.open.lock().began.values().map(|(began, _)| *began).min()
     }
 
     /// Rows that a table has in a snapshot, or in a transaction's view of it.

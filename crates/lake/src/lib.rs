@@ -7,33 +7,46 @@
 //! The only crate that imports `datafusion-ducklake`.
 
 mod apply;
+mod backup;
 mod changes;
 mod check;
 mod committer;
+mod compact;
 mod ddl;
 mod delete_file;
+mod deleted;
 mod error;
+mod expiry;
+mod feed;
 mod inlined;
 mod keys;
 mod lake;
+mod leases;
 mod model;
 mod mutate;
 mod names;
 mod orphans;
 mod parquet_writer;
+mod places;
 mod provider;
 mod read;
 mod rules;
 mod scan;
 mod schema;
+mod scrub;
 mod store;
 mod table;
 mod transaction;
+mod travel;
+mod vacuum;
 
+pub use backup::{Backup, BackupFile, restore_backup};
 pub use changes::{Change, SnapshotInfo};
-pub use check::{Problem, ProblemKind};
+pub use check::{CheckReport, Problem, ProblemKind};
+pub use compact::{Compacted, Compaction, SortKey};
 pub use ddl::{AlterColumn, ColumnSpec};
 pub use error::explain_file_error;
+pub use feed::TableChanges;
 pub use keys::row_hashes;
 pub use lake::{Lake, LakeOptions, Version};
 pub use model::{ColumnState, DataFile, DeleteFile, SchemaState, Snapshot, TableState, ViewState};
@@ -45,6 +58,8 @@ pub use rules::{
     Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowCheck, RuleKeeper, TableRules,
 };
 pub use schema::{arrow_type, ducklake_type};
+pub use scrub::Scrubbed;
 pub use store::{TableStore, TablesLocation};
 pub use table::{LakeTable, TransactionCell};
 pub use transaction::{CommitReport, Savepoint, Transaction};
+pub use vacuum::{Retain, Vacuumed};

@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub views: BTreeMap<i64, Arc<ViewState>>,
     /// The newest version when this one was read: whatever other programs moved until then, it knows.
     pub(crate) read_at: i64,
+    /// Held by everybody who reads this version, a transaction's own view of it too: its files must stay.
+    pub(crate) lease: Arc<()>,
     /// (schema id, name) of every table and view.
     pub(crate) names: BTreeMap<(i64, String), Named>,
 }
@@ -165,6 +167,8 @@ pub struct DeleteFile {
     pub file_size_bytes: i64,
     pub footer_size: Option<i64>,
     pub encryption_key: Option<String>,
+    /// Set if the file says for each position since when it is gone: the newest of these versions.
+    pub partial_max: Option<i64>,
 }
 
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ use crate::delete_file::write_delete_file;
 use crate::error::RESTORE;
 use crate::model::{DataFile, DeleteFile, TableState};
 use crate::names::TableName;
-use crate::parquet_writer::{FILE_PREFIX, StagedFile, TableWriter};
+use crate::parquet_writer::{FILE_PREFIX, LINKED_PREFIX, StagedFile, TableWriter};
 use crate::store::Located;
 use crate::transaction::Transaction;
 
@@ -136,7 +136,8 @@ impl Transaction {
         row_ids: &Arc<RoaringTreemap>,
     ) -> Result<RoaringTreemap> {
         // A file that an UPDATE or a merge made carries ids; DuckDB gives it a place in the sequence all the same.
-        let ours = file.path.rsplit('/').next().is_some_and(|name| name.starts_with(FILE_PREFIX));
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let ours = name.starts_with(FILE_PREFIX) && !name.starts_with(LINKED_PREFIX);
         if let (Some(start), true) = (file.row_id_start, ours) {
             return Ok(implied(row_ids, start, file.record_count));
         }

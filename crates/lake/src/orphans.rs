@@ -72,6 +72,6 @@ impl Lake {
 }
 
 /// Names are never used twice, so the last part of a path tells files apart.
-fn base_name(path: &str) -> &str {
+pub(crate) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }

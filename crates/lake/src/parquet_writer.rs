@@ -36,6 +36,9 @@ const ROW_GROUP_ROWS: usize = 122_880;
 /// How the names of our files begin; the sweep touches no others.
 pub(crate) const FILE_PREFIX: &str = "polder-";
 
+/// Files of ours that are another name for a file that exists already, whoever wrote that.
+pub(crate) const LINKED_PREFIX: &str = "polder-linked-";
+
 /// Batches waiting for the encoder.
 const QUEUE_BATCHES: usize = 4;
 
@@ -419,7 +422,7 @@ fn stats(target: &Target, metadata: &ParquetMetaData, rows: i64, nan: &[Option<b
 }
 
 /// The footer's length stands before the closing magic bytes.
-fn footer_bytes(path: &Path) -> Result<i64> {
+pub(crate) fn footer_bytes(path: &Path) -> Result<i64> {
     use std::io::{Read, Seek, SeekFrom};
     let shown = path.to_string_lossy();
     let read = || -> std::io::Result<u32> {
@@ -449,7 +452,7 @@ fn upload(target: &Target, local: &Path, path: &str) -> Result<()> {
     })
 }
 
-fn make_directory(path: &Path) -> Result<()> {
+pub(crate) fn make_directory(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -462,7 +465,7 @@ fn make_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn sync_directory(path: &Path) -> Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     let shown = path.to_string_lossy().into_owned();
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| from_io("sync", &shown, error))
 }

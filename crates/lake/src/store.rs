@@ -175,11 +175,20 @@ impl TableStore {
             .and_then(|full| resolve_path(&full, &table.path, table.path_is_relative))
             .and_then(|full| resolve_path(&full, path, relative))
             .map_err(from_ducklake)?;
+        Ok(self.located(full))
+    }
+
+    /// Where a file is that is named by its path below the tables' root, or by its whole path.
+    pub(crate) fn locate_below_root(&self, path: &str, relative: bool) -> Result<Located> {
+        Ok(self.located(resolve_path(&self.base, path, relative).map_err(from_ducklake)?))
+    }
+
+    fn located(&self, full: String) -> Located {
         if self.local.is_some() {
-            return Ok(Located { local: Some(PathBuf::from(&full)), object: full.as_str().into(), shown: full });
+            return Located { local: Some(PathBuf::from(&full)), object: full.as_str().into(), shown: full };
         }
         let key = full.strip_prefix(self.url.as_str()).unwrap_or(&full).trim_start_matches('/');
-        Ok(Located { local: None, object: key.into(), shown: format!("{}{key}", self.url.as_str()) })
+        Located { local: None, object: key.into(), shown: format!("{}{key}", self.url.as_str()) }
     }
 
     /// The full name of an object, for messages.

@@ -21,10 +21,12 @@ use futures::StreamExt;
 use polder_types::{Error, Result};
 use tokio::sync::Mutex;
 
+use crate::compact::with_table;
+use crate::deleted::deleted_positions;
 use crate::error::{from_ducklake, into_datafusion};
 use crate::inlined;
 use crate::lake::Lake;
-use crate::model::{Snapshot, TableState};
+use crate::model::{DataFile, Snapshot, TableState};
 use crate::names::TableName;
 use crate::scan::{TableFiles, TableScanExec};
 use crate::transaction::Transaction;
@@ -130,6 +132,35 @@ impl LakeTable {
         })
     }
 
+    /// A reader of an old version of files that DuckDB merged, if there are any with deletes: the library reads such
+    /// files, but takes their deletes only as positions.
+    async fn with_positions(&self) -> Result<Option<DuckLakeTable>> {
+        let newer = |newest: Option<i64>| newest.is_some_and(|newest| newest > self.snapshot.id);
+        let needs = |file: &DataFile| {
+            file.delete.as_ref().is_some_and(|delete| newer(file.partial_max) || newer(delete.partial_max))
+        };
+        if !self.table.files.iter().any(|file| needs(file)) {
+            return Ok(None);
+        }
+        let mut table = self.table.as_ref().clone();
+        let mut files = table.files.as_ref().clone();
+        let mut positions = table.inlined_deletes.as_ref().clone();
+        for file in files.iter_mut().filter(|file| needs(file)) {
+            let gone = positions.entry(file.id).or_default();
+            gone.extend(deleted_positions(&self.lake, &self.snapshot, &self.table, file).await?);
+            gone.sort_unstable();
+            gone.dedup();
+            let mut without = file.as_ref().clone();
+            without.delete = None;
+            *file = Arc::new(without);
+        }
+        table.files = Arc::new(files);
+        table.inlined_deletes = Arc::new(positions);
+        let table = Arc::new(table);
+        let snapshot = Arc::new(with_table(&self.snapshot, &table));
+        Ok(Some(reader(&self.lake, &snapshot, &table)?.with_row_lineage(self.row_ids)))
+    }
+
     /// The rows kept in the metastore as a plan, if there are any.
     async fn scan_stored(&self, projection: Option<&Vec<usize>>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let stored = self.lake.stored_rows(&self.snapshot, &self.table).await?;
@@ -188,7 +219,9 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let files = TableFiles::new(&self.lake, &self.snapshot, &self.table);
-        let plan = match self.files.scan(state, projection, filters, limit).await {
+        let merged = self.with_positions().await.map_err(into_datafusion)?;
+        let source = merged.as_ref().unwrap_or(&self.files);
+        let plan = match source.scan(state, projection, filters, limit).await {
             Ok(plan) => plan,
             Err(error) => return Err(files.explain(error).await),
         };

@@ -7,7 +7,7 @@ use polder_metastore::Write;
 use polder_types::{Error, ErrorKind, Result, SnapshotId, limits};
 use uuid::Uuid;
 
-use crate::apply::{Applier, CommitNote, EndedFile, Op, StagedDelete};
+use crate::apply::{Applier, CommitNote, EndedFile, Op, Rewrite, StagedDelete};
 use crate::committer::{OwnRow, Request};
 use crate::ddl::{AlterColumn, ColumnSpec};
 use crate::inlined;
@@ -110,11 +110,11 @@ impl Transaction {
         self.view.table(name).cloned()
     }
 
-    fn existing(&self, name: &TableName) -> Result<Arc<TableState>> {
+    pub(crate) fn existing(&self, name: &TableName) -> Result<Arc<TableState>> {
         self.table(name).ok_or_else(|| Error::not_found(format!("table {name} does not exist")))
     }
 
-    fn schema_id(&self, name: &str) -> Result<i64> {
+    pub(crate) fn schema_id(&self, name: &str) -> Result<i64> {
         self.view.schema(name).map(|schema| schema.id).ok_or_else(|| {
             Error::not_found(format!("schema {name:?} does not exist"))
                 .with_code("3F000")
@@ -122,7 +122,7 @@ impl Transaction {
         })
     }
 
-    fn record(&mut self, op: Op) -> Result<()> {
+    pub(crate) fn record(&mut self, op: Op) -> Result<()> {
         let mut applier = Applier::view(self.view.as_ref().clone(), self.lake.backend());
         applier.apply(&op)?;
         self.view = Arc::new(applier.snapshot);
@@ -130,7 +130,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn provisional(&mut self) -> i64 {
+    pub(crate) fn provisional(&mut self) -> i64 {
         self.applier.next_provisional += 1;
         crate::model::PROVISIONAL + self.applier.next_provisional
     }
@@ -332,6 +332,11 @@ impl Transaction {
         Ok(TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, checks))
     }
 
+    /// Files on disk that a later change will name: removed with the transaction if none does.
+    pub(crate) fn stage(&mut self, path: String) {
+        self.staged.push(path);
+    }
+
     pub(crate) fn append_with_row_ids(&self, table: &TableState) -> Result<TableWriter> {
         writable(table)?;
         let checks = self.lake.row_checks(table)?;
@@ -462,10 +467,17 @@ impl Transaction {
         let mut staged = Vec::with_capacity(deletes.len());
         for (EndedFile { data_file, expected, inlined_deletes }, file) in deletes {
             self.staged.push(file.path.clone());
-            let (id, delete_count) = (self.provisional(), file.record_count);
-            staged.push(StagedDelete { id, data_file, expected, file: Arc::new(file), delete_count, inlined_deletes });
+            let id = self.provisional();
+            staged.push(StagedDelete { id, data_file, expected, file: Arc::new(file), inlined_deletes });
         }
         self.record(Op::AddDeletes { table, deletes: staged })
+    }
+
+    /// Puts files and rows in the place of others.
+    pub(crate) fn rewrite_table(&mut self, table: i64, rewrite: Rewrite) -> Result<()> {
+        let op = Op::Rewrite { table, rewrite: Arc::new(rewrite) };
+        self.staged.extend(staged_files(&op));
+        self.record(op)
     }
 
     /// Marks a point to go back to.
@@ -547,14 +559,7 @@ impl Transaction {
 
     /// The files that the changes name.
     fn named_files(&self) -> HashSet<String> {
-        let of_op = |op: &Op| -> Vec<String> {
-            match op {
-                Op::AddFiles { files, .. } => files.iter().map(|(_, file)| file.path.clone()).collect(),
-                Op::AddDeletes { deletes, .. } => deletes.iter().map(|delete| delete.file.path.clone()).collect(),
-                _ => Vec::new(),
-            }
-        };
-        self.ops.iter().flat_map(of_op).collect()
+        self.ops.iter().flat_map(staged_files).collect()
     }
 
     /// Rows still held back: into the metastore if they are few and simple, into Parquet otherwise.
@@ -587,10 +592,23 @@ impl Transaction {
     }
 }
 
+/// The files that a change names.
+fn staged_files(op: &Op) -> Vec<String> {
+    match op {
+        Op::AddFiles { files, .. } => files.iter().map(|(_, file)| file.path.clone()).collect(),
+        Op::AddDeletes { deletes, .. } => deletes.iter().map(|delete| delete.file.path.clone()).collect(),
+        Op::Rewrite { rewrite, .. } => {
+            let deletes = rewrite.files.iter().filter_map(|file| file.delete.as_ref()).map(|(_, file)| file);
+            rewrite.files.iter().map(|file| &file.file).chain(deletes).map(|file| file.path.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Rows held back at most, so that a long transaction of small inserts stays small in memory.
 const PENDING_ROWS_MAX: usize = 10_000;
 
-fn writable(table: &TableState) -> Result<()> {
+pub(crate) fn writable(table: &TableState) -> Result<()> {
     table.check_readable()?;
     if table.partition.is_some() {
         return Err(Error::unsupported(format!(

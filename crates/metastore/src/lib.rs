@@ -6,6 +6,7 @@
 mod catalog;
 mod commit;
 mod connection;
+mod copy;
 mod data_files;
 mod error;
 mod history;
@@ -39,6 +40,7 @@ use readers::Readers;
 use writer::Writer;
 
 pub use commit::CommitOutcome;
+pub use copy::{RestoreTarget, SQLITE_FILE, restore_copy};
 pub use data_files::{DataFileChecksum, DataFiles};
 pub use history::{QUERIES_KEPT, Queries, QueryRow};
 pub use jobs::{Job, Jobs, Run, RunsWanted};

@@ -34,6 +34,12 @@ impl PostgresSource {
         self.options.to_url_lossy().to_string()
     }
 
+    /// Where the database is, for people.
+    pub(crate) fn shown(&self) -> String {
+        let database = self.options.get_database().unwrap_or("postgres");
+        format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
+    }
+
     pub(crate) fn from_url(url: &str) -> Result<Self> {
         let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         if !known {

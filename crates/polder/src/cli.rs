@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::{self, Failure};
-use crate::{load, sql, tokens, up};
+use crate::{load, maintain, sql, tokens, up};
 
 /// Done.
 pub const EXIT_DONE: u8 = 0;
@@ -50,6 +50,15 @@ pub enum Command {
     /// Load files into tables
     #[command(after_help = LOAD_EXAMPLES)]
     Load(LoadArgs),
+    /// Read every file of every table and name those that are damaged
+    #[command(after_help = maintain::CHECK_EXAMPLES)]
+    Check(maintain::CheckArgs),
+    /// Copy everything into a directory, while the server goes on
+    #[command(after_help = maintain::BACKUP_EXAMPLES)]
+    Backup(maintain::BackupArgs),
+    /// Make a data directory of a backup
+    #[command(after_help = maintain::RESTORE_EXAMPLES)]
+    Restore(maintain::RestoreArgs),
     /// Make, list and delete API tokens
     Token(TokenArgs),
     /// Give the user of the data directory a new password
@@ -330,6 +339,9 @@ pub fn main() -> ExitCode {
         Command::Up(args) => up::main(&args),
         Command::Sql(args) => sql::main(&args, matches.subcommand_matches("sql")),
         Command::Load(args) => load::main(&args),
+        Command::Check(args) => maintain::check(&args),
+        Command::Backup(args) => maintain::backup(&args),
+        Command::Restore(args) => maintain::restore(&args),
         Command::Token(args) => tokens::main(&args),
         Command::Password(args) => tokens::password(&args),
         Command::Openapi => openapi(),

@@ -10,6 +10,7 @@ mod endpoints;
 mod failure;
 mod first_start;
 mod load;
+mod maintain;
 mod output;
 mod run;
 mod settings;

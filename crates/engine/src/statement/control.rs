@@ -249,7 +249,7 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
     Ok(())
 }
 
-fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
+pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
     let nanos = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).map_err(|_| {
         Error::invalid(format!("{text:?} is neither a version nor a time"))
             .with_code("22023")

@@ -21,6 +21,11 @@ const TABLE_FUNCTIONS: &[(&str, &str, &str)] = &[
         "For each column: missing and distinct values, extremes, mean, histogram, most frequent values.",
     ),
     ("history", "history('schema.table')", "The versions of a table: when, by whom, and what changed."),
+    (
+        "table_changes",
+        "table_changes('schema.table', from [, to])",
+        "The rows that were inserted, deleted and updated from one version to another, both included.",
+    ),
 ];
 
 pub(super) fn rows(engine: &Engine) -> Vec<ArrayRef> {

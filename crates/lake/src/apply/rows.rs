@@ -35,23 +35,7 @@ impl Applier {
                 self.sequence_starts.entry(table.id).or_insert(table.next_row_id);
                 table.next_row_id += file.record_count;
             }
-            let data_file = DataFile {
-                id,
-                begin_snapshot: self.snapshot.id,
-                path: file.name.clone(),
-                path_is_relative: true,
-                record_count: file.record_count,
-                file_size_bytes: file.size_bytes,
-                footer_size: Some(file.footer_bytes),
-                row_id_start,
-                partition_id: None,
-                partition_values: Vec::new(),
-                encryption_key: None,
-                mapping_id: None,
-                partial_max: None,
-                column_stats: file.column_stats.clone(),
-                delete: None,
-            };
+            let data_file = data_file(id, self.snapshot.id, file, row_id_start);
             table.record_count += file.record_count;
             table.file_size_bytes += file.size_bytes;
             table.has_totals = true;
@@ -66,7 +50,7 @@ impl Applier {
         Ok(())
     }
 
-    fn emit_data_file(&mut self, table: i64, file: &DataFile, staged: &StagedFile) {
+    pub(super) fn emit_data_file(&mut self, table: i64, file: &DataFile, staged: &StagedFile) {
         if !self.committing() {
             return;
         }
@@ -129,38 +113,44 @@ impl Applier {
                 );
             }
             let id = self.file_id(delete.id);
-            self.emit_row(
-                "ducklake_delete_file (delete_file_id, table_id, begin_snapshot, data_file_id, path, path_is_relative, delete_count, file_size_bytes, footer_size, format)",
-                vec![
-                    id.into(),
-                    table.id.into(),
-                    self.snapshot.id.into(),
-                    data_file.into(),
-                    delete.file.name.as_str().into(),
-                    true.into(),
-                    delete.delete_count.into(),
-                    delete.file.size_bytes.into(),
-                    delete.file.footer_bytes.into(),
-                    "parquet".into(),
-                ],
-            );
-            self.emit_checksum(id, &delete.file);
             let mut changed = files[at].as_ref().clone();
-            changed.delete = Some(Arc::new(DeleteFile {
-                id,
-                path: delete.file.name.clone(),
-                path_is_relative: true,
-                delete_count: delete.delete_count,
-                file_size_bytes: delete.file.size_bytes,
-                footer_size: Some(delete.file.footer_bytes),
-                encryption_key: None,
-            }));
+            changed.delete = Some(self.delete_file(id, table.id, data_file, &delete.file));
             files[at] = Arc::new(changed);
         }
         table.files = Arc::new(files);
         self.changed(Change::DeletedFrom(table.id));
         self.put_table(table);
         Ok(())
+    }
+
+    /// The rows for a new delete file, and how it looks in memory.
+    pub(super) fn delete_file(&mut self, id: i64, table: i64, data_file: i64, staged: &StagedFile) -> Arc<DeleteFile> {
+        self.emit_row(
+            "ducklake_delete_file (delete_file_id, table_id, begin_snapshot, data_file_id, path, path_is_relative, delete_count, file_size_bytes, footer_size, format)",
+            vec![
+                id.into(),
+                table.into(),
+                self.snapshot.id.into(),
+                data_file.into(),
+                staged.name.as_str().into(),
+                true.into(),
+                staged.record_count.into(),
+                staged.size_bytes.into(),
+                staged.footer_bytes.into(),
+                "parquet".into(),
+            ],
+        );
+        self.emit_checksum(id, staged);
+        Arc::new(DeleteFile {
+            id,
+            path: staged.name.clone(),
+            path_is_relative: true,
+            delete_count: staged.record_count,
+            file_size_bytes: staged.size_bytes,
+            footer_size: Some(staged.footer_bytes),
+            encryption_key: None,
+            partial_max: None,
+        })
     }
 
     /// Two changes of rows of one file exclude each other: the second did not see what the first left.
@@ -183,13 +173,22 @@ impl Applier {
     /// was deleted.
     pub(super) fn end_files(&mut self, table: i64, ended: &[EndedFile]) -> Result<()> {
         let mut table = self.table(table)?.as_ref().clone();
+        self.end_files_of(&mut table, ended)?;
+        self.changed(Change::DeletedFrom(table.id));
+        self.put_table(table);
+        Ok(())
+    }
+
+    /// Takes whole files out of a table; gives them.
+    pub(super) fn end_files_of(&mut self, table: &mut TableState, ended: &[EndedFile]) -> Result<Vec<Arc<DataFile>>> {
         let mut files = table.files.as_ref().clone();
+        let mut taken = Vec::with_capacity(ended.len());
         for gone in ended {
             let id = self.real(gone.data_file);
             let at = find(&files, id)?;
             let before = files[at].delete.as_ref().map(|delete| delete.id);
-            self.check_untouched(&table, id, before, gone.expected, gone.inlined_deletes)?;
-            files.remove(at);
+            self.check_untouched(table, id, before, gone.expected, gone.inlined_deletes)?;
+            taken.push(files.remove(at));
             self.emit_exactly(
                 1,
                 "UPDATE ducklake_data_file SET end_snapshot = $1 WHERE data_file_id = $2 AND end_snapshot IS NULL",
@@ -204,9 +203,7 @@ impl Applier {
             }
         }
         table.files = Arc::new(files);
-        self.changed(Change::DeletedFrom(table.id));
-        self.put_table(table);
-        Ok(())
+        Ok(taken)
     }
 
     pub(super) fn insert_inlined(&mut self, table: i64, holder: &str, batches: &[RecordBatch]) -> Result<()> {
@@ -243,6 +240,14 @@ impl Applier {
 
     pub(super) fn end_inlined(&mut self, table: i64, rows: &[(String, i64)]) -> Result<()> {
         let mut table = self.table(table)?.as_ref().clone();
+        self.end_inlined_of(&mut table, rows)?;
+        self.changed(Change::InlinedDelete(table.id));
+        self.put_table(table);
+        Ok(())
+    }
+
+    /// Takes rows of the metastore out of a table.
+    pub(super) fn end_inlined_of(&mut self, table: &mut TableState, rows: &[(String, i64)]) -> Result<()> {
         if self.committing() {
             if let Some((holder, _)) = rows.iter().find(|(holder, _)| !table.inlined_tables.contains(holder)) {
                 let moved = format!("rows of {} were moved out of {holder} meanwhile", table.name);
@@ -258,8 +263,6 @@ impl Applier {
             ended.extend(rows.iter().cloned());
             table.inlined_ended = Arc::new(ended);
         }
-        self.changed(Change::InlinedDelete(table.id));
-        self.put_table(table);
         Ok(())
     }
 
@@ -275,8 +278,29 @@ fn find(files: &[Arc<DataFile>], id: i64) -> Result<usize> {
     })
 }
 
+/// A new data file as it looks in memory.
+pub(super) fn data_file(id: i64, snapshot: i64, staged: &StagedFile, row_id_start: Option<i64>) -> DataFile {
+    DataFile {
+        id,
+        begin_snapshot: snapshot,
+        path: staged.name.clone(),
+        path_is_relative: true,
+        record_count: staged.record_count,
+        file_size_bytes: staged.size_bytes,
+        footer_size: Some(staged.footer_bytes),
+        row_id_start,
+        partition_id: None,
+        partition_values: Vec::new(),
+        encryption_key: None,
+        mapping_id: None,
+        partial_max: None,
+        column_stats: staged.column_stats.clone(),
+        delete: None,
+    }
+}
+
 /// Widens the table's bounds by a new file's.
-fn merge_ranges(table: &mut TableState, file: &StagedFile) {
+pub(super) fn merge_ranges(table: &mut TableState, file: &StagedFile) {
     let first = table.record_count == file.record_count;
     for stat in &file.column_stats {
         let Some(column) = table.columns.iter().find(|column| column.id == stat.column_id) else { continue };

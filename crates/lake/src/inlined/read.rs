@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
-use arrow::compute::{filter, filter_record_batch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
 use datafusion::common::ScalarValue;
 use parking_lot::Mutex;
 use polder_metastore::{Backend, Metastore, Row, Value};
@@ -27,6 +27,8 @@ use crate::schema::{arrow_schema, with_children};
 pub(crate) struct StoredRows {
     pub holder: String,
     pub row_ids: Vec<i64>,
+    /// The version that each row began with.
+    pub begins: Vec<i64>,
     pub batch: RecordBatch,
 }
 
@@ -48,6 +50,7 @@ struct Held {
     holder: String,
     layout: Arc<Layout>,
     row_ids: Vec<i64>,
+    begins: Vec<i64>,
     columns: Vec<ArrayRef>,
 }
 
@@ -125,7 +128,7 @@ impl StoredCache {
 }
 
 /// Names of holders come from the catalog and go into statements.
-fn check_holder(holder: &str) -> Result<()> {
+pub(crate) fn check_holder(holder: &str) -> Result<()> {
     let plain = holder.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain && holder.starts_with("ducklake_inlined_data_") {
         return Ok(());
@@ -176,8 +179,9 @@ fn layout(columns: &[ColumnState], names: &[String]) -> Layout {
     let tree = |name: &String| {
         let top = columns.iter().find(|column| column.parent.is_none() && column.name == *name)?;
         let ids = with_children(columns, top.id);
-        let tree = columns.iter().filter(|column| ids.contains(&column.id)).cloned().collect();
-        Some(HeldColumn { name: name.clone(), tree })
+        let tree: Vec<ColumnState> = columns.iter().filter(|column| ids.contains(&column.id)).cloned().collect();
+        // A table with a column of an unknown type is not read, so one in a holder has been dropped since.
+        arrow_schema(&tree).is_ok().then(|| HeldColumn { name: name.clone(), tree })
     };
     Layout { columns: names.iter().filter_map(tree).collect() }
 }
@@ -229,16 +233,17 @@ fn select_sql(backend: Backend, holder: &str, layout: &Layout) -> String {
     };
     let columns: String = layout.columns.iter().map(select).collect();
     format!(
-        "SELECT row_id{columns} FROM {holder} WHERE begin_snapshot <= $1 AND (end_snapshot IS NULL OR end_snapshot > $1) ORDER BY row_id"
+        "SELECT row_id, begin_snapshot{columns} FROM {holder} WHERE begin_snapshot <= $1 AND (end_snapshot IS NULL OR end_snapshot > $1) ORDER BY row_id"
     )
 }
 
 fn decode(holder: String, layout: Arc<Layout>, rows: Vec<Row>) -> Result<Held> {
     let row_ids = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>>>()?;
+    let begins = rows.iter().map(|row| row.int(1)).collect::<Result<Vec<_>>>()?;
     let mut values: Vec<Vec<ScalarValue>> = layout.columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
     let schema = layout.columns.iter().map(|column| arrow_schema(&column.tree)).collect::<Result<Vec<_>>>()?;
     for row in rows {
-        for (index, value) in row.into_values().into_iter().skip(1).enumerate() {
+        for (index, value) in row.into_values().into_iter().skip(2).enumerate() {
             let data_type = schema[index].field(0).data_type();
             let decoded = scalar(value, data_type).ok_or_else(|| {
                 let name = &layout.columns[index].name;
@@ -257,7 +262,7 @@ fn decode(holder: String, layout: Arc<Layout>, rows: Vec<Row>) -> Result<Held> {
                 .ok_or_else(|| Error::internal(format!("values of {holder} do not make {data_type}")))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Held { holder, layout, row_ids, columns })
+    Ok(Held { holder, layout, row_ids, begins, columns })
 }
 
 /// A value of the metastore as one of a type, or `None` if it is none.
@@ -297,7 +302,7 @@ fn in_shape(held: &Held, table: &TableState) -> Result<StoredRows> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&table.arrow_schema), columns, &options)
         .map_err(|error| Error::internal(error.to_string()))?;
-    Ok(StoredRows { holder: held.holder.clone(), row_ids: held.row_ids.clone(), batch })
+    Ok(StoredRows { holder: held.holder.clone(), row_ids: held.row_ids.clone(), begins: held.begins.clone(), batch })
 }
 
 /// What rows have in a column that was added after them.
@@ -314,11 +319,17 @@ fn without_ended(rows: StoredRows, table: &TableState) -> Result<StoredRows> {
     if table.inlined_ended.is_empty() {
         return Ok(rows);
     }
-    let StoredRows { holder, row_ids, batch } = rows;
-    let keep: BooleanArray =
-        row_ids.iter().map(|row| Some(!table.inlined_ended.contains(&(holder.clone(), *row)))).collect();
-    let broken = |error: arrow::error::ArrowError| Error::internal(error.to_string());
-    let ids = filter(&Int64Array::from(row_ids), &keep).map_err(broken)?;
-    let row_ids = ids.as_any().downcast_ref::<Int64Array>().map_or_else(Vec::new, |ids| ids.values().to_vec());
-    Ok(StoredRows { holder, row_ids, batch: filter_record_batch(&batch, &keep).map_err(broken)? })
+    let keep: Vec<bool> =
+        rows.row_ids.iter().map(|row| !table.inlined_ended.contains(&(rows.holder.clone(), *row))).collect();
+    rows.only(&keep)
+}
+
+impl StoredRows {
+    /// Some of the rows.
+    pub fn only(self, keep: &[bool]) -> Result<Self> {
+        let some = |values: Vec<i64>| values.into_iter().zip(keep).filter(|(_, keep)| **keep).map(|(v, _)| v).collect();
+        let batch = filter_record_batch(&self.batch, &BooleanArray::from(keep.to_vec()))
+            .map_err(|error| Error::internal(error.to_string()))?;
+        Ok(Self { holder: self.holder, row_ids: some(self.row_ids), begins: some(self.begins), batch })
+    }
 }

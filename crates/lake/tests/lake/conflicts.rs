@@ -187,7 +187,7 @@ async fn pairs_of_changes(place: Place) {
     // Nothing of the losers is left but what the sweep is for.
     reset(&open).await;
     assert_eq!(open.query("SELECT count(*), sum(a) FROM t").await, ["203|20503"]);
-    assert_eq!(open.lake.check().await.unwrap(), []);
+    assert_eq!(open.lake.check().await.unwrap().problems, []);
 }
 
 /// A transaction that changes rows which it inserted itself gives them ids; another insert in between takes those.

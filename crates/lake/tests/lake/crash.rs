@@ -157,7 +157,7 @@ async fn verify(place: &Place, trial: &Trial, number: usize, duck: &mut Duck, fa
     let setting =
         reopened.metastore.query("SELECT count(*) FROM polder_setting WHERE key = 'crash'", &[]).await.unwrap();
     assert_eq!(setting[0].int(0).unwrap() == 1, after, "{fault}");
-    assert_eq!(reopened.lake.check().await.unwrap(), [], "{fault}");
+    assert_eq!(reopened.lake.check().await.unwrap().problems, [], "{fault}");
     // Whatever the dead one left is swept, and what is named stays.
     if place.postgres.is_none() {
         reopened.lake.sweep_orphans(chrono::TimeDelta::zero()).await.unwrap();

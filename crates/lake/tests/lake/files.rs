@@ -117,11 +117,11 @@ fn flip(file: &Path, at: usize) {
 async fn check_names_what_is_wrong() {
     let (place, open, data, deletes) = damaged().await;
     place.duckdb().run("CREATE TABLE l.public.theirs AS SELECT range AS n, 'text ' || range AS t FROM range(100000)");
-    assert_eq!(open.lake.check().await.unwrap(), []);
+    assert_eq!(open.lake.check().await.unwrap().problems, []);
     let theirs =
         parquet_files(&place.tables()).into_iter().find(|file| file.to_str().unwrap().contains("theirs")).unwrap();
     let check = async |file: &Path| {
-        let problems = open.lake.check().await.unwrap();
+        let problems = open.lake.check().await.unwrap().problems;
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_eq!(problems[0].file, file.to_str().unwrap());
         problems.into_iter().next().unwrap().kind
@@ -134,17 +134,62 @@ async fn check_names_what_is_wrong() {
     assert_eq!(check(&data).await, ProblemKind::WrongSize { expected_bytes: size, found_bytes: size - 1 });
     let saved = fs::read(&deletes).unwrap();
     fs::remove_file(&deletes).unwrap();
-    assert_eq!(open.lake.check().await.unwrap().len(), 2);
+    assert_eq!(open.lake.check().await.unwrap().problems.len(), 2);
     fs::write(&deletes, saved).unwrap();
-    let found = open.lake.check().await.unwrap();
+    let found = open.lake.check().await.unwrap().problems;
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].table, name("t"));
+    assert_eq!(found[0].table, Some(name("t")));
     fs::remove_file(&data).unwrap();
     assert_eq!(check(&data).await, ProblemKind::Missing);
-    let problems = open.lake.check().await.unwrap().len();
+    let problems = open.lake.check().await.unwrap().problems.len();
     let length = fs::metadata(&theirs).unwrap().len();
     fs::write(&theirs, vec![0; usize::try_from(length).unwrap()]).unwrap();
-    assert_eq!(open.lake.check().await.unwrap().len(), problems + 1);
+    assert_eq!(open.lake.check().await.unwrap().problems.len(), problems + 1);
+}
+
+/// The scrub reads a little at a time, and comes round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_scrub_comes_round() {
+    let (_place, open, data, _) = damaged().await;
+    let (mut files, mut turns) = (0, 0);
+    loop {
+        let turn = open.lake.scrub(1).await.unwrap();
+        assert_eq!(turn.problems, []);
+        files += turn.files;
+        turns += 1;
+        if turn.around {
+            break;
+        }
+    }
+    assert_eq!((files, turns), (3, 3));
+    flip(&data, 5_000);
+    let turn = open.lake.scrub(u64::MAX).await.unwrap();
+    assert!(turn.around);
+    assert_eq!(turn.problems.len(), 1);
+    assert_eq!(turn.problems[0].file, data.to_str().unwrap());
+}
+
+/// Files of old versions count too, and so does the catalog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_looks_at_all_versions_and_at_the_catalog() {
+    let (_place, open, data, _) = damaged().await;
+    let mut transaction = open.lake.begin().await.unwrap();
+    transaction.drop_table(&name("t")).unwrap();
+    transaction.commit().await.unwrap();
+    flip(&data, 5_000);
+    let found = open.lake.check().await.unwrap();
+    assert_eq!(found.files, 3);
+    assert_eq!(found.problems.len(), 1);
+    assert_eq!(found.problems[0].file, data.to_str().unwrap());
+    flip(&data, 5_000);
+    let write = |sql: &'static str| [polder_metastore::Write::new(sql, Vec::new())];
+    open.metastore.write(&write("DELETE FROM ducklake_table WHERE table_name = 't'")).await.unwrap();
+    open.metastore.write(&write("UPDATE ducklake_delete_file SET data_file_id = 77")).await.unwrap();
+    let found = open.lake.check().await.unwrap();
+    let words: Vec<String> = found.problems.iter().map(|problem| problem.kind.to_string()).collect();
+    assert!(words.iter().any(|text| text.contains("is of no table")), "{words:?}");
+    assert!(words.iter().any(|text| text.contains("is of no data file")), "{words:?}");
+    assert!(found.problems.iter().all(|problem| problem.table.is_none()));
 }
 
 /// A scan over a damaged file says which one it is.

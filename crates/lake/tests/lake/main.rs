@@ -1,6 +1,7 @@
 //! The lake on SQLite and on PostgreSQL, with DuckDB beside it.
 
 mod bet;
+mod compaction;
 mod conflicts;
 mod crash;
 mod files;
@@ -10,4 +11,6 @@ mod plans;
 mod s3;
 mod shapes;
 mod support;
+mod travel;
 mod types;
+mod vacuum;

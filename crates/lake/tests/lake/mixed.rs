@@ -124,5 +124,5 @@ async fn both_sides(place: Place) {
     let rows = "SELECT count(*) = count(DISTINCT rowid) FROM";
     assert_eq!(open.query(&format!("{rows} rows.public.t")).await, ["true"]);
     assert_eq!(duck.query(&format!("{rows} t")), ["true"]);
-    assert_eq!(open.lake.check().await.unwrap(), []);
+    assert_eq!(open.lake.check().await.unwrap().problems, []);
 }

@@ -74,7 +74,7 @@ async fn child() {
     let sql = "SELECT count(*), sum(a), count(DISTINCT b) FROM t";
     let expected = opened.query(sql).await;
     assert_eq!(expected, ["1091|601074|1081"]);
-    assert_eq!(lake.check().await.unwrap(), []);
+    assert_eq!(lake.check().await.unwrap().problems, []);
     assert!(std::fs::read_dir(directory).unwrap().all(|entry| entry.unwrap().file_name() != "tables"));
 
     // Reopened, and read by DuckDB.
@@ -104,12 +104,12 @@ async fn child() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let sweep = opened.lake.sweep_orphans(TimeDelta::zero()).await.unwrap();
     assert_eq!(sweep.files, ["s3://lake/some/prefix/public/polder-orphan.parquet"]);
-    assert_eq!(opened.lake.check().await.unwrap(), []);
+    assert_eq!(opened.lake.check().await.unwrap().problems, []);
     let newest = opened.lake.newest().await.unwrap();
     let table = newest.table(&name("t")).unwrap();
     let path = format!("some/prefix/public/{}{}", table.path, table.files[0].path);
     opened.lake.store().store.delete(&path.as_str().into()).await.unwrap();
-    let problems = opened.lake.check().await.unwrap();
+    let problems = opened.lake.check().await.unwrap().problems;
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].file, format!("s3://lake/{path}"));
     let error = crate::support::try_query(&opened.lake, &newest, "SELECT max(b) FROM t").await.unwrap_err();

@@ -1,0 +1,153 @@
+//! Small files into larger ones, while others write, with DuckDB reading every version.
+
+use polder_lake::{Compaction, SortKey, Version};
+use polder_types::ErrorKind;
+
+use crate::support::{Duck, Open, Place, append, both, delete, make_pairs, name, pairs, query, update};
+
+both!(merges, sorts, beside_others, of_what_duckdb_wrote);
+
+const ALL: &str = "SELECT a, b FROM t ORDER BY a";
+
+async fn change(open: &Open, what: impl AsyncFnOnce(&mut polder_lake::Transaction)) {
+    let mut transaction = open.lake.begin().await.unwrap();
+    what(&mut transaction).await;
+    transaction.commit().await.unwrap();
+}
+
+/// Many small files, rows in the metastore, deletes and updates.
+async fn scattered(open: &Open) {
+    make_pairs(&open.lake, "t", 100).await;
+    for start in [100, 200, 300] {
+        change(open, async |transaction| append(transaction, "t", pairs(start..start + 100)).await).await;
+    }
+    change(open, async |transaction| {
+        transaction.insert(&name("t"), vec![pairs(400..405)]).await.unwrap();
+    })
+    .await;
+    change(open, async |transaction| assert_eq!(delete(transaction, "t", "a % 10 = 3").await, 41)).await;
+    change(open, async |transaction| assert_eq!(update(transaction, "t", "a, b || '!'", "a % 50 = 1").await, 9)).await;
+}
+
+pub(crate) async fn every_version(open: &Open, duck: &mut Duck, sql: &str) -> Vec<Vec<String>> {
+    let last = open.lake.newest().await.unwrap().id;
+    let mut all = Vec::new();
+    for info in open.lake.history(10_000).await.unwrap().into_iter().rev() {
+        let snapshot = open.lake.snapshot(Version::Snapshot(info.id)).await.unwrap();
+        if snapshot.table(&name("t")).is_none() {
+            continue;
+        }
+        let ours = query(&open.lake, &snapshot, sql).await;
+        let theirs = duck.query(&sql.replace(" FROM t", &format!(" FROM t AT (VERSION => {})", info.id)));
+        assert!(ours == theirs, "version {} of {last}", info.id);
+        all.push(ours);
+    }
+    all
+}
+
+async fn merges(place: Place) {
+    let open = place.open().await;
+    scattered(&open).await;
+    let mut duck = place.duckdb();
+    duck.run("USE l.public");
+    let before = every_version(&open, &mut duck, ALL).await;
+    let ids = open.query("SELECT rowid, a FROM rows.public.t ORDER BY rowid").await;
+    let done = open.lake.compact(&name("t"), &Compaction::thorough(), None).await.unwrap();
+    assert_eq!((done.files_removed, done.files_added, done.stored_rows), (5, 1, 4));
+    let after = every_version(&open, &mut duck, ALL).await;
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after.last(), before.last());
+    assert_eq!(open.query("SELECT rowid, a FROM rows.public.t ORDER BY rowid").await, ids);
+    assert_eq!(duck.query("SELECT rowid, a FROM t ORDER BY rowid"), ids);
+    let newest = open.lake.newest().await.unwrap();
+    let table = newest.table(&name("t")).unwrap();
+    assert_eq!(table.files.len(), 1);
+    assert_eq!(table.record_count, table.file_rows() + 1);
+    // Once is enough.
+    assert_eq!(open.lake.compact(&name("t"), &Compaction::thorough(), None).await.unwrap().snapshot, None);
+
+    // Both sides go on with it, and a server that starts anew reads the same.
+    duck.run("INSERT INTO t VALUES (1000, 'theirs')");
+    duck.run("DELETE FROM t WHERE a = 0");
+    change(&open, async |transaction| assert_eq!(delete(transaction, "t", "a IN (1, 404, 1000)").await, 3)).await;
+    assert_eq!(duck.query(ALL), open.query(ALL).await);
+    every_version(&open, &mut duck, ALL).await;
+    assert_eq!(open.lake.check().await.unwrap().problems, []);
+    open.close().await;
+    let again = place.open().await;
+    assert_eq!(again.query(ALL).await, duck.query(ALL));
+    assert_eq!(again.value("SELECT count(*) FROM t").await, duck.value("SELECT count(*) FROM t"));
+}
+
+async fn sorts(place: Place) {
+    let open = place.open().await;
+    scattered(&open).await;
+    let mut duck = place.duckdb();
+    duck.run("USE l.public");
+    let before = open.query(ALL).await;
+    let key = |column: &str| SortKey { column: column.into(), descending: true, nulls_first: false };
+    let what = |column| Compaction { order: vec![key(column)], ..Compaction::thorough() };
+    let error = open.lake.compact(&name("t"), &what("nowhere"), None).await.unwrap_err();
+    assert_eq!(error.code(), "42703");
+    open.lake.compact(&name("t"), &what("a"), None).await.unwrap();
+    assert_eq!(open.query(ALL).await, before);
+    assert_eq!(duck.query(ALL), before);
+    let stored: Vec<i64> = open.query("SELECT a FROM t").await.iter().map(|row| row.parse().unwrap()).collect();
+    assert!(stored.is_sorted_by(|a, b| a > b));
+}
+
+/// Inserts commute with it; changes of the same files do not, and lose nothing.
+async fn beside_others(place: Place) {
+    let open = place.open().await;
+    scattered(&open).await;
+    let rows: usize = open.value("SELECT count(*) FROM t").await.parse().unwrap();
+    let lake = open.lake.clone();
+    let inserting = tokio::spawn(async move {
+        for at in 0..20 {
+            let mut transaction = lake.begin().await.unwrap();
+            transaction.insert(&name("t"), vec![pairs(1000 + at..1001 + at)]).await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+    });
+    for _ in 0..5 {
+        open.lake.compact(&name("t"), &Compaction::thorough(), None).await.unwrap();
+    }
+    inserting.await.unwrap();
+    assert_eq!(open.value("SELECT count(*) FROM t").await, (rows + 20).to_string());
+
+    // A delete that saw the old files comes too late, and can be run again.
+    make_pairs(&open.lake, "u", 100).await;
+    change(&open, async |transaction| append(transaction, "u", pairs(100..200)).await).await;
+    let mut late = open.lake.begin().await.unwrap();
+    assert_eq!(delete(&mut late, "u", "a < 10").await, 10);
+    open.lake.compact(&name("u"), &Compaction::thorough(), None).await.unwrap();
+    assert_eq!(late.commit().await.unwrap_err().kind(), ErrorKind::Conflict);
+    change(&open, async |transaction| assert_eq!(delete(transaction, "u", "a < 10").await, 10)).await;
+    assert_eq!(open.value("SELECT count(*) FROM u").await, "190");
+}
+
+async fn of_what_duckdb_wrote(place: Place) {
+    let open = place.open().await;
+    let mut duck = place.duckdb();
+    duck.run("USE l.public");
+    duck.run("CREATE TABLE t (a BIGINT, b VARCHAR)");
+    for start in [0, 100, 200] {
+        duck.run(&format!("INSERT INTO t SELECT {start} + range, 'text' FROM range(100)"));
+    }
+    duck.run("INSERT INTO t VALUES (300, 'small')");
+    duck.run("UPDATE t SET b = 'new' WHERE a = 300 OR a = 5");
+    duck.run("DELETE FROM t WHERE a BETWEEN 10 AND 30");
+    duck.run("ALTER TABLE t ADD COLUMN c INTEGER DEFAULT 7");
+    duck.run("INSERT INTO t VALUES (301, 'wide', 8)");
+    let sql = "SELECT * FROM t ORDER BY a";
+    let before = every_version(&open, &mut duck, sql).await;
+    let done = open.lake.compact(&name("t"), &Compaction::thorough(), None).await.unwrap();
+    assert_eq!(done.files_added, 1);
+    let after = every_version(&open, &mut duck, sql).await;
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after.last(), before.last());
+    duck.run("CALL ducklake_flush_inlined_data('l')");
+    duck.run("CALL ducklake_merge_adjacent_files('l')");
+    assert_eq!(every_version(&open, &mut duck, sql).await[..before.len()], before);
+    assert_eq!(open.lake.check().await.unwrap().problems, []);
+}
