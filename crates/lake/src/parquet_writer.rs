@@ -18,7 +18,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use polder_runtime::fault;
-use polder_types::{Error, ErrorKind, Result};
+use polder_types::{Error, Result};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 

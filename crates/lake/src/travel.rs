@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::apply::{Op, Rewrite, RewrittenFile};
 use crate::check::crc_text;
 use crate::compact::{stream_part, with_table};
+use crate::delete_file::write_delete_file;
 use crate::deleted::deleted_positions;
 use crate::error::{RESTORE, from_io, from_store, missing_file};
 use crate::inlined::StoredRows;
@@ -22,7 +23,7 @@ use crate::model::{ColumnState, DataFile, Snapshot, TableState};
 use crate::mutate::ended_file;
 use crate::names::{TableName, check_name};
 use crate::parquet_writer::{
-    LINKED_PREFIX, StagedFile, TableWriter, discard, footer_bytes, make_directory, sync_directory, write_delete_file,
+    LINKED_PREFIX, StagedFile, TableWriter, discard, footer_bytes, make_directory, sync_directory,
 };
 use crate::store::Located;
 use crate::transaction::{Transaction, writable};
@@ -119,7 +120,8 @@ impl Transaction {
                 None
             } else {
                 let store = self.lake().store().clone();
-                let staged = write_delete_file(store, directory.to_owned(), &staged.name, gone).await?;
+                let positions = gone.iter().map(|at| at.unsigned_abs()).collect();
+                let staged = write_delete_file(store, directory.to_owned(), &staged.name, &positions).await?;
                 self.stage(staged.path.clone());
                 Some((self.provisional(), Arc::new(staged)))
             };
@@ -129,7 +131,8 @@ impl Transaction {
         if rewritten.is_empty() && stored.iter().all(|rows| rows.row_ids.is_empty()) {
             return Ok(adopted);
         }
-        let mut writer = TableWriter::open_with_row_ids(self.lake().store().clone(), directory.to_owned(), into);
+        let mut writer =
+            TableWriter::open_with_row_ids(self.lake().store().clone(), directory.to_owned(), into, Arc::default());
         if !rewritten.is_empty() {
             let mut part = then.as_ref().clone();
             part.files = Arc::new(rewritten);
