@@ -309,8 +309,7 @@ impl Context<'_> {
         let name = self.full_name(table)?;
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let text = format!("{}.{}", quoted(&name.schema), quoted(&name.table)).replace('\'', "''");
-        let mut statements = crate::parse::parse(&format!("SELECT * FROM history('{text}')"))?;
-        let query = statements.pop().ok_or_else(|| Error::internal("a statement was lost"))?;
+        let query = crate::parse::parse_kept(&format!("SELECT * FROM history('{text}')"))?;
         let mut outcome = self.read(open, query).await?;
         outcome.tag.verb = "DESCRIBE".into();
         Ok(outcome)
