@@ -235,6 +235,7 @@ def test_a_restart_in_the_middle(fresh, request, metastore, ends):
         until(client, waiting, "running")
         assert len(runs(client, "once")) == 2
         # Each second that passed meanwhile has its run, once.
+        wait_for(lambda: sum(run["state"] == "done" for run in runs(client, "missed")) >= 3, "three runs")
         client.sql("ALTER JOB missed PAUSE")
         wait_for(lambda: all(run["state"] in ENDED for run in runs(client, "missed")), "rest")
         done = [run for run in runs(client, "missed") if run["state"] == "done"]
