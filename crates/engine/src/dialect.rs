@@ -97,7 +97,6 @@ impl Dialect for PolderDialect {
             supports_order_by_all
             supports_table_versioning
             supports_window_clause_named_window_reference
-            supports_dollar_placeholder
             supports_from_first_select
             supports_optimize_table;
     }
