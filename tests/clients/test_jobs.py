@@ -172,9 +172,36 @@ def test_over_http(own):
     assert client.post("/jobs/two%20words/resume").json()["next_at"] == job["next_at"]
     changed = client.request("PUT", "/jobs/two%20words", json={"sql": "SELECT 1", "after": None}).json()
     assert changed["schedule"] is None and changed["payload"] == {"sql": "SELECT 1"}
-    assert [job["name"] for job in client.get("/jobs")["jobs"]] == ["two words"]
+    assert [job["name"] for job in client.get("/jobs")["jobs"]] == ["compaction", "two words"]
     client.request("DELETE", "/jobs/two%20words")
-    assert client.get("/jobs")["jobs"] == []
+    assert [job["name"] for job in client.get("/jobs")["jobs"]] == ["compaction"]
+
+
+def test_upkeep(own):
+    client = own.client()
+    for start in range(0, 200_000, 20_000):
+        client.sql(f"INSERT INTO sink SELECT value FROM generate_series({start}, {start + 19_999}) AS s(value)")
+    files = "SELECT file_count FROM polder.tables WHERE table_name = 'sink'"
+    assert client.value(files) == 10
+    job = client.get("/jobs/compaction")
+    assert job["schedule"] and job["next_at"] and not job["paused"]
+    run_id = run_job(client, "compaction")
+    until(client, run_id, "done")
+    assert "sink: 10 files into 1" in log(client, run_id)
+    assert client.value(files) == 1
+    assert client.sql("SELECT count(*) AS n, sum(n) AS total FROM sink") == [{"n": 200_000, "total": 199_999 * 100_000}]
+    # Nothing is left to do, and nothing is done.
+    snapshot = "SELECT max(snapshot) AS newest FROM polder.snapshots"
+    before = client.value(snapshot)
+    until(client, run_job(client, "compaction"), "done")
+    assert client.value(snapshot) == before
+    client.post("/jobs", json={"name": "tidy", "kind": "vacuum"})
+    until(client, run_job(client, "tidy"), "done")
+    assert refused(client, "DROP JOB compaction").code == "42809"
+    # Paused, it stays so.
+    client.sql("ALTER JOB compaction PAUSE")
+    own.restart()
+    assert own.client().get("/jobs/compaction")["paused"]
 
 
 @pytest.mark.parametrize("sql, code, words", [
