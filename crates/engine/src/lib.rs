@@ -21,8 +21,10 @@ mod session;
 mod statement;
 mod stream;
 mod system;
+mod upkeep;
 mod yielding;
 
 pub use accounts::StoredAccounts;
 pub use engine::{Engine, EngineOptions};
 pub use saved::StoredQueries;
+pub use upkeep::CompactionKind;

@@ -1,4 +1,5 @@
-//! What jobs can do. All of it is SQL: a kind composes statements and runs them through the one way there is.
+//! What jobs can do by SQL: a kind composes statements and runs them through the one way there is. Other kinds are other
+//! crates'.
 
 mod maintenance;
 mod statement;

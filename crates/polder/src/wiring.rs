@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use polder_capability::{Accounts, JobKind, Jobs, Loader, SavedQueries, SqlRunner};
-use polder_engine::{Engine, EngineOptions, StoredAccounts, StoredQueries};
+use polder_engine::{CompactionKind, Engine, EngineOptions, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
 use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
@@ -145,7 +145,7 @@ fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
     let sql = || Arc::clone(engine) as Arc<dyn SqlRunner>;
     vec![
         Arc::new(StatementKind::new(sql())),
-        Arc::new(MaintenanceKind::compaction(sql())),
+        Arc::new(CompactionKind::new(Arc::clone(engine))),
         Arc::new(MaintenanceKind::vacuum(sql())),
         Arc::new(MaintenanceKind::refresh(sql())),
     ]
@@ -153,10 +153,7 @@ fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
 
 /// The jobs that are there from the first start on.
 fn standing_jobs() -> Vec<StandingJob> {
-    vec![
-        // Once the statement OPTIMIZE is there, this line makes compaction of small files run by itself:
-        // StandingJob::compaction(),
-    ]
+    vec![StandingJob::compaction()]
 }
 
 /// Where the servers listen, and whom they let in.
