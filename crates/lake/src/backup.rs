@@ -12,6 +12,7 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use polder_metastore::{RestoreTarget, restore_copy};
@@ -98,15 +99,17 @@ impl Lake {
     /// # Errors
     /// `AlreadyExists` for a directory with something in it; `Corrupt`, naming the file, if one is not as it was
     /// written: then there is no backup.
-    pub async fn backup(self: &Arc<Self>, directory: &Path) -> Result<Backup> {
-        empty(directory)?;
-        let made = self.fill(directory).await;
-        if made.is_err()
-            && let Err(error) = std::fs::remove_dir_all(directory)
-        {
-            tracing::warn!(%error, directory = %directory.display(), "a half-done backup could not be removed");
-        }
-        made
+    pub fn backup<'a>(self: &'a Arc<Self>, directory: &'a Path) -> BoxFuture<'a, Result<Backup>> {
+        Box::pin(async move {
+            empty(directory)?;
+            let made = self.fill(directory).await;
+            if made.is_err()
+                && let Err(error) = std::fs::remove_dir_all(directory)
+            {
+                tracing::warn!(%error, directory = %directory.display(), "a half-done backup could not be removed");
+            }
+            made
+        })
     }
 
     async fn fill(self: &Arc<Self>, directory: &Path) -> Result<Backup> {
@@ -291,7 +294,11 @@ fn write_list(directory: &Path, backup: &Backup) -> Result<()> {
 /// # Errors
 /// `Corrupt`, naming the file, when a file of the backup is not as it was written; `AlreadyExists` if there is a
 /// metastore in the target.
-pub async fn restore_backup(directory: &Path, target: &RestoreTarget) -> Result<Backup> {
+pub fn restore_backup<'a>(directory: &'a Path, target: &'a RestoreTarget) -> BoxFuture<'a, Result<Backup>> {
+    Box::pin(restore(directory, target))
+}
+
+async fn restore(directory: &Path, target: &RestoreTarget) -> Result<Backup> {
     let backup = Backup::read(directory)?;
     let location = TablesLocation::parse(&target.tables_path)?;
     let store = TableStore::open(&location).await?;

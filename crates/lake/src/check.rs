@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -114,7 +115,11 @@ impl Lake {
     ///
     /// # Errors
     /// When the metastore or the store cannot be asked at all.
-    pub async fn check(self: &Arc<Self>) -> Result<CheckReport> {
+    pub fn check(self: &Arc<Self>) -> BoxFuture<'_, Result<CheckReport>> {
+        Box::pin(self.check_all())
+    }
+
+    async fn check_all(self: &Arc<Self>) -> Result<CheckReport> {
         // Files that go meanwhile are no fault.
         let _hold = self.hold().await?;
         let mut report = CheckReport { problems: catalog::problems(self).await?, ..CheckReport::default() };

@@ -13,6 +13,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::SortExpr;
 use datafusion::prelude::{SessionContext, ident};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
@@ -25,7 +26,7 @@ use crate::mutate::ended_file;
 use crate::names::TableName;
 use crate::parquet_writer::{TableWriter, discard};
 use crate::table::LakeTable;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, writable};
 
 /// Bytes of the files that are rewritten together, unless they are sorted: what is lost when somebody else is first.
 const TOGETHER_BYTES: i64 = 256 << 20;
@@ -117,7 +118,16 @@ impl Lake {
     /// # Errors
     /// `NotFound`; `Corrupt`, naming the file, when one is not as it was written: then its rows stay where they are;
     /// `Conflict` when others keep changing the same files; `Unsupported` for a table that Polder cannot write.
-    pub async fn compact(
+    pub fn compact<'a>(
+        self: &'a Arc<Self>,
+        name: &'a TableName,
+        what: &'a Compaction,
+        state: Option<&'a SessionState>,
+    ) -> BoxFuture<'a, Result<Compacted>> {
+        Box::pin(self.compact_groups(name, what, state))
+    }
+
+    async fn compact_groups(
         self: &Arc<Self>,
         name: &TableName,
         what: &Compaction,
@@ -247,7 +257,10 @@ async fn rewrite_group(
     let expected = part.file_rows() + i64::try_from(stored.len()).unwrap_or(i64::MAX);
     let source = LakeTable::open_with_row_ids(lake, &snapshot, name.clone(), &part)?;
     let mut rows = rows_of(source, &what.order, state).await?;
-    let mut writer = transaction.append_with_row_ids(table)?;
+    writable(table)?;
+    // Rows that are moved need no check: it may be younger than they are.
+    let directory = transaction.directory(table)?;
+    let mut writer = TableWriter::open_with_row_ids(lake.store().clone(), directory, table, Arc::default());
     while let Some(batch) = rows.next().await {
         writer.write(batch?).await?;
     }

@@ -1,5 +1,8 @@
 //! Files read again and again, a few at a time, so that a bit that has flipped is found while there is still a backup.
 
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
 use polder_types::Result;
 
 use crate::check::{Depth, Problem, catalog, look};
@@ -28,7 +31,11 @@ impl Lake {
     ///
     /// # Errors
     /// When the metastore or the store cannot be asked at all.
-    pub async fn scrub(self: &std::sync::Arc<Self>, budget_bytes: u64) -> Result<Scrubbed> {
+    pub fn scrub(self: &Arc<Self>, budget_bytes: u64) -> BoxFuture<'_, Result<Scrubbed>> {
+        Box::pin(self.scrub_on(budget_bytes))
+    }
+
+    async fn scrub_on(self: &Arc<Self>, budget_bytes: u64) -> Result<Scrubbed> {
         let _hold = self.hold().await?;
         let mut done = Scrubbed::default();
         let targets = catalog::targets(self, &mut done.problems).await?;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use futures::future::BoxFuture;
 use object_store::ObjectStoreExt;
 use polder_types::{Error, ErrorKind, Result};
 use uuid::Uuid;
@@ -25,6 +26,7 @@ use crate::names::{TableName, check_name};
 use crate::parquet_writer::{
     LINKED_PREFIX, StagedFile, TableWriter, discard, footer_bytes, make_directory, sync_directory,
 };
+use crate::rules::TableRules;
 use crate::store::Located;
 use crate::transaction::{Transaction, writable};
 
@@ -34,7 +36,15 @@ impl Transaction {
     ///
     /// # Errors
     /// `NotFound`; `InvalidInput` if the table has other columns now; `Corrupt`, naming the file.
-    pub async fn restore_table(&mut self, name: &TableName, version: &Arc<Snapshot>) -> Result<u64> {
+    pub fn restore_table<'a>(
+        &'a mut self,
+        name: &'a TableName,
+        version: &'a Arc<Snapshot>,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.restore_rows(name, version))
+    }
+
+    async fn restore_rows(&mut self, name: &TableName, version: &Arc<Snapshot>) -> Result<u64> {
         let id = self.existing(name)?.id;
         self.settle_table(id).await?;
         let now = self.existing(name)?;
@@ -42,6 +52,11 @@ impl Transaction {
         let then = version.tables.get(&now.id).cloned().ok_or_else(|| no_such_version(name, version))?;
         if shape(&now.columns) != shape(&then.columns) {
             return Err(Error::invalid(format!("{name} had other columns in version {}", version.id))
+                .with_code("55000")
+                .with_hint(format!("CREATE TABLE … CLONE {name} AT (VERSION => {})", version.id)));
+        }
+        if now.rules.checks != then.rules.checks || now.rules.materialized != then.rules.materialized {
+            return Err(Error::invalid(format!("{name} had other checks in version {}", version.id))
                 .with_code("55000")
                 .with_hint(format!("CREATE TABLE … CLONE {name} AT (VERSION => {})", version.id)));
         }
@@ -64,16 +79,27 @@ impl Transaction {
         if !(files.is_empty() && gone.is_empty() && inlined.is_empty()) {
             let rewrite = Rewrite { ended: gone, inlined, files, next_row_id: 0, moved_only: false };
             self.rewrite_table(now.id, rewrite)?;
+            // Keys may be younger than the rows that come back.
+            self.keys.files(&now);
         }
         self.lake().row_count(version, &then).await
     }
 
-    /// Makes a table with the columns and the rows that another has in some version, without copying files where the
+    /// Makes a table with the columns, the rules and the rows that another has in some version, without copying files where the
     /// store can share them. Rows keep their ids. Gives the number of rows.
     ///
     /// # Errors
     /// As [`Transaction::create_table`]; `NotFound` for the source; `Corrupt`, naming the file.
-    pub async fn clone_table(&mut self, to: &TableName, source: &TableName, version: &Arc<Snapshot>) -> Result<u64> {
+    pub fn clone_table<'a>(
+        &'a mut self,
+        to: &'a TableName,
+        source: &'a TableName,
+        version: &'a Arc<Snapshot>,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.clone_rows(to, source, version))
+    }
+
+    async fn clone_rows(&mut self, to: &TableName, source: &TableName, version: &Arc<Snapshot>) -> Result<u64> {
         check_name("table", &to.table)?;
         let then = version.table(source).cloned().ok_or_else(|| no_such_version(source, version))?;
         then.check_readable()?;
@@ -81,6 +107,11 @@ impl Transaction {
         let id = self.provisional();
         let (columns, comment) = (then.columns.clone(), then.comment.clone());
         self.record(Op::CreateTable { id, uuid: Uuid::now_v7(), schema_id, name: to.table.clone(), columns, comment })?;
+        if *then.rules != TableRules::default() {
+            // The clone of a materialized view is a table.
+            let rules = TableRules { materialized: None, ..then.rules.as_ref().clone() };
+            self.record(Op::SetRules { id, rules: Arc::new(rules) })?;
+        }
         let new = self.existing(to)?;
         let directory = self.directory(&new)?;
         let stored = self.lake().stored_rows(version, &then).await?;

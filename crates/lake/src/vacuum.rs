@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::BoxFuture;
 use object_store::ObjectStoreExt;
 use polder_metastore::{CommitOutcome, Row, Value, Write};
 use polder_types::{Error, Result, SnapshotId};
@@ -55,7 +56,11 @@ impl Lake {
     ///
     /// # Errors
     /// When the metastore or the store fails. What was done until then stays done, and the next run goes on.
-    pub async fn vacuum(&self, retain: Retain, grace: TimeDelta) -> Result<Vacuumed> {
+    pub fn vacuum(&self, retain: Retain, grace: TimeDelta) -> BoxFuture<'_, Result<Vacuumed>> {
+        Box::pin(self.vacuum_all(retain, grace))
+    }
+
+    async fn vacuum_all(&self, retain: Retain, grace: TimeDelta) -> Result<Vacuumed> {
         let _alone = self.maintenance.lock().await;
         self.forget_old();
         let mut done = Vacuumed::default();

@@ -18,6 +18,7 @@ use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
 use super::names::{fold, parts, table_name};
+use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use super::{Context, ended};
 use crate::catalog::INPUT_CATALOG;
@@ -236,7 +237,8 @@ fn with_defaults(target: &Target, insert: &Insert) -> Result<Insert> {
                 ..*insert.source.clone().ok_or_else(|| Error::internal("no source"))?
             }
         }
-        query => {
+        mut query => {
+            number_in(&mut query);
             refuse_always(target, &columns)?;
             if extra.is_empty() { query } else { wrapped(query, &columns, &extra)? }
         }

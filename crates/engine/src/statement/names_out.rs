@@ -8,7 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
 use futures::StreamExt;
 
 use super::names::fold;
@@ -21,6 +21,11 @@ const MARK: char = '\u{1}';
 pub(super) fn number_repeated(statement: &mut Parsed) {
     let Parsed::Statement(statement) = statement else { return };
     let Statement::Query(query) = statement.as_mut() else { return };
+    number_in(query);
+}
+
+/// As [`number_repeated`], in a query whose columns' names are of no importance.
+pub(super) fn number_in(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let mut seen: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {

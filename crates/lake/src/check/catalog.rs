@@ -75,10 +75,6 @@ const RULES: &[(&str, &str)] = &[
         "rows of table {} have numbers that are still to be given",
         "SELECT f.table_id FROM ducklake_data_file f JOIN ducklake_table_stats s ON s.table_id = f.table_id WHERE f.row_id_start IS NOT NULL GROUP BY f.table_id HAVING max(f.row_id_start) > max(s.next_row_id)",
     ),
-    (
-        "the checksum of file {} is of no file",
-        "SELECT c.data_file_id FROM polder_data_file_checksum c WHERE NOT EXISTS (SELECT 1 FROM ducklake_data_file f WHERE f.data_file_id = c.data_file_id) AND NOT EXISTS (SELECT 1 FROM ducklake_delete_file d WHERE d.delete_file_id = c.data_file_id) AND NOT EXISTS (SELECT 1 FROM ducklake_files_scheduled_for_deletion s WHERE s.data_file_id = c.data_file_id)",
-    ),
 ];
 
 /// Rows named for one rule.

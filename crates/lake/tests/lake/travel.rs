@@ -146,9 +146,15 @@ async fn feeds(place: Place) {
     duck.run("DELETE FROM t WHERE a IN (4, 300)");
     let last = open.lake.newest().await.unwrap().id;
     let theirs = |duck: &mut crate::support::Duck, from: i64, to: i64| {
-        duck.query(&format!(
+        let all = duck.query(&format!(
             "SELECT snapshot_id, rowid, change_type, a, b FROM ducklake_table_changes('l', 'public', 't', {from}, {to}) ORDER BY snapshot_id, rowid, change_type"
-        ))
+        ));
+        // DuckDB lists a deleted row once more for each later delete file of its data file, which carries it along.
+        let mut deleted = std::collections::HashSet::new();
+        let mut again = |row: &String| {
+            row.contains("|delete|") && !deleted.insert(row.split_once('|').map(|(_, rest)| rest.to_owned()))
+        };
+        all.into_iter().filter(|row| !again(row)).collect::<Vec<_>>()
     };
     let expected = theirs(&mut duck, first, last);
     assert_eq!(changes(&open, first, last).await, expected);
