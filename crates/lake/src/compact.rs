@@ -221,22 +221,29 @@ const TINY_BYTES: i64 = 64 << 10;
 
 /// The files that are small, and not too large beside the others.
 fn mergeable(table: &TableState, what: &Compaction) -> HashSet<i64> {
-    let mut small: Vec<&Arc<DataFile>> = table
-        .files
-        .iter()
-        .filter(|file| u64::try_from(file.file_size_bytes).is_ok_and(|bytes| bytes < what.small_bytes))
-        .collect();
-    if what.tiered {
-        small.sort_by_key(|file| file.file_size_bytes);
-        let mut sum = 0;
-        let fits = |file: &&Arc<DataFile>| {
-            let fits = file.file_size_bytes <= sum.max(TINY_BYTES);
-            sum += file.file_size_bytes;
-            fits
-        };
-        return small.into_iter().take_while(fits).map(|file| file.id).collect();
+    let is_small =
+        |file: &&Arc<DataFile>| u64::try_from(file.file_size_bytes).is_ok_and(|bytes| bytes < what.small_bytes);
+    let small = table.files.iter().filter(is_small).map(|file| (file.id, file.file_size_bytes)).collect();
+    if what.tiered { tier(small, what.files_min) } else { small.into_iter().map(|(id, _)| id).collect() }
+}
+
+/// The smallest files that are about as large as each other: none is larger than all the smaller ones of them together.
+/// `files`: ids and sizes in bytes. A few files that are much smaller than all others do not keep those from each other.
+fn tier(mut files: Vec<(i64, i64)>, files_min: usize) -> HashSet<i64> {
+    files.sort_by_key(|(_, bytes)| *bytes);
+    let (mut found, mut sum) = (HashSet::new(), 0);
+    for (id, bytes) in files {
+        if !found.is_empty() && bytes > sum.max(TINY_BYTES) {
+            if found.len() >= files_min {
+                break;
+            }
+            found.clear();
+            sum = 0;
+        }
+        found.insert(id);
+        sum += bytes;
     }
-    small.into_iter().map(|file| file.id).collect()
+    found
 }
 
 async fn rewrite_group(
@@ -391,3 +398,6 @@ pub(crate) fn from_plan(error: &datafusion::error::DataFusionError) -> Error {
     };
     Error::new(kind, root.strip_backtrace())
 }
+
+#[cfg(test)]
+mod tests;
