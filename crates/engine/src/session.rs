@@ -140,6 +140,8 @@ impl Session {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        // The statement before may have committed.
+        running.end_commit();
         let work = engine.statement(&self.caller, inner, statement, running);
         tokio::select! {
             biased;

@@ -221,7 +221,9 @@ impl Context<'_> {
                 (Ok(outcome), Some(transaction)) => {
                     self.running.start_commit()?;
                     let report = transaction.commit().await;
-                    self.running.end_commit();
+                    if report.is_err() {
+                        self.running.end_commit();
+                    }
                     report.map(|report| (outcome, report))
                 }
                 (Ok(_), None) => Err(ended()),

@@ -61,11 +61,12 @@ impl SqlRunner for WorkersRunner {
     }
 
     fn cancel(&self, id: QueryId) -> bool {
-        let was_running = self.inner.cancel(id);
-        if let Some(stop) = self.stops.lock().get(&id) {
+        // One that is being committed has an outcome, which is its answer.
+        let cancelled = self.inner.cancel(id);
+        if cancelled && let Some(stop) = self.stops.lock().get(&id) {
             stop.cancel();
         }
-        was_running
+        cancelled
     }
 }
 
