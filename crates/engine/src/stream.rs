@@ -87,8 +87,9 @@ impl Stream for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         if self.inner.is_some() {
-            // Whoever asked has seen enough; that spoils no transaction.
-            self.recorder.end(&self.running, Some(&Error::cancelled()));
+            // Nobody knows how much of it was done: as after an error, only ROLLBACK is taken.
+            let error = Error::cancelled();
+            self.end(Some(&error));
         }
     }
 }
