@@ -184,20 +184,23 @@ fn add(total: &mut Compacted, one: &Compacted) {
 
 /// The next group that is worth it, the oldest files first, so that rows stay roughly in their order.
 fn choose(table: &TableState, what: &Compaction, stored: usize) -> Option<Group> {
+    // A file with deletes by rows of the catalog stays: DuckDB moves those rows to a delete file later, and would do so
+    // for a file that is no more, which old versions then see without its deletes.
+    let settled = |file: &DataFile| table.inlined_deletes_of(file.id).is_empty();
     if !what.order.is_empty() {
-        let group = Group { files: table.files.iter().map(|file| file.id).collect(), stored: stored > 0 };
+        let files = table.files.iter().filter(|file| settled(file)).map(|file| file.id).collect();
+        let group = Group { files, stored: stored > 0 };
         return (!group.files.is_empty() || group.stored).then_some(group);
     }
     let deleted = |file: &DataFile| {
-        let gone = file.delete.as_ref().map_or(0, |delete| delete.delete_count)
-            + table.inlined_deletes_of(file.id).len() as i64;
+        let gone = file.delete.as_ref().map_or(0, |delete| delete.delete_count);
         gone > 0 && gone as f64 >= what.deleted_share * file.record_count as f64
     };
     let mergeable = mergeable(table, what);
     let small = |file: &DataFile| mergeable.contains(&file.id);
     let stored = stored >= what.stored_rows_min;
     let (mut group, mut bytes, mut must) = (Group::default(), 0, false);
-    for file in table.files.iter().filter(|file| small(file) || deleted(file)) {
+    for file in table.files.iter().filter(|file| settled(file) && (small(file) || deleted(file))) {
         if bytes + file.file_size_bytes > TOGETHER_BYTES && !group.files.is_empty() {
             if must || group.files.len() >= what.files_min {
                 return Some(group);

@@ -9,13 +9,20 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::error::RESTORE;
 use crate::lake::Lake;
-use crate::model::{DataFile, Snapshot, TableState};
+use crate::model::{DataFile, DeleteFile, Snapshot, TableState};
+use crate::parquet_writer::FILE_PREFIX;
 
 /// The column of positions.
 const POSITION: &str = "pos";
 
 /// The column in which DuckDB keeps since when each position is gone, in a file that it made of several.
 const SINCE: &str = "_ducklake_internal_snapshot_id";
+
+/// Whether the positions of one delete file may be gone since different versions. Ours are all of one.
+pub(crate) fn of_several_versions(delete: &DeleteFile) -> bool {
+    let name = delete.path.rsplit('/').next().unwrap_or(&delete.path);
+    !name.starts_with(FILE_PREFIX)
+}
 
 /// The deleted positions of a data file; none if it has no delete file.
 ///
@@ -40,13 +47,13 @@ pub(crate) async fn deleted_positions(
             object.bytes().await.map_err(|error| broken(&error))?
         }
     };
-    let until = delete.partial_max.is_some_and(|newest| newest > snapshot.id).then_some(snapshot.id);
+    let until = snapshot.id;
     let read = tokio::task::spawn_blocking(move || positions(bytes, until)).await;
     read.map_err(|error| broken(&error))?.map_err(|error| broken(&error))
 }
 
-/// All positions, or those that are gone in version `until`.
-fn positions(bytes: Bytes, until: Option<i64>) -> Result<Vec<i64>, String> {
+/// The positions that are gone in version `until`.
+fn positions(bytes: Bytes, until: i64) -> Result<Vec<i64>, String> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| error.to_string())?;
     let mut all = Vec::new();
     for batch in builder.build().map_err(|error| error.to_string())? {
@@ -56,13 +63,13 @@ fn positions(bytes: Bytes, until: Option<i64>) -> Result<Vec<i64>, String> {
             (column.null_count() == 0).then_some(column.values())
         };
         let found = numbers(POSITION).ok_or("it has no positions")?;
-        match (until, numbers(SINCE)) {
-            (Some(until), Some(since)) => {
+        match numbers(SINCE) {
+            Some(since) => {
                 all.extend(
                     found.iter().zip(since).filter(|(_, since)| **since <= until).map(|(position, _)| *position),
                 );
             }
-            _ => all.extend_from_slice(found),
+            None => all.extend_from_slice(found),
         }
     }
     Ok(all)

@@ -38,7 +38,13 @@ pub(crate) struct Dead {
     /// (table of the catalog, the column of its key, the key, begin, end) of rows that have ended.
     rows: Vec<(&'static str, &'static str, i64, i64, i64)>,
     kept: Vec<SnapshotId>,
+    /// There are checksums of files that another program has taken out of the catalog.
+    stray_checksums: bool,
 }
+
+/// A checksum of a file that the catalog does not name.
+const NOBODYS: &str = "data_file_id NOT IN (SELECT data_file_id FROM ducklake_data_file) \
+                       AND data_file_id NOT IN (SELECT delete_file_id FROM ducklake_delete_file)";
 
 /// Tables of the catalog whose rows end by themselves, and their keys.
 const KINDS: [(&str, &str); 7] = [
@@ -93,6 +99,9 @@ pub(crate) async fn dead_rows(metastore: &Metastore, kept: &[SnapshotId]) -> Res
     }
     ended.retain(|id| !live.contains(id));
     find_holders(metastore, &ended, &mut dead).await?;
+    let stray =
+        metastore.query(&format!("SELECT count(*) FROM polder_data_file_checksum WHERE {NOBODYS}"), &[]).await?;
+    dead.stray_checksums = stray.first().map_or(Ok(0), |row| row.int(0))? > 0;
     Ok(dead)
 }
 
@@ -174,6 +183,14 @@ impl Dead {
     }
 
     pub fn catalog_writes(&self) -> Vec<Write> {
+        let mut writes = self.row_writes();
+        if self.stray_checksums {
+            writes.push(Write::new(format!("DELETE FROM polder_data_file_checksum WHERE {NOBODYS}"), Vec::new()));
+        }
+        writes
+    }
+
+    fn row_writes(&self) -> Vec<Write> {
         let mut writes: Vec<Write> = self
             .live_holders
             .iter()

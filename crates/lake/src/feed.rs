@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::changes::Change;
 use crate::compact::{Rows, plain_state, rows_of, with_table};
+use crate::deleted::of_several_versions;
 use crate::error::into_datafusion;
 use crate::inlined::StoredRows;
 use crate::lake::{Lake, Version};
@@ -253,11 +254,10 @@ impl Difference {
 fn unchanged(side: &Side, file: &DataFile, other: &Side, same: &DataFile) -> bool {
     let delete = |file: &DataFile| file.delete.as_ref().map(|delete| delete.id);
     let older = side.snapshot.id.min(other.snapshot.id);
-    let merged_deletes = file.delete.as_ref().and_then(|delete| delete.partial_max);
     delete(file) == delete(same)
         && side.table.inlined_deletes_of(file.id).len() == other.table.inlined_deletes_of(file.id).len()
         && file.partial_max.is_none_or(|newest| newest <= older)
-        && merged_deletes.is_none_or(|newest| newest <= older)
+        && !file.delete.as_ref().is_some_and(|delete| of_several_versions(delete))
 }
 
 impl Side {

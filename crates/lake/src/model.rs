@@ -167,8 +167,6 @@ pub struct DeleteFile {
     pub file_size_bytes: i64,
     pub footer_size: Option<i64>,
     pub encryption_key: Option<String>,
-    /// Set if the file says for each position since when it is gone: the newest of these versions.
-    pub partial_max: Option<i64>,
 }
 
 #[derive(Debug, Clone)]

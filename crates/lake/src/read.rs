@@ -72,7 +72,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         format!("SELECT view_id, view_uuid, schema_id, view_name, dialect, sql, column_aliases, begin_snapshot FROM ducklake_view WHERE {LIVE}"),
         format!("SELECT {COLUMN}, begin_snapshot FROM ducklake_column WHERE {LIVE} ORDER BY table_id, column_order, column_id"),
         format!("SELECT data_file_id, table_id, begin_snapshot, path, path_is_relative, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max FROM ducklake_data_file WHERE {LIVE} ORDER BY data_file_id"),
-        format!("SELECT delete_file_id, data_file_id, path, path_is_relative, delete_count, file_size_bytes, footer_size, encryption_key, partial_max FROM ducklake_delete_file WHERE {LIVE}"),
+        format!("SELECT delete_file_id, data_file_id, path, path_is_relative, delete_count, file_size_bytes, footer_size, encryption_key FROM ducklake_delete_file WHERE {LIVE}"),
         "SELECT s.data_file_id, s.column_id, s.column_size_bytes, s.value_count, s.null_count, s.min_value, s.max_value, s.contains_nan FROM ducklake_file_column_stats s JOIN ducklake_data_file f ON f.data_file_id = s.data_file_id WHERE f.begin_snapshot <= $1 AND (f.end_snapshot IS NULL OR f.end_snapshot > $1)".into(),
         "SELECT table_id, record_count, next_row_id, file_size_bytes FROM ducklake_table_stats WHERE $1 >= 0".into(),
         "SELECT table_id, column_id, contains_null, contains_nan, min_value, max_value FROM ducklake_table_column_stats WHERE $1 >= 0".into(),
@@ -239,7 +239,6 @@ fn data_files(
             file_size_bytes: row.int(5)?,
             footer_size: row.opt_int(6)?,
             encryption_key: owned(row, 7)?,
-            partial_max: row.opt_int(8)?,
         };
         Ok((row.int(1)?, Arc::new(delete)))
     })?;

@@ -135,10 +135,8 @@ impl LakeTable {
     /// A reader of an old version of files that DuckDB merged, if there are any with deletes: the library reads such
     /// files, but takes their deletes only as positions.
     async fn with_positions(&self) -> Result<Option<DuckLakeTable>> {
-        let newer = |newest: Option<i64>| newest.is_some_and(|newest| newest > self.snapshot.id);
-        let needs = |file: &DataFile| {
-            file.delete.as_ref().is_some_and(|delete| newer(file.partial_max) || newer(delete.partial_max))
-        };
+        let merged_later = |file: &DataFile| file.partial_max.is_some_and(|newest| newest > self.snapshot.id);
+        let needs = |file: &DataFile| file.delete.is_some() && merged_later(file);
         if !self.table.files.iter().any(|file| needs(file)) {
             return Ok(None);
         }

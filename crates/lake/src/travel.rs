@@ -16,7 +16,7 @@ use crate::apply::{Op, Rewrite, RewrittenFile};
 use crate::check::crc_text;
 use crate::compact::{stream_part, with_table};
 use crate::delete_file::write_delete_file;
-use crate::deleted::deleted_positions;
+use crate::deleted::{deleted_positions, of_several_versions};
 use crate::error::{RESTORE, from_io, from_store, missing_file};
 use crate::inlined::StoredRows;
 use crate::lake::Lake;
@@ -204,7 +204,7 @@ fn same(now: &TableState, file: &DataFile, then: &TableState, old: &DataFile) ->
     delete(file) == delete(old)
         && now.inlined_deletes_of(file.id).len() == then.inlined_deletes_of(file.id).len()
         && old.partial_max.is_none()
-        && old.delete.as_ref().is_none_or(|delete| delete.partial_max.is_none())
+        && !old.delete.as_ref().is_some_and(|delete| of_several_versions(delete))
 }
 
 /// Whether a file holds these rows in this way for any table, not only for its own.

@@ -149,7 +149,6 @@ impl Applier {
             file_size_bytes: staged.size_bytes,
             footer_size: Some(staged.footer_bytes),
             encryption_key: None,
-            partial_max: None,
         })
     }
 

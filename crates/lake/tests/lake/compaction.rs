@@ -5,28 +5,43 @@ use polder_types::ErrorKind;
 
 use crate::support::{Duck, Open, Place, append, both, delete, make_pairs, name, pairs, query, update};
 
-both!(merges, sorts, beside_others, of_what_duckdb_wrote, what_duckdb_merges_afterwards);
+both!(
+    merges,
+    sorts,
+    beside_others,
+    of_what_duckdb_wrote,
+    what_duckdb_merges_afterwards,
+    what_duckdb_flushes_afterwards
+);
 
 const ALL: &str = "SELECT a, b FROM t ORDER BY a";
 
-async fn change(open: &Open, what: impl AsyncFnOnce(&mut polder_lake::Transaction)) {
+async fn append_alone(open: &Open, table: &str, from: i64) {
     let mut transaction = open.lake.begin().await.unwrap();
-    what(&mut transaction).await;
+    append(&mut transaction, table, pairs(from..from + 100)).await;
     transaction.commit().await.unwrap();
+}
+
+async fn delete_alone(open: &Open, table: &str, condition: &str) -> u64 {
+    let mut transaction = open.lake.begin().await.unwrap();
+    let deleted = delete(&mut transaction, table, condition).await;
+    transaction.commit().await.unwrap();
+    deleted
 }
 
 /// Many small files, rows in the metastore, deletes and updates.
 async fn scattered(open: &Open) {
     make_pairs(&open.lake, "t", 100).await;
     for start in [100, 200, 300] {
-        change(open, async |transaction| append(transaction, "t", pairs(start..start + 100)).await).await;
+        append_alone(open, "t", start).await;
     }
-    change(open, async |transaction| {
-        transaction.insert(&name("t"), vec![pairs(400..405)]).await.unwrap();
-    })
-    .await;
-    change(open, async |transaction| assert_eq!(delete(transaction, "t", "a % 10 = 3").await, 41)).await;
-    change(open, async |transaction| assert_eq!(update(transaction, "t", "a, b || '!'", "a % 50 = 1").await, 9)).await;
+    let mut transaction = open.lake.begin().await.unwrap();
+    transaction.insert(&name("t"), vec![pairs(400..405)]).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(delete_alone(open, "t", "a % 10 = 3").await, 41);
+    let mut transaction = open.lake.begin().await.unwrap();
+    assert_eq!(update(&mut transaction, "t", "a, b || '!'", "a % 50 = 1").await, 9);
+    transaction.commit().await.unwrap();
 }
 
 pub(crate) async fn every_version(open: &Open, duck: &mut Duck, sql: &str) -> Vec<Vec<String>> {
@@ -70,7 +85,7 @@ async fn merges(place: Place) {
     // Both sides go on with it, and a server that starts anew reads the same.
     duck.run("INSERT INTO t VALUES (1000, 'theirs')");
     duck.run("DELETE FROM t WHERE a = 0");
-    change(&open, async |transaction| assert_eq!(delete(transaction, "t", "a IN (1, 404, 1000)").await, 3)).await;
+    assert_eq!(delete_alone(&open, "t", "a IN (1, 404, 1000)").await, 3);
     assert_eq!(duck.query(ALL), open.query(ALL).await);
     every_version(&open, &mut duck, ALL).await;
     assert_eq!(open.lake.check().await.unwrap().problems, []);
@@ -118,12 +133,12 @@ async fn beside_others(place: Place) {
 
     // A delete that saw the old files comes too late, and can be run again.
     make_pairs(&open.lake, "u", 100).await;
-    change(&open, async |transaction| append(transaction, "u", pairs(100..200)).await).await;
+    append_alone(&open, "u", 100).await;
     let mut late = open.lake.begin().await.unwrap();
     assert_eq!(delete(&mut late, "u", "a < 10").await, 10);
     open.lake.compact(&name("u"), &Compaction::thorough(), None).await.unwrap();
     assert_eq!(late.commit().await.unwrap_err().kind(), ErrorKind::Conflict);
-    change(&open, async |transaction| assert_eq!(delete(transaction, "u", "a < 10").await, 10)).await;
+    assert_eq!(delete_alone(&open, "u", "a < 10").await, 10);
     assert_eq!(open.value("SELECT count(*) FROM u").await, "190");
 }
 
@@ -166,4 +181,32 @@ async fn what_duckdb_merges_afterwards(place: Place) {
     duck.run("CALL ducklake_flush_inlined_data('l')");
     duck.run("CALL ducklake_merge_adjacent_files('l')");
     assert_eq!(every_version(&open, &mut duck, ALL).await[..before.len()], before);
+}
+
+/// Deletes that DuckDB keeps in the catalog: it moves them to delete files later, which old versions must not see whole,
+/// and which would be of a file that is no more if we had merged it.
+async fn what_duckdb_flushes_afterwards(place: Place) {
+    let open = place.open().await;
+    let mut duck = place.duckdb();
+    duck.run("USE l.public");
+    duck.run("CREATE TABLE t (a BIGINT, b VARCHAR)");
+    duck.run("INSERT INTO t VALUES (1, 'small'), (2, 'small')");
+    duck.run("INSERT INTO t SELECT 100 + range, 'text' FROM range(100)");
+    duck.run("INSERT INTO t SELECT 200 + range, 'text' FROM range(100)");
+    duck.run("INSERT INTO t VALUES (3, 'small'), (4, 'small')");
+    for a in [1, 3, 105, 106, 107, 2] {
+        duck.run(&format!("DELETE FROM t WHERE a = {a}"));
+    }
+    duck.run("UPDATE t SET b = 'new' WHERE a IN (4, 110)");
+    let before = every_version(&open, &mut duck, ALL).await;
+    for _ in 0..2 {
+        open.lake.compact(&name("t"), &Compaction::thorough(), None).await.unwrap();
+        assert_eq!(every_version(&open, &mut duck, ALL).await[..before.len()], before);
+        duck.run("CALL ducklake_flush_inlined_data('l')");
+        assert_eq!(every_version(&open, &mut duck, ALL).await[..before.len()], before);
+    }
+    open.lake.compact(&name("t"), &Compaction::thorough(), None).await.unwrap();
+    assert_eq!(every_version(&open, &mut duck, ALL).await[..before.len()], before);
+    assert_eq!(open.lake.newest().await.unwrap().table(&name("t")).unwrap().files.len(), 1);
+    assert_eq!(open.lake.check().await.unwrap().problems, []);
 }
