@@ -169,10 +169,11 @@ impl Metastore {
         rows.first().ok_or_else(|| Error::internal("a maximum gave no row"))?.int(0)
     }
 
-    /// Waits for what is being written, then closes every connection.
+    /// Waits for what is being written, closes every connection, and frees the data directory for the next server.
     pub async fn close(&self) {
         self.writer.lock().await.close().await;
         self.readers.close().await;
+        self.lock.release();
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 /// A note is some lines; more than this is not ours.
 const NOTE_BYTES_MAX: u64 = 4096;
 
-/// Held for as long as this value lives, and freed by the system when the process dies.
+/// Held until it is released or this value goes, and freed by the system when the process dies.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
     path: PathBuf,
@@ -54,6 +54,13 @@ impl DirectoryLock {
             .and_then(|_| file.write_all(note.as_bytes()))
             .and_then(|()| file.set_len(note.len() as u64));
         written.map_err(|error| io_error("writing", &self.path, error))
+    }
+
+    /// Lets another server in, though this value may live on in a task that is about to end.
+    pub(crate) fn release(&self) {
+        if let Err(error) = self.file.lock().unlock() {
+            tracing::warn!(%error, path = %self.path.display(), "the lock on the data directory was not released");
+        }
     }
 
     pub(crate) fn started_at(&self) -> DateTime<Utc> {
