@@ -204,15 +204,9 @@ def show_end(name: str) -> None:
     print(f"--- end of {name}", flush=True)
 
 
-def prepare(runner: Runner) -> list:
-    """What several suites stand on; a failure here fails those suites, not the others."""
-    results = []
-    for name, what, command in [
-        ("console-build", "the console's pages", ["scripts/console"]),
-        ("build", "the release binary", ["cargo", "build", "--release", "--package", "polder"]),
-    ]:
-        results.append(run_one(Suite(name, what, "check", [command]), runner))
-    return results
+# What several suites stand on; a failure here fails those suites, not the others.
+CONSOLE_BUILD = Suite("console-build", "the console's pages", "check", [["scripts/console"]])
+BUILD = Suite("build", "the release binary", "check", [["cargo", "build", "--release", "--package", "polder"]])
 
 
 def run_one(suite: Suite, runner: Runner) -> tuple:
@@ -226,6 +220,13 @@ def run_one(suite: Suite, runner: Runner) -> tuple:
     if outcome.failed:
         show_end(suite.name)
     return suite.name, outcome, seconds
+
+
+def sources(step: str) -> None:
+    """Around everything that cargo does here; without it, builds take longer, and that is all."""
+    done = subprocess.run([sys.executable, str(ROOT / "scripts" / "sources.py"), step], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        print(f"  the sources' times could not be kept: scripts/sources.py {step} failed", flush=True)
 
 
 def main() -> int:
@@ -244,10 +245,15 @@ def main() -> int:
     # What needs no build of ours runs first, so that a slip in it shows at once.
     quick = [suite for suite in chosen if suite.name in ("format", "tidy", "scripts", "console")]
     slow = [suite for suite in chosen if suite not in quick]
+    if slow:
+        # Before the sources get their times, since the binary holds it.
+        results.append(run_one(CONSOLE_BUILD, runner))
+    sources("restore")
     results += [run_one(suite, runner) for suite in quick]
     if slow:
-        results += prepare(runner)
+        results.append(run_one(BUILD, runner))
     results += [run_one(suite, runner) for suite in slow]
+    sources("record")
 
     print()
     for name, outcome, seconds in results:

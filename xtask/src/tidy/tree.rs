@@ -13,7 +13,9 @@ pub struct Tree {
 
 impl Tree {
     pub fn read() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?.to_path_buf();
+        // Asked while it runs: a program built in another clone reads this one's files.
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("xtask is run by cargo: cargo xtask tidy")?;
+        let root = Path::new(&xtask).parent().context("xtask has no parent folder")?.to_path_buf();
         let listed = output(
             Command::new("git")
                 .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])

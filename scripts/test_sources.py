@@ -1,0 +1,89 @@
+"""The times that sources.py gives, in a clone of a small repository."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+import sources
+
+LONG_AGO = 1_000_000_000_000_000_000
+LATER = LONG_AGO + 60_000_000_000
+
+
+class Times(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.place = pathlib.Path(place.name)
+        self.target = self.place / "target"
+        (self.target / "release" / ".fingerprint" / "polder-1").mkdir(parents=True)
+
+    def clone(self, name: str, **contents: str) -> pathlib.Path:
+        root = self.place / name
+        (root / "console" / "dist").mkdir(parents=True)
+        subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+        (root / ".gitignore").write_text("/console/dist\n")
+        (root / "console" / "dist" / "index.html").write_text(contents.pop("console", "<p>"))
+        for file, text in contents.items():
+            (root / f"{file}.rs").write_text(text)
+        return root
+
+    def built(self, when: int) -> None:
+        path = self.target / "release" / ".fingerprint" / "polder-1" / "lib"
+        path.touch()
+        os.utime(path, ns=(when, when))
+
+    def set_time(self, root: pathlib.Path, when: int) -> None:
+        for name in ("a.rs", "b.rs", "console/dist/index.html", "console/dist"):
+            os.utime(root / name, ns=(when, when))
+
+    def time_of(self, root: pathlib.Path, name: str) -> int:
+        return (root / name).stat().st_mtime_ns
+
+    def kept(self) -> pathlib.Path:
+        first = self.clone("first", a="one", b="two")
+        self.set_time(first, LONG_AGO)
+        self.built(LATER)
+        sources.record(first, self.target)
+        return first
+
+    def test_the_same_content_gets_its_time_back(self):
+        self.kept()
+        second = self.clone("second", a="one", b="two")
+        sources.restore(second, self.target)
+        for name in ("a.rs", "b.rs", "console/dist", "console/dist/index.html"):
+            self.assertEqual(self.time_of(second, name), LONG_AGO, name)
+
+    def test_other_content_is_new_though_its_time_is_old(self):
+        self.kept()
+        second = self.clone("second", a="one", b="other", console="<b>")
+        self.set_time(second, LONG_AGO)
+        before = time.time_ns()
+        sources.restore(second, self.target)
+        self.assertEqual(self.time_of(second, "a.rs"), LONG_AGO)
+        for name in ("b.rs", "console/dist"):
+            self.assertGreaterEqual(self.time_of(second, name), before, name)
+
+    def test_a_build_past_the_record_makes_it_worthless(self):
+        first = self.kept()
+        self.built(LATER + 1)
+        second = self.clone("second", a="one", b="two")
+        self.set_time(second, LONG_AGO)
+        before = time.time_ns()
+        sources.restore(second, self.target)
+        self.assertGreaterEqual(self.time_of(second, "a.rs"), before)
+        sources.restore(first, self.target)
+        self.assertEqual(self.time_of(first, "a.rs"), LONG_AGO)
+
+    def test_nothing_recorded(self):
+        first = self.clone("first", a="one", b="two")
+        self.set_time(first, LONG_AGO)
+        self.assertEqual(sources.restore(first, self.target), 0)
+        self.assertEqual(self.time_of(first, "a.rs"), LONG_AGO)
+
+
+if __name__ == "__main__":
+    unittest.main()
