@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import os
 import time
 
 import polder
@@ -172,9 +173,10 @@ def test_over_http(own):
     assert client.post("/jobs/two%20words/resume").json()["next_at"] == job["next_at"]
     changed = client.request("PUT", "/jobs/two%20words", json={"sql": "SELECT 1", "after": None}).json()
     assert changed["schedule"] is None and changed["payload"] == {"sql": "SELECT 1"}
-    assert [job["name"] for job in client.get("/jobs")["jobs"]] == ["compaction", "two words"]
+    standing = ["cleanup", "compaction", "scrub"]
+    assert [job["name"] for job in client.get("/jobs")["jobs"]] == [*standing, "two words"]
     client.request("DELETE", "/jobs/two%20words")
-    assert [job["name"] for job in client.get("/jobs")["jobs"]] == ["compaction"]
+    assert [job["name"] for job in client.get("/jobs")["jobs"]] == standing
 
 
 def test_upkeep(own):
@@ -202,6 +204,37 @@ def test_upkeep(own):
     client.sql("ALTER JOB compaction PAUSE")
     own.restart()
     assert own.client().get("/jobs/compaction")["paused"]
+
+
+def test_cleanup(own):
+    client = own.client()
+    client.sql("INSERT INTO sink SELECT value FROM generate_series(1, 50000) AS s(value)")
+    named = next(own.data.rglob("polder-*.parquet"))
+    orphan, young, foreign = (named.with_name(name) for name in
+                              ("polder-left-by-a-crash.parquet", "polder-just-written.parquet", "theirs.parquet"))
+    for path in (orphan, young, foreign):
+        path.write_bytes(b"rest")
+    for path in (named, orphan, foreign):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    run_id = run_job(client, "cleanup")
+    until(client, run_id, "done")
+    assert "polder-left-by-a-crash.parquet, which nothing names" in log(client, run_id)
+    assert [path.exists() for path in (named, orphan, young, foreign)] == [True, False, True, True]
+    assert client.value("SELECT count(*) FROM sink") == 50_000
+
+
+def test_scrub(own):
+    client = own.client()
+    client.sql("INSERT INTO sink SELECT value FROM generate_series(1, 50000) AS s(value)")
+    run_id = run_job(client, "scrub")
+    until(client, run_id, "done")
+    assert "1 files" in log(client, run_id) and "all have been read" in log(client, run_id)
+    path = next(own.data.rglob("polder-*.parquet"))
+    harmed = bytearray(path.read_bytes())
+    harmed[len(harmed) // 2] ^= 1
+    path.write_bytes(harmed)
+    failed = until(client, run_job(client, "scrub"), "failed")
+    assert path.name in failed["error"]["message"]
 
 
 @pytest.mark.parametrize("sql, code, words", [

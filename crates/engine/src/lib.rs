@@ -27,4 +27,4 @@ mod yielding;
 pub use accounts::StoredAccounts;
 pub use engine::{Engine, EngineOptions};
 pub use saved::StoredQueries;
-pub use upkeep::CompactionKind;
+pub use upkeep::{CleanupKind, CompactionKind, ScrubKind};

@@ -38,6 +38,22 @@ impl StandingJob {
         definition.retries = 3;
         Self { definition }
     }
+
+    /// Files that nothing names, once a day.
+    #[must_use]
+    pub fn cleanup() -> Self {
+        let mut definition = JobDefinition::new("cleanup", "cleanup", serde_json::json!({}), SYSTEM);
+        definition.schedule = Some("40 3 * * *".to_owned());
+        Self { definition }
+    }
+
+    /// Some files an hour, read again to see whether they are as they were written.
+    #[must_use]
+    pub fn scrub() -> Self {
+        let mut definition = JobDefinition::new("scrub", "scrub", serde_json::json!({}), SYSTEM);
+        definition.schedule = Some("50 * * * *".to_owned());
+        Self { definition }
+    }
 }
 
 /// The user on whose behalf the program's own jobs run.

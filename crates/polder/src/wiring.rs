@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use polder_capability::{Accounts, JobKind, Jobs, Loader, SavedQueries, SqlRunner};
-use polder_engine::{CompactionKind, Engine, EngineOptions, StoredAccounts, StoredQueries};
+use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
 use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
@@ -146,6 +146,8 @@ fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
     vec![
         Arc::new(StatementKind::new(sql())),
         Arc::new(CompactionKind::new(Arc::clone(engine))),
+        Arc::new(CleanupKind::new(Arc::clone(engine))),
+        Arc::new(ScrubKind::new(Arc::clone(engine))),
         Arc::new(MaintenanceKind::vacuum(sql())),
         Arc::new(MaintenanceKind::refresh(sql())),
     ]
@@ -153,7 +155,7 @@ fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
 
 /// The jobs that are there from the first start on.
 fn standing_jobs() -> Vec<StandingJob> {
-    vec![StandingJob::compaction()]
+    vec![StandingJob::compaction(), StandingJob::cleanup(), StandingJob::scrub()]
 }
 
 /// Where the servers listen, and whom they let in.

@@ -1,0 +1,60 @@
+//! The scrub as a job: every file is read again from time to time, so that a bit that has flipped is found while there is
+//! still a backup.
+
+use std::sync::Arc;
+
+use polder_capability::{JobKind, JobRun};
+use polder_types::{Error, ErrorKind, Result};
+use serde_json::Value;
+
+use super::fields;
+use crate::engine::Engine;
+
+/// What one run reads unless the payload says otherwise.
+const BYTES: u64 = 4 << 30;
+
+/// Reads on where the last run ended, about `{"bytes": n}` of files. A run that meets a file that is not as it was written
+/// fails, and names it.
+pub struct ScrubKind {
+    engine: Arc<Engine>,
+}
+
+impl ScrubKind {
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+fn budget(payload: &Value) -> Result<u64> {
+    let Some(bytes) = fields("scrub", payload, &["bytes"])?.get("bytes") else { return Ok(BYTES) };
+    bytes.as_u64().filter(|bytes| *bytes > 0).ok_or_else(|| Error::invalid("`bytes` must be a whole number above 0"))
+}
+
+#[async_trait::async_trait]
+impl JobKind for ScrubKind {
+    fn name(&self) -> &'static str {
+        "scrub"
+    }
+
+    fn check(&self, payload: &Value) -> Result<()> {
+        budget(payload).map(drop)
+    }
+
+    async fn run(&self, run: &JobRun) -> Result<()> {
+        let scrubbed = tokio::select! {
+            scrubbed = self.engine.lake.scrub(budget(&run.payload)?) => scrubbed?,
+            () = run.stop.cancelled() => return Err(Error::cancelled()),
+        };
+        for problem in &scrubbed.problems {
+            run.log.line(format!("{}: {}", problem.file, problem.kind));
+        }
+        let rest = if scrubbed.around { "all have been read once more" } else { "the next run reads on from here" };
+        run.log.line(format!("{} files, {} bytes; {rest}", scrubbed.files, scrubbed.bytes));
+        let Some(first) = scrubbed.problems.first() else { return Ok(()) };
+        let more = scrubbed.problems.len() - 1;
+        let others = if more == 0 { String::new() } else { format!(", and {more} more (see the log of this run)") };
+        Err(Error::new(ErrorKind::Corrupt, format!("{}: {}{others}", first.file, first.kind))
+            .with_hint("restore a backup, or the file; `polder check` looks at everything"))
+    }
+}
