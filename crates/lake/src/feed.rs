@@ -29,6 +29,7 @@ use crate::changes::Change;
 use crate::compact::{Rows, plain_state, rows_of, with_table};
 use crate::deleted::of_several_versions;
 use crate::error::into_datafusion;
+use crate::file_columns::{Column, Named, read_numbers};
 use crate::inlined::StoredRows;
 use crate::lake::{Lake, Version};
 use crate::model::{DataFile, Snapshot, TableState};
@@ -194,6 +195,9 @@ struct Difference {
     /// Ids of rows in files that are in both versions, but not in the same state.
     changed_old: HashSet<i64>,
     changed_new: HashSet<i64>,
+    /// Those of `changed_new` whose row began with the new version: a file that was merged later may hold a row as it
+    /// was and as it became.
+    begun: HashSet<i64>,
     /// Ids of rows in files that are in one of them only, and of stored rows.
     only_old: HashSet<i64>,
     only_new: HashSet<i64>,
@@ -217,6 +221,7 @@ impl Difference {
         let (only_old, changed_old) = old.as_ref().map_or_else(Default::default, |old| pairs(old, Some(&new)));
         let mut difference = Self {
             changed_new: new.ids(lake, &changed_new).await?,
+            begun: new.begun(lake, &changed_new).await?,
             only_new: new.ids(lake, &only_new).await?,
             changed_old: HashSet::new(),
             only_old: HashSet::new(),
@@ -238,11 +243,13 @@ impl Difference {
     }
 
     fn removed_ids(&self) -> HashSet<i64> {
-        self.changed_old.difference(&self.changed_new).chain(&self.only_old).copied().collect()
+        let replaced = self.changed_old.intersection(&self.begun);
+        self.changed_old.difference(&self.changed_new).chain(replaced).chain(&self.only_old).copied().collect()
     }
 
     fn added_ids(&self) -> HashSet<i64> {
-        self.changed_new.difference(&self.changed_old).chain(&self.only_new).copied().collect()
+        let begun = self.changed_new.intersection(&self.begun);
+        self.changed_new.difference(&self.changed_old).chain(begun).chain(&self.only_new).copied().collect()
     }
 
     async fn rows(&self, lake: &Arc<Lake>, side: &Side) -> Result<Rows> {
@@ -287,6 +294,28 @@ impl Side {
         let mut ids = HashSet::new();
         while let Some(batch) = rows.try_next().await? {
             ids.extend(batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>().values());
+        }
+        Ok(ids)
+    }
+
+    /// Ids of the rows of some files that began with this very version, as far as the files say when each row did.
+    async fn begun(&self, lake: &Arc<Lake>, files: &[Arc<DataFile>]) -> Result<HashSet<i64>> {
+        let mut ids = HashSet::new();
+        let version = self.snapshot.id;
+        for file in files.iter().filter(|file| file.partial_max.is_some_and(|newest| newest >= version)) {
+            let named = Named {
+                snapshot: &self.snapshot,
+                table: &self.table,
+                path: &file.path,
+                relative: file.path_is_relative,
+            };
+            let start = file.row_id_start;
+            let begun = move |at: u64, since, row: Option<i64>| {
+                let row = row.or_else(|| start?.checked_add(i64::try_from(at).ok()?));
+                row.and_then(|row| u64::try_from(row).ok()).filter(|_| since == version)
+            };
+            let found = read_numbers(lake, named, Column::Since, Some(Column::RowId), begun).await?;
+            ids.extend(found.unwrap_or_default().iter().map(u64::cast_signed));
         }
         Ok(ids)
     }

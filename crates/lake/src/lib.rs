@@ -18,6 +18,7 @@ mod deleted;
 mod error;
 mod expiry;
 mod feed;
+mod file_columns;
 mod inlined;
 mod keys;
 mod lake;

@@ -6,23 +6,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int64Type;
-use datafusion_ducklake::row_id::ROW_ID_PARQUET_FIELD_ID;
-use object_store::ObjectStoreExt;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::{PARQUET_FIELD_ID_META_KEY, ProjectionMask};
-use parquet::file::reader::ChunkReader;
 use polder_types::{Error, ErrorKind, Result};
 use roaring::RoaringTreemap;
 
 use crate::apply::EndedFile;
 use crate::delete_file::write_delete_file;
-use crate::error::RESTORE;
-use crate::model::{DataFile, DeleteFile, TableState};
+use crate::deleted::deleted_positions;
+use crate::file_columns::{Column, Named, read_numbers};
+use crate::model::{DataFile, TableState};
 use crate::names::TableName;
 use crate::parquet_writer::{FILE_PREFIX, LINKED_PREFIX, StagedFile, TableWriter};
-use crate::store::Located;
 use crate::transaction::Transaction;
 
 /// Whether rewritten rows have the keys that they had.
@@ -59,10 +52,7 @@ impl Transaction {
             if new.is_empty() {
                 continue;
             }
-            let mut gone = match &file.delete {
-                Some(delete) => self.deleted_positions(&table, delete).await?,
-                None => RoaringTreemap::new(),
-            };
+            let mut gone = deleted_positions(self.lake(), self.view(), &table, file).await?;
             let already: RoaringTreemap =
                 table.inlined_deletes_of(file.id).iter().map(|at| at.unsigned_abs()).collect();
             new -= &gone;
@@ -142,11 +132,9 @@ impl Transaction {
             return Ok(implied(row_ids, start, file.record_count));
         }
         let wanted = Arc::clone(row_ids);
-        let found = self
-            .read_column(table, &file.path, file.path_is_relative, Column::RowId, move |at, value| {
-                u64::try_from(value).is_ok_and(|id| wanted.contains(id)).then_some(at)
-            })
-            .await?;
+        let keep = move |at, id, _| u64::try_from(id).is_ok_and(|id| wanted.contains(id)).then_some(at);
+        let named = Named { snapshot: self.view(), table, path: &file.path, relative: file.path_is_relative };
+        let found = read_numbers(self.lake(), named, Column::RowId, None, keep).await?;
         match (found, file.row_id_start) {
             (Some(positions), _) => Ok(positions),
             (None, Some(start)) => Ok(implied(row_ids, start, file.record_count)),
@@ -154,45 +142,6 @@ impl Transaction {
                 Err(Error::new(ErrorKind::Corrupt, format!("rows of {} have no ids in {}", table.name, file.path)))
             }
         }
-    }
-
-    async fn deleted_positions(&self, table: &TableState, delete: &DeleteFile) -> Result<RoaringTreemap> {
-        let column = Column::Named("pos");
-        let positions = self
-            .read_column(table, &delete.path, delete.path_is_relative, column, |_, value| u64::try_from(value).ok())
-            .await?;
-        positions
-            .ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("the delete file {} has no positions", delete.path)))
-    }
-
-    /// Reads one column of whole numbers out of a Parquet file, and gives what `keep` makes of (place, value); `None`
-    /// if it has no such column.
-    async fn read_column(
-        &self,
-        table: &TableState,
-        path: &str,
-        relative: bool,
-        column: Column,
-        keep: impl Fn(u64, i64) -> Option<u64> + Send + 'static,
-    ) -> Result<Option<RoaringTreemap>> {
-        let store = self.lake().store();
-        let Located { local, object, shown } = store.locate(self.view(), table, path, relative)?;
-        let broken = move |error: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Corrupt, format!("cannot read {shown}: {error}")).with_hint(RESTORE)
-        };
-        let values = if let Some(local) = local {
-            let read = tokio::task::spawn_blocking(move || {
-                let file = std::fs::File::open(local).map_err(|error| error.to_string())?;
-                numbers(file, column, keep)
-            });
-            read.await.map_err(|error| broken(&error))?
-        } else {
-            let object = store.store.get(&object).await.map_err(|error| broken(&error))?;
-            let bytes = object.bytes().await.map_err(|error| broken(&error))?;
-            let read = tokio::task::spawn_blocking(move || numbers(bytes, column, keep));
-            read.await.map_err(|error| broken(&error))?
-        };
-        values.map_err(|error| broken(&error))
     }
 }
 
@@ -216,40 +165,6 @@ fn implied(row_ids: &RoaringTreemap, start: i64, record_count: i64) -> RoaringTr
         found &= row_ids;
     }
     found.iter().map(|row| row - start).collect()
-}
-
-/// What `keep` makes of (place, value) of one column of whole numbers, none of them missing; `None` if there is no such
-/// column.
-fn numbers(
-    file: impl ChunkReader + 'static,
-    column: Column,
-    keep: impl Fn(u64, i64) -> Option<u64>,
-) -> Result<Option<RoaringTreemap>, String> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
-    let index = builder.schema().fields().iter().position(|field| match column {
-        Column::Named(name) => field.name() == name,
-        Column::RowId => {
-            let id = field.metadata().get(PARQUET_FIELD_ID_META_KEY);
-            id.is_some_and(|id| *id == ROW_ID_PARQUET_FIELD_ID.to_string())
-        }
-    });
-    let Some(index) = index else { return Ok(None) };
-    let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
-    let batches = builder.with_projection(mask).build().map_err(|error| error.to_string())?;
-    let mut kept = RoaringTreemap::new();
-    let mut at = 0_u64;
-    for batch in batches {
-        let batch = batch.map_err(|error| error.to_string())?;
-        let values = batch.column(0).as_primitive_opt::<Int64Type>().ok_or("row ids are no numbers")?;
-        if values.null_count() > 0 {
-            return Err("a row has no id".into());
-        }
-        for value in values.values() {
-            kept.extend(keep(at, *value));
-            at += 1;
-        }
-    }
-    Ok(Some(kept))
 }
 
 /// Ids of rows: as many bits, about, as there are rows between the first and the last.
@@ -292,10 +207,4 @@ impl FromIterator<i64> for RowIds {
         all.extend(ids);
         all
     }
-}
-
-#[derive(Clone, Copy)]
-enum Column {
-    Named(&'static str),
-    RowId,
 }

@@ -145,7 +145,8 @@ impl LakeTable {
         let mut positions = table.inlined_deletes.as_ref().clone();
         for file in files.iter_mut().filter(|file| needs(file)) {
             let gone = positions.entry(file.id).or_default();
-            gone.extend(deleted_positions(&self.lake, &self.snapshot, &self.table, file).await?);
+            let in_file = deleted_positions(&self.lake, &self.snapshot, &self.table, file).await?;
+            gone.extend(in_file.iter().map(u64::cast_signed));
             gone.sort_unstable();
             gone.dedup();
             let mut without = file.as_ref().clone();

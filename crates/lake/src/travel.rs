@@ -142,17 +142,14 @@ impl Transaction {
                 continue;
             }
             let mut gone = deleted_positions(self.lake(), version, then, file).await?;
-            gone.extend_from_slice(then.inlined_deletes_of(file.id));
-            gone.sort_unstable();
-            gone.dedup();
+            gone.extend(then.inlined_deletes_of(file.id).iter().map(|at| at.unsigned_abs()));
             let staged = link(self.lake(), version, then, file, directory).await?;
             self.stage(staged.path.clone());
             let delete = if gone.is_empty() {
                 None
             } else {
                 let store = self.lake().store().clone();
-                let positions = gone.iter().map(|at| at.unsigned_abs()).collect();
-                let staged = write_delete_file(store, directory.to_owned(), &staged.name, &positions).await?;
+                let staged = write_delete_file(store, directory.to_owned(), &staged.name, &gone).await?;
                 self.stage(staged.path.clone());
                 Some((self.provisional(), Arc::new(staged)))
             };

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use polder_lake::{Retain, SortKey};
-use polder_types::{Error, ErrorKind, Result};
+use polder_types::{Error, Result};
 
 use super::super::names::fold;
 use super::super::travel::{Point, clause};
