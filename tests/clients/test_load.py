@@ -3,9 +3,11 @@
 import bz2
 import csv
 import gzip
+import http.server
 import io
 import json
 import shutil
+import threading
 import zipfile
 
 import pytest
@@ -96,11 +98,14 @@ def test_text_formats(server, tmp_path):
 
 
 def test_compressed(server, tmp_path):
+    import pyarrow
+
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("people.csv", PEOPLE_CSV)
     files = {"people.csv.gz": gzip.compress(PEOPLE_CSV.encode()), "people.csv.bz2": bz2.compress(PEOPLE_CSV.encode()),
              "people.zip": packed.getvalue()}
+    files["people.csv.zst"] = pyarrow.compress(PEOPLE_CSV.encode(), codec="zstd", asbytes=True)
     for number, (name, content) in enumerate(files.items()):
         path = tmp_path / name
         path.write_bytes(content)
@@ -292,21 +297,55 @@ def test_without_a_server(fresh, tmp_path):
     assert json.loads(done.stdout) == [{"n": 2}], done.stderr
 
 
-def test_memory_stays_bounded(fresh, tmp_path):
-    """300 MB of CSV with less than 1 GiB of memory."""
-    path = tmp_path / "big.csv"
-    line = ",".join(f"some words in column {n}" for n in range(12))
-    with path.open("w") as file:
-        file.write("id," + ",".join(f"c{n}" for n in range(12)) + "\n")
-        for start in range(0, 1_000_000, 1000):
-            file.write("".join(f"{n},{line}\n" for n in range(start, start + 1000)))
+MEMORY_CHUNK_ROWS = 2_000
+MEMORY_BYTES = 200 << 20
+
+
+def chunk_of(kind: str) -> tuple:
+    """The beginning, a repeated part of `MEMORY_CHUNK_ROWS` rows, what stands between parts, and the end of a large file."""
+    rows = [(n, n * 0.37, f"some words in column {n * 7919 % 10**9}", f"2024-0{n % 9 + 1}-1{n % 9}") for n in range(MEMORY_CHUNK_ROWS)]
+    if kind == "csv":
+        return "id,share,words,day\n", "".join(f"{n},{x},{w},{d}\n" for n, x, w, d in rows), "", ""
+    if kind == "txt":
+        return "", "".join(f"{n:>9}  {x:>24}  {w.replace(' ', '_'):<44} {d}\n" for n, x, w, d in rows), "", ""
+    documents = [json.dumps({"id": n, "words": w, "day": d, "more": {"share": x, "list": [n, 1]}}) for n, x, w, d in rows]
+    if kind == "ndjson":
+        return "", "".join(f"{line}\n" for line in documents), "", ""
+    return "[", ",".join(documents), ",", "]"
+
+
+@pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.txt", "big.ndjson", "big.json"])
+def test_memory_stays_bounded(fresh, tmp_path, name):
+    """200 MiB, unpacked, with less than 1 GiB of memory, in each format whose files have no bound."""
+    path = tmp_path / name
+    head, part, between, end = (text.encode() for text in chunk_of("csv" if name.endswith(".gz") else path.suffix[1:]))
+    parts = MEMORY_BYTES // len(part) + 1
+    with gzip.open(path, "wb", compresslevel=1) if name.endswith(".gz") else path.open("wb") as file:
+        file.write(head)
+        for number in range(parts):
+            file.write(between + part if number else part)
+        file.write(end)
     server = fresh()
     server.start()
     report = server.load(path, "--into", "big")
-    assert rows_of(report) == (1_000_000, 0)
+    assert rows_of(report) == (parts * MEMORY_CHUNK_ROWS, 0)
     peak = server.memory_bytes("VmHWM")
-    print(f"{path.stat().st_size >> 20} MiB of CSV loaded in {report['elapsed_ms']} ms, peak memory {peak >> 20} MiB")
+    print(f"{name}: {MEMORY_BYTES >> 20} MiB loaded in {report['elapsed_ms']} ms, peak memory {peak >> 20} MiB")
     assert peak < 1 << 30
+
+
+def test_a_workbook_has_a_limit(server, client, tmp_path):
+    """A workbook is read as a whole, so its size is bounded, and the error says by what."""
+    path = tmp_path / "huge.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("xl/media/picture.bin", bytes(101 << 20))
+    done = server.cli("load", path)
+    assert done.returncode == 1
+    assert b"huge.xlsx" in done.stderr and b"104857600" in done.stderr, done.stderr
+    assert client.value("SELECT count(*) AS n FROM polder.tables WHERE table_name LIKE 'huge%'") == 0
+    assert server.memory_bytes("VmHWM") < 1 << 30
 
 
 def test_csv_module_agrees(server, client, tmp_path):
@@ -317,6 +356,37 @@ def test_csv_module_agrees(server, client, tmp_path):
         csv.writer(file).writerows([["id", "word"], *rows])
     server.load(path, "--into", "quotes")
     assert [row["word"] for row in client.sql("SELECT word FROM quotes ORDER BY id")] == [word for _, word in rows]
+
+
+def test_from_a_web_server(server, client, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE_CSV)
+
+    class Folder(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Folder) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{web.server_port}"
+        check(server, f"{address}/people.csv", PEOPLE, "from_the_web")
+        done = server.cli("load", f"{address}/nobody.csv")
+        web.shutdown()
+    assert done.returncode == 1 and b"404" in done.stderr and b"nobody.csv" in done.stderr, done.stderr
+
+
+def test_the_order_of_dates_is_said(server, client, tmp_path):
+    """Which order was chosen, and the line that decided it."""
+    for name, days, first, reason in [
+            ("day_first", ["31/01/2024", "02/03/2024"], "2024-01-31", "31/01/2024 is in line 2"),
+            ("month_first", ["02/03/2024", "01/31/2024"], "2024-02-03", "01/31/2024 is in line 3")]:
+        path = tmp_path / f"{name}.csv"
+        path.write_text("n,d\n" + "".join(f"{n},{day}\n" for n, day in enumerate(days)))
+        done = server.cli("load", path)
+        assert reason in done.stdout.decode() + done.stderr.decode(), done
+        assert client.value(f"SELECT d FROM {name} WHERE n = 0") == first
 
 
 def test_unknown_source(server):
