@@ -12,6 +12,7 @@ use polder_runtime::Clock;
 use polder_types::{Error, QueryId, Result};
 
 use crate::error::from_datafusion;
+use crate::functions;
 use crate::identity;
 use crate::keeper::Keeper;
 use crate::record::Recorder;
@@ -94,6 +95,7 @@ impl Engine {
             .with_physical_optimizer_rule(Arc::new(GiveWay));
         let mut state = semantics::rules(builder).build();
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
+        functions::register(&mut state).map_err(from_datafusion)?;
         semantics::register(&mut state).map_err(from_datafusion)?;
         let recorder = Recorder::start(Arc::clone(&metastore), Arc::clone(&clock));
         let mut registered = Ok(());

@@ -1,0 +1,137 @@
+//! Types by the names that PostgreSQL has for them, and the marks of those that Arrow has no type for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::Result;
+
+/// Where Arrow keeps the name of a type that is more than its layout.
+pub(crate) const EXTENSION: &str = "ARROW:extension:name";
+pub(crate) const JSON: &str = "arrow.json";
+pub(crate) const UUID: &str = "polder.uuid";
+
+fn marked(field: Field, mark: &str) -> Field {
+    let mut metadata: HashMap<String, String> = field.metadata().clone();
+    metadata.insert(EXTENSION.into(), mark.into());
+    field.with_metadata(metadata)
+}
+
+/// A text that holds JSON.
+pub(crate) fn json(field: Field) -> Field {
+    marked(field, JSON)
+}
+
+/// A text that holds a UUID.
+pub(crate) fn uuid(field: Field) -> Field {
+    marked(field, UUID)
+}
+
+pub(crate) fn is_json(field: &Field) -> bool {
+    field.metadata().get(EXTENSION).is_some_and(|mark| mark == JSON)
+}
+
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+pub(crate) fn is_decimal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
+    )
+}
+
+/// The decimal that holds every value of a type of numbers.
+pub(crate) fn as_decimal(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
+        DataType::Decimal256(_, scale) => DataType::Decimal128(38, (*scale).min(38)),
+        DataType::Int8 | DataType::UInt8 => DataType::Decimal128(3, 0),
+        DataType::Int16 | DataType::UInt16 => DataType::Decimal128(5, 0),
+        DataType::Int32 | DataType::UInt32 => DataType::Decimal128(10, 0),
+        DataType::Int64 | DataType::UInt64 => DataType::Decimal128(20, 0),
+        _ => DataType::Decimal128(38, 10),
+    }
+}
+
+/// The precision and scale of a decimal.
+pub(crate) fn digits(data_type: &DataType) -> (u8, i8) {
+    match data_type {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => (*precision, *scale),
+        _ => (38, 0),
+    }
+}
+
+/// An array in the layout that was promised.
+pub(crate) fn fit(array: ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    if array.data_type() == wanted {
+        return Ok(array);
+    }
+    Ok(arrow::compute::cast(&array, wanted)?)
+}
+
+/// What PostgreSQL calls a field's type.
+pub(crate) fn field_name(field: &Field) -> String {
+    match field.metadata().get(EXTENSION).map(String::as_str) {
+        Some(JSON) => "jsonb".into(),
+        Some(UUID | "arrow.uuid") => "uuid".into(),
+        _ => postgres_name(field.data_type()),
+    }
+}
+
+/// What PostgreSQL calls a type.
+pub(crate) fn postgres_name(data_type: &DataType) -> String {
+    use DataType as D;
+    match data_type {
+        D::Null | D::Utf8 => "unknown",
+        D::Boolean => "boolean",
+        D::Int8 | D::Int16 | D::UInt8 => "smallint",
+        D::Int32 | D::UInt16 => "integer",
+        D::Int64 | D::UInt32 => "bigint",
+        D::UInt64 => "numeric",
+        D::Float16 | D::Float32 => "real",
+        D::Float64 => "double precision",
+        D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => "numeric",
+        D::Utf8View | D::LargeUtf8 => "text",
+        D::Binary | D::LargeBinary | D::BinaryView => "bytea",
+        D::FixedSizeBinary(16) => "uuid",
+        D::FixedSizeBinary(_) => "bytea",
+        D::Date32 | D::Date64 => "date",
+        D::Time32(_) | D::Time64(_) => "time without time zone",
+        D::Timestamp(_, None) => "timestamp without time zone",
+        D::Timestamp(_, Some(_)) => "timestamp with time zone",
+        D::Interval(_) | D::Duration(_) => "interval",
+        D::List(item) | D::LargeList(item) | D::FixedSizeList(item, _) => {
+            let item = if *item.data_type() == D::Utf8 { "text".into() } else { postgres_name(item.data_type()) };
+            return format!("{item}[]");
+        }
+        D::Dictionary(_, value) => return postgres_name(value),
+        D::Struct(_) => "record",
+        _ => return data_type.to_string().to_lowercase(),
+    }
+    .to_owned()
+}
+
+/// A list of texts as an array of arrays, in the layout that was promised.
+pub(crate) fn text_lists(lists: Vec<Option<Vec<Option<String>>>>, wanted: &DataType) -> Result<ArrayRef> {
+    let mut builder = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+    for list in lists {
+        match list {
+            Some(items) => {
+                for item in items {
+                    builder.values().append_option(item);
+                }
+                builder.append(true);
+            }
+            None => builder.append(false),
+        }
+    }
+    fit(Arc::new(builder.finish()), wanted)
+}
