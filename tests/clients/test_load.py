@@ -287,6 +287,19 @@ def test_upload(client):
     assert client.sql("SELECT * FROM uploaded") == [{"number": 1, "name": "Ada"}, {"number": 2, "name": "Éva"}]
 
 
+def test_loads_are_recorded(client):
+    upload = client.upload("recorded.csv", PEOPLE_CSV.encode())
+    assert client.load(upload_ids=[upload], into="recorded")["state"] == "done"
+    record = "SELECT user_name, via, state, rows_scanned, snapshot, error_code FROM polder.queries WHERE sql LIKE '-- load%{}%'"
+    row = client.sql(record.format("recorded.csv into recorded"))[0]
+    assert (row["user_name"], row["state"], row["rows_scanned"], row["error_code"]) == ("polder", "done", 2, None), row
+    assert row["snapshot"] == client.value("SELECT max(snapshot) AS newest FROM polder.snapshots")
+    upload = client.upload("refused.csv", PEOPLE_CSV.encode())
+    assert client.load(upload_ids=[upload], into="recorded")["state"] == "failed"
+    row = client.sql(record.format("refused.csv into recorded"))[0]
+    assert row["state"] == "failed" and row["error_code"], row
+
+
 def test_without_a_server(fresh, tmp_path):
     """The same commands open the directory themselves when no server runs."""
     path = tmp_path / "alone.csv"
@@ -295,6 +308,8 @@ def test_without_a_server(fresh, tmp_path):
     assert rows_of(server.load(path, "--into", "alone")) == (2, 0)
     done = server.cli("sql", "-c", "SELECT count(*) AS n FROM alone", "--format", "json")
     assert json.loads(done.stdout) == [{"n": 2}], done.stderr
+    done = server.cli("sql", "-c", "SELECT state FROM polder.queries WHERE sql LIKE '-- load%alone%'", "--format", "json")
+    assert json.loads(done.stdout) == [{"state": "done"}], done.stderr
 
 
 MEMORY_CHUNK_ROWS = 2_000

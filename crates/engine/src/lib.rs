@@ -12,6 +12,7 @@ mod error;
 mod functions;
 mod identity;
 mod keeper;
+mod loads;
 mod parse;
 mod record;
 mod rewrite;

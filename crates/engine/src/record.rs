@@ -43,6 +43,8 @@ pub(crate) struct Running {
     plans: Mutex<Vec<Arc<dyn ExecutionPlan>>>,
     rows_total: AtomicU64,
     rows_returned: AtomicU64,
+    /// Rows and bytes that no plan has read: those of a load.
+    loaded: Mutex<(u64, u64)>,
     end: Mutex<Option<End>>,
     snapshot: Mutex<Option<SnapshotId>>,
     /// Set once the statement's change is on its way into the metastore: from then on it has an outcome, and the
@@ -112,8 +114,14 @@ impl Running {
         *self.snapshot.lock() = Some(snapshot);
     }
 
+    /// What a load has read.
+    pub fn loaded(&self, rows: u64, bytes: u64) {
+        *self.loaded.lock() = (rows, bytes);
+    }
+
     fn scanned(&self) -> (u64, u64) {
-        self.plans.lock().iter().map(scanned).fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b))
+        let loaded = *self.loaded.lock();
+        self.plans.lock().iter().map(scanned).fold(loaded, |(rows, bytes), (r, b)| (rows + r, bytes + b))
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -216,6 +224,7 @@ impl Recorder {
             plans: Mutex::default(),
             rows_total: AtomicU64::new(UNKNOWN),
             rows_returned: AtomicU64::new(0),
+            loaded: Mutex::default(),
             end: Mutex::default(),
             snapshot: Mutex::default(),
             committing: Mutex::default(),
@@ -232,23 +241,28 @@ impl Recorder {
 
     /// The statement has ended. Only the first call counts.
     pub fn end(&self, running: &Arc<Running>, error: Option<&Error>) {
+        let state = match error {
+            None => QueryState::Done,
+            Some(error) if error.kind() == ErrorKind::Cancelled => QueryState::Cancelled,
+            Some(_) => QueryState::Failed,
+        };
+        let error = error.map(|error| QueryError {
+            code: error.code().to_owned(),
+            message: error.message().to_owned(),
+            position: error.position(),
+            hint: error.hint().map(str::to_owned),
+        });
+        self.end_as(running, state, error);
+    }
+
+    /// As [`Recorder::end`], of what has its error in words already.
+    pub fn end_as(&self, running: &Arc<Running>, state: QueryState, error: Option<QueryError>) {
         {
             let mut end = running.end.lock();
             if end.is_some() {
                 return;
             }
-            let state = match error {
-                None => QueryState::Done,
-                Some(error) if error.kind() == ErrorKind::Cancelled => QueryState::Cancelled,
-                Some(_) => QueryState::Failed,
-            };
             let (rows_scanned, bytes_scanned) = running.scanned();
-            let error = error.map(|error| QueryError {
-                code: error.code().to_owned(),
-                message: error.message().to_owned(),
-                position: error.position(),
-                hint: error.hint().map(str::to_owned),
-            });
             *end = Some(End { state, elapsed_ms: running.elapsed_ms(), rows_scanned, bytes_scanned, error });
         }
         // The plan holds files and memory; the numbers are all that is needed now.

@@ -63,6 +63,7 @@ impl House {
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone() });
         engine.set_loader(Arc::clone(&loader));
+        let loader = engine.recorded(loader);
         let jobs = JobRunner::open(JobRunnerOptions {
             metastore: Arc::clone(&metastore),
             clock: Arc::clone(&clock),

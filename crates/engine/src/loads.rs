@@ -1,0 +1,133 @@
+//! Loads in `polder.queries`: what came in by the command line, an upload or a dropped file is recorded beside what came
+//! by SQL.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use polder_capability::{
+    Caller, LoadMode, LoadOptions, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, Preview, QueryState,
+};
+use polder_types::{LoadId, QueryId, Result};
+
+use crate::engine::Engine;
+use crate::record::{Recorder, Running};
+
+/// Sources that are named one by one.
+const SOURCES_SHOWN: usize = 20;
+
+/// A loader whose loads are recorded and can be cancelled by the id in the record. COPY is recorded as the statement
+/// that it is, and uses the loader beneath.
+struct RecordedLoader {
+    inner: Arc<dyn Loader>,
+    recorder: Arc<Recorder>,
+    going_on: Arc<Mutex<HashMap<LoadId, Arc<Running>>>>,
+}
+
+impl Engine {
+    /// The same loader, with a record of each load.
+    #[must_use]
+    pub fn recorded(&self, loader: Arc<dyn Loader>) -> Arc<dyn Loader> {
+        Arc::new(RecordedLoader { inner: loader, recorder: Arc::clone(&self.recorder), going_on: Arc::default() })
+    }
+}
+
+/// A load in words; a comment to SQL, so that nobody takes it for a statement.
+fn in_words(request: &LoadRequest) -> String {
+    let mut words = String::from("-- load ");
+    for (at, source) in request.sources.iter().take(SOURCES_SHOWN).enumerate() {
+        let name = match source {
+            LoadSource::Location(location) => location,
+            LoadSource::Spooled { name, .. } => name,
+        };
+        let comma = if at == 0 { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(words, "{comma}{}", name.replace(['\n', '\r'], " "));
+    }
+    if request.sources.len() > SOURCES_SHOWN {
+        let _ = write!(words, " and {} more", request.sources.len() - SOURCES_SHOWN);
+    }
+    if let Some(into) = &request.into {
+        let _ = write!(words, " into {into}");
+    }
+    words.push_str(match request.mode {
+        LoadMode::Create => "",
+        LoadMode::Append => " (append)",
+        LoadMode::Replace => " (replace)",
+    });
+    words
+}
+
+/// Writes down how a load ended.
+fn end(recorder: &Recorder, running: &Arc<Running>, status: Option<LoadStatus>) {
+    let Some(status) = status else {
+        recorder.end(running, Some(&polder_types::Error::internal("the load is forgotten")));
+        return;
+    };
+    running.loaded(status.progress.rows, status.progress.bytes_done);
+    if let Some(snapshot) = status.report.as_ref().and_then(|report| report.snapshot) {
+        running.read(snapshot);
+    }
+    let state = match status.state {
+        LoadState::Done => QueryState::Done,
+        LoadState::Cancelled => QueryState::Cancelled,
+        LoadState::Failed | LoadState::Running => QueryState::Failed,
+    };
+    recorder.end_as(running, state, status.error);
+}
+
+#[async_trait::async_trait]
+impl Loader for RecordedLoader {
+    async fn preview(&self, caller: &Caller, source: &LoadSource, options: &LoadOptions) -> Result<Preview> {
+        self.inner.preview(caller, source, options).await
+    }
+
+    fn start(&self, request: LoadRequest) -> Result<LoadId> {
+        let running = self.recorder.begin(QueryId::new(), &request.caller, &in_words(&request))?;
+        let id = match self.inner.start(request) {
+            Ok(id) => id,
+            Err(error) => {
+                self.recorder.end(&running, Some(&error));
+                return Err(error);
+            }
+        };
+        self.going_on.lock().insert(id, Arc::clone(&running));
+        let (inner, recorder, going_on) =
+            (Arc::clone(&self.inner), Arc::clone(&self.recorder), Arc::clone(&self.going_on));
+        tokio::spawn(async move {
+            let status = tokio::select! {
+                status = inner.wait(id) => status,
+                () = running.token.cancelled() => {
+                    inner.cancel(id);
+                    inner.wait(id).await
+                }
+            };
+            end(&recorder, &running, status);
+            going_on.lock().remove(&id);
+        });
+        Ok(id)
+    }
+
+    fn status(&self, id: LoadId) -> Option<LoadStatus> {
+        self.inner.status(id)
+    }
+
+    async fn wait(&self, id: LoadId) -> Option<LoadStatus> {
+        let status = self.inner.wait(id).await;
+        // Whoever has waited may close the house at once: the record is made by then.
+        let running = self.going_on.lock().get(&id).cloned();
+        if let Some(running) = running {
+            end(&self.recorder, &running, status.clone());
+        }
+        status
+    }
+
+    fn running(&self) -> Vec<LoadStatus> {
+        self.inner.running()
+    }
+
+    fn cancel(&self, id: LoadId) -> bool {
+        self.inner.cancel(id)
+    }
+}
