@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { dropFile, dropPicture, launch, openPage, scrollsSideways, settled, shot, signIn, SLOW, violations, write } from './browser.mjs';
-import { findServer } from './server.mjs';
+import { dropFile, dropPicture, launch, openPage, runSql, scrollsSideways, settled, shot, signIn, SLOW, violations, write } from './browser.mjs';
+import { findServer, mocked } from './server.mjs';
 
 let browser;
 /** Servers by kind, each with the cookies of somebody signed in. Started when first asked for. */
@@ -53,6 +53,63 @@ async function load(page) {
 }
 
 const openSide = (page) => page.getByRole('button', { name: 'Side panel' }).click();
+
+/** Jobs that went well, that fail, that rest and that never ran; made when first asked for. */
+let jobs = null;
+
+function withJobs(page) {
+  jobs ??= makeJobs(page);
+  return jobs;
+}
+
+async function makeJobs(page) {
+  await runSql(page, "CREATE JOB count_flights_of_the_day_before_yesterday SCHEDULE '30 2 * * *' IN TIME ZONE 'Europe/Amsterdam' RETRY 2 AS $$ SELECT count(*) FROM flights; SELECT 2 $$");
+  await runSql(page, 'CREATE JOB report AFTER count_flights_of_the_day_before_yesterday AS SELECT 1');
+  await runSql(page, 'CREATE JOB failing AS SELECT * FROM no_such_table');
+  await runSql(page, "CREATE JOB resting SCHEDULE '@weekly' AS SELECT 1");
+  await runSql(page, 'ALTER JOB resting PAUSE');
+  await runSql(page, `CREATE JOB lasting TIMEOUT '15 seconds' AS ${SLOW}`);
+  for (let time = 0; time < 2; time += 1) for (const job of ['count_flights_of_the_day_before_yesterday', 'failing']) await runSql(page, `RUN JOB ${job}`);
+  while ((await runSql(page, "SELECT run_id FROM polder.runs WHERE state IN ('waiting', 'running')")).length > 0) await page.waitForTimeout(100);
+}
+
+/** Opens the newest run of a job from the job's page. */
+async function openRun(page) {
+  await page.getByRole('table', { name: 'Runs' }).getByRole('link').first().click();
+  await page.getByRole('log').waitFor();
+}
+
+/** The page again, now that there are jobs. */
+async function shown(page, what) {
+  await withJobs(page);
+  await page.reload();
+  await what.waitFor();
+}
+
+const JOBS = [
+  ['jobs', '/jobs', (page) => shown(page, page.getByRole('link', { name: 'failing' }))],
+  ['jobs-runs', '/jobs?tab=runs', async (page) => {
+    await shown(page, page.getByRole('table', { name: 'Runs' }));
+    await page.getByRole('region', { name: 'Runs over time' }).getByRole('link', { name: /^failing: / }).first().hover();
+  }],
+  ['job', '/jobs/count_flights_of_the_day_before_yesterday', (page) => shown(page, page.getByRole('table', { name: 'Runs' }))],
+  ['job-paused', '/jobs/resting', (page) => shown(page, page.getByText('It has not run yet.'))],
+  ['job-missing', '/jobs/no_such_job', (page) => page.getByRole('alert').first().waitFor()],
+  ['job-run', '/jobs/count_flights_of_the_day_before_yesterday', async (page) => {
+    await shown(page, page.getByRole('table', { name: 'Runs' }));
+    await openRun(page);
+  }],
+  ['job-run-failed', '/jobs/failing', async (page) => {
+    await shown(page, page.getByRole('table', { name: 'Runs' }));
+    await openRun(page);
+    await page.getByRole('alert').waitFor();
+  }],
+  ['job-run-live', '/jobs/lasting', async (page) => {
+    await shown(page, page.getByRole('heading', { name: 'lasting' }));
+    await page.getByRole('button', { name: 'Run now' }).first().click();
+    await page.getByRole('progressbar', { name: "The run's statement" }).waitFor();
+  }],
+];
 
 /** Name, address, what is done there, and what again in a narrow window. */
 const FULL = [
@@ -106,6 +163,7 @@ const FULL = [
   }],
   ['running', '/data', async (page) => page.getByRole('button', { name: /running/ }).click()],
   ['not-found', '/no/such/page'],
+  ...(mocked ? [] : JOBS),
 ];
 
 const EMPTY = [
@@ -114,6 +172,7 @@ const EMPTY = [
   ['empty-query', '/query'],
   ['empty-load', '/load'],
   ['empty-tokens', '/settings/tokens'],
+  ...(mocked ? [] : [['empty-jobs', '/jobs'], ['empty-jobs-runs', '/jobs?tab=runs']]),
 ];
 
 function check(kind, dark, [name, path, act, narrowAct]) {

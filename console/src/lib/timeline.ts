@@ -8,6 +8,14 @@ export interface Bar {
   width: number;
 }
 
+/** Runs of one state that lie too close to be told apart, the oldest first. */
+export interface Cluster {
+  runs: JobRun[];
+  state: RunState;
+  left: number;
+  width: number;
+}
+
 /** A tick of the time axis. */
 export interface Tick {
   at: number;
@@ -33,6 +41,39 @@ export function bars(runs: JobRun[], from: number, until: number): Bar[] {
     found.push({ run, state: run.state, left, width: Math.max(0, Math.min(1, (end - from) / span) - left) });
   }
   return found.sort((a, b) => a.left - b.left);
+}
+
+/** Bars drawn as one, of at most `most`, where less than `gap` is between them and they ended alike. What needs care comes last, so that it is drawn on top. */
+export function clusters(found: Bar[], gap: number, most: number): Cluster[] {
+  const open = new Map<RunState, Cluster>();
+  const made: Cluster[] = [];
+  for (const bar of found) {
+    const last = open.get(bar.state);
+    if (last && bar.left - (last.left + last.width) < gap && bar.left + bar.width - last.left < most) {
+      last.runs.push(bar.run);
+      last.width = Math.max(last.width, bar.left + bar.width - last.left);
+    } else {
+      const cluster = { runs: [bar.run], state: bar.state, left: bar.left, width: bar.width };
+      open.set(bar.state, cluster);
+      made.push(cluster);
+    }
+  }
+  return made.sort((a, b) => WEIGHT[a.state] - WEIGHT[b.state] || a.left - b.left);
+}
+
+const WEIGHT: Record<RunState, number> = { done: 0, cancelled: 1, waiting: 2, running: 3, missed: 4, interrupted: 5, failed: 6 };
+
+/** The states that occur, what needs care first, with how many runs each has. */
+export function tally(runs: JobRun[]): [RunState, number][] {
+  const counts = new Map<RunState, number>();
+  for (const run of runs) counts.set(run.state, (counts.get(run.state) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => WEIGHT[b] - WEIGHT[a]);
+}
+
+/** The smallest of the windows, in hours, that shows every run; at most a day, so that today can be read. */
+export function windowFor(runs: JobRun[], now: number): number {
+  const oldest = Math.min(...runs.map((run) => Date.parse(run.started_at ?? run.queued_at)));
+  return [1, 6].find((hours) => now - oldest <= hours * HOUR) ?? 24;
 }
 
 /** Ticks at round local times, at most `most` of them. `zone`: minutes that local time is ahead of UTC. */

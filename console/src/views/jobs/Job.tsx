@@ -1,31 +1,37 @@
 import { Button } from '@mantine/core';
 import { useLocation, useParams } from 'wouter';
 
+import { CopyButton } from '../../components/CopyButton';
 import { Failure } from '../../components/Failure';
 import { Page } from '../../components/Page';
 import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { SqlText } from '../../components/SqlText';
 import { IconPlayerPause, IconPlayerPlay } from '../../components/icons';
 import { duration } from '../../lib/format';
+import { createJob, workOf } from '../../lib/jobSql';
 import { links } from '../../lib/link';
 import { api } from '../../services/api';
 import { useJob, useRuns } from '../../services/hooks';
+import { openSql } from '../../services/tabs';
 import type { Job as JobOf } from '../../services/types';
 import { NextTime } from './NextTime';
 import { RunList } from './RunList';
 import { Timeline } from './Timeline';
 import { useAct } from './useAct';
-import { when } from './words';
+import { When } from './When';
 import classes from './Jobs.module.css';
+
+const RUNS_SHOWN = 300;
 
 /** One job: what it does, when, and how its runs went. */
 export default function Job() {
   const { job: name = '' } = useParams<{ job: string }>();
   const job = useJob(name);
-  const runs = useRuns(300, name);
+  const runs = useRuns(RUNS_SHOWN, name);
   const [, navigate] = useLocation();
   const { act, busy, error } = useAct();
   const data = job.data;
+  const run = (): void => act(() => api.runJob(name), (made) => navigate(links.jobRun(name, made.run_id)));
   return (
     <Page
       title={name}
@@ -43,7 +49,7 @@ export default function Job() {
                 Pause
               </Button>
             )}
-            <Button disabled={busy} leftSection={<IconPlayerPlay size={16} />} onClick={() => act(() => api.runJob(name), (run) => navigate(links.jobRun(name, run.run_id)))}>
+            <Button disabled={busy} leftSection={<IconPlayerPlay size={16} />} onClick={run}>
               Run now
             </Button>
           </>
@@ -52,13 +58,34 @@ export default function Job() {
     >
       {error !== null && <Failure error={error} />}
       {job.error && <Failure error={job.error} what="This job cannot be shown" onRetry={() => void job.refetch()} />}
-      {data && <SqlText text={typeof data.payload.sql === 'string' ? data.payload.sql : `${data.kind} ${JSON.stringify(data.payload)}`} plain={typeof data.payload.sql !== 'string'} />}
+      {data && <Work job={data} />}
       <h2 className={classes.heading}>Runs</h2>
       {runs.error && <Failure error={runs.error} what="The runs could not be read" onRetry={() => void runs.refetch()} />}
       {runs.isPending && <SkeletonRows rows={6} />}
-      {runs.data && runs.data.length > 0 && <Timeline runs={runs.data} />}
-      {runs.data && <RunList runs={runs.data} />}
+      {runs.data && runs.data.length > 0 && <Timeline runs={runs.data} single />}
+      {runs.data && <RunList runs={runs.data} most={RUNS_SHOWN} action={<Button onClick={run}>Run now</Button>} />}
     </Page>
+  );
+}
+
+/** What it does, with a way to change it. */
+function Work({ job }: { job: JobOf }) {
+  const [, navigate] = useLocation();
+  const text = workOf(job);
+  const made = createJob(job);
+  return (
+    <section>
+      <div className={classes.bar}>
+        <h2>What it does</h2>
+        {made !== null && (
+          <Button size="compact-sm" variant="subtle" onClick={() => navigate(openSql(made, { name: job.name }))}>
+            Edit
+          </Button>
+        )}
+        <CopyButton text={text} label="Copy" />
+      </div>
+      <SqlText text={text} plain={made === null} />
+    </section>
   );
 }
 
@@ -71,12 +98,18 @@ function About({ job }: { job: JobOf }) {
   return (
     <>
       <p>
-        Runs <span className={job.schedule ? 'mono' : undefined}>{when(job)}</span>
-        {job.paused ? ' · paused' : job.next_at && (
+        Runs <When job={job} withSchedule />
+        {!job.paused && job.next_at && (
           <>
             {' '}
             · next <NextTime time={job.next_at} />
           </>
+        )}
+        {job.paused && (
+          <span className={classes.paused}>
+            {' · '}
+            <IconPlayerPause size={14} aria-hidden="true" /> paused, runs only when asked
+          </span>
         )}
       </p>
       <p className="num">{facts.join(' · ')}</p>

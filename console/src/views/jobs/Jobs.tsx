@@ -1,4 +1,5 @@
 import { Button } from '@mantine/core';
+import { useMemo } from 'react';
 import { useLocation } from 'wouter';
 
 import { Empty } from '../../components/Empty';
@@ -6,7 +7,7 @@ import { Failure } from '../../components/Failure';
 import { type ListColumn, ListTable } from '../../components/ListTable';
 import { LinkTabs } from '../../components/LinkTabs';
 import { Page } from '../../components/Page';
-import { SkeletonRows } from '../../components/Skeleton';
+import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { StateMark } from '../../components/StateMark';
 import { TimeAgo } from '../../components/TimeAgo';
 import { IconClock, IconPlayerPause, IconPlus } from '../../components/icons';
@@ -15,18 +16,29 @@ import { links } from '../../lib/link';
 import { useParam } from '../../lib/params';
 import { useJobs, useRuns } from '../../services/hooks';
 import { openSql } from '../../services/tabs';
-import type { Job } from '../../services/types';
+import type { Job, JobRun } from '../../services/types';
 import { NextTime } from './NextTime';
+import { Recent } from './Recent';
 import { RunList } from './RunList';
 import { Timeline } from './Timeline';
-import { TEMPLATE, when } from './words';
+import { When } from './When';
+import { TEMPLATE } from './words';
+import classes from './Jobs.module.css';
 
-const COLUMNS: ListColumn<Job>[] = [
+const RUNS_SHOWN = 1000;
+
+/** A job with its newest runs, the newest first. */
+interface Row {
+  job: Job;
+  runs: JobRun[];
+}
+
+const COLUMNS: ListColumn<Row>[] = [
   {
     key: 'name',
     name: 'Name',
-    sort: (job) => job.name,
-    render: (job) => (
+    sort: ({ job }) => job.name,
+    render: ({ job }) => (
       <>
         {job.paused ? <IconPlayerPause size={16} stroke={1.6} aria-label="Paused" /> : <IconClock size={16} stroke={1.6} aria-hidden="true" />}
         <span className="ellipsis" title={job.name}>
@@ -35,20 +47,28 @@ const COLUMNS: ListColumn<Job>[] = [
       </>
     ),
   },
-  { key: 'when', name: 'Runs', width: '26%', wideOnly: true, render: (job) => <span className={job.schedule ? 'mono' : undefined}>{when(job)}</span> },
-  { key: 'next', name: 'Next', width: 110, sort: (job) => job.next_at, render: (job) => (job.paused ? 'paused' : <NextTime time={job.next_at} />) },
-  { key: 'state', name: 'Last run', width: 120, sort: (job) => job.last_run?.state ?? null, render: (job) => (job.last_run ? <StateMark state={job.last_run.state} word /> : <span className="quiet">none yet</span>) },
-  { key: 'last', name: 'Started', width: 120, wideOnly: true, sort: (job) => job.last_run?.started_at ?? null, render: (job) => <TimeAgo time={job.last_run?.started_at ?? null} /> },
-  { key: 'owner', name: 'Owner', width: 110, wideOnly: true, sort: (job) => job.owner, render: (job) => job.owner },
+  { key: 'when', name: 'Runs', width: '26%', wideOnly: true, render: ({ job }) => <When job={job} /> },
+  { key: 'next', name: 'Next', width: 110, sort: ({ job }) => job.next_at, render: ({ job }) => (job.paused ? 'paused' : <NextTime time={job.next_at} />) },
+  { key: 'state', name: 'Last run', width: 120, sort: ({ job }) => job.last_run?.state ?? null, render: ({ job }) => (job.last_run ? <StateMark state={job.last_run.state} word /> : <span className="quiet">none yet</span>) },
+  { key: 'recent', name: 'Recent runs', width: 140, wideOnly: true, render: ({ runs }) => <Recent runs={runs} /> },
+  { key: 'last', name: 'Started', width: 120, wideOnly: true, sort: ({ job }) => job.last_run?.started_at ?? null, render: ({ job }) => <TimeAgo time={job.last_run?.started_at ?? null} /> },
 ];
+
+function rowsOf(jobs: Job[], runs: JobRun[]): Row[] {
+  const byJob = new Map<string, JobRun[]>();
+  for (const run of runs) byJob.set(run.job, [...(byJob.get(run.job) ?? []), run]);
+  return jobs.map((job) => ({ job, runs: byJob.get(job.name) ?? (job.last_run ? [job.last_run] : []) }));
+}
 
 /** Every job and when it runs next; every run on a line of time. */
 export default function Jobs() {
   const jobs = useJobs();
-  const runs = useRuns(1000);
+  const runs = useRuns(RUNS_SHOWN);
+  const rows = useMemo(() => rowsOf(jobs.data ?? [], runs.data ?? []), [jobs.data, runs.data]);
   const [tab, setTab] = useParam('tab', 'jobs');
   const [, navigate] = useLocation();
   const paused = jobs.data?.filter((job) => job.paused).length ?? 0;
+  const own = jobs.data?.some((job) => job.kind === 'statement') ?? false;
   const make = (): void => navigate(openSql(TEMPLATE));
   return (
     <Page
@@ -61,9 +81,13 @@ export default function Jobs() {
       }
     >
       {jobs.error && <Failure error={jobs.error} what="The jobs could not be read" onRetry={() => void jobs.refetch()} />}
-      {jobs.isPending && <SkeletonRows rows={8} />}
-      {jobs.data?.length === 0 && runs.data?.length === 0 && <Empty text="Jobs appear here when the first CREATE JOB has run." action={<Button onClick={make}>New job</Button>} />}
-      {jobs.data && (jobs.data.length > 0 || (runs.data?.length ?? 0) > 0) && (
+      {jobs.isPending && (
+        <div className={classes.pending}>
+          <Skeleton width={120} height={14} />
+          <SkeletonRows rows={8} />
+        </div>
+      )}
+      {jobs.data && (
         <LinkTabs
           label="Jobs and runs"
           value={tab}
@@ -73,13 +97,21 @@ export default function Jobs() {
             { id: 'runs', name: 'Runs' },
           ]}
         >
-          {tab === 'jobs' && <ListTable label="Jobs" noun="jobs" rows={jobs.data} columns={COLUMNS} rowKey={(job) => job.name} href={(job) => links.job(job.name)} text={(job) => job.name} defaultSort="name" />}
+          {tab === 'jobs' && <ListTable label="Jobs" noun="jobs" rows={rows} columns={COLUMNS} rowKey={({ job }) => job.name} href={({ job }) => links.job(job.name)} text={({ job }) => job.name} defaultSort="name" />}
+          {tab === 'jobs' && !own && (
+            <div className={classes.first}>
+              <Empty
+                text="Your own jobs stand here: SQL that runs by a schedule, after another job, or when you ask. Each keeps a record of its runs."
+                action={<Button onClick={make}>New job</Button>}
+              />
+            </div>
+          )}
           {tab === 'runs' && (
             <>
               {runs.error && <Failure error={runs.error} what="The runs could not be read" onRetry={() => void runs.refetch()} />}
               {runs.isPending && <SkeletonRows rows={8} />}
-              {runs.data && <Timeline runs={runs.data} />}
-              {runs.data && <RunList runs={runs.data} withJob />}
+              {runs.data && runs.data.length > 0 && <Timeline runs={runs.data} />}
+              {runs.data && <RunList runs={runs.data} most={RUNS_SHOWN} withJob />}
             </>
           )}
         </LinkTabs>

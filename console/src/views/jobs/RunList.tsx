@@ -1,9 +1,14 @@
+import type { ReactNode } from 'react';
+
+import { Empty } from '../../components/Empty';
 import { type ListColumn, ListTable } from '../../components/ListTable';
 import { StateMark } from '../../components/StateMark';
 import { TimeAgo } from '../../components/TimeAgo';
+import { count } from '../../lib/format';
 import { links } from '../../lib/link';
 import type { JobRun } from '../../services/types';
 import { took, why } from './words';
+import classes from './Jobs.module.css';
 
 const quiet = (value: string | null) => value ?? <span className="quiet">–</span>;
 
@@ -29,18 +34,21 @@ const REST: ListColumn<JobRun>[] = [
 ];
 
 /** Runs as a list, the newest first. */
-export function RunList({ runs, withJob = false }: { runs: JobRun[]; withJob?: boolean }) {
-  if (runs.length === 0) return <p className="second">It has not run yet.</p>;
+export function RunList({ runs, most, withJob = false, action }: { runs: JobRun[]; most: number; withJob?: boolean; action?: ReactNode }) {
+  if (runs.length === 0) return <Empty text={withJob ? 'No job has run yet. Runs stand here as soon as one is due, or asked for.' : 'It has not run yet.'} action={action} />;
   return (
-    <ListTable
-      label="Runs"
-      noun="runs"
-      rows={runs}
-      columns={withJob ? [JOB, STATE, ...REST] : [STATE, ...REST]}
-      rowKey={(run) => run.run_id}
-      href={(run) => links.jobRun(run.job, run.run_id)}
-      text={(run) => `${run.job} ${run.state} ${run.error?.message ?? ''}`}
-      defaultSort="-time"
-    />
+    <>
+      <ListTable
+        label="Runs"
+        noun="runs"
+        rows={runs}
+        columns={withJob ? [JOB, STATE, ...REST] : [STATE, ...REST]}
+        rowKey={(run) => run.run_id}
+        href={(run) => links.jobRun(run.job, run.run_id)}
+        text={(run) => `${run.job} ${run.state} ${run.error?.message ?? ''}`}
+        defaultSort="-time"
+      />
+      {runs.length >= most && <p className={`small second ${classes.note}`}>The newest {count(most)}; polder.runs has more.</p>}
+    </>
   );
 }

@@ -1,13 +1,5 @@
 import { duration } from '../../lib/format';
-import type { Job, JobRun } from '../../services/types';
-
-/** When a job runs, in one line. */
-export function when(job: Job): string {
-  const parts: string[] = [];
-  if (job.schedule) parts.push(job.time_zone === 'UTC' ? job.schedule : `${job.schedule} ${job.time_zone}`);
-  if (job.after) parts.push(`after ${job.after}`);
-  return parts.join(', ') || 'when asked';
-}
+import type { JobRun } from '../../services/types';
 
 const REASONS: Record<JobRun['reason'], string> = { schedule: 'by its schedule', after: 'after another job', asked: 'asked for', retry: 'another attempt' };
 
