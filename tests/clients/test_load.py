@@ -294,7 +294,7 @@ def test_loads_are_recorded(client):
     row = client.sql(record.format("recorded.csv into recorded"))[0]
     assert (row["user_name"], row["state"], row["rows_scanned"], row["error_code"]) == ("polder", "done", 2, None), row
     assert row["snapshot"] == client.value("SELECT max(snapshot) AS newest FROM polder.snapshots")
-    upload = client.upload("refused.csv", PEOPLE_CSV.encode())
+    upload = client.upload("refused.csv", (PEOPLE_CSV + "3,Grace,00501\n").encode())
     assert client.load(upload_ids=[upload], into="recorded")["state"] == "failed"
     row = client.sql(record.format("refused.csv into recorded"))[0]
     assert row["state"] == "failed" and row["error_code"], row
