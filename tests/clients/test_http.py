@@ -228,6 +228,30 @@ def test_catalog(client):
     assert "catalogued" in names
 
 
+def test_information_schema_with_a_view(client):
+    """A view is planned when its columns are asked for, which is while the answer streams."""
+    client.sql("CREATE TABLE viewed (a bigint)")
+    client.sql("CREATE VIEW viewing AS SELECT a, 'x' AS b FROM viewed")
+    for sql in ("SHOW TABLES", "SHOW COLUMNS FROM viewed", "SELECT * FROM information_schema.tables", "SELECT * FROM information_schema.views"):
+        assert client.sql(sql), sql
+    names = {row["column_name"] for row in client.sql("SELECT column_name FROM information_schema.columns WHERE table_name = 'viewing'")}
+    assert names == {"a", "b"}
+    names = {row["column_name"] for row in client.sql("SELECT column_name FROM polder.columns WHERE table_name = 'viewing'")}
+    assert names == {"a", "b"}
+
+
+def test_many_conversations(client):
+    """Tabs that are left open stop nobody from opening another: the one that is idle for longest, outside of a transaction, ends."""
+    kept = str(uuid.uuid4())
+    client.sql("CREATE TABLE spoken (a bigint)")
+    client.sql("BEGIN", session=kept)
+    client.sql("INSERT INTO spoken VALUES (1)", session=kept)
+    for _ in range(40):
+        assert client.value("SELECT 1 AS one", session=str(uuid.uuid4())) == 1
+    client.sql("COMMIT", session=kept)
+    assert client.value("SELECT count(*) AS n FROM spoken") == 1
+
+
 def test_saved_queries(client):
     made = client.post("/saved-queries", json={
         "name": "mine", "description": "", "sql": "SELECT 1", "chart": None}).json()

@@ -2,7 +2,7 @@ import { TextInput } from '@mantine/core';
 import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 
-import { count } from '../lib/format';
+import { count, plural } from '../lib/format';
 import { useParam } from '../lib/params';
 import { rank } from '../lib/rank';
 import { Empty } from './Empty';
@@ -28,7 +28,7 @@ interface Props<T> {
   href: (row: T) => string;
   /** What typing in the filter looks at. */
   text: (row: T) => string;
-  /** The noun in the header: `tables`. */
+  /** The noun in the header, in the plural: `tables`. */
   noun: string;
   label: string;
   extra?: ReactNode;
@@ -104,7 +104,7 @@ export function ListTable<T>({ rows, columns, rowKey, href, text, noun, label, e
         />
         {extra}
         <span className={`second num ${classes.count}`} role="status">
-          {filter ? `${count(found.length)} of ${count(rows.length)} ${noun}` : `${count(rows.length)} ${noun}`}
+          {filter ? `${count(found.length)} of ${count(rows.length)} ${noun}` : plural(rows.length, noun.replace(/s$/, ''), noun)}
         </span>
       </div>
       {shown.length === 0 ? (

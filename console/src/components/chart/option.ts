@@ -113,6 +113,8 @@ function xAxis(drawing: Drawing): object {
     splitLine: { show: spec.kind === 'scatter', lineStyle: { color: colours.line } },
     axisLabel: { color: colours.quiet, fontSize: 12, hideOverlap: true, ...(data.xKind === 'time' ? { formatter: timeLabel(data) } : {}) },
   };
+  // A line's name stands where the label of the last moment would be.
+  if (data.xKind === 'time' && labelled(drawing)) Object.assign(shared.axisLabel, { showMaxLabel: false });
   if (data.xKind === 'time') return { ...shared, type: 'time', splitNumber: Math.max(2, Math.floor(drawing.width / 110)), boundaryGap: spec.kind === 'bar' ? ['1%', '1%'] : undefined };
   if (data.xKind === 'number') {
     const plain = /year/i.test(data.xName) ? (value: number) => String(value) : (value: number) => compact(value);
@@ -166,11 +168,11 @@ function cartesian(drawing: Drawing): object {
   const grid = {
     left: 4,
     right: direct ? Math.min(140, longest * 7 + 16) : flat ? 44 : 16,
-    top: (legend ? 28 : 0) + (data.yName && !flat ? 30 : 12),
+    top: (legend ? 28 : 0) + (data.yName && !flat ? 34 : 12),
     bottom: small || flat ? 4 : 26,
     containLabel: true,
   };
-  const numbers = { ...value, nameLocation: 'end', nameGap: 10, nameTextStyle: { ...(value as { nameTextStyle: object }).nameTextStyle, align: 'left', padding: [0, 0, 0, -28] } };
+  const numbers = { ...value, nameLocation: 'end', nameGap: 14, nameTextStyle: { ...(value as { nameTextStyle: object }).nameTextStyle, align: 'left', padding: [0, 0, 0, -28] } };
   const names = {
     ...x,
     name: '',

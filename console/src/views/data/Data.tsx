@@ -39,6 +39,8 @@ const COLUMNS: ListColumn<NamedTable>[] = [
   { key: 'updated', name: 'Changed', width: 120, wideOnly: true, sort: (table) => table.updated_at, render: (table) => <TimeAgo time={table.updated_at} /> },
 ];
 
+const WITHOUT_COMMENTS = COLUMNS.filter((column) => column.key !== 'comment');
+
 const textOf = (table: NamedTable): string => (table.schema === 'public' ? table.name : `${table.schema}.${table.name}`);
 
 /** Every table and view, to find one by typing. */
@@ -70,7 +72,7 @@ export default function Data() {
           label="Tables"
           noun="tables"
           rows={shown}
-          columns={COLUMNS}
+          columns={tables.some((table) => table.comment) ? COLUMNS : WITHOUT_COMMENTS}
           rowKey={(table) => `${table.schema}.${table.name}`}
           href={(table) => links.table(table.schema, table.name)}
           text={textOf}

@@ -31,12 +31,14 @@ export default function Job() {
   const [, navigate] = useLocation();
   const { act, busy, error } = useAct();
   const data = job.data;
+  // The record of a job's runs outlives the job.
+  const isKnown = !job.error || (runs.data?.length ?? 0) > 0;
   const run = (): void => act(() => api.runJob(name), (made) => navigate(links.jobRun(name, made.run_id)));
   return (
     <Page
       title={name}
       above={[{ name: 'Jobs', href: links.jobs() }]}
-      description={data ? <About job={data} /> : <Skeleton width={320} height={14} />}
+      description={data ? <About job={data} /> : job.isPending && <Skeleton width={320} height={14} />}
       actions={
         data && (
           <>
@@ -59,11 +61,11 @@ export default function Job() {
       {error !== null && <Failure error={error} />}
       {job.error && <Failure error={job.error} what="This job cannot be shown" onRetry={() => void job.refetch()} />}
       {data && <Work job={data} />}
-      <h2 className={classes.heading}>Runs</h2>
+      {isKnown && <h2 className={classes.heading}>Runs</h2>}
       {runs.error && <Failure error={runs.error} what="The runs could not be read" onRetry={() => void runs.refetch()} />}
-      {runs.isPending && <SkeletonRows rows={6} />}
+      {isKnown && runs.isPending && <SkeletonRows rows={6} />}
       {runs.data && runs.data.length > 0 && <Timeline runs={runs.data} single />}
-      {runs.data && <RunList runs={runs.data} most={RUNS_SHOWN} action={<Button onClick={run}>Run now</Button>} />}
+      {isKnown && runs.data && <RunList runs={runs.data} most={RUNS_SHOWN} action={data && <Button onClick={run}>Run now</Button>} />}
     </Page>
   );
 }

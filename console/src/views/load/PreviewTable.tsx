@@ -8,6 +8,8 @@ import type { Draft } from './draft';
 import classes from './PreviewTable.module.css';
 
 const TYPES = ['bigint', 'double', 'text', 'boolean', 'date', 'timestamp', 'timestamptz'];
+/** A long name scrolls in its field, so that its column's values stay in view. */
+const NAME_SIZE_MAX = 24;
 
 interface Props {
   table: TablePreview;
@@ -77,7 +79,7 @@ function ColumnHead({ column, choice, editable, onChange }: HeadProps) {
   return (
     <div className={classes.head}>
       <div className={classes.line}>
-        <input className={classes.name} value={name} disabled={skipped} onChange={(event) => onChange({ name: event.currentTarget.value })} aria-label={`Name of column ${column.source}`} spellCheck={false} size={Math.max(8, name.length)} />
+        <input className={classes.name} value={name} disabled={skipped} onChange={(event) => onChange({ name: event.currentTarget.value })} aria-label={`Name of column ${column.source}`} spellCheck={false} size={Math.min(NAME_SIZE_MAX, Math.max(8, name.length))} title={name.length > NAME_SIZE_MAX ? name : undefined} />
         <Checkbox size="xs" checked={!skipped} onChange={(event) => onChange({ skip: !event.currentTarget.checked })} aria-label={`Load column ${column.source}`} title="Load this column" />
       </div>
       <select className={classes.type} value={type} disabled={skipped} onChange={(event) => onChange({ data_type: event.currentTarget.value })} aria-label={`Type of column ${column.source}`}>
