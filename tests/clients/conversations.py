@@ -55,7 +55,7 @@ class Conversation:
 
 @contextlib.contextmanager
 def conversations(client: polder.Client, count: int):
-    """Several conversations, ended afterwards: a user may hold sixteen open."""
+    """Several conversations, ended afterwards: they take memory in the server."""
     made = [Conversation(client) for _ in range(count)]
     try:
         yield made

@@ -246,7 +246,7 @@ def test_many_conversations(client):
     client.sql("CREATE TABLE spoken (a bigint)")
     client.sql("BEGIN", session=kept)
     client.sql("INSERT INTO spoken VALUES (1)", session=kept)
-    for _ in range(40):
+    for _ in range(80):
         assert client.value("SELECT 1 AS one", session=str(uuid.uuid4())) == 1
     client.sql("COMMIT", session=kept)
     assert client.value("SELECT count(*) AS n FROM spoken") == 1

@@ -15,8 +15,9 @@ use uuid::Uuid;
 /// A session that nobody uses ends after this; an open transaction is rolled back with it.
 const IDLE_MAX: TimeDelta = TimeDelta::minutes(10);
 
-/// Sessions of one user: some tabs and programs, not a leak.
-const PER_USER_MAX: usize = 16;
+/// Sessions of one user: many tabs and programs. Beyond it the one that is idle for longest ends, as if its ten minutes
+/// were over, so that tabs which were left open stop nobody.
+const PER_USER_MAX: usize = 64;
 
 /// How long a statement waits for the one before it in its session. Covers the moment between the last byte of an answer
 /// and the end of its statement; a longer wait is a mistake of the client, and it learns so.
@@ -38,6 +39,11 @@ struct Entry {
 impl Entry {
     fn expired(&self, now: DateTime<Utc>) -> bool {
         now - *self.last_used.lock() >= IDLE_MAX && self.turn.try_lock().is_ok()
+    }
+
+    /// No statement runs in it, and no transaction is open.
+    fn idle(&self) -> bool {
+        self.turn.try_lock().is_ok() && !self.session.in_transaction()
     }
 }
 
@@ -100,11 +106,17 @@ impl Sessions {
         if !sessions.contains_key(&key)
             && sessions.keys().filter(|(user, _)| *user == caller.user).count() >= PER_USER_MAX
         {
-            return Err(Error::new(ErrorKind::Exhausted, format!("{} has {PER_USER_MAX} open sessions", caller.user))
-                .with_hint(format!(
+            let idle = sessions.iter().filter(|((user, _), entry)| *user == caller.user && entry.idle());
+            let longest = idle.min_by_key(|(_, entry)| *entry.last_used.lock()).map(|(key, _)| key.clone());
+            let Some(longest) = longest else {
+                let message =
+                    format!("{} has {PER_USER_MAX} open sessions, all in the middle of something", caller.user);
+                return Err(Error::new(ErrorKind::Exhausted, message).with_hint(format!(
                     "end one, or wait until one has been idle for {} minutes",
                     IDLE_MAX.num_minutes()
                 )));
+            };
+            sessions.remove(&longest);
         }
         let entry = sessions.entry(key).or_insert_with(|| Entry {
             session: open(),

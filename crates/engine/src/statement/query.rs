@@ -1,9 +1,13 @@
 //! Statements that read.
 
-use datafusion::execution::SendableRecordBatchStream;
+use std::sync::Arc;
+
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
+use futures::StreamExt;
 use polder_capability::CommandTag;
 use polder_lake::TransactionCell;
 use polder_types::{Error, Result};
@@ -21,7 +25,7 @@ impl Context<'_> {
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
                 transaction.settle().await?;
-                std::sync::Arc::clone(transaction.view())
+                Arc::clone(transaction.view())
             }
             None => self.engine.lake.snapshot(self.settings.version).await?,
         };
@@ -43,7 +47,7 @@ impl Context<'_> {
             _ => "SELECT",
         };
         let snapshot = scope.snapshot.id;
-        let schema = std::sync::Arc::new(plan.schema().as_arrow().clone());
+        let schema = Arc::new(plan.schema().as_arrow().clone());
         let rows = names_out::restore(self.execute(&scope, plan).await?);
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
@@ -55,6 +59,16 @@ impl Context<'_> {
     pub(super) async fn execute(&self, scope: &Scope, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
         let physical = scope.state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
         self.running.watch(&physical);
-        execute_stream(physical, scope.state.task_ctx()).map_err(from_datafusion)
+        let rows = execute_stream(physical, scope.state.task_ctx()).map_err(from_datafusion)?;
+        Ok(keep_planner(rows, Arc::clone(&scope.state)))
     }
+}
+
+/// Keeps the planner for as long as rows are read: the tables of `information_schema` plan the views then.
+fn keep_planner(rows: SendableRecordBatchStream, state: Arc<SessionState>) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let kept = rows.inspect(move |_| {
+        let _planner = &state;
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, kept))
 }
