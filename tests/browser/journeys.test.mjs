@@ -546,6 +546,19 @@ describe('finding a table by keyboard', () => {
       await page.getByRole('main').getByText('Done', { exact: true }).waitFor();
     }));
 
+  test('what is typed right after Ctrl-K is searched for, and does not go into the editor', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 1');
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('weather');
+      const field = page.getByRole('combobox', { name: 'Search or jump to' });
+      await field.waitFor();
+      await page.getByRole('option', { name: /^weather/ }).first().waitFor();
+      assert.equal(await field.inputValue(), 'weather');
+      assert.equal(await page.locator('.cm-content').textContent(), 'SELECT 1');
+    }));
+
   test('every page is reached by Ctrl-K', () =>
     signedIn(async (page) => {
       for (const [name, path] of [['Data', '/data'], ['Query', '/query'], ['Jobs', '/jobs'], ['Settings', '/settings'], ['Load a file', '/load'], ['Home', '/']]) {
