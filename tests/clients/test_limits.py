@@ -255,3 +255,42 @@ def test_a_harmed_table_file_names_itself(fresh, harm):
     assert caught.value.kind in ("corrupt", "not_found", "internal"), vars(caught.value)
     assert client.value("SELECT count(*) AS n FROM sound") == 0
     assert "panicked" not in server.log()
+
+
+def own_files(server) -> dict:
+    return {path: path.read_bytes() for path in (server.data / "credentials.toml", server.data / "secret.key", *parquet_files(server))
+            if path.exists()}
+
+
+def test_the_data_directory_is_not_written_to_by_copy(fresh, tmp_path):
+    """`COPY … TO` never replaces what Polder keeps: its keys, its metastore, its tables' files; by no way of writing the path."""
+    server = fresh(tmp_path / "data")
+    server.start()
+    client = server.client()
+    client.sql("CREATE TABLE kept AS SELECT value AS a FROM generate_series(1, 50000) AS s(value)")
+    before = own_files(server)
+    (tmp_path / "link").symlink_to(server.data)
+    targets = [*before, server.data / "metastore.sqlite", server.data / "new.csv", tmp_path / "link" / "credentials.toml",
+               tmp_path / "data" / ".." / "data" / "secret.key", f"file://{server.data}/credentials.toml"]
+    for target in targets:
+        with pytest.raises(polder.Failed):
+            client.sql(f"COPY (SELECT 1 AS a) TO '{target}' STORED AS CSV")
+    assert own_files(server) == before
+    assert (server.data / "metastore.sqlite").read_bytes()[:15] == b"SQLite format 3"
+    client.sql(f"COPY (SELECT 1 AS a) TO '{tmp_path}/outside.csv' STORED AS CSV")
+    assert (tmp_path / "outside.csv").read_text() == "a\n1\n"
+
+
+def test_the_data_directory_is_not_loaded_from(fresh, tmp_path):
+    """Passwords and keys do not become tables."""
+    server = fresh(tmp_path / "data")
+    server.start()
+    client = server.client()
+    (tmp_path / "link").symlink_to(server.data)
+    for source in (server.data / "credentials.toml", server.data / "secret.key", server.data, f"{server.data}/*.toml",
+                   tmp_path / "link" / "credentials.toml", tmp_path):
+        for into in ("stolen", None):
+            done = server.cli("load", source, *(["--into", into] if into else []))
+            secret = server.credentials["password"]
+            for name in tables(client):
+                assert secret not in client.run(f"SELECT * FROM {name}", "csv").text, (source, done)

@@ -5,6 +5,7 @@ import { IconSearch } from '../components/icons';
 import { rank } from '../lib/rank';
 import { type PaletteItem, usePaletteItems } from './paletteItems';
 import { panels } from './panels';
+import { takeTyped } from './typedAhead';
 import classes from './Palette.module.css';
 
 const SHOWN_MAX = 40;
@@ -19,7 +20,7 @@ export default function Palette() {
 }
 
 function Search() {
-  const [text, setText] = useState('');
+  const [text, setText] = useState(takeTyped);
   const [active, setActive] = useState(0);
   const list = useRef<HTMLUListElement>(null);
   const id = useId();
@@ -50,6 +51,7 @@ function Search() {
         <IconSearch size={18} stroke={1.7} aria-hidden="true" />
         <input
           data-autofocus
+          autoFocus
           value={text}
           onChange={(event) => {
             setText(event.currentTarget.value);

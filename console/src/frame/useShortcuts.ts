@@ -3,6 +3,7 @@ import { useLocation } from 'wouter';
 
 import { ROOMS } from '../rooms';
 import { panels } from './panels';
+import { keepTyped } from './typedAhead';
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
@@ -32,6 +33,10 @@ export function useShortcuts(): void {
       }
     };
     window.addEventListener('keydown', onKey);
-    return () => window.removeEventListener('keydown', onKey);
+    window.addEventListener('keydown', keepTyped, { capture: true });
+    return () => {
+      window.removeEventListener('keydown', onKey);
+      window.removeEventListener('keydown', keepTyped, { capture: true });
+    };
   }, [navigate]);
 }

@@ -165,6 +165,7 @@ function cartesian(drawing: Drawing): object {
   const value = valueAxis(drawing, flat ? '' : data.yName, spec.kind !== 'line' && spec.kind !== 'scatter');
   const x = xAxis(drawing);
   const longest = Math.max(0, ...data.series.map((item) => item.name.length));
+  const places = coloursByName(drawing);
   const grid = {
     left: 4,
     right: direct ? Math.min(140, longest * 7 + 16) : flat ? 44 : 16,
@@ -185,8 +186,15 @@ function cartesian(drawing: Drawing): object {
     legend: legend ? { type: 'scroll', top: 0, left: 0, icon: 'roundRect', itemWidth: 10, itemHeight: 10, itemGap: 16, textStyle: { color: colours.second, fontSize: 12 }, pageTextStyle: { color: colours.second }, pageIconColor: colours.second } : undefined,
     xAxis: flat ? { ...value, name: '', axisLabel: { show: false }, splitLine: { show: false } } : x,
     yAxis: flat ? names : numbers,
-    series: data.series.map((item, index) => one(drawing, item, index, flat, direct)),
+    series: data.series.map((item, index) => one(drawing, item, places.get(item.name) ?? index, flat, direct)),
   };
+}
+
+/** Rows come in any order, and a name keeps its colour all the same. Numbers that were chosen keep theirs by their order. */
+function coloursByName({ data, spec }: Drawing): Map<string, number> {
+  if (!spec.series) return new Map();
+  const names = data.series.map((item) => item.name).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return new Map(names.map((name, place) => [name, place]));
 }
 
 function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, direct: boolean): object {

@@ -20,7 +20,7 @@ export function Account() {
           {me.data?.auth === 'trust' && <span className="second"> · the server trusts every connection from this machine (--auth trust)</span>}
         </p>
       </Section>
-      <Section title="Password" about="The same password opens the console, PostgreSQL and the other protocols.">
+      <Section title="Password" about="It opens the console and the HTTP API; programs better use an API token.">
         <PasswordForm />
       </Section>
     </>

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { shot, SLOW, write } from './browser.mjs';
+import { running, server, signedIn, untilNothingRuns } from './journey.mjs';
+import { mocked } from './server.mjs';
+
+describe('queries', () => {
+  test('write and cancel: the server stops', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, SLOW);
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('progressbar', { name: 'The statement is running' }).waitFor();
+      assert.equal(await running(page), 1);
+      await shot(page, 'journey-progress');
+      const asked = Date.now();
+      await page.getByRole('button', { name: /^Cancel/ }).click();
+      await untilNothingRuns(page);
+      assert.ok(Date.now() - asked < 3000, `the server went on for ${Date.now() - asked} ms`);
+      await page.getByText('The statement was cancelled').waitFor();
+    }));
+
+  test('Esc cancels from the keyboard', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, SLOW);
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('progressbar', { name: 'The statement is running' }).waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByText('The statement was cancelled').waitFor();
+      await untilNothingRuns(page);
+    }));
+
+  test('the statement under the cursor runs, not the whole', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT * FROM no_such_table;\n\nSELECT 42 AS answer');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+    }));
+
+  test('an error is underlined where it is, and has an id to copy', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 1;\n\nSELECT *\nFROM no_such_table');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('alert').waitFor();
+      await shot(page, 'journey-error');
+      assert.equal(await page.locator('.cm-lintRange-error').textContent(), 'no_such_table');
+      // In the editor's lines, though the statement that ran begins further down.
+      await page.getByRole('alert').getByText('at line 4, column 6').waitFor();
+      assert.ok(await page.getByRole('button', { name: /Copy the request id/ }).isVisible());
+    }));
+
+  test('what is selected runs, not the rest', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 42 AS answer');
+      await page.keyboard.insertText(', no_such_column');
+      await page.keyboard.press('Home');
+      await page.keyboard.down('Shift');
+      for (let letter = 0; letter < 'SELECT 42 AS answer'.length; letter += 1) await page.keyboard.press('ArrowRight');
+      await page.keyboard.up('Shift');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+    }));
+
+  test('names of the catalog complete: a table, then its columns', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, '');
+      await page.keyboard.type('SELECT * FROM weat');
+      await page.getByRole('option', { name: /^weather/ }).first().waitFor();
+      // For a moment Enter is still a new line, for who types on.
+      await page.waitForTimeout(200);
+      await page.keyboard.press('Enter');
+      await page.keyboard.type(' WHERE wind_sp');
+      await page.getByRole('option', { name: /^wind_speed/ }).first().waitFor();
+      await page.waitForTimeout(200);
+      await page.keyboard.press('Enter');
+      assert.match(await page.locator('.cm-content').textContent(), /FROM weather WHERE wind_speed$/);
+    }));
+
+  test('several tabs keep what is theirs', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 42 AS answer');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+      await page.getByRole('button', { name: 'New query' }).click();
+      await write(page, 'SELECT 43 AS other');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell', { name: '43' }).waitFor();
+      await page.getByRole('tab', { name: /SELECT 42/ }).click();
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+      assert.match(await page.locator('.cm-content').textContent(), /SELECT 42 AS answer/);
+    }));
+
+  test('a million rows: the last one is there at once', { skip: mocked }, () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, "SELECT n AS id, n * 2 AS double, 'row ' || n AS word FROM generate_series(1, 1000000) AS s(n) ORDER BY n");
+      await page.keyboard.press('Control+Enter');
+      // All of them, below the names.
+      const grid = page.locator('[role=grid][aria-label=Result][aria-rowcount="1000001"]');
+      await grid.waitFor();
+      await grid.focus();
+      await page.keyboard.press('ArrowDown');
+      const started = Date.now();
+      await page.keyboard.press('Control+End');
+      await page.getByRole('gridcell', { name: 'row 1000000' }).waitFor();
+      assert.ok(Date.now() - started < 1000, `${Date.now() - started} ms`);
+      assert.ok((await page.getByRole('gridcell').count()) < 1000, 'only the rows in view are drawn');
+    }));
+
+  test('a chart is suggested, and becomes another kind', { skip: mocked }, () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, "SELECT date_trunc('month', flight_date) AS month, count(*) AS flights FROM flights GROUP BY 1");
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell').first().waitFor();
+      await page.getByText('Chart', { exact: true }).click();
+      await page.locator('[role=img] svg').waitFor();
+      const kind = (name) => page.getByRole('radio', { name });
+      assert.ok(await kind('Line').isChecked());
+      await page.getByText('Bar', { exact: true }).click();
+      assert.ok(await kind('Bar').isChecked());
+      await page.waitForTimeout(500);
+      await page.reload();
+      await page.locator('[role=img] svg').waitFor();
+      assert.ok(await kind('Bar').isChecked());
+    }));
+
+  test('a reload restores the tab, and what it showed', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 42 AS answer');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+      await page.reload();
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+      assert.match(await page.locator('.cm-content').textContent(), /SELECT 42 AS answer/);
+    }));
+
+  test('save, find by Ctrl-K, delete, undo', () =>
+    signedIn(async (page) => {
+      const name = `Answer ${Date.now()}`;
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 42 AS answer');
+      await page.keyboard.press('Control+s');
+      await page.getByLabel('Name').fill(name);
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'Saved', exact: true }).waitFor();
+      await page.goto(`${server.url}/data`);
+      await page.getByRole('heading', { name: 'Data', level: 1 }).waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
+      await page.keyboard.type(name);
+      await page.getByRole('option', { name }).waitFor();
+      await page.keyboard.press('Enter');
+      await page.getByRole('gridcell', { name: '42' }).waitFor();
+      await page.getByText('Saved', { exact: true }).first().click();
+      await page.getByRole('button', { name: `Delete ${name}` }).click();
+      await page.getByRole('button', { name: 'Undo' }).click();
+      await page.getByRole('button', { name: `Delete ${name}` }).waitFor();
+      await page.getByRole('button', { name: `Delete ${name}` }).click();
+    }));
+
+  test('a result can be walked through and copied by keyboard', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, mocked ? 'SELECT * FROM range(5000)' : 'SELECT n AS id FROM generate_series(1, 5000) AS n');
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell').first().waitFor();
+      await page.getByRole('grid', { name: 'Result' }).focus();
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Control+End');
+      await page.keyboard.press('Home');
+      await page.keyboard.press('Control+c');
+      await page.waitForTimeout(200);
+      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), '5000');
+    }));
+});
