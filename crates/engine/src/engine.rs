@@ -142,7 +142,8 @@ impl Engine {
 
 fn config(cores: Option<usize>) -> SessionConfig {
     let mut config = SessionConfig::new()
-        .with_information_schema(true)
+        // `information_schema` is ours: see `system::information`.
+        .with_information_schema(false)
         .with_default_catalog_and_schema("polder", "public")
         .with_create_default_catalog_and_schema(false);
     if let Some(cores) = cores {

@@ -3,6 +3,9 @@
 //! `SLT=text` runs the files whose path has that text. What waits for work is below `tests/slt/pending`: it is left out,
 //! unless the text names that folder. `SLT_ROOT=folder` runs the files of another folder.
 
+#[path = "slt/pages.rs"]
+mod pages;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
