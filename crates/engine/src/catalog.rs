@@ -4,17 +4,20 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
+use datafusion::sql::parser::Statement as Parsed;
 use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewState};
 use polder_types::Error;
 
+use crate::inline::{Functions, expand};
 use crate::parse::parse_kept;
 use crate::statement::travel::{self, Point};
-use crate::system::SystemSchema;
+use crate::system::{InformationSchema, SystemSchema, Views};
 
 /// Views that stand on views, and so on.
 const VIEW_DEPTH_MAX: usize = 32;
@@ -56,6 +59,7 @@ impl CatalogProvider for LakeCatalog {
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         names.retain(|name| name != "main" || !self.view.snapshot.names_in("main").is_empty());
         names.push("polder".into());
+        names.push("information_schema".into());
         names.sort();
         names.dedup();
         names
@@ -65,8 +69,24 @@ impl CatalogProvider for LakeCatalog {
         if name == "polder" {
             return (!self.rows).then(|| Arc::clone(&self.view.system) as _);
         }
+        if name == "information_schema" {
+            let (snapshot, views) = (Arc::clone(&self.view.snapshot), Arc::new(PlannedViews(Arc::clone(&self.view))));
+            return (!self.rows).then(|| Arc::new(InformationSchema { snapshot, views }) as _);
+        }
         self.view.snapshot.schema(name)?;
         Some(Arc::new(LakeSchema { view: Arc::clone(&self.view), name: name.to_owned(), rows: self.rows }))
+    }
+}
+
+/// The columns of views, by planning them.
+struct PlannedViews(Arc<View>);
+
+#[async_trait]
+impl Views for PlannedViews {
+    async fn columns(&self, schema: &str, view: &str) -> Option<SchemaRef> {
+        let schema = LakeSchema { view: Arc::clone(&self.0), name: schema.to_owned(), rows: false };
+        // One that cannot be planned any more has no columns.
+        schema.table(view).await.ok().flatten().map(|table| table.schema())
     }
 }
 
@@ -96,6 +116,13 @@ impl SchemaProvider for LakeSchema {
         let full = TableName::new(&self.name, name);
         let view = &self.view;
         if let Some(table) = view.snapshot.table(&full) {
+            if table.rules.materialized.as_ref().is_some_and(|materialized| materialized.snapshot.is_none()) {
+                return Err(external(
+                    Error::invalid(format!("materialized view {full} has not been populated"))
+                        .with_code("55000")
+                        .with_hint("REFRESH MATERIALIZED VIEW"),
+                ));
+            }
             let opened = if self.rows {
                 LakeTable::open_with_row_ids(&view.lake, &view.snapshot, full, table)
             } else {
@@ -135,6 +162,16 @@ impl LakeSchema {
         Ok(Arc::new(opened?))
     }
 
+    /// Puts functions' bodies in the place of a view's calls.
+    fn expand(&self, statement: &mut Parsed, state: &SessionState) -> polder_types::Result<()> {
+        let Parsed::Statement(statement) = statement else { return Ok(()) };
+        if self.view.snapshot.functions.is_empty() {
+            return Ok(());
+        }
+        let path = [self.name.clone()];
+        expand(statement, &Functions { snapshot: &self.view.snapshot, path: &path, state })
+    }
+
     async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {
         let Some(state) = self.view.planner.get().and_then(Weak::upgrade) else {
             return Err(external(Error::internal("a view was asked for outside of a statement")));
@@ -149,7 +186,10 @@ impl LakeSchema {
         let mut state = state.as_ref().clone();
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
         let planned = match parse_kept(&definition.sql) {
-            Ok(statement) => Box::pin(state.statement_to_plan(statement)).await,
+            Ok(mut statement) => match self.expand(&mut statement, &state) {
+                Ok(()) => Box::pin(state.statement_to_plan(statement)).await,
+                Err(error) => Err(external(error)),
+            },
             Err(error) => Err(external(error)),
         };
         self.view.depth.fetch_sub(1, Ordering::SeqCst);

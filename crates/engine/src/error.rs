@@ -156,6 +156,12 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
 fn from_arrow(error: &ArrowError, text: String) -> Error {
     match error {
         ArrowError::DivideByZero => Error::invalid("division by zero").with_code("22012"),
+        ArrowError::CastError(words) if words.starts_with("Can't cast value") => {
+            Error::invalid(text).with_code("22003")
+        }
+        ArrowError::InvalidArgumentError(words) if words.contains(" to store in a Decimal") => {
+            Error::invalid(text).with_code("22003")
+        }
         ArrowError::CastError(_) | ArrowError::ParseError(_) => {
             Error::invalid(text).with_code("22P02").with_hint("TRY_CAST gives NULL for what cannot be read")
         }

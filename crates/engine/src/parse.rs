@@ -1,6 +1,6 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, TableFactor};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -9,6 +9,7 @@ use polder_types::{Error, ErrorKind, Result, limits};
 
 use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
+use crate::forms::{Extras, fold_forms};
 use crate::rewrite::rewrite;
 use crate::statement::jobs::{JobStatement, parse_job};
 use crate::statement::{maintenance, travel};
@@ -29,6 +30,8 @@ static DIALECT: PolderDialect = PolderDialect;
 pub(crate) enum ParsedStatement {
     /// One that DataFusion's parser knows.
     Standard(Statement),
+    /// One with words that the parser does not know.
+    Extended(Statement, Extras),
     Job(JobStatement),
     /// `REFRESH MATERIALIZED VIEW name`
     Refresh(ObjectName),
@@ -158,7 +161,15 @@ pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedS
     }
     match parse_job(sql, &tokens)? {
         Some(statement) => Ok(ParsedStatement::Job(statement)),
-        None => parse_standard(tokens).map(ParsedStatement::Standard),
+        None => {
+            let (tokens, extras) = fold_forms(tokens)?;
+            let statement = parse_standard(tokens)?;
+            if extras == Extras::default() {
+                Ok(ParsedStatement::Standard(statement))
+            } else {
+                Ok(ParsedStatement::Extended(statement, extras))
+            }
+        }
     }
 }
 
@@ -190,12 +201,22 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut statements = parser.parse_statements().map_err(from_datafusion)?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(mut statement), true) => {
-            if let Statement::Statement(inner) = &mut statement {
-                rewrite(inner)?;
-            }
+            rewrite_inside(&mut statement)?;
             Ok(statement)
         }
         _ => Err(Error::invalid("syntax error: no statement").with_code("42601")),
+    }
+}
+
+fn rewrite_inside(statement: &mut Statement) -> Result<()> {
+    match statement {
+        Statement::Statement(inner) => rewrite(inner),
+        Statement::Explain(explain) => rewrite_inside(&mut explain.statement),
+        Statement::CopyTo(copy) => match &mut copy.source {
+            CopyToSource::Query(query) => rewrite(query.as_mut()),
+            CopyToSource::Relation(_) => Ok(()),
+        },
+        _ => Ok(()),
     }
 }
 
@@ -215,6 +236,16 @@ pub(crate) fn parse_kept(sql: &str) -> Result<Statement> {
 /// # Errors
 /// `InvalidInput` for what is no expression.
 pub(crate) fn parse_expr(sql: &str) -> Result<Expr> {
+    let mut expr = parse_call(sql)?;
+    rewrite(&mut expr)?;
+    Ok(expr)
+}
+
+/// As [`parse_expr`], of parts that are rewritten already.
+///
+/// # Errors
+/// `InvalidInput` for what is no expression.
+pub(crate) fn parse_call(sql: &str) -> Result<Expr> {
     let mut parser = Parser::new(&DIALECT).try_with_sql(sql).map_err(|error| from_parser(&error))?;
     parser.parse_expr().map_err(|error| from_parser(&error))
 }

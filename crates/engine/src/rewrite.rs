@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Statement, TableAlias, TableAliasColumnDef,
-    TableFactor, Value, VisitMut, VisitorMut, visit_expressions,
+    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, TableAlias, TableAliasColumnDef, TableFactor,
+    Value, VisitMut, VisitorMut, visit_expressions,
 };
 use polder_types::{Error, Result};
 
-use crate::parse::parse_factor;
+use crate::parse::{parse_call, parse_factor};
+use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
 
 const SERIES: &str = "generate_series";
@@ -19,12 +20,12 @@ const SERIES: &str = "generate_series";
 /// Values that a pivot may turn into columns.
 const PIVOT_COLUMNS_MAX: usize = 1_000;
 
-/// Rewrites a statement in place.
+/// Rewrites a statement or query in place.
 ///
 /// # Errors
 /// `Unsupported` for forms of PIVOT that have no list of values.
-pub(crate) fn rewrite(statement: &mut Statement) -> Result<()> {
-    match statement.visit(&mut Rewriter) {
+pub(crate) fn rewrite<T: VisitMut>(statement: &mut T) -> Result<()> {
+    match VisitMut::visit(statement, &mut Rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -34,6 +35,29 @@ struct Rewriter;
 
 impl VisitorMut for Rewriter {
     type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        match query.locks.first() {
+            None => ControlFlow::Continue(()),
+            Some(lock) => ControlFlow::Break(
+                Error::unsupported(format!("SELECT … FOR {} is not supported: no rows are locked", lock.lock_type))
+                    .with_hint(
+                        "leave it out: of two transactions that change one row, the second to commit fails with 40001",
+                    ),
+            ),
+        }
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let Expr::AtTimeZone { timestamp, time_zone } = expr else { return ControlFlow::Continue(()) };
+        match parse_call(&format!("{AT_TIME_ZONE}({time_zone}, {timestamp})")) {
+            Ok(call) => {
+                *expr = call;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         name_series(factor);

@@ -43,9 +43,7 @@ impl Engine {
         let mut config = self.template.config().clone();
         let options = config.options_mut();
         options.catalog.default_schema.clone_from(&settings.schema);
-        if let Some(zone) = &settings.time_zone {
-            options.execution.time_zone = Some(zone.clone());
-        }
+        options.execution.time_zone = Some(settings.zone().to_owned());
         let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_catalog_list(Arc::new(catalogs))

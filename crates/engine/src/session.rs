@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
-use crate::stream::Tracked;
+use crate::stream::{Tracked, in_zone};
 
 /// How often a single statement outside of a transaction is run again after a conflict.
 pub(crate) const CONFLICT_TRIES: usize = 10;
@@ -24,8 +24,10 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// The schema of names without one.
+    /// The schema that things without one are made in.
     pub schema: String,
+    /// The schemas in which names without one are looked for, in this order.
+    pub path: Vec<String>,
     /// The version that reads see.
     pub version: Version,
     pub time_zone: Option<String>,
@@ -33,7 +35,14 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { schema: "public".into(), version: Version::Newest, time_zone: None }
+        Self { schema: "public".into(), path: vec!["public".into()], version: Version::Newest, time_zone: None }
+    }
+}
+
+impl Settings {
+    /// The time zone, in which times with a zone are read and shown.
+    pub fn zone(&self) -> &str {
+        self.time_zone.as_deref().unwrap_or("UTC")
     }
 }
 
@@ -46,6 +55,8 @@ pub(crate) struct Open {
     /// A statement is being carried out. Found set by the next one, its caller went away in the middle, and what it has
     /// half done must not be committed.
     pub busy: bool,
+    /// Statements that change anything are refused.
+    pub read_only: bool,
     pub savepoints: Vec<(String, Savepoint)>,
     /// Set by an answer that ends in an error, which may come long after its statement has.
     pub spoiled: Arc<AtomicBool>,
@@ -147,7 +158,11 @@ impl Session {
             biased;
             // Never in the middle of a commit: `Running::start_commit` sees to it.
             () = running.token.cancelled() => Err(Error::cancelled()),
-            outcome = work => outcome,
+            outcome = work => {
+                let mut outcome = outcome?;
+                outcome.rows = outcome.rows.map(|(schema, rows)| in_zone(schema, rows, inner.settings.zone()));
+                Ok(outcome)
+            }
         }
     }
 }

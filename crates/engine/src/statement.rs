@@ -13,13 +13,15 @@ mod names;
 mod names_out;
 mod prepare;
 mod query;
+mod resolve;
 mod returning;
 mod target;
 pub(crate) mod travel;
 
 pub(crate) use control::time;
-pub(crate) use names::fold;
+pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
+pub(crate) use target::parse_query;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use polder_lake::{Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
+use crate::forms::Extras;
 use crate::parse::ParsedStatement;
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
@@ -40,6 +43,7 @@ pub(crate) struct Context<'a> {
     pub caller: &'a Caller,
     pub settings: &'a Settings,
     pub running: &'a Arc<Running>,
+    pub extras: &'a Extras,
 }
 
 impl Engine {
@@ -51,8 +55,9 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
-        let statement = match statement {
-            ParsedStatement::Standard(statement) => statement,
+        let (mut statement, extras) = match statement {
+            ParsedStatement::Standard(statement) => (statement, Extras::default()),
+            ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
             ParsedStatement::Refresh(name) => return self.refresh(caller, inner, &name, running).await,
         };
@@ -80,12 +85,15 @@ impl Engine {
             }
         }
         prepare::check_no_parameters(&statement)?;
-        let settings = inner.settings.clone();
-        let context = Context { engine: self, caller, settings: &settings, running };
+        let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
+        let context = Context { engine: self, caller, settings: &settings, running, extras: &extras };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
             return context.maintain(open.as_ref(), &work).await;
         }
         if let Some(kind) = Change::of(&statement)? {
+            if inner.open.as_ref().is_some_and(|open| open.read_only) {
+                return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+            }
             return match open {
                 Some(cell) => context.change_in(&cell, &kind).await,
                 None => context.change_alone(&kind, &statement.to_string()).await,
@@ -104,8 +112,11 @@ impl Engine {
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
-        let settings = inner.settings.clone();
-        let context = Context { engine: self, caller, settings: &settings, running };
+        let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
+        let context = Context { engine: self, caller, settings: &settings, running, extras: &Extras::default() };
+        if inner.open.as_ref().is_some_and(|open| open.read_only) {
+            return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+        }
         let change = Change::Refresh(name);
         match open {
             Some(cell) => context.change_in(&cell, &change).await,
@@ -162,6 +173,10 @@ impl<'a> Change<'a> {
             | S::AlterTable(_)
             | S::Truncate(_)
             | S::CreateIndex(_)
+            | S::AlterIndex { .. }
+            | S::AlterSchema(_)
+            | S::CreateFunction(_)
+            | S::DropFunction(_)
             | S::Comment { .. } => Some(Self::Shape(statement)),
             S::Query(_)
             | S::Explain { .. }

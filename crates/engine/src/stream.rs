@@ -6,13 +6,47 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{FutureExt, Stream};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{FutureExt, Stream, StreamExt};
 use polder_types::{Error, Result};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::error::from_datafusion;
 use crate::record::{Recorder, Running};
+
+/// Times with a zone, shown in the session's.
+pub(crate) fn in_zone(
+    schema: SchemaRef,
+    rows: SendableRecordBatchStream,
+    zone: &str,
+) -> (SchemaRef, SendableRecordBatchStream) {
+    let shown = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
+    let moved = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_))) && *data_type != shown;
+    let given = rows.schema();
+    if !given.fields().iter().any(|field| moved(field.data_type())) {
+        return (schema, rows);
+    }
+    let fields: Vec<_> = given
+        .fields()
+        .iter()
+        .map(|field| match moved(field.data_type()) {
+            true => Arc::new(field.as_ref().clone().with_data_type(shown.clone())),
+            false => Arc::clone(field),
+        })
+        .collect();
+    let schema = Arc::new(Schema::new_with_metadata(fields, given.metadata().clone()));
+    let own = Arc::clone(&schema);
+    let batches = rows.map(move |batch| {
+        let batch = batch?;
+        let columns = batch.columns().iter().zip(own.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&own), columns)?)
+    });
+    (Arc::clone(&schema), Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+}
 
 pub(crate) struct Tracked {
     inner: Option<SendableRecordBatchStream>,

@@ -3,9 +3,11 @@
 mod changes;
 mod functions;
 mod history;
+mod information;
 mod jobs;
 mod profile;
 mod rules;
+mod series;
 mod tables;
 
 use std::fmt;
@@ -27,6 +29,9 @@ use polder_types::{Error, Result, SnapshotId};
 
 use crate::engine::Engine;
 use crate::session::Outcome;
+
+pub(crate) use information::{InformationSchema, Views};
+pub(crate) use tables::type_name;
 
 /// A system table: its name, its columns, and how its rows are found.
 #[derive(Clone, Copy)]
@@ -120,7 +125,7 @@ impl SystemTable {
             Kind::Tables => tables::tables(&self.engine, &self.snapshot).await,
             Kind::Columns => Ok(tables::columns(&self.snapshot)),
             Kind::Constraints => Ok(rules::rows(&self.snapshot)),
-            Kind::Functions => Ok(functions::rows(&self.engine)),
+            Kind::Functions => functions::rows(&self.engine, &self.snapshot),
             Kind::Jobs => jobs::jobs(&self.engine).await,
             Kind::Runs => jobs::runs(&self.engine).await,
             Kind::Queries => tables::queries(&self.engine).await,
@@ -175,6 +180,7 @@ pub(crate) fn register_functions(state: &mut SessionState, engine: &Weak<Engine>
     for (name, function) in functions {
         state.register_udtf(name, function);
     }
+    series::register(state);
 }
 
 /// The one argument of a function of tables: `schema.table`, or `table` in the schema `public`.

@@ -4,13 +4,18 @@
 //! what a transaction saw is what it commits. Nothing here waits or reads: given the same input it gives the same
 //! output.
 
+mod columns;
+mod functions;
+mod layout;
 mod rewrite;
 mod rows;
 mod rules;
+mod schemas;
 mod shape;
 mod statement;
 mod totals;
 
+pub(crate) use columns::top_column;
 pub(crate) use rewrite::{Rewrite, RewrittenFile};
 pub(crate) use rows::merge_range;
 pub(crate) use statement::{Statement, into_writes};
@@ -28,6 +33,7 @@ use uuid::Uuid;
 
 use crate::changes::Change;
 use crate::ddl::AlterColumn;
+use crate::functions::Macro;
 use crate::inlined;
 use crate::model::{ColumnState, Snapshot, TableState};
 use crate::names::TableName;
@@ -44,6 +50,25 @@ pub(crate) enum Op {
     },
     DropSchema {
         id: i64,
+    },
+    RenameSchema {
+        id: i64,
+        new: i64,
+        uuid: Uuid,
+        name: String,
+    },
+    /// Words about a schema or a view.
+    Comment {
+        id: i64,
+        comment: Option<String>,
+    },
+    /// All implementations of one name; none drops it.
+    SetFunction {
+        id: i64,
+        schema_id: i64,
+        name: String,
+        macros: Vec<Macro>,
+        definitions: Vec<String>,
     },
     CreateTable {
         id: i64,
@@ -68,6 +93,18 @@ pub(crate) enum Op {
     CommentTable {
         id: i64,
         comment: Option<String>,
+    },
+    /// (column id, transform) of each part of the key; none ends it.
+    SetPartition {
+        id: i64,
+        table: i64,
+        columns: Vec<(i64, String)>,
+    },
+    /// (expression, direction, order of missing values) of each key; none ends it.
+    SetSort {
+        id: i64,
+        table: i64,
+        keys: Vec<(String, String, String)>,
     },
     SetRules {
         id: i64,
@@ -283,6 +320,11 @@ impl Applier {
         match op {
             Op::CreateSchema { id, uuid, name } => self.create_schema(*id, *uuid, name),
             Op::DropSchema { id } => self.drop_schema(*id),
+            Op::RenameSchema { id, new, uuid, name } => self.rename_schema(*id, *new, *uuid, name),
+            Op::Comment { id, comment } => self.comment(*id, comment.as_deref()),
+            Op::SetFunction { id, schema_id, name, macros, definitions } => {
+                self.set_function(*id, *schema_id, name, macros, definitions)
+            }
             Op::CreateTable { id, uuid, schema_id, name, columns, comment } => {
                 self.create_table(*id, *uuid, *schema_id, name, columns, comment.as_deref())
             }
@@ -290,6 +332,8 @@ impl Applier {
             Op::RenameTable { id, schema_id, name } => self.rename_table(*id, *schema_id, name),
             Op::AlterColumn { id, change } => self.alter_column(*id, change),
             Op::CommentTable { id, comment } => self.comment_table(*id, comment.as_deref()),
+            Op::SetPartition { id, table, columns } => self.set_partition(*id, *table, columns),
+            Op::SetSort { id, table, keys } => self.set_sort(*id, *table, keys),
             Op::SetRules { id, rules } => self.set_rules(*id, rules),
             Op::CreateView { id, uuid, schema_id, name, sql, comment } => {
                 self.create_view(*id, *uuid, *schema_id, name, sql, comment.as_deref())
@@ -370,6 +414,7 @@ pub(crate) const AGAIN: &str = "run the transaction again";
 const END_SQL: &[(&str, &str)] = &[
     ("schema", "UPDATE ducklake_schema SET end_snapshot = $1 WHERE schema_id = $2 AND end_snapshot IS NULL"),
     ("table", "UPDATE ducklake_table SET end_snapshot = $1 WHERE table_id = $2 AND end_snapshot IS NULL"),
+    ("macro", "UPDATE ducklake_macro SET end_snapshot = $1 WHERE macro_id = $2 AND end_snapshot IS NULL"),
     ("view", "UPDATE ducklake_view SET end_snapshot = $1 WHERE view_id = $2 AND end_snapshot IS NULL"),
 ];
 

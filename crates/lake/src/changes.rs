@@ -15,6 +15,9 @@ pub enum Change {
     CreatedView(String, String),
     DroppedView(i64),
     AlteredView(i64),
+    /// The schema, the name, and whether its rows are a table.
+    CreatedMacro(String, String, bool),
+    DroppedMacro(i64, bool),
     InsertedInto(i64),
     DeletedFrom(i64),
     InlinedInsert(i64),
@@ -53,6 +56,10 @@ impl Change {
     }
 }
 
+fn macro_kind(table: bool) -> &'static str {
+    if table { "table" } else { "scalar" }
+}
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -68,6 +75,10 @@ impl fmt::Display for Change {
             Self::CreatedView(schema, name) => write!(f, "created_view:{}.{}", quoted(schema), quoted(name)),
             Self::DroppedView(id) => write!(f, "dropped_view:{id}"),
             Self::AlteredView(id) => write!(f, "altered_view:{id}"),
+            Self::CreatedMacro(schema, name, table) => {
+                write!(f, "created_{}_macro:{}.{}", macro_kind(*table), quoted(schema), quoted(name))
+            }
+            Self::DroppedMacro(id, table) => write!(f, "dropped_{}_macro:{id}", macro_kind(*table)),
             Self::InsertedInto(id) => write!(f, "inserted_into_table:{id}"),
             Self::DeletedFrom(id) => write!(f, "deleted_from_table:{id}"),
             Self::InlinedInsert(id) => write!(f, "inlined_insert:{id}"),
@@ -120,6 +131,10 @@ fn parse_one(text: &str) -> Change {
         "created_schema" => Change::CreatedSchema(unquoted(subject)),
         "created_table" => pair(Change::CreatedTable),
         "created_view" => pair(Change::CreatedView),
+        "created_scalar_macro" => pair(|schema, name| Change::CreatedMacro(schema, name, false)),
+        "created_table_macro" => pair(|schema, name| Change::CreatedMacro(schema, name, true)),
+        "dropped_scalar_macro" => id(|id| Change::DroppedMacro(id, false)),
+        "dropped_table_macro" => id(|id| Change::DroppedMacro(id, true)),
         "dropped_schema" => id(Change::DroppedSchema),
         "dropped_table" => id(Change::DroppedTable),
         "dropped_view" => id(Change::DroppedView),
@@ -148,6 +163,8 @@ pub(crate) fn excludes(ours: &Change, theirs: &Change) -> bool {
         (C::CreatedTable(s1, n1) | C::CreatedView(s1, n1), C::CreatedTable(s2, n2) | C::CreatedView(s2, n2)) => {
             s1 == s2 && n1 == n2
         }
+        (C::CreatedMacro(s1, n1, _), C::CreatedMacro(s2, n2, _)) => s1 == s2 && n1 == n2,
+        (C::DroppedMacro(a, _), C::DroppedMacro(b, _)) => a == b,
         (C::DroppedSchema(a), C::DroppedSchema(b)) => a == b,
         (C::DroppedView(a) | C::AlteredView(a), C::DroppedView(b) | C::AlteredView(b)) => a == b,
         _ => match (ours.table(), theirs.table()) {

@@ -4,7 +4,7 @@
 //! always read. Every row keeps its id. Inserts do not disturb it; whoever changes rows of one of the files first
 //! makes it begin again, and the other way round.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -223,11 +223,31 @@ fn choose(table: &TableState, what: &Compaction, stored: usize) -> Option<Group>
 const TINY_BYTES: i64 = 64 << 10;
 
 /// The files that are small, and not too large beside the others.
+///
+/// Files of one partition only are merged: those of the first partition that has enough of them.
 fn mergeable(table: &TableState, what: &Compaction) -> HashSet<i64> {
     let is_small =
         |file: &&Arc<DataFile>| u64::try_from(file.file_size_bytes).is_ok_and(|bytes| bytes < what.small_bytes);
-    let small = table.files.iter().filter(is_small).map(|file| (file.id, file.file_size_bytes)).collect();
-    if what.tiered { tier(small, what.files_min) } else { small.into_iter().map(|(id, _)| id).collect() }
+    let mut partitions: BTreeMap<Vec<Option<String>>, Vec<(i64, i64)>> = BTreeMap::new();
+    for file in table.files.iter().filter(is_small) {
+        let current = table.partition.as_ref().is_some_and(|partition| file.partition_id == Some(partition.id));
+        let key = match current {
+            true => file.partition_values.iter().map(|(_, value)| value.clone()).collect(),
+            // Of no partition, or of one that is past: they are split when they are written anew.
+            false => Vec::new(),
+        };
+        partitions.entry(key).or_default().push((file.id, file.file_size_bytes));
+    }
+    for small in partitions.into_values() {
+        let found = match what.tiered {
+            true => tier(small, what.files_min),
+            false => small.into_iter().map(|(id, _)| id).collect(),
+        };
+        if table.partition.is_none() || found.len() >= what.files_min {
+            return found;
+        }
+    }
+    HashSet::new()
 }
 
 /// The smallest files that are about as large as each other: none is larger than all the smaller ones of them together.
@@ -270,7 +290,7 @@ async fn rewrite_group(
     writable(table)?;
     // Rows that are moved need no check: it may be younger than they are.
     let directory = transaction.directory(table)?;
-    let mut writer = TableWriter::open_with_row_ids(lake.store().clone(), directory, table, Arc::default());
+    let mut writer = TableWriter::open_with_row_ids(lake.store().clone(), directory, table, Arc::default())?;
     while let Some(batch) = rows.next().await {
         writer.write(batch?).await?;
     }

@@ -11,12 +11,14 @@ pub struct ColumnSpec {
     /// The default as a literal in DuckDB's text form.
     pub default: Option<String>,
     pub comment: Option<String>,
+    /// What its declaration says beyond the type: `varchar(10)`, as [`crate::DECLARED`] carries it.
+    pub declared: Option<String>,
 }
 
 impl ColumnSpec {
     #[must_use]
     pub fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Self {
-        Self { name: name.into(), data_type, nullable, default: None, comment: None }
+        Self { name: name.into(), data_type, nullable, default: None, comment: None, declared: None }
     }
 }
 
@@ -35,7 +37,11 @@ pub enum AlterColumn {
     Widen {
         name: String,
         data_type: DataType,
+        declared: Option<String>,
     },
+    /// To any other type: a new column in the place of the old one. Its values are missing until the rows are rewritten,
+    /// and what stood on the column stands on the new one.
+    Retype(ColumnSpec),
     SetNullable {
         name: String,
         nullable: bool,

@@ -20,8 +20,13 @@ pub(crate) async fn write_delete_file(
     positions: &RoaringTreemap,
 ) -> Result<StagedFile> {
     let schema = datafusion_ducklake::table::delete_file_schema();
-    let content =
-        Content { table: "a delete file", schema: Arc::clone(&schema), column_ids: Vec::new(), indexed: Vec::new() };
+    let content = Content {
+        table: "a delete file",
+        schema: Arc::clone(&schema),
+        column_ids: Vec::new(),
+        indexed: Vec::new(),
+        partitioning: None,
+    };
     let mut writer = TableWriter::with_content(store, directory, content, Arc::default(), false);
     let mut left = positions.iter().map(u64::cast_signed).peekable();
     while left.peek().is_some() {

@@ -17,7 +17,7 @@ use crate::leases::Leases;
 use crate::model::{Snapshot, TableState};
 use crate::provider::SnapshotProvider;
 use crate::read::{read_history, read_snapshot};
-use crate::rules::{IdentityPlace, RowCheck, RuleKeeper};
+use crate::rules::{IdentityPlace, RowRule, RuleKeeper};
 use crate::scrub::ScrubState;
 use crate::store::{TableStore, TablesLocation};
 use crate::transaction::Transaction;
@@ -154,12 +154,15 @@ impl Lake {
         })
     }
 
-    /// The checks that rows of a table must pass.
-    pub(crate) fn row_checks(&self, table: &TableState) -> Result<Arc<Vec<RowCheck>>> {
-        if table.rules.checks.is_empty() {
+    /// What is done to rows of a table before they are written: generated columns and checks.
+    ///
+    /// # Errors
+    /// When an expression cannot be planned on the table's columns any more.
+    pub fn row_rules(&self, table: &TableState) -> Result<Arc<Vec<RowRule>>> {
+        if table.rules.checks.is_empty() && table.rules.generated.is_empty() {
             return Ok(Arc::default());
         }
-        self.rule_keeper()?.checks(table).map(Arc::new)
+        self.rule_keeper()?.row_rules(table).map(Arc::new)
     }
 
     /// The next `count` values of an identity, the first one of them. No value is given twice while the server runs, and

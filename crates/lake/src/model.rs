@@ -11,7 +11,9 @@ use datafusion_ducklake::ColumnStat;
 use polder_types::{Error, Result};
 use uuid::Uuid;
 
+use crate::functions::FunctionState;
 use crate::names::TableName;
+use crate::partition::Transform;
 use crate::rules::TableRules;
 
 /// Ids from here up belong to one transaction and are exchanged for real ones at commit.
@@ -28,6 +30,7 @@ pub struct Snapshot {
     pub schemas: BTreeMap<i64, Arc<SchemaState>>,
     pub tables: BTreeMap<i64, Arc<TableState>>,
     pub views: BTreeMap<i64, Arc<ViewState>>,
+    pub functions: Arc<BTreeMap<i64, Arc<FunctionState>>>,
     /// The newest version when this one was read: whatever other programs moved until then, it knows.
     pub(crate) read_at: i64,
     /// Held by everybody who reads this version, a transaction's own view of it too: its files must stay.
@@ -51,6 +54,7 @@ pub struct SchemaState {
     pub path: String,
     pub path_is_relative: bool,
     pub begin_snapshot: i64,
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,6 +131,8 @@ pub struct ColumnState {
     pub parent: Option<i64>,
     pub begin_snapshot: i64,
     pub comment: Option<String>,
+    /// What the declaration says beyond the type, such as `varchar(10)`.
+    pub declared: Option<String>,
 }
 
 /// Bounds of one column over the whole table, as DuckLake keeps them. They may be wider than the truth.
@@ -205,6 +211,13 @@ impl Snapshot {
         }
     }
 
+    /// The function of a name, with all its implementations.
+    #[must_use]
+    pub fn function(&self, name: &TableName) -> Option<&Arc<FunctionState>> {
+        let schema = self.schema(&name.schema)?.id;
+        self.functions.values().find(|function| function.schema_id == schema && function.name == name.table)
+    }
+
     pub(crate) fn named(&self, name: &TableName) -> Option<Named> {
         let schema = self.schema(&name.schema)?;
         self.names.get(&(schema.id, name.table.clone())).copied()
@@ -251,6 +264,14 @@ impl TableState {
     /// Positions in one file that are deleted by rows of the catalog.
     pub(crate) fn inlined_deletes_of(&self, file: i64) -> &[i64] {
         self.inlined_deletes.get(&file).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether Polder can write into it as it is partitioned.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.partition.as_ref().is_none_or(|partition| {
+            partition.columns.iter().all(|(_, _, transform)| Transform::parse(transform).is_some())
+        })
     }
 
     /// Refuses a table with a column of an unknown type.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_ducklake::ColumnStat;
 use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
@@ -22,9 +21,11 @@ use polder_types::{Error, Result};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::conform::{conform, for_file, in_file};
 use crate::error::{from_io, from_parquet};
 use crate::model::TableState;
-use crate::rules::{RowCheck, enforce};
+use crate::partition::{OpenParts, PartitionKey, Partitioning};
+use crate::rules::RowRule;
 use crate::store::TableStore;
 
 /// A new file is begun at about this size: large enough to read well, small enough to rewrite.
@@ -57,6 +58,8 @@ pub struct StagedFile {
     pub column_stats: Vec<ColumnStat>,
     /// The rows carry the ids that they had before an UPDATE.
     pub embeds_row_id: bool,
+    /// The partition that its rows are of: (the partitioning's id, the key's values).
+    pub(crate) partition: Option<(i64, Vec<Option<String>>)>,
 }
 
 /// Writes batches of one table. Encoding runs on a thread of its own, so the caller can make the next batch meanwhile.
@@ -66,7 +69,7 @@ pub struct StagedFile {
 pub struct TableWriter {
     schema: SchemaRef,
     table: String,
-    checks: Arc<Vec<RowCheck>>,
+    rules: Arc<Vec<RowRule>>,
     sender: Option<mpsc::Sender<RecordBatch>>,
     /// Set once all batches are given: without it, what was written is thrown away.
     complete: Arc<AtomicBool>,
@@ -83,6 +86,7 @@ struct Target {
     column_ids: Vec<i64>,
     /// Top-level columns that get a bloom filter.
     indexed: Vec<String>,
+    partitioning: Option<Partitioning>,
     embeds_row_id: bool,
     runtime: tokio::runtime::Handle,
 }
@@ -94,14 +98,27 @@ pub(crate) struct Content<'a> {
     pub column_ids: Vec<i64>,
     /// Columns that get a bloom filter.
     pub indexed: Vec<String>,
+    pub partitioning: Option<Partitioning>,
 }
 
 impl TableWriter {
     /// For a table's own columns, in its order.
-    pub(crate) fn open(store: TableStore, directory: String, table: &TableState, checks: Arc<Vec<RowCheck>>) -> Self {
+    pub(crate) fn open(
+        store: TableStore,
+        directory: String,
+        table: &TableState,
+        rules: Arc<Vec<RowRule>>,
+    ) -> Result<Self> {
         let schema = Arc::clone(&table.arrow_schema);
-        let content = Content { table: &table.name, schema, column_ids: column_ids(table), indexed: indexed(table) };
-        Self::with_content(store, directory, content, checks, false)
+        let partitioning = Partitioning::of(table)?;
+        let content = Content {
+            table: &table.name,
+            schema,
+            column_ids: column_ids(table),
+            indexed: indexed(table),
+            partitioning,
+        };
+        Ok(Self::with_content(store, directory, content, rules, false))
     }
 
     /// For rows that an UPDATE rewrites: the table's columns, then their old row ids.
@@ -109,39 +126,47 @@ impl TableWriter {
         store: TableStore,
         directory: String,
         table: &TableState,
-        checks: Arc<Vec<RowCheck>>,
-    ) -> Self {
+        rules: Arc<Vec<RowRule>>,
+    ) -> Result<Self> {
         let mut fields: Vec<_> = table.arrow_schema.fields().iter().cloned().collect();
         fields.push(Arc::new(datafusion_ducklake::row_id::embedded_rowid_field()));
         let schema = Arc::new(Schema::new(fields));
-        let content = Content { table: &table.name, schema, column_ids: column_ids(table), indexed: indexed(table) };
-        Self::with_content(store, directory, content, checks, true)
+        let partitioning = Partitioning::of(table)?;
+        let content = Content {
+            table: &table.name,
+            schema,
+            column_ids: column_ids(table),
+            indexed: indexed(table),
+            partitioning,
+        };
+        Ok(Self::with_content(store, directory, content, rules, true))
     }
 
     pub(crate) fn with_content(
         store: TableStore,
         directory: String,
         content: Content<'_>,
-        checks: Arc<Vec<RowCheck>>,
+        rules: Arc<Vec<RowRule>>,
         embeds_row_id: bool,
     ) -> Self {
-        let Content { table, schema, column_ids, indexed } = content;
+        let Content { table, schema, column_ids, indexed, partitioning } = content;
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let table = table.to_owned();
         let target = Target {
             store,
             directory,
             table: table.clone(),
-            schema: Arc::clone(&schema),
+            schema: in_file(&schema),
             column_ids,
             indexed,
+            partitioning,
             embeds_row_id,
             runtime: tokio::runtime::Handle::current(),
         };
         let complete = Arc::new(AtomicBool::new(false));
         let all_given = Arc::clone(&complete);
         let worker = tokio::task::spawn_blocking(move || encode_all(&target, receiver, &all_given));
-        Self { schema, table, checks, sender: Some(sender), complete, worker: Some(worker) }
+        Self { schema, table, rules, sender: Some(sender), complete, worker: Some(worker) }
     }
 
     /// The columns that batches must have, in this order. Types that Arrow can cast without loss are cast.
@@ -156,7 +181,7 @@ impl TableWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = conform(&batch, &self.schema, &self.table, &self.checks)?;
+        let batch = conform(&batch, &self.schema, &self.table, &self.rules)?;
         let Some(sender) = &self.sender else { return Err(Error::internal("the writer is finished")) };
         if sender.send(batch).await.is_ok() {
             return Ok(());
@@ -194,43 +219,6 @@ fn column_ids(table: &TableState) -> Vec<i64> {
     columns.iter().map(|column| column.id).collect()
 }
 
-/// The batch with exactly the schema's types, its NOT NULL columns and the table's checks checked.
-///
-/// # Errors
-/// `InvalidInput` for a missing value in a NOT NULL column, a value that does not fit, or a check that is false.
-pub fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str, checks: &[RowCheck]) -> Result<RecordBatch> {
-    if batch.num_columns() != schema.fields().len() {
-        return Err(Error::internal(format!(
-            "{table} takes {} columns, but {} were given",
-            schema.fields().len(),
-            batch.num_columns()
-        )));
-    }
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
-    for (array, field) in batch.columns().iter().zip(schema.fields()) {
-        if !field.is_nullable() && array.logical_null_count() > 0 {
-            return Err(Error::invalid(format!(
-                "null value in column {:?} of {table}, which is NOT NULL",
-                field.name()
-            ))
-            .with_code("23502"));
-        }
-        columns.push(if array.data_type() == field.data_type() {
-            Arc::clone(array)
-        } else {
-            // A value that does not fit is an error, never a silent NULL.
-            let strict = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(array, field.data_type(), &strict).map_err(|error| {
-                Error::invalid(format!("column {:?} of {table}: {error}", field.name())).with_code("22P02")
-            })?
-        });
-    }
-    let batch = RecordBatch::try_new(Arc::clone(schema), columns)
-        .map_err(|error| Error::internal(format!("{table}: {error}")))?;
-    enforce(checks, &batch, table)?;
-    Ok(batch)
-}
-
 /// Names of the columns that a key or an index stands on.
 fn indexed(table: &TableState) -> Vec<String> {
     let ids: Vec<i64> = table.rules.indexed().collect();
@@ -257,24 +245,35 @@ fn encode_all(
 ) -> Result<Vec<StagedFile>> {
     let mut staged = Vec::new();
     let result = (|| {
-        let mut open: Option<OpenFile> = None;
+        let mut parts: OpenParts<OpenFile> = OpenParts::default();
+        let finish = |key: PartitionKey, file: OpenFile| -> Result<StagedFile> {
+            let mut file = file.finish(target)?;
+            file.partition = target.partitioning.as_ref().map(|partitioning| (partitioning.id, key));
+            Ok(file)
+        };
         while let Some(batch) = receiver.blocking_recv() {
-            let mut file = match open.take() {
-                Some(file) => file,
-                None => OpenFile::create(target)?,
+            let split = match &target.partitioning {
+                Some(partitioning) => partitioning.split(&batch)?,
+                None => vec![(PartitionKey::new(), batch)],
             };
-            file.write(&batch)?;
-            if file.bytes() >= FILE_BYTES_MAX {
-                staged.push(file.finish(target)?);
-            } else {
-                open = Some(file);
+            for (key, batch) in split {
+                let mut file = match parts.take(&key) {
+                    Some(file) => file,
+                    None => OpenFile::create(target)?,
+                };
+                file.write(&for_file(batch, &target.schema)?)?;
+                if file.bytes() >= FILE_BYTES_MAX {
+                    staged.push(finish(key, file)?);
+                } else if let Some((key, file)) = parts.put(key, file)? {
+                    staged.push(finish(key, file)?);
+                }
             }
         }
         if !complete.load(Ordering::Acquire) {
             return Err(Error::cancelled());
         }
-        if let Some(file) = open {
-            staged.push(file.finish(target)?);
+        for (key, file) in parts.into_files() {
+            staged.push(finish(key, file)?);
         }
         Ok(())
     })();
@@ -404,6 +403,7 @@ impl OpenFile {
             checksum: format!("crc32:{crc:08x}"),
             column_stats,
             embeds_row_id: target.embeds_row_id,
+            partition: None,
         })
     }
 }

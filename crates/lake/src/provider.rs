@@ -169,6 +169,10 @@ impl MetadataProvider for SnapshotProvider {
 
     fn get_partition_spec(&self, table_id: i64, _snapshot_id: i64) -> Result<Option<PartitionSpec>> {
         let Some(partition) = &self.state(table_id)?.partition else { return Ok(None) };
+        // What is stored knows nothing yet of what a transaction has set itself.
+        if partition.id >= crate::model::PROVISIONAL {
+            return Ok(None);
+        }
         self.stored.get_partition_spec(table_id, self.snapshot.id).map(|spec| {
             spec.map(|mut spec| {
                 // The stored spec knows whether the table was ever partitioned otherwise; ours only what it is now.

@@ -8,6 +8,8 @@ use polder_metastore::{Backend, Metastore, Row, Value};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use crate::changes::{self, SnapshotInfo};
+use crate::declared;
+use crate::functions;
 use crate::model::{
     ColumnRange, ColumnState, DataFile, DeleteFile, Named, PartitionState, SchemaState, Snapshot, SortState,
     TableState, ViewState,
@@ -81,10 +83,15 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = 'comment' AND {LIVE}"),
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", rules::TAG),
         format!("SELECT table_id, column_id, value FROM ducklake_column_tag WHERE key = 'comment' AND {LIVE}"),
+        format!("SELECT table_id, column_id, value FROM ducklake_column_tag WHERE key = '{}' AND {LIVE}", declared::TAG),
         "SELECT i.table_id, i.partition_id, c.partition_key_index, c.column_id, c.transform FROM ducklake_partition_info i JOIN ducklake_partition_column c ON c.partition_id = i.partition_id WHERE i.begin_snapshot <= $1 AND (i.end_snapshot IS NULL OR i.end_snapshot > $1) ORDER BY c.partition_key_index".into(),
         "SELECT i.table_id, i.sort_id, e.sort_key_index, e.expression, e.dialect, e.sort_direction, e.null_order FROM ducklake_sort_info i JOIN ducklake_sort_expression e ON e.sort_id = i.sort_id WHERE i.begin_snapshot <= $1 AND (i.end_snapshot IS NULL OR i.end_snapshot > $1) ORDER BY e.sort_key_index".into(),
         "SELECT v.data_file_id, v.partition_key_index, v.partition_value FROM ducklake_file_partition_value v JOIN ducklake_data_file f ON f.data_file_id = v.data_file_id WHERE f.begin_snapshot <= $1 AND (f.end_snapshot IS NULL OR f.end_snapshot > $1)".into(),
         "SELECT table_id, max(column_id) FROM ducklake_column WHERE $1 >= 0 GROUP BY table_id".into(),
+        format!("SELECT schema_id, macro_id, macro_name FROM ducklake_macro WHERE {LIVE}"),
+        functions::IMPLEMENTATIONS.into(),
+        functions::PARAMETERS.into(),
+        format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", functions::TAG),
     ];
     let fixed = queries.len();
     queries.extend(delete_holders.iter().map(|(_, holder)| {
@@ -109,11 +116,16 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         tags,
         rules,
         column_tags,
+        declared,
         partitions,
         sorts,
         partition_values,
         last_columns,
-    ]: [Vec<Row>; 19] =
+        macros,
+        macro_bodies,
+        macro_parameters,
+        definitions,
+    ]: [Vec<Row>; 24] =
         answers.try_into().map_err(|_| Error::internal("the metastore answered another number of queries"))?;
     let Some(head) = head.first() else {
         return Err(Error::not_found(format!("the lake has no version {newest}"))
@@ -135,6 +147,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         column_comments: keyed(column_tags, |row| {
             Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned)))
         })?,
+        declared: keyed(declared, |row| Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned))))?,
         partitions: grouped(partitions, |row| {
             Ok((row.int(0)?, (row.int(1)?, (row.int(2)?, row.int(3)?, row.text(4)?.to_owned()))))
         })?,
@@ -153,7 +166,9 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         parts.inlined_deletes.insert(table, of_files);
     }
     parts.files = data_files(files, deletes, file_stats, partition_values)?;
-    build(head, read_at, schemas, tables, views, parts)
+    let mut snapshot = build(head, read_at, schemas, tables, views, parts)?;
+    snapshot.functions = functions::read(&macros, &macro_bodies, &macro_parameters, &definitions)?;
+    Ok(snapshot)
 }
 
 /// The pieces of tables, by table id.
@@ -167,6 +182,7 @@ struct Parts {
     comments: HashMap<i64, Option<String>>,
     rules: HashMap<i64, Arc<TableRules>>,
     column_comments: HashMap<(i64, i64), Option<String>>,
+    declared: HashMap<(i64, i64), Option<String>>,
     partitions: HashMap<i64, Vec<(i64, (i64, i64, String))>>,
     sorts: HashMap<i64, Vec<(i64, (i64, String, String, String, String))>>,
     inlined_deletes: HashMap<i64, BTreeMap<i64, Vec<i64>>>,
@@ -212,6 +228,7 @@ pub(crate) fn column(row: &Row) -> Result<ColumnState> {
         parent: row.opt_int(10)?,
         begin_snapshot: row.int(11)?,
         comment: None,
+        declared: None,
     })
 }
 
@@ -303,6 +320,7 @@ fn build(
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
         names: BTreeMap::new(),
+        functions: Arc::default(),
     };
     for row in &schemas {
         let id = row.int(0)?;
@@ -313,6 +331,7 @@ fn build(
             path: row.opt_text(3)?.unwrap_or_default().to_owned(),
             path_is_relative: row.opt_bool(4)?.unwrap_or(true),
             begin_snapshot: row.int(5)?,
+            comment: parts.comments.remove(&id).flatten(),
         };
         snapshot.schemas.insert(id, Arc::new(state));
     }
@@ -345,6 +364,7 @@ fn table(row: &Row, snapshot: &Snapshot, parts: &mut Parts) -> Result<TableState
     let mut columns = parts.columns.remove(&id).unwrap_or_default();
     for column in &mut columns {
         column.comment = parts.column_comments.remove(&(id, column.id)).flatten();
+        column.declared = parts.declared.remove(&(id, column.id)).flatten();
     }
     let files = parts.files.remove(&id).unwrap_or_default();
     let totals = parts.totals.remove(&id);

@@ -6,7 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::physical_expr::PhysicalExpr;
@@ -14,6 +16,7 @@ use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::conform::{is_overflow, stored};
 use crate::model::{Snapshot, TableState};
 use crate::names::TableName;
 
@@ -36,6 +39,9 @@ pub struct TableRules {
     pub defaults: Vec<ComputedDefault>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<Index>,
+    /// Columns whose values are always computed from the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generated: Vec<ComputedDefault>,
     /// Set on a materialized view's table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialized: Option<Materialized>,
@@ -68,7 +74,7 @@ pub struct Identity {
     pub step: i64,
 }
 
-/// A default that is computed for each row, such as `now()`.
+/// A value that is computed for each row: a default such as `now()`, or a generated column's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComputedDefault {
     pub column: i64,
@@ -122,6 +128,11 @@ impl TableRules {
         self.defaults.iter().find(|default| default.column == column).map(|default| default.sql.as_str())
     }
 
+    #[must_use]
+    pub fn generated_of(&self, column: i64) -> Option<&str> {
+        self.generated.iter().find(|generated| generated.column == column).map(|generated| generated.sql.as_str())
+    }
+
     /// Columns whose new files get bloom filters.
     pub(crate) fn indexed(&self) -> impl Iterator<Item = i64> {
         let of_keys = self.keys.iter().flat_map(|key| key.columns.iter());
@@ -143,6 +154,22 @@ impl TableRules {
         kept.indexes.retain(|index| !index.columns.contains(&column));
         kept.identities.retain(|identity| identity.column != column);
         kept.defaults.retain(|default| default.column != column);
+        kept.generated.retain(|generated| generated.column != column);
+        kept
+    }
+
+    /// The rules once a column has another id.
+    pub(crate) fn with_column(&self, old: i64, new: i64) -> Self {
+        let mut kept = self.clone();
+        let of_keys = kept.keys.iter_mut().flat_map(|key| key.columns.iter_mut());
+        let of_indexes = kept.indexes.iter_mut().flat_map(|index| index.columns.iter_mut());
+        let of_identities = kept.identities.iter_mut().map(|identity| &mut identity.column);
+        let of_defaults = kept.defaults.iter_mut().map(|default| &mut default.column);
+        let of_generated = kept.generated.iter_mut().map(|generated| &mut generated.column);
+        let all = of_keys.chain(of_indexes).chain(of_identities).chain(of_defaults).chain(of_generated);
+        for column in all.filter(|column| **column == old) {
+            *column = new;
+        }
         kept
     }
 }
@@ -176,19 +203,21 @@ impl IdentityPlace {
     }
 }
 
-/// A CHECK, ready to be evaluated over batches of the table's columns in order.
+/// What is done to each batch of a table's columns in order before it is written.
 #[derive(Debug, Clone)]
-pub struct RowCheck {
-    pub name: String,
-    pub expr: Arc<dyn PhysicalExpr>,
+pub enum RowRule {
+    /// A CHECK: a condition that no row may make false.
+    Check { name: String, expr: Arc<dyn PhysicalExpr> },
+    /// A generated column: what is put into the column at this place.
+    Generate { column: usize, expr: Arc<dyn PhysicalExpr> },
 }
 
 /// Plans what rules say. The lake keeps rules and calls for them at each write; SQL is understood a floor above.
 #[async_trait]
 pub trait RuleKeeper: fmt::Debug + Send + Sync {
     /// # Errors
-    /// When a condition cannot be planned on the table's columns any more.
-    fn checks(&self, table: &TableState) -> Result<Vec<RowCheck>>;
+    /// When an expression cannot be planned on the table's columns any more.
+    fn row_rules(&self, table: &TableState) -> Result<Vec<RowRule>>;
 
     /// The first key that is there twice, as text: among the rows of the view when `new` is `None`, in both the view
     /// and `new` (the key's columns, in order) otherwise.
@@ -204,20 +233,47 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
     ) -> Result<Option<String>>;
 }
 
-/// Refuses a batch (the table's columns, perhaps more behind them) with a row that makes a check false.
-pub(crate) fn enforce(checks: &[RowCheck], batch: &RecordBatch, table: &str) -> Result<()> {
-    for check in checks {
+/// Fills in the generated columns of a batch whose other columns are as they will be stored.
+///
+/// # Errors
+/// `InvalidInput` when an expression fails.
+pub(crate) fn generate(rules: &[RowRule], schema: &SchemaRef, columns: &mut [ArrayRef], table: &str) -> Result<()> {
+    if !rules.iter().any(|rule| matches!(rule, RowRule::Generate { .. })) {
+        return Ok(());
+    }
+    // NOT NULL is not checked yet.
+    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let internal = |error: ArrowError| Error::internal(format!("{table}: {error}"));
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec()).map_err(internal)?;
+    for rule in rules {
+        let RowRule::Generate { column, expr } = rule else { continue };
+        let field = schema.field(*column);
         let failed = |error: &dyn fmt::Display| {
-            Error::invalid(format!("check {:?} of {table} cannot be evaluated: {error}", check.name)).with_code("22000")
+            let error = error.to_string();
+            let code = if is_overflow(&error) { "22003" } else { "22000" };
+            Error::invalid(format!("column {:?} of {table} cannot be computed: {error}", field.name())).with_code(code)
         };
-        let value = check.expr.evaluate(batch).map_err(|error| failed(&error))?;
+        let value = expr.evaluate(&batch).map_err(|error| failed(&error))?;
+        let value = value.into_array(batch.num_rows()).map_err(|error| failed(&error))?;
+        columns[*column] = stored(&value, field, table)?;
+    }
+    Ok(())
+}
+
+/// Refuses a batch (the table's columns, perhaps more behind them) with a row that makes a check false.
+pub(crate) fn enforce(rules: &[RowRule], batch: &RecordBatch, table: &str) -> Result<()> {
+    for rule in rules {
+        let RowRule::Check { name, expr } = rule else { continue };
+        let failed = |error: &dyn fmt::Display| {
+            Error::invalid(format!("check {name:?} of {table} cannot be evaluated: {error}")).with_code("22000")
+        };
+        let value = expr.evaluate(batch).map_err(|error| failed(&error))?;
         let value = value.into_array(batch.num_rows()).map_err(|error| failed(&error))?;
         let Some(holds) = value.as_boolean_opt() else { return Err(failed(&"it is neither true nor false")) };
         let broken = (0..holds.len()).find(|row| holds.is_valid(*row) && !holds.value(*row));
         if let Some(row) = broken {
             return Err(Error::invalid(format!(
-                "new row of {table} violates check constraint {:?}: {}",
-                check.name,
+                "new row of {table} violates check constraint {name:?}: {}",
                 shown(batch, row)
             ))
             .with_code("23514"));

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use datafusion_ducklake::types::{arrow_to_ducklake_type, ducklake_to_arrow_type};
 use polder_types::{Error, ErrorKind, Result};
 
+use crate::declared::DECLARED;
 use crate::error::from_ducklake;
 use crate::model::ColumnState;
 
@@ -80,6 +81,7 @@ fn push_rows(
         parent,
         begin_snapshot: snapshot,
         comment: None,
+        declared: None,
     });
     for child in &children {
         let child_order = *next_id;
@@ -172,8 +174,11 @@ fn build_field(
     };
     // DuckDB marks a field that was added inside a struct as NOT NULL, though older rows lack it.
     let nullable = column.nullable || column.parent.is_some();
-    let id = HashMap::from([("PARQUET:field_id".to_owned(), column.id.to_string())]);
-    Ok(Arc::new(Field::new(&column.name, data_type, nullable).with_metadata(id)))
+    let mut metadata = HashMap::from([("PARQUET:field_id".to_owned(), column.id.to_string())]);
+    if let Some(declared) = &column.declared {
+        metadata.insert(DECLARED.to_owned(), declared.clone());
+    }
+    Ok(Arc::new(Field::new(&column.name, data_type, nullable).with_metadata(metadata)))
 }
 
 /// Types that DuckLake cannot carry, turned into the nearest that it can, without losing a value.

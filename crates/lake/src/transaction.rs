@@ -2,23 +2,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema};
 use polder_metastore::Write;
-use polder_types::{Error, ErrorKind, Result, SnapshotId, limits};
-use uuid::Uuid;
+use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use crate::apply::{Applier, CommitNote, EndedFile, Op, Rewrite, StagedDelete};
 use crate::committer::{OwnRow, Request};
-use crate::ddl::{AlterColumn, ColumnSpec};
 use crate::inlined;
 use crate::keys::KeyState;
 use crate::lake::Lake;
 use crate::model::{Snapshot, TableState};
 use crate::mutate::ended_file;
-use crate::names::{TableName, check_name};
+use crate::names::TableName;
 use crate::parquet_writer::{StagedFile, TableWriter, discard};
-use crate::rules::TableRules;
-use crate::schema::{column_rows, storable};
+use crate::partition::Partitioning;
 
 /// What a commit made.
 #[derive(Debug, Clone)]
@@ -160,167 +156,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// # Errors
-    /// `AlreadyExists`.
-    pub fn create_schema(&mut self, name: &str) -> Result<()> {
-        check_name("schema", name)?;
-        let id = self.provisional();
-        self.record(Op::CreateSchema { id, uuid: Uuid::now_v7(), name: name.to_owned() })
-    }
-
-    /// Drops a schema, with everything in it when `cascade`.
-    ///
-    /// # Errors
-    /// `NotFound`; `InvalidInput` when something is in it.
-    pub fn drop_schema(&mut self, name: &str, cascade: bool) -> Result<()> {
-        let id = self.schema_id(name)?;
-        let inside = self.view.names_in(name);
-        if let (Some(first), false) = (inside.first(), cascade) {
-            return Err(Error::invalid(format!("schema {name:?} is not empty: it holds {first:?}"))
-                .with_code("2BP01")
-                .with_hint("use DROP SCHEMA … CASCADE"));
-        }
-        for inner in inside {
-            let full = TableName::new(name, inner);
-            if self.view.table(&full).is_some() { self.drop_table(&full)? } else { self.drop_view(&full)? }
-        }
-        self.record(Op::DropSchema { id })
-    }
-
-    /// Makes a table with the columns of an Arrow schema.
-    ///
-    /// # Errors
-    /// `AlreadyExists`, `NotFound` for the schema, `Unsupported` for a type.
-    pub fn create_table(&mut self, name: &TableName, schema: &Schema) -> Result<Arc<TableState>> {
-        let columns: Vec<ColumnSpec> = schema
-            .fields()
-            .iter()
-            .map(|field| ColumnSpec::new(field.name(), field.data_type().clone(), field.is_nullable()))
-            .collect();
-        self.create_table_with(name, &columns, None)
-    }
-
-    /// Makes a table.
-    ///
-    /// # Errors
-    /// As [`Transaction::create_table`].
-    pub fn create_table_with(
-        &mut self,
-        name: &TableName,
-        columns: &[ColumnSpec],
-        comment: Option<String>,
-    ) -> Result<Arc<TableState>> {
-        check_name("table", &name.table)?;
-        let schema_id = self.schema_id(&name.schema)?;
-        if columns.is_empty() {
-            return Err(Error::invalid(format!("table {name} has no columns")).with_code("42P16"));
-        }
-        if columns.len() > limits::COLUMNS_MAX {
-            return Err(Error::new(ErrorKind::TooLarge, format!("table {name} has {} columns", columns.len()))
-                .with_code("54011")
-                .with_hint(format!("a table has at most {} columns", limits::COLUMNS_MAX)));
-        }
-        let mut seen = HashSet::new();
-        let mut rows = Vec::new();
-        let mut next_id = 1;
-        for spec in columns {
-            check_name("column", &spec.name)?;
-            if !seen.insert(spec.name.to_ascii_lowercase()) {
-                return Err(Error::invalid(format!("column {:?} is named twice", spec.name)).with_code("42701"));
-            }
-            let field = Field::new(&spec.name, storable(&spec.data_type), spec.nullable);
-            let order = next_id;
-            let mut column = column_rows(&field, order, &mut next_id, self.view.id)?;
-            if let Some(first) = column.first_mut() {
-                first.comment.clone_from(&spec.comment);
-                if let Some(default) = &spec.default {
-                    first.default_value = Some(default.clone());
-                }
-            }
-            rows.extend(column);
-        }
-        let id = self.provisional();
-        let (uuid, table) = (Uuid::now_v7(), name.table.clone());
-        self.record(Op::CreateTable { id, uuid, schema_id, name: table, columns: rows, comment })?;
-        self.existing(name)
-    }
-
-    /// # Errors
-    /// `NotFound`.
-    pub fn drop_table(&mut self, name: &TableName) -> Result<()> {
-        let table = self.existing(name)?;
-        self.pending.remove(&table.id);
-        self.record(Op::DropTable { id: table.id })
-    }
-
-    /// # Errors
-    /// `NotFound`, `AlreadyExists`, `Unsupported` for a move to another schema.
-    pub fn rename_table(&mut self, name: &TableName, to: &TableName) -> Result<()> {
-        check_name("table", &to.table)?;
-        let id = self.existing(name)?.id;
-        let schema_id = self.schema_id(&to.schema)?;
-        self.record(Op::RenameTable { id, schema_id, name: to.table.clone() })
-    }
-
-    /// # Errors
-    /// `NotFound`, `AlreadyExists`, `Unsupported`, by the change.
-    pub async fn alter_column(&mut self, name: &TableName, change: AlterColumn) -> Result<()> {
-        if let AlterColumn::Add(ColumnSpec { name, .. }) | AlterColumn::Rename { to: name, .. } = &change {
-            check_name("column", name)?;
-        }
-        let table = self.existing(name)?;
-        // Rows held back have the old shape.
-        self.settle_table(table.id).await?;
-        self.record(Op::AlterColumn { id: table.id, change })
-    }
-
-    /// # Errors
-    /// `NotFound`.
-    pub fn comment_table(&mut self, name: &TableName, comment: Option<String>) -> Result<()> {
-        let id = self.existing(name)?.id;
-        self.record(Op::CommentTable { id, comment })
-    }
-
-    /// Replaces the table's keys, checks and the like. Rows that are there are not looked at.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub fn set_rules(&mut self, name: &TableName, rules: TableRules) -> Result<()> {
-        let id = self.existing(name)?.id;
-        self.record(Op::SetRules { id, rules: Arc::new(rules) })
-    }
-
-    /// # Errors
-    /// `AlreadyExists`, `NotFound` for the schema.
-    pub fn create_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
-        check_name("view", &name.table)?;
-        let schema_id = self.schema_id(&name.schema)?;
-        let id = self.provisional();
-        let (uuid, view, sql) = (Uuid::now_v7(), name.table.clone(), sql.to_owned());
-        self.record(Op::CreateView { id, uuid, schema_id, name: view, sql, comment })
-    }
-
-    fn view_id(&self, name: &TableName) -> Result<i64> {
-        let view = self.view.view(name);
-        view.map(|view| view.id).ok_or_else(|| Error::not_found(format!("view {name} does not exist")))
-    }
-
-    /// # Errors
-    /// `NotFound`.
-    pub fn drop_view(&mut self, name: &TableName) -> Result<()> {
-        let id = self.view_id(name)?;
-        self.record(Op::DropView { id })
-    }
-
-    /// # Errors
-    /// `NotFound`, `AlreadyExists`.
-    pub fn rename_view(&mut self, name: &TableName, to: &TableName) -> Result<()> {
-        check_name("view", &to.table)?;
-        let id = self.view_id(name)?;
-        let schema_id = self.schema_id(&to.schema)?;
-        self.record(Op::RenameView { id, schema_id, name: to.table.clone() })
-    }
-
     /// A writer of rows for a table. Its files count once they are given to [`Transaction::add_files`].
     ///
     /// # Errors
@@ -328,8 +163,8 @@ impl Transaction {
     pub fn append(&self, name: &TableName) -> Result<TableWriter> {
         let table = self.existing(name)?;
         writable(&table)?;
-        let checks = self.lake.row_checks(&table)?;
-        Ok(TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, checks))
+        let rules = self.lake.row_rules(&table)?;
+        TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, rules)
     }
 
     /// Files on disk that a later change will name: removed with the transaction if none does.
@@ -339,8 +174,8 @@ impl Transaction {
 
     pub(crate) fn append_with_row_ids(&self, table: &TableState) -> Result<TableWriter> {
         writable(table)?;
-        let checks = self.lake.row_checks(table)?;
-        Ok(TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table, checks))
+        let rules = self.lake.row_rules(table)?;
+        TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table, rules)
     }
 
     /// The table's directory relative to the tables' root.
@@ -392,11 +227,11 @@ impl Transaction {
     pub async fn insert(&mut self, name: &TableName, batches: Vec<RecordBatch>) -> Result<u64> {
         let table = self.existing(name)?;
         writable(&table)?;
-        let checks = self.lake.row_checks(&table)?;
+        let rules = self.lake.row_rules(&table)?;
         let conformed = batches
             .iter()
             .filter(|batch| batch.num_rows() > 0)
-            .map(|batch| crate::parquet_writer::conform(batch, &table.arrow_schema, &table.name, &checks))
+            .map(|batch| crate::conform::conform(batch, &table.arrow_schema, &table.name, &rules))
             .collect::<Result<Vec<_>>>()?;
         let rows: usize = conformed.iter().map(RecordBatch::num_rows).sum();
         let held = self.pending.entry(table.id).or_default();
@@ -427,7 +262,7 @@ impl Transaction {
         self.keys.settled(id);
         let Some(table) = self.view.tables.get(&id).cloned() else { return Ok(()) };
         // They were checked when they came.
-        let mut writer = TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, Arc::default());
+        let mut writer = TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, Arc::default())?;
         for batch in batches {
             writer.write(batch).await?;
         }
@@ -570,7 +405,7 @@ impl Transaction {
             let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
             let few = rows <= inlined::ROWS_MAX && inlined::fits(batches, self.lake.backend());
             // A table that this transaction makes or reshapes gets its holder with the commit.
-            let holder = if few && id < crate::model::PROVISIONAL && !self.reshaped(id) {
+            let holder = if few && table.partition.is_none() && id < crate::model::PROVISIONAL && !self.reshaped(id) {
                 self.lake.holder(&table).await?
             } else {
                 None
@@ -610,13 +445,7 @@ const PENDING_ROWS_MAX: usize = 10_000;
 
 pub(crate) fn writable(table: &TableState) -> Result<()> {
     table.check_readable()?;
-    if table.partition.is_some() {
-        return Err(Error::unsupported(format!(
-            "table {} is partitioned, which Polder reads but does not write yet",
-            table.name
-        ))
-        .with_hint("insert with DuckDB, or copy the table with CREATE TABLE … AS SELECT"));
-    }
+    Partitioning::of(table)?;
     Ok(())
 }
 

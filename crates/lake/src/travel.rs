@@ -160,7 +160,7 @@ impl Transaction {
             return Ok(adopted);
         }
         let mut writer =
-            TableWriter::open_with_row_ids(self.lake().store().clone(), directory.to_owned(), into, Arc::default());
+            TableWriter::open_with_row_ids(self.lake().store().clone(), directory.to_owned(), into, Arc::default())?;
         if !rewritten.is_empty() {
             let mut part = then.as_ref().clone();
             part.files = Arc::new(rewritten);
@@ -283,6 +283,7 @@ async fn link(
         checksum,
         column_stats: file.column_stats.clone(),
         embeds_row_id: file.row_id_start.is_none(),
+        partition: None,
     })
 }
 

@@ -3,6 +3,8 @@
 mod arithmetic;
 mod casts;
 mod operators;
+mod type_names;
+mod zones;
 
 use std::sync::Arc;
 
@@ -10,14 +12,21 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::logical_expr::ScalarUDF;
 
 pub(crate) use arithmetic::CheckedArithmetic;
+pub(crate) use zones::{AT_TIME_ZONE, Zone};
 
 /// Adds the rules. Functions are added by [`register`], once there is a state.
 pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
-    builder.with_analyzer_rule(Arc::new(casts::PostgresCasts)).with_analyzer_rule(Arc::new(CheckedArithmetic))
+    builder
+        .with_type_planner(Arc::new(type_names::PostgresTypes))
+        .with_analyzer_rule(Arc::new(type_names::CastsToLength))
+        .with_analyzer_rule(Arc::new(zones::SessionZone))
+        .with_analyzer_rule(Arc::new(casts::PostgresCasts))
+        .with_analyzer_rule(Arc::new(CheckedArithmetic))
 }
 
 pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(casts::RoundToEven::new())))?;
+    zones::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners =
         vec![Arc::new(operators::PostgresOperators) as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>];

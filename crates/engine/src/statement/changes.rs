@@ -8,11 +8,12 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use polder_lake::{Keys, RowIds, TableWriter, TransactionCell, conform, row_hashes};
+use polder_lake::{Keys, RowIds, RowRule, TableWriter, TransactionCell, conform, row_hashes};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::target::Target;
 use super::{Context, ended};
+use crate::engine::Engine;
 use crate::error::from_datafusion;
 
 /// What RETURNING may hold in memory.
@@ -72,6 +73,8 @@ struct Work<'a> {
     changes: &'a Changes<'a>,
     cell: &'a TransactionCell,
     schema: SchemaRef,
+    /// What computes the table's generated columns.
+    generated: Arc<Vec<RowRule>>,
     few: Vec<RecordBatch>,
     few_rows: usize,
     inserter: Option<TableWriter>,
@@ -90,7 +93,7 @@ impl Context<'_> {
         changes: &Changes<'_>,
         mut rows: SendableRecordBatchStream,
     ) -> Result<Applied> {
-        let mut work = Work::new(cell, changes);
+        let mut work = Work::new(self.engine, cell, changes)?;
         while let Some(batch) = rows.next().await {
             work.take(&batch.map_err(from_datafusion)?).await?;
         }
@@ -99,14 +102,18 @@ impl Context<'_> {
 }
 
 impl<'a> Work<'a> {
-    fn new(cell: &'a TransactionCell, changes: &'a Changes<'a>) -> Self {
+    fn new(engine: &Engine, cell: &'a TransactionCell, changes: &'a Changes<'a>) -> Result<Self> {
         // NOT NULL is checked for rows that are written, and not for old ones that are deleted.
         let fields = changes.target.table.arrow_schema.fields();
         let fields: Vec<_> = fields.iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        Self {
+        // Checks are for rows that are written; the writer makes them.
+        let mut generated = Arc::unwrap_or_clone(engine.lake.row_rules(&changes.target.table)?);
+        generated.retain(|rule| matches!(rule, RowRule::Generate { .. }));
+        Ok(Self {
             changes,
             cell,
             schema: Arc::new(Schema::new(fields)),
+            generated: Arc::new(generated),
             few: Vec::new(),
             few_rows: 0,
             inserter: None,
@@ -115,7 +122,7 @@ impl<'a> Work<'a> {
             seen_keys: HashSet::new(),
             applied: Applied::default(),
             returned_bytes: 0,
-        }
+        })
     }
 
     async fn take(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -218,7 +225,7 @@ impl<'a> Work<'a> {
             .collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), values);
         let batch = batch.map_err(|error| Error::internal(error.to_string()))?;
-        conform(&batch, &self.schema, &self.changes.target.table.name, &[])
+        conform(&batch, &self.schema, &self.changes.target.table.name, &self.generated)
     }
 
     async fn insert(&mut self, batch: RecordBatch) -> Result<()> {

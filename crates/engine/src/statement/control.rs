@@ -13,6 +13,7 @@ use super::ended;
 use super::names::{fold, parts};
 use crate::engine::Engine;
 use crate::record::Running;
+use crate::semantics::Zone;
 use crate::session::{Inner, Open, Outcome, Settings};
 
 impl Engine {
@@ -54,9 +55,9 @@ impl Engine {
             Statement::ShowVariable { variable } => {
                 let name = variable.iter().map(fold).collect::<Vec<_>>().join("_");
                 let shown = match name.as_str() {
-                    "search_path" => inner.settings.schema.clone(),
+                    "search_path" => inner.settings.path.join(", "),
                     "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
-                    "timezone" | "time_zone" => inner.settings.time_zone.clone().unwrap_or_else(|| "UTC".into()),
+                    "timezone" | "time_zone" => inner.settings.zone().to_owned(),
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),
                         Version::Snapshot(id) => id.to_string(),
@@ -83,6 +84,7 @@ impl Engine {
         inner: &mut Inner,
         modes: &[TransactionMode],
     ) -> Result<Outcome> {
+        let mut read_only = false;
         for mode in modes {
             match mode {
                 TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
@@ -91,11 +93,7 @@ impl Engine {
                     )
                     .with_hint("leave the level out"));
                 }
-                TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
-                    return Err(
-                        Error::unsupported("READ ONLY transactions are not supported").with_hint("leave READ ONLY out")
-                    );
-                }
+                TransactionMode::AccessMode(mode) => read_only = *mode == TransactionAccessMode::ReadOnly,
                 _ => {}
             }
         }
@@ -115,6 +113,7 @@ impl Engine {
             cell: TransactionCell::new(transaction),
             failed: false,
             busy: false,
+            read_only,
             savepoints: Vec::new(),
             spoiled: Arc::default(),
         });
@@ -207,6 +206,9 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
             let values: Vec<String> = values.iter().map(text_of).collect();
             assign(settings, &name, &values)
         }
+        Set::SetTransaction { .. } => {
+            Err(Error::unsupported("SET TRANSACTION is not supported").with_hint("BEGIN READ ONLY"))
+        }
         Set::SetTimeZone { local: false, value } => assign(settings, "timezone", &[text_of(value)]),
         other => Err(Error::unsupported(format!("{other} is not supported"))),
     }
@@ -219,19 +221,24 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
     let first = values.first().map(String::as_str).unwrap_or_default();
     match name {
         "search_path" => {
-            let [schema] = values else {
-                return Err(Error::unsupported("a search_path of several schemas is not supported")
-                    .with_hint("name one schema"));
+            let own = |schema: &&String| !matches!(schema.as_str(), "$user" | "pg_catalog" | "");
+            let mut path: Vec<String> = match values {
+                [only] if only == "default" => vec!["public".to_owned()],
+                _ => values.iter().filter(own).cloned().collect(),
             };
-            settings.schema.clone_from(schema);
+            if path.is_empty() {
+                path.push("public".to_owned());
+            }
+            settings.schema.clone_from(&path[0]);
+            settings.path = path;
         }
         "timezone" | "time.zone" | "time_zone" => {
-            first.parse::<arrow::array::timezone::Tz>().map_err(|_| {
-                Error::invalid(format!("{first:?} is no time zone"))
-                    .with_code("22023")
-                    .with_hint("for instance 'Europe/Amsterdam' or '+02:00'")
-            })?;
-            settings.time_zone = Some(first.to_owned());
+            settings.time_zone = match first {
+                "default" | "local" => None,
+                // A bare number is hours east of Greenwich.
+                hours if hours.parse::<f64>().is_ok() => Some(hours_east(hours)?),
+                name => Some(Zone::canonical(name)?),
+            };
         }
         "snapshot" => {
             settings.version = match (first, first.parse()) {
@@ -249,6 +256,16 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
     Ok(())
 }
 
+fn hours_east(text: &str) -> Result<String> {
+    let minutes = text.parse::<f64>().map_or(f64::NAN, |hours| hours * 60.0);
+    if !(minutes.abs() < 16.0 * 60.0) {
+        return Err(Error::invalid(format!("{text} hours are no time zone")).with_code("22023"));
+    }
+    let minutes = minutes.round() as i64;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    Ok(format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60))
+}
+
 pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
     let nanos = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).map_err(|_| {
         Error::invalid(format!("{text:?} is neither a version nor a time"))
@@ -262,7 +279,7 @@ fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
     let fresh = Settings::default();
     match parts(name)?.join(".").as_str() {
         "all" => *settings = fresh,
-        "search_path" => settings.schema = fresh.schema,
+        "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,
         other => {

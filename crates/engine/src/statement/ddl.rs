@@ -3,12 +3,18 @@
 mod columns;
 mod create;
 mod depend;
+mod functions;
+mod layout;
+mod like;
 mod materialized;
+mod moves;
+mod retype;
 mod rules;
+mod view;
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, SchemaName, Statement,
-    Truncate,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
+    RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,
 };
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
@@ -33,6 +39,10 @@ impl Context<'_> {
             }
             Statement::AlterTable(alter) => self.alter_table(cell, alter).await,
             Statement::CreateIndex(create) => self.create_index(cell, create).await,
+            Statement::AlterIndex { name, operation } => self.alter_index(cell, name, operation).await,
+            Statement::AlterSchema(alter) => self.alter_schema(cell, alter).await,
+            Statement::CreateFunction(create) => self.create_function(cell, create).await,
+            Statement::DropFunction(drop) => self.drop_function(cell, drop).await,
             Statement::Truncate(truncate) => self.truncate(cell, truncate).await,
             Statement::Comment { object_type, object_name, comment, if_exists } => {
                 self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
@@ -102,9 +112,14 @@ impl Context<'_> {
                     transaction.drop_schema(&name, cascade).map(|()| Vec::new())
                 }
                 ObjectType::Index => self.drop_index(transaction, name).map(|()| Vec::new()),
-                ObjectType::Table => drop_table(transaction, &self.name(name)?, cascade),
-                ObjectType::MaterializedView => drop_materialized(transaction, &self.name(name)?, cascade),
-                _ => drop_view(transaction, &self.name(name)?, cascade),
+                kind => {
+                    let name = self.existing_name(name, transaction.view())?;
+                    match kind {
+                        ObjectType::Table => drop_table(transaction, &name, cascade),
+                        ObjectType::MaterializedView => drop_materialized(transaction, &name, cascade),
+                        _ => drop_view(transaction, &name, cascade),
+                    }
+                }
             };
             match dropped {
                 Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
@@ -121,14 +136,21 @@ impl Context<'_> {
     }
 
     async fn truncate(&self, cell: &TransactionCell, truncate: &Truncate) -> Result<Outcome> {
-        if truncate.partitions.is_some() || truncate.identity.is_some() || truncate.on_cluster.is_some() {
+        if truncate.identity == Some(TruncateIdentityOption::Restart) {
+            return Err(Error::unsupported("TRUNCATE … RESTART IDENTITY is not supported: no number is given twice")
+                .with_hint("leave it out; or DROP the table and CREATE it again"));
+        }
+        if truncate.partitions.is_some() || truncate.on_cluster.is_some() {
             return Err(Error::unsupported("TRUNCATE with options is not supported"));
         }
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let mut outcome = Outcome::done("TRUNCATE TABLE", None, transaction.base());
         for target in &truncate.table_names {
-            let name = self.name(&target.name)?;
+            let name = self.existing_name(&target.name, transaction.view())?;
+            if is_materialized(transaction, &name) {
+                return Err(wrong_kind(&name, "a materialized view", "REFRESH MATERIALIZED VIEW"));
+            }
             match transaction.truncate(&name).await {
                 Err(error) if truncate.if_exists && error.kind() == ErrorKind::NotFound => {
                     outcome = outcome.notice(format!("{}, skipping", error.message()));
@@ -153,12 +175,32 @@ impl Context<'_> {
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let done = Outcome::done("COMMENT", None, transaction.base());
         let result = match kind {
-            CommentObject::Table => transaction.comment_table(&self.name(name)?, comment),
+            CommentObject::Schema => transaction.comment_schema(&schema_name(name)?, comment),
+            CommentObject::Table | CommentObject::View | CommentObject::MaterializedView => {
+                let name = self.existing_name(name, transaction.view())?;
+                let view = transaction.view().view(&name).is_some();
+                let materialized = is_materialized(transaction, &name);
+                match kind {
+                    CommentObject::View if view => transaction.comment_view(&name, comment),
+                    CommentObject::MaterializedView if materialized => transaction.comment_table(&name, comment),
+                    CommentObject::View if transaction.table(&name).is_some() => {
+                        Err(Error::invalid(format!("{name} is no view")).with_code("42809"))
+                    }
+                    CommentObject::Table if view || materialized => {
+                        Err(Error::invalid(format!("{name} is no table")).with_code("42809"))
+                    }
+                    CommentObject::Table => transaction.comment_table(&name, comment),
+                    _ => Err(Error::not_found(format!("view {name} does not exist"))),
+                }
+            }
             CommentObject::Column => {
                 let mut all = parts(name)?;
                 let column = all.pop().unwrap_or_default();
                 let table = match all.as_slice() {
-                    [table] => TableName::new(&self.settings.schema, table),
+                    [table] => {
+                        let bare = datafusion::sql::sqlparser::ast::Ident::with_quote('"', table);
+                        self.existing_name(&ObjectName::from(vec![bare]), transaction.view())?
+                    }
                     [.., schema, table] => TableName::new(schema, table),
                     [] => return Err(Error::invalid("COMMENT ON COLUMN needs table.column").with_code("42601")),
                 };
@@ -205,17 +247,19 @@ impl Context<'_> {
         name: TableName,
         operation: &AlterTableOperation,
     ) -> Result<TableName> {
+        if self.has_layout() {
+            self.set_layout(cell, &name).await?;
+            return Ok(name);
+        }
         if let AlterTableOperation::RenameTable { table_name: to } = operation {
             let (RenameTableNameKind::As(to) | RenameTableNameKind::To(to)) = to;
             // PostgreSQL takes a bare name here, which stays in the table's own schema.
-            let to = table_name(to, &name.schema)?;
+            let to = match self.extras.set_schema {
+                true => TableName::new(schema_name(to)?, &name.table),
+                false => table_name(to, &name.schema)?,
+            };
             let mut guard = cell.lock().await;
-            let transaction = guard.as_mut().ok_or_else(ended)?;
-            if transaction.table(&name).is_some() {
-                transaction.rename_table(&name, &to)?;
-            } else {
-                transaction.rename_view(&name, &to)?;
-            }
+            moves::rename(guard.as_mut().ok_or_else(ended)?, &name, &to).await?;
             return Ok(to);
         }
         if let AlterTableOperation::SwapWith { table_name: other } = operation {
@@ -225,6 +269,13 @@ impl Context<'_> {
         match operation {
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
+                return Ok(name);
+            }
+            AlterTableOperation::AlterColumn {
+                column_name,
+                op: AlterColumnOperation::SetDataType { data_type, using, .. },
+            } => {
+                self.set_data_type(cell, &name, &column(column_name), data_type, using.as_ref()).await?;
                 return Ok(name);
             }
             AlterTableOperation::DropConstraint { if_exists, name: constraint, .. } => {
@@ -239,8 +290,18 @@ impl Context<'_> {
                 AlterColumn::Drop { name: old } => self.checks_without(cell, &name, old, None).await?,
                 _ => {}
             }
-            let mut guard = cell.lock().await;
-            guard.as_mut().ok_or_else(ended)?.alter_column(&name, change).await?;
+            let breaks = matches!(change, AlterColumn::Rename { .. } | AlterColumn::Drop { .. });
+            {
+                let mut guard = cell.lock().await;
+                guard.as_mut().ok_or_else(ended)?.alter_column(&name, change).await?;
+            }
+            if breaks {
+                let cascade = matches!(
+                    operation,
+                    AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. }
+                );
+                self.check_views(cell, &name, cascade).await?;
+            }
         }
         Ok(name)
     }

@@ -23,6 +23,7 @@ use super::target::{Target, is_default, parse_query, quoted, quoted_ident, selec
 use super::{Context, ended};
 use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
+use crate::forms::Overriding;
 use crate::parse::parse_expr;
 use crate::scope::Scope;
 use crate::session::Outcome;
@@ -52,7 +53,7 @@ impl Context<'_> {
         let scope = self.inserting_scope(cell, insert).await?;
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         let target = Target::named(table_name(name, &self.settings.schema)?, alias, &scope)?;
-        let plain = with_defaults(&target, insert)?;
+        let plain = with_defaults(&target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         match &insert.on {
@@ -185,7 +186,7 @@ fn input(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The statement with every default that is more than a constant written out. Constants are filled in by the planner.
-fn with_defaults(target: &Target, insert: &Insert) -> Result<Insert> {
+fn with_defaults(target: &Target, insert: &Insert, overriding: Option<Overriding>) -> Result<Insert> {
     let mut plain = insert.clone();
     plain.on = None;
     plain.returning = None;
@@ -231,7 +232,7 @@ fn with_defaults(target: &Target, insert: &Insert) -> Result<Insert> {
     let query = match *source {
         Query { body, .. } if matches!(*body, SetExpr::Values(_)) => {
             let SetExpr::Values(values) = *body else { return Err(Error::internal("no VALUES")) };
-            let values = filled(target, values, &columns, &extra)?;
+            let values = filled(target, values, &columns, &extra, overriding)?;
             Query {
                 body: Box::new(SetExpr::Values(values)),
                 ..*insert.source.clone().ok_or_else(|| Error::internal("no source"))?
@@ -239,7 +240,11 @@ fn with_defaults(target: &Target, insert: &Insert) -> Result<Insert> {
         }
         mut query => {
             number_in(&mut query);
-            refuse_always(target, &columns)?;
+            if overriding == Some(Overriding::User) && columns.iter().any(|column| counts(target, column)) {
+                return Err(Error::unsupported("OVERRIDING USER VALUE is supported with VALUES only")
+                    .with_hint("leave the column out"));
+            }
+            refuse_always(target, &columns, overriding)?;
             if extra.is_empty() { query } else { wrapped(query, &columns, &extra)? }
         }
     };
@@ -252,7 +257,13 @@ fn names(columns: &[String]) -> Vec<ObjectName> {
 }
 
 /// Rows of VALUES with their DEFAULTs, and with the defaults of the columns that are not named.
-fn filled(target: &Target, mut values: Values, columns: &[String], extra: &[Expr]) -> Result<Values> {
+fn filled(
+    target: &Target,
+    mut values: Values,
+    columns: &[String],
+    extra: &[Expr],
+    overriding: Option<Overriding>,
+) -> Result<Values> {
     for row in &mut values.rows {
         if row.content.len() != columns.len() {
             return Err(Error::invalid(format!(
@@ -264,10 +275,11 @@ fn filled(target: &Target, mut values: Values, columns: &[String], extra: &[Expr
             .with_code("42601"));
         }
         for (expr, column) in row.content.iter_mut().zip(columns) {
-            if is_default(expr) {
+            let passed_over = overriding == Some(Overriding::User) && counts(target, column);
+            if is_default(expr) || passed_over {
                 *expr = target.default(column)?;
             } else {
-                refuse_always(target, std::slice::from_ref(column))?;
+                refuse_always(target, std::slice::from_ref(column), overriding)?;
             }
         }
         row.content.extend(extra.iter().cloned());
@@ -275,13 +287,21 @@ fn filled(target: &Target, mut values: Values, columns: &[String], extra: &[Expr
     Ok(values)
 }
 
-fn refuse_always(target: &Target, columns: &[String]) -> Result<()> {
+/// Whether a column counts itself up.
+fn counts(target: &Target, column: &str) -> bool {
+    target.column_id(column).is_ok_and(|id| target.table.rules.identity_of(id).is_some())
+}
+
+fn refuse_always(target: &Target, columns: &[String], overriding: Option<Overriding>) -> Result<()> {
     for column in columns {
         let id = target.column_id(column)?;
-        if target.table.rules.identity_of(id).is_some_and(|identity| identity.always) {
-            return Err(Error::invalid(format!("column {column:?} counts itself up, and takes no value"))
-                .with_code("428C9")
-                .with_hint("leave it out, or write DEFAULT"));
+        let allowed = overriding == Some(Overriding::System) && counts(target, column);
+        if target.gives_own_value(id) && !allowed {
+            return Err(Error::invalid(format!(
+                "cannot insert a value into column {column:?}, which is GENERATED ALWAYS"
+            ))
+            .with_code("428C9")
+            .with_hint("leave it out, or write DEFAULT; OVERRIDING SYSTEM VALUE sets an identity"));
         }
     }
     Ok(())

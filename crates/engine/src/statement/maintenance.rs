@@ -13,14 +13,15 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::TimeDelta;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 use polder_capability::CommandTag;
-use polder_lake::{Compacted, Compaction, Retain, Snapshot, SortKey, TableName, TransactionCell};
+use polder_lake::{Compacted, Compaction, Retain, Snapshot, SortKey, TableName, TableState, TransactionCell};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
-use super::names::table_name;
+use super::names::{fold, table_name};
 use super::travel::{Point, resolve};
 use super::{Context, ended};
+use crate::parse::parse_expr;
 use crate::session::{CONFLICT_TRIES, Outcome};
 
 impl Context<'_> {
@@ -140,11 +141,15 @@ impl Context<'_> {
             None => newest
                 .tables
                 .values()
-                .filter(|table| table.partition.is_none() && table.unreadable.is_none())
+                .filter(|table| table.is_writable() && table.unreadable.is_none())
                 .map(|table| newest.name_of(table))
                 .collect(),
         };
-        let what = Compaction { order: order.to_vec(), ..Compaction::thorough() };
+        let mut order = order.to_vec();
+        if let (true, [name]) = (table.is_some() && order.is_empty(), names.as_slice()) {
+            order = newest.table(name).map(|table| declared_order(table)).unwrap_or_default();
+        }
+        let what = Compaction { order, ..Compaction::thorough() };
         let mut done = Vec::with_capacity(names.len());
         for name in names {
             match lake.compact(&name, &what, Some(&self.engine.template)).await {
@@ -267,4 +272,27 @@ fn rows(verb: &str, columns: Vec<(&str, ArrayRef)>, snapshot: SnapshotId) -> Res
         notices: Vec::new(),
         rows: Some((schema, Box::pin(stream))),
     })
+}
+
+/// The order that a table is kept in: what CLUSTER BY names, or the columns of its first index.
+fn declared_order(table: &TableState) -> Vec<SortKey> {
+    let plain = |column: String| SortKey { column, descending: false, nulls_first: false };
+    if let Some(sort) = &table.sort {
+        let keys = sort.keys.iter().map(|(_, expression, _, direction, nulls)| {
+            let column = match parse_expr(expression) {
+                Ok(Expr::Identifier(ident)) => fold(&ident),
+                // An expression of DuckDB's: what comes behind it would sort by nothing.
+                _ => return None,
+            };
+            table.top_columns().any(|known| known.name == column).then(|| SortKey {
+                column,
+                descending: direction.eq_ignore_ascii_case("desc"),
+                nulls_first: nulls.eq_ignore_ascii_case("nulls_first"),
+            })
+        });
+        return keys.map_while(|key| key).collect();
+    }
+    let Some(index) = table.rules.indexes.first() else { return Vec::new() };
+    let name = |id: &i64| table.top_columns().find(|column| column.id == *id).map(|column| column.name.clone());
+    index.columns.iter().filter_map(name).map(plain).collect()
 }

@@ -47,6 +47,8 @@ fn name_of(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => fold(ident),
         Expr::CompoundIdentifier(idents) => idents.last().map(fold).unwrap_or_default(),
+        // The planner calls a cast as what is cast.
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => name_of(expr),
         other => other.to_string(),
     }
 }

@@ -50,6 +50,9 @@ fn parameters(statement: &Statement) -> usize {
 /// Refuses a statement that needs values which nobody gives.
 pub(super) fn check_no_parameters(statement: &Parsed) -> Result<()> {
     let Parsed::Statement(statement) = statement else { return Ok(()) };
+    if matches!(statement.as_ref(), Statement::CreateFunction(_)) {
+        return Ok(());
+    }
     match parameters(statement) {
         0 => Ok(()),
         _ => Err(Error::invalid("there is no value for parameter $1")

@@ -1,19 +1,24 @@
 //! Statements that read.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
 use polder_capability::CommandTag;
-use polder_lake::TransactionCell;
-use polder_types::{Error, Result};
+use polder_lake::{TableName, TransactionCell};
+use polder_types::{Error, ErrorKind, Result};
 
+use super::names::parts;
 use super::{Context, ended, names_out};
 use crate::error::from_datafusion;
+use crate::parse::parse_kept;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -35,7 +40,13 @@ impl Context<'_> {
     pub(super) async fn read(&self, open: Option<&TransactionCell>, mut statement: Parsed) -> Result<Outcome> {
         names_out::number_repeated(&mut statement);
         let scope = self.reading_scope(open).await?;
+        if let Parsed::Statement(inner) = &statement
+            && let Statement::ExplainTable { table_name, .. } = inner.as_ref()
+        {
+            statement = self.describe_table(&scope, table_name)?;
+        }
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        self.check_copy(&plan)?;
         let verb = match &plan {
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
             LogicalPlan::Copy(_) => "COPY",
@@ -53,6 +64,56 @@ impl Context<'_> {
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
         let tag = CommandTag { verb: verb.to_owned(), rows: None };
         Ok(Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) })
+    }
+
+    /// DESCRIBE of a table or view, as a query.
+    fn describe_table(&self, scope: &Scope, name: &ObjectName) -> Result<Parsed> {
+        let (schema, table) = match self.existing_name(name, &scope.snapshot) {
+            Ok(name) => (name.schema, name.table),
+            // A table of the system.
+            Err(_) => {
+                let mut parts = parts(name)?;
+                let table = parts.pop().unwrap_or_default();
+                (parts.pop().unwrap_or_default(), table)
+            }
+        };
+        let full = TableName::new(schema.as_str(), table.as_str());
+        let system = matches!(schema.as_str(), "polder" | "information_schema");
+        if !system && scope.snapshot.table(&full).is_none() && scope.snapshot.view(&full).is_none() {
+            return Err(Error::not_found(format!("table {full} does not exist")).with_code("42P01"));
+        }
+        let text = |text: &str| text.replace('\'', "''");
+        parse_kept(&format!(
+            "SELECT column_name, CASE WHEN character_maximum_length IS NOT NULL THEN concat(data_type, '(', character_maximum_length, ')') WHEN data_type = 'numeric' THEN concat('numeric(', numeric_precision, ',', numeric_scale, ')') ELSE data_type END AS data_type, is_nullable, column_default FROM information_schema.columns WHERE table_schema = '{}' AND table_name = '{}' ORDER BY ordinal_position",
+            text(&schema),
+            text(&table)
+        ))
+    }
+
+    /// Refuses to write over what Polder keeps: a COPY … TO that is to run, or to be analyzed.
+    fn check_copy(&self, plan: &LogicalPlan) -> Result<()> {
+        let copy = match plan {
+            LogicalPlan::Copy(copy) => copy,
+            LogicalPlan::Analyze(analyze) => return self.check_copy(&analyze.input),
+            _ => return Ok(()),
+        };
+        let url = ListingTableUrl::parse(&copy.output_url).map_err(from_datafusion)?;
+        let store = self.engine.lake.store();
+        let own = if url.scheme() == "file" {
+            // As it is written and as it is understood: a letter may stand there in its percent form.
+            let understood = Path::new("/").join(url.prefix().as_ref());
+            self.engine.own_files.holds(&understood) || self.engine.own_files.holds(Path::new(&copy.output_url))
+        } else {
+            url.object_store() == *store.url && url.prefix().as_ref().starts_with(store.base.trim_matches('/'))
+        };
+        if own {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!("{} is where Polder keeps its own files", copy.output_url),
+            )
+            .with_hint("copy to another place"));
+        }
+        Ok(())
     }
 
     /// Optimises and starts a plan, shown in the statement's progress.

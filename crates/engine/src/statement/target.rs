@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value,
+    Assignment, AssignmentTarget, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
 };
 use polder_lake::{IdentityPlace, Keys, TableName, TableState};
 use polder_types::{Error, Result};
@@ -123,6 +123,12 @@ impl Target {
             .is_ok_and(|id| self.table.rules.identity_of(id).is_some() || self.table.rules.default_of(id).is_some())
     }
 
+    /// Whether a column takes no value: a generated one, or an identity that always counts.
+    pub fn gives_own_value(&self, id: i64) -> bool {
+        let rules = &self.table.rules;
+        rules.generated_of(id).is_some() || rules.identity_of(id).is_some_and(|identity| identity.always)
+    }
+
     /// What `DEFAULT` stands for in a column.
     pub fn default(&self, column: &str) -> Result<Expr> {
         let id = self.column_id(column)?;
@@ -157,10 +163,10 @@ impl Target {
         for Assignment { target, value } in assignments {
             for (column, expr) in pairs(target, value)? {
                 let id = self.column_id(&column)?;
-                if self.table.rules.identity_of(id).is_some_and(|identity| identity.always) && !is_default(&expr) {
+                if self.gives_own_value(id) && !is_default(&expr) {
                     return Err(Error::invalid(format!("column {column:?} can only be set to DEFAULT"))
                         .with_code("428C9")
-                        .with_hint("it is GENERATED ALWAYS AS IDENTITY"));
+                        .with_hint("it is GENERATED ALWAYS"));
                 }
                 let expr = self.or_default(&expr, &column)?;
                 if set.insert(column.clone(), expr).is_some() {
@@ -190,16 +196,52 @@ fn pairs(target: &AssignmentTarget, value: &Expr) -> Result<Vec<(String, Expr)>>
     match target {
         AssignmentTarget::ColumnName(name) => Ok(vec![(last(name)?, value.clone())]),
         AssignmentTarget::Tuple(names) => {
-            let Expr::Tuple(values) = value else {
-                return Err(Error::unsupported("SET (a, b) = a subquery is not supported")
-                    .with_hint("set the columns one by one, or name the other table in FROM"));
-            };
+            let values = &row_of(value, names.len())?;
             if values.len() != names.len() {
                 return Err(Error::invalid(format!("{} columns are set to {} values", names.len(), values.len()))
                     .with_code("42601"));
             }
             names.iter().zip(values).map(|(name, value)| Ok((last(name)?, value.clone()))).collect()
         }
+    }
+}
+
+/// The values of a row: `(1, 2)`, `ROW(1, 2)`, or a subquery, taken apart into one for each of its columns.
+fn row_of(value: &Expr, wanted: usize) -> Result<Vec<Expr>> {
+    match value {
+        Expr::Tuple(values) => Ok(values.clone()),
+        Expr::Nested(inner) if wanted == 1 => Ok(vec![inner.as_ref().clone()]),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => match &function.args {
+            FunctionArguments::List(list) => list
+                .args
+                .iter()
+                .map(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr.clone()),
+                    other => Err(Error::invalid(format!("{other} is no value")).with_code("42601")),
+                })
+                .collect(),
+            _ => Err(Error::invalid("ROW without values").with_code("42601")),
+        },
+        Expr::Subquery(query) => {
+            let plain =
+                |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+            let items = match query.body.as_ref() {
+                SetExpr::Select(select) if select.distinct.is_none() && select.projection.iter().all(plain) => {
+                    select.projection.clone()
+                }
+                _ => {
+                    return Err(Error::unsupported("SET (a, b) = (…) takes a SELECT that lists its columns")
+                        .with_hint("set the columns one by one, or name the other table in FROM"));
+                }
+            };
+            let each = items.into_iter().map(|item| {
+                let mut query = query.as_ref().clone();
+                select_of(&mut query)?.projection = vec![item];
+                Ok(Expr::Subquery(Box::new(query)))
+            });
+            each.collect()
+        }
+        _ => Err(Error::invalid("several columns are set to one value").with_code("42601")),
     }
 }
 
@@ -212,7 +254,7 @@ fn only_a_table() -> Error {
     Error::unsupported("only a table can be changed").with_hint("name the others after FROM or USING")
 }
 
-pub(super) fn parse_query(sql: &str) -> Result<Query> {
+pub(crate) fn parse_query(sql: &str) -> Result<Query> {
     match parse_kept(sql)? {
         Parsed::Statement(statement) => match *statement {
             Statement::Query(query) => Ok(*query),

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::Schema;
 use datafusion::logical_expr::Documentation;
+use polder_lake::Snapshot;
+use polder_types::Result;
 
 use super::text;
 use crate::engine::Engine;
+use crate::inline::{self, Body};
 
 pub(super) fn schema() -> Schema {
     Schema::new(vec![text("name", false), text("kind", false), text("signature", true), text("description", true)])
@@ -28,7 +31,7 @@ const TABLE_FUNCTIONS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-pub(super) fn rows(engine: &Engine) -> Vec<ArrayRef> {
+pub(super) fn rows(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<ArrayRef>> {
     let state = &engine.template;
     let mut all: Vec<(String, &str, Option<String>, Option<String>)> = Vec::new();
     let words = |documentation: Option<&Documentation>| {
@@ -56,6 +59,14 @@ pub(super) fn rows(engine: &Engine) -> Vec<ArrayRef> {
     }
     // Those of the system are called by statements, not by people.
     all.retain(|(name, ..)| !name.starts_with("polder_"));
+    for function in snapshot.functions.values() {
+        let schema = snapshot.schemas.get(&function.schema_id).map_or("", |schema| schema.name.as_str());
+        // A macro of DuckDB's may be one that nobody but DuckDB can call.
+        for definition in inline::definitions(function).unwrap_or_default() {
+            let kind = if matches!(definition.body, Body::Rows(..)) { "table" } else { "scalar" };
+            all.push((function.name.clone(), kind, Some(definition.signature()), Some(format!("in schema {schema}"))));
+        }
+    }
     all.sort();
     let mut builders: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
     for (name, kind, signature, description) in &all {
@@ -64,5 +75,5 @@ pub(super) fn rows(engine: &Engine) -> Vec<ArrayRef> {
             builder.append_option(value);
         }
     }
-    builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect()
+    Ok(builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect())
 }

@@ -203,6 +203,11 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
     }
 }
 
+/// The type as a column's declaration says it, with its length.
+pub(crate) fn declared_name(field: &Field) -> String {
+    field.metadata().get(polder_lake::DECLARED).cloned().unwrap_or_else(|| type_name(field.data_type()))
+}
+
 fn signed(unsigned: &DataType) -> DataType {
     match unsigned {
         DataType::UInt8 | DataType::UInt16 => DataType::Int16,
@@ -223,7 +228,7 @@ pub(super) fn columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
             schemas.append_value(&name.schema);
             tables.append_value(&name.table);
             names.append_value(field.name());
-            types.append_value(type_name(field.data_type()));
+            types.append_value(declared_name(field));
             nullable.append_value(field.is_nullable());
             let default =
                 column.and_then(|column| column.default_value.as_deref()).filter(|default| *default != "NULL");

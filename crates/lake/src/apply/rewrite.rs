@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use polder_types::Result;
 
-use super::rows::{data_file, merge_ranges};
+use super::rows::merge_ranges;
 use super::{Applier, EndedFile};
 use crate::changes::Change;
 use crate::parquet_writer::StagedFile;
@@ -49,7 +49,7 @@ impl Applier {
         let mut files = table.files.as_ref().clone();
         for new in &rewrite.files {
             let id = self.file_id(new.id);
-            let mut file = data_file(id, self.snapshot.id, &new.file, new.row_id_start);
+            let mut file = self.data_file(id, &new.file, new.row_id_start);
             self.emit_data_file(table.id, &file, &new.file);
             if let Some((delete, staged)) = &new.delete {
                 let delete = self.file_id(*delete);

@@ -35,7 +35,7 @@ impl Applier {
                 self.sequence_starts.entry(table.id).or_insert(table.next_row_id);
                 table.next_row_id += file.record_count;
             }
-            let data_file = data_file(id, self.snapshot.id, file, row_id_start);
+            let data_file = self.data_file(id, file, row_id_start);
             table.record_count += file.record_count;
             table.file_size_bytes += file.size_bytes;
             table.has_totals = true;
@@ -55,7 +55,7 @@ impl Applier {
             return;
         }
         self.emit_row(
-            "ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative, record_count, file_size_bytes, footer_size, row_id_start, file_format)",
+            "ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative, record_count, file_size_bytes, footer_size, row_id_start, file_format, partition_id)",
             vec![
                 file.id.into(),
                 table.into(),
@@ -67,8 +67,20 @@ impl Applier {
                 file.footer_size.map_or(Value::Null, Value::Int),
                 file.row_id_start.map_or(Value::Null, Value::Int),
                 "parquet".into(),
+                file.partition_id.map_or(Value::Null, Value::Int),
             ],
         );
+        for (index, value) in &file.partition_values {
+            self.emit_row(
+                "ducklake_file_partition_value (data_file_id, table_id, partition_key_index, partition_value)",
+                vec![
+                    file.id.into(),
+                    table.into(),
+                    i64::from(*index).into(),
+                    value.clone().map_or(Value::Null, Value::Text),
+                ],
+            );
+        }
         for stat in &file.column_stats {
             let text = |value: &Option<String>| value.clone().map_or(Value::Null, Value::Text);
             let int = |value: Option<i64>| value.map_or(Value::Null, Value::Int);
@@ -277,24 +289,30 @@ fn find(files: &[Arc<DataFile>], id: i64) -> Result<usize> {
     })
 }
 
-/// A new data file as it looks in memory.
-pub(super) fn data_file(id: i64, snapshot: i64, staged: &StagedFile, row_id_start: Option<i64>) -> DataFile {
-    DataFile {
-        id,
-        begin_snapshot: snapshot,
-        path: staged.name.clone(),
-        path_is_relative: true,
-        record_count: staged.record_count,
-        file_size_bytes: staged.size_bytes,
-        footer_size: Some(staged.footer_bytes),
-        row_id_start,
-        partition_id: None,
-        partition_values: Vec::new(),
-        encryption_key: None,
-        mapping_id: None,
-        partial_max: None,
-        column_stats: staged.column_stats.clone(),
-        delete: None,
+impl Applier {
+    /// A new data file as it looks in memory.
+    pub(super) fn data_file(&self, id: i64, staged: &StagedFile, row_id_start: Option<i64>) -> DataFile {
+        let (partition_id, values) = match &staged.partition {
+            Some((partition, values)) => (Some(self.real(*partition)), values.as_slice()),
+            None => (None, [].as_slice()),
+        };
+        DataFile {
+            id,
+            begin_snapshot: self.snapshot.id,
+            path: staged.name.clone(),
+            path_is_relative: true,
+            record_count: staged.record_count,
+            file_size_bytes: staged.size_bytes,
+            footer_size: Some(staged.footer_bytes),
+            row_id_start,
+            partition_id,
+            partition_values: (0_i32..).zip(values.iter().cloned()).collect(),
+            encryption_key: None,
+            mapping_id: None,
+            partial_max: None,
+            column_stats: staged.column_stats.clone(),
+            delete: None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod conflicts;
 mod crash;
 mod files;
 mod group;
+mod layout;
 mod mixed;
 mod plans;
 mod s3;

@@ -88,7 +88,7 @@ async fn by_us(place: Place) {
     duck.run("INSERT INTO t VALUES (104, 'duck', 8)");
     duck.run("INSERT INTO t SELECT 105 + range, 'ducks', 9 FROM range(20)");
     assert_eq!(same(&open, &mut duck, "SELECT count(*), sum(d) FROM t").await, ["125|916"]);
-    alter(&open, "t", AlterColumn::Widen { name: "d".into(), data_type: DataType::Int64 }).await;
+    alter(&open, "t", AlterColumn::Widen { name: "d".into(), data_type: DataType::Int64, declared: None }).await;
     duck.run("INSERT INTO t VALUES (125, 'wide', 5000000000)");
     assert_eq!(same(&open, &mut duck, "SELECT count(*), sum(d) FROM t").await, ["126|5000000916"]);
     alter(&open, "t", AlterColumn::Drop { name: "c".into() }).await;

@@ -12,7 +12,7 @@ use polder_types::{Error, Result};
 use super::super::target::quoted;
 use super::super::{Context, ended};
 use super::column;
-use super::create::check_column;
+use super::create::{check_column, name_text, spec_of};
 use crate::error::from_datafusion;
 use crate::parse::parse_kept;
 
@@ -91,18 +91,12 @@ impl Context<'_> {
                 let default = self.literal(&expr, &name, &data_type)?;
                 Ok(AlterColumn::SetDefault { name, default: Some(default).filter(|text| text != "NULL") })
             }
-            AlterColumnOperation::SetDataType { data_type, using: None, .. } => {
-                let definition =
-                    ColumnDef { name: Ident::with_quote('"', &name), data_type: data_type.clone(), options: vec![] };
-                let spec = self.column_spec(cell, &definition).await?;
-                Ok(AlterColumn::Widen { name, data_type: spec.data_type })
-            }
             other => Err(Error::unsupported(format!("ALTER COLUMN … {other} is not supported"))),
         }
     }
 
     /// A column as DataFusion understands its definition: planned as a table of one column.
-    async fn column_spec(&self, cell: &TransactionCell, definition: &ColumnDef) -> Result<ColumnSpec> {
+    pub(super) async fn column_spec(&self, cell: &TransactionCell, definition: &ColumnDef) -> Result<ColumnSpec> {
         let mut statement = parse_kept("CREATE TABLE definition (one BIGINT)")?;
         if let Parsed::Statement(statement) = &mut statement
             && let datafusion::sql::sqlparser::ast::Statement::CreateTable(create) = statement.as_mut()
@@ -116,7 +110,8 @@ impl Context<'_> {
         };
         let schema = table.input.schema();
         let field = schema.fields().first().ok_or_else(|| Error::internal("a definition without a column"))?;
-        let mut spec = ColumnSpec::new(field.name(), field.data_type().clone(), field.is_nullable());
+        let mut spec = spec_of(field, field.is_nullable());
+        name_text(&mut spec, &definition.data_type);
         if let Some((name, default)) = table.column_defaults.first() {
             spec.default = Some(self.literal(default, name, &spec.data_type)?).filter(|text| text != "NULL");
         }
@@ -124,7 +119,11 @@ impl Context<'_> {
     }
 
     /// A constant expression, planned as a default.
-    async fn constant(&self, cell: &TransactionCell, value: &Expr) -> Result<datafusion::logical_expr::Expr> {
+    pub(super) async fn constant(
+        &self,
+        cell: &TransactionCell,
+        value: &Expr,
+    ) -> Result<datafusion::logical_expr::Expr> {
         let definition = ColumnDef {
             name: Ident::new("one"),
             data_type: DataType::Text,

@@ -1,17 +1,16 @@
-//! CREATE TABLE and CREATE VIEW.
+//! CREATE TABLE.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateView, Ident, ObjectName, Query, Statement, visit_relations_mut,
+    ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
 };
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TransactionCell};
@@ -21,6 +20,7 @@ use super::super::{Context, ended};
 use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::scope::Scope;
+use crate::semantics::Zone;
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -39,6 +39,9 @@ impl Context<'_> {
                     .with_hint("use CREATE OR REPLACE TABLE, CREATE TABLE IF NOT EXISTS, or another name"));
             }
         }
+        if let Some(like) = &create.like {
+            return self.create_as_another(cell, &name, create, like).await;
+        }
         // Planned before anything is dropped: the query may well read the table that it replaces.
         let scope = self.writing_scope(cell).await?;
         let mut create = create.clone();
@@ -46,7 +49,8 @@ impl Context<'_> {
         check_plain(&create)?;
         let create = &create;
         let (specs, plan) = self.plan_table(&scope, create, &mut draft).await?;
-        let rows = match plan {
+        let no_rows = plan.is_some() && self.extras.no_data;
+        let rows = match plan.filter(|_| !no_rows) {
             Some(plan) => Some(self.execute(&scope, plan).await?),
             None => None,
         };
@@ -62,9 +66,49 @@ impl Context<'_> {
                 transaction.set_rules(&name, rules)?;
             }
         }
-        let Some(rows) = rows else { return Ok(Outcome::done("CREATE TABLE", None, scope.snapshot.id)) };
-        let written = fill(cell, &name, rows).await?;
-        Ok(Outcome::done("SELECT", Some(written), scope.snapshot.id))
+        if self.has_layout() {
+            self.set_layout(cell, &name).await?;
+        }
+        let outcome = match rows {
+            None if no_rows => Outcome::done("CREATE TABLE AS", None, scope.snapshot.id),
+            None => Outcome::done("CREATE TABLE", None, scope.snapshot.id),
+            Some(rows) => Outcome::done("SELECT", Some(fill(cell, &name, rows).await?), scope.snapshot.id),
+        };
+        Ok(match self.extras.unlogged {
+            true => outcome.notice("UNLOGGED makes no difference: each commit is durable"),
+            false => outcome,
+        })
+    }
+
+    /// `CREATE TABLE … (LIKE another)`
+    async fn create_as_another(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        create: &CreateTable,
+        like: &CreateTableLikeKind,
+    ) -> Result<Outcome> {
+        let (CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) = like;
+        let mut plain = create.clone();
+        plain.like = None;
+        check_plain(&plain)?;
+        if like.defaults.is_some() || !create.columns.is_empty() {
+            return Err(Error::unsupported("LIKE beside other columns is not supported")
+                .with_hint("CREATE TABLE t (LIKE another INCLUDING ALL), then ALTER TABLE t ADD COLUMN …"));
+        }
+        if create.or_replace {
+            let mut guard = cell.lock().await;
+            let transaction = guard.as_mut().ok_or_else(ended)?;
+            if transaction.table(name).is_some() {
+                transaction.drop_table(name)?;
+            }
+        }
+        self.create_like(cell, name, &like.name, &self.extras.including).await?;
+        if self.has_layout() {
+            self.set_layout(cell, name).await?;
+        }
+        let guard = cell.lock().await;
+        Ok(Outcome::done("CREATE TABLE", None, guard.as_ref().ok_or_else(ended)?.base()))
     }
 
     /// The columns that a CREATE TABLE names, or those of its query, and the query's plan.
@@ -92,9 +136,15 @@ impl Context<'_> {
             .map(|field| {
                 // What a query gives may be known to be never missing; that is no promise about later rows.
                 let nullable = field.is_nullable() || (from_query && create.columns.is_empty());
-                ColumnSpec::new(field.name(), field.data_type().clone(), nullable)
+                spec_of(field, nullable)
             })
             .collect();
+        for definition in &create.columns {
+            let name = super::column(&definition.name);
+            if let Some(spec) = specs.iter_mut().find(|spec| spec.name == name) {
+                name_text(spec, &definition.data_type);
+            }
+        }
         for (column, default) in &table.column_defaults {
             let Some(spec) = specs.iter_mut().find(|spec| spec.name == *column) else { continue };
             match self.literal(default, column, &spec.data_type) {
@@ -107,12 +157,7 @@ impl Context<'_> {
     }
 
     /// A default as the text that the catalog keeps.
-    pub(super) fn literal(
-        &self,
-        default: &Expr,
-        column: &str,
-        data_type: &arrow::datatypes::DataType,
-    ) -> Result<String> {
+    pub(super) fn literal(&self, default: &Expr, column: &str, data_type: &DataType) -> Result<String> {
         let schema = Arc::new(DFSchema::empty());
         let context = SimplifyContext::default().with_schema(schema);
         let simple = ExprSimplifier::new(context).simplify(default.clone()).map_err(from_datafusion)?;
@@ -120,9 +165,22 @@ impl Context<'_> {
             return Err(Error::unsupported(format!("the default of column {column:?} is not a constant"))
                 .with_hint("give a number, a text, or a date"));
         };
-        let value = value.cast_to(data_type).map_err(from_datafusion)?;
+        let text = value.try_as_str().flatten().map(str::to_owned);
+        let value = match (data_type, text) {
+            (DataType::Timestamp(TimeUnit::Microsecond, Some(zone)), Some(text)) => {
+                let instant = Zone::parse(self.settings.zone())?.read(&text)?;
+                ScalarValue::TimestampMicrosecond(Some(instant), Some(Arc::clone(zone)))
+            }
+            _ => value.cast_to(data_type).map_err(from_datafusion)?,
+        };
         if value.is_null() {
             return Ok("NULL".into());
+        }
+        if matches!(data_type, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) {
+            // As DuckDB writes them.
+            let text = value.cast_to(&DataType::Utf8).map_err(from_datafusion)?;
+            let text = text.try_as_str().flatten().unwrap_or_default();
+            return Ok(text.replace('T', " ").replace('Z', "+00"));
         }
         Ok(match &value {
             ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
@@ -131,60 +189,20 @@ impl Context<'_> {
             other => other.to_string(),
         })
     }
+}
 
-    pub(super) async fn create_view(&self, cell: &TransactionCell, create: &CreateView) -> Result<Outcome> {
-        let plain = !create.secure
-            && !create.temporary
-            && !create.or_alter
-            && !create.copy_grants
-            && !create.with_no_schema_binding
-            && create.cluster_by.is_empty()
-            && create.to.is_none()
-            && create.params.is_none()
-            && matches!(create.options, datafusion::sql::sqlparser::ast::CreateTableOptions::None);
-        if !plain {
-            return Err(Error::unsupported("CREATE VIEW with options is not supported"));
-        }
-        if !create.columns.is_empty() {
-            return Err(Error::unsupported("CREATE VIEW with a list of columns is not supported")
-                .with_hint("name the columns with AS in the query"));
-        }
-        if create.materialized {
-            return self.create_materialized(cell, create).await;
-        }
-        let name = self.name(&create.name)?;
-        // Planned once, so that a view that cannot work is not made.
-        let scope = self.writing_scope(cell).await?;
-        let mut query = create.query.as_ref().clone();
-        let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
-        distinct_names(&plan)?;
-        qualify(&mut query, &self.settings.schema)?;
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let done = Outcome::done("CREATE VIEW", None, transaction.base());
-        if transaction.view().view(&name).is_some() {
-            if create.if_not_exists {
-                return Ok(done.notice(format!("view {name} exists already, skipping")));
-            }
-            if create.or_replace {
-                transaction.drop_view(&name)?;
-            }
-        }
-        transaction.create_view(&name, &query.to_string(), create.comment.clone())?;
-        Ok(done)
+/// `varchar` without a length is a text that goes by that name.
+pub(super) fn name_text(spec: &mut ColumnSpec, data_type: &SqlType) {
+    if matches!(data_type, SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None)) {
+        spec.declared = Some("varchar".into());
     }
 }
 
-/// Refuses a query with two columns of one name.
-pub(super) fn distinct_names(plan: &LogicalPlan) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
-    match plan.schema().fields().iter().find(|field| !seen.insert(field.name())) {
-        None => Ok(()),
-        Some(field) => Err(Error::invalid(format!("column {:?} is named twice", field.name()))
-            .with_code("42701")
-            .with_hint("give one of them another name with AS")),
-    }
+/// A column as planned, with what its declaration says beyond the type.
+pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> ColumnSpec {
+    let mut spec = ColumnSpec::new(field.name(), field.data_type().clone(), nullable);
+    spec.declared = field.metadata().get(polder_lake::DECLARED).cloned();
+    spec
 }
 
 /// Streams a query's rows into a table just made.
@@ -236,25 +254,5 @@ pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
             }
         }
     }
-    Ok(())
-}
-
-/// Writes the schema before every table that has none, so that the view means the same for everybody.
-pub(super) fn qualify(query: &mut Query, schema: &str) -> Result<()> {
-    let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
-    let (tables, _) = resolve_table_references(&statement, true).map_err(from_datafusion)?;
-    let bare: std::collections::HashSet<String> =
-        tables.iter().filter(|table| table.schema().is_none()).map(|table| table.table().to_owned()).collect();
-    let _ = visit_relations_mut(query, |relation: &mut ObjectName| {
-        if let [part] = relation.0.as_slice()
-            && let Some(ident) = part.as_ident()
-            && bare.contains(&super::super::names::fold(ident))
-        {
-            let mut full = ObjectName::from(vec![Ident::with_quote('"', schema)]);
-            full.0.append(&mut relation.0);
-            *relation = full;
-        }
-        ControlFlow::<()>::Continue(())
-    });
     Ok(())
 }

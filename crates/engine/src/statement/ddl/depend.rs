@@ -1,9 +1,15 @@
 //! What stands on what: views and materialized views on the tables and views that their queries name.
 
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
-use polder_lake::{Snapshot, TableName, Transaction};
+use datafusion::sql::sqlparser::ast::{ObjectName, visit_relations_mut};
+use polder_lake::{Materialized, Snapshot, TableName, Transaction};
 use polder_types::{Error, Result};
 
+use super::super::names::table_name;
+use super::super::target::quoted_ident;
 use crate::parse::parse_kept;
 
 /// Whether a query names a table or view. One that cannot be read here (DuckDB's, perhaps) names nothing.
@@ -14,7 +20,7 @@ fn names(sql: &str, own_schema: &str, wanted: &TableName) -> bool {
 }
 
 /// The views and materialized views whose queries name something.
-fn dependents(snapshot: &Snapshot, wanted: &TableName) -> Vec<TableName> {
+pub(super) fn dependents(snapshot: &Snapshot, wanted: &TableName) -> Vec<TableName> {
     let schema_of = |id: i64| snapshot.schemas.get(&id).map_or("", |schema| schema.name.as_str());
     let views = snapshot.views.values().map(|view| (schema_of(view.schema_id), view.name.as_str(), view.sql.as_str()));
     let materialized = snapshot.tables.values().filter_map(|table| {
@@ -28,6 +34,50 @@ fn dependents(snapshot: &Snapshot, wanted: &TableName) -> Vec<TableName> {
         })
         .map(|(schema, name, _)| TableName::new(schema, name))
         .collect()
+}
+
+/// Writes new names into the queries of views and materialized views.
+///
+/// # Errors
+/// As the changes of the views.
+pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName) -> Option<TableName>) -> Result<()> {
+    let snapshot = std::sync::Arc::clone(transaction.view());
+    let schema_of = |id: i64| snapshot.schemas.get(&id).map_or("", |schema| schema.name.as_str());
+    for view in snapshot.views.values() {
+        let schema = schema_of(view.schema_id);
+        let Some(sql) = renamed_sql(&view.sql, schema, renamed) else { continue };
+        let name = TableName::new(schema, &view.name);
+        transaction.drop_view(&name)?;
+        transaction.create_view(&name, &sql, view.comment.clone())?;
+    }
+    for table in snapshot.tables.values() {
+        let Some(materialized) = &table.rules.materialized else { continue };
+        let Some(sql) = renamed_sql(&materialized.sql, schema_of(table.schema_id), renamed) else { continue };
+        let mut rules = table.rules.as_ref().clone();
+        rules.materialized = Some(Materialized { sql, snapshot: materialized.snapshot });
+        transaction.set_rules(&snapshot.name_of(table), rules)?;
+    }
+    Ok(())
+}
+
+/// A query with other names; `None` when it names nothing that has one.
+fn renamed_sql(sql: &str, own_schema: &str, renamed: &dyn Fn(&TableName) -> Option<TableName>) -> Option<String> {
+    let mut statement = parse_kept(sql).ok()?;
+    let (tables, _) = resolve_table_references(&statement, true).ok()?;
+    let known: std::collections::HashSet<String> = tables.iter().map(|table| table.table().to_owned()).collect();
+    let Parsed::Statement(inner) = &mut statement else { return None };
+    let mut changed = false;
+    let _ = visit_relations_mut(inner, |relation: &mut ObjectName| {
+        if let Ok(old) = table_name(relation, own_schema)
+            && known.contains(&old.table)
+            && let Some(new) = renamed(&old)
+        {
+            *relation = ObjectName::from(vec![quoted_ident(&new.schema), quoted_ident(&new.table)]);
+            changed = true;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    changed.then(|| inner.to_string())
 }
 
 /// Drops what stands on a table or view, or refuses when anything does.

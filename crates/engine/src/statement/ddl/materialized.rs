@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{CreateView, ObjectName, Query, Statement};
+use datafusion::sql::sqlparser::ast::{CreateView, ObjectName};
 use polder_lake::{ColumnSpec, Materialized, TableName, TableState, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
+use super::super::target::parse_query;
 use super::super::{Context, ended};
-use super::create::{distinct_names, fill, qualify};
-use crate::error::from_datafusion;
-use crate::parse::parse_kept;
+use super::create::{fill, spec_of};
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -29,42 +27,37 @@ impl Context<'_> {
                     .with_hint("DROP MATERIALIZED VIEW it first, or use another name"));
             }
         }
-        let mut query = create.query.as_ref().clone();
-        qualify(&mut query, &self.settings.schema)?;
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement(query.clone())).await.map_err(from_datafusion)?;
-        distinct_names(&plan)?;
-        let specs: Vec<ColumnSpec> = plan
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| ColumnSpec::new(field.name(), field.data_type().clone(), true))
-            .collect();
-        let rows = self.execute(&scope, plan).await?;
+        let query = self.view_query(&scope, create).await?;
+        let plan = self.plan_kept(&scope, &query).await?;
+        let specs: Vec<ColumnSpec> = plan.schema().fields().iter().map(|field| spec_of(field, true)).collect();
+        let rows = match self.extras.no_data {
+            true => None,
+            false => Some(self.execute(&scope, plan).await?),
+        };
         {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
-            let base = transaction.base();
+            let base = rows.is_some().then(|| transaction.base());
             let table = transaction.create_table_with(&name, &specs, create.comment.clone())?;
             let mut rules = table.rules.as_ref().clone();
-            rules.materialized = Some(Materialized { sql: query.to_string(), snapshot: Some(base) });
+            rules.materialized = Some(Materialized { sql: query.to_string(), snapshot: base });
             transaction.set_rules(&name, rules)?;
         }
+        let Some(rows) = rows else {
+            return Ok(Outcome::done("CREATE MATERIALIZED VIEW", None, scope.snapshot.id));
+        };
         let written = fill(cell, &name, rows).await?;
         Ok(Outcome::done("SELECT", Some(written), scope.snapshot.id))
     }
 
     /// REFRESH MATERIALIZED VIEW: its query is run again, and its rows are replaced at once.
     pub(in super::super) async fn refresh(&self, cell: &TransactionCell, name: &ObjectName) -> Result<Outcome> {
-        let name = self.name(name)?;
         let scope = self.writing_scope(cell).await?;
+        let name = self.existing_name(name, &scope.snapshot)?;
         let (table, sql) = materialized(&scope.snapshot, &name)?;
-        let query = parse_kept(&sql)?;
-        let plan = scope
-            .state
-            .statement_to_plan(query)
-            .await
-            .map_err(|error| from_datafusion(error).context(name.to_string()))?;
+        let query = parse_query(&sql)?;
+        let plan = self.plan_kept(&scope, &query).await.map_err(|error| error.context(name.to_string()))?;
         let same = plan.schema().fields().iter().map(|field| field.name()).eq(table
             .arrow_schema
             .fields()
@@ -88,10 +81,6 @@ impl Context<'_> {
     }
 }
 
-fn statement(query: Query) -> Parsed {
-    Parsed::Statement(Box::new(Statement::Query(Box::new(query))))
-}
-
 /// A materialized view and its query.
 fn materialized(snapshot: &polder_lake::Snapshot, name: &TableName) -> Result<(Arc<TableState>, String)> {
     let found = snapshot.table(name).and_then(|table| {
@@ -100,7 +89,7 @@ fn materialized(snapshot: &polder_lake::Snapshot, name: &TableName) -> Result<(A
     });
     found.ok_or_else(|| {
         if snapshot.table(name).is_some() || snapshot.view(name).is_some() {
-            return Error::invalid(format!("{name} is no materialized view")).with_code("42809");
+            return Error::invalid(format!("{name} is no materialized view")).with_code("0A000");
         }
         Error::not_found(format!("materialized view {name} does not exist"))
     })

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs, Ident,
-    IndexColumn, ObjectName, SequenceOptions, TableConstraint, UnaryOperator, Value, visit_expressions_mut,
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs,
+    GeneratedExpressionMode, Ident, IndexColumn, ObjectName, SequenceOptions, TableConstraint, UnaryOperator, Value,
+    visit_expressions_mut,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,
@@ -14,7 +15,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::{fold, parts};
 use super::super::{Context, ended};
-use crate::keeper::plan_condition;
+use crate::keeper::{plan_condition, plan_generated};
 use crate::parse::parse_expr;
 use crate::session::Outcome;
 
@@ -25,6 +26,7 @@ pub(super) struct Draft {
     checks: Vec<(Option<String>, Option<String>, Expr)>,
     identities: Vec<(String, bool, i64, i64)>,
     pub defaults: Vec<(String, Expr)>,
+    generated: Vec<(String, Expr)>,
 }
 
 impl Draft {
@@ -76,9 +78,12 @@ impl Draft {
                     let always = matches!(generated_as, GeneratedAs::Always);
                     self.identities.push((name.clone(), always, start, step));
                 }
-                ColumnOption::Generated { .. } => {
-                    return Err(Error::unsupported(format!("column {name:?}: computed columns are not supported"))
-                        .with_hint("compute it in a view"));
+                ColumnOption::Generated { generation_expr: Some(expr), generation_expr_mode, .. } => {
+                    if matches!(generation_expr_mode, Some(GeneratedExpressionMode::Virtual)) {
+                        return Err(Error::unsupported(format!("column {name:?}: VIRTUAL columns are not supported"))
+                            .with_hint("write STORED, or compute it in a view"));
+                    }
+                    self.generated.push((name.clone(), expr.clone()));
                 }
                 ColumnOption::ForeignKey(_) => return Err(no_foreign_keys()),
                 ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) => return Err(no_deferral()),
@@ -143,7 +148,11 @@ impl Draft {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.checks.is_empty() && self.identities.is_empty() && self.defaults.is_empty()
+        self.keys.is_empty()
+            && self.checks.is_empty()
+            && self.identities.is_empty()
+            && self.defaults.is_empty()
+            && self.generated.is_empty()
     }
 
     /// The table's rules with these added. Names that were not given are PostgreSQL's.
@@ -187,6 +196,22 @@ impl Draft {
         }
         for (column, expr) in self.defaults {
             rules.defaults.push(ComputedDefault { column: column_id(table, &column)?, sql: expr.to_string() });
+        }
+        for (column, expr) in self.generated {
+            let sql = expr.to_string();
+            let id = column_id(table, &column)?;
+            if rules.default_of(id).is_some() || rules.identity_of(id).is_some() {
+                return Err(Error::invalid(format!("column {column:?} is generated, and can have no default"))
+                    .with_code("42601"));
+            }
+            rules.generated.push(ComputedDefault { column: id, sql });
+        }
+        let mut with_generated = table.clone();
+        with_generated.rules = std::sync::Arc::new(rules.clone());
+        for generated in &rules.generated {
+            let column = table.top_columns().find(|column| column.id == generated.column);
+            let name = column.map(|column| column.name.as_str()).unwrap_or_default();
+            plan_generated(engine, &with_generated, name, &generated.sql)?;
         }
         Ok(rules)
     }
@@ -458,7 +483,7 @@ fn mentions(expr: &mut Expr, column: &str, to: Option<&str>) -> bool {
     found
 }
 
-fn find_index(transaction: &Transaction, schema: &str, name: &str) -> Option<(TableName, String)> {
+pub(super) fn find_index(transaction: &Transaction, schema: &str, name: &str) -> Option<(TableName, String)> {
     let view = transaction.view();
     view.tables.values().find_map(|table| {
         let full = view.name_of(table);

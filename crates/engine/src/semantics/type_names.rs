@@ -1,0 +1,133 @@
+//! SQL's names of types, where PostgreSQL means something else by them than DataFusion does; and casts to a length.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, StringViewArray};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::{DFSchema, DataFusionError, Result, plan_err};
+use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, cast,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, TimezoneInfo};
+use polder_lake::{DECLARED, TextLength};
+use polder_types::Error;
+
+use super::arithmetic::rewrite_plan;
+
+/// The longest text that a declaration may ask for, as in PostgreSQL.
+const LENGTH_MAX: u64 = 10_485_760;
+
+#[derive(Debug)]
+pub(super) struct PostgresTypes;
+
+impl TypePlanner for PostgresTypes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let plain = |data_type| Ok(Some(Arc::new(Field::new("", data_type, true))));
+        let utc = || Some("UTC".into());
+        match sql_type {
+            SqlType::Varchar(length) | SqlType::CharacterVarying(length) | SqlType::CharVarying(length) => {
+                text("varchar", length.as_ref())
+            }
+            SqlType::Char(length) | SqlType::Character(length) => {
+                // A bare `char` is one character long.
+                let one = CharacterLength::IntegerLength { length: 1, unit: None };
+                text("char", Some(length.as_ref().unwrap_or(&one)))
+            }
+            // Microseconds, as PostgreSQL and DuckDB keep them; nanoseconds would end in the year 2262.
+            SqlType::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                plain(DataType::Timestamp(TimeUnit::Microsecond, None))
+            }
+            SqlType::Timestamp(None | Some(6), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
+                plain(DataType::Timestamp(TimeUnit::Microsecond, utc()))
+            }
+            SqlType::Timestamp(Some(0..=3), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
+                plan_err!("{sql_type} is not supported; leave the precision out")
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn text(name: &str, length: Option<&CharacterLength>) -> Result<Option<FieldRef>> {
+    let field = Field::new("", DataType::Utf8View, true);
+    let length = match length {
+        None | Some(CharacterLength::Max) => return Ok(Some(Arc::new(field))),
+        Some(CharacterLength::IntegerLength { length, .. }) => *length,
+    };
+    if !(1..=LENGTH_MAX).contains(&length) {
+        let error = Error::invalid(format!("length for type {name} must be between 1 and {LENGTH_MAX}"));
+        return Err(DataFusionError::External(Box::new(error.with_code("22023"))));
+    }
+    let declared = HashMap::from([(DECLARED.to_owned(), format!("{name}({length})"))]);
+    Ok(Some(Arc::new(field.with_metadata(declared))))
+}
+
+/// A cast to a length cuts what is beyond it.
+#[derive(Debug)]
+pub(super) struct CastsToLength;
+
+impl AnalyzerRule for CastsToLength {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &cut)).data()
+    }
+
+    fn name(&self) -> &str {
+        "casts_to_length"
+    }
+}
+
+fn cut(expr: Expr, _schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    let Some(declared) = field.metadata().get(DECLARED) else { return Ok(Transformed::no(expr)) };
+    if TextLength::of(declared).is_none() {
+        return Ok(Transformed::no(expr));
+    }
+    let function = ScalarUDF::new_from_impl(Cut { declared: declared.clone(), signature: any(1) });
+    Ok(Transformed::yes(Arc::new(function).call(vec![cast(inner.as_ref().clone(), DataType::Utf8View)])))
+}
+
+fn any(arguments: usize) -> Signature {
+    Signature::any(arguments, Volatility::Immutable)
+}
+
+/// A text as a cast to a declared type makes it. Its field says the type, as the cast's does.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Cut {
+    declared: String,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Cut {
+    fn name(&self) -> &str {
+        "polder_cut"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn return_field_from_args(&self, _arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let declared = HashMap::from([(DECLARED.to_owned(), self.declared.clone())]);
+        Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true).with_metadata(declared)))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let length = TextLength::of(&self.declared);
+        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let texts = arrays[0].as_string_view();
+        let cut: StringViewArray =
+            texts.iter().map(|text| text.map(|text| length.map_or(text, |length| length.cut(text)))).collect();
+        Ok(ColumnarValue::Array(Arc::new(cut) as ArrayRef))
+    }
+}

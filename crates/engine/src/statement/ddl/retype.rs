@@ -1,0 +1,134 @@
+//! ALTER COLUMN … TYPE.
+
+use datafusion::sql::sqlparser::ast::{CastKind, ColumnDef, DataType, Expr, Ident};
+use polder_lake::{AlterColumn, ColumnSpec, Keys, TableName, TextLength, TransactionCell};
+use polder_types::{Error, Result};
+
+use super::super::changes::{self, Again, Changes};
+use super::super::target::Target;
+use super::super::{Context, ended};
+use super::functions::assignable;
+
+impl Context<'_> {
+    /// A type that holds all values of the old one is a matter of the catalog. For any other the rows are rewritten, by
+    /// the expression behind USING, or by a cast.
+    pub(super) async fn set_data_type(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        column: &str,
+        data_type: &DataType,
+        using: Option<&Expr>,
+    ) -> Result<()> {
+        let definition =
+            ColumnDef { name: Ident::with_quote('"', column), data_type: data_type.clone(), options: vec![] };
+        let mut spec = self.column_spec(cell, &definition).await?;
+        let scope = self.writing_scope(cell).await?;
+        let old = Target::named(name.clone(), None, &scope)?;
+        let id = old.column_id(column)?;
+        if old.gives_own_value(id) && old.table.rules.generated_of(id).is_some() {
+            return Err(Error::unsupported(format!("column {column:?} is generated, and keeps its type"))
+                .with_hint("drop it, and add it again"));
+        }
+        let field =
+            old.table.arrow_schema.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
+        if using.is_none() && widens(field, &spec) {
+            let mut guard = cell.lock().await;
+            let ColumnSpec { name: column, data_type, declared, .. } = spec;
+            let change = AlterColumn::Widen { name: column, data_type, declared };
+            return guard.as_mut().ok_or_else(ended)?.alter_column(name, change).await;
+        }
+        if using.is_none() && !assignable(field.data_type(), &spec.data_type) {
+            return Err(Error::invalid(format!("column {column:?} cannot be cast automatically to type {data_type}"))
+                .with_code("42804")
+                .with_hint(format!("USING {column}::{data_type}")));
+        }
+        spec.nullable = field.is_nullable();
+        let state = old.table.top_columns().find(|known| known.id == id);
+        spec.comment = state.and_then(|state| state.comment.clone());
+        if let Some(default) = state.and_then(|state| state.default_value.as_deref()).filter(|text| *text != "NULL") {
+            let text = Expr::Value(datafusion::sql::sqlparser::ast::Value::SingleQuotedString(default.into()).into());
+            let expr = self.constant(cell, &cast(text, data_type)).await?;
+            spec.default = Some(self.literal(&expr, column, &spec.data_type)?).filter(|text| text != "NULL");
+        }
+        self.rewrite_column(cell, &old, spec, data_type, using).await
+    }
+
+    async fn rewrite_column(
+        &self,
+        cell: &TransactionCell,
+        old: &Target,
+        spec: ColumnSpec,
+        data_type: &DataType,
+        using: Option<&Expr>,
+    ) -> Result<()> {
+        let scope = self.writing_scope(cell).await?;
+        let values = old.columns().map(|known| match (known == spec.name, using) {
+            (false, _) => old.own(known),
+            (true, Some(using)) => assigned(using.clone(), data_type),
+            (true, None) => assigned(old.own(known), data_type),
+        });
+        let query = old.query(values.collect())?;
+        let (rows, _) = self.query_rows(&scope, query).await?;
+        {
+            let mut guard = cell.lock().await;
+            guard.as_mut().ok_or_else(ended)?.alter_column(&old.name, AlterColumn::Retype(spec)).await?;
+        }
+        let scope = self.writing_scope(cell).await?;
+        let new = Target::named(old.name.clone(), None, &scope)?;
+        let changes = Changes {
+            target: &new,
+            action: Some(changes::UPDATE),
+            values: true,
+            row_ids: true,
+            again: Again::Ignore,
+            distinct: None,
+            keys: Keys::MayChange,
+            returning: false,
+        };
+        self.apply(cell, &changes, rows).await?;
+        let mut guard = cell.lock().await;
+        guard.as_mut().ok_or_else(ended)?.recheck_keys(&old.name).await
+    }
+}
+
+fn cast(expr: Expr, data_type: &DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type: data_type.clone(), array: false, format: None }
+}
+
+/// A value for a column of a type: one that is too long for it is refused when it is written, and not cut.
+fn assigned(expr: Expr, data_type: &DataType) -> Expr {
+    let plain = match data_type {
+        DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::CharVarying(_) => DataType::Text,
+        DataType::Char(_) | DataType::Character(_) => DataType::Text,
+        other => other.clone(),
+    };
+    cast(expr, &plain)
+}
+
+/// Whether no value changes.
+fn widens(old: &arrow::datatypes::Field, new: &ColumnSpec) -> bool {
+    use arrow::datatypes::DataType as D;
+    let text = |data_type: &D| matches!(data_type, D::Utf8 | D::LargeUtf8 | D::Utf8View);
+    let length = new.declared.as_deref().and_then(TextLength::of);
+    let longer = match (TextLength::of_field(old), length) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(old), Some(new)) => old.max <= new.max && old.blank_padded == new.blank_padded,
+    };
+    let (from, to) = (old.data_type(), &new.data_type);
+    if text(from) && text(to) {
+        return longer;
+    }
+    match (from, to) {
+        (from, to) if from == to => true,
+        (D::Int8, D::Int16 | D::Int32 | D::Int64) => true,
+        (D::Int16, D::Int32 | D::Int64) => true,
+        (D::Int32, D::Int64) => true,
+        (D::UInt8, D::UInt16 | D::UInt32 | D::UInt64) => true,
+        (D::UInt16, D::UInt32 | D::UInt64) => true,
+        (D::UInt32, D::UInt64) => true,
+        (D::Float32, D::Float64) => true,
+        _ => false,
+    }
+}

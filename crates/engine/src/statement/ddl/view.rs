@@ -1,0 +1,202 @@
+//! CREATE VIEW.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    CreateView, Ident, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor, visit_relations_mut,
+};
+use polder_lake::{TableName, TransactionCell};
+use polder_types::{Error, Result};
+
+use super::super::names_out::number_in;
+use super::super::target::{parse_query, quoted, select_of};
+use super::super::{Context, ended};
+use crate::error::from_datafusion;
+use crate::inline::{Functions, expand};
+use crate::scope::Scope;
+use crate::session::Outcome;
+
+impl Context<'_> {
+    pub(super) async fn create_view(&self, cell: &TransactionCell, create: &CreateView) -> Result<Outcome> {
+        let plain = !create.secure
+            && !create.temporary
+            && !create.or_alter
+            && !create.copy_grants
+            && !create.with_no_schema_binding
+            && create.cluster_by.is_empty()
+            && create.to.is_none()
+            && create.params.is_none()
+            && matches!(create.options, datafusion::sql::sqlparser::ast::CreateTableOptions::None);
+        if !plain {
+            return Err(Error::unsupported("CREATE VIEW with options is not supported"));
+        }
+        if create.materialized {
+            return self.create_materialized(cell, create).await;
+        }
+        let name = self.name(&create.name)?;
+        let scope = self.writing_scope(cell).await?;
+        let query = self.view_query(&scope, create).await?;
+        let plan = self.plan_kept(&scope, &query).await?;
+        if create.or_replace && scope.snapshot.view(&name).is_some() {
+            let reference =
+                datafusion::common::TableReference::full("polder", name.schema.as_str(), name.table.as_str());
+            // A view that can be planned no more may be replaced by any other.
+            if let Ok(old) = scope.context().table(reference).await {
+                keeps_columns(&name, old.schema(), plan.schema())?;
+            }
+        }
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        let done = Outcome::done("CREATE VIEW", None, transaction.base());
+        if transaction.view().view(&name).is_some() {
+            if create.if_not_exists {
+                return Ok(done.notice(format!("view {name} exists already, skipping")));
+            }
+            if create.or_replace {
+                transaction.drop_view(&name)?;
+            }
+        }
+        transaction.create_view(&name, &query.to_string(), create.comment.clone())?;
+        Ok(done)
+    }
+
+    /// The query as it is kept: every name with its schema, and the columns that it has now.
+    pub(super) async fn view_query(&self, scope: &Scope, create: &CreateView) -> Result<Query> {
+        let mut query = create.query.as_ref().clone();
+        refuse_repeated(&query)?;
+        qualify(&mut query, &self.settings.schema)?;
+        let functions =
+            Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
+        functions.qualify(&mut query)?;
+        let plan = self.plan_kept(scope, &query).await?;
+        distinct_names(&plan)?;
+        let own: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        if create.columns.len() > own.len() {
+            return Err(Error::invalid(format!(
+                "{} columns are named, and the query gives {}",
+                create.columns.len(),
+                own.len()
+            ))
+            .with_code("42601"));
+        }
+        if create.columns.is_empty() && !has_wildcard(&query.body) {
+            return Ok(query);
+        }
+        let mut names: Vec<String> = create.columns.iter().map(|column| super::column(&column.name)).collect();
+        names.extend(own.iter().skip(names.len()).map(|name| (*name).to_owned()));
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(Error::invalid(format!("column {twice:?} is named twice")).with_code("42701"));
+        }
+        let items = own.iter().zip(&names).map(|(own, name)| match own == name {
+            true => quoted(own),
+            false => format!("{} AS {}", quoted(own), quoted(name)),
+        });
+        let items = items.collect::<Vec<_>>().join(", ");
+        let mut outer = parse_query(&format!("SELECT {items} FROM (SELECT 1) AS rows"))?;
+        if let Some(from) = select_of(&mut outer)?.from.first_mut()
+            && let TableFactor::Derived { subquery, .. } = &mut from.relation
+        {
+            **subquery = query;
+        }
+        Ok(outer)
+    }
+
+    /// Plans a query that is to be kept, or is kept, with the functions that it calls.
+    pub(super) async fn plan_kept(&self, scope: &Scope, query: &Query) -> Result<LogicalPlan> {
+        let mut statement = Statement::Query(Box::new(query.clone()));
+        if !scope.snapshot.functions.is_empty() {
+            let functions =
+                Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
+            expand(&mut statement, &functions)?;
+        }
+        let statement = Parsed::Statement(Box::new(statement));
+        scope.state.statement_to_plan(statement).await.map_err(from_datafusion)
+    }
+}
+
+/// As in PostgreSQL, a view that is replaced keeps its columns, and may get more behind them.
+fn keeps_columns(name: &TableName, old: &DFSchema, new: &DFSchema) -> Result<()> {
+    let refuse = |what: String| {
+        Err(Error::invalid(format!("view {name}: {what}"))
+            .with_code("42P16")
+            .with_hint("DROP VIEW first, or give it another name"))
+    };
+    for (at, field) in old.fields().iter().enumerate() {
+        let Some(now) = new.fields().get(at) else {
+            return refuse(format!("column {:?} cannot be dropped", field.name()));
+        };
+        if now.name() != field.name() {
+            return refuse(format!("column {:?} cannot become {:?}", field.name(), now.name()));
+        }
+        if now.data_type() != field.data_type() {
+            return refuse(format!(
+                "column {:?} cannot become {} instead of {}",
+                field.name(),
+                crate::system::type_name(now.data_type()),
+                crate::system::type_name(field.data_type())
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The planner would refuse two columns of one name in words of its own.
+fn refuse_repeated(query: &Query) -> Result<()> {
+    let mut numbered = query.clone();
+    number_in(&mut numbered);
+    if numbered == *query {
+        return Ok(());
+    }
+    Err(Error::invalid("two columns of the query have one name")
+        .with_code("42701")
+        .with_hint("give one of them another name with AS"))
+}
+
+fn has_wildcard(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select
+            .projection
+            .iter()
+            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))),
+        SetExpr::Query(query) => has_wildcard(&query.body),
+        SetExpr::SetOperation { left, right, .. } => has_wildcard(left) || has_wildcard(right),
+        SetExpr::Values(_) => false,
+        _ => true,
+    }
+}
+
+/// Refuses a query with two columns of one name.
+pub(super) fn distinct_names(plan: &LogicalPlan) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    match plan.schema().fields().iter().find(|field| !seen.insert(field.name())) {
+        None => Ok(()),
+        Some(field) => Err(Error::invalid(format!("column {:?} is named twice", field.name()))
+            .with_code("42701")
+            .with_hint("give one of them another name with AS")),
+    }
+}
+
+/// Writes the schema before every table that has none, so that the view means the same for everybody.
+pub(super) fn qualify(query: &mut Query, schema: &str) -> Result<()> {
+    let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
+    let (tables, _) = resolve_table_references(&statement, true).map_err(from_datafusion)?;
+    let bare: std::collections::HashSet<String> =
+        tables.iter().filter(|table| table.schema().is_none()).map(|table| table.table().to_owned()).collect();
+    let _ = visit_relations_mut(query, |relation: &mut ObjectName| {
+        if let [part] = relation.0.as_slice()
+            && let Some(ident) = part.as_ident()
+            && bare.contains(&super::super::names::fold(ident))
+        {
+            let mut full = ObjectName::from(vec![Ident::with_quote('"', schema)]);
+            full.0.append(&mut relation.0);
+            *relation = full;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Names that depend on the session: the schemas of its search path, and the functions in them.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement, Visit, VisitMut, visit_relations_mut};
+use polder_lake::{Snapshot, TableName, TransactionCell};
+use polder_types::Result;
+
+use super::names::{fold, parts, table_name};
+use super::target::quoted_ident;
+use super::{Context, ended};
+use crate::engine::Engine;
+use crate::error::from_datafusion;
+use crate::inline::{Functions, calls_others, expand};
+use crate::session::Settings;
+
+impl Engine {
+    /// What the session's next statement sees.
+    async fn seen(&self, settings: &Settings, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
+        match open {
+            Some(cell) => Ok(Arc::clone(cell.lock().await.as_ref().ok_or_else(ended)?.view())),
+            None => self.lake.snapshot(settings.version).await,
+        }
+    }
+
+    /// The settings, with the first schema of the path that is there as the current one.
+    pub(super) async fn current(&self, mut settings: Settings, open: Option<&TransactionCell>) -> Result<Settings> {
+        if settings.path.len() > 1 {
+            let snapshot = self.seen(&settings, open).await?;
+            let first = settings.path.iter().find(|schema| snapshot.schema(schema).is_some());
+            settings.schema.clone_from(first.unwrap_or(&settings.path[0]));
+        }
+        Ok(settings)
+    }
+
+    /// Writes the schema before tables that are not in the first one, and puts functions' bodies in the place of their
+    /// calls.
+    pub(super) async fn resolve(
+        &self,
+        settings: Settings,
+        open: Option<&TransactionCell>,
+        statement: &mut Parsed,
+    ) -> Result<Settings> {
+        let settings = self.current(settings, open).await?;
+        if settings.path.len() > 1 {
+            let snapshot = self.seen(&settings, open).await?;
+            qualify_by_path(statement, &settings, &snapshot)?;
+        }
+        if let Parsed::CopyTo(copy) = statement
+            && let CopyToSource::Query(query) = &mut copy.source
+        {
+            self.expand_in(query.as_mut(), &settings, open).await?;
+        }
+        let Some(inner) = inner(statement) else { return Ok(settings) };
+        // Views and functions keep the calls: what they call may be replaced.
+        let keeps = matches!(inner, Statement::CreateFunction(_) | Statement::CreateView(_));
+        if !keeps {
+            self.expand_in(inner, &settings, open).await?;
+        }
+        Ok(settings)
+    }
+
+    async fn expand_in<T: Visit + VisitMut + Send>(
+        &self,
+        part: &mut T,
+        settings: &Settings,
+        open: Option<&TransactionCell>,
+    ) -> Result<()> {
+        if !calls_others(part, &self.template) {
+            return Ok(());
+        }
+        let snapshot = self.seen(settings, open).await?;
+        if snapshot.functions.is_empty() {
+            return Ok(());
+        }
+        expand(part, &Functions { snapshot: &snapshot, path: &settings.path, state: &self.template })
+    }
+}
+
+fn inner(statement: &mut Parsed) -> Option<&mut Statement> {
+    match statement {
+        Parsed::Statement(statement) => Some(statement),
+        Parsed::Explain(explain) => inner(&mut explain.statement),
+        _ => None,
+    }
+}
+
+fn qualify_by_path(statement: &mut Parsed, settings: &Settings, snapshot: &Snapshot) -> Result<()> {
+    let (tables, _) = resolve_table_references(statement, true).map_err(from_datafusion)?;
+    let bare: HashSet<String> =
+        tables.iter().filter(|table| table.schema().is_none()).map(|table| table.table().to_owned()).collect();
+    let Some(inner) = inner(statement) else { return Ok(()) };
+    // A new thing goes into the first schema, whatever the others hold.
+    let made = match inner {
+        Statement::CreateTable(create) => Some(create.name.clone()),
+        Statement::CreateView(create) => Some(create.name.clone()),
+        _ => None,
+    };
+    let targets = matches!(
+        inner,
+        Statement::Insert(_) | Statement::AlterTable(_) | Statement::CreateIndex(_) | Statement::Copy { .. }
+    );
+    let _ = visit_relations_mut(inner, |relation: &mut ObjectName| {
+        if let [part] = relation.0.as_slice()
+            && let Some(ident) = part.as_ident()
+            && (targets || bare.contains(&fold(ident)))
+            && let Some(schema) = holder(&fold(ident), settings, snapshot)
+            && *schema != settings.schema
+        {
+            relation.0.insert(0, datafusion::sql::sqlparser::ast::ObjectNamePart::Identifier(quoted_ident(schema)));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    match (inner, made) {
+        (Statement::CreateTable(create), Some(name)) => create.name = name,
+        (Statement::CreateView(create), Some(name)) => create.name = name,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The first schema of the path that holds a table or view.
+fn holder<'a>(table: &str, settings: &'a Settings, snapshot: &Snapshot) -> Option<&'a String> {
+    settings.path.iter().find(|schema| {
+        let name = TableName::new(schema.as_str(), table);
+        snapshot.table(&name).is_some() || snapshot.view(&name).is_some()
+    })
+}
+
+impl Context<'_> {
+    /// The table or view that a name means; in the first schema when it is in none.
+    pub(super) fn existing_name(&self, name: &ObjectName, snapshot: &Snapshot) -> Result<TableName> {
+        if let [table] = parts(name)?.as_slice()
+            && let Some(schema) = holder(table, self.settings, snapshot)
+        {
+            return Ok(TableName::new(schema.as_str(), table));
+        }
+        table_name(name, &self.settings.schema)
+    }
+}

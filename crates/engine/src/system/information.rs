@@ -1,0 +1,439 @@
+//! `information_schema`, as the standard and PostgreSQL have it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Builder, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use polder_lake::{ColumnState, Snapshot, TableRules, TextLength};
+
+use super::{TABLES, int, memory, text};
+
+/// The catalog that all of it is in.
+const CATALOG: &str = "polder";
+
+/// Gives the columns of a view; `None` when it cannot be planned.
+#[async_trait]
+pub(crate) trait Views: Send + Sync {
+    async fn columns(&self, schema: &str, view: &str) -> Option<SchemaRef>;
+}
+
+/// The schema at one snapshot.
+pub(crate) struct InformationSchema {
+    pub snapshot: Arc<Snapshot>,
+    pub views: Arc<dyn Views>,
+}
+
+impl fmt::Debug for InformationSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InformationSchema")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Columns,
+    Constraints,
+    Routines,
+    Schemata,
+    Tables,
+    Views,
+}
+
+const NAMES: &[(&str, Kind)] = &[
+    ("columns", Kind::Columns),
+    ("routines", Kind::Routines),
+    ("schemata", Kind::Schemata),
+    ("table_constraints", Kind::Constraints),
+    ("tables", Kind::Tables),
+    ("views", Kind::Views),
+];
+
+#[async_trait]
+impl SchemaProvider for InformationSchema {
+    fn table_names(&self) -> Vec<String> {
+        NAMES.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        NAMES.iter().any(|(known, _)| *known == name)
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some((_, kind)) = NAMES.iter().find(|(known, _)| *known == name) else { return Ok(None) };
+        let table = Table {
+            kind: *kind,
+            schema: Arc::new(Schema::new(kind.fields())),
+            snapshot: Arc::clone(&self.snapshot),
+            views: Arc::clone(&self.views),
+        };
+        Ok(Some(Arc::new(table)))
+    }
+}
+
+impl Kind {
+    fn fields(self) -> Vec<Field> {
+        let texts = |names: &[&str]| names.iter().map(|name| text(name, true)).collect();
+        match self {
+            Self::Columns => vec![
+                text("table_catalog", true),
+                text("table_schema", true),
+                text("table_name", true),
+                text("column_name", true),
+                int("ordinal_position", true),
+                text("column_default", true),
+                text("is_nullable", true),
+                text("data_type", true),
+                int("character_maximum_length", true),
+                int("numeric_precision", true),
+                int("numeric_scale", true),
+                int("datetime_precision", true),
+                text("is_identity", true),
+                text("identity_generation", true),
+                text("is_generated", true),
+                text("generation_expression", true),
+            ],
+            Self::Constraints => texts(&[
+                "constraint_catalog",
+                "constraint_schema",
+                "constraint_name",
+                "table_catalog",
+                "table_schema",
+                "table_name",
+                "constraint_type",
+            ]),
+            Self::Routines => texts(&[
+                "routine_catalog",
+                "routine_schema",
+                "routine_name",
+                "routine_type",
+                "external_language",
+                "routine_definition",
+            ]),
+            Self::Schemata => texts(&["catalog_name", "schema_name", "schema_owner"]),
+            Self::Tables => texts(&["table_catalog", "table_schema", "table_name", "table_type"]),
+            Self::Views => texts(&[
+                "table_catalog",
+                "table_schema",
+                "table_name",
+                "view_definition",
+                "check_option",
+                "is_updatable",
+            ]),
+        }
+    }
+}
+
+struct Table {
+    kind: Kind,
+    schema: SchemaRef,
+    snapshot: Arc<Snapshot>,
+    views: Arc<dyn Views>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for Table {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let mut rows = Rows::new(&self.schema);
+        match self.kind {
+            Kind::Columns => self.columns(&mut rows).await,
+            Kind::Constraints => self.constraints(&mut rows),
+            Kind::Routines => self.routines(&mut rows),
+            Kind::Schemata => self.schemata(&mut rows),
+            Kind::Tables => self.tables(&mut rows),
+            Kind::Views => self.views(&mut rows),
+        }
+        memory(&self.schema, rows.finish(), projection)
+    }
+}
+
+/// One value.
+enum Cell {
+    Text(Option<String>),
+    Int(Option<i64>),
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<Option<String>> for Cell {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Option<i64>> for Cell {
+    fn from(number: Option<i64>) -> Self {
+        Self::Int(number)
+    }
+}
+
+enum Column {
+    Text(StringBuilder),
+    Int(Int64Builder),
+}
+
+struct Rows(Vec<Column>);
+
+impl Rows {
+    fn new(schema: &Schema) -> Self {
+        let column = |field: &Arc<Field>| match field.data_type() {
+            DataType::Int64 => Column::Int(Int64Builder::new()),
+            _ => Column::Text(StringBuilder::new()),
+        };
+        Self(schema.fields().iter().map(column).collect())
+    }
+
+    fn push<const N: usize>(&mut self, cells: [Cell; N]) {
+        for (column, cell) in self.0.iter_mut().zip(cells) {
+            match (column, cell) {
+                (Column::Text(builder), Cell::Text(text)) => builder.append_option(text),
+                (Column::Int(builder), Cell::Int(number)) => builder.append_option(number),
+                (Column::Text(builder), Cell::Int(_)) => builder.append_null(),
+                (Column::Int(builder), Cell::Text(_)) => builder.append_null(),
+            }
+        }
+    }
+
+    fn finish(self) -> Vec<ArrayRef> {
+        self.0
+            .into_iter()
+            .map(|column| match column {
+                Column::Text(mut builder) => Arc::new(builder.finish()) as ArrayRef,
+                Column::Int(mut builder) => Arc::new(builder.finish()) as ArrayRef,
+            })
+            .collect()
+    }
+}
+
+impl Table {
+    fn schema_of(&self, id: i64) -> &str {
+        self.snapshot.schemas.get(&id).map_or("", |schema| schema.name.as_str())
+    }
+
+    async fn columns(&self, rows: &mut Rows) {
+        for table in self.snapshot.tables.values() {
+            let name = self.snapshot.name_of(table);
+            for (at, field) in table.arrow_schema.fields().iter().enumerate() {
+                let state = table.top_columns().find(|column| column.name == *field.name());
+                push_column(rows, (&name.schema, &name.table), at, field, state, Some(&table.rules));
+            }
+        }
+        for view in self.snapshot.views.values() {
+            let schema = self.schema_of(view.schema_id);
+            let Some(columns) = self.views.columns(schema, &view.name).await else { continue };
+            for (at, field) in columns.fields().iter().enumerate() {
+                push_column(rows, (schema, &view.name), at, &field.as_ref().clone().with_nullable(true), None, None);
+            }
+        }
+        for table in TABLES {
+            for (at, field) in (table.columns)().fields().iter().enumerate() {
+                push_column(rows, ("polder", table.name), at, field, None, None);
+            }
+        }
+    }
+
+    fn tables(&self, rows: &mut Rows) {
+        for table in self.snapshot.tables.values() {
+            // As in PostgreSQL, which has materialized views in its own catalog only.
+            if table.rules.materialized.is_none() {
+                let name = self.snapshot.name_of(table);
+                rows.push([
+                    CATALOG.into(),
+                    name.schema.as_str().into(),
+                    name.table.as_str().into(),
+                    "BASE TABLE".into(),
+                ]);
+            }
+        }
+        for view in self.snapshot.views.values() {
+            rows.push([
+                CATALOG.into(),
+                self.schema_of(view.schema_id).into(),
+                view.name.as_str().into(),
+                "VIEW".into(),
+            ]);
+        }
+        for table in TABLES {
+            rows.push([CATALOG.into(), "polder".into(), table.name.into(), "VIEW".into()]);
+        }
+        for (name, _) in NAMES {
+            rows.push([CATALOG.into(), "information_schema".into(), (*name).into(), "VIEW".into()]);
+        }
+    }
+
+    fn views(&self, rows: &mut Rows) {
+        for view in self.snapshot.views.values() {
+            rows.push([
+                CATALOG.into(),
+                self.schema_of(view.schema_id).into(),
+                view.name.as_str().into(),
+                view.sql.as_str().into(),
+                "NONE".into(),
+                "NO".into(),
+            ]);
+        }
+    }
+
+    fn schemata(&self, rows: &mut Rows) {
+        let system = ["polder", "information_schema"];
+        let own = self.snapshot.schemas.values().map(|schema| schema.name.as_str());
+        // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
+        let own = own.filter(|name| *name != "main" || !self.snapshot.names_in("main").is_empty());
+        for name in own.chain(system) {
+            rows.push([CATALOG.into(), name.into(), "polder".into()]);
+        }
+    }
+
+    fn constraints(&self, rows: &mut Rows) {
+        for table in self.snapshot.tables.values() {
+            let full = self.snapshot.name_of(table);
+            let keys = table.rules.keys.iter();
+            let keys = keys.map(|key| (&key.name, if key.primary { "PRIMARY KEY" } else { "UNIQUE" }));
+            let checks = table.rules.checks.iter().map(|check| (&check.name, "CHECK"));
+            for (name, kind) in keys.chain(checks) {
+                rows.push([
+                    CATALOG.into(),
+                    full.schema.as_str().into(),
+                    name.as_str().into(),
+                    CATALOG.into(),
+                    full.schema.as_str().into(),
+                    full.table.as_str().into(),
+                    kind.into(),
+                ]);
+            }
+        }
+    }
+
+    fn routines(&self, rows: &mut Rows) {
+        for function in self.snapshot.functions.values() {
+            for (at, known) in function.macros.iter().enumerate() {
+                let definition = function.definitions.get(at).unwrap_or(&known.sql);
+                rows.push([
+                    CATALOG.into(),
+                    self.schema_of(function.schema_id).into(),
+                    function.name.as_str().into(),
+                    "FUNCTION".into(),
+                    "SQL".into(),
+                    definition.as_str().into(),
+                ]);
+            }
+        }
+    }
+}
+
+fn push_column(
+    rows: &mut Rows,
+    (schema, table): (&str, &str),
+    at: usize,
+    field: &Field,
+    state: Option<&ColumnState>,
+    rules: Option<&TableRules>,
+) {
+    let id = state.map(|state| state.id);
+    let rule =
+        |find: &dyn Fn(&TableRules, i64) -> Option<String>| rules.zip(id).and_then(|(rules, id)| find(rules, id));
+    let constant = state.and_then(|state| state.default_value.clone()).filter(|text| text != "NULL");
+    let default = rule(&|rules, id| rules.default_of(id).map(str::to_owned)).or(constant);
+    let identity = rule(&|rules, id| {
+        rules.identity_of(id).map(|identity| if identity.always { "ALWAYS" } else { "BY DEFAULT" }.to_owned())
+    });
+    let generated = rule(&|rules, id| rules.generated_of(id).map(str::to_owned));
+    let data_type = field.data_type();
+    let (precision, scale) = numeric(data_type);
+    rows.push([
+        CATALOG.into(),
+        schema.into(),
+        table.into(),
+        field.name().as_str().into(),
+        i64::try_from(at + 1).ok().into(),
+        default.into(),
+        if field.is_nullable() { "YES" } else { "NO" }.into(),
+        standard_name(field).as_str().into(),
+        TextLength::of_field(field).and_then(|length| i64::try_from(length.max).ok()).into(),
+        precision.into(),
+        scale.into(),
+        moment_precision(data_type).into(),
+        if identity.is_some() { "YES" } else { "NO" }.into(),
+        identity.into(),
+        if generated.is_some() { "ALWAYS" } else { "NEVER" }.into(),
+        generated.into(),
+    ]);
+}
+
+/// PostgreSQL's name of a column's type, without lengths and precisions.
+pub(crate) fn standard_name(field: &Field) -> String {
+    match TextLength::of_field(field) {
+        Some(length) if length.blank_padded => return "character".into(),
+        Some(_) => return "character varying".into(),
+        None if field.metadata().contains_key(polder_lake::DECLARED) => return "character varying".into(),
+        None => {}
+    }
+    match field.data_type() {
+        DataType::Float64 => "double precision".into(),
+        DataType::Time32(_) | DataType::Time64(_) => "time without time zone".into(),
+        DataType::Timestamp(_, None) => "timestamp without time zone".into(),
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone".into(),
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+            "numeric".into()
+        }
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => "ARRAY".into(),
+        other => super::type_name(other),
+    }
+}
+
+fn numeric(data_type: &DataType) -> (Option<i64>, Option<i64>) {
+    match data_type {
+        DataType::Int8 | DataType::Int16 => (Some(16), Some(0)),
+        DataType::Int32 => (Some(32), Some(0)),
+        DataType::Int64 => (Some(64), Some(0)),
+        DataType::Float32 => (Some(24), None),
+        DataType::Float64 => (Some(53), None),
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => (Some(i64::from(*precision)), Some(i64::from(*scale))),
+        _ => (None, None),
+    }
+}
+
+fn moment_precision(data_type: &DataType) -> Option<i64> {
+    match data_type {
+        DataType::Date32 | DataType::Date64 => Some(0),
+        DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => Some(match unit {
+            TimeUnit::Second => 0,
+            TimeUnit::Millisecond => 3,
+            TimeUnit::Microsecond => 6,
+            TimeUnit::Nanosecond => 9,
+        }),
+        _ => None,
+    }
+}

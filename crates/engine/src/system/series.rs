@@ -1,0 +1,50 @@
+//! `generate_series` and `range` over timestamps in microseconds, as all timestamps here are.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::catalog::{TableFunctionImpl, TableProvider};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident};
+
+/// The function that DataFusion brings, which counts in nanoseconds.
+#[derive(Debug)]
+struct Series(Arc<dyn TableFunctionImpl>);
+
+pub(super) fn register(state: &mut SessionState) {
+    for name in ["generate_series", "range"] {
+        if let Some(known) = state.table_functions().get(name) {
+            let inner = Arc::clone(known.function());
+            state.register_udtf(name, Arc::new(Series(inner)));
+        }
+    }
+}
+
+fn nanoseconds(expr: &Expr) -> Expr {
+    let Expr::Literal(value, metadata) = expr else { return expr.clone() };
+    let value = match value {
+        ScalarValue::TimestampMicrosecond(micros, zone) => {
+            ScalarValue::TimestampNanosecond(micros.and_then(|micros| micros.checked_mul(1000)), zone.clone())
+        }
+        ScalarValue::Int8(None) | ScalarValue::Int16(None) | ScalarValue::Int32(None) => ScalarValue::Int64(None),
+        other => other.clone(),
+    };
+    Expr::Literal(value, metadata.clone())
+}
+
+impl TableFunctionImpl for Series {
+    fn call(&self, arguments: &[Expr]) -> Result<Arc<dyn TableProvider>> {
+        let arguments: Vec<Expr> = arguments.iter().map(nanoseconds).collect();
+        let series = self.0.call(&arguments)?;
+        let schema = series.schema();
+        let DataType::Timestamp(TimeUnit::Nanosecond, zone) = schema.field(0).data_type() else { return Ok(series) };
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+        let name = schema.field(0).name();
+        let plan = LogicalPlanBuilder::scan("series", provider_as_source(series), None)?
+            .project([cast(ident(name), micros).alias(name)])?
+            .build()?;
+        Ok(Arc::new(ViewTable::new(plan, None)))
+    }
+}
