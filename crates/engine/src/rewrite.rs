@@ -35,8 +35,16 @@ struct Rewriter;
 impl VisitorMut for Rewriter {
     type Break = Error;
 
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        match crate::functions::syntax::rewrite(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         name_series(factor);
+        crate::functions::syntax::rewrite_table(factor);
         let rewritten = match factor {
             TableFactor::Pivot { .. } => pivot(factor),
             TableFactor::Unpivot { .. } => unpivot(factor),

@@ -1,7 +1,9 @@
 //! Statements that read.
 
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as Parsed;
 use polder_capability::CommandTag;
@@ -10,8 +12,30 @@ use polder_types::{Error, Result};
 
 use super::{Context, ended, names_out};
 use crate::error::from_datafusion;
+use crate::functions::call;
 use crate::scope::Scope;
 use crate::session::Outcome;
+
+/// UUIDs are sixteen bytes inside, and text to whoever reads the answer.
+fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let is_uuid = |data_type: &DataType| matches!(data_type, DataType::FixedSizeBinary(16));
+    if !plan.schema().fields().iter().any(|field| is_uuid(field.data_type())) {
+        return Ok(plan);
+    }
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column(Column::from((qualifier, field)));
+            if is_uuid(field.data_type()) {
+                call("polder_text", vec![column]).alias_qualified(qualifier.cloned(), field.name())
+            } else {
+                column
+            }
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
 
 impl Context<'_> {
     /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
@@ -42,6 +66,7 @@ impl Context<'_> {
             }
             _ => "SELECT",
         };
+        let plan = if verb == "SELECT" { shown(plan).map_err(from_datafusion)? } else { plan };
         let snapshot = scope.snapshot.id;
         let schema = std::sync::Arc::new(plan.schema().as_arrow().clone());
         let rows = names_out::restore(self.execute(&scope, plan).await?);

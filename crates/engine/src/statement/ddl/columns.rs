@@ -92,6 +92,11 @@ impl Context<'_> {
                 Ok(AlterColumn::SetDefault { name, default: Some(default).filter(|text| text != "NULL") })
             }
             AlterColumnOperation::SetDataType { data_type, using: None, .. } => {
+                if matches!(data_type, DataType::JSON | DataType::JSONB) {
+                    return Err(
+                        Error::unsupported("a column cannot become JSON").with_hint("add a column of type JSON")
+                    );
+                }
                 let definition =
                     ColumnDef { name: Ident::with_quote('"', &name), data_type: data_type.clone(), options: vec![] };
                 let spec = self.column_spec(cell, &definition).await?;
