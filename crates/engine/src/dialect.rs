@@ -2,9 +2,11 @@
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// PostgreSQL's dialect, with `SELECT * EXCLUDE/REPLACE/RENAME`, `ORDER BY ALL` and `AT (VERSION => …)`.
 #[derive(Debug)]
@@ -22,6 +24,27 @@ macro_rules! switches {
             true
         })*
     };
+}
+
+impl PolderDialect {
+    /// Between two bounds, whichever is the lower one.
+    fn between_symmetric(&self, parser: &mut Parser<'_>, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+        let precedence = self.prec_value(Precedence::Between);
+        let first = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword(Keyword::AND)?;
+        let second = parser.parse_subexpr(precedence)?;
+        let between = |low: &Expr, high: &Expr| {
+            let (low, high) = (Box::new(low.clone()), Box::new(high.clone()));
+            Box::new(Expr::Between { expr: Box::new(expr.clone()), negated, low, high })
+        };
+        let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+        let either = Expr::BinaryOp { left: between(&first, &second), op, right: between(&second, &first) };
+        Ok(Expr::Nested(Box::new(either)))
+    }
+}
+
+fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
 }
 
 impl Dialect for PolderDialect {
@@ -55,7 +78,41 @@ impl Dialect for PolderDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        if is_word(&parser.peek_token_ref().token, "isnull") {
+            return Some(Ok(self.prec_value(Precedence::Is)));
+        }
         BASE.get_next_precedence(parser)
+    }
+
+    /// A sign binds tighter than a power: `-2 ^ 2` is 4.
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let op = match parser.peek_token_ref().token {
+            Token::Minus => UnaryOperator::Minus,
+            Token::Plus => UnaryOperator::Plus,
+            _ => return None,
+        };
+        parser.next_token();
+        let operand = parser.parse_subexpr(self.prec_value(Precedence::Caret));
+        Some(operand.map(|expr| Expr::UnaryOp { op, expr: Box::new(expr) }))
+    }
+
+    /// `x ISNULL` and `x [NOT] BETWEEN SYMMETRIC a AND b`.
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if is_word(&parser.peek_token_ref().token, "isnull") {
+            parser.next_token();
+            return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
+        }
+        let negated = is_word(&parser.peek_token_ref().token, "not");
+        let words = usize::from(negated);
+        if !is_word(&parser.peek_nth_token(words).token, "between")
+            || !is_word(&parser.peek_nth_token(words + 1).token, "symmetric")
+        {
+            return None;
+        }
+        for _ in 0..words + 2 {
+            parser.next_token();
+        }
+        Some(self.between_symmetric(parser, expr, negated))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

@@ -26,6 +26,10 @@ fn map(error: &DataFusionError) -> Error {
     }
     let root = error.find_root();
     let text = clean(&root.strip_backtrace());
+    if text.contains("regex parse error") {
+        let what = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        return Error::invalid(format!("invalid regular expression: {what}")).with_code("2201B");
+    }
     match root {
         DataFusionError::SQL(parser, _) => from_parser(parser),
         DataFusionError::SchemaError(schema, _) => from_schema(schema, text),
@@ -154,7 +158,12 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
 }
 
 fn from_arrow(error: &ArrowError, text: String) -> Error {
+    let overflows = text.contains("an't cast value")
+        || text.contains("is too large to store in a Decimal")
+        || text.contains("Overflowing on")
+        || text.contains("overflow while applying");
     match error {
+        _ if overflows => Error::invalid(text).with_code("22003"),
         ArrowError::DivideByZero => Error::invalid("division by zero").with_code("22012"),
         ArrowError::CastError(words) if words.starts_with("Can't cast value") => {
             Error::invalid(text).with_code("22003")
@@ -183,6 +192,17 @@ fn from_plan(text: String) -> Error {
         return Error::not_found(text.replace(".\n", "; ").replace('\n', " "))
             .with_code("42883")
             .with_hint("SELECT name FROM polder.functions lists them");
+    }
+    // An operator or a function for which the types do not fit.
+    let untyped = [
+        "cannot coerce arithmetic",
+        "failed to match any signature",
+        "failed to coerce arguments",
+        "cannot infer common",
+    ];
+    if untyped.iter().any(|words| lower.contains(words)) || lower.contains("no function matches the given name") {
+        let first = text.lines().next().unwrap_or_default().to_owned();
+        return Error::invalid(first).with_code("42883").with_hint("a cast may be missing");
     }
     Error::invalid(text).with_code("42000")
 }

@@ -49,18 +49,21 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        let Expr::AtTimeZone { timestamp, time_zone } = expr else { return ControlFlow::Continue(()) };
-        match parse_call(&format!("{AT_TIME_ZONE}({time_zone}, {timestamp})")) {
-            Ok(call) => {
-                *expr = call;
-                ControlFlow::Continue(())
+        let rewritten = match expr {
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                parse_call(&format!("{AT_TIME_ZONE}({time_zone}, {timestamp})")).map(|call| *expr = call)
             }
+            other => crate::functions::syntax::rewrite(other),
+        };
+        match rewritten {
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         name_series(factor);
+        crate::functions::syntax::rewrite_table(factor);
         let rewritten = match factor {
             TableFactor::Pivot { .. } => pivot(factor),
             TableFactor::Unpivot { .. } => unpivot(factor),

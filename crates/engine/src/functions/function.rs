@@ -310,7 +310,8 @@ impl Gives {
     fn data_type(self, arguments: &[DataType]) -> Result<DataType> {
         use DataType as D;
         Ok(match self {
-            Self::Text | Self::Json | Self::Uuid => D::Utf8View,
+            Self::Text | Self::Json => D::Utf8View,
+            Self::Uuid => D::FixedSizeBinary(16),
             Self::Bool => D::Boolean,
             Self::Int4 => D::Int32,
             Self::Int8 => D::Int64,
@@ -346,6 +347,18 @@ impl Native {
             documentation: DocumentationBuilder::new_with_details(section, function.description, function.syntax)
                 .build(),
         }
+    }
+}
+
+impl Native {
+    /// The function under further names.
+    pub fn also(mut self, aliases: &[String]) -> Self {
+        for alias in aliases {
+            if alias != self.function.name && !self.aliases.contains(alias) {
+                self.aliases.push(alias.clone());
+            }
+        }
+        self
     }
 }
 

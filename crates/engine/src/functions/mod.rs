@@ -3,22 +3,37 @@
 //! A family is a folder or a file with a list; [`FAMILIES`] names them all. What starts with `polder_` is called by the
 //! planner for an operator or a cast, not by people.
 
+mod arrays;
+pub(crate) mod casts;
 mod dates;
 pub(crate) mod function;
+mod input;
+mod json;
 mod numbers;
+pub(crate) mod planner;
+mod strings;
+pub(crate) mod syntax;
+mod system;
+mod text;
 pub(crate) mod types;
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use self::function::{Function, Native};
 
-/// Every family: its name in the manual, and its functions. Later registrations win over DataFusion's.
-pub(crate) const FAMILIES: &[(&str, &[Function])] =
-    &[("Dates and times", dates::FUNCTIONS), ("Numbers", numbers::FUNCTIONS)];
+/// Every family: its name in the manual, and its functions. They win over DataFusion's of the same name.
+pub(crate) const FAMILIES: &[(&str, &[Function])] = &[
+    ("Dates and times", dates::FUNCTIONS),
+    ("Numbers", numbers::FUNCTIONS),
+    ("Texts", strings::FUNCTIONS),
+    ("Arrays", arrays::FUNCTIONS),
+    ("JSON", json::FUNCTIONS),
+    ("Values and the session", system::FUNCTIONS),
+];
 
 /// Registers all families.
 ///
@@ -27,8 +42,33 @@ pub(crate) const FAMILIES: &[(&str, &[Function])] =
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for (section, functions) in FAMILIES {
         for function in *functions {
-            state.register_udf(Arc::new(ScalarUDF::new_from_impl(Native::new(function, section))))?;
+            // A name that the replaced one had beside its own would bring it back whenever a state is copied.
+            let replaced = state.scalar_functions().get(function.name).cloned();
+            let aliases: Vec<String> = replaced.iter().flat_map(|replaced| replaced.aliases().to_vec()).collect();
+            if let Some(replaced) = replaced {
+                state.deregister_udf(replaced.name())?;
+            }
+            state.register_udf(Arc::new(ScalarUDF::new_from_impl(Native::new(function, section).also(&aliases))))?;
         }
     }
     Ok(())
 }
+
+/// What stands for a function that is not in the list.
+static MISSING: Function = function::function("polder_missing", "", "", &[]);
+
+/// A call that the planner makes of one of the functions here.
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    for (section, functions) in FAMILIES {
+        if let Some(function) =
+            functions.iter().find(|function| function.name == name || function.aliases.contains(&name))
+        {
+            return ScalarUDF::new_from_impl(Native::new(function, section)).call(arguments);
+        }
+    }
+    // A name that is not there would be a mistake in the planner; the call says so.
+    ScalarUDF::new_from_impl(Native::new(&MISSING, "")).call(arguments)
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use datafusion::common::Result;
 /// Where Arrow keeps the name of a type that is more than its layout.
 pub(crate) const EXTENSION: &str = "ARROW:extension:name";
 pub(crate) const JSON: &str = "arrow.json";
-pub(crate) const UUID: &str = "polder.uuid";
+pub(crate) const UUID: &str = "arrow.uuid";
 
 fn marked(field: Field, mark: &str) -> Field {
     let mut metadata: HashMap<String, String> = field.metadata().clone();
@@ -23,7 +23,7 @@ pub(crate) fn json(field: Field) -> Field {
     marked(field, JSON)
 }
 
-/// A text that holds a UUID.
+/// Sixteen bytes that are a UUID.
 pub(crate) fn uuid(field: Field) -> Field {
     marked(field, UUID)
 }
@@ -81,7 +81,7 @@ pub(crate) fn fit(array: ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 pub(crate) fn field_name(field: &Field) -> String {
     match field.metadata().get(EXTENSION).map(String::as_str) {
         Some(JSON) => "jsonb".into(),
-        Some(UUID | "arrow.uuid") => "uuid".into(),
+        Some(UUID) => "uuid".into(),
         _ => postgres_name(field.data_type()),
     }
 }

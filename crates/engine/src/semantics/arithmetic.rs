@@ -1,10 +1,10 @@
-//! Whole numbers that grow beyond their type are an error, never another number.
+//! Numbers that grow beyond their type are an error, never another number or an infinity; so is a division by zero.
 
 use std::sync::Arc;
 
-use arrow::array::Datum;
+use arrow::array::{AsArray, Datum, Float64Array};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
@@ -17,7 +17,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-/// `+`, `-` and `*` of whole numbers as functions that refuse to overflow.
+use crate::functions::function::refuse;
+
+/// `+`, `-` and `*` of whole numbers, and `/` of floats too, as functions that refuse to overflow.
 #[derive(Debug)]
 pub(crate) struct CheckedArithmetic;
 
@@ -57,7 +59,8 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
         return Ok(Transformed::no(expr));
     };
-    if !left_type.is_integer() || left_type != right_type {
+    let whole = left_type.is_integer() && kind != Kind::Divide;
+    if left_type != right_type || !(whole || left_type.is_floating()) {
         return Ok(Transformed::no(expr));
     }
     let function = Arc::new(ScalarUDF::new_from_impl(Checked::new(kind)));
@@ -69,6 +72,7 @@ enum Kind {
     Add,
     Subtract,
     Multiply,
+    Divide,
 }
 
 impl Kind {
@@ -77,6 +81,7 @@ impl Kind {
             Operator::Plus => Some(Self::Add),
             Operator::Minus => Some(Self::Subtract),
             Operator::Multiply => Some(Self::Multiply),
+            Operator::Divide => Some(Self::Divide),
             _ => None,
         }
     }
@@ -100,6 +105,7 @@ impl ScalarUDFImpl for Checked {
             Kind::Add => "polder_add",
             Kind::Subtract => "polder_subtract",
             Kind::Multiply => "polder_multiply",
+            Kind::Divide => "polder_divide",
         }
     }
 
@@ -116,7 +122,48 @@ impl ScalarUDFImpl for Checked {
             Kind::Add => numeric::add(left, right),
             Kind::Subtract => numeric::sub(left, right),
             Kind::Multiply => numeric::mul(left, right),
+            Kind::Divide => numeric::div(left, right),
         };
-        datafusion::physical_expr_common::datum::apply(&arguments.args[0], &arguments.args[1], apply)
+        let [left, right] = [&arguments.args[0], &arguments.args[1]];
+        let result = datafusion::physical_expr_common::datum::apply(left, right, apply)?;
+        if result.data_type().is_floating() && !all_finite(&result)? {
+            check_floats(self.kind, left, right, &result, arguments.number_rows)?;
+        }
+        Ok(result)
     }
+}
+
+/// Most often all are, which takes one pass.
+fn all_finite(values: &ColumnarValue) -> Result<bool> {
+    let array = values.to_array(1)?;
+    Ok(match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().all(|value| value.is_finite()),
+        DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().all(|value| value.is_finite()),
+        _ => true,
+    })
+}
+
+/// Tells an overflow from an infinity that was there before, and finds the zero that was divided by.
+fn check_floats(
+    kind: Kind,
+    left: &ColumnarValue,
+    right: &ColumnarValue,
+    result: &ColumnarValue,
+    rows: usize,
+) -> Result<()> {
+    let floats = |value: &ColumnarValue| -> Result<Float64Array> {
+        let array = arrow::compute::cast(&value.to_array(rows)?, &DataType::Float64)?;
+        Ok(array.as_primitive::<Float64Type>().clone())
+    };
+    let (left, right, result) = (floats(left)?, floats(right)?, floats(result)?);
+    for ((left, right), result) in left.iter().zip(&right).zip(&result) {
+        let (Some(left), Some(right), Some(result)) = (left, right, result) else { continue };
+        if kind == Kind::Divide && right == 0.0 && !left.is_nan() {
+            return Err(refuse("22012", "division by zero"));
+        }
+        if result.is_infinite() && left.is_finite() && right.is_finite() {
+            return Err(refuse("22003", "value out of range: overflow"));
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Casts as PostgreSQL makes them: numbers are rounded, not cut; a time may lack its seconds.
+//! Casts as PostgreSQL makes them: numbers are rounded, not cut; text is read and written by [`casts`].
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
-use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -16,13 +16,14 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
+use crate::functions::casts;
 
 #[derive(Debug)]
 pub(super) struct PostgresCasts;
 
 impl AnalyzerRule for PostgresCasts {
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &cast)).data()
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &|expr, schema| cast(expr, schema, config))).data()
     }
 
     fn name(&self) -> &str {
@@ -30,14 +31,35 @@ impl AnalyzerRule for PostgresCasts {
     }
 }
 
-fn cast(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn cast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transformed<Expr>> {
+    if let Expr::TryCast(TryCast { expr: inner, field }) = &expr {
+        let planned = match inner.get_type(schema) {
+            Ok(from) => casts::planned(inner, &from, field, true, config)?,
+            Err(_) => None,
+        };
+        return Ok(planned.map_or_else(|| Transformed::no(expr), Transformed::yes));
+    }
+    if let Expr::ScalarFunction(function) = &expr
+        && function.name() == "round"
+        && let [value] = function.args.as_slice()
+        && value.get_type(schema).is_ok_and(|data_type| data_type.is_floating())
+    {
+        let even = Arc::new(ScalarUDF::new_from_impl(RoundToEven::new())).call(vec![value.clone()]);
+        return Ok(Transformed::yes(even));
+    }
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
     let target = field.data_type();
-    if let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = inner.as_ref()
-        && let Some(whole) = with_seconds(text, target)
+    if let Ok(from) = inner.get_type(schema)
+        && let Some(planned) = casts::planned(inner, &from, field, false, config)?
     {
-        let literal = Expr::Literal(ScalarValue::Utf8(Some(whole)), metadata.clone());
-        return Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(literal), field: Arc::clone(field) })));
+        return Ok(Transformed::yes(planned));
+    }
+    // Exactly the float that the digits name: a division by a power of ten would be off by a little.
+    if let (Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _), DataType::Float64) =
+        (inner.as_ref(), target)
+        && let Ok(float) = format!("{value}e{}", -i32::from(*scale)).parse::<f64>()
+    {
+        return Ok(Transformed::yes(Expr::Literal(ScalarValue::Float64(Some(float)), None)));
     }
     if !target.is_integer() {
         return Ok(Transformed::no(expr));
@@ -63,24 +85,6 @@ fn cast(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 /// The rule may see an expression twice.
 fn is_rounded(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(function) if matches!(function.name(), "round" | NAME))
-}
-
-/// `10:00` as `10:00:00`, at the end of a time.
-fn with_seconds(text: &str, target: &DataType) -> Option<String> {
-    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-    let text = text.trim();
-    let time = match target {
-        DataType::Time32(_) | DataType::Time64(_) => text,
-        DataType::Timestamp(..) => text.split_once(['T', ' '])?.1,
-        _ => return None,
-    };
-    let bytes = time.as_bytes();
-    let short = digit(bytes.first()) && digit(bytes.get(1)) && bytes.get(2) == Some(&b':') && digit(bytes.get(3));
-    if !short || !digit(bytes.get(4)) || bytes.get(5) == Some(&b':') {
-        return None;
-    }
-    let at = text.len() - time.len() + 5;
-    Some(format!("{}:00{}", &text[..at], &text[at..]))
 }
 
 const NAME: &str = "polder_round_to_even";

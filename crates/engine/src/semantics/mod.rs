@@ -29,8 +29,13 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     zones::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners =
-        vec![Arc::new(operators::PostgresOperators) as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>];
+        vec![Arc::new(crate::functions::planner::FunctionPlanner)
+            as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>];
+    planners.push(Arc::new(operators::PostgresOperators));
     planners.extend(state.expr_planners().iter().cloned());
-    *state = SessionStateBuilder::new_from_existing(state.clone()).with_expr_planners(planners).build();
+    *state = SessionStateBuilder::new_from_existing(state.clone())
+        .with_expr_planners(planners)
+        .with_type_planner(Arc::new(crate::functions::planner::FunctionTypes))
+        .build();
     Ok(())
 }

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
@@ -18,9 +20,31 @@ use polder_types::{Error, ErrorKind, Result};
 use super::names::parts;
 use super::{Context, ended, names_out};
 use crate::error::from_datafusion;
+use crate::functions::call;
 use crate::parse::parse_kept;
 use crate::scope::Scope;
 use crate::session::Outcome;
+
+/// UUIDs are sixteen bytes inside, and text to whoever reads the answer.
+fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let is_uuid = |data_type: &DataType| matches!(data_type, DataType::FixedSizeBinary(16));
+    if !plan.schema().fields().iter().any(|field| is_uuid(field.data_type())) {
+        return Ok(plan);
+    }
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column(Column::from((qualifier, field)));
+            if is_uuid(field.data_type()) {
+                call("polder_text", vec![column]).alias_qualified(qualifier.cloned(), field.name())
+            } else {
+                column
+            }
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
 
 impl Context<'_> {
     /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
@@ -57,6 +81,7 @@ impl Context<'_> {
             }
             _ => "SELECT",
         };
+        let plan = if verb == "SELECT" { shown(plan).map_err(from_datafusion)? } else { plan };
         let snapshot = scope.snapshot.id;
         let schema = Arc::new(plan.schema().as_arrow().clone());
         let rows = names_out::restore(self.execute(&scope, plan).await?);

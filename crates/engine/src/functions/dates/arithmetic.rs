@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
 };
 use datafusion::common::Result;
 
@@ -125,12 +126,19 @@ pub(super) fn justify_interval(call: &Call<'_>) -> Result<ArrayRef> {
 pub(super) fn overlaps(call: &Call<'_>) -> Result<ArrayRef> {
     let value = |at: usize, row: usize| match call.arrays[at].data_type() {
         DataType::Time64(_) => call.primitive::<Time64MicrosecondType>(at).value(row),
+        DataType::Interval(_) => 0,
         _ => call.primitive::<TimestampMicrosecondType>(at).value(row),
     };
+    let period = |at: usize, row: usize| -> Result<(i64, i64)> {
+        let start = value(at, row);
+        let end = match call.arrays[at + 1].data_type() {
+            DataType::Interval(_) => moved(start, spans(call, at + 1).value(row))?,
+            _ => value(at + 1, row),
+        };
+        Ok((start.min(end), start.max(end)))
+    };
     call.bools(|row| {
-        let sorted = |first: i64, second: i64| (first.min(second), first.max(second));
-        let (start, end) = sorted(value(0, row), value(1, row));
-        let (other_start, other_end) = sorted(value(2, row), value(3, row));
+        let ((start, end), (other_start, other_end)) = (period(0, row)?, period(2, row)?);
         // Of two that start together, even moments overlap.
         Ok(Some(start == other_start || (start < other_end && other_start < end)))
     })
@@ -141,7 +149,20 @@ pub(super) fn is_finite(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(BooleanArray::from_iter((0..array.len()).map(|row| array.is_valid(row).then_some(true)))))
 }
 
+/// A time of day and an interval later, around the clock.
+pub(super) fn time_plus(call: &Call<'_>) -> Result<ArrayRef> {
+    let (times, spans) = (call.primitive::<Time64MicrosecondType>(0), spans(call, 1));
+    call.values::<Time64MicrosecondType>(|row| {
+        Ok(Some((times.value(row) + spans.value(row).nanoseconds / 1_000).rem_euclid(DAY_MICROS)))
+    })
+}
+
+pub(super) fn date_time(call: &Call<'_>) -> Result<ArrayRef> {
+    let (days, times) = (call.primitive::<Date32Type>(0), call.primitive::<Time64MicrosecondType>(1));
+    call.values::<TimestampMicrosecondType>(|row| Ok(Some(i64::from(days.value(row)) * DAY_MICROS + times.value(row))))
+}
+
 /// A moment and a span later.
-pub(in crate::functions) fn moved(at: i64, by: Span) -> Result<i64> {
+fn moved(at: i64, by: Span) -> Result<i64> {
     Ok(moment::micros(moment::plus(moment(at)?, by)?))
 }

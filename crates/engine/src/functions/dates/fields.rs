@@ -1,11 +1,11 @@
 //! `extract`, `date_part` and `date_trunc`.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Time64MicrosecondType};
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Time64MicrosecondType};
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::common::Result;
 
-use super::moment::{self, DAY_MICROS, Moments, Parts, Span, micros, parts_of_span, spans};
+use super::moment::{self, DAY_MICROS, Moments, Parts, Span, parts_of_span, spans};
 use crate::functions::function::{Call, refuse};
 use crate::functions::types;
 
@@ -26,7 +26,7 @@ fn millennium(year: i64) -> i64 {
 }
 
 /// A part by the names that PostgreSQL knows for it.
-pub(super) fn unit(name: &str) -> Option<&'static str> {
+pub(crate) fn unit(name: &str) -> Option<&'static str> {
     let name = name.trim().to_ascii_lowercase();
     Some(match name.as_str() {
         "year" | "years" | "y" | "yr" | "yrs" => "year",
@@ -81,8 +81,7 @@ enum Source<'a> {
 }
 
 /// One part in millionths, so that all are whole.
-fn part_of(source: &Source<'_>, row: usize, part: &str) -> Result<i128> {
-    let unit = unit(part).ok_or_else(|| unknown(part))?;
+fn part_of(source: &Source<'_>, row: usize, unit: &'static str) -> Result<i128> {
     match source {
         Source::Moments(moments, name) => {
             let parts = moments.parts(row)?;
@@ -202,8 +201,9 @@ fn source<'a>(call: &'a Call<'_>, at: usize) -> Result<Source<'a>> {
 pub(super) fn extract(call: &Call<'_>) -> Result<ArrayRef> {
     let source = source(call, 1)?;
     let (_, scale) = types::digits(call.gives);
+    let mut units = Units::default();
     call.values::<Decimal128Type>(|row| {
-        let millionths = part_of(&source, row, call.text(0).value(row))?;
+        let millionths = part_of(&source, row, units.get(call.text(0).value(row))?)?;
         let power = 10_i128.pow(u32::from(scale.unsigned_abs().abs_diff(6)));
         Ok(Some(if scale < 6 { millionths / power } else { millionths * power }))
     })
@@ -212,7 +212,11 @@ pub(super) fn extract(call: &Call<'_>) -> Result<ArrayRef> {
 /// `date_part`: a float, as PostgreSQL has kept it.
 pub(super) fn date_part(call: &Call<'_>) -> Result<ArrayRef> {
     let source = source(call, 1)?;
-    call.values::<Float64Type>(|row| Ok(Some(part_of(&source, row, call.text(0).value(row))? as f64 / 1e6)))
+    let mut units = Units::default();
+    call.values::<Float64Type>(|row| {
+        let unit = units.get(call.text(0).value(row))?;
+        Ok(Some(part_of(&source, row, unit)? as f64 / 1e6))
+    })
 }
 
 fn truncated(unit: &str, moment: NaiveDateTime) -> Result<NaiveDateTime> {
@@ -245,20 +249,52 @@ fn truncated(unit: &str, moment: NaiveDateTime) -> Result<NaiveDateTime> {
     }
 }
 
-fn trunc_unit(name: &str) -> Result<&'static str> {
-    unit(name).ok_or_else(|| unknown(name))
+/// A unit by its name, looked up only when the name changes.
+#[derive(Default)]
+struct Units<'a>(Option<(&'a str, &'static str)>);
+
+impl<'a> Units<'a> {
+    fn get(&mut self, name: &'a str) -> Result<&'static str> {
+        match self.0 {
+            Some((known, unit)) if known == name => Ok(unit),
+            _ => {
+                let found = unit(name).ok_or_else(|| unknown(name))?;
+                self.0 = Some((name, found));
+                Ok(found)
+            }
+        }
+    }
+}
+
+/// The microseconds of units of which a day has a whole number.
+fn step(unit: &str) -> Option<i64> {
+    Some(match unit {
+        "milliseconds" => 1_000,
+        "second" => 1_000_000,
+        "minute" => 60_000_000,
+        "hour" => 3_600_000_000,
+        "day" => DAY_MICROS,
+        _ => return None,
+    })
 }
 
 /// `date_trunc` of moments, in their zone or in one that is named.
 pub(super) fn date_trunc(call: &Call<'_>) -> Result<ArrayRef> {
     use arrow::datatypes::TimestampMicrosecondType;
     let moments = Moments::of(call, 1)?;
+    let mut units = Units::default();
     call.values::<TimestampMicrosecondType>(|row| {
-        let unit = trunc_unit(call.text(0).value(row))?;
+        let unit = units.get(call.text(0).value(row))?;
         if call.arrays.len() == 3 {
             let zone = moment::zone(call.text(2).value(row))?;
             let (local, ..) = moment::in_zone(moments.instant(row), zone)?;
             return moment::from_zone(truncated(unit, local)?, zone).map(Some);
+        }
+        if !moments.is_zoned()
+            && let Some(step) = step(unit)
+        {
+            let at = moments.instant(row);
+            return Ok(Some(at - at.rem_euclid(step)));
         }
         moments.back(truncated(unit, moments.local(row)?)?).map(Some)
     })
@@ -268,12 +304,13 @@ pub(super) fn date_trunc(call: &Call<'_>) -> Result<ArrayRef> {
 pub(super) fn trunc_span(call: &Call<'_>) -> Result<ArrayRef> {
     use arrow::datatypes::IntervalMonthDayNanoType;
     let spans = spans(call, 1);
+    let mut units = Units::default();
     call.values::<IntervalMonthDayNanoType>(|row| {
         let span = spans.value(row);
         let down = |step: i64| span.nanoseconds - span.nanoseconds % step;
         let months = |step: i32| Span { months: span.months - span.months % step, days: 0, nanoseconds: 0 };
         let name = call.text(0).value(row);
-        Ok(Some(match trunc_unit(name)? {
+        Ok(Some(match units.get(name)? {
             "microseconds" => span,
             "milliseconds" => Span { nanoseconds: down(1_000_000), ..span },
             "second" => Span { nanoseconds: down(1_000_000_000), ..span },
@@ -289,14 +326,4 @@ pub(super) fn trunc_span(call: &Call<'_>) -> Result<ArrayRef> {
             _ => return Err(not_there(name, "type interval")),
         }))
     })
-}
-
-/// The whole days of a column of dates.
-pub(super) fn dates<'a>(call: &'a Call<'_>, at: usize) -> &'a arrow::array::PrimitiveArray<Date32Type> {
-    call.arrays[at].as_primitive()
-}
-
-/// Microseconds since 1970 of the start of a day.
-pub(super) fn start_of(date: NaiveDate) -> i64 {
-    micros(date.and_time(chrono::NaiveTime::MIN))
 }

@@ -8,7 +8,7 @@ pub(crate) mod moment;
 mod pattern;
 mod read;
 
-pub(crate) use fields::scale as extract_scale;
+pub(crate) use fields::{scale as extract_scale, unit};
 pub(in crate::functions) use format::suffix as ordinal_suffix;
 
 use std::sync::Arc;
@@ -28,7 +28,6 @@ pub(crate) fn zoned(_: &[DataType]) -> Result<DataType> {
 }
 
 const ZONED: Gives = Gives::Type(zoned);
-const NUMBER: Gives = Gives::Type(|_| Ok(DataType::Decimal128(38, 10)));
 
 const TO_CHAR: &[Overload] = &[
     way(&[K::Timestamp, K::Text], Gives::Text, char_of_moment),
@@ -39,12 +38,20 @@ const TO_CHAR: &[Overload] = &[
     way(&[K::Float, K::Text], Gives::Text, super::numbers::to_char_float),
 ];
 
-const EXTRACT: &[Overload] = &[
-    way(&[K::Text, K::Timestamp], NUMBER, fields::extract),
-    way(&[K::Text, K::TimestampTz], NUMBER, fields::extract),
-    way(&[K::Text, K::Time], NUMBER, fields::extract),
-    way(&[K::Text, K::Interval], NUMBER, fields::extract),
-];
+/// The ways to call `extract` for parts of so many digits behind the point.
+const fn extract(gives: Gives) -> [Overload; 4] {
+    [
+        way(&[K::Text, K::Timestamp], gives, fields::extract),
+        way(&[K::Text, K::TimestampTz], gives, fields::extract),
+        way(&[K::Text, K::Time], gives, fields::extract),
+        way(&[K::Text, K::Interval], gives, fields::extract),
+    ]
+}
+
+const EXTRACT: &[Overload] = &extract(Gives::Type(|_| Ok(DataType::Decimal128(20, 0))));
+const EXTRACT_3: &[Overload] = &extract(Gives::Type(|_| Ok(DataType::Decimal128(20, 3))));
+const EXTRACT_6: &[Overload] = &extract(Gives::Type(|_| Ok(DataType::Decimal128(26, 6))));
+const EXTRACT_10: &[Overload] = &extract(Gives::Type(|_| Ok(DataType::Decimal128(20, 10))));
 
 const DATE_PART: &[Overload] = &[
     way(&[K::Text, K::Timestamp], Gives::Float, fields::date_part),
@@ -76,7 +83,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "A time read by a pattern, or so many seconds after 1970.",
         &[way(&[K::Float], ZONED, make::from_seconds), way(&[K::Text, K::Text], ZONED, to_timestamp)],
     ),
-    function("polder_extract", "extract(part FROM value)", "A part of a date, time or interval.", EXTRACT),
+    function("polder_extract", "", "", EXTRACT),
+    function("polder_extract_3", "", "", EXTRACT_3),
+    function("polder_extract_6", "", "", EXTRACT_6),
+    function("polder_extract_10", "", "", EXTRACT_10),
     Function {
         aliases: &["datepart"],
         ..function("date_part", "date_part(part, value)", "A part of a date, time or interval, as a float.", DATE_PART)
@@ -175,12 +185,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
             way(&[K::Time, K::Time], Gives::Interval, arithmetic::between_times),
         ],
     ),
+    function("polder_time_plus", "", "", &[way(&[K::Time, K::Interval], Gives::Time, arithmetic::time_plus)]),
+    function("polder_date_time", "", "", &[way(&[K::Date, K::Time], Gives::Timestamp, arithmetic::date_time)]),
     function(
         "polder_overlaps",
         "",
         "",
         &[
             way(&[K::Timestamp, K::Timestamp, K::Timestamp, K::Timestamp], Gives::Bool, arithmetic::overlaps),
+            way(&[K::Timestamp, K::Interval, K::Timestamp, K::Interval], Gives::Bool, arithmetic::overlaps),
+            way(&[K::Timestamp, K::Interval, K::Timestamp, K::Timestamp], Gives::Bool, arithmetic::overlaps),
+            way(&[K::Timestamp, K::Timestamp, K::Timestamp, K::Interval], Gives::Bool, arithmetic::overlaps),
             way(&[K::Time, K::Time, K::Time, K::Time], Gives::Bool, arithmetic::overlaps),
         ],
     ),

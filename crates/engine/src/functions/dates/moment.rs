@@ -123,6 +123,10 @@ impl<'a> Moments<'a> {
         Ok(Self { values: array.as_primitive(), zone: zone_of(call, array.data_type())? })
     }
 
+    pub fn is_zoned(&self) -> bool {
+        self.zone.is_some()
+    }
+
     pub fn instant(&self, row: usize) -> i64 {
         self.values.value(row)
     }

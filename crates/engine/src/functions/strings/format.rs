@@ -1,0 +1,95 @@
+//! `format('%s is %I', …)`.
+
+use arrow::array::{Array, ArrayRef, StringArray};
+use datafusion::common::Result;
+
+use super::plain::{ident, literal};
+use crate::functions::function::{Call, refuse};
+use crate::functions::{text, types};
+
+/// One `%…` of a pattern.
+struct Mark {
+    /// The argument that is named, from 1.
+    position: Option<usize>,
+    left: bool,
+    width: Option<usize>,
+    kind: char,
+}
+
+/// Reads what follows a `%`: the mark, and the rest of the pattern.
+fn mark(pattern: &str) -> Result<(Mark, &str)> {
+    let wrong = || refuse("22023", "unterminated format() type specifier");
+    let number = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let mut rest = pattern;
+    let mut mark = Mark { position: None, left: false, width: None, kind: 's' };
+    let digits = number(rest);
+    if digits > 0 && rest[digits..].starts_with('$') {
+        mark.position = Some(rest[..digits].parse().map_err(|_| wrong())?);
+        rest = &rest[digits + 1..];
+        if mark.position == Some(0) {
+            return Err(refuse("22023", "format specifies argument 0, but arguments are numbered from 1"));
+        }
+    }
+    while let Some(after) = rest.strip_prefix('-') {
+        (mark.left, rest) = (true, after);
+    }
+    let digits = number(rest);
+    if digits > 0 {
+        mark.width = Some(rest[..digits].parse().map_err(|_| wrong())?);
+        rest = &rest[digits..];
+    }
+    if rest.starts_with('*') {
+        return Err(refuse("0A000", "a width that is an argument is not supported in format()"));
+    }
+    mark.kind = rest.chars().next().ok_or_else(wrong)?;
+    let rest = &rest[mark.kind.len_utf8()..];
+    Ok((mark, rest))
+}
+
+pub(super) fn format(call: &Call<'_>) -> Result<ArrayRef> {
+    let session = call.config.execution.time_zone.as_deref();
+    let values = call.arrays[1..].iter().map(|array| text::texts(array, session)).collect::<Result<Vec<_>>>()?;
+    let mut out = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let pattern = call.text(0);
+        out.push(if pattern.is_null(row) { None } else { Some(one(pattern.value(row), &values, row)?) });
+    }
+    types::fit(std::sync::Arc::new(StringArray::from(out)), call.gives)
+}
+
+fn one(pattern: &str, values: &[StringArray], row: usize) -> Result<String> {
+    let mut out = String::new();
+    let mut rest = pattern;
+    let mut next = 0;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        let (mark, after) = mark(&rest[at + 1..])?;
+        rest = after;
+        if mark.kind == '%' {
+            out.push('%');
+            continue;
+        }
+        let place = mark.position.map_or(next, |position| position - 1);
+        next = place + 1;
+        let values = values.get(place).ok_or_else(|| refuse("22023", "too few arguments for format()"))?;
+        let value = values.is_valid(row).then(|| values.value(row));
+        let text = match (mark.kind, value) {
+            ('s', value) => value.unwrap_or_default().to_owned(),
+            ('I', Some(value)) => ident(value),
+            ('I', None) => return Err(refuse("22004", "null values cannot be formatted as an SQL identifier")),
+            ('L', Some(value)) => literal(value).trim_start().to_owned(),
+            ('L', None) => "NULL".to_owned(),
+            (kind, _) => {
+                return Err(refuse("22023", format!("unrecognized format() type specifier {kind:?}")));
+            }
+        };
+        let width = mark.width.unwrap_or(0);
+        if mark.left {
+            out.push_str(&format!("{text:<width$}"));
+        } else {
+            out.push_str(&format!("{text:>width$}"));
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}

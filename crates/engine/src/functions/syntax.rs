@@ -1,0 +1,470 @@
+//! Forms of expressions that the planner does not know, written as calls and operators that it does.
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Subscript,
+    TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+};
+use polder_types::{Error, Result};
+
+use super::input;
+
+/// Rewrites one expression, whose parts have been rewritten before it.
+///
+/// # Errors
+/// For an interval that cannot be read.
+pub(crate) fn rewrite(expr: &mut Expr) -> Result<()> {
+    let taken = std::mem::replace(expr, null());
+    *expr = rewritten(taken)?;
+    Ok(())
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
+fn text(text: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.into()).into())
+}
+
+fn number(value: impl ToString) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).into())
+}
+
+/// A call of a function.
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn joined(parts: Vec<Expr>, op: BinaryOperator) -> Expr {
+    let all = parts.into_iter().reduce(|left, right| binary(left, op.clone(), right));
+    Expr::Nested(Box::new(all.unwrap_or_else(null)))
+}
+
+fn rewritten(expr: Expr) -> Result<Expr> {
+    Ok(match expr {
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr } => call("polder_bit_not", vec![*expr]),
+        Expr::UnaryOp { op: UnaryOperator::PGAbs, expr } => call("abs", vec![*expr]),
+        Expr::UnaryOp { op: UnaryOperator::PGSquareRoot, expr } => call("sqrt", vec![*expr]),
+        Expr::UnaryOp { op: UnaryOperator::PGCubeRoot, expr } => call("cbrt", vec![*expr]),
+        // The planner would write the sign before the first of the interval's parts only.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } if matches!(*expr, Expr::Interval(_)) => {
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(Expr::Nested(expr)) }
+        }
+        Expr::Interval(interval) => interval_literal(interval)?,
+        Expr::Like { negated, any: true, expr, pattern, escape_char } => {
+            let op = if negated { "NOT LIKE" } else { "LIKE" };
+            escaped_any(op, *expr, *pattern, escape_char.is_some())?
+        }
+        Expr::ILike { negated, any: true, expr, pattern, escape_char } => {
+            let op = if negated { "NOT ILIKE" } else { "ILIKE" };
+            escaped_any(op, *expr, *pattern, escape_char.is_some())?
+        }
+        Expr::Like { negated, any: false, expr, pattern, escape_char: None } if all_of(&pattern).is_some() => {
+            let op = text(if negated { "NOT LIKE" } else { "LIKE" });
+            call("polder_all", vec![op, *expr, all_of(&pattern).unwrap_or_else(null)])
+        }
+        Expr::ILike { negated, any: false, expr, pattern, escape_char: None } if all_of(&pattern).is_some() => {
+            let op = text(if negated { "NOT ILIKE" } else { "ILIKE" });
+            call("polder_all", vec![op, *expr, all_of(&pattern).unwrap_or_else(null)])
+        }
+        Expr::Like { negated, any: false, expr, pattern, escape_char: Some(escape) } => {
+            let pattern = Box::new(call("polder_like_pattern", vec![*pattern, Expr::Value(escape)]));
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None }
+        }
+        Expr::ILike { negated, any: false, expr, pattern, escape_char: Some(escape) } => {
+            let pattern = Box::new(call("polder_like_pattern", vec![*pattern, Expr::Value(escape)]));
+            Expr::ILike { negated, any: false, expr, pattern, escape_char: None }
+        }
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            let escape = escape_char.map_or_else(|| text("\\"), Expr::Value);
+            let pattern = call("polder_similar_pattern", vec![*pattern, escape]);
+            let op = if negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+            Expr::Nested(Box::new(binary(*expr, op, pattern)))
+        }
+        Expr::IsNull(inner) => match row(&inner) {
+            Some(values) => {
+                joined(values.into_iter().map(|value| Expr::IsNull(Box::new(value))).collect(), BinaryOperator::And)
+            }
+            None => Expr::IsNull(inner),
+        },
+        Expr::IsNotNull(inner) => match row(&inner) {
+            Some(values) => {
+                joined(values.into_iter().map(|value| Expr::IsNotNull(Box::new(value))).collect(), BinaryOperator::And)
+            }
+            None => Expr::IsNotNull(inner),
+        },
+        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right)) {
+            (Some(left), Some(right)) => rows(left, &op, right)?,
+            _ => binary(*left, op, *right),
+        },
+        Expr::AnyOp { left, compare_op, right, is_some } => any(*left, compare_op, *right, is_some),
+        Expr::AllOp { left, compare_op, right } => all(*left, compare_op, *right),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let access_chain = access_chain.into_iter().map(bounded).collect();
+            Expr::CompoundFieldAccess { root, access_chain }
+        }
+        Expr::Function(function) => of_function(function)?,
+        other => other,
+    })
+}
+
+/// The values of `(a, b)` or `ROW(a, b)`.
+fn row(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Tuple(values) if values.len() > 1 => Some(values.clone()),
+        Expr::Nested(inner) => row(inner),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => arguments(function),
+        _ => None,
+    }
+}
+
+fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    plain_arguments(&list.args)
+}
+
+/// Rows compare value by value.
+fn rows(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Result<Expr> {
+    use BinaryOperator as B;
+    if *op == B::Overlaps {
+        return match (<[Expr; 2]>::try_from(left), <[Expr; 2]>::try_from(right)) {
+            (Ok([start, end]), Ok([other_start, other_end])) => {
+                Ok(call("polder_overlaps", vec![start, end, other_start, other_end]))
+            }
+            _ => Err(Error::invalid("OVERLAPS takes two pairs").with_code("42601")),
+        };
+    }
+    if left.len() != right.len() {
+        return Err(Error::invalid("rows of different length cannot be compared").with_code("42601"));
+    }
+    let pairs: Vec<(Expr, Expr)> = left.into_iter().zip(right).collect();
+    let each = |op: B| pairs.iter().cloned().map(|(left, right)| binary(left, op.clone(), right)).collect::<Vec<_>>();
+    Ok(match op {
+        B::Eq => joined(each(B::Eq), B::And),
+        B::NotEq => joined(each(B::NotEq), B::Or),
+        B::Lt | B::Gt | B::LtEq | B::GtEq => {
+            let strict = if matches!(op, B::Lt | B::LtEq) { B::Lt } else { B::Gt };
+            let mut pairs = pairs.into_iter().rev();
+            let Some((left, right)) = pairs.next() else { return Ok(null()) };
+            let mut all = binary(left, op.clone(), right);
+            for (left, right) in pairs {
+                let equal = binary(left.clone(), B::Eq, right.clone());
+                let later = joined(vec![equal, all], B::And);
+                all = joined(vec![binary(left, strict.clone(), right), later], B::Or);
+            }
+            Expr::Nested(Box::new(all))
+        }
+        _ => binary(
+            Expr::Tuple(pairs.iter().map(|(left, _)| left.clone()).collect()),
+            op.clone(),
+            Expr::Tuple(pairs.into_iter().map(|(_, right)| right).collect()),
+        ),
+    })
+}
+
+fn unnested(expr: Expr) -> Expr {
+    match expr {
+        Expr::Nested(inner) => unnested(*inner),
+        other => other,
+    }
+}
+
+/// `x = ANY (ARRAY[…])` is a list; of another array it is a call.
+fn any(left: Expr, op: BinaryOperator, right: Expr, is_some: bool) -> Expr {
+    match unnested(right) {
+        right @ Expr::Subquery(_) => {
+            Expr::AnyOp { left: Box::new(left), compare_op: op, right: Box::new(right), is_some }
+        }
+        Expr::Array(array) if op == BinaryOperator::Eq && is_flat(&array.elem) => {
+            Expr::InList { expr: Box::new(left), list: array.elem, negated: false }
+        }
+        right => call("polder_any", vec![text(op.to_string()), left, right]),
+    }
+}
+
+fn all(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    match unnested(right) {
+        right @ Expr::Subquery(_) => Expr::AllOp { left: Box::new(left), compare_op: op, right: Box::new(right) },
+        Expr::Array(array) if op == BinaryOperator::NotEq && is_flat(&array.elem) => {
+            Expr::InList { expr: Box::new(left), list: array.elem, negated: true }
+        }
+        right => call("polder_all", vec![text(op.to_string()), left, right]),
+    }
+}
+
+/// The array of `ALL (array)`, which the parser reads as a call.
+fn all_of(pattern: &Expr) -> Option<Expr> {
+    match pattern {
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("all") => {
+            arguments(function).and_then(|mut arguments| arguments.pop())
+        }
+        _ => None,
+    }
+}
+
+fn is_flat(elements: &[Expr]) -> bool {
+    !elements.is_empty() && !elements.iter().any(|element| matches!(element, Expr::Array(_)))
+}
+
+fn escaped_any(op: &str, expr: Expr, pattern: Expr, escaped: bool) -> Result<Expr> {
+    if escaped {
+        return Err(Error::unsupported("LIKE ANY with ESCAPE is not supported"));
+    }
+    Ok(call("polder_any", vec![text(op), expr, unnested(pattern)]))
+}
+
+/// A slice without a bound reaches to the end.
+fn bounded(access: AccessExpr) -> AccessExpr {
+    match access {
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+            AccessExpr::Subscript(Subscript::Slice {
+                lower_bound: Some(lower_bound.unwrap_or_else(|| number(1))),
+                upper_bound: Some(upper_bound.unwrap_or_else(|| number(i32::MAX))),
+                stride,
+            })
+        }
+        other => other,
+    }
+}
+
+/// An interval as months, days and seconds, which the planner reads exactly.
+fn interval_literal(interval: Interval) -> Result<Expr> {
+    let Interval { value, leading_field, last_field, .. } = &interval;
+    let words = match value.as_ref() {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(words) | Value::Number(words, _) => words.clone(),
+            _ => return Ok(Expr::Interval(interval)),
+        },
+        _ => return Ok(Expr::Interval(interval)),
+    };
+    let unit = last_field.as_ref().or(leading_field.as_ref()).map(|field| field.to_string().to_lowercase());
+    let span = input::interval(&words, unit.as_deref()).map_err(crate::error::from_datafusion)?;
+    let seconds = span.nanoseconds.unsigned_abs();
+    let sign = if span.nanoseconds < 0 { "-" } else { "" };
+    let words = format!(
+        "{} months {} days {sign}{}.{:09} seconds",
+        span.months,
+        span.days,
+        seconds / 1_000_000_000,
+        seconds % 1_000_000_000
+    );
+    Ok(Expr::Interval(Interval {
+        value: Box::new(text(words)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    }))
+}
+
+/// Names that PostgreSQL has for functions of another name, and calls with named arguments.
+fn of_function(mut function: Function) -> Result<Expr> {
+    let name = function.name.to_string().to_lowercase();
+    match name.as_str() {
+        "make_interval" => return named_interval(&function),
+        // The literal's own type: the planner makes every whole number a bigint.
+        "pg_typeof" => {
+            if let Some(arguments) = arguments(&function)
+                && let [Expr::Value(value)] = arguments.as_slice()
+                && let Value::Number(digits, _) = &value.value
+                && digits.parse::<i32>().is_ok()
+            {
+                return Ok(call(
+                    "pg_typeof",
+                    vec![Expr::Cast {
+                        kind: CastKind::Cast,
+                        expr: Box::new(Expr::Value(value.clone())),
+                        data_type: DataType::Integer(None),
+                        array: false,
+                        format: None,
+                    }],
+                ));
+            }
+        }
+        name if SETS.iter().any(|(set, _)| *set == name) => {
+            if let Some(list) = set(&function) {
+                return Ok(call("unnest", vec![list]));
+            }
+        }
+        "json_agg" | "jsonb_agg" => return Ok(call("polder_json_group", vec![gathered(&function, None)])),
+        "json_object_agg" | "jsonb_object_agg" => {
+            if arguments(&function).is_some_and(|arguments| arguments.len() == 2) {
+                let (keys, values) = (gathered(&function, Some(0)), gathered(&function, Some(1)));
+                return Ok(call("polder_json_group_object", vec![keys, values]));
+            }
+        }
+        "mode" | "percentile_disc" if function.within_group.len() == 1 => return Ok(ordered(name.as_str(), function)),
+        "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
+        "variance" => function.name = ObjectName::from(vec![Ident::new("var_samp")]),
+        _ => {
+            if let Some(bare) = name.strip_prefix("pg_catalog.") {
+                function.name = ObjectName::from(vec![Ident::new(bare)]);
+                return of_function(function);
+            }
+        }
+    }
+    Ok(Expr::Function(function))
+}
+
+/// All values of an aggregate's argument in an array, gathered under the same conditions.
+fn gathered(function: &Function, argument: Option<usize>) -> Expr {
+    let mut inner = function.clone();
+    inner.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    if let (Some(at), FunctionArguments::List(list)) = (argument, &mut inner.args) {
+        list.args = list.args.get(at).cloned().into_iter().collect();
+    }
+    Expr::Function(inner)
+}
+
+/// `mode() WITHIN GROUP (ORDER BY x)` and `percentile_disc(p) WITHIN GROUP (…)` over the values in their order.
+fn ordered(name: &str, function: Function) -> Expr {
+    let mut given = arguments(&function).unwrap_or_default();
+    let order = function.within_group.clone();
+    let value = order.first().map_or_else(null, |order| order.expr.clone());
+    let gathered = Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("array_agg")]),
+        within_group: Vec::new(),
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value))],
+            clauses: vec![FunctionArgumentClause::OrderBy(order)],
+        }),
+        ..function
+    });
+    given.push(gathered);
+    call(&format!("polder_{name}"), given)
+}
+
+/// Functions that give a set of rows, and those that give the same as an array.
+const SETS: &[(&str, &str)] = &[
+    ("json_array_elements", "polder_json_elements"),
+    ("jsonb_array_elements", "polder_json_elements"),
+    ("json_array_elements_text", "polder_json_elements_text"),
+    ("jsonb_array_elements_text", "polder_json_elements_text"),
+    ("json_object_keys", "polder_json_object_keys"),
+    ("jsonb_object_keys", "polder_json_object_keys"),
+    ("regexp_split_to_table", "regexp_split_to_array"),
+    ("regexp_matches", "polder_regexp_matches"),
+    ("string_to_table", "string_to_array"),
+    ("generate_subscripts", "polder_subscripts"),
+];
+
+/// Functions that are written as others.
+const WRITTEN: &[&str] =
+    &["every", "variance", "mode", "percentile_disc", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"];
+
+/// The names of functions that exist only as other forms.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let sets = SETS.iter().map(|(name, _)| *name);
+    sets.chain(PAIRS.iter().map(|(name, ..)| *name)).chain(WRITTEN.iter().copied())
+}
+
+/// A function that gives a set, as the array that it unfolds.
+fn set(function: &Function) -> Option<Expr> {
+    let name = function.name.to_string().to_lowercase();
+    let (_, list) = SETS.iter().find(|(set, _)| *set == name)?;
+    Some(call(list, arguments(function)?))
+}
+
+/// Functions that give rows of a key and a value, and the arrays that they unfold.
+const PAIRS: &[(&str, &str)] = &[
+    ("json_each", "polder_json_values"),
+    ("jsonb_each", "polder_json_values"),
+    ("json_each_text", "polder_json_values_text"),
+    ("jsonb_each_text", "polder_json_values_text"),
+];
+
+/// A function in FROM that gives a set, as the unfolding of arrays.
+pub(crate) fn rewrite_table(factor: &mut TableFactor) {
+    let (name, args, alias, ordinality) = match factor {
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
+            (name.to_string().to_lowercase(), &args.args, alias, *with_ordinality)
+        }
+        TableFactor::Function { name, args, alias, .. } => (name.to_string().to_lowercase(), &*args, alias, false),
+        _ => return,
+    };
+    let Some(arguments) = plain_arguments(args) else { return };
+    let (arrays, columns): (Vec<Expr>, Vec<&str>) = if let Some((set, list)) = SETS.iter().find(|(set, _)| *set == name)
+    {
+        // A function of one column names it as itself, or `value` where it is of JSON.
+        let column = if set.contains("elements") { "value" } else { set };
+        (vec![call(list, arguments)], vec![column])
+    } else if let Some((_, values)) = PAIRS.iter().find(|(set, _)| *set == name) {
+        (vec![call("polder_json_object_keys", arguments.clone()), call(values, arguments)], vec!["key", "value"])
+    } else {
+        return;
+    };
+    let mut alias = alias.take().unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::new(name.clone()),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        let named = |name: Ident| TableAliasColumnDef { name, data_type: None };
+        alias.columns = if columns.len() == 1 && columns[0] != "value" && alias.name.value != name {
+            vec![named(alias.name.clone())]
+        } else {
+            columns.iter().map(|column| named(Ident::new(*column))).collect()
+        };
+    }
+    *factor = TableFactor::UNNEST {
+        alias: Some(alias),
+        array_exprs: arrays,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: ordinality,
+    };
+}
+
+fn plain_arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
+    args.iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+
+fn named_interval(function: &Function) -> Result<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return Ok(Expr::Function(function.clone())) };
+    let mut parts: [Expr; 7] = std::array::from_fn(|_| number(0));
+    for (at, argument) in list.args.iter().enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (Some(at).filter(|at| *at < 7), value),
+            FunctionArg::Named {
+                name,
+                arg: FunctionArgExpr::Expr(value),
+                operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment | FunctionArgOperator::Colon,
+            } => (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value),
+            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), .. } => {
+                (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value)
+            }
+            _ => (None, &list.args.first().map_or_else(null, |_| null())),
+        };
+        let Some(place) = place else {
+            return Err(Error::not_found("function make_interval does not exist with these arguments")
+                .with_code("42883")
+                .with_hint("its arguments are years, months, weeks, days, hours, mins, secs"));
+        };
+        parts[place] = value.clone();
+    }
+    Ok(call("make_interval", parts.to_vec()))
+}
