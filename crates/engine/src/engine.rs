@@ -8,7 +8,7 @@ use datafusion::prelude::SessionConfig;
 use polder_capability::{Caller, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
 use polder_lake::Lake;
 use polder_metastore::Metastore;
-use polder_runtime::Clock;
+use polder_runtime::{Clock, OwnFiles};
 use polder_types::{Error, QueryId, Result};
 
 use crate::error::from_datafusion;
@@ -34,6 +34,8 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// Where sorts and aggregates spill to.
     pub temp_dir: PathBuf,
+    /// What COPY … TO must not write over.
+    pub own_files: OwnFiles,
     /// Memory of all statements together.
     pub memory_bytes: usize,
     /// Cores that a statement uses; `None`: all.
@@ -47,6 +49,7 @@ pub struct Engine {
     pub(crate) metastore: Arc<Metastore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) own_files: OwnFiles,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
     /// Sessions hold the engine, and are opened through a plain reference to it.
@@ -77,7 +80,7 @@ impl Engine {
     /// # Errors
     /// When the directory for spilling cannot be used.
     pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
-        let EngineOptions { metastore, lake, clock, temp_dir, memory_bytes, cores } = options;
+        let EngineOptions { metastore, lake, clock, temp_dir, own_files, memory_bytes, cores } = options;
         let consumers = std::num::NonZeroUsize::new(CONSUMERS_SHOWN).unwrap_or(std::num::NonZeroUsize::MIN);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), consumers);
         let runtime = RuntimeEnvBuilder::new()
@@ -103,7 +106,7 @@ impl Engine {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            Self { lake, metastore, clock, recorder, template: state, me, loader, jobs }
+            Self { lake, metastore, clock, recorder, own_files, template: state, me, loader, jobs }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));

@@ -13,7 +13,7 @@ use polder_capability::{Caller, SqlRunner, SqlSession, StatementRequest};
 use polder_engine::{Engine, EngineOptions};
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_metastore::{Metastore, MetastoreOptions};
-use polder_runtime::SystemClock;
+use polder_runtime::{OwnFiles, SystemClock};
 use polder_types::{Error, QueryId};
 use sqllogictest::{DBOutput, DefaultColumnType, Record, Runner, parse_file};
 
@@ -101,7 +101,16 @@ async fn engine(directory: &Path) -> Arc<Engine> {
     let lake = Lake::open(LakeOptions { metastore: metastore.clone(), tables, clock: clock.clone() }).await.unwrap();
     let temp_dir = directory.join("temp");
     std::fs::create_dir_all(&temp_dir).unwrap();
-    Engine::open(EngineOptions { metastore, lake, clock, temp_dir, memory_bytes: 1 << 30, cores: None }).unwrap()
+    Engine::open(EngineOptions {
+        metastore,
+        lake,
+        clock,
+        temp_dir,
+        own_files: OwnFiles::default(),
+        memory_bytes: 1 << 30,
+        cores: None,
+    })
+    .unwrap()
 }
 
 /// Runs one file to its end: how many records were checked, and what failed.

@@ -7,7 +7,7 @@ use polder_capability::{Caller, LoadMode, LoadOptions, LoadRequest, LoadSource, 
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
-use polder_runtime::SystemClock;
+use polder_runtime::{OwnFiles, SystemClock};
 use polder_types::{Error, LoadId, Result};
 
 #[tokio::main]
@@ -27,7 +27,12 @@ async fn main() -> Result<()> {
     .await?;
     let lake =
         Lake::open(LakeOptions { metastore, tables: TablesLocation::Directory(tables), clock: clock.clone() }).await?;
-    let loader = FileLoader::new(LoaderOptions { lake, clock, temp_dir: directory.path().to_owned() });
+    let loader = FileLoader::new(LoaderOptions {
+        lake,
+        clock,
+        temp_dir: directory.path().to_owned(),
+        own_files: OwnFiles::default(),
+    });
     for _ in 0..times {
         let begun = Instant::now();
         let request = LoadRequest {

@@ -12,7 +12,7 @@ use polder_capability::{
     Caller, LoadOptions, LoadReport, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, Preview, QueryError,
 };
 use polder_lake::Lake;
-use polder_runtime::Clock;
+use polder_runtime::{Clock, OwnFiles};
 use polder_types::{Error, ErrorKind, LoadId, Result};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,7 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     temp_dir: PathBuf,
+    own_files: OwnFiles,
     slots: Semaphore,
     previews: Semaphore,
     loads: Mutex<Loads>,
@@ -81,23 +82,31 @@ pub struct LoaderOptions {
     pub clock: Arc<dyn Clock>,
     /// Where remote and unpacked files wait. It must exist, and should be on a disk with room.
     pub temp_dir: PathBuf,
+    /// What is not to be loaded: keys, the metastore, tables' files.
+    pub own_files: OwnFiles,
 }
 
 impl FileLoader {
     /// A loader into this lake. Temporary files that a process left behind a day ago or earlier are removed.
     #[must_use]
     pub fn new(options: LoaderOptions) -> Arc<Self> {
-        let LoaderOptions { lake, clock, temp_dir } = options;
+        let LoaderOptions { lake, clock, temp_dir, own_files } = options;
         let store = LakeStore { lake, clock: Arc::clone(&clock) };
-        Self::with_store(Arc::new(store), clock, temp_dir)
+        Self::with_store(Arc::new(store), clock, temp_dir, own_files)
     }
 
-    pub(crate) fn with_store(store: Arc<dyn Store>, clock: Arc<dyn Clock>, temp_dir: PathBuf) -> Arc<Self> {
+    pub(crate) fn with_store(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        temp_dir: PathBuf,
+        own_files: OwnFiles,
+    ) -> Arc<Self> {
         sweep(&temp_dir, clock.as_ref());
         Arc::new(Self(Arc::new(Inner {
             store,
             clock,
             temp_dir,
+            own_files,
             slots: Semaphore::new(RUNNING_MAX),
             previews: Semaphore::new(PREVIEWS_MAX),
             loads: Mutex::default(),
@@ -122,7 +131,9 @@ fn sweep(temp_dir: &std::path::Path, clock: &dyn Clock) {
 
 impl Inner {
     fn job(&self, cancel: CancellationToken, progress: Arc<Progress>) -> Job {
-        Job::new(cancel, progress, self.temp_dir.clone())
+        let mut job = Job::new(cancel, progress, self.temp_dir.clone());
+        job.own_files = self.own_files.clone();
+        job
     }
 
     async fn run(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use polder_capability::LoadProgress;
-use polder_runtime::Clock;
+use polder_runtime::{Clock, OwnFiles};
 use polder_types::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -111,6 +111,8 @@ pub(crate) struct Job {
     pub cancel: CancellationToken,
     pub progress: Arc<Progress>,
     pub temp_dir: PathBuf,
+    /// What is not to be loaded.
+    pub own_files: OwnFiles,
     /// Threads that read text at the same time.
     pub threads: usize,
     /// Bytes that may still be kept in memory.
@@ -127,6 +129,7 @@ impl Job {
             cancel,
             progress,
             temp_dir,
+            own_files: OwnFiles::default(),
             threads,
             memory_left: AtomicU64::new(MEMORY_BYTES_MAX),
             spool_left: AtomicU64::new(polder_types::limits::UPLOAD_BYTES_MAX),

@@ -11,7 +11,7 @@ use polder_capability::{
 use polder_lake::{Lake, LakeOptions, TableName, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
-use polder_runtime::SystemClock;
+use polder_runtime::{OwnFiles, SystemClock};
 use polder_types::LoadId;
 
 struct House {
@@ -42,7 +42,8 @@ impl House {
         })
         .await
         .unwrap();
-        let loader = FileLoader::new(LoaderOptions { lake: lake.clone(), clock, temp_dir });
+        let loader =
+            FileLoader::new(LoaderOptions { lake: lake.clone(), clock, temp_dir, own_files: OwnFiles::default() });
         Self { lake, loader, directory }
     }
 

@@ -14,7 +14,7 @@ use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, Sta
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
-use polder_runtime::{Clock, Shutdown, SystemClock};
+use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 
 use tokio::runtime::Handle;
 
@@ -45,23 +45,22 @@ impl House {
         })
         .await?;
         let temp_dir = fresh_temp_dir(directory)?;
-        let lake = Lake::open(LakeOptions {
-            metastore: Arc::clone(&metastore),
-            tables: TablesLocation::parse(metastore.tables_path())?,
-            clock: Arc::clone(&clock),
-        })
-        .await?;
+        let tables = TablesLocation::parse(metastore.tables_path())?;
+        let own_files = own_files(directory, &tables);
+        let lake =
+            Lake::open(LakeOptions { metastore: Arc::clone(&metastore), tables, clock: Arc::clone(&clock) }).await?;
         directory.remember()?;
         let engine = Engine::open(EngineOptions {
             metastore: Arc::clone(&metastore),
             lake: Arc::clone(&lake),
             clock: Arc::clone(&clock),
             temp_dir: temp_dir.clone(),
+            own_files: own_files.clone(),
             memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
             cores: None,
         })?;
         let loader: Arc<dyn Loader> =
-            FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone() });
+            FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
         let loader = engine.recorded(loader);
         let jobs = JobRunner::open(JobRunnerOptions {
@@ -183,6 +182,15 @@ impl Servers {
     pub async fn serve(self) -> Result<()> {
         Ok(self.http.serve().await?)
     }
+}
+
+/// The data directory, and that of the tables if it is on this disk.
+fn own_files(directory: &Directory, tables: &TablesLocation) -> OwnFiles {
+    let tables = match tables {
+        TablesLocation::Directory(tables) => Some(tables.clone()),
+        TablesLocation::Url(_) => None,
+    };
+    OwnFiles::new([directory.data.clone()].into_iter().chain(tables))
 }
 
 /// A directory for spills and spools. What an earlier process left there is of no use.

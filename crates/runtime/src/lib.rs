@@ -4,7 +4,9 @@
 
 mod clock;
 pub mod fault;
+mod own_files;
 mod shutdown;
 
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
+pub use own_files::OwnFiles;
 pub use shutdown::Shutdown;

@@ -1,7 +1,9 @@
 //! Statements that read.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -10,7 +12,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use futures::StreamExt;
 use polder_capability::CommandTag;
 use polder_lake::TransactionCell;
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::{Context, ended, names_out};
 use crate::error::from_datafusion;
@@ -36,6 +38,7 @@ impl Context<'_> {
         names_out::number_repeated(&mut statement);
         let scope = self.reading_scope(open).await?;
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        self.check_copy(&plan)?;
         let verb = match &plan {
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
             LogicalPlan::Copy(_) => "COPY",
@@ -53,6 +56,32 @@ impl Context<'_> {
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
         let tag = CommandTag { verb: verb.to_owned(), rows: None };
         Ok(Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) })
+    }
+
+    /// Refuses to write over what Polder keeps: a COPY … TO that is to run, or to be analyzed.
+    fn check_copy(&self, plan: &LogicalPlan) -> Result<()> {
+        let copy = match plan {
+            LogicalPlan::Copy(copy) => copy,
+            LogicalPlan::Analyze(analyze) => return self.check_copy(&analyze.input),
+            _ => return Ok(()),
+        };
+        let url = ListingTableUrl::parse(&copy.output_url).map_err(from_datafusion)?;
+        let store = self.engine.lake.store();
+        let own = if url.scheme() == "file" {
+            // As it is written and as it is understood: a letter may stand there in its percent form.
+            let understood = Path::new("/").join(url.prefix().as_ref());
+            self.engine.own_files.holds(&understood) || self.engine.own_files.holds(Path::new(&copy.output_url))
+        } else {
+            url.object_store() == *store.url && url.prefix().as_ref().starts_with(store.base.trim_matches('/'))
+        };
+        if own {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!("{} is where Polder keeps its own files", copy.output_url),
+            )
+            .with_hint("copy to another place"));
+        }
+        Ok(())
     }
 
     /// Optimises and starts a plan, shown in the statement's progress.

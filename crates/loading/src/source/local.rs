@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use polder_types::{Error, Result};
+use polder_runtime::OwnFiles;
+use polder_types::{Error, ErrorKind, Result};
 
 use super::spool::Body;
 use super::{FILES_MAX, Found, Listing};
@@ -11,25 +12,31 @@ use crate::error;
 /// How deep a directory may nest.
 const DEPTH_MAX: usize = 32;
 
-pub(super) fn find_url(location: &str) -> Result<Vec<Found>> {
+pub(super) fn find_url(location: &str, own: &OwnFiles) -> Result<Vec<Found>> {
     let path = url::Url::parse(location).ok().and_then(|url| url.to_file_path().ok());
     let path = path.ok_or_else(|| Error::invalid(format!("{location} is no address of a file")))?;
-    find(&path.to_string_lossy())
+    find(&path.to_string_lossy(), own)
 }
 
-pub(super) fn find(location: &str) -> Result<Vec<Found>> {
+/// The files that a path or pattern names. Polder's own are passed over where they come with others, and refused where
+/// they are named: passwords and keys are no data.
+pub(super) fn find(location: &str, own: &OwnFiles) -> Result<Vec<Found>> {
     let path = Path::new(location);
     if location.is_empty() {
         return Err(Error::invalid("a source is empty").with_hint("name a file, a directory, a pattern or an address"));
     }
+    if path.exists() && own.holds(path) {
+        return Err(Error::new(ErrorKind::Forbidden, format!("{location} is in Polder's own data directory"))
+            .with_hint("what is loaded already is read by SQL; load from another place"));
+    }
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             let mut files = Vec::new();
-            walk(path, 0, &mut files)?;
+            walk(path, 0, own, &mut files)?;
             listed(location, files)
         }
         Ok(_) => Ok(vec![found(path, None)?]),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && has_pattern(location) => matching(location),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && has_pattern(location) => matching(location, own),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::not_found(format!("there is no file {location}")).with_code("58P01").with_hint(here()))
         }
@@ -48,7 +55,7 @@ fn has_pattern(location: &str) -> bool {
     location.contains(['*', '?', '['])
 }
 
-fn matching(location: &str) -> Result<Vec<Found>> {
+fn matching(location: &str, own: &OwnFiles) -> Result<Vec<Found>> {
     let options =
         glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
     let paths = glob::glob_with(location, options)
@@ -56,7 +63,7 @@ fn matching(location: &str) -> Result<Vec<Found>> {
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|error| error::io(format!("cannot look up {location}"), error.into()))?;
-        if path.is_file() {
+        if path.is_file() && !own.holds(&path) {
             push(&mut files, path, location)?;
         }
     }
@@ -65,7 +72,7 @@ fn matching(location: &str) -> Result<Vec<Found>> {
 
 /// Files below a directory, by name. Hidden ones are left out; links to directories are not followed, since they may
 /// lead in circles.
-fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(directory: &Path, depth: usize, own: &OwnFiles, files: &mut Vec<PathBuf>) -> Result<()> {
     let doing = || format!("cannot read directory {}", directory.display());
     if depth > DEPTH_MAX {
         return Err(error::too_large(
@@ -86,8 +93,11 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let kind = entry.file_type().map_err(|error| error::io(doing(), error))?;
+        if own.holds(&entry.path()) {
+            continue;
+        }
         if kind.is_dir() {
-            walk(&entry.path(), depth + 1, files)?;
+            walk(&entry.path(), depth + 1, own, files)?;
         } else if entry.path().is_file() {
             push(files, entry.path(), &directory.to_string_lossy())?;
         }

@@ -63,8 +63,8 @@ pub(crate) async fn find(source: &LoadSource, head: Option<u64>, job: &Job) -> R
             Ok(vec![Found { label: name.clone(), name, body, listing: None, cut: false }])
         }
         LoadSource::Location(location) => match location.split_once("://").map(|(scheme, _)| scheme) {
-            None => local::find(location),
-            Some("file") => local::find_url(location),
+            None => local::find(location, &job.own_files),
+            Some("file") => local::find_url(location, &job.own_files),
             Some("http" | "https") => Ok(vec![http::fetch(location, head, job).await?]),
             Some("s3" | "s3a" | "gs" | "az" | "abfs" | "abfss") => {
                 object::fetch(location, &object::environment(), head, job).await

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use polder_capability::{
     Caller, LoadMode, LoadOptions, LoadReport, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, TableReport,
 };
-use polder_runtime::SystemClock;
+use polder_runtime::{OwnFiles, SystemClock};
 use polder_types::{LoadId, Result, SnapshotId};
 
 use crate::FileLoader;
@@ -133,7 +133,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let temp = directory.path().join("temp");
         std::fs::create_dir(&temp).unwrap();
-        let loader = FileLoader::with_store(Arc::new(store.clone()), Arc::new(SystemClock), temp);
+        let loader = FileLoader::with_store(Arc::new(store.clone()), Arc::new(SystemClock), temp, OwnFiles::default());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Self { store, loader, directory, runtime }
     }
