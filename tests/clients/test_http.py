@@ -236,7 +236,11 @@ def test_information_schema_with_a_view(client):
         assert client.sql(sql), sql
     names = {row["column_name"] for row in client.sql("SELECT column_name FROM information_schema.columns WHERE table_name = 'viewing'")}
     assert names == {"a", "b"}
-    names = {row["column_name"] for row in client.sql("SELECT column_name FROM polder.columns WHERE table_name = 'viewing'")}
+
+
+def test_the_columns_of_a_view(client):
+    client.sql("CREATE VIEW columned AS SELECT 1 AS a, 'x' AS b")
+    names = {row["column_name"] for row in client.sql("SELECT column_name FROM polder.columns WHERE table_name = 'columned'")}
     assert names == {"a", "b"}
 
 

@@ -1,7 +1,7 @@
 //! In-memory stand-ins for the contracts.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{
@@ -23,7 +23,7 @@ pub struct FakeSql {
     pub running: Mutex<HashMap<QueryId, (QueryRecord, watch::Sender<bool>)>>,
     pub cancelled: Mutex<Vec<QueryId>>,
     pub sessions_alive: Arc<AtomicUsize>,
-    sessions_opened: AtomicUsize,
+    pub sessions_opened: AtomicUsize,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +47,7 @@ struct FakeSession {
     sql: Arc<FakeSql>,
     caller: Caller,
     number: usize,
+    open: AtomicBool,
 }
 
 impl Drop for FakeSession {
@@ -63,7 +64,7 @@ impl SqlRunner for SharedSql {
     fn open_session(&self, caller: Caller) -> Arc<dyn SqlSession> {
         self.0.sessions_alive.fetch_add(1, Ordering::SeqCst);
         let number = self.0.sessions_opened.fetch_add(1, Ordering::SeqCst);
-        Arc::new(FakeSession { sql: Arc::clone(&self.0), caller, number })
+        Arc::new(FakeSession { sql: Arc::clone(&self.0), caller, number, open: AtomicBool::new(false) })
     }
 
     fn progress(&self, id: QueryId) -> Option<QueryProgress> {
@@ -153,6 +154,10 @@ impl SqlSession for FakeSession {
                 let starts = (0..count).step_by(1000);
                 Ok(answer(&request, starts.map(|start| Ok(numbers(start..count.min(start + 1000)))).collect()))
             }
+            ["begin"] => {
+                self.open.store(true, Ordering::SeqCst);
+                Ok(answer(&request, Vec::new()))
+            }
             ["one", "batch", count] => Ok(answer(&request, vec![Ok(numbers(0..count.parse().unwrap()))])),
             ["endless"] => {
                 let stopped = self.start(&request);
@@ -203,7 +208,7 @@ impl SqlSession for FakeSession {
     }
 
     fn in_transaction(&self) -> bool {
-        false
+        self.open.load(Ordering::SeqCst)
     }
 }
 

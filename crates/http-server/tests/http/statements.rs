@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::ipc::reader::StreamReader;
@@ -199,20 +200,28 @@ async fn a_session_is_kept() {
     assert_ne!(run(Some(id)).await, second);
 }
 
+/// The one that is idle for longest makes room, unless it is in the middle of a transaction.
 #[tokio::test]
 async fn sessions_are_bounded() {
     let server = Server::logged_in().await;
-    let run = |id: Uuid| server.run(json!({"sql": "rows 1", "session": id}));
-    let first = Uuid::new_v4();
-    run(first).await;
-    for _ in 1..16 {
-        assert_eq!(run(Uuid::new_v4()).await.status(), StatusCode::OK);
+    let run = |sql: &'static str, id: Uuid| server.run(json!({"sql": sql, "session": id}));
+    let alive = || server.sql.sessions_alive.load(Ordering::SeqCst);
+    let busy = Uuid::new_v4();
+    run("begin", busy).await;
+    for _ in 0..100 {
+        server.clock.advance(chrono::TimeDelta::seconds(1));
+        assert_eq!(run("rows 1", Uuid::new_v4()).await.status(), StatusCode::OK);
     }
-    error(run(Uuid::new_v4()).await, 503, "exhausted").await;
-    assert_eq!(run(first).await.status(), StatusCode::OK);
-    assert_eq!(server.run(json!({"sql": "rows 1"})).await.status(), StatusCode::OK);
+    assert_eq!(alive(), 64);
+    let opened = server.sql.sessions_opened.load(Ordering::SeqCst);
+    assert_eq!(run("rows 1", busy).await.status(), StatusCode::OK);
+    assert_eq!(server.sql.sessions_opened.load(Ordering::SeqCst), opened, "the transaction is still there");
+    for _ in 1..64 {
+        assert_eq!(run("begin", Uuid::new_v4()).await.status(), StatusCode::OK);
+    }
+    error(run("rows 1", Uuid::new_v4()).await, 503, "exhausted").await;
     server.clock.advance(chrono::TimeDelta::minutes(10));
-    assert_eq!(run(Uuid::new_v4()).await.status(), StatusCode::OK);
+    assert_eq!(run("rows 1", Uuid::new_v4()).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
