@@ -2,15 +2,24 @@
 //!
 //! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
 
+mod ctes;
+mod query;
+mod rows;
+mod series;
+mod using;
+mod window;
+mod with;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Statement, TableAlias, TableAliasColumnDef,
-    TableFactor, Value, VisitMut, VisitorMut, visit_expressions,
+    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, Select, SetExpr, Statement, TableAlias,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use polder_types::{Error, Result};
 
+use crate::asof;
 use crate::parse::parse_factor;
 use crate::statement::fold;
 
@@ -24,6 +33,8 @@ const PIVOT_COLUMNS_MAX: usize = 1_000;
 /// # Errors
 /// `Unsupported` for forms of PIVOT that have no list of values.
 pub(crate) fn rewrite(statement: &mut Statement) -> Result<()> {
+    with::changing(statement)?;
+    ctes::rename_hidden(statement);
     match statement.visit(&mut Rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -35,8 +46,27 @@ struct Rewriter;
 impl VisitorMut for Rewriter {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        broken(query::table(query))
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        broken(whole_query(query))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        broken(whole_select(select))
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        broken(rows::in_subquery(expr))
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         name_series(factor);
+        if let Err(error) = series::in_from(factor) {
+            return ControlFlow::Break(error);
+        }
         let rewritten = match factor {
             TableFactor::Pivot { .. } => pivot(factor),
             TableFactor::Unpivot { .. } => unpivot(factor),
@@ -50,6 +80,42 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+fn broken(done: Result<()>) -> ControlFlow<Error> {
+    match done {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn whole_query(query: &mut Query) -> Result<()> {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        let windows = window::Windows::of(select)?;
+        windows.inline_in_order(query.order_by.as_mut())?;
+        windows.inline(select)?;
+    }
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        using::merge(select, query.order_by.as_mut())?;
+    }
+    query::order_all(query)?;
+    query::limits(query)
+}
+
+fn whole_select(select: &mut Select) -> Result<()> {
+    query::check_joins(&select.from)?;
+    asof::nest(select);
+    query::grouping(select)?;
+    select.projection.iter_mut().try_for_each(series::in_select)
+}
+
+/// Whether a query stands in an expression.
+pub(crate) fn has_query(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// `FROM generate_series(1, 3) AS n` names the column too, and without an alias both are called as the function.
