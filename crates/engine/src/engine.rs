@@ -11,6 +11,7 @@ use polder_metastore::Metastore;
 use polder_runtime::{Clock, OwnFiles};
 use polder_types::{Error, QueryId, Result};
 
+use crate::asof::AsOfPlanner;
 use crate::error::from_datafusion;
 use crate::functions;
 use crate::identity;
@@ -18,7 +19,9 @@ use crate::keeper::Keeper;
 use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Session;
+use crate::setops::CountedRows;
 use crate::system;
+use crate::unnest::UnnestSubqueries;
 use crate::yielding::GiveWay;
 
 /// Parquet footers and statistics in memory. DataFusion's own 50 MiB is thrown over by a few hundred wide files.
@@ -95,7 +98,10 @@ impl Engine {
             .with_default_features()
             .with_config(config(cores))
             .with_runtime_env(runtime)
-            .with_physical_optimizer_rule(Arc::new(GiveWay));
+            .with_physical_optimizer_rule(Arc::new(GiveWay))
+            .with_relation_planners(vec![Arc::new(AsOfPlanner)])
+            .with_analyzer_rule(Arc::new(CountedRows))
+            .with_analyzer_rule(Arc::new(UnnestSubqueries));
         let mut state = semantics::rules(builder).build();
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
         functions::register(&mut state).map_err(from_datafusion)?;

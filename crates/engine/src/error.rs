@@ -1,5 +1,7 @@
 //! DataFusion's errors in words for people: what, where, what next.
 
+mod planning;
+
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -39,7 +41,7 @@ fn map(error: &DataFusionError) -> Error {
         DataFusionError::NotImplemented(_) => Error::unsupported(text),
         DataFusionError::ArrowError(arrow, _) => from_arrow(arrow, text),
         DataFusionError::Plan(_) => from_plan(text),
-        DataFusionError::Execution(_) => Error::invalid(text),
+        DataFusionError::Execution(_) => planning::recognise(&text).unwrap_or_else(|| Error::invalid(text)),
         DataFusionError::Configuration(_) => Error::invalid(text).with_code("42704"),
         DataFusionError::IoError(io) if io.kind() == std::io::ErrorKind::StorageFull => {
             Error::new(ErrorKind::Exhausted, text).with_code("53100").with_hint("free some disk space and try again")
@@ -136,6 +138,19 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let candidates = valid_fields.iter().map(|column| column.name.as_str());
             let wanted = field.name.as_str();
+            if let Some(table) = &field.relation
+                && !valid_fields.is_empty()
+                && !valid_fields
+                    .iter()
+                    .any(|column| column.relation.as_ref().is_some_and(|known| known.table() == table.table()))
+            {
+                let known = valid_fields.iter().filter_map(|column| Some(column.relation.as_ref()?.table()));
+                let mapped = Error::not_found(format!("table {table} is not in FROM")).with_code("42P01");
+                return match polder_kernels::similar::closest(table.table(), known) {
+                    Some(close) => mapped.with_hint(format!("did you mean {close:?}?")),
+                    None => mapped,
+                };
+            }
             let mut mapped = Error::invalid(format!("column {wanted:?} does not exist")).with_code("42703");
             if let Some(close) = polder_kernels::similar::closest(wanted, candidates) {
                 mapped = mapped.with_hint(format!("did you mean {close:?}?"));
@@ -151,7 +166,10 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
                 .with_code("42702")
                 .with_hint("put the table's name before it")
         }
-        SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => {
+        SchemaError::DuplicateQualifiedField { .. } => Error::invalid(format!("one name for two tables: {text}"))
+            .with_code("42712")
+            .with_hint("give one of them another name: JOIN t AS u"),
+        SchemaError::DuplicateUnqualifiedField { .. } => {
             Error::invalid(text).with_code("42701").with_hint("give one of them another name with AS")
         }
     }
@@ -192,6 +210,9 @@ fn from_plan(text: String) -> Error {
         return Error::not_found(text.replace(".\n", "; ").replace('\n', " "))
             .with_code("42883")
             .with_hint("SELECT name FROM polder.functions lists them");
+    }
+    if let Some(error) = planning::recognise(&text) {
+        return error;
     }
     // An operator or a function for which the types do not fit.
     let untyped = [

@@ -5,6 +5,7 @@
 //! by DataFusion; statements that change the lake are carried out on a `polder_lake::Transaction`.
 
 mod accounts;
+mod asof;
 mod catalog;
 mod dialect;
 mod engine;
@@ -22,9 +23,11 @@ mod saved;
 mod scope;
 mod semantics;
 mod session;
+mod setops;
 mod statement;
 mod stream;
 mod system;
+mod unnest;
 mod upkeep;
 mod yielding;
 

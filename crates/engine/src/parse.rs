@@ -1,16 +1,17 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, TableFactor};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, TableFactor};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 use polder_types::{Error, ErrorKind, Result, limits};
 
+use crate::asof;
 use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
 use crate::forms::{Extras, fold_forms};
-use crate::rewrite::rewrite;
+use crate::rewrite::{rewrite, rewrite_statement};
 use crate::statement::jobs::{JobStatement, parse_job};
 use crate::statement::{maintenance, travel};
 
@@ -189,7 +190,7 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     if let Some(statement) = maintenance::recognise(&tokens)? {
         return Ok(statement);
     }
-    let tokens = nothing_in_merge(travel::fold_clauses(tokens)?);
+    let tokens = table_queries(asof::mark(nothing_in_merge(travel::fold_clauses(tokens)?))?);
     if copies_from(&tokens) {
         let statement = Parser::new(&DIALECT)
             .with_tokens_with_locations(tokens)
@@ -210,7 +211,7 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
 
 fn rewrite_inside(statement: &mut Statement) -> Result<()> {
     match statement {
-        Statement::Statement(inner) => rewrite(inner),
+        Statement::Statement(inner) => rewrite_statement(inner),
         Statement::Explain(explain) => rewrite_inside(&mut explain.statement),
         Statement::CopyTo(copy) => match &mut copy.source {
             CopyToSource::Query(query) => rewrite(query.as_mut()),
@@ -248,6 +249,15 @@ pub(crate) fn parse_expr(sql: &str) -> Result<Expr> {
 pub(crate) fn parse_call(sql: &str) -> Result<Expr> {
     let mut parser = Parser::new(&DIALECT).try_with_sql(sql).map_err(|error| from_parser(&error))?;
     parser.parse_expr().map_err(|error| from_parser(&error))
+}
+
+/// A query by itself.
+///
+/// # Errors
+/// `InvalidInput`, as for any text.
+pub(crate) fn parse_query(sql: &str) -> Result<Query> {
+    let mut parser = Parser::new(&DIALECT).try_with_sql(sql).map_err(|error| from_parser(&error))?;
+    parser.parse_query().map(|query| *query).map_err(|error| from_parser(&error))
 }
 
 /// What may stand in FROM, by itself.
@@ -294,6 +304,34 @@ fn nothing_in_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             _ => {}
         }
         out.push(token);
+    }
+    out
+}
+
+/// `TABLE t` as `SELECT * FROM t`, where a query may stand: the parser knows it in some places alone.
+fn table_queries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for (at, token) in tokens.iter().enumerate() {
+        let is_table =
+            matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::TABLE);
+        let begins = match out.iter().rev().find(is_solid).map(|token| &token.token) {
+            None | Some(Token::LParen) => true,
+            Some(Token::Word(word)) if word.quote_style.is_none() => {
+                matches!(word.keyword, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT)
+            }
+            Some(_) => false,
+        };
+        let named = tokens.iter().skip(at + 1).find(is_solid).is_some_and(|next| matches!(next.token, Token::Word(_)));
+        if is_table && begins && named {
+            let words = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+            for word in words {
+                out.push(TokenWithSpan { token: word, span: token.span });
+                out.push(TokenWithSpan { token: Token::Whitespace(Whitespace::Space), span: token.span });
+            }
+            continue;
+        }
+        out.push(token.clone());
     }
     out
 }

@@ -2,15 +2,24 @@
 //!
 //! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
 
+mod ctes;
+mod query;
+mod rows;
+mod series;
+mod using;
+mod window;
+mod with;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, TableAlias, TableAliasColumnDef, TableFactor,
-    Value, VisitMut, VisitorMut, visit_expressions,
+    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, Select, SetExpr, Statement, TableAlias,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use polder_types::{Error, Result};
 
+use crate::asof;
 use crate::parse::{parse_call, parse_factor};
 use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
@@ -24,8 +33,18 @@ const PIVOT_COLUMNS_MAX: usize = 1_000;
 ///
 /// # Errors
 /// `Unsupported` for forms of PIVOT that have no list of values.
-pub(crate) fn rewrite<T: VisitMut>(statement: &mut T) -> Result<()> {
-    match VisitMut::visit(statement, &mut Rewriter) {
+pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
+    with::changing(statement)?;
+    ctes::rename_hidden(statement);
+    rewrite(statement)
+}
+
+/// As [`rewrite_statement`], of a part of one.
+///
+/// # Errors
+/// The same.
+pub(crate) fn rewrite<T: VisitMut>(tree: &mut T) -> Result<()> {
+    match VisitMut::visit(tree, &mut Rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -37,33 +56,43 @@ impl VisitorMut for Rewriter {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        match query.locks.first() {
-            None => ControlFlow::Continue(()),
-            Some(lock) => ControlFlow::Break(
+        if let Some(lock) = query.locks.first() {
+            return ControlFlow::Break(
                 Error::unsupported(format!("SELECT … FOR {} is not supported: no rows are locked", lock.lock_type))
                     .with_hint(
                         "leave it out: of two transactions that change one row, the second to commit fails with 40001",
                     ),
-            ),
+            );
         }
+        broken(query::table(query))
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        broken(whole_query(query))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        broken(whole_select(select))
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        let rewritten = match expr {
+        if let Err(error) = rows::in_subquery(expr) {
+            return ControlFlow::Break(error);
+        }
+        broken(match expr {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 parse_call(&format!("{AT_TIME_ZONE}({time_zone}, {timestamp})")).map(|call| *expr = call)
             }
             other => crate::functions::syntax::rewrite(other),
-        };
-        match rewritten {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        })
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         name_series(factor);
         crate::functions::syntax::rewrite_table(factor);
+        if let Err(error) = series::in_from(factor) {
+            return ControlFlow::Break(error);
+        }
         let rewritten = match factor {
             TableFactor::Pivot { .. } => pivot(factor),
             TableFactor::Unpivot { .. } => unpivot(factor),
@@ -77,6 +106,42 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+fn broken(done: Result<()>) -> ControlFlow<Error> {
+    match done {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn whole_query(query: &mut Query) -> Result<()> {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        let windows = window::Windows::of(select)?;
+        windows.inline_in_order(query.order_by.as_mut())?;
+        windows.inline(select)?;
+    }
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        using::merge(select, query.order_by.as_mut())?;
+    }
+    query::order_all(query)?;
+    query::limits(query)
+}
+
+fn whole_select(select: &mut Select) -> Result<()> {
+    query::check_joins(&select.from)?;
+    asof::nest(select);
+    query::grouping(select)?;
+    select.projection.iter_mut().try_for_each(series::in_select)
+}
+
+/// Whether a query stands in an expression.
+pub(crate) fn has_query(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// `FROM generate_series(1, 3) AS n` names the column too, and without an alias both are called as the function.

@@ -160,3 +160,44 @@ async fn every_file() {
     println!("{records} records of {} files checked, {} failed", all.len(), all_failed.len());
     assert!(all_failed.is_empty(), "{}", all_failed.join("\n\n"));
 }
+
+/// The examples of a page: blocks of statements, each maybe with what the last of them answers.
+fn examples(page: &str) -> Vec<(String, Option<String>)> {
+    let mut found: Vec<(String, Option<String>)> = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.strip_prefix("```").filter(|kind| !kind.is_empty()) else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        match (kind, found.last_mut()) {
+            ("sql", _) => found.push((block.join("\n"), None)),
+            ("text", Some(last)) => last.1 = Some(block.join("\n")),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documented_queries() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql/queries.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let engine = engine(directory.path()).await;
+    let mut connection = Connection(engine.open_session(Caller::new("test", "docs")));
+    let examples = examples(&page);
+    assert!(examples.len() > 10, "the page has examples");
+    let mut failed = Vec::new();
+    for (sql, expected) in examples {
+        let answered = match sqllogictest::AsyncDB::run(&mut connection, &sql).await {
+            Ok(DBOutput::Rows { rows, .. }) => rows.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n"),
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        if expected.unwrap_or_default() != answered {
+            failed.push(format!("{sql}\n{answered}"));
+        }
+    }
+    drop(connection);
+    engine.close().await;
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}

@@ -8,11 +8,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Distinct, Expr, Query, SelectItem, SetExpr, Statement};
 use futures::StreamExt;
 
 use super::names::fold;
 use super::target::quoted_ident;
+use crate::rewrite::has_query;
 
 /// What parts a name from the number that makes it unique.
 const MARK: char = '\u{1}';
@@ -27,10 +28,18 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
 /// As [`number_repeated`], in a query whose columns' names are of no importance.
 pub(super) fn number_in(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
+    // DISTINCT ON is planned by the expressions themselves, which a name of a column would hide.
+    let chosen = matches!(select.distinct, Some(Distinct::On(_)));
     let mut seen: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
         let (name, expr) = match item {
-            SelectItem::UnnamedExpr(expr) => (name_of(expr), expr.clone()),
+            SelectItem::UnnamedExpr(expr) => {
+                let (name, expr) = (name_of(expr), expr.clone());
+                if is_misnamed(&expr) && !chosen {
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: quoted_ident(&name) };
+                }
+                (name, expr)
+            }
             SelectItem::ExprWithAlias { expr, alias } => (fold(alias), expr.clone()),
             _ => continue,
         };
@@ -43,8 +52,25 @@ pub(super) fn number_in(query: &mut Query) {
     }
 }
 
+/// What the planner calls by a name that others may have too: a cast by what is cast, all subqueries alike.
+fn is_misnamed(expr: &Expr) -> bool {
+    let cast = matches!(expr, Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+    cast || has_query(expr)
+}
+
 fn name_of(expr: &Expr) -> String {
     match expr {
+        Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
+            name_of(expr)
+        }
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.as_slice() {
+                [SelectItem::UnnamedExpr(expr)] => name_of(expr),
+                [SelectItem::ExprWithAlias { alias, .. }] => fold(alias),
+                _ => expr.to_string(),
+            },
+            _ => expr.to_string(),
+        },
         Expr::Identifier(ident) => fold(ident),
         Expr::CompoundIdentifier(idents) => idents.last().map(fold).unwrap_or_default(),
         // The planner calls a cast as what is cast.

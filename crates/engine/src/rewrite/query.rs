@@ -1,0 +1,247 @@
+//! Whole queries: FETCH, LIMIT by a subquery, TABLE, grouping by brackets, ORDER BY ALL.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Fetch, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+};
+use polder_types::{Error, Result};
+
+use super::quoted;
+use crate::parse::{parse_expr, parse_query};
+use crate::statement::fold;
+
+/// `TABLE t` as a body.
+pub(super) fn table(query: &mut Query) -> Result<()> {
+    table_in(&mut query.body)
+}
+
+fn table_in(body: &mut SetExpr) -> Result<()> {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            table_in(left)?;
+            table_in(right)
+        }
+        SetExpr::Table(table) => {
+            let text = table.to_string();
+            let name = text.strip_prefix("TABLE ").unwrap_or(&text);
+            *body = *parse_query(&format!("SELECT * FROM {name}"))?.body;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `FETCH FIRST … ROWS` as LIMIT, or as a condition on ranks where ties count or the number comes from a subquery.
+pub(super) fn limits(query: &mut Query) -> Result<()> {
+    let fetch = query.fetch.take();
+    if let Some(Fetch { with_ties, percent, quantity }) = fetch {
+        if percent {
+            return Err(Error::unsupported("FETCH … PERCENT is not supported"));
+        }
+        let quantity = match quantity {
+            Some(quantity) => quantity,
+            None => parse_expr("1")?,
+        };
+        let offset = match query.limit_clause.take() {
+            None => None,
+            Some(LimitClause::LimitOffset { limit: None, offset, .. }) => offset,
+            Some(_) => return Err(Error::invalid("LIMIT and FETCH in one query").with_code("42601")),
+        };
+        if with_ties {
+            if query.order_by.is_none() {
+                return Err(Error::invalid("WITH TIES needs ORDER BY").with_code("42601"));
+            }
+            return ranked(query, offset.map(|offset| offset.value), Some(quantity), true);
+        }
+        query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(quantity), offset, limit_by: Vec::new() });
+    }
+    let Some(LimitClause::LimitOffset { limit, offset, limit_by }) = &query.limit_clause else { return Ok(()) };
+    if !limit_by.is_empty() {
+        return Ok(());
+    }
+    let computed = |expr: &Expr| super::has_query(expr);
+    if !limit.as_ref().is_some_and(computed) && !offset.as_ref().is_some_and(|offset| computed(&offset.value)) {
+        return Ok(());
+    }
+    let (limit, offset) = (limit.clone(), offset.clone().map(|offset| offset.value));
+    query.limit_clause = None;
+    ranked(query, offset, limit, false)
+}
+
+/// The rows after `offset`, up to `fetch` of them, by a number in the order of the query.
+fn ranked(query: &mut Query, offset: Option<Expr>, fetch: Option<Expr>, ties: bool) -> Result<()> {
+    if !matches!(query.body.as_ref(), SetExpr::Select(select) if select.distinct.is_none()) {
+        derive(query)?;
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return Err(Error::internal("no SELECT")) };
+    let order = match &query.order_by {
+        None => String::new(),
+        Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) => {
+            let exprs =
+                exprs.iter().map(|sort| Ok(OrderByExpr { expr: selected(&sort.expr, select)?, ..sort.clone() }));
+            let exprs = exprs.collect::<Result<Vec<_>>>()?;
+            format!("ORDER BY {}", exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+        Some(_) => return Err(Error::unsupported("ORDER BY ALL beside such a LIMIT").with_hint("name the columns")),
+    };
+    // NULL is no limit, and no offset.
+    let skipped = offset.map_or_else(|| "0".to_owned(), |offset| format!("coalesce({offset}, 0)"));
+    let mut wanted = vec![format!("row_number() OVER ({order}) > {skipped}")];
+    if let Some(fetch) = fetch {
+        let number = if ties { "rank" } else { "row_number" };
+        wanted.push(format!("(({fetch}) IS NULL OR {number}() OVER ({order}) <= {skipped} + ({fetch}))"));
+    }
+    wanted.extend(select.qualify.take().map(|qualify| format!("({qualify})")));
+    select.qualify = Some(parse_expr(&wanted.join(" AND "))?);
+    Ok(())
+}
+
+/// The body of a query as a table of its own, where a number cannot be given to its rows as they are.
+fn derive(query: &mut Query) -> Result<()> {
+    let names = output_names(&query.body);
+    if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &mut query.order_by {
+        for sort in exprs {
+            if let Some(at) = ordinal(&sort.expr) {
+                let Some(Some(name)) = names.get(at.wrapping_sub(1)) else {
+                    return Err(
+                        Error::unsupported("ORDER BY a number beside such a LIMIT").with_hint("name the column")
+                    );
+                };
+                sort.expr = parse_expr(&quoted(name))?;
+            }
+        }
+    }
+    let text = format!("SELECT * FROM ({}) AS \"polder$limited\"", query.body);
+    query.body = parse_query(&text)?.body;
+    Ok(())
+}
+
+fn ordinal(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number.to_string().parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn output_names(body: &SetExpr) -> Vec<Option<String>> {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().map(output_name).collect(),
+        SetExpr::Query(query) => output_names(&query.body),
+        SetExpr::SetOperation { left, .. } => output_names(left),
+        _ => Vec::new(),
+    }
+}
+
+fn output_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
+        _ => None,
+    }
+}
+
+/// What ORDER BY means by a number or by the name of an output column.
+fn selected(expr: &Expr, select: &Select) -> Result<Expr> {
+    if let Some(at) = ordinal(expr) {
+        return match select.projection.get(at.wrapping_sub(1)) {
+            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr.clone()),
+            Some(_) => {
+                Err(Error::unsupported("ORDER BY a number beside such a LIMIT and *").with_hint("name the column"))
+            }
+            None => Err(Error::invalid(format!("ORDER BY position {at} is not in the select list")).with_code("42P10")),
+        };
+    }
+    if let Expr::Identifier(ident) = expr {
+        let named = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if fold(alias) == fold(ident) => Some(expr.clone()),
+            _ => None,
+        });
+        return Ok(named.unwrap_or_else(|| expr.clone()));
+    }
+    Ok(expr.clone())
+}
+
+/// `GROUP BY ()`, and brackets in ROLLUP and CUBE.
+pub(super) fn grouping(select: &mut Select) -> Result<()> {
+    let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return Ok(()) };
+    let nothing = |expr: &Expr| matches!(expr, Expr::Tuple(parts) if parts.is_empty());
+    if exprs.iter().any(nothing) {
+        exprs.retain(|expr| !nothing(expr));
+        if exprs.is_empty() && select.having.is_none() {
+            // One group, even where nothing is aggregated.
+            select.having = Some(parse_expr("count(*) >= 0")?);
+        }
+    }
+    let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return Ok(()) };
+    for expr in exprs {
+        let sets = match expr {
+            Expr::Rollup(parts) if parts.iter().any(|part| part.len() != 1) => {
+                (0..=parts.len()).rev().map(|count| parts[..count].concat()).collect()
+            }
+            Expr::Cube(parts) if parts.iter().any(|part| part.len() != 1) && parts.len() < 12 => {
+                let all = 1_usize << parts.len();
+                (0..all)
+                    .rev()
+                    .map(|chosen| {
+                        let bit = |at: usize| chosen >> (parts.len() - 1 - at) & 1 == 1;
+                        let kept = parts.iter().enumerate().filter(|(at, _)| bit(*at));
+                        kept.flat_map(|(_, part)| part.clone()).collect()
+                    })
+                    .collect()
+            }
+            _ => continue,
+        };
+        *expr = Expr::GroupingSets(sets);
+    }
+    Ok(())
+}
+
+/// Joins that say neither ON nor USING.
+pub(super) fn check_joins(from: &[TableWithJoins]) -> Result<()> {
+    for table in from {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = &table.relation {
+            check_joins(std::slice::from_ref(table_with_joins))?;
+        }
+        for Join { relation, join_operator, .. } in &table.joins {
+            if let TableFactor::NestedJoin { table_with_joins, .. } = relation {
+                check_joins(std::slice::from_ref(table_with_joins))?;
+            }
+            use JoinOperator as J;
+            let (J::Join(constraint)
+            | J::Inner(constraint)
+            | J::Left(constraint)
+            | J::LeftOuter(constraint)
+            | J::Right(constraint)
+            | J::RightOuter(constraint)
+            | J::FullOuter(constraint)) = join_operator
+            else {
+                continue;
+            };
+            if *constraint == JoinConstraint::None {
+                return Err(Error::invalid(format!("syntax error: JOIN {relation} says neither ON nor USING"))
+                    .with_code("42601")
+                    .with_hint("CROSS JOIN joins each row with each"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `ORDER BY ALL` as the numbers of the columns, where the planner would take columns alone.
+pub(super) fn order_all(query: &mut Query) -> Result<()> {
+    let Some(OrderBy { kind: OrderByKind::All(options), .. }) = &query.order_by else { return Ok(()) };
+    let SetExpr::Select(select) = query.body.as_ref() else { return Ok(()) };
+    let plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    if !select.projection.iter().all(plain) {
+        return Ok(());
+    }
+    let exprs = (1..=select.projection.len())
+        .map(|at| Ok(OrderByExpr { expr: parse_expr(&at.to_string())?, options: *options, with_fill: None }))
+        .collect::<Result<Vec<_>>>()?;
+    query.order_by = Some(OrderBy { kind: OrderByKind::Expressions(exprs), interpolate: None });
+    Ok(())
+}

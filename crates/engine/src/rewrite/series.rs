@@ -1,0 +1,184 @@
+//! Functions that give rows: `unnest` and `generate_series`, in FROM and in a SELECT list.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, SelectItem, TableAlias,
+    TableAliasColumnDef, TableFactor, VisitMut, VisitorMut, visit_expressions,
+};
+use polder_types::{Error, Result};
+
+use super::{SERIES, quoted};
+use crate::parse::{parse_expr, parse_factor};
+use crate::statement::fold;
+
+const UNNEST: &str = "unnest";
+const ORDINALITY: &str = "ordinality";
+
+/// A function in FROM that the planner cannot take as it is: one that names columns of what stands before it, or counts
+/// its rows.
+pub(super) fn in_from(factor: &mut TableFactor) -> Result<()> {
+    let (function, args, ordinality, alias) = match factor {
+        TableFactor::Table { name, args: Some(args), with_ordinality, alias, .. } if is_series(name) => {
+            if !*with_ordinality && !args.args.iter().any(names_columns) {
+                return Ok(());
+            }
+            (SERIES, exprs(&args.args)?, *with_ordinality, alias.take())
+        }
+        TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+            let function = match name.to_string().to_lowercase().as_str() {
+                SERIES => SERIES,
+                UNNEST => UNNEST,
+                _ => return Ok(()),
+            };
+            (function, exprs(args)?, *with_ordinality, alias.take())
+        }
+        TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
+            if !*with_ordinality {
+                name_column(alias, array_exprs.len());
+                return Ok(());
+            }
+            (UNNEST, array_exprs.clone(), true, alias.take())
+        }
+        _ => return Ok(()),
+    };
+    *factor = derived(function, &args, ordinality, alias)?;
+    Ok(())
+}
+
+/// `unnest(a) AS t` has a column t.
+fn name_column(alias: &mut Option<TableAlias>, arrays: usize) {
+    if let Some(alias) = alias
+        && alias.columns.is_empty()
+        && arrays == 1
+    {
+        alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
+    }
+}
+
+fn is_series(name: &ObjectName) -> bool {
+    name.to_string().eq_ignore_ascii_case(SERIES)
+}
+
+fn exprs(args: &[FunctionArg]) -> Result<Vec<Expr>> {
+    args.iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr.clone()),
+            other => Err(Error::invalid(format!("{other} is no argument here")).with_code("42601")),
+        })
+        .collect()
+}
+
+fn names_columns(arg: &FunctionArg) -> bool {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return false };
+    visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// The function as a lateral SELECT: arrays side by side, with a series beside them that counts.
+fn derived(function: &str, args: &[Expr], ordinality: bool, alias: Option<TableAlias>) -> Result<TableFactor> {
+    let arrays: Vec<String> = if function == SERIES {
+        let list = args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        vec![format!("{SERIES}({list})")]
+    } else {
+        args.iter().map(ToString::to_string).collect()
+    };
+    let name = alias.as_ref().map_or_else(|| function.to_owned(), |alias| fold(&alias.name));
+    let given: Vec<String> =
+        alias.iter().flat_map(|alias| alias.columns.iter()).map(|column| fold(&column.name)).collect();
+    if given.len() > arrays.len() + usize::from(ordinality) {
+        return Err(Error::invalid(format!("{name} has fewer columns than names for them")).with_code("42P10"));
+    }
+    let default = |at: usize| match (arrays.len(), alias.is_some()) {
+        (1, true) => name.clone(),
+        (1, false) => function.to_owned(),
+        _ => format!("{UNNEST}_{}", at + 1),
+    };
+    let mut items: Vec<String> = arrays
+        .iter()
+        .enumerate()
+        .map(|(at, array)| {
+            format!("{UNNEST}({array}) AS {}", quoted(&given.get(at).cloned().unwrap_or_else(|| default(at))))
+        })
+        .collect();
+    if ordinality {
+        let column = given.get(arrays.len()).map_or(ORDINALITY, String::as_str);
+        let lengths: Vec<String> =
+            arrays.iter().map(|array| format!("coalesce(array_length({array}, 1)::bigint, 0)")).collect();
+        let longest = match lengths.as_slice() {
+            [length] => length.clone(),
+            lengths => format!("greatest({})", lengths.join(", ")),
+        };
+        items.push(format!("{UNNEST}({SERIES}(1, {longest})) AS {}", quoted(column)));
+    }
+    parse_factor(&format!("LATERAL (SELECT {}) AS {}", items.join(", "), quoted(&name)))
+}
+
+/// `SELECT generate_series(1, 3)` gives rows, not a list.
+pub(super) fn in_select(item: &mut SelectItem) -> Result<()> {
+    let expr = match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
+        _ => return Ok(()),
+    };
+    let plain = is_call(expr, SERIES);
+    let mut rows = Rows { depth: 0 };
+    if let ControlFlow::Break(error) = VisitMut::visit(expr, &mut rows) {
+        return Err(error);
+    }
+    if plain && let SelectItem::UnnamedExpr(expr) = item {
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', SERIES) };
+    }
+    Ok(())
+}
+
+fn is_call(expr: &Expr, name: &str) -> bool {
+    matches!(expr, Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case(name))
+}
+
+struct Rows {
+    /// Queries that stand around, within the item.
+    depth: usize,
+}
+
+impl VisitorMut for Rows {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
+        }
+        if is_call(expr, SERIES) {
+            match parse_expr(&format!("{UNNEST}({expr})")) {
+                Ok(unnested) => *expr = unnested,
+                Err(error) => return ControlFlow::Break(error),
+            }
+        } else if is_call(expr, UNNEST)
+            && let Some(inner) = only_argument(expr)
+            && is_call(inner, UNNEST)
+        {
+            *expr = inner.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn only_argument(expr: &Expr) -> Option<&Expr> {
+    let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = expr else { return None };
+    match list.args.as_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))] => Some(inner),
+        _ => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! Relations that take from what stands before them in FROM.
+
+use std::sync::Arc;
+
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, lit};
+
+use super::join::{Pair, join_on_keys, key_pairs};
+use super::keys::{Keys, is_correlated};
+use super::push::{Pusher, columns_of, filter, or_empty, project};
+use super::{Names, unwrapped, with_columns};
+
+/// A join whose right side takes from the left one.
+pub(super) fn lateral(join: Join, names: &Names) -> Result<LogicalPlan> {
+    if !is_correlated(&join.right)? {
+        let (left, right) = (unwrapped(Arc::unwrap_or_clone(join.left))?, unwrapped(Arc::unwrap_or_clone(join.right))?);
+        return Ok(LogicalPlan::Join(Join { left: Arc::new(left), right: Arc::new(right), ..join }));
+    }
+    let right = unwrapped(Arc::unwrap_or_clone(Arc::clone(&join.right)))?;
+    let left = Arc::unwrap_or_clone(Arc::clone(&join.left));
+    let keys = Keys::of(&right, left.schema())?;
+    if keys.exprs.is_empty() {
+        return Ok(LogicalPlan::Join(Join { right: Arc::new(right), ..join }));
+    }
+    let schema = Arc::clone(&join.schema);
+    let outer_keys = keys.exprs.clone();
+    let pusher = Pusher { outer: &left, keys: &keys, names };
+    let mut pushed = pusher.push(right.clone())?;
+    let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+    let condition = conjunction(on.chain(join.filter.clone()));
+    let trivial = match &condition {
+        None | Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)) => true,
+        Some(_) => join.join_type == JoinType::Inner,
+    };
+    if pushed.empty.is_some() && !trivial {
+        pushed = pusher.completed(pushed)?;
+    }
+    let pairs = key_pairs(outer_keys, &pushed.keys, pushed.strict);
+    let Some(empty) = pushed.empty else {
+        return with_columns(join_on_keys(left, pushed.plan, join.join_type, pairs, condition)?, &schema);
+    };
+    let values = columns_of(&right);
+    filter(condition, one_each(&left, pushed.plan, values, empty, &keys, pairs, names)?)
+}
+
+/// One row for each row of the left side: of what there is, or of what nothing comes to.
+fn one_each(
+    left: &LogicalPlan,
+    pushed: LogicalPlan,
+    values: Vec<Expr>,
+    empty: Vec<Expr>,
+    keys: &Keys<'_>,
+    pairs: Vec<Pair>,
+    names: &Names,
+) -> Result<LogicalPlan> {
+    let marker = names.marker();
+    let mut exprs = columns_of(&pushed);
+    exprs.push(lit(true).alias(&marker));
+    let mut all = columns_of(&left);
+    let joined = join_on_keys(left.clone(), project(exprs, pushed)?, JoinType::Left, pairs, None)?;
+    for (value, empty) in values.into_iter().zip(empty) {
+        let (qualifier, name) = value.qualified_name();
+        all.push(or_empty(&marker, None, keys.unbound(empty)?, value)?.alias_qualified(qualifier, name));
+    }
+    project(all, joined)
+}
