@@ -99,6 +99,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "",
         &[way(&[K::Array, K::Int8], Gives::Type(|_| Ok(DataType::new_list(DataType::Int32, true))), subscripts)],
     ),
+    function("polder_mode", "", "", &[way(&[K::Array], Gives::Type(element_of_first), mode)]),
+    function(
+        "polder_percentile_disc",
+        "",
+        "",
+        &[way(&[K::Float, K::Array], Gives::Type(element_of_second), percentile_disc)],
+    ),
 ];
 
 /// Elements of lists, and for each the row that it is in.

@@ -256,9 +256,8 @@ impl Reader<'_> {
                 said.time.ok_or_else(|| refuse("22007", format!("invalid input syntax for type time: {text:?}")))
             })?,
             D::Timestamp(_, None) => self.values::<TimestampMicrosecondType>(texts, |text| {
-                let said = input::time(text, "timestamp")?;
-                // With an offset it is an instant, shown in UTC.
-                if said.has_zone() { said.instant(text, None) } else { Ok(micros(said.local(text, "timestamp")?)) }
+                // A zone that the text names is passed over, as in PostgreSQL.
+                Ok(micros(input::time(text, "timestamp")?.local(text, "timestamp")?))
             })?,
             D::Timestamp(_, Some(_)) => self.values::<TimestampMicrosecondType>(texts, |text| {
                 input::time(text, "timestamp with time zone")?.instant(text, self.session)

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast};
-use datafusion::sql::sqlparser::ast::{BinaryOperator as B, DataType as SqlType};
+use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
 use super::{call, dates, types};
 
@@ -221,29 +221,5 @@ impl ExprPlanner for FunctionPlanner {
 
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call("substring", args)))
-    }
-}
-
-/// Types that DataFusion has no name for.
-#[derive(Debug)]
-pub(crate) struct FunctionTypes;
-
-impl TypePlanner for FunctionTypes {
-    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
-        let field = |data_type: DataType| Field::new("", data_type, true);
-        Ok(match sql_type {
-            SqlType::JSON | SqlType::JSONB => Some(Arc::new(types::json(field(DataType::Utf8View)))),
-            SqlType::Uuid => Some(Arc::new(types::uuid(field(DataType::FixedSizeBinary(16))))),
-            SqlType::Time(_, datafusion::sql::sqlparser::ast::TimezoneInfo::None) => {
-                Some(Arc::new(field(DataType::Time64(TimeUnit::Microsecond))))
-            }
-            SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
-                match name.to_string().to_lowercase().as_str() {
-                    "name" | "bpchar" | "citext" | "pg_catalog.text" => Some(Arc::new(field(DataType::Utf8View))),
-                    _ => None,
-                }
-            }
-            _ => None,
-        })
     }
 }

@@ -194,11 +194,6 @@ fn float(digits: &str, limit: i32) -> String {
     }
 }
 
-/// A float as PostgreSQL writes it.
-pub(crate) fn float_text(value: f64) -> String {
-    float(&format!("{value:e}"), 15)
-}
-
 pub(crate) fn date_text(date: NaiveDate) -> String {
     let year = if date.year() <= 0 { 1 - date.year() } else { date.year() };
     format!("{year:04}-{:02}-{:02}", date.month(), date.day())

@@ -10,9 +10,13 @@ use std::sync::Arc;
 
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::planner::ExprPlanner;
 
 pub(crate) use arithmetic::CheckedArithmetic;
+use operators::PostgresOperators;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};
+
+use crate::functions::planner::FunctionPlanner;
 
 /// Adds the rules. Functions are added by [`register`], once there is a state.
 pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
@@ -28,14 +32,8 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(casts::RoundToEven::new())))?;
     zones::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
-    let mut planners =
-        vec![Arc::new(crate::functions::planner::FunctionPlanner)
-            as Arc<dyn datafusion::logical_expr::planner::ExprPlanner>];
-    planners.push(Arc::new(operators::PostgresOperators));
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());
-    *state = SessionStateBuilder::new_from_existing(state.clone())
-        .with_expr_planners(planners)
-        .with_type_planner(Arc::new(crate::functions::planner::FunctionTypes))
-        .build();
+    *state = SessionStateBuilder::new_from_existing(state.clone()).with_expr_planners(planners).build();
     Ok(())
 }

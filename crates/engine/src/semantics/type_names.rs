@@ -20,6 +20,7 @@ use polder_lake::{DECLARED, TextLength};
 use polder_types::Error;
 
 use super::arithmetic::rewrite_plan;
+use crate::functions::types;
 
 /// The longest text that a declaration may ask for, as in PostgreSQL.
 const LENGTH_MAX: u64 = 10_485_760;
@@ -49,6 +50,15 @@ impl TypePlanner for PostgresTypes {
             }
             SqlType::Timestamp(Some(0..=3), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
                 plan_err!("{sql_type} is not supported; leave the precision out")
+            }
+            SqlType::Time(_, TimezoneInfo::None) => plain(DataType::Time64(TimeUnit::Microsecond)),
+            SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
+            SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),
+            SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
+                match name.to_string().to_lowercase().as_str() {
+                    "name" | "bpchar" | "citext" | "pg_catalog.text" => plain(DataType::Utf8View),
+                    _ => Ok(None),
+                }
             }
             _ => Ok(None),
         }

@@ -40,11 +40,11 @@ pub(crate) struct Said {
     pub date: Option<NaiveDate>,
     /// Microseconds since midnight.
     pub time: Option<i64>,
-    zone: Option<Said2>,
+    zone: Option<SaidZone>,
 }
 
 #[derive(Debug)]
-enum Said2 {
+enum SaidZone {
     Offset(i64),
     Named(Tz),
 }
@@ -55,16 +55,12 @@ impl Said {
         Ok(date.and_time(NaiveTime::MIN) + chrono::TimeDelta::microseconds(self.time.unwrap_or(0)))
     }
 
-    pub fn has_zone(&self) -> bool {
-        self.zone.is_some()
-    }
-
     /// The instant that is meant, in this zone if the text has none.
     pub fn instant(&self, text: &str, session: Option<Tz>) -> Result<i64> {
         let local = self.local(text, "timestamp with time zone")?;
         match (&self.zone, session) {
-            (Some(Said2::Offset(offset)), _) => Ok(micros(local) - offset * 1_000_000),
-            (Some(Said2::Named(zone)), _) => from_zone(local, *zone),
+            (Some(SaidZone::Offset(offset)), _) => Ok(micros(local) - offset * 1_000_000),
+            (Some(SaidZone::Named(zone)), _) => from_zone(local, *zone),
             (None, Some(zone)) => from_zone(local, zone),
             (None, None) => Ok(micros(local)),
         }
@@ -124,16 +120,16 @@ pub(crate) fn time(text: &str, kind: &str) -> Result<Said> {
         at += 1;
         match *piece {
             "t" if !numbers.is_empty() || said.date.is_some() => {}
-            "z" | "utc" | "gmt" | "zulu" => said.zone = Some(Said2::Offset(0)),
+            "z" | "utc" | "gmt" | "zulu" => said.zone = Some(SaidZone::Offset(0)),
             "epoch" => {
                 (said.date, said.time, said.zone) =
-                    (NaiveDate::from_ymd_opt(1970, 1, 1), Some(0), Some(Said2::Offset(0)))
+                    (NaiveDate::from_ymd_opt(1970, 1, 1), Some(0), Some(SaidZone::Offset(0)))
             }
             "now" => {
                 let now = moment(chrono::Utc::now().timestamp_micros())?;
                 said.date = Some(now.date());
                 said.time = Some((now - now.date().and_time(NaiveTime::MIN)).num_microseconds().unwrap_or(0));
-                said.zone = Some(Said2::Offset(0));
+                said.zone = Some(SaidZone::Offset(0));
             }
             "today" => said.date = Some(today),
             "tomorrow" => said.date = today.succ_opt(),
@@ -155,7 +151,7 @@ pub(crate) fn time(text: &str, kind: &str) -> Result<Said> {
                 let digits = parts.get(at).ok_or_else(|| wrong_time(kind, text))?;
                 at += 1;
                 let offset = offset(digits).ok_or_else(|| wrong_time(kind, text))?;
-                said.zone = Some(Said2::Offset(if *piece == "-" { -offset } else { offset }));
+                said.zone = Some(SaidZone::Offset(if *piece == "-" { -offset } else { offset }));
             }
             "-" | "/" | "." if month.is_none() || numbers.len() < 3 => {}
             word if word.starts_with(char::is_alphabetic) => {
@@ -175,7 +171,7 @@ pub(crate) fn time(text: &str, kind: &str) -> Result<Said> {
                     while parts.get(at).is_some() {
                         at += 1;
                     }
-                    said.zone = Some(Said2::Named(zone(name)?));
+                    said.zone = Some(SaidZone::Named(zone(name)?));
                 }
             }
             piece if piece.contains(':') => said.time = Some(clock(piece, text, kind)?),
