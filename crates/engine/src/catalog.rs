@@ -169,7 +169,7 @@ impl LakeSchema {
             return Ok(());
         }
         let path = [self.name.clone()];
-        expand(statement, &Functions { snapshot: &self.view.snapshot, path: &path, state })
+        expand(statement.as_mut(), &Functions { snapshot: &self.view.snapshot, path: &path, state })
     }
 
     async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {

@@ -50,7 +50,6 @@ pub struct EngineOptions {
 pub struct Engine {
     pub(crate) lake: Arc<Lake>,
     pub(crate) metastore: Arc<Metastore>,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) own_files: OwnFiles,
     /// Functions, optimizer and runtime, without a catalog.
@@ -106,13 +105,13 @@ impl Engine {
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
         functions::register(&mut state).map_err(from_datafusion)?;
         semantics::register(&mut state).map_err(from_datafusion)?;
-        let recorder = Recorder::start(Arc::clone(&metastore), Arc::clone(&clock));
+        let recorder = Recorder::start(Arc::clone(&metastore), clock);
         let mut registered = Ok(());
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            Self { lake, metastore, clock, recorder, own_files, template: state, me, loader, jobs }
+            Self { lake, metastore, recorder, own_files, template: state, me, loader, jobs }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));

@@ -9,9 +9,10 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
     CreateFunction, CreateFunctionBody, DataType, Expr, FunctionCalledOnNull, FunctionReturnType, Ident, ObjectName,
-    Query, SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Query, SelectItem, SetExpr, Statement, TableFactor, Value, Visitor, VisitorMut,
 };
 use polder_lake::{FunctionState, Macro, Snapshot, TableName};
+use polder_sql_tree::{Node, visit, visit_mut};
 use polder_types::{Error, ErrorKind, Result};
 
 use self::expander::{Expander, cast, typed};
@@ -191,9 +192,9 @@ fn only_value(mut query: Query) -> Expr {
 ///
 /// # Errors
 /// `NotFound` (42883) for a number of arguments that no function of the name takes; `TooLarge`.
-pub(crate) fn expand<T: VisitMut>(statement: &mut T, functions: &Functions<'_>) -> Result<()> {
+pub(crate) fn expand<T: Node>(statement: &mut T, functions: &Functions<'_>) -> Result<()> {
     let mut expander = Expander::new(functions);
-    match VisitMut::visit(statement, &mut expander) {
+    match visit_mut(statement, &mut expander) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -267,7 +268,7 @@ impl Functions<'_> {
                 }
             }
         }
-        match VisitMut::visit(query, &mut Qualify(self)) {
+        match visit_mut(query, &mut Qualify(self)) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(error),
         }
@@ -282,7 +283,7 @@ fn is_built_in(state: &SessionState, name: &str) -> bool {
 }
 
 /// Whether a statement calls anything that is not one of the system's functions.
-pub(crate) fn calls_others<T: Visit>(statement: &T, state: &SessionState) -> bool {
+pub(crate) fn calls_others<T: Node>(statement: &T, state: &SessionState) -> bool {
     struct Calls<'a>(&'a SessionState);
     impl Calls<'_> {
         fn look(&self, name: &ObjectName) -> ControlFlow<()> {
@@ -307,7 +308,7 @@ pub(crate) fn calls_others<T: Visit>(statement: &T, state: &SessionState) -> boo
             }
         }
     }
-    Visit::visit(statement, &mut Calls(state)).is_break()
+    visit(statement, &mut Calls(state)).is_break()
 }
 
 /// The names of all functions that a statement calls.
@@ -329,7 +330,7 @@ pub(crate) fn called(statement: &Statement) -> HashSet<String> {
         }
     }
     let mut called = Called(HashSet::new());
-    let _ = statement.visit(&mut called);
+    let _ = visit(statement, &mut called);
     called.0
 }
 

@@ -15,8 +15,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, Select, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut, visit_expressions,
+    TableAliasColumnDef, TableFactor, Value, VisitorMut,
 };
+use polder_sql_tree::{Node, visit_expressions, visit_mut};
 use polder_types::{Error, Result};
 
 use crate::asof;
@@ -43,8 +44,8 @@ pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
 ///
 /// # Errors
 /// The same.
-pub(crate) fn rewrite<T: VisitMut>(tree: &mut T) -> Result<()> {
-    match VisitMut::visit(tree, &mut Rewriter) {
+pub(crate) fn rewrite<T: Node>(tree: &mut T) -> Result<()> {
+    match visit_mut(tree, &mut Rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

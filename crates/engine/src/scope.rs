@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
 };
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use polder_lake::{Snapshot, TransactionCell};
 
@@ -40,14 +40,12 @@ impl Engine {
         });
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog { view: Arc::clone(&view), rows: false }));
-        let mut config = self.template.config().clone();
-        let options = config.options_mut();
+        // A copy that is changed takes a tenth of the time of one that is built, which registers each function anew.
+        let mut state = self.template.clone();
+        let options = state.config_mut().options_mut();
         options.catalog.default_schema.clone_from(&settings.schema);
         options.execution.time_zone = Some(settings.zone().to_owned());
-        let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
-            .with_config(config)
-            .with_catalog_list(Arc::new(catalogs))
-            .build();
+        state.register_catalog_list(Arc::new(catalogs));
         // What `now()` is, all through the statement.
         state.mark_start_execution();
         let state = Arc::new(state);
@@ -77,10 +75,8 @@ impl Scope {
             let _ = catalog.register_schema("input", Arc::clone(input));
             catalogs.register_catalog(INPUT_CATALOG.into(), Arc::new(catalog));
         }
-        let state = SessionStateBuilder::new_from_existing(self.state.as_ref().clone())
-            .with_catalog_list(Arc::new(catalogs))
-            .with_execution_props(self.state.execution_props().clone())
-            .build();
+        let mut state = self.state.as_ref().clone();
+        state.register_catalog_list(Arc::new(catalogs));
         let state = Arc::new(state);
         let _ = view.planner.set(Arc::downgrade(&state));
         Self { state, snapshot: Arc::clone(&self.snapshot), input: self.input.clone() }

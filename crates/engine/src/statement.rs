@@ -23,6 +23,7 @@ pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
 pub(crate) use target::parse_query;
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
@@ -36,6 +37,9 @@ use crate::forms::Extras;
 use crate::parse::ParsedStatement;
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
+
+/// Characters of a statement in the history of the lake.
+const NOTE_CHARS: usize = 200;
 
 /// Everything that a statement needs besides its text.
 pub(crate) struct Context<'a> {
@@ -96,7 +100,7 @@ impl Engine {
             }
             return match open {
                 Some(cell) => context.change_in(&cell, &kind).await,
-                None => context.change_alone(&kind, &statement.to_string()).await,
+                None => context.change_alone(&kind, &beginning(&statement)).await,
             };
         }
         Box::pin(context.read(open.as_ref(), statement)).await
@@ -261,8 +265,7 @@ impl Context<'_> {
     }
 
     fn describe(&self, transaction: &mut Transaction, statement: &str) {
-        let text: String = statement.chars().take(200).collect();
-        transaction.describe(&self.caller.user, text);
+        transaction.describe(&self.caller.user, statement);
     }
 
     async fn change(&self, cell: &TransactionCell, change: &Change<'_>) -> Result<Outcome> {
@@ -277,6 +280,22 @@ impl Context<'_> {
             Change::CopyFrom(_) => Err(Error::internal("COPY has its own way")),
         }
     }
+}
+
+/// What a statement begins with, for the note of its commit: a thousand rows need not be written out for that.
+fn beginning(statement: &Parsed) -> String {
+    struct Beginning(String);
+    impl Write for Beginning {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let room = NOTE_CHARS.saturating_sub(self.0.chars().count());
+            self.0.extend(text.chars().take(room));
+            if room > text.chars().count() { Ok(()) } else { Err(std::fmt::Error) }
+        }
+    }
+    let mut beginning = Beginning(String::new());
+    // Full, it breaks the writing off.
+    let _ = write!(beginning, "{statement}");
+    beginning.0
 }
 
 pub(crate) fn ended() -> Error {

@@ -4,7 +4,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::*;
 
-const SQL: &str = "WITH x AS (SELECT a FROM t WHERE b > (SELECT max(c) FROM u)) SELECT a + 1 FROM x JOIN v ON x.a = v.a";
+const SQL: &str =
+    "WITH x AS (SELECT a FROM t WHERE b > (SELECT max(c) FROM u)) SELECT a + 1 FROM x JOIN v ON x.a = v.a";
 
 fn statement() -> Statement {
     Parser::parse_sql(&PostgreSqlDialect {}, SQL).unwrap().remove(0)

@@ -6,9 +6,10 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::Volatility;
 use datafusion::sql::sqlparser::ast::{
     CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, Visitor, VisitorMut,
 };
 use polder_lake::FunctionState;
+use polder_sql_tree::{Node, visit, visit_mut};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::{Body, Definition, Functions, definitions};
@@ -194,22 +195,17 @@ impl Expander<'_> {
     }
 
     /// Puts the arguments in the place of the parameters, and expands the functions that the body calls itself.
-    pub fn put_in<T: VisitMut + Visit>(
-        &mut self,
-        body: &mut T,
-        definition: &Definition,
-        arguments: &[Expr],
-    ) -> Result<()> {
+    pub fn put_in<T: Node>(&mut self, body: &mut T, definition: &Definition, arguments: &[Expr]) -> Result<()> {
         // The body's own calls first: what an argument calls is expanded already.
         self.depth += 1;
-        let inner = body.visit(self);
+        let inner = visit_mut(body, self);
         self.depth -= 1;
         if let ControlFlow::Break(error) = inner {
             return Err(error);
         }
         let reads = has_query(body);
         let mut parameters = Parameters { definition, arguments, used: vec![0; arguments.len()] };
-        let _ = VisitMut::visit(body, &mut parameters);
+        let _ = visit_mut(body, &mut parameters);
         for (argument, used) in arguments.iter().zip(&parameters.used) {
             let (columns, volatile) = look_at(argument, self.functions.state);
             if reads && columns && *used > 0 {
@@ -274,7 +270,7 @@ impl VisitorMut for Parameters<'_> {
 }
 
 /// Whether there is a query inside.
-fn has_query<T: Visit>(body: &T) -> bool {
+fn has_query<T: Node>(body: &T) -> bool {
     struct Queries;
     impl Visitor for Queries {
         type Break = ();
@@ -282,7 +278,7 @@ fn has_query<T: Visit>(body: &T) -> bool {
             ControlFlow::Break(())
         }
     }
-    Visit::visit(body, &mut Queries).is_break()
+    visit(body, &mut Queries).is_break()
 }
 
 /// Whether an expression names columns, and whether it gives another value each time.
@@ -310,7 +306,7 @@ fn look_at(expr: &Expr, state: &SessionState) -> (bool, bool) {
         }
     }
     let mut look = Look { state, columns: false, volatile: false };
-    let _ = expr.visit(&mut look);
+    let _ = visit(expr, &mut look);
     (look.columns, look.volatile)
 }
 

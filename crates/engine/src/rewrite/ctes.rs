@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Ident, ObjectName, ObjectNamePart, Query, Statement, TableAlias, TableFactor, Visitor, VisitorMut,
 };
+use polder_sql_tree::{visit, visit_mut};
 
 use crate::statement::fold;
 
 /// Renames in place what would hide, or be hidden.
 pub(super) fn rename_hidden(statement: &mut Statement) {
     let mut names = Names { seen: BTreeSet::new(), repeated: BTreeSet::new() };
-    let _ = Visit::visit(statement, &mut names);
+    let _ = visit(statement, &mut names);
     if names.repeated.is_empty() {
         return;
     }
-    let _ = VisitMut::visit(statement, &mut Renamer { repeated: names.repeated, number: 0 });
+    let _ = visit_mut(statement, &mut Renamer { repeated: names.repeated, number: 0 });
 }
 
 struct Names {
@@ -58,13 +59,13 @@ impl VisitorMut for Renamer {
             {
                 renamed.0.insert(name.clone(), own.clone());
             }
-            let _ = VisitMut::visit(&mut table.query, &mut renamed);
+            let _ = visit_mut(table.query.as_mut(), &mut renamed);
             if let Some(own) = own {
                 table.alias.name = Ident::with_quote('"', &own);
                 renamed.0.insert(name, own);
             }
         }
-        let _ = VisitMut::visit(&mut query.body, &mut renamed);
+        let _ = visit_mut(query.body.as_mut(), &mut renamed);
         ControlFlow::Continue(())
     }
 }

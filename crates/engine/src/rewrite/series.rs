@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, SelectItem, TableAlias,
-    TableAliasColumnDef, TableFactor, VisitMut, VisitorMut, visit_expressions,
+    TableAliasColumnDef, TableFactor, VisitorMut,
 };
+use polder_sql_tree::{visit_expressions, visit_mut};
 use polder_types::{Error, Result};
 
 use super::{SERIES, quoted};
@@ -125,7 +126,7 @@ pub(super) fn in_select(item: &mut SelectItem) -> Result<()> {
     };
     let plain = is_call(expr, SERIES);
     let mut rows = Rows { depth: 0 };
-    if let ControlFlow::Break(error) = VisitMut::visit(expr, &mut rows) {
+    if let ControlFlow::Break(error) = visit_mut(expr, &mut rows) {
         return Err(error);
     }
     if plain && let SelectItem::UnnamedExpr(expr) = item {

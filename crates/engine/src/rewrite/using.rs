@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitorMut,
 };
+use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
 
 use super::quoted;
@@ -180,7 +181,7 @@ impl Columns<'_> {
 
     fn written(&mut self, expr: &Expr) -> Result<Expr> {
         let mut expr = expr.clone();
-        match expr.visit(self) {
+        match visit_mut(&mut expr, self) {
             ControlFlow::Continue(()) => Ok(expr),
             ControlFlow::Break(error) => Err(error),
         }

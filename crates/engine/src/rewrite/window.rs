@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, NamedWindowExpr, OrderBy, OrderByKind, Select, SelectItem, WindowSpec, WindowType, visit_expressions_mut,
+    Expr, NamedWindowExpr, OrderBy, OrderByKind, Select, SelectItem, WindowSpec, WindowType,
 };
+use polder_sql_tree::visit_expressions_mut;
 use polder_types::{Error, Result};
 
 use crate::statement::fold;

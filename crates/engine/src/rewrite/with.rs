@@ -2,9 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Insert, Query, SetExpr, Statement, TableFactor, TableObject, VisitMut, VisitorMut, With,
-};
+use datafusion::sql::sqlparser::ast::{Insert, Query, SetExpr, Statement, TableFactor, TableObject, VisitorMut, With};
+use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
 
 use super::quoted;
@@ -38,7 +37,7 @@ pub(super) fn changing(statement: &mut Statement) -> Result<()> {
             _ => None,
         };
         let mut written = Written { with: &with, target };
-        if let ControlFlow::Break(error) = inner.visit(&mut written) {
+        if let ControlFlow::Break(error) = visit_mut(&mut inner, &mut written) {
             return Err(error);
         }
     }

@@ -204,15 +204,17 @@ impl ScalarUDFImpl for Convert {
             (Way::AtTimeZone, _) => Way::ToLocal,
             (way, _) => way,
         };
+        // Written in a query, an offset's sign is POSIX's; the session's zone has its own name already.
+        let named = if self.way == Way::AtTimeZone { Zone::parse } else { Zone::known };
         let converted = match zone {
             ColumnarValue::Scalar(zone) => match zone.try_as_str() {
-                Some(Some(zone)) => convert(way, &array, |_| Ok(Some(zone.to_owned())))?,
+                Some(Some(zone)) => convert(way, &array, named, |_| Ok(Some(zone.to_owned())))?,
                 _ => arrow::array::new_null_array(&way.gives(), array.len()),
             },
             ColumnarValue::Array(zones) => {
                 let zones = arrow::compute::cast(zones, &DataType::Utf8View)?;
                 let zones = zones.as_string_view();
-                convert(way, &array, |row| Ok(zones.is_valid(row).then(|| zones.value(row).to_owned())))?
+                convert(way, &array, named, |row| Ok(zones.is_valid(row).then(|| zones.value(row).to_owned())))?
             }
         };
         let scalar = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
@@ -224,7 +226,12 @@ impl ScalarUDFImpl for Convert {
 }
 
 /// Each value by its row's zone.
-fn convert(way: Way, array: &ArrayRef, zone_of: impl Fn(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
+fn convert(
+    way: Way,
+    array: &ArrayRef,
+    named: fn(&str) -> polder_types::Result<Zone>,
+    zone_of: impl Fn(usize) -> Result<Option<String>>,
+) -> Result<ArrayRef> {
     let mut known: Option<(String, Zone)> = None;
     let mut zone = |row: usize| -> Result<Option<Zone>> {
         let Some(name) = zone_of(row)? else { return Ok(None) };
@@ -233,7 +240,7 @@ fn convert(way: Way, array: &ArrayRef, zone_of: impl Fn(usize) -> Result<Option<
         {
             return Ok(Some(*zone));
         }
-        let zone = Zone::parse(&name).map_err(external)?;
+        let zone = named(&name).map_err(external)?;
         known = Some((name, zone));
         Ok(Some(zone))
     };

@@ -1,5 +1,7 @@
 //! INSERT, with ON CONFLICT and RETURNING.
 
+mod constants;
+
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -13,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, Statement, TableObject, Values,
 };
 use futures::StreamExt;
-use polder_lake::{Key, Keys, TransactionCell};
+use polder_lake::{Key, Keys, Snapshot, TransactionCell};
 use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
@@ -38,11 +40,12 @@ impl Context<'_> {
         if !values_only || insert.on.is_some() {
             return self.writing_scope(cell).await;
         }
-        let snapshot = {
-            let guard = cell.lock().await;
-            Arc::clone(guard.as_ref().ok_or_else(ended)?.view())
-        };
-        Ok(self.engine.scope(snapshot, Some(cell.clone()), self.settings))
+        Ok(self.engine.scope(self.view(cell).await?, Some(cell.clone()), self.settings))
+    }
+
+    async fn view(&self, cell: &TransactionCell) -> Result<Arc<Snapshot>> {
+        let guard = cell.lock().await;
+        Ok(Arc::clone(guard.as_ref().ok_or_else(ended)?.view()))
     }
 
     pub(super) async fn insert(&self, cell: &TransactionCell, insert: &Insert) -> Result<Outcome> {
@@ -50,9 +53,21 @@ impl Context<'_> {
         let TableObject::TableName(name) = &insert.table else {
             return Err(Error::unsupported("INSERT goes into a table"));
         };
-        let scope = self.inserting_scope(cell, insert).await?;
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
-        let target = Target::named(table_name(name, &self.settings.schema)?, alias, &scope)?;
+        let name = table_name(name, &self.settings.schema)?;
+        let snapshot = self.view(cell).await?;
+        let target = Target::named(name.clone(), alias, &snapshot)?;
+        if self.extras.overriding.is_none()
+            && let Some(rows) = constants::rows(&target, insert, self.settings.zone())
+        {
+            let mut guard = cell.lock().await;
+            let transaction = guard.as_mut().ok_or_else(ended)?;
+            let rows = transaction.insert(&name, vec![rows]).await?;
+            transaction.verify_keys().await?;
+            return Ok(Outcome::done("INSERT", Some(rows), snapshot.id));
+        }
+        let scope = self.inserting_scope(cell, insert).await?;
+        let target = Target::named(name, alias, &scope.snapshot)?;
         let plain = with_defaults(&target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;

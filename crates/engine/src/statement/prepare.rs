@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, Statement, Value, visit_expressions, visit_expressions_mut,
-};
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Statement, Value};
+use polder_sql_tree::{visit_expressions, visit_expressions_mut};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::names::{fold, parts};

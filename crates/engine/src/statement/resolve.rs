@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement, Visit, VisitMut, visit_relations_mut};
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use polder_lake::{Snapshot, TableName, TransactionCell};
+use polder_sql_tree::{Node, visit_relations_mut};
 use polder_types::Result;
 
 use super::names::{fold, parts, table_name};
@@ -64,7 +65,7 @@ impl Engine {
         Ok(settings)
     }
 
-    async fn expand_in<T: Visit + VisitMut + Send>(
+    async fn expand_in<T: Node + Send>(
         &self,
         part: &mut T,
         settings: &Settings,

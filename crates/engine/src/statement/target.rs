@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
     SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
 };
-use polder_lake::{IdentityPlace, Keys, TableName, TableState};
+use polder_lake::{IdentityPlace, Keys, Snapshot, TableName, TableState};
 use polder_types::{Error, Result};
 
 use super::names::{fold, parts, table_name};
@@ -36,9 +36,9 @@ pub(super) fn quoted_ident(name: &str) -> Ident {
 impl Target {
     /// # Errors
     /// `NotFound`; `InvalidInput` for a view.
-    pub fn named(name: TableName, alias: Option<&Ident>, scope: &Scope) -> Result<Self> {
-        let Some(table) = scope.snapshot.table(&name).cloned() else {
-            return Err(match scope.snapshot.view(&name) {
+    pub fn named(name: TableName, alias: Option<&Ident>, snapshot: &Snapshot) -> Result<Self> {
+        let Some(table) = snapshot.table(&name).cloned() else {
+            return Err(match snapshot.view(&name) {
                 Some(_) => Error::invalid(format!("{name} is a view, which cannot be changed")).with_code("42809"),
                 None => Error::not_found(format!("table {name} does not exist")),
             });
@@ -64,7 +64,7 @@ impl Target {
             TableFactor::Table { name, alias, version: None, args: None, sample: None, .. }
                 if alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) =>
             {
-                Self::named(table_name(name, schema)?, alias.as_ref().map(|alias| &alias.name), scope)
+                Self::named(table_name(name, schema)?, alias.as_ref().map(|alias| &alias.name), &scope.snapshot)
             }
             _ => Err(only_a_table()),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::{TableFunctionImpl, TableProvider};
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
@@ -35,9 +35,9 @@ fn nanoseconds(expr: &Expr) -> Expr {
 }
 
 impl TableFunctionImpl for Series {
-    fn call(&self, arguments: &[Expr]) -> Result<Arc<dyn TableProvider>> {
-        let arguments: Vec<Expr> = arguments.iter().map(nanoseconds).collect();
-        let series = self.0.call(&arguments)?;
+    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let arguments: Vec<Expr> = args.exprs().iter().map(nanoseconds).collect();
+        let series = self.0.call_with_args(TableFunctionArgs::new(&arguments, args.session()))?;
         let schema = series.schema();
         let DataType::Timestamp(TimeUnit::Nanosecond, zone) = schema.field(0).data_type() else { return Ok(series) };
         let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());

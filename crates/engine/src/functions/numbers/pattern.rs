@@ -123,7 +123,8 @@ impl Pattern {
             Piece::Sign if self.sign_before || self.sign_after || self.sign_apart => return clash("S stands twice"),
             Piece::Sign if self.before + self.after == 0 => self.sign_before = true,
             Piece::Sign => self.sign_after = true,
-            Piece::Minus | Piece::Plus | Piece::SignHere => self.sign_apart = true,
+            // Beside `PL` alone the number keeps its own sign.
+            Piece::Minus | Piece::SignHere => self.sign_apart = true,
             Piece::Brackets => self.brackets = true,
             Piece::Shift if self.point => return clash("V and a decimal point are together"),
             Piece::Shift => self.shift = 1,

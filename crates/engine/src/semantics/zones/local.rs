@@ -65,7 +65,11 @@ impl Zone {
         })
     }
 
-    fn known(name: &str) -> Result<Self> {
+    /// A zone by the name that [`Zone::canonical`] gives, as the session's is.
+    ///
+    /// # Errors
+    /// `InvalidInput` (22023).
+    pub fn known(name: &str) -> Result<Self> {
         name.parse::<Tz>()
             .map(Self)
             .map_err(|_| Error::invalid(format!("time zone {name:?} not recognized")).with_code("22023"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -158,9 +158,8 @@ impl Context<'_> {
 
     /// A default as the text that the catalog keeps.
     pub(super) fn literal(&self, default: &Expr, column: &str, data_type: &DataType) -> Result<String> {
-        let schema = Arc::new(DFSchema::empty());
-        let context = SimplifyContext::default().with_schema(schema);
-        let simple = ExprSimplifier::new(context).simplify(default.clone()).map_err(from_datafusion)?;
+        let simple =
+            ExprSimplifier::new(SimplifyContext::default()).simplify(default.clone()).map_err(from_datafusion)?;
         let Expr::Literal(value, _) = simple else {
             return Err(Error::unsupported(format!("the default of column {column:?} is not a constant"))
                 .with_hint("give a number, a text, or a date"));
@@ -168,7 +167,7 @@ impl Context<'_> {
         let text = value.try_as_str().flatten().map(str::to_owned);
         let value = match (data_type, text) {
             (DataType::Timestamp(TimeUnit::Microsecond, Some(zone)), Some(text)) => {
-                let instant = Zone::parse(self.settings.zone())?.read(&text)?;
+                let instant = Zone::known(self.settings.zone())?.read(&text)?;
                 ScalarValue::TimestampMicrosecond(Some(instant), Some(Arc::clone(zone)))
             }
             _ => value.cast_to(data_type).map_err(from_datafusion)?,

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{ObjectName, visit_relations_mut};
+use datafusion::sql::sqlparser::ast::ObjectName;
 use polder_lake::{Materialized, Snapshot, TableName, Transaction};
+use polder_sql_tree::visit_relations_mut;
 use polder_types::{Error, Result};
 
 use super::super::names::table_name;
@@ -67,7 +68,7 @@ fn renamed_sql(sql: &str, own_schema: &str, renamed: &dyn Fn(&TableName) -> Opti
     let known: std::collections::HashSet<String> = tables.iter().map(|table| table.table().to_owned()).collect();
     let Parsed::Statement(inner) = &mut statement else { return None };
     let mut changed = false;
-    let _ = visit_relations_mut(inner, |relation: &mut ObjectName| {
+    let _ = visit_relations_mut(inner.as_mut(), |relation: &mut ObjectName| {
         if let Ok(old) = table_name(relation, own_schema)
             && known.contains(&old.table)
             && let Some(new) = renamed(&old)

@@ -24,7 +24,7 @@ impl Context<'_> {
             ColumnDef { name: Ident::with_quote('"', column), data_type: data_type.clone(), options: vec![] };
         let mut spec = self.column_spec(cell, &definition).await?;
         let scope = self.writing_scope(cell).await?;
-        let old = Target::named(name.clone(), None, &scope)?;
+        let old = Target::named(name.clone(), None, &scope.snapshot)?;
         let id = old.column_id(column)?;
         if old.gives_own_value(id) && old.table.rules.generated_of(id).is_some() {
             return Err(Error::unsupported(format!("column {column:?} is generated, and keeps its type"))
@@ -75,7 +75,7 @@ impl Context<'_> {
             guard.as_mut().ok_or_else(ended)?.alter_column(&old.name, AlterColumn::Retype(spec)).await?;
         }
         let scope = self.writing_scope(cell).await?;
-        let new = Target::named(old.name.clone(), None, &scope)?;
+        let new = Target::named(old.name.clone(), None, &scope.snapshot)?;
         let changes = Changes {
             target: &new,
             action: Some(changes::UPDATE),

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs,
     GeneratedExpressionMode, Ident, IndexColumn, ObjectName, SequenceOptions, TableConstraint, UnaryOperator, Value,
-    visit_expressions_mut,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,
     TransactionCell,
 };
+use polder_sql_tree::visit_expressions_mut;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::{fold, parts};

@@ -7,9 +7,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    CreateView, Ident, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor, visit_relations_mut,
+    CreateView, Ident, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
 };
 use polder_lake::{TableName, TransactionCell};
+use polder_sql_tree::visit_relations_mut;
 use polder_types::{Error, Result};
 
 use super::super::names_out::number_in;
