@@ -27,6 +27,25 @@ macro_rules! switches {
 }
 
 impl PolderDialect {
+    fn distinct_from(&self, parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+        let negated = is_word(&parser.peek_nth_token(1).token, "not");
+        let words = 1 + usize::from(negated);
+        if !is_word(&parser.peek_nth_token(words).token, "distinct")
+            || !is_word(&parser.peek_nth_token(words + 1).token, "from")
+        {
+            return None;
+        }
+        for _ in 0..words + 2 {
+            parser.next_token();
+        }
+        let other = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        let left = Box::new(expr.clone());
+        Some(other.map(Box::new).map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, right),
+            false => Expr::IsDistinctFrom(left, right),
+        }))
+    }
+
     /// Between two bounds, whichever is the lower one.
     fn between_symmetric(&self, parser: &mut Parser<'_>, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
         let precedence = self.prec_value(Precedence::Between);
@@ -84,23 +103,29 @@ impl Dialect for PolderDialect {
         BASE.get_next_precedence(parser)
     }
 
-    /// A sign binds tighter than a power: `-2 ^ 2` is 4.
+    /// A sign binds tighter than a power: `-2 ^ 2` is 4. Other operators before a value bind less than a sum: `~1 + 1` is -3.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-        let op = match parser.peek_token_ref().token {
-            Token::Minus => UnaryOperator::Minus,
-            Token::Plus => UnaryOperator::Plus,
+        let (op, precedence) = match parser.peek_token_ref().token {
+            Token::Minus => (UnaryOperator::Minus, Precedence::Caret),
+            Token::Plus => (UnaryOperator::Plus, Precedence::Caret),
+            Token::Tilde => (UnaryOperator::BitwiseNot, Precedence::PgOther),
+            Token::AtSign => (UnaryOperator::PGAbs, Precedence::PgOther),
             _ => return None,
         };
         parser.next_token();
-        let operand = parser.parse_subexpr(self.prec_value(Precedence::Caret));
+        let operand = parser.parse_subexpr(self.prec_value(precedence));
         Some(operand.map(|expr| Expr::UnaryOp { op, expr: Box::new(expr) }))
     }
 
-    /// `x ISNULL` and `x [NOT] BETWEEN SYMMETRIC a AND b`.
+    /// `x ISNULL`, `x [NOT] BETWEEN SYMMETRIC a AND b`, and `x IS [NOT] DISTINCT FROM y`, of which the parser takes all that
+    /// follows for `y`.
     fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
         if is_word(&parser.peek_token_ref().token, "isnull") {
             parser.next_token();
             return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
+        }
+        if is_word(&parser.peek_token_ref().token, "is") {
+            return self.distinct_from(parser, expr);
         }
         let negated = is_word(&parser.peek_token_ref().token, "not");
         let words = usize::from(negated);

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use polder_capability::{Caller, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
 use polder_lake::Lake;
@@ -21,6 +22,7 @@ use crate::semantics;
 use crate::session::Session;
 use crate::setops::CountedRows;
 use crate::system;
+use crate::unique_names::UniqueNames;
 use crate::unnest::UnnestSubqueries;
 use crate::yielding::GiveWay;
 
@@ -97,6 +99,7 @@ impl Engine {
             .with_default_features()
             .with_config(config(cores))
             .with_runtime_env(runtime)
+            .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
             .with_relation_planners(vec![Arc::new(AsOfPlanner)])
             .with_analyzer_rule(Arc::new(CountedRows))
@@ -162,6 +165,8 @@ fn config(cores: Option<usize>) -> SessionConfig {
     let options = config.options_mut();
     options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
+    // `q IS TRUE` is never NULL, which the physical plan does not see.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // `0.1` is a decimal, as in PostgreSQL: a float would lose digits on its way into a numeric column.
     options.sql_parser.parse_float_as_decimal = true;
     config

@@ -27,6 +27,7 @@ mod setops;
 mod statement;
 mod stream;
 mod system;
+mod unique_names;
 mod unnest;
 mod upkeep;
 mod yielding;

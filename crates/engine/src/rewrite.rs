@@ -3,6 +3,7 @@
 //! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
 
 mod ctes;
+mod distinct;
 mod query;
 mod rows;
 mod series;
@@ -24,6 +25,7 @@ use crate::asof;
 use crate::parse::{parse_call, parse_factor};
 use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
+use crate::statement::names_out::number_in;
 
 const SERIES: &str = "generate_series";
 
@@ -45,18 +47,23 @@ pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
 /// # Errors
 /// The same.
 pub(crate) fn rewrite<T: Node>(tree: &mut T) -> Result<()> {
-    match visit_mut(tree, &mut Rewriter) {
+    match visit_mut(tree, &mut Rewriter::default()) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Rewriter;
+#[derive(Default)]
+struct Rewriter {
+    /// Queries around the one that is visited.
+    depth: usize,
+}
 
 impl VisitorMut for Rewriter {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
         if let Some(lock) = query.locks.first() {
             return ControlFlow::Break(
                 Error::unsupported(format!("SELECT … FOR {} is not supported: no rows are locked", lock.lock_type))
@@ -69,7 +76,15 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        broken(whole_query(query))
+        self.depth -= 1;
+        if let Err(error) = whole_query(query) {
+            return ControlFlow::Break(error);
+        }
+        // Of the outermost, whoever runs it says what becomes of names that are there twice.
+        if self.depth > 0 {
+            number_in(query);
+        }
+        ControlFlow::Continue(())
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
@@ -126,6 +141,8 @@ fn whole_query(query: &mut Query) -> Result<()> {
         using::merge(select, query.order_by.as_mut())?;
     }
     query::order_all(query)?;
+    distinct::first_of_each(query)?;
+    distinct::without_constants(query);
     query::limits(query)
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod jobs;
 pub(crate) mod maintenance;
 mod merge;
 mod names;
-mod names_out;
+pub(crate) mod names_out;
 mod prepare;
 mod query;
 mod resolve;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use polder_types::{Error, Result};
 
@@ -53,9 +53,29 @@ pub(crate) fn stored(array: &ArrayRef, field: &Field, table: &str) -> Result<Arr
     } else {
         // A value that does not fit is an error, never a silent NULL.
         let strict = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(array, field.data_type(), &strict).map_err(|error| misfit(array, field, table, &error))?
+        let whole = if field.data_type().is_integer() { rounded(array) } else { Ok(Arc::clone(array)) };
+        whole
+            .and_then(|array| cast_with_options(&array, field.data_type(), &strict))
+            .map_err(|error| misfit(array, field, table, &error))?
     };
     fit_all(&cast, field)
+}
+
+/// Numbers as the nearest whole ones, as in PostgreSQL: a cast would cut their fractions off.
+fn rounded(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(match array.data_type() {
+        DataType::Float32 => {
+            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even))
+        }
+        DataType::Float64 => {
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even))
+        }
+        // To fewer digits decimals are rounded; to whole numbers they would be cut.
+        DataType::Decimal128(precision, scale) if *scale > 0 => {
+            arrow::compute::cast(array, &DataType::Decimal128((*precision).saturating_add(1).min(38), 0))?
+        }
+        _ => Arc::clone(array),
+    })
 }
 
 fn misfit(array: &ArrayRef, field: &Field, table: &str, error: &ArrowError) -> Error {

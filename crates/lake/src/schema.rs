@@ -51,6 +51,11 @@ fn push_rows(
         return Err(Error::new(ErrorKind::TooLarge, format!("column {} nests deeper than {DEPTH_MAX}", field.name())));
     }
     let (type_name, children): (String, Vec<Field>) = match field.data_type() {
+        // They can be computed with, and read where DuckDB has written them.
+        DataType::Interval(_) => {
+            return Err(Error::unsupported(format!("column {:?} of type interval cannot be stored", field.name()))
+                .with_hint("keep a number of seconds or days, or two timestamps"));
+        }
         DataType::Struct(fields) => ("struct".into(), fields.iter().map(|child| child.as_ref().clone()).collect()),
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             ("list".into(), vec![item.as_ref().clone().with_name("element")])

@@ -253,7 +253,12 @@ impl Reader<'_> {
             })?,
             D::Time32(_) | D::Time64(_) => self.values::<Time64MicrosecondType>(texts, |text| {
                 let said = input::time(text, "time")?;
-                said.time.ok_or_else(|| refuse("22007", format!("invalid input syntax for type time: {text:?}")))
+                // PostgreSQL has 24:00 too, for the end of a day; Arrow and Parquet have no such time.
+                let time = said.time.filter(|time| *time < 86_400_000_000);
+                if time.is_none() && said.time.is_some() {
+                    return Err(refuse("22008", format!("date/time field value out of range: {text:?}")));
+                }
+                time.ok_or_else(|| refuse("22007", format!("invalid input syntax for type time: {text:?}")))
             })?,
             D::Timestamp(_, None) => self.values::<TimestampMicrosecondType>(texts, |text| {
                 // A zone that the text names is passed over, as in PostgreSQL.

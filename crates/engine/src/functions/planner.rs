@@ -90,6 +90,7 @@ fn of_times(op: &B, left: &Operand, right: &Operand) -> Option<Expr> {
         B::Multiply if left.is_interval() && right.is_number() => call("polder_interval_times", vec![l, r]),
         B::Multiply if left.is_number() && right.is_interval() => call("polder_interval_times", vec![r, l]),
         B::Divide if left.is_interval() && right.is_number() => call("polder_interval_over", vec![l, r]),
+        B::Minus if left.is_date() && right.is_date() => call("polder_days_between", vec![l, r]),
         B::Minus if moments => call("polder_moments_between", vec![l, r]),
         B::Minus if left.is_time_of_day() && right.is_time_of_day() => call("polder_moments_between", vec![l, r]),
         B::Plus if left.is_time_of_day() && right.is_interval() => call("polder_time_plus", vec![l, r]),
@@ -151,6 +152,12 @@ fn number_type(literal: &Expr, beside: &DataType) -> DataType {
     DataType::Decimal128(38, scale as i8)
 }
 
+/// A text that is a number of days or hours rather than a day.
+fn is_span(literal: &Expr) -> bool {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = literal else { return false };
+    super::input::time(text, "timestamp").is_err()
+}
+
 /// A text in quotes takes the type of what it stands beside.
 fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
     let arithmetic = matches!(op, B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo);
@@ -168,6 +175,9 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
                 typed(DataType::Binary)
             }
             DataType::Interval(_) if is_comparison(op) => typed(beside.data_type().clone()),
+            moment @ (DataType::Date32 | DataType::Timestamp(..)) if *op == B::Minus && !is_span(&literal.expr) => {
+                typed(moment.clone())
+            }
             list @ DataType::List(_) if arrays => typed(list.clone()),
             _ => None,
         }

@@ -1,6 +1,6 @@
-//! `RIGHT JOIN … USING` and `FULL JOIN … USING`: the one column that two become is whichever is there.
+//! `JOIN … USING`: the one column that two become is whichever is there.
 //!
-//! The planner takes the left one. Here the column becomes an expression over both, wherever it is named without a table.
+//! The planner takes the left one, and finds two wherever the column does not stand alone. Here the column becomes an expression over both, wherever it is named without a table.
 
 use std::ops::ControlFlow;
 
@@ -26,15 +26,24 @@ struct Merged {
 /// # Errors
 /// `Unsupported` where it cannot be told from the text which tables have the column.
 pub(super) fn merge(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
-    let [from] = select.from.as_slice() else {
-        if select.from.iter().any(outer_using) {
-            return Err(refused());
-        }
-        return Ok(());
-    };
-    if !outer_using(from) {
+    if select.from.iter().any(|from| uses(from, is_outer)) {
+        return if select.from.len() == 1 { merge_all(select, order) } else { Err(refused()) };
+    }
+    // Of inner and left joins the planner merges by itself, but knows the column only where it stands alone.
+    if select.from.len() != 1 || !select.from.iter().any(|from| uses(from, |_| true)) {
         return Ok(());
     }
+    let (mut merged, mut sorted) = (select.clone(), order.as_deref().cloned());
+    if merge_all(&mut merged, sorted.as_mut()).is_ok() {
+        *select = merged;
+        if let (Some(order), Some(sorted)) = (order, sorted) {
+            *order = sorted;
+        }
+    }
+    Ok(())
+}
+
+fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
     let (merged, tables) = match select.from.first_mut() {
         Some(from) => merged_columns(from)?,
         None => return Ok(()),
@@ -91,22 +100,32 @@ fn refused() -> Error {
         .with_hint("ON l.k = r.k, and coalesce(l.k, r.k)")
 }
 
-fn outer_using(from: &TableWithJoins) -> bool {
+/// Whether there is a join with USING, or NATURAL, of a kind.
+fn uses(from: &TableWithJoins, kind: fn(&JoinOperator) -> bool) -> bool {
     use JoinOperator as J;
     let nested = |factor: &TableFactor| match factor {
-        TableFactor::NestedJoin { table_with_joins, .. } => outer_using(table_with_joins),
+        TableFactor::NestedJoin { table_with_joins, .. } => uses(table_with_joins, kind),
+        _ => false,
+    };
+    let using = |operator: &JoinOperator| match operator {
+        J::Join(constraint)
+        | J::Inner(constraint)
+        | J::Left(constraint)
+        | J::LeftOuter(constraint)
+        | J::Right(constraint)
+        | J::RightOuter(constraint)
+        | J::FullOuter(constraint) => matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural),
         _ => false,
     };
     nested(&from.relation)
-        || from.joins.iter().any(|join| {
-            nested(&join.relation)
-                || matches!(
-                    &join.join_operator,
-                    J::Right(JoinConstraint::Using(_) | JoinConstraint::Natural)
-                        | J::RightOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
-                        | J::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
-                )
-        })
+        || from
+            .joins
+            .iter()
+            .any(|join| nested(&join.relation) || using(&join.join_operator) && kind(&join.join_operator))
+}
+
+fn is_outer(operator: &JoinOperator) -> bool {
+    matches!(operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_))
 }
 
 /// The name that columns of a table have before them.

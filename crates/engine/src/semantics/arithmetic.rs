@@ -7,13 +7,13 @@ use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    Volatility, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -53,6 +53,16 @@ pub(super) fn rewrite_plan(
 }
 
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::Negative(inner) = &expr
+        && !matches!(inner.as_ref(), Expr::Literal(..))
+        && let Ok(data_type) = inner.get_type(schema)
+        && data_type.is_signed_integer()
+    {
+        // The planner takes a minus before `a & b` for a NOT; and the least number has no opposite.
+        let zero = lit(ScalarValue::new_zero(&data_type)?);
+        let function = Arc::new(ScalarUDF::new_from_impl(Checked::new(Kind::Subtract)));
+        return Ok(Transformed::yes(function.call(vec![zero, inner.as_ref().clone()])));
+    }
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else { return Ok(Transformed::no(expr)) };
     let Some(kind) = Kind::of(*op) else { return Ok(Transformed::no(expr)) };
     // A correlated subquery names columns that are not here; what cannot be typed is left as it is.

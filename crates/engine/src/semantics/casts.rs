@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -61,6 +62,10 @@ fn cast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transfo
     {
         return Ok(Transformed::yes(Expr::Literal(ScalarValue::Float64(Some(float)), None)));
     }
+    if inner.get_type(schema).is_ok_and(|from| Coarser::fits(&from, target)) {
+        let coarser = Coarser { to: target.clone(), signature: Signature::any(1, Volatility::Immutable) };
+        return Ok(Transformed::yes(Arc::new(ScalarUDF::new_from_impl(coarser)).call(vec![inner.as_ref().clone()])));
+    }
     if !target.is_integer() {
         return Ok(Transformed::no(expr));
     }
@@ -80,6 +85,63 @@ fn cast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transfo
         return Ok(Transformed::no(expr));
     }
     Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded), field: Arc::clone(field) })))
+}
+
+/// A cast to fewer digits, rounded. As a plain cast, the planner would take it away from comparisons and compare what was
+/// cast.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Coarser {
+    to: DataType,
+    signature: Signature,
+}
+
+impl Coarser {
+    fn fits(from: &DataType, to: &DataType) -> bool {
+        match (from, to) {
+            (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => to < from,
+            (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => ticks(*to) < ticks(*from),
+            _ => false,
+        }
+    }
+}
+
+/// In a second.
+fn ticks(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+impl ScalarUDFImpl for Coarser {
+    fn name(&self) -> &str {
+        "polder_coarser"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        let mut array = Arc::clone(&arrays[0]);
+        if let (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) = (array.data_type().clone(), &self.to) {
+            let step = ticks(from) / ticks(*to);
+            let numbers = arrow::compute::cast(&array, &DataType::Int64)?;
+            let rounded: Int64Array = numbers
+                .as_primitive::<Int64Type>()
+                .unary(|value| value.saturating_add(step / 2).div_euclid(step).saturating_mul(step));
+            array = arrow::compute::cast(&rounded, array.data_type())?;
+        }
+        Ok(ColumnarValue::Array(cast_with_options(&array, &self.to, &strict)?))
+    }
 }
 
 /// The rule may see an expression twice.

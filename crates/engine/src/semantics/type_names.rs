@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
     Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 use polder_lake::{DECLARED, TextLength};
 use polder_types::Error;
 
@@ -51,6 +51,12 @@ impl TypePlanner for PostgresTypes {
             SqlType::Timestamp(Some(0..=3), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
                 plan_err!("{sql_type} is not supported; leave the precision out")
             }
+            SqlType::Float(ExactNumberInfo::None) => plain(DataType::Float64),
+            SqlType::Float(ExactNumberInfo::Precision(bits)) => match bits {
+                1..=24 => plain(DataType::Float32),
+                25..=53 => plain(DataType::Float64),
+                _ => plan_err!("precision for type float must be between 1 and 53"),
+            },
             SqlType::Time(_, TimezoneInfo::None) => plain(DataType::Time64(TimeUnit::Microsecond)),
             SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
             SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),

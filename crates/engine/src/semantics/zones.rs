@@ -198,7 +198,8 @@ impl ScalarUDFImpl for Convert {
         let [zone, value] = arguments.args.as_slice() else {
             return Err(DataFusionError::Internal("a conversion takes a zone and a value".into()));
         };
-        let array = value.to_array(arguments.number_rows)?;
+        let scalar = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let array = value.to_array(if scalar { 1 } else { arguments.number_rows })?;
         let way = match (self.way, array.data_type()) {
             (Way::AtTimeZone, DataType::Timestamp(_, None)) => Way::ToInstant,
             (Way::AtTimeZone, _) => Way::ToLocal,
@@ -217,7 +218,6 @@ impl ScalarUDFImpl for Convert {
                 convert(way, &array, named, |row| Ok(zones.is_valid(row).then(|| zones.value(row).to_owned())))?
             }
         };
-        let scalar = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         if scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&converted, 0)?));
         }

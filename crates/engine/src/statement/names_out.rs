@@ -26,8 +26,20 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
 }
 
 /// As [`number_repeated`], in a query whose columns' names are of no importance.
-pub(super) fn number_in(query: &mut Query) {
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
+pub(crate) fn number_in(query: &mut Query) {
+    number_in_body(query.body.as_mut());
+}
+
+fn number_in_body(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return number_in(query),
+        SetExpr::SetOperation { left, right, .. } => {
+            number_in_body(left);
+            return number_in_body(right);
+        }
+        _ => return,
+    };
     // DISTINCT ON is planned by the expressions themselves, which a name of a column would hide.
     let chosen = matches!(select.distinct, Some(Distinct::On(_)));
     let mut seen: HashMap<String, usize> = HashMap::new();

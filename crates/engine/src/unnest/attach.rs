@@ -74,7 +74,7 @@ impl<'n> Attached<'n> {
             return expr.map_children(|child| self.replace(child).map(Transformed::yes)).map(|replaced| replaced.data);
         }
         match expr {
-            Expr::ScalarSubquery(subquery) if !is_correlated(&subquery.subquery)? => Ok(Expr::ScalarSubquery(subquery)),
+            Expr::ScalarSubquery(subquery) if !is_correlated(&subquery.subquery)? => maybe_missing(subquery),
             Expr::ScalarSubquery(subquery) => self.scalar(&subquery),
             Expr::Exists(Exists { subquery, negated }) => {
                 let exists = self.exists(&subquery)?;
@@ -226,7 +226,9 @@ impl<'n> Attached<'n> {
         let operand = self.replace(*expr)?;
         if negated {
             // DataFusion has an anti join that knows of NULL, for one column.
-            return Ok(Choice::Condition(if is_correlated(&subquery.subquery)? {
+            // A constant would be looked for among the rows, and those that are NULL not be seen.
+            let constant = operand.column_refs().is_empty();
+            return Ok(Choice::Condition(if constant || is_correlated(&subquery.subquery)? {
                 !self.any(operand, Operator::Eq, &subquery)?
             } else {
                 Expr::InSubquery(InSubquery { expr: Box::new(operand), subquery, negated: true })
@@ -294,6 +296,53 @@ pub(super) fn replace_beside(expr: Expr, left: &mut Attached<'_>, right: &mut At
             Error::unsupported("a subquery in the ON of an outer join that is about both of its sides")
                 .with_hint("make it about one side, or join what it gives beforehand"),
         )))
+    }
+}
+
+/// A subquery that may give no row may give NULL, whatever its column never is.
+fn maybe_missing(subquery: Subquery) -> Result<Expr> {
+    let plan = &subquery.subquery;
+    let one = matches!(plan.as_ref(), LogicalPlan::Aggregate(node) if node.group_expr.is_empty())
+        || matches!(plan.as_ref(), LogicalPlan::Projection(node)
+            if matches!(node.input.as_ref(), LogicalPlan::Aggregate(node) if node.group_expr.is_empty()));
+    let nullable = plan.schema().fields().first().is_none_or(|field| field.is_nullable());
+    let Some(column) = plan.schema().columns().into_iter().next().filter(|_| !one && !nullable) else {
+        return Ok(Expr::ScalarSubquery(subquery));
+    };
+    let name = column.name.clone();
+    let value = ScalarUDF::new_from_impl(Maybe::new()).call(vec![Expr::Column(column)]).alias(name);
+    let plan = project(vec![value], plan.as_ref().clone())?;
+    Ok(Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), ..subquery }))
+}
+
+/// A value that counts as one that may be NULL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Maybe {
+    signature: Signature,
+}
+
+impl Maybe {
+    pub fn new() -> Self {
+        // Folded away, it would be forgotten what it says.
+        Self { signature: Signature::any(1, Volatility::Volatile) }
+    }
+}
+
+impl ScalarUDFImpl for Maybe {
+    fn name(&self) -> &str {
+        "polder_maybe"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        arguments.args.into_iter().next().ok_or_else(|| DataFusionError::Internal("no value".into()))
     }
 }
 

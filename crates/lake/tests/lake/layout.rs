@@ -95,8 +95,8 @@ async fn seconds(place: Place) {
     append(&mut transaction, "times", batch).await;
     transaction.commit().await.unwrap();
     let mut duck = place.duckdb();
-    assert_eq!(duck.value("SELECT typeof(at) FROM public.times LIMIT 1"), "TIMESTAMP_S");
-    let sql = "SELECT count(at), CAST(min(at) AS VARCHAR) FROM public.times WHERE at > TIMESTAMP '2023-11-14 22:13:30'";
+    assert_eq!(duck.value("SELECT typeof(\"at\") FROM public.times LIMIT 1"), "TIMESTAMP_S");
+    let sql = "SELECT count(\"at\"), CAST(min(\"at\") AS VARCHAR) FROM public.times WHERE \"at\" > TIMESTAMP '2023-11-14 22:13:30'";
     assert_eq!(duck.query(sql), ["25|2023-11-14 22:13:31"]);
     assert_eq!(open.query("SELECT count(at) FROM times WHERE at > TIMESTAMP '2023-11-14 22:13:30'").await, ["25"]);
     assert_eq!(open.query("SELECT arrow_typeof(at) FROM times LIMIT 1").await, ["Timestamp(s)"]);

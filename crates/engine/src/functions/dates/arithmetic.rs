@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, IntervalMonthDayNanoType, Time64MicrosecondType,
     TimestampMicrosecondType,
 };
 use datafusion::common::Result;
@@ -22,6 +22,15 @@ pub(super) fn age_today(call: &Call<'_>) -> Result<ArrayRef> {
     let earlier = Moments::of(call, 0)?;
     let today = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN);
     call.values::<IntervalMonthDayNanoType>(|row| moment::age(today, earlier.local(row)?).map(Some))
+}
+
+/// The days from one date to another.
+pub(super) fn days_between(call: &Call<'_>) -> Result<ArrayRef> {
+    let (later, earlier) = (call.primitive::<Date32Type>(0), call.primitive::<Date32Type>(1));
+    call.values::<Int32Type>(|row| {
+        let days = later.value(row).checked_sub(earlier.value(row));
+        days.map(Some).ok_or_else(|| refuse("22008", "date out of range"))
+    })
 }
 
 /// Days and time; never months.

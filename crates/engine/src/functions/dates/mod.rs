@@ -83,6 +83,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "A time read by a pattern, or so many seconds after 1970.",
         &[way(&[K::Float], ZONED, make::from_seconds), way(&[K::Text, K::Text], ZONED, to_timestamp)],
     ),
+    function("polder_days_between", "", "", &[way(&[K::Date, K::Date], Gives::Int4, arithmetic::days_between)]),
     function("polder_extract", "", "", EXTRACT),
     function("polder_extract_3", "", "", EXTRACT_3),
     function("polder_extract_6", "", "", EXTRACT_6),

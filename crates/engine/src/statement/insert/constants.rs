@@ -146,10 +146,15 @@ fn text_as(text: &str, field: &FieldRef, zone: &str) -> Option<ScalarValue> {
         let instant = Zone::known(zone).ok()?.read(text).ok()?;
         return Some(ScalarValue::TimestampMicrosecond(Some(instant), Some(Arc::clone(stored))));
     }
-    let simple =
-        matches!(to, DataType::Boolean | DataType::Date32 | DataType::Decimal128(..) | DataType::Timestamp(_, None))
-            || to.is_integer()
-            || to.is_floating();
+    let simple = matches!(
+        to,
+        DataType::Boolean
+            | DataType::Date32
+            | DataType::Decimal128(..)
+            | DataType::Timestamp(_, None)
+            | DataType::FixedSizeBinary(16)
+    ) || to.is_integer()
+        || to.is_floating();
     if simple { read(text, to) } else { None }
 }
 
