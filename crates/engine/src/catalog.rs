@@ -8,8 +8,9 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
-use datafusion::datasource::ViewTable;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::sql::parser::Statement as Parsed;
 use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewState};
 use polder_types::Error;
@@ -128,7 +129,7 @@ impl SchemaProvider for LakeSchema {
             } else {
                 LakeTable::open(&view.lake, &view.snapshot, full, table, view.writer.clone())
             };
-            return opened.map(|table| Some(Arc::new(table) as _)).map_err(external);
+            return opened.map_err(external).and_then(|opened| shown(opened, self.rows)).map(Some);
         }
         if let Some((table, point)) = travel::travelled(&full.table) {
             return self.at(&TableName::new(&self.name, table), &point).await.map(Some).map_err(external);
@@ -138,6 +139,20 @@ impl SchemaProvider for LakeSchema {
             _ => Ok(None),
         }
     }
+}
+
+/// A table without the columns that a materialized view keeps for itself.
+fn shown(table: LakeTable, rows: bool) -> DataFusionResult<Arc<dyn TableProvider>> {
+    let state = Arc::clone(table.state());
+    let shown = state.shown_columns();
+    if rows || shown == state.arrow_schema.fields().len() {
+        return Ok(Arc::new(table));
+    }
+    let columns = state.arrow_schema.fields().iter().take(shown).map(|field| ident(field.name()));
+    let plan = LogicalPlanBuilder::scan("kept", provider_as_source(Arc::new(table)), None)?
+        .project(columns.collect::<Vec<_>>())?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 impl LakeSchema {
@@ -159,7 +174,7 @@ impl LakeSchema {
         } else {
             LakeTable::open(&view.lake, &snapshot, name.clone(), table, None)
         };
-        Ok(Arc::new(opened?))
+        shown(opened?, self.rows).map_err(crate::error::from_datafusion)
     }
 
     /// Puts functions' bodies in the place of a view's calls.

@@ -34,8 +34,15 @@ pub(crate) enum ParsedStatement {
     /// One with words that the parser does not know.
     Extended(Statement, Extras),
     Job(JobStatement),
-    /// `REFRESH MATERIALIZED VIEW name`
-    Refresh(ObjectName),
+    Refresh(Refresh),
+}
+
+/// `[EXPLAIN] REFRESH MATERIALIZED VIEW name`
+#[derive(Debug)]
+pub(crate) struct Refresh {
+    pub view: ObjectName,
+    /// Only told how it would be done.
+    pub explain: bool,
 }
 
 /// All statements of a text; empty ones are left out.
@@ -157,8 +164,8 @@ fn copies_from(tokens: &[TokenWithSpan]) -> bool {
 
 /// One statement, from its tokens in the whole text.
 pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedStatement> {
-    if let Some(name) = parse_refresh(&tokens)? {
-        return Ok(ParsedStatement::Refresh(name));
+    if let Some(refresh) = parse_refresh(&tokens)? {
+        return Ok(ParsedStatement::Refresh(refresh));
     }
     match parse_job(sql, &tokens)? {
         Some(statement) => Ok(ParsedStatement::Job(statement)),
@@ -174,16 +181,17 @@ pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedS
     }
 }
 
-fn parse_refresh(tokens: &[TokenWithSpan]) -> Result<Option<ObjectName>> {
+fn parse_refresh(tokens: &[TokenWithSpan]) -> Result<Option<Refresh>> {
     let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens.to_vec());
+    let explain = parser.parse_keyword(Keyword::EXPLAIN);
     if !parser.parse_keywords(&[Keyword::REFRESH, Keyword::MATERIALIZED, Keyword::VIEW]) {
         return Ok(None);
     }
     // Readers of the old rows are never in the way, so CONCURRENTLY is how it is done anyway.
     let _ = parser.parse_keyword(Keyword::CONCURRENTLY);
-    let name = parser.parse_object_name(false).map_err(|error| from_parser(&error))?;
+    let view = parser.parse_object_name(false).map_err(|error| from_parser(&error))?;
     parser.expect_token(&Token::EOF).map_err(|error| from_parser(&error))?;
-    Ok(Some(name))
+    Ok(Some(Refresh { view, explain }))
 }
 
 fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {

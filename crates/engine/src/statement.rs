@@ -34,7 +34,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
 use crate::forms::Extras;
-use crate::parse::ParsedStatement;
+use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
 
@@ -63,7 +63,7 @@ impl Engine {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
-            ParsedStatement::Refresh(name) => return self.refresh(caller, inner, &name, running).await,
+            ParsedStatement::Refresh(refresh) => return self.refresh(caller, inner, &refresh, running).await,
         };
         if let Parsed::Statement(statement) = &statement
             && let Some(outcome) = self.control(caller, inner, statement, running).await?
@@ -112,12 +112,20 @@ impl Engine {
         self: &Arc<Self>,
         caller: &Caller,
         inner: &mut Inner,
-        name: &ObjectName,
+        refresh: &Refresh,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
         let context = Context { engine: self, caller, settings: &settings, running, extras: &Extras::default() };
+        let name = &refresh.view;
+        if refresh.explain {
+            let cell = match open {
+                Some(cell) => cell,
+                None => TransactionCell::new(self.lake.begin().await?),
+            };
+            return context.explain_refresh(&cell, name).await;
+        }
         if inner.open.as_ref().is_some_and(|open| open.read_only) {
             return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
         }

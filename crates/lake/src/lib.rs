@@ -22,6 +22,7 @@ mod expiry;
 mod feed;
 mod file_columns;
 mod functions;
+mod growth;
 mod inlined;
 mod keys;
 mod lake;
@@ -55,6 +56,7 @@ pub use ddl::{AlterColumn, ColumnSpec};
 pub use declared::{DECLARED, TextLength};
 pub use error::explain_file_error;
 pub use feed::TableChanges;
+pub use growth::{Growth, sources_of};
 pub use functions::{FunctionState, Macro, MacroParameter};
 pub use keys::row_hashes;
 pub use lake::{Lake, LakeOptions, Version};
@@ -65,7 +67,7 @@ pub use orphans::Sweep;
 pub use parquet_writer::{StagedFile, TableWriter};
 pub use partition::Transform;
 pub use rules::{
-    Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, TableRules,
+    Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, Source, TableRules,
 };
 pub use schema::{arrow_type, ducklake_type};
 pub use scrub::Scrubbed;

@@ -94,6 +94,21 @@ pub struct Materialized {
     pub sql: String,
     /// The version of the lake that its rows were last computed from.
     pub snapshot: Option<i64>,
+    /// The tables that it reads, as they were then; none when it can only be computed as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// Columns behind those of the query that keep what the next refresh needs and the query does not give, such as the
+    /// sum and the count behind an average.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
+}
+
+/// A table as a materialized view has read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub table: i64,
+    /// Rows with ids from here on have come since.
+    pub next_row_id: i64,
 }
 
 impl TableRules {

@@ -18,7 +18,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use datafusion_ducklake::DuckLakeTable;
 use datafusion_ducklake::path_resolver::resolve_path;
 use futures::StreamExt;
-use polder_types::{Error, Result};
+use polder_types::{Error, Result, SnapshotId};
 use tokio::sync::Mutex;
 
 use crate::compact::with_table;
@@ -130,6 +130,18 @@ impl LakeTable {
             row_ids: true,
             writer: None,
         })
+    }
+
+    /// The table as it is read here.
+    #[must_use]
+    pub fn state(&self) -> &Arc<TableState> {
+        &self.table
+    }
+
+    /// The version that is read.
+    #[must_use]
+    pub fn version(&self) -> SnapshotId {
+        self.snapshot.id
     }
 
     /// A reader of an old version of files that DuckDB merged, if there are any with deletes: the library reads such

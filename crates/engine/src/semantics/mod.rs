@@ -1,6 +1,7 @@
 //! Where PostgreSQL computes otherwise than DataFusion: overflow, rounding, mixed types.
 
 mod arithmetic;
+mod average;
 mod casts;
 mod operators;
 mod type_names;
@@ -13,6 +14,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 
 pub(crate) use arithmetic::CheckedArithmetic;
+pub(crate) use average::average;
 use operators::PostgresOperators;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};
 

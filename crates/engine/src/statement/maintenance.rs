@@ -256,7 +256,7 @@ fn one(value: i64) -> ArrayRef {
 }
 
 /// An answer of few rows.
-fn rows(verb: &str, columns: Vec<(&str, ArrayRef)>, snapshot: SnapshotId) -> Result<Outcome> {
+pub(super) fn rows(verb: &str, columns: Vec<(&str, ArrayRef)>, snapshot: SnapshotId) -> Result<Outcome> {
     let field = |(name, array): &(&str, ArrayRef)| {
         let nullable = *array.data_type() == DataType::Utf8;
         Field::new(*name, array.data_type().clone(), nullable)

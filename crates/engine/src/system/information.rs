@@ -242,7 +242,7 @@ impl Table {
     async fn columns(&self, rows: &mut Rows) {
         for table in self.snapshot.tables.values() {
             let name = self.snapshot.name_of(table);
-            for (at, field) in table.arrow_schema.fields().iter().enumerate() {
+            for (at, field) in table.arrow_schema.fields().iter().take(table.shown_columns()).enumerate() {
                 let state = table.top_columns().find(|column| column.name == *field.name());
                 push_column(rows, (&name.schema, &name.table), at, field, state, Some(&table.rules));
             }

@@ -55,7 +55,7 @@ pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName)
         let Some(materialized) = &table.rules.materialized else { continue };
         let Some(sql) = renamed_sql(&materialized.sql, schema_of(table.schema_id), renamed) else { continue };
         let mut rules = table.rules.as_ref().clone();
-        rules.materialized = Some(Materialized { sql, snapshot: materialized.snapshot });
+        rules.materialized = Some(Materialized { sql, ..materialized.clone() });
         transaction.set_rules(&snapshot.name_of(table), rules)?;
     }
     Ok(())

@@ -1,0 +1,65 @@
+//! The average from a sum and a count, as `avg` gives it.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+use datafusion::common::{Result, exec_err};
+use datafusion::functions_aggregate_common::utils::DecimalAverager;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+/// `total / number`; NULL where nothing was counted. `gives` is what `avg` gives.
+pub(crate) fn average(total: Expr, number: Expr, gives: DataType) -> Expr {
+    let function = Average { gives, signature: Signature::any(2, Volatility::Immutable) };
+    Arc::new(ScalarUDF::new_from_impl(function)).call(vec![total, number])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Average {
+    gives: DataType,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Average {
+    fn name(&self) -> &str {
+        "polder_average"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.gives.clone())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let numbers = arrow::compute::cast(&arrays[1], &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        let counted = |row: usize| numbers.is_valid(row).then(|| numbers.value(row)).filter(|number| *number > 0);
+        let averages: ArrayRef = match (&self.gives, arrays[0].data_type()) {
+            (DataType::Float64, _) => {
+                let totals = arrow::compute::cast(&arrays[0], &DataType::Float64)?;
+                let totals = totals.as_primitive::<Float64Type>();
+                let each = (0..totals.len())
+                    .map(|row| Some(totals.is_valid(row).then(|| totals.value(row))? / counted(row)? as f64));
+                Arc::new(each.collect::<Float64Array>())
+            }
+            (DataType::Decimal128(precision, scale), DataType::Decimal128(_, from)) => {
+                let averager = DecimalAverager::<Decimal128Type>::try_new(*from, *precision, *scale)?;
+                let totals = arrays[0].as_primitive::<Decimal128Type>();
+                let each = (0..totals.len()).map(|row| match (totals.is_valid(row), counted(row)) {
+                    (true, Some(number)) => averager.avg(totals.value(row), i128::from(number)).map(Some),
+                    _ => Ok(None),
+                });
+                let each: Decimal128Array = each.collect::<Result<Vec<_>>>()?.into();
+                Arc::new(each.with_precision_and_scale(*precision, *scale)?)
+            }
+            (gives, from) => return exec_err!("no average of {from} as {gives}"),
+        };
+        Ok(ColumnarValue::Array(averages))
+    }
+}
