@@ -90,7 +90,6 @@ impl LakeTable {
         let snapshot = Arc::new(with_table(snapshot, &part));
         Self::open_with_row_ids(lake, &snapshot, name, &part)
     }
-
 }
 
 /// Columns that a materialized view keeps for itself, and what is left without them.

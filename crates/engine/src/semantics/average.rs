@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use datafusion::common::{Result, exec_err};
-use datafusion::functions_aggregate_common::utils::DecimalAverager;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use crate::functions::function::refuse;
 
 /// `total / number`; NULL where nothing was counted. `gives` is what `avg` gives.
 pub(crate) fn average(total: Expr, number: Expr, gives: DataType) -> Expr {
@@ -49,10 +50,18 @@ impl ScalarUDFImpl for Average {
                 Arc::new(each.collect::<Float64Array>())
             }
             (DataType::Decimal128(precision, scale), DataType::Decimal128(_, from)) => {
-                let averager = DecimalAverager::<Decimal128Type>::try_new(*from, *precision, *scale)?;
+                let more = u32::try_from(scale.saturating_sub(*from)).unwrap_or(0);
+                // As `avg` computes it: to so many digits, what comes behind them cut off.
+                let average = |total: i128, number: i64| {
+                    let scaled = total.checked_mul(10_i128.checked_pow(more)?)?;
+                    scaled.checked_div(i128::from(number))
+                };
                 let totals = arrays[0].as_primitive::<Decimal128Type>();
                 let each = (0..totals.len()).map(|row| match (totals.is_valid(row), counted(row)) {
-                    (true, Some(number)) => averager.avg(totals.value(row), i128::from(number)).map(Some),
+                    (true, Some(number)) => match average(totals.value(row), number) {
+                        Some(value) => Ok(Some(value)),
+                        None => Err(refuse("22003", "value out of range: overflow")),
+                    },
                     _ => Ok(None),
                 });
                 let each: Decimal128Array = each.collect::<Result<Vec<_>>>()?.into();

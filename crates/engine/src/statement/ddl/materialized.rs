@@ -150,7 +150,10 @@ impl Context<'_> {
             Work::Nothing => ("nothing", format!("no table that it reads has changed since version {since}")),
             Work::Append(terms) => {
                 let rows = new_rows(&scope.snapshot, &rule.sources);
-                ("incremental", format!("{rows} since version {since}; what they give is appended, by {}", parts(terms.len())))
+                (
+                    "incremental",
+                    format!("{rows} since version {since}; what they give is appended, by {}", parts(terms.len())),
+                )
             }
             Work::Merge(_) => {
                 let rows = new_rows(&scope.snapshot, &rule.sources);

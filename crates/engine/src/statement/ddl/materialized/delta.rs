@@ -134,9 +134,9 @@ impl Grown<'_> {
         let old = plan.clone().transform_up(|node| {
             let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
             let Some(from) = self.first_new(scan) else { return Ok(Transformed::no(node)) };
-            let part = self.part(scan, 0..from).map_err(|error| {
-                datafusion::common::DataFusionError::External(Box::new(error))
-            })?;
+            let part = self
+                .part(scan, 0..from)
+                .map_err(|error| datafusion::common::DataFusionError::External(Box::new(error)))?;
             Ok(Transformed::yes(part))
         });
         old.data().map_err(from_datafusion)

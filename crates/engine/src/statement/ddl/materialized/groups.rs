@@ -128,6 +128,9 @@ impl Groups {
 
     /// Groups, with the columns of a state.
     fn grouped(&self, input: LogicalPlan, keys: Vec<Expr>, pieces: Vec<Expr>) -> Result<LogicalPlan> {
+        // Casts are no part of names: `sum` of a number and of the same number as a float would be called alike.
+        let pieces: Vec<Expr> =
+            pieces.into_iter().enumerate().map(|(at, piece)| piece.alias(format!("piece {at}"))).collect();
         let build = || {
             let grouped = LogicalPlanBuilder::from(input).aggregate(keys, pieces)?.build()?;
             let items = grouped.schema().columns().into_iter().enumerate().map(|(at, column)| {
@@ -198,6 +201,9 @@ fn add_pieces(
         return Err(format!("{}() with DISTINCT or ORDER BY needs all rows", function.func.name()));
     }
     let mut add = |expr: Expr, merge: fn(Expr) -> Expr| -> std::result::Result<Expr, Reason> {
+        if let Some(at) = pieces.iter().position(|piece| piece.expr == expr) {
+            return Ok(state(keys + at));
+        }
         let data_type = expr.get_type(input).map_err(|error| error.to_string())?;
         pieces.push(Piece { expr, merge, data_type });
         Ok(state(keys + pieces.len() - 1))
