@@ -1,5 +1,7 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
+mod exponent;
+
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Subscript,
@@ -55,39 +57,9 @@ fn joined(parts: Vec<Expr>, op: BinaryOperator) -> Expr {
     Expr::Nested(Box::new(all.unwrap_or_else(null)))
 }
 
-/// `1e3` written out, as long as it has no more digits than a decimal: the planner would take it for a number of thousands.
-fn without_exponent(digits: &str) -> Option<String> {
-    let lower = digits.to_ascii_lowercase();
-    let (mantissa, exponent) = lower.split_once('e')?;
-    let exponent: i64 = exponent.parse().ok()?;
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let figures = format!("{whole}{fraction}");
-    let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
-    let length = i64::try_from(figures.len()).ok()?;
-    if point.abs() + length > DECIMAL_DIGITS {
-        return None;
-    }
-    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
-    Some(if point <= 0 {
-        format!("0.{}{figures}", zeros(-point))
-    } else if point >= length {
-        format!("{figures}{}", zeros(point - length))
-    } else {
-        let (whole, fraction) = figures.split_at(usize::try_from(point).unwrap_or(0));
-        format!("{whole}.{fraction}")
-    })
-}
-
-/// Digits of a decimal.
-const DECIMAL_DIGITS: i64 = 38;
-
 fn rewritten(expr: Expr) -> Result<Expr> {
-    if let Expr::Value(value) = &expr
-        && let Value::Number(digits, false) = &value.value
-        && let Some(plain) = without_exponent(digits)
-    {
-        // With a point it stays a decimal, as in PostgreSQL, and is no whole number.
-        return Ok(number(if plain.contains('.') { plain } else { format!("{plain}.") }));
+    if let Some(plain) = exponent::written_out(&expr)? {
+        return Ok(plain);
     }
     Ok(match expr {
         Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr } => call("polder_bit_not", vec![*expr]),
