@@ -53,3 +53,19 @@ fn knows_what_the_parser_does_not() {
         ],
     );
 }
+
+#[test]
+fn takes_the_options_of_copy() {
+    let written = "COPY t TO 'o' STORED AS CSV PARTITIONED BY (\"k\", \"L\") OPTIONS ('format.has_header' 'false', 'format.delimiter' ';')";
+    check("COPY t TO 'o' WITH (FORMAT csv, HEADER false, PARTITION_BY (K, \"L\"), DELIMITER ';')", &[written]);
+    check("COPY (SELECT 1 AS to_) TO 'o.csv' (HEADER)", &["COPY (SELECT 1 AS to_) TO 'o.csv' OPTIONS ('format.has_header' 'true')"]);
+    for (sql, code) in [
+        ("COPY t TO 'o' (FORMAT binary)", "0A000"),
+        ("COPY t TO 'o' (FREEZE)", "0A000"),
+        ("COPY t TO 'o' (DELIMITER 'ab')", "22023"),
+        ("COPY t TO 'o' (FORMAT csv) WHERE a", "42601"),
+        ("COPY t TO 'o' (FORMAT csv", "42601"),
+    ] {
+        assert_eq!(parse(sql).unwrap_err().code(), code, "{sql}");
+    }
+}
