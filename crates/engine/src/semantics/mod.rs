@@ -4,6 +4,7 @@ mod arithmetic;
 mod average;
 mod casts;
 mod operators;
+mod sums;
 mod type_names;
 mod zones;
 
@@ -28,6 +29,7 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_analyzer_rule(Arc::new(zones::SessionZone))
         .with_analyzer_rule(Arc::new(casts::PostgresCasts))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
+        .with_analyzer_rule(Arc::new(sums::CheckedSums))
 }
 
 pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<()> {
