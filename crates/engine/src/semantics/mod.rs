@@ -3,6 +3,7 @@
 mod arithmetic;
 mod average;
 mod casts;
+mod literals;
 mod operators;
 mod sums;
 mod type_names;
@@ -35,6 +36,7 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
 pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(casts::RoundToEven::new())))?;
     zones::register(state)?;
+    literals::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());
