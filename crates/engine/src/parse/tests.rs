@@ -43,7 +43,7 @@ fn refuses_a_chain_without_end() {
 #[test]
 fn knows_what_the_parser_does_not() {
     let refresh = parse("REFRESH MATERIALIZED VIEW a.b").unwrap();
-    assert!(matches!(&refresh[..], [ParsedStatement::Refresh(name)] if name.to_string() == "a.b"));
+    assert!(matches!(&refresh[..], [ParsedStatement::Refresh(refresh)] if refresh.view.to_string() == "a.b" && !refresh.explain));
     let merge =
         "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (1)";
     check(
