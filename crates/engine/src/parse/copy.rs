@@ -99,9 +99,8 @@ impl Written {
             [token] => Some(text_of(token)),
             _ => None,
         };
-        let needed = || {
-            plain.clone().ok_or_else(|| Error::invalid(format!("COPY: {name} needs one value")).with_code("42601"))
-        };
+        let needed =
+            || plain.clone().ok_or_else(|| Error::invalid(format!("COPY: {name} needs one value")).with_code("42601"));
         match name.as_str() {
             "format" => match needed()?.to_lowercase().as_str() {
                 known @ ("csv" | "json" | "parquet" | "arrow") => self.format = Some(known.to_uppercase()),
