@@ -408,3 +408,23 @@ def test_unknown_source(server):
     done = server.cli("load", "no/such/file.csv")
     assert done.returncode == 1
     assert b"no/such/file.csv" in done.stderr, done.stderr
+
+
+def test_copy_to_files(server, tmp_path):
+    """`COPY … TO` with PostgreSQL's list of options, partitioned too; what was written loads again."""
+    client = server.client()
+    client.sql("CREATE TABLE trip (city text, n int)")
+    client.sql("INSERT INTO trip VALUES ('Delft', 1), ('Gouda', 2), ('Delft', 3), (NULL, 4)")
+    client.sql(f"COPY trip TO '{tmp_path}/trip.csv' (FORMAT csv, HEADER, DELIMITER ';', NULL '-')")
+    assert sorted((tmp_path / "trip.csv").read_text().split()) == ["-;4", "Delft;1", "Delft;3", "Gouda;2", "city;n"]
+    client.sql(f"COPY trip TO '{tmp_path}/plain.csv' (FORMAT csv, HEADER false)")
+    assert "city" not in (tmp_path / "plain.csv").read_text()
+    client.sql(f"COPY (SELECT * FROM trip WHERE city IS NOT NULL) TO '{tmp_path}/parts' (FORMAT parquet, PARTITION_BY (city))")
+    folders = sorted(path.name for path in (tmp_path / "parts").iterdir())
+    assert folders == ["city=Delft", "city=Gouda"], folders
+    client.sql(f"COPY trip TO '{tmp_path}/trip.json' (FORMAT json)")
+    client.sql(f"COPY again FROM '{tmp_path}/trip.json'")
+    assert client.sql("SELECT city, n FROM again EXCEPT SELECT city, n FROM trip") == []
+    with pytest.raises(polder.Failed) as refused:
+        client.sql(f"COPY trip TO '{tmp_path}/x' (FORMAT xml)")
+    assert refused.value.code == "0A000"

@@ -68,7 +68,8 @@ impl CatalogProvider for LakeCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if name == "polder" {
-            return (!self.rows).then(|| Arc::clone(&self.view.system) as _);
+            let views = Arc::new(PlannedViews(Arc::clone(&self.view)));
+            return (!self.rows).then(|| Arc::new(self.view.system.with_views(views)) as _);
         }
         if name == "information_schema" {
             let (snapshot, views) = (Arc::clone(&self.view.snapshot), Arc::new(PlannedViews(Arc::clone(&self.view))));

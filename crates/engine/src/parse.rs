@@ -1,5 +1,7 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
+mod copy;
+
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, TableFactor};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -206,6 +208,7 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
             .map_err(|error| from_parser(&error))?;
         return Ok(Statement::Statement(Box::new(statement)));
     }
+    let tokens = copy::with_options(tokens)?;
     let mut parser = DFParserBuilder::new(tokens).with_dialect(&DIALECT).build().map_err(from_datafusion)?;
     let mut statements = parser.parse_statements().map_err(from_datafusion)?;
     match (statements.pop_front(), statements.is_empty()) {

@@ -66,9 +66,12 @@ const TABLES: &[Definition] = &[
 ];
 
 /// The schema `polder` at one snapshot.
+#[derive(Clone)]
 pub(crate) struct SystemSchema {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
+    /// Knows the columns of views, once there is a planner.
+    views: Option<Arc<dyn Views>>,
 }
 
 impl fmt::Debug for SystemSchema {
@@ -79,7 +82,11 @@ impl fmt::Debug for SystemSchema {
 
 impl SystemSchema {
     pub fn new(engine: &Arc<Engine>, snapshot: Arc<Snapshot>) -> Self {
-        Self { engine: Arc::clone(engine), snapshot }
+        Self { engine: Arc::clone(engine), snapshot, views: None }
+    }
+
+    pub fn with_views(&self, views: Arc<dyn Views>) -> Self {
+        Self { views: Some(views), ..self.clone() }
     }
 }
 
@@ -95,12 +102,7 @@ impl SchemaProvider for SystemSchema {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(definition) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
-        let table = SystemTable {
-            schema: Arc::new((definition.columns)()),
-            kind: definition.kind,
-            engine: Arc::clone(&self.engine),
-            snapshot: Arc::clone(&self.snapshot),
-        };
+        let table = SystemTable { schema: Arc::new((definition.columns)()), kind: definition.kind, of: self.clone() };
         Ok(Some(Arc::new(table)))
     }
 }
@@ -109,8 +111,7 @@ impl SchemaProvider for SystemSchema {
 struct SystemTable {
     schema: SchemaRef,
     kind: Kind,
-    engine: Arc<Engine>,
-    snapshot: Arc<Snapshot>,
+    of: SystemSchema,
 }
 
 impl fmt::Debug for SystemTable {
@@ -121,15 +122,16 @@ impl fmt::Debug for SystemTable {
 
 impl SystemTable {
     async fn rows(&self) -> Result<Vec<ArrayRef>> {
+        let SystemSchema { engine, snapshot, views } = &self.of;
         match self.kind {
-            Kind::Tables => tables::tables(&self.engine, &self.snapshot).await,
-            Kind::Columns => Ok(tables::columns(&self.snapshot)),
-            Kind::Constraints => Ok(rules::rows(&self.snapshot)),
-            Kind::Functions => functions::rows(&self.engine, &self.snapshot),
-            Kind::Jobs => jobs::jobs(&self.engine).await,
-            Kind::Runs => jobs::runs(&self.engine).await,
-            Kind::Queries => tables::queries(&self.engine).await,
-            Kind::Snapshots => tables::snapshots(&self.engine).await,
+            Kind::Tables => tables::tables(engine, snapshot).await,
+            Kind::Columns => Ok(tables::columns(snapshot, views.as_deref()).await),
+            Kind::Constraints => Ok(rules::rows(snapshot)),
+            Kind::Functions => functions::rows(engine, snapshot),
+            Kind::Jobs => jobs::jobs(engine).await,
+            Kind::Runs => jobs::runs(engine).await,
+            Kind::Queries => tables::queries(engine).await,
+            Kind::Snapshots => tables::snapshots(engine).await,
         }
     }
 }

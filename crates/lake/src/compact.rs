@@ -323,6 +323,7 @@ async fn rewrite_group(
         inlined: stored,
         next_row_id: 0,
         moved_only: true,
+        restored: false,
     };
     transaction.rewrite_table(table.id, rewrite)?;
     transaction.describe("polder", format!("OPTIMIZE {name}"));

@@ -10,6 +10,7 @@ use crate::changes::Change;
 use crate::compact::with_table;
 use crate::lake::Lake;
 use crate::model::{DataFile, Snapshot, TableState};
+use crate::mutate::has_implied_ids;
 use crate::read::read_history;
 use crate::rules::Source;
 use crate::table::LakeTable;
@@ -66,6 +67,30 @@ impl Lake {
     }
 }
 
+impl Lake {
+    /// Whether nobody but Polder's own refreshes has changed the rows of a materialized view since a version: DuckDB takes
+    /// its table for any other.
+    ///
+    /// # Errors
+    /// When the metastore cannot be read.
+    pub async fn is_as_refreshed(&self, since: SnapshotId, now: &Snapshot, view: i64) -> Result<bool> {
+        let limit = u32::try_from(now.id - since).unwrap_or(u32::MAX);
+        let history = read_history(self.metastore(), since, limit, false).await?;
+        Ok(history.iter().all(|info| {
+            let of_view = |change: &&Change| change.table() == Some(view);
+            let rows = |change: &Change| {
+                !matches!(change, Change::Compacted(_) | Change::InlineFlush(_) | Change::AlteredTable(_))
+            };
+            // A refresh also writes down what it has read; making the view makes a table.
+            let refresh = info
+                .changes
+                .iter()
+                .any(|change| *change == Change::AlteredTable(view) || matches!(change, Change::CreatedTable(..)));
+            refresh || !info.changes.iter().filter(of_view).any(rows)
+        }))
+    }
+}
+
 impl LakeTable {
     /// A table of which only files are read that may hold rows with ids in the range. It has the column `rowid` behind its
     /// own, and rows outside of the range too: whoever reads it filters by that.
@@ -78,7 +103,7 @@ impl LakeTable {
         table: &Arc<TableState>,
         ids: &Range<i64>,
     ) -> Result<Self> {
-        let may_hold = |file: &Arc<DataFile>| match file.row_id_start {
+        let may_hold = |file: &Arc<DataFile>| match file.row_id_start.filter(|_| has_implied_ids(file)) {
             Some(start) => start < ids.end && start.saturating_add(file.record_count) > ids.start,
             // The ids are in the file.
             None => true,

@@ -126,9 +126,7 @@ impl Transaction {
         row_ids: &Arc<RoaringTreemap>,
     ) -> Result<RoaringTreemap> {
         // A file that an UPDATE or a merge made carries ids; DuckDB gives it a place in the sequence all the same.
-        let name = file.path.rsplit('/').next().unwrap_or_default();
-        let ours = name.starts_with(FILE_PREFIX) && !name.starts_with(LINKED_PREFIX);
-        if let (Some(start), true) = (file.row_id_start, ours) {
+        if let (Some(start), true) = (file.row_id_start, has_implied_ids(file)) {
             return Ok(implied(row_ids, start, file.record_count));
         }
         let wanted = Arc::clone(row_ids);
@@ -207,4 +205,10 @@ impl FromIterator<i64> for RowIds {
         all.extend(ids);
         all
     }
+}
+
+/// Whether the ids of a file's rows follow from its start in the sequence. Others may carry them, whatever start they have.
+pub(crate) fn has_implied_ids(file: &DataFile) -> bool {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    name.starts_with(FILE_PREFIX) && !name.starts_with(LINKED_PREFIX)
 }

@@ -97,6 +97,9 @@ pub struct Materialized {
     /// The tables that it reads, as they were then; none when it can only be computed as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
+    /// What its query came to then, with the views and functions that it names put in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
     /// Columns behind those of the query that keep what the next refresh needs and the query does not give, such as the
     /// sum and the count behind an average.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -77,7 +77,7 @@ impl Transaction {
         let directory = self.directory(&now)?;
         let files = self.adopt(version, &then, &back, missing, &directory, &now).await?;
         if !(files.is_empty() && gone.is_empty() && inlined.is_empty()) {
-            let rewrite = Rewrite { ended: gone, inlined, files, next_row_id: 0, moved_only: false };
+            let rewrite = Rewrite { ended: gone, inlined, files, next_row_id: 0, moved_only: false, restored: true };
             self.rewrite_table(now.id, rewrite)?;
             // Keys may be younger than the rows that come back.
             self.keys.files(&now);

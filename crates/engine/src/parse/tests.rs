@@ -43,7 +43,9 @@ fn refuses_a_chain_without_end() {
 #[test]
 fn knows_what_the_parser_does_not() {
     let refresh = parse("REFRESH MATERIALIZED VIEW a.b").unwrap();
-    assert!(matches!(&refresh[..], [ParsedStatement::Refresh(refresh)] if refresh.view.to_string() == "a.b" && !refresh.explain));
+    assert!(
+        matches!(&refresh[..], [ParsedStatement::Refresh(refresh)] if refresh.view.to_string() == "a.b" && !refresh.explain)
+    );
     let merge =
         "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (1)";
     check(
@@ -52,4 +54,23 @@ fn knows_what_the_parser_does_not() {
             "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN UPDATE SET \"polder$nothing\" = 1 WHEN NOT MATCHED THEN INSERT VALUES (1)",
         ],
     );
+}
+
+#[test]
+fn takes_the_options_of_copy() {
+    let written = "COPY t TO 'o' STORED AS CSV PARTITIONED BY (\"k\", \"L\") OPTIONS ('format.has_header' 'false', 'format.delimiter' ';')";
+    check("COPY t TO 'o' WITH (FORMAT csv, HEADER false, PARTITION_BY (K, \"L\"), DELIMITER ';')", &[written]);
+    check(
+        "COPY (SELECT 1 AS to_) TO 'o.csv' (HEADER)",
+        &["COPY (SELECT 1 AS to_) TO 'o.csv' OPTIONS ('format.has_header' 'true')"],
+    );
+    for (sql, code) in [
+        ("COPY t TO 'o' (FORMAT binary)", "0A000"),
+        ("COPY t TO 'o' (FREEZE)", "0A000"),
+        ("COPY t TO 'o' (DELIMITER 'ab')", "22023"),
+        ("COPY t TO 'o' (FORMAT csv) WHERE a", "42601"),
+        ("COPY t TO 'o' (FORMAT csv", "42601"),
+    ] {
+        assert_eq!(parse(sql).unwrap_err().code(), code, "{sql}");
+    }
 }

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select,
+    Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select,
     SelectItem, SetExpr, TableFactor, TableWithJoins, VisitorMut,
 };
 use polder_sql_tree::visit_mut;
@@ -81,18 +81,35 @@ fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
     for expr in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten() {
         *expr = columns.written(expr)?;
     }
+    if let Some(Distinct::On(exprs)) = &mut select.distinct {
+        for expr in exprs {
+            *expr = columns.written(expr)?;
+        }
+    }
     if let GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
         for expr in exprs {
             *expr = columns.written(expr)?;
         }
     }
     if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order {
-        // A name by itself is the column of the answer.
-        for sort in exprs.iter_mut().filter(|sort| !matches!(sort.expr, Expr::Identifier(_))) {
-            sort.expr = columns.written(&sort.expr)?;
+        // A name by itself is the column of the answer, where there is one of that name.
+        let given: Vec<String> = select.projection.iter().filter_map(name_given).collect();
+        for sort in exprs {
+            if !matches!(&sort.expr, Expr::Identifier(ident) if given.contains(&fold(ident))) {
+                sort.expr = columns.written(&sort.expr)?;
+            }
         }
     }
     Ok(())
+}
+
+fn name_given(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
+        _ => None,
+    }
 }
 
 fn refused() -> Error {

@@ -3,7 +3,9 @@
 mod arithmetic;
 mod average;
 mod casts;
+mod literals;
 mod operators;
+mod sums;
 mod type_names;
 mod zones;
 
@@ -28,11 +30,13 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_analyzer_rule(Arc::new(zones::SessionZone))
         .with_analyzer_rule(Arc::new(casts::PostgresCasts))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
+        .with_analyzer_rule(Arc::new(sums::CheckedSums))
 }
 
 pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(casts::RoundToEven::new())))?;
     zones::register(state)?;
+    literals::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());

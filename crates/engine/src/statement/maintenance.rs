@@ -15,7 +15,9 @@ use chrono::TimeDelta;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 use polder_capability::CommandTag;
-use polder_lake::{Compacted, Compaction, Retain, Snapshot, SortKey, TableName, TableState, TransactionCell};
+use polder_lake::{
+    AlterColumn, Compacted, Compaction, Retain, Snapshot, SortKey, TableName, TableState, TransactionCell,
+};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use super::names::{fold, table_name};
@@ -127,6 +129,11 @@ impl Context<'_> {
                     transaction.drop_table(&name)?;
                 }
                 let rows = transaction.clone_table(&name, &source, &version).await?;
+                // What a materialized view keeps for itself is nothing to anybody else.
+                let kept = version.table(&source).and_then(|table| table.rules.materialized.clone());
+                for column in kept.into_iter().flat_map(|materialized| materialized.hidden) {
+                    transaction.alter_column(&name, AlterColumn::Drop { name: column }).await?;
+                }
                 Ok(Outcome::done("CREATE TABLE", Some(rows), transaction.base()))
             }
             _ => Err(Error::internal("not a rewrite")),

@@ -1,6 +1,7 @@
 //! Columns of an answer that have the same name: PostgreSQL allows it, the planner does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -8,15 +9,16 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Distinct, Expr, Query, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Distinct, Expr, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement};
 use futures::StreamExt;
+use polder_sql_tree::visit_expressions;
 
 use super::names::fold;
 use super::target::quoted_ident;
 use crate::rewrite::has_query;
 
 /// What parts a name from the number that makes it unique.
-const MARK: char = '\u{1}';
+pub(super) const MARK: char = '\u{1}';
 
 /// Numbers the names that are there more than once in an answer's columns.
 pub(super) fn number_repeated(statement: &mut Parsed) {
@@ -27,16 +29,32 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
 
 /// As [`number_repeated`], in a query whose columns' names are of no importance.
 pub(crate) fn number_in(query: &mut Query) {
-    number_in_body(query.body.as_mut());
+    let sorted = names_in_order(query);
+    number_in_body(query.body.as_mut(), &sorted);
 }
 
-fn number_in_body(body: &mut SetExpr) {
+/// The names within expressions of ORDER BY, where they are columns of the tables and not of the answer.
+fn names_in_order(query: &Query) -> HashSet<String> {
+    let mut names = HashSet::new();
+    let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &query.order_by else { return names };
+    for sort in exprs.iter().filter(|sort| !matches!(sort.expr, Expr::Identifier(_))) {
+        let _ = visit_expressions(&sort.expr, |part| {
+            if let Expr::Identifier(ident) = part {
+                names.insert(fold(ident));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    names
+}
+
+fn number_in_body(body: &mut SetExpr, sorted: &HashSet<String>) {
     let select = match body {
         SetExpr::Select(select) => select,
         SetExpr::Query(query) => return number_in(query),
         SetExpr::SetOperation { left, right, .. } => {
-            number_in_body(left);
-            return number_in_body(right);
+            number_in_body(left, sorted);
+            return number_in_body(right, sorted);
         }
         _ => return,
     };
@@ -47,7 +65,7 @@ fn number_in_body(body: &mut SetExpr) {
         let (name, expr) = match item {
             SelectItem::UnnamedExpr(expr) => {
                 let (name, expr) = (name_of(expr), expr.clone());
-                if is_misnamed(&expr) && !chosen {
+                if is_misnamed(&expr) && !chosen && !sorted.contains(&name) {
                     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: quoted_ident(&name) };
                 }
                 (name, expr)

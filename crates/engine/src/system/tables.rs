@@ -13,7 +13,7 @@ use polder_lake::{Snapshot, TableState};
 use polder_metastore::Value;
 use polder_types::{Error, Result};
 
-use super::{int, text, time};
+use super::{Views, int, text, time};
 use crate::engine::Engine;
 
 /// Rows of `polder.queries` and `polder.snapshots`: more is no list any more.
@@ -216,7 +216,7 @@ fn signed(unsigned: &DataType) -> DataType {
     }
 }
 
-pub(super) fn columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
+pub(super) async fn columns(snapshot: &Snapshot, views: Option<&dyn Views>) -> Vec<ArrayRef> {
     let (mut schemas, mut tables, mut names, mut types) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     let (mut nullable, mut defaults, mut comments, mut positions) =
@@ -234,6 +234,21 @@ pub(super) fn columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
                 column.and_then(|column| column.default_value.as_deref()).filter(|default| *default != "NULL");
             defaults.append_option(default);
             comments.append_option(column.and_then(|column| column.comment.as_deref()));
+            positions.append_value(i64::try_from(at + 1).unwrap_or(i64::MAX));
+        }
+    }
+    for view in snapshot.views.values() {
+        let schema = snapshot.schemas.get(&view.schema_id).map_or("", |schema| schema.name.as_str());
+        let Some(views) = views else { break };
+        let Some(columns) = views.columns(schema, &view.name).await else { continue };
+        for (at, field) in columns.fields().iter().enumerate() {
+            schemas.append_value(schema);
+            tables.append_value(&view.name);
+            names.append_value(field.name());
+            types.append_value(declared_name(field));
+            nullable.append_value(true);
+            defaults.append_null();
+            comments.append_null();
             positions.append_value(i64::try_from(at + 1).unwrap_or(i64::MAX));
         }
     }

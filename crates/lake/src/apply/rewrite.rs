@@ -21,6 +21,8 @@ pub(crate) struct Rewrite {
     pub next_row_id: i64,
     /// The same rows in other files: no change to whoever reads them.
     pub moved_only: bool,
+    /// Rows are those of an older version again: some may be back that were deleted.
+    pub restored: bool,
 }
 
 /// A file whose rows have ids already: in it, or from `row_id_start` on.
@@ -69,7 +71,7 @@ impl Applier {
         if rewrite.moved_only {
             self.changed(Change::Compacted(table.id));
         } else {
-            if !(rewrite.ended.is_empty() && rewrite.inlined.is_empty()) {
+            if rewrite.restored || !(rewrite.ended.is_empty() && rewrite.inlined.is_empty()) {
                 self.changed(Change::DeletedFrom(table.id));
             }
             self.changed(Change::InsertedInto(table.id));

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
+use datafusion::common::ScalarValue;
 use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::sql::sqlparser::ast::{CreateView, ObjectName};
 use polder_lake::{
     ColumnSpec, Growth, LakeTable, Materialized, Snapshot, Source, TableName, TableState, TransactionCell, sources_of,
@@ -37,6 +38,8 @@ struct Kept {
     /// All of its rows, hidden columns and all.
     whole: LogicalPlan,
     hidden: Vec<String>,
+    /// What the query comes to, as text, with the session's time zone: rows that were made by another one are no beginning.
+    text: String,
     shape: std::result::Result<Shape, Reason>,
 }
 
@@ -91,7 +94,8 @@ impl Context<'_> {
             let snapshot = rows.is_some().then(|| transaction.base());
             let table = transaction.create_table_with(&name, &specs, create.comment.clone())?;
             let mut rules = table.rules.as_ref().clone();
-            rules.materialized = Some(Materialized { sql: query.to_string(), snapshot, sources, hidden: kept.hidden });
+            let (sql, plan, hidden) = (query.to_string(), kept.text, kept.hidden);
+            rules.materialized = Some(Materialized { sql, snapshot, sources, plan, hidden });
             transaction.set_rules(&name, rules)?;
         }
         let Some(rows) = rows else {
@@ -134,7 +138,8 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let mut rules = table.rules.as_ref().clone();
-        rules.materialized = Some(Materialized { snapshot: Some(transaction.base()), sources, ..rule });
+        let (sql, plan, snapshot) = (rule.sql, kept.text, Some(transaction.base()));
+        rules.materialized = Some(Materialized { sql, snapshot, sources, plan, hidden: rule.hidden });
         transaction.set_rules(&name, rules)?;
         Ok(Outcome::done("REFRESH MATERIALIZED VIEW", Some(written), scope.snapshot.id))
     }
@@ -175,30 +180,38 @@ impl Context<'_> {
         // Views are put in, and types are made to fit; what is left is what will be run.
         let options = scope.state.config_options();
         let analyzed = scope.state.analyzer().execute_and_check(plan, options, |_, _| {}).map_err(from_datafusion)?;
+        let text = format!("{}\n{}", self.settings.zone(), analyzed.display_indent());
+        let whole =
+            |shape: Reason| Kept { whole: analyzed.clone(), hidden: Vec::new(), text: text.clone(), shape: Err(shape) };
         let (groups, input) = match Groups::of(&analyzed) {
             Ok(Some(groups)) => {
                 let input = groups.input.clone();
                 (Some(groups), input)
             }
             Ok(None) => (None, analyzed.clone()),
-            Err(reason) => return Ok(Kept { whole: analyzed, hidden: Vec::new(), shape: Err(reason) }),
+            Err(reason) => return Ok(whole(reason)),
         };
         let tables = match delta::sources(&input, &scope.snapshot) {
             Ok(tables) => tables,
-            Err(reason) => return Ok(Kept { whole: analyzed, hidden: Vec::new(), shape: Err(reason) }),
+            Err(reason) => return Ok(whole(reason)),
         };
         let (whole, hidden) = match &groups {
             Some(groups) => (groups.rows(groups.state_of(input.clone())?)?, groups.hidden()),
-            None => (analyzed, Vec::new()),
+            None => (analyzed.clone(), Vec::new()),
         };
-        Ok(Kept { whole, hidden, shape: Ok(Shape { tables, input, groups }) })
+        Ok(Kept { whole, hidden, text, shape: Ok(Shape { tables, input, groups }) })
     }
 
     /// The query of a view that is there, checked to give the columns that it has.
     async fn kept_as(&self, scope: &Scope, name: &TableName, table: &TableState, rule: &Materialized) -> Result<Kept> {
         let query = parse_query(&rule.sql)?;
         let plan = self.plan_kept(scope, &query).await.map_err(|error| error.context(name.to_string()))?;
-        let kept = self.kept(scope, plan)?;
+        let mut kept = self.kept(scope, plan)?;
+        if kept.hidden != rule.hidden {
+            // Taken apart otherwise when it was made: its own columns are filled, and what it kept for itself is not known.
+            let shown = kept.whole.schema().fields().len() - kept.hidden.len();
+            kept = without_state(kept, shown, table, rule.hidden.len())?;
+        }
         let fields = table.arrow_schema.fields().iter().map(|field| field.name());
         if !kept.whole.schema().fields().iter().map(|field| field.name()).eq(fields) {
             return Err(Error::invalid(format!("the query of {name} gives other columns than before"))
@@ -235,9 +248,16 @@ impl Context<'_> {
         if cell.lock().await.as_ref().ok_or_else(ended)?.changed() {
             return Ok(Work::Whole("the transaction has changed tables before".into()));
         }
-        let same = |source: &Source| shape.tables.contains(&source.table);
-        if rule.sources.is_empty() || !rule.sources.iter().all(same) || kept.hidden != rule.hidden {
+        if rule.sources.is_empty() {
             return Ok(Work::Whole("it was last computed in a way that gives nothing to go on from".into()));
+        }
+        if rule.plan != kept.text {
+            return Ok(Work::Whole(
+                "a view, a function or the time zone that its rows come by is another one now".into(),
+            ));
+        }
+        if !self.engine.lake.is_as_refreshed(since, &scope.snapshot, table.id).await? {
+            return Ok(Work::Whole("another program has changed its rows".into()));
         }
         let from = match self.grown(&scope.snapshot, since, &rule.sources).await? {
             Ok(from) if from.is_empty() => return Ok(Work::Nothing),
@@ -277,6 +297,21 @@ impl Context<'_> {
         }
         Ok(Ok(from))
     }
+}
+
+/// The columns that people see, with NULL in those of a state that is not kept.
+fn without_state(kept: Kept, shown: usize, table: &TableState, hidden: usize) -> Result<Kept> {
+    let fields = table.arrow_schema.fields();
+    let nulls = fields
+        .iter()
+        .skip(fields.len() - hidden)
+        .map(|field| cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()));
+    let own = kept.whole.schema().columns().into_iter().take(shown).map(Expr::Column);
+    let whole = LogicalPlanBuilder::from(kept.whole).project(own.chain(nulls).collect::<Vec<_>>());
+    let whole = whole.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
+    let reason =
+        "it was made by another version of Polder: DROP and CREATE it, and it can be kept up to date".to_owned();
+    Ok(Kept { whole, hidden: Vec::new(), text: kept.text, shape: Err(reason) })
 }
 
 /// `12 rows have come into public.sale`

@@ -13,7 +13,7 @@ use polder_lake::{TableName, TransactionCell};
 use polder_sql_tree::visit_relations_mut;
 use polder_types::{Error, Result};
 
-use super::super::names_out::number_in;
+use super::super::names_out::{MARK, number_in};
 use super::super::target::{parse_query, quoted, select_of};
 use super::super::{Context, ended};
 use crate::error::from_datafusion;
@@ -174,9 +174,13 @@ fn has_wildcard(body: &SetExpr) -> bool {
 /// Refuses a query with two columns of one name.
 pub(super) fn distinct_names(plan: &LogicalPlan) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
-    match plan.schema().fields().iter().find(|field| !seen.insert(field.name())) {
+    // Equal names that come from a query inside have been told apart.
+    let name = |field: &&std::sync::Arc<arrow::datatypes::Field>| {
+        field.name().split(MARK).next().unwrap_or_default().to_owned()
+    };
+    match plan.schema().fields().iter().find(|field| !seen.insert(name(field))) {
         None => Ok(()),
-        Some(field) => Err(Error::invalid(format!("column {:?} is named twice", field.name()))
+        Some(field) => Err(Error::invalid(format!("column {:?} is named twice", name(&field)))
             .with_code("42701")
             .with_hint("give one of them another name with AS")),
     }

@@ -153,7 +153,7 @@ fn text_as(text: &str, field: &FieldRef, zone: &str) -> Option<ScalarValue> {
             | DataType::Decimal128(..)
             | DataType::Timestamp(_, None)
             | DataType::FixedSizeBinary(16)
-    ) || to.is_integer()
+    ) || to.is_signed_integer()
         || to.is_floating();
     if simple { read(text, to) } else { None }
 }

@@ -83,7 +83,15 @@ impl Groups {
     /// The names of the hidden columns.
     pub fn hidden(&self) -> Vec<String> {
         let hidden = self.shown.iter().enumerate().filter(|(_, shown)| shown.is_none());
-        hidden.map(|(at, _)| format!("polder_state_{at}")).collect()
+        hidden.map(|(at, _)| self.hidden_name(at)).collect()
+    }
+
+    fn hidden_name(&self, at: usize) -> String {
+        let mut name = format!("polder_state_{at}");
+        while self.outputs.iter().any(|(output, _)| output.eq_ignore_ascii_case(&name)) {
+            name.push('_');
+        }
+        name
     }
 
     /// The state of the groups of some rows.
@@ -154,7 +162,7 @@ impl Groups {
     pub fn rows(&self, state_plan: LogicalPlan) -> Result<LogicalPlan> {
         let outputs = self.outputs.iter().map(|(name, output)| output.clone().alias(name));
         let hidden = self.shown.iter().enumerate().filter(|(_, shown)| shown.is_none());
-        let hidden = hidden.map(|(at, _)| state(at).alias(format!("polder_state_{at}")));
+        let hidden = hidden.map(|(at, _)| state(at).alias(self.hidden_name(at)));
         let items: Vec<Expr> = outputs.chain(hidden).collect();
         let built = LogicalPlanBuilder::from(state_plan).project(items).and_then(LogicalPlanBuilder::build);
         built.map_err(from_datafusion)

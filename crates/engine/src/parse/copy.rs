@@ -1,0 +1,185 @@
+//! `COPY … TO 'place' (FORMAT csv, HEADER, …)`: PostgreSQL's list of options, as the planner's parser writes it.
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use polder_types::{Error, Result};
+
+use super::{DIALECT, words};
+use crate::error::from_parser;
+
+/// The statement with its options written as `STORED AS … PARTITIONED BY (…) OPTIONS (…)`; any other as it is.
+///
+/// # Errors
+/// `InvalidInput` (42601) or `Unsupported` for an option, by its name.
+pub(super) fn with_options(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    if words(&tokens).next() != Some(Keyword::COPY) {
+        return Ok(tokens);
+    }
+    let tokens: Vec<TokenWithSpan> =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let Some(to) = place_of_to(&tokens) else { return Ok(tokens) };
+    let mut at = to + 2;
+    if tokens.get(at).is_some_and(|token| is_word(&token.token, "with")) {
+        at += 1;
+    }
+    let is_list = matches!(tokens.get(to + 1).map(|token| &token.token), Some(Token::SingleQuotedString(_)))
+        && tokens.get(at).is_some_and(|token| token.token == Token::LParen);
+    if !is_list {
+        return Ok(tokens);
+    }
+    let span = tokens[at].span;
+    let mut written = Written::default();
+    for option in options_of(&tokens[at + 1..])? {
+        written.add(&option)?;
+    }
+    let text = written.text();
+    let added = Tokenizer::new(&DIALECT, &text).tokenize().map_err(|error| from_parser(&error.into()))?;
+    let mut all = tokens[..to + 2].to_vec();
+    all.extend(added.into_iter().map(|token| TokenWithSpan { token, span }));
+    Ok(all)
+}
+
+fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+}
+
+fn place_of_to(tokens: &[TokenWithSpan]) -> Option<usize> {
+    let mut depth = 0_usize;
+    tokens.iter().position(|token| {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && is_word(&token.token, "to")
+    })
+}
+
+/// The tokens of each option; the list ends the statement.
+fn options_of(tokens: &[TokenWithSpan]) -> Result<Vec<Vec<Token>>> {
+    let wrong = |message: &str| Error::invalid(format!("syntax error in COPY: {message}")).with_code("42601");
+    let mut options = vec![Vec::new()];
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Token::RParen if depth == 0 => {
+                return if at + 1 == tokens.len() { Ok(options) } else { Err(wrong("the options end the statement")) };
+            }
+            Token::Comma if depth == 0 => {
+                options.push(Vec::new());
+                continue;
+            }
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        if let Some(last) = options.last_mut() {
+            last.push(token.token.clone());
+        }
+    }
+    Err(wrong("a bracket is missing"))
+}
+
+/// What the options ask for.
+#[derive(Default)]
+struct Written {
+    format: Option<String>,
+    partition: Vec<String>,
+    options: Vec<(String, String)>,
+}
+
+impl Written {
+    fn add(&mut self, option: &[Token]) -> Result<()> {
+        let Some((Token::Word(name), value)) = option.split_first() else {
+            return Err(Error::invalid("syntax error in COPY: an option has no name").with_code("42601"));
+        };
+        let name = name.value.to_lowercase();
+        let plain = match value {
+            [] => None,
+            [token] => Some(text_of(token)),
+            _ => None,
+        };
+        let needed =
+            || plain.clone().ok_or_else(|| Error::invalid(format!("COPY: {name} needs one value")).with_code("42601"));
+        match name.as_str() {
+            "format" => match needed()?.to_lowercase().as_str() {
+                known @ ("csv" | "json" | "parquet" | "arrow") => self.format = Some(known.to_uppercase()),
+                other => {
+                    return Err(Error::unsupported(format!("COPY … TO writes no {other}"))
+                        .with_hint("FORMAT csv, with DELIMITER; json, parquet or arrow"));
+                }
+            },
+            "header" => {
+                let on = plain.clone().unwrap_or_else(|| "true".into()).to_lowercase();
+                let on = match on.as_str() {
+                    "true" | "on" | "1" => "true",
+                    "false" | "off" | "0" => "false",
+                    _ => return Err(Error::invalid("COPY: HEADER is true or false").with_code("22023")),
+                };
+                self.option("has_header", on);
+            }
+            "delimiter" | "quote" | "escape" => {
+                let value = needed()?;
+                if value.len() != 1 {
+                    return Err(Error::invalid(format!("COPY: {name} must be a single character")).with_code("22023"));
+                }
+                self.option(&name, &value);
+            }
+            "null" => {
+                let value = needed()?;
+                self.option("null_value", &value);
+            }
+            "compression" => {
+                let value = needed()?;
+                self.option("compression", &value.to_lowercase());
+            }
+            "partition_by" => {
+                let names = value.iter().filter(|token| !matches!(token, Token::LParen | Token::RParen | Token::Comma));
+                self.partition = names.map(column_of).collect::<Result<_>>()?;
+            }
+            _ => {
+                return Err(Error::unsupported(format!("COPY … TO has no option {name}"))
+                    .with_hint("FORMAT, HEADER, DELIMITER, QUOTE, ESCAPE, NULL, COMPRESSION, PARTITION_BY"));
+            }
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, name: &str, value: &str) {
+        self.options.push((format!("format.{name}"), value.to_owned()));
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if let Some(format) = &self.format {
+            text.push_str(&format!(" STORED AS {format}"));
+        }
+        if !self.partition.is_empty() {
+            text.push_str(&format!(" PARTITIONED BY ({})", self.partition.join(", ")));
+        }
+        if !self.options.is_empty() {
+            let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            let each = self.options.iter().map(|(name, value)| format!("{} {}", quoted(name), quoted(value)));
+            text.push_str(&format!(" OPTIONS ({})", each.collect::<Vec<_>>().join(", ")));
+        }
+        text
+    }
+}
+
+fn text_of(token: &Token) -> String {
+    match token {
+        Token::Word(word) => word.value.clone(),
+        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn column_of(token: &Token) -> Result<String> {
+    match token {
+        Token::Word(word) => {
+            let name = if word.quote_style.is_some() { word.value.clone() } else { word.value.to_lowercase() };
+            Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+        }
+        other => Err(Error::invalid(format!("COPY: {other} is no column")).with_code("42601")),
+    }
+}

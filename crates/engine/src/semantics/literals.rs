@@ -1,0 +1,75 @@
+//! Texts in quotes among arguments of other types: `coalesce(day, '2024-01-01')` is a date.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+
+use crate::functions::types::is_text;
+
+/// Functions whose arguments have one type.
+const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least"];
+
+pub(super) fn register(state: &mut dyn FunctionRegistry) -> Result<()> {
+    for name in FUNCTIONS {
+        let inner = state.udf(name)?;
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(OneType { inner })))?;
+    }
+    Ok(())
+}
+
+/// A function as the planner has it, but for texts beside values of another type: they are read as that type.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OneType {
+    inner: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for OneType {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let other = arguments.iter().find(|argument| !is_text(argument) && !argument.is_null());
+        let Some(other) = other.filter(|other| !other.is_numeric()) else { return self.inner.coerce_types(arguments) };
+        let read = arguments.iter().map(|argument| if is_text(argument) { other } else { argument });
+        self.inner.coerce_types(&read.cloned().collect::<Vec<_>>())
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arguments)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(arguments)
+    }
+
+    fn simplify(&self, arguments: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner.simplify(arguments, context)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.inner.invoke_with_args(arguments)
+    }
+
+    fn conditional_arguments<'a>(&self, arguments: &'a [Expr]) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
+        self.inner.conditional_arguments(arguments)
+    }
+
+    fn short_circuits(&self) -> bool {
+        self.inner.short_circuits()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
