@@ -2,9 +2,12 @@
 
 import datetime
 import decimal
+import uuid
 
 import duckdb
 import pytest
+
+import polder
 
 TYPES = {
     "a_boolean": ("boolean", "true", True),
@@ -122,3 +125,21 @@ def test_both_write_one_table(pair):
     expected = [("duckdb", 10005), ("polder", 15005)]
     assert pair.rows("SELECT who, count(*) AS n FROM shared_table GROUP BY who ORDER BY who") == expected
     assert pair.read("SELECT who, count(*) AS n FROM shared_table GROUP BY who ORDER BY who") == expected
+
+
+def test_a_row_that_duckdb_has_updated(pair):
+    """A small row that DuckDB updates keeps its id: a transaction that began before must not take the new row for the old one."""
+    pair.client.sql("CREATE TABLE updated_twice (key bigint, value bigint)")
+    for key in (1, 2, 3):
+        pair.client.sql(f"INSERT INTO updated_twice VALUES ({key}, {key})")
+    for statement in ("UPDATE updated_twice SET value = 7 WHERE key = 2", "DELETE FROM updated_twice WHERE key = 2"):
+        session = str(uuid.uuid4())
+        pair.client.sql("BEGIN", session=session)
+        pair.client.sql("SELECT * FROM updated_twice", session=session)
+        with pair.duckdb() as con:
+            con.execute("UPDATE updated_twice SET value = value + 100 WHERE key = 2")
+        pair.client.sql(statement, session=session)
+        with pytest.raises(polder.Failed) as refused:
+            pair.client.sql("COMMIT", session=session)
+        assert refused.value.code == "40001"
+    assert pair.read("SELECT value FROM updated_twice ORDER BY key") == [(1,), (202,), (3,)]

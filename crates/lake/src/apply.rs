@@ -194,6 +194,8 @@ pub(crate) struct CommitNote {
 pub(crate) struct Applier {
     pub snapshot: Snapshot,
     backend: Backend,
+    /// The version that the transaction has read.
+    seen: i64,
     /// `None` in a transaction's own view.
     statements: Option<Vec<Statement>>,
     /// From provisional to real ids.
@@ -220,24 +222,26 @@ pub(crate) struct Finished {
 impl Applier {
     /// For a transaction's own view.
     pub fn view(base: Snapshot, backend: Backend) -> Self {
-        Self::new(base, backend, None)
+        let seen = base.id;
+        Self::new(base, seen, backend, None)
     }
 
-    /// For the commit that follows `head`.
-    pub fn commit(head: &Snapshot, backend: Backend, now: DateTime<Utc>) -> Self {
+    /// For the commit that follows `head`, of a transaction that has read version `seen`.
+    pub fn commit(head: &Snapshot, seen: i64, backend: Backend, now: DateTime<Utc>) -> Self {
         let mut snapshot = head.clone();
         snapshot.id += 1;
         snapshot.read_at = snapshot.id;
         // Time never runs backwards in the history, whatever the clock does.
         snapshot.committed_at = now.max(head.committed_at);
         snapshot.lease = Arc::default();
-        Self::new(snapshot, backend, Some(Vec::new()))
+        Self::new(snapshot, seen, backend, Some(Vec::new()))
     }
 
-    fn new(snapshot: Snapshot, backend: Backend, statements: Option<Vec<Statement>>) -> Self {
+    fn new(snapshot: Snapshot, seen: i64, backend: Backend, statements: Option<Vec<Statement>>) -> Self {
         Self {
             snapshot,
             backend,
+            seen,
             statements,
             ids: HashMap::new(),
             changes: BTreeSet::new(),

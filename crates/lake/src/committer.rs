@@ -329,7 +329,7 @@ impl Task {
         request: &Request,
         since: &[Arc<Committed>],
     ) -> Result<(Finished, Vec<(i64, Claim)>)> {
-        let mut applier = Applier::commit(below, self.metastore.backend(), self.clock.now());
+        let mut applier = Applier::commit(below, request.base, self.metastore.backend(), self.clock.now());
         for op in &request.ops {
             applier.apply(op).map_err(|error| if since.is_empty() { error } else { as_conflict(error) })?;
         }

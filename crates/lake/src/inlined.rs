@@ -149,8 +149,9 @@ pub(crate) fn row_statements(
 /// Rows ended by one statement: one, or up to this many, so that few texts stay prepared.
 const ENDED_TOGETHER: usize = 64;
 
-/// The statements that end rows, each of which must still be live.
-pub(crate) fn end_writes(rows: &[(String, i64)], snapshot: i64) -> Vec<Write> {
+/// The statements that end rows, each of which must still be live and be the one that was seen in version `seen`: a row that
+/// DuckDB updates has its id again, in the same holder.
+pub(crate) fn end_writes(rows: &[(String, i64)], snapshot: i64, seen: i64) -> Vec<Write> {
     let mut of_holders: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for (holder, row) in rows {
         of_holders.entry(holder).or_default().push(*row);
@@ -162,12 +163,12 @@ pub(crate) fn end_writes(rows: &[(String, i64)], snapshot: i64) -> Vec<Write> {
             let width = if some.len() == 1 { 1 } else { ENDED_TOGETHER };
             // A list that is too short repeats its last row: that ends it once all the same.
             let listed = (0..width).map(|at| Value::Int(*some.get(at).unwrap_or(last)));
-            let places = (2..width + 2).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
+            let places = (3..width + 3).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
             let sql = format!(
-                "UPDATE {} SET end_snapshot = $1 WHERE row_id IN ({places}) AND end_snapshot IS NULL",
+                "UPDATE {} SET end_snapshot = $1 WHERE begin_snapshot <= $2 AND row_id IN ({places}) AND end_snapshot IS NULL",
                 quoted(holder)
             );
-            let params = std::iter::once(Value::Int(snapshot)).chain(listed).collect();
+            let params = [Value::Int(snapshot), Value::Int(seen)].into_iter().chain(listed).collect();
             writes.push(Write::new(sql, params).affecting(some.len() as u64));
         }
     }

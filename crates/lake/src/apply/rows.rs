@@ -264,7 +264,7 @@ impl Applier {
                 let moved = format!("rows of {} were moved out of {holder} meanwhile", table.name);
                 return Err(Error::conflict(moved).with_hint(AGAIN));
             }
-            for write in inlined::end_writes(rows, self.snapshot.id) {
+            for write in inlined::end_writes(rows, self.snapshot.id, self.seen) {
                 self.push(Statement::Other(write));
             }
             table.inlined_version = self.snapshot.id;
