@@ -178,7 +178,12 @@ fn column_of(token: &Token) -> Result<String> {
     match token {
         Token::Word(word) => {
             let name = if word.quote_style.is_some() { word.value.clone() } else { word.value.to_lowercase() };
-            Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+            // The planner takes the quotes for part of the name.
+            if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+                return Err(Error::unsupported(format!("COPY: a folder cannot be named after column {name:?}"))
+                    .with_hint("COPY (SELECT … AS another_name …) TO …"));
+            }
+            Ok(name)
         }
         other => Err(Error::invalid(format!("COPY: {other} is no column")).with_code("42601")),
     }
