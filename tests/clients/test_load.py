@@ -12,6 +12,8 @@ import zipfile
 
 import pytest
 
+import polder
+
 
 # Rows of each file, counted independently of Polder.
 SHARED = {

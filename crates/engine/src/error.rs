@@ -178,6 +178,7 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
 fn from_arrow(error: &ArrowError, text: String) -> Error {
     let overflows = text.contains("an't cast value")
         || text.contains("is too large to store in a Decimal")
+        || text.contains("is out of range Int")
         || text.contains("Overflowing on")
         || text.contains("overflow while applying");
     match error {

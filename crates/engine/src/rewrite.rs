@@ -25,7 +25,7 @@ use crate::asof;
 use crate::parse::{parse_call, parse_factor};
 use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
-use crate::statement::names_out::number_in;
+use crate::statement::names_out::number_inside;
 
 const SERIES: &str = "generate_series";
 
@@ -82,7 +82,7 @@ impl VisitorMut for Rewriter {
         }
         // Of the outermost, whoever runs it says what becomes of names that are there twice.
         if self.depth > 0 {
-            number_in(query);
+            number_inside(query);
         }
         ControlFlow::Continue(())
     }

@@ -58,11 +58,12 @@ fn knows_what_the_parser_does_not() {
 
 #[test]
 fn takes_the_options_of_copy() {
-    let written = "COPY t TO 'o' STORED AS CSV PARTITIONED BY (k, L) OPTIONS ('format.has_header' 'false', 'format.delimiter' ';')";
+    let written =
+        "COPY t TO o STORED AS CSV PARTITIONED BY (k, L) OPTIONS ('format.has_header' 'false', 'format.delimiter' ';')";
     check("COPY t TO 'o' WITH (FORMAT csv, HEADER false, PARTITION_BY (K, \"L\"), DELIMITER ';')", &[written]);
     check(
         "COPY (SELECT 1 AS to_) TO 'o.csv' (HEADER)",
-        &["COPY (SELECT 1 AS to_) TO 'o.csv' OPTIONS ('format.has_header' 'true')"],
+        &["COPY (SELECT 1 AS to_) TO o.csv OPTIONS ('format.has_header' 'true')"],
     );
     for (sql, code) in [
         ("COPY t TO 'o' (FORMAT binary)", "0A000"),

@@ -28,9 +28,14 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
 }
 
 /// As [`number_repeated`], in a query whose columns' names are of no importance.
-pub(crate) fn number_in(query: &mut Query) {
+pub(super) fn number_in(query: &mut Query) {
     let sorted = names_in_order(query);
     number_in_body(query.body.as_mut(), &sorted);
+}
+
+/// As [`number_in`], in a query within another, which takes its columns by their names.
+pub(crate) fn number_inside(query: &mut Query) {
+    number_in_body(query.body.as_mut(), &HashSet::new());
 }
 
 /// The names within expressions of ORDER BY, where they are columns of the tables and not of the answer.
@@ -51,7 +56,7 @@ fn names_in_order(query: &Query) -> HashSet<String> {
 fn number_in_body(body: &mut SetExpr, sorted: &HashSet<String>) {
     let select = match body {
         SetExpr::Select(select) => select,
-        SetExpr::Query(query) => return number_in(query),
+        SetExpr::Query(query) => return number_inside(query),
         SetExpr::SetOperation { left, right, .. } => {
             number_in_body(left, sorted);
             return number_in_body(right, sorted);
@@ -65,8 +70,10 @@ fn number_in_body(body: &mut SetExpr, sorted: &HashSet<String>) {
         let (name, expr) = match item {
             SelectItem::UnnamedExpr(expr) => {
                 let (name, expr) = (name_of(expr), expr.clone());
-                if is_misnamed(&expr) && !chosen && !sorted.contains(&name) {
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: quoted_ident(&name) };
+                if is_misnamed(&expr) && !chosen {
+                    // Under its own name it would hide the column that the order is by.
+                    let alias = if sorted.contains(&name) { format!("{name}{MARK}0") } else { name.clone() };
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: quoted_ident(&alias) };
                 }
                 (name, expr)
             }
