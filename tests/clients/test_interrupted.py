@@ -41,6 +41,9 @@ def send_and_cancel(server, body: dict, seconds: float) -> str | None:
             answer.append(None)
         except polder.Failed as error:
             answer.append(error.code)
+        except requests.exceptions.ChunkedEncodingError:
+            # It was cancelled when its answer had begun, which then breaks off.
+            answer.append("57014")
 
     thread = threading.Thread(target=run)
     thread.start()
