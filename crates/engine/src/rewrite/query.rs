@@ -135,7 +135,8 @@ fn output_names(body: &SetExpr) -> Vec<Option<String>> {
     }
 }
 
-fn output_name(item: &SelectItem) -> Option<String> {
+/// The name of a column of the answer, where the text tells it.
+pub(super) fn output_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
 
+use super::query::output_name;
 use super::quoted;
 use crate::parse::{parse_expr, parse_query};
 use crate::statement::fold;
@@ -93,7 +94,7 @@ fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
     }
     if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order {
         // A name by itself is the column of the answer, where there is one of that name.
-        let given: Vec<String> = select.projection.iter().filter_map(name_given).collect();
+        let given: Vec<String> = select.projection.iter().filter_map(output_name).collect();
         for sort in exprs {
             if !matches!(&sort.expr, Expr::Identifier(ident) if given.contains(&fold(ident))) {
                 sort.expr = columns.written(&sort.expr)?;
@@ -101,15 +102,6 @@ fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn name_given(item: &SelectItem) -> Option<String> {
-    match item {
-        SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
-        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
-        _ => None,
-    }
 }
 
 fn refused() -> Error {

@@ -3,6 +3,7 @@
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::BinaryExpr;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
 /// The expressions of an outer query that a subquery depends on, each over the outer query's columns.
@@ -116,6 +117,16 @@ impl<'a> Keys<'a> {
             return Ok(Expr::Column(self.column(&strip(expr)?, columns)?));
         }
         expr.map_children(|child| Ok(Transformed::yes(self.bind(child, columns)?))).map(|bound| bound.data)
+    }
+
+    /// As [`Keys::bind`], of the expressions of a projection, each under the name that it had.
+    pub fn bind_all(&self, exprs: Vec<Expr>, columns: &[Column]) -> Result<Vec<Expr>> {
+        let names = NamePreserver::new_for_projection();
+        let bound = exprs.into_iter().map(|expr| {
+            let name = names.save(&expr);
+            Ok(name.restore(self.bind(expr, columns)?))
+        });
+        bound.collect()
     }
 
     fn column(&self, key: &Expr, columns: &[Column]) -> Result<Column> {

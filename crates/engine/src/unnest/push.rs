@@ -182,15 +182,7 @@ impl Pusher<'_> {
             ),
             None => None,
         };
-        let names = NamePreserver::new_for_projection();
-        let mut exprs = projection
-            .expr
-            .into_iter()
-            .map(|expr| {
-                let name = names.save(&expr);
-                Ok(name.restore(self.keys.bind(expr, &keys)?))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let mut exprs = self.keys.bind_all(projection.expr, &keys)?;
         exprs.extend(columns(&keys));
         Ok(Pushed { plan: project(exprs, plan)?, keys, strict, empty })
     }

@@ -49,15 +49,7 @@ impl Pusher<'_> {
         match plan {
             LogicalPlan::Projection(projection) => {
                 let (Pushed { plan, keys, strict, .. }, number) = self.numbered(owned(projection.input))?;
-                let names = NamePreserver::new_for_projection();
-                let mut exprs = projection
-                    .expr
-                    .into_iter()
-                    .map(|expr| {
-                        let name = names.save(&expr);
-                        Ok(name.restore(self.keys.bind(expr, &keys)?))
-                    })
-                    .collect::<Result<Vec<_>>>()?;
+                let mut exprs = self.keys.bind_all(projection.expr, &keys)?;
                 exprs.extend(columns(&keys));
                 exprs.push(Expr::Column(number.clone()));
                 Ok((Pushed { plan: project(exprs, plan)?, keys, strict, empty: None }, number))
