@@ -102,6 +102,7 @@ impl Engine {
             .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
             .with_relation_planners(vec![Arc::new(AsOfPlanner)])
+            .with_analyzer_rules(semantics::analyzers())
             .with_analyzer_rule(Arc::new(CountedRows))
             .with_analyzer_rule(Arc::new(UnnestSubqueries));
         let mut state = semantics::rules(builder).build();

@@ -42,7 +42,9 @@ pub(crate) enum Overriding {
 /// # Errors
 /// `InvalidInput` for a form that is begun and not ended.
 pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Extras)> {
-    let mut folder = Folder { tokens, extras: Extras::default() };
+    let mut folder = Folder { solid: Vec::new(), tokens, extras: Extras::default() };
+    folder.count();
+    folder.frames()?;
     match folder.keyword(0) {
         Some(Keyword::CREATE) => folder.create()?,
         Some(Keyword::ALTER) => folder.alter(),
@@ -51,6 +53,9 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
             folder.table_of();
         }
         Some(Keyword::WITH) => folder.overriding(),
+        // No table inherits from another, so ONLY one is each.
+        Some(Keyword::UPDATE) if folder.is(1, "only") && folder.word(2).is_some() => folder.remove(1, 1),
+        Some(Keyword::DELETE) if folder.are(1, &["from", "only"]) && folder.word(3).is_some() => folder.remove(2, 1),
         Some(_) => {}
         None if folder.word(0).is_some_and(|word| word.value.eq_ignore_ascii_case("abort")) => {
             folder.replace_word(0, "ROLLBACK");
@@ -65,14 +70,21 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
 
 struct Folder {
     tokens: Vec<TokenWithSpan>,
+    /// Where the tokens stand that are no blanks. A statement may have a million.
+    solid: Vec<usize>,
     extras: Extras,
 }
 
 impl Folder {
+    /// Counts the tokens anew, after each change of them.
+    fn count(&mut self) {
+        let solid = self.tokens.iter().enumerate().filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)));
+        self.solid = solid.map(|(at, _)| at).collect();
+    }
+
     /// Where the token of a number stands, blanks left out.
     fn at(&self, number: usize) -> Option<usize> {
-        let solid = self.tokens.iter().enumerate().filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)));
-        solid.map(|(at, _)| at).nth(number)
+        self.solid.get(number).copied()
     }
 
     fn token(&self, number: usize) -> Option<&Token> {
@@ -100,13 +112,15 @@ impl Folder {
 
     /// Solid tokens in all.
     fn len(&self) -> usize {
-        self.tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).count()
+        let ended = self.solid.last().is_some_and(|at| self.tokens[*at].token == Token::EOF);
+        self.solid.len() - usize::from(ended)
     }
 
     fn remove(&mut self, number: usize, count: usize) {
         for _ in 0..count {
             if let Some(at) = self.at(number) {
                 self.tokens.remove(at);
+                self.count();
             }
         }
     }
@@ -125,6 +139,7 @@ impl Folder {
         let new = new.into_iter().map(|token| TokenWithSpan { token, span });
         let at = at.min(self.tokens.len());
         self.tokens.splice(at..at, new);
+        self.count();
     }
 
     /// The number behind a name, which may have several parts.
@@ -134,6 +149,37 @@ impl Folder {
             number += 2;
         }
         number
+    }
+
+    /// `EXCLUDE …` at the end of a window's frame, which always stands before a bracket that closes.
+    fn frames(&mut self) -> Result<()> {
+        let mut number = 1;
+        while number + 2 < self.len() {
+            if self.is(number, "exclude") {
+                let width = match () {
+                    () if self.are(number + 1, &["no", "others"]) || self.are(number + 1, &["current", "row"]) => 3,
+                    () if self.is(number + 1, "group") || self.is(number + 1, "ties") => 2,
+                    () => 0,
+                };
+                if width > 0 && self.token(number + width) == Some(&Token::RParen) {
+                    if !self.is(number + 1, "no") {
+                        let words: Vec<String> = (number..number + width)
+                            .filter_map(|at| self.word(at))
+                            .map(|word| word.value.to_uppercase())
+                            .collect();
+                        return Err(Error::unsupported(format!(
+                            "{} in a window's frame is not supported",
+                            words.join(" ")
+                        ))
+                        .with_hint("take the row's own value from the aggregate, or join the table with itself"));
+                    }
+                    self.remove(number, width);
+                    continue;
+                }
+            }
+            number += 1;
+        }
+        Ok(())
     }
 
     fn create(&mut self) -> Result<()> {

@@ -8,6 +8,7 @@ mod query;
 mod rows;
 mod series;
 mod using;
+mod values;
 mod window;
 mod with;
 
@@ -72,7 +73,7 @@ impl VisitorMut for Rewriter {
                     ),
             );
         }
-        broken(query::table(query))
+        broken(query::table(query).and_then(|()| values::rows(query)))
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
@@ -92,7 +93,8 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        if let Err(error) = rows::in_subquery(expr) {
+        if let Err(error) = rows::in_subquery(expr).and_then(|()| rows::equal_to(expr)).and_then(|()| rows::array(expr))
+        {
             return ControlFlow::Break(error);
         }
         broken(match expr {
@@ -141,6 +143,7 @@ fn whole_query(query: &mut Query) -> Result<()> {
         using::merge(select, query.order_by.as_mut())?;
     }
     query::order_all(query)?;
+    query::order_groups(query);
     distinct::first_of_each(query)?;
     distinct::without_constants(query);
     query::limits(query)

@@ -7,6 +7,7 @@ mod ddl;
 mod dml;
 mod insert;
 pub(crate) mod jobs;
+mod joins;
 pub(crate) mod maintenance;
 mod merge;
 mod names;
@@ -21,7 +22,7 @@ pub(crate) mod travel;
 pub(crate) use control::time;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
-pub(crate) use target::parse_query;
+pub(crate) use target::{is_default, parse_query};
 
 use std::fmt::Write;
 use std::sync::Arc;

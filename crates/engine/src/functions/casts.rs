@@ -301,7 +301,11 @@ impl Reader<'_> {
     }
 
     fn uuids(&self, texts: &StringArray) -> Result<ArrayRef> {
-        let parse = |text: &str| uuid::Uuid::parse_str(text.trim()).map_err(|_| input::wrong("uuid", text));
+        let parse = |text: &str| {
+            let bare = text.trim();
+            let bare = bare.strip_prefix('{').and_then(|bare| bare.strip_suffix('}')).unwrap_or(bare);
+            uuid::Uuid::parse_str(bare).map_err(|_| input::wrong("uuid", text))
+        };
         let mut builder = arrow::array::FixedSizeBinaryBuilder::with_capacity(texts.len(), 16);
         for text in texts {
             match self.one(text, parse)? {

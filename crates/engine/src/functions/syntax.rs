@@ -5,7 +5,7 @@ mod exponent;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Subscript,
-    TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+    TableAlias, TableAliasColumnDef, TableFactor, TimezoneInfo, UnaryOperator, Value,
 };
 use polder_types::{Error, Result};
 
@@ -123,9 +123,46 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             let access_chain = access_chain.into_iter().map(bounded).collect();
             Expr::CompoundFieldAccess { root, access_chain }
         }
+        // Of a constant the planner takes the list for constants too, and loses what is computed in it.
+        Expr::InList { expr, list, negated } if is_constant(&expr) && !list.iter().all(is_constant) => {
+            let equal = list.into_iter().map(|item| binary(expr.as_ref().clone(), BinaryOperator::Eq, item));
+            let any = joined(equal.collect(), BinaryOperator::Or);
+            if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(any) } } else { any }
+        }
+        Expr::Identifier(ident) if ident.quote_style.is_none() => match of_session(&ident.value) {
+            Some(value) => value,
+            None => Expr::Identifier(ident),
+        },
         Expr::Function(function) => of_function(function)?,
         other => other,
     })
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) => true,
+        Expr::Nested(inner) => is_constant(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_constant(expr),
+        _ => false,
+    }
+}
+
+/// Words of SQL that stand for a value of the session, without brackets.
+fn of_session(word: &str) -> Option<Expr> {
+    let moment = |data_type: DataType| Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(call("now", Vec::new())),
+        data_type,
+        array: false,
+        format: None,
+    };
+    match word.to_ascii_lowercase().as_str() {
+        "localtimestamp" => Some(moment(DataType::Timestamp(None, TimezoneInfo::None))),
+        "localtime" => Some(moment(DataType::Time(None, TimezoneInfo::None))),
+        "current_schema" => Some(call("current_schema", Vec::new())),
+        "current_catalog" => Some(call("current_database", Vec::new())),
+        _ => None,
+    }
 }
 
 /// The values of `(a, b)` or `ROW(a, b)`.
@@ -280,6 +317,11 @@ fn interval_literal(interval: Interval) -> Result<Expr> {
 /// Names that PostgreSQL has for functions of another name, and calls with named arguments.
 fn of_function(mut function: Function) -> Result<Expr> {
     let name = function.name.to_string().to_lowercase();
+    if matches!(function.args, FunctionArguments::None)
+        && let Some(value) = of_session(&name)
+    {
+        return Ok(value);
+    }
     match name.as_str() {
         "make_interval" => return named_interval(&function),
         // The literal's own type: the planner makes every whole number a bigint.
@@ -314,6 +356,7 @@ fn of_function(mut function: Function) -> Result<Expr> {
             }
         }
         "mode" | "percentile_disc" if function.within_group.len() == 1 => return Ok(ordered(name.as_str(), function)),
+        "ceiling" => function.name = ObjectName::from(vec![Ident::new("ceil")]),
         "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
         "variance" => function.name = ObjectName::from(vec![Ident::new("var_samp")]),
         _ => {
@@ -371,8 +414,17 @@ const SETS: &[(&str, &str)] = &[
 
 /// Functions that are written as others.
 #[cfg(test)]
-const WRITTEN: &[&str] =
-    &["every", "variance", "mode", "percentile_disc", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"];
+const WRITTEN: &[&str] = &[
+    "ceiling",
+    "every",
+    "variance",
+    "mode",
+    "percentile_disc",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+];
 
 /// The names of functions that exist only as other forms.
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Rows of several values compared with a subquery: `(a, b) IN (SELECT c, d …)`.
+//! Rows of several values compared with a subquery: `(a, b) IN (SELECT c, d …)`; and subqueries whose rows become an array.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query};
-use polder_types::Result;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArguments, GroupByExpr, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+};
+use polder_types::{Error, Result};
 
 use super::quoted;
 use crate::parse::parse_expr;
@@ -34,4 +36,114 @@ fn compared(parts: &[Expr], subquery: &Query, negated: bool) -> String {
     let unknown = exists(&format!("({same}) IS NULL"));
     let (yes, no) = if negated { ("false", "true") } else { ("true", "false") };
     format!("(CASE WHEN {found} THEN {yes} WHEN {unknown} THEN NULL ELSE {no} END)")
+}
+
+/// `(a, b) = (SELECT c, d …)`: value by value, each from the same subquery.
+pub(super) fn equal_to(expr: &mut Expr) -> Result<()> {
+    let Expr::BinaryOp { left, op: op @ (BinaryOperator::Eq | BinaryOperator::NotEq), right } = expr else {
+        return Ok(());
+    };
+    let (Expr::Tuple(parts), Expr::Subquery(query)) = (left.as_ref(), right.as_ref()) else { return Ok(()) };
+    let SetExpr::Select(select) = query.body.as_ref() else { return Err(no_row(parts.len())) };
+    if select.projection.len() != parts.len() || !select.projection.iter().all(is_plain) {
+        return Err(no_row(parts.len()));
+    }
+    let mut pairs = Vec::with_capacity(parts.len());
+    for (at, part) in parts.iter().enumerate() {
+        let mut one = query.clone();
+        if let SetExpr::Select(select) = one.body.as_mut() {
+            select.projection = vec![select.projection[at].clone()];
+        }
+        pairs.push(format!("{part} {op} ({one})"));
+    }
+    let word = if *op == BinaryOperator::Eq { " AND " } else { " OR " };
+    *expr = parse_expr(&format!("({})", pairs.join(word)))?;
+    Ok(())
+}
+
+fn no_row(width: usize) -> Error {
+    Error::invalid(format!("the subquery beside a row of {width} values must SELECT {width} expressions"))
+        .with_code("42601")
+}
+
+fn is_plain(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+}
+
+/// `ARRAY(SELECT …)`: the rows of a subquery in their order, and an empty array where there are none.
+pub(super) fn array(expr: &mut Expr) -> Result<()> {
+    let Expr::Function(function) = expr else { return Ok(()) };
+    let FunctionArguments::Subquery(query) = &function.args else { return Ok(()) };
+    if !function.name.to_string().eq_ignore_ascii_case("array") {
+        return Ok(());
+    }
+    let gathered = match simple(query) {
+        Some((select, value)) => {
+            let mut select = select.clone();
+            let order = order(query, &select)?;
+            select.projection = vec![SelectItem::UnnamedExpr(parse_expr(&format!("array_agg({value}{order})"))?)];
+            select.to_string()
+        }
+        None => numbered(query)?,
+    };
+    // Of no rows array_agg makes NULL.
+    *expr = parse_expr(&format!("coalesce(({gathered}), make_array())"))?;
+    Ok(())
+}
+
+/// The SELECT of one value a row, and the value, where an aggregate can take the place of the value.
+fn simple(query: &Query) -> Option<(&Select, &Expr)> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] = select.projection.as_slice()
+    else {
+        return None;
+    };
+    let bare = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let whole =
+        select.distinct.is_none() && select.having.is_none() && select.qualify.is_none() && select.top.is_none();
+    let calls = |expr: &Expr| {
+        polder_sql_tree::visit_expressions(expr, |part| match part {
+            // It may be an aggregate, or be computed over a window.
+            Expr::Function(_) => std::ops::ControlFlow::Break(()),
+            _ => std::ops::ControlFlow::Continue(()),
+        })
+        .is_break()
+    };
+    (bare && ungrouped && whole && !calls(value)).then_some((select.as_ref(), value))
+}
+
+/// What ORDER BY says, for inside an aggregate.
+fn order(query: &Query, select: &Select) -> Result<String> {
+    let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &query.order_by else { return Ok(String::new()) };
+    let each = exprs.iter().map(|sort| {
+        let expr = super::query::selected(&sort.expr, select)?;
+        Ok(format!("{expr}{}", sort.options))
+    });
+    let each = each.collect::<Result<Vec<_>>>()?.join(", ");
+    Ok(if each.is_empty() { each } else { format!(" ORDER BY {each}") })
+}
+
+/// Any query of one column. An aggregate heeds no order but its own: so the rows carry a number, or are in order of their
+/// values where nothing else can be ordered by.
+fn numbered(query: &Query) -> Result<String> {
+    let mut inner = query.clone();
+    let mut by = String::new();
+    let mut columns = "\"polder$value\"";
+    if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &query.order_by {
+        match inner.body.as_mut() {
+            SetExpr::Select(select) if select.distinct.is_none() => {
+                let order = order(query, select)?;
+                let number = parse_expr(&format!("row_number() OVER ({})", order.trim_start()))?;
+                select.projection.push(SelectItem::UnnamedExpr(number));
+                columns = "\"polder$value\", \"polder$number\"";
+                by = " ORDER BY \"polder$number\"".to_owned();
+            }
+            _ => {
+                by =
+                    exprs.first().map_or_else(String::new, |sort| format!(" ORDER BY \"polder$value\"{}", sort.options))
+            }
+        }
+    }
+    Ok(format!("SELECT array_agg(\"polder$value\"{by}) FROM ({inner}) AS \"polder$rows\"({columns})"))
 }

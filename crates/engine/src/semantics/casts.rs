@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
-use crate::functions::casts;
+use crate::functions::{self, casts};
 
 #[derive(Debug)]
 pub(super) struct PostgresCasts;
@@ -54,6 +54,13 @@ fn cast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transfo
         && let Some(planned) = casts::planned(inner, &from, field, false, config)?
     {
         return Ok(Transformed::yes(planned));
+    }
+    // A REAL is the digits that it shows; as the float that it is among larger ones it would have more.
+    if matches!((inner.get_type(schema), target), (Ok(DataType::Float32), DataType::Decimal128(..))) {
+        let shown = functions::call("polder_text", vec![inner.as_ref().clone()]);
+        if let Some(planned) = casts::planned(&shown, &DataType::Utf8View, field, false, config)? {
+            return Ok(Transformed::yes(planned));
+        }
     }
     // Exactly the float that the digits name: a division by a power of ten would be off by a little.
     if let (Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _), DataType::Float64) =
@@ -100,9 +107,30 @@ impl Coarser {
         match (from, to) {
             (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => to < from,
             (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => ticks(*to) < ticks(*from),
+            (DataType::List(from), DataType::List(to)) => {
+                let fraction = matches!(from.data_type(), DataType::Decimal128(_, scale) if *scale > 0)
+                    || from.data_type().is_floating();
+                fraction && to.data_type().is_integer()
+            }
             _ => false,
         }
     }
+}
+
+/// Elements of arrays as the nearest whole numbers.
+fn whole_elements(array: &ArrayRef, item: &FieldRef) -> Result<ArrayRef> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let lists = array.as_list::<i32>();
+    let values = match lists.values().data_type() {
+        DataType::Decimal128(..) => cast_with_options(lists.values(), &DataType::Decimal128(38, 0), &strict)?,
+        _ => {
+            let floats = arrow::compute::cast(lists.values(), &DataType::Float64)?;
+            Arc::new(floats.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even))
+        }
+    };
+    let values = cast_with_options(&values, item.data_type(), &strict)?;
+    let lists = ListArray::try_new(Arc::clone(item), lists.offsets().clone(), values, lists.nulls().cloned())?;
+    Ok(Arc::new(lists))
 }
 
 /// In a second.
@@ -132,6 +160,9 @@ impl ScalarUDFImpl for Coarser {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         let mut array = Arc::clone(&arrays[0]);
+        if let DataType::List(item) = &self.to {
+            return Ok(ColumnarValue::Array(whole_elements(&array, item)?));
+        }
         if let (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) = (array.data_type().clone(), &self.to) {
             let step = ticks(from) / ticks(*to);
             let numbers = arrow::compute::cast(&array, &DataType::Int64)?;

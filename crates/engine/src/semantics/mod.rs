@@ -3,6 +3,7 @@
 mod arithmetic;
 mod average;
 mod casts;
+mod common;
 mod literals;
 mod operators;
 mod sums;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub(crate) use arithmetic::CheckedArithmetic;
 pub(crate) use average::average;
@@ -31,6 +33,13 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_analyzer_rule(Arc::new(casts::PostgresCasts))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(sums::CheckedSums))
+}
+
+/// The planner's own rules, behind what must come before they decide on types. All others come after them.
+pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(common::CommonTypes)];
+    rules.extend(Analyzer::new().rules);
+    rules
 }
 
 pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<()> {

@@ -7,12 +7,14 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::StreamExt;
 use polder_lake::{Keys, RowIds, RowRule, TableWriter, TransactionCell, conform, row_hashes};
 use polder_types::{Error, ErrorKind, Result};
 
+use super::dml::RowQuery;
 use super::target::Target;
-use super::{Context, ended};
+use super::{Context, ended, joins};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 
@@ -21,6 +23,9 @@ const RETURNED_BYTES_MAX: usize = 256 << 20;
 
 /// Inserted rows up to this number may be kept in the metastore; more go to a file as they come.
 const FEW_ROWS: usize = 100;
+
+/// SQLSTATE of an operator that needs more memory than there is.
+const OUT_OF_MEMORY: &str = "53200";
 
 pub(super) const INSERT: i32 = 1;
 pub(super) const UPDATE: i32 = 2;
@@ -81,6 +86,8 @@ struct Work<'a> {
     rewriter: Option<TableWriter>,
     seen: RowIds,
     seen_keys: HashSet<u128>,
+    /// What the keys take of the memory of all statements.
+    seen_keys_bytes: MemoryReservation,
     applied: Applied,
     returned_bytes: usize,
 }
@@ -91,13 +98,33 @@ impl Context<'_> {
         &self,
         cell: &TransactionCell,
         changes: &Changes<'_>,
-        mut rows: SendableRecordBatchStream,
+        query: &RowQuery,
     ) -> Result<Applied> {
+        let state = &query.state;
+        let physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
+        let work = match self.gather(cell, changes, self.start(state, physical)?).await {
+            // Joins that hold more than was expected. Nothing is in the transaction yet, so that others may try.
+            Err(error) if error.code() == OUT_OF_MEMORY => {
+                let sorted = joins::sorted(state, &query.plan).await.map_err(from_datafusion)?.ok_or(error)?;
+                self.gather(cell, changes, self.start(state, sorted)?).await?
+            }
+            gathered => gathered?,
+        };
+        work.finish().await
+    }
+
+    /// Writes what the rows become to files that no snapshot names yet.
+    async fn gather<'a>(
+        &self,
+        cell: &'a TransactionCell,
+        changes: &'a Changes<'a>,
+        mut rows: SendableRecordBatchStream,
+    ) -> Result<Work<'a>> {
         let mut work = Work::new(self.engine, cell, changes)?;
         while let Some(batch) = rows.next().await {
             work.take(&batch.map_err(from_datafusion)?).await?;
         }
-        work.finish().await
+        Ok(work)
     }
 }
 
@@ -120,6 +147,8 @@ impl<'a> Work<'a> {
             rewriter: None,
             seen: RowIds::default(),
             seen_keys: HashSet::new(),
+            seen_keys_bytes: MemoryConsumer::new("keys of inserted rows")
+                .register(&engine.template.runtime_env().memory_pool),
             applied: Applied::default(),
             returned_bytes: 0,
         })
@@ -205,6 +234,9 @@ impl<'a> Work<'a> {
                 }
             }
         }
+        // A hash table has a byte for each place besides what is in it.
+        let bytes = self.seen_keys.capacity() * (size_of::<u128>() + 1);
+        self.seen_keys_bytes.try_resize(bytes).map_err(from_datafusion)?;
         Ok(kinds)
     }
 

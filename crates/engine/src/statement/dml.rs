@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
     Delete, FromTable, ObjectName, Query, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableFactor,
@@ -21,6 +22,15 @@ use super::{Context, ended};
 use crate::error::from_datafusion;
 use crate::scope::Scope;
 use crate::session::Outcome;
+
+/// The query that finds the rows to be changed.
+pub(super) struct RowQuery {
+    /// What it was planned in.
+    pub state: Arc<SessionState>,
+    pub plan: LogicalPlan,
+    /// Of its columns.
+    pub names: Vec<Other>,
+}
 
 impl Context<'_> {
     /// What a changing statement sees, with inserts going into its transaction.
@@ -117,35 +127,31 @@ impl Context<'_> {
         cell: &TransactionCell,
         scope: &Scope,
         changes: &Changes<'_>,
-        (rows, names): (SendableRecordBatchStream, Vec<Other>),
+        query: RowQuery,
         verb: &str,
         returning: Option<&[SelectItem]>,
     ) -> Result<Outcome> {
         let width = usize::from(changes.action.is_none())
             + if changes.values { changes.target.table.arrow_schema.fields().len() } else { 0 }
             + usize::from(changes.row_ids);
-        let applied = self.apply(cell, changes, rows).await?;
+        let applied = self.apply(cell, changes, &query).await?;
         let outcome = Outcome::done(verb, Some(applied.total()), scope.snapshot.id);
         match returning {
             None => Ok(outcome),
             Some(items) => {
-                let others = names.get(width..).unwrap_or_default();
+                let others = query.names.get(width..).unwrap_or_default();
                 self.returning(scope, changes.target, others, items, applied, outcome).await
             }
         }
     }
 
-    /// Runs the query that finds rows, in a catalog where they have ids. The rows, and their columns' names.
-    pub(super) async fn query_rows(
-        &self,
-        scope: &Scope,
-        query: Query,
-    ) -> Result<(SendableRecordBatchStream, Vec<Other>)> {
+    /// Plans the query that finds rows, in a catalog where they have ids.
+    pub(super) async fn query_rows(&self, scope: &Scope, query: Query) -> Result<RowQuery> {
         let scope = scope.with_rows(self.engine);
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         let names = plan.schema().iter().map(|(table, field)| (table.cloned(), field.name().clone())).collect();
-        Ok((self.execute(&scope, plan).await?, names))
+        Ok(RowQuery { state: scope.state, plan, names })
     }
 }
 

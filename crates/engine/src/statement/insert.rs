@@ -19,6 +19,7 @@ use polder_lake::{Key, Keys, Snapshot, TransactionCell};
 use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
+use super::dml::RowQuery;
 use super::names::{fold, parts, table_name};
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
@@ -112,7 +113,7 @@ impl Context<'_> {
         plan: LogicalPlan,
         returning: Option<&[SelectItem]>,
     ) -> Result<Outcome> {
-        let rows = self.execute(scope, input(plan)?).await?;
+        let query = RowQuery { state: Arc::clone(&scope.state), plan: input(plan)?, names: Vec::new() };
         let changes = Changes {
             target,
             action: Some(changes::INSERT),
@@ -123,7 +124,7 @@ impl Context<'_> {
             keys: Keys::MayChange,
             returning: returning.is_some(),
         };
-        self.carry_out(cell, scope, &changes, (rows, Vec::new()), "INSERT", returning).await
+        self.carry_out(cell, scope, &changes, query, "INSERT", returning).await
     }
 
     /// ON CONFLICT: the rows to be inserted, joined to those that have their key.

@@ -8,8 +8,8 @@ use datafusion::common::Column;
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
@@ -18,7 +18,7 @@ use polder_lake::{TableName, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
-use super::{Context, ended, names_out};
+use super::{Context, ended, joins, names_out};
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::parse::parse_kept;
@@ -163,10 +163,19 @@ impl Context<'_> {
 
     /// Optimises and starts a plan, shown in the statement's progress.
     pub(super) async fn execute(&self, scope: &Scope, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let physical = scope.state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+        let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
+        self.start(&scope.state, physical)
+    }
+
+    /// Starts a plan, shown in the statement's progress.
+    pub(super) fn start(
+        &self,
+        state: &Arc<SessionState>,
+        physical: Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream> {
         self.running.watch(&physical);
-        let rows = execute_stream(physical, scope.state.task_ctx()).map_err(from_datafusion)?;
-        Ok(keep_planner(rows, Arc::clone(&scope.state)))
+        let rows = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
+        Ok(keep_planner(rows, Arc::clone(state)))
     }
 }
 

@@ -246,7 +246,7 @@ fn row_of(value: &Expr, wanted: usize) -> Result<Vec<Expr>> {
 }
 
 /// The word DEFAULT where a value is expected.
-pub(super) fn is_default(expr: &Expr) -> bool {
+pub(crate) fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
 }
 

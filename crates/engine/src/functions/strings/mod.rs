@@ -50,6 +50,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way(&[K::Text, K::Text], Gives::Bytes, plain::convert_to)],
     ),
     function(
+        "encode",
+        "encode(bytes, format)",
+        "Bytes as text: in hex, base64 or escape.",
+        &[way(&[K::Bytes, K::Text], Gives::Text, plain::encode)],
+    ),
+    function("polder_byte_length", "", "", &[way(&[K::Bytes], Gives::Int4, plain::byte_length)]),
+    function(
         "to_hex",
         "to_hex(number)",
         "A whole number in base 16.",
@@ -114,6 +121,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
             way(&[K::Text, K::Text, K::Int8], Gives::Text, patterns::substr),
             way(&[K::Text, K::Text, K::Int8, K::Int8], Gives::Text, patterns::substr),
             way(&[K::Text, K::Text, K::Int8, K::Int8, K::Text], Gives::Text, patterns::substr),
+        ],
+    ),
+    function(
+        "regexp_match",
+        "regexp_match(text, pattern[, flags])",
+        "What the groups of a regular expression match, or all that it matches where it has none; NULL when it does not.",
+        &[
+            way(&[K::Text, K::Text], Gives::TextArray, patterns::first_match),
+            way(&[K::Text, K::Text, K::Text], Gives::TextArray, patterns::first_match),
         ],
     ),
     function(

@@ -159,6 +159,24 @@ pub(super) fn matches(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(ListArray::try_new(Arc::clone(item), OffsetBuffer::from_lengths(sizes), values, None)?))
 }
 
+/// The groups of the first match.
+pub(super) fn first_match(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut kept = Kept::default();
+    let mut lists = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let mut found = None;
+        if call.is_whole(row) {
+            let regex = kept.get(call.text(1).value(row), flags(call, 2, row))?;
+            found = regex.captures(call.text(0).value(row)).map(|groups| {
+                let first = usize::from(regex.captures_len() > 1);
+                groups.iter().skip(first).map(|group| group.map(|group| group.as_str().to_owned())).collect()
+            });
+        }
+        lists.push(found);
+    }
+    types::text_lists(lists, call.gives)
+}
+
 fn escape_letter(escape: &str) -> Result<Option<char>> {
     let mut letters = escape.chars();
     match (letters.next(), letters.next()) {

@@ -263,6 +263,49 @@ pub(super) fn convert_from(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// Letters of a line of base64, after which PostgreSQL begins a new one.
+const BASE64_LINE: usize = 76;
+
+pub(super) fn encode(call: &Call<'_>) -> Result<ArrayRef> {
+    use base64::Engine;
+    let bytes = call.arrays[0].as_binary::<i32>();
+    call.texts(|row| {
+        let bytes = bytes.value(row);
+        let format = call.text(1).value(row);
+        Ok(Some(match format.to_lowercase().as_str() {
+            "hex" => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            "base64" => {
+                let letters = base64::engine::general_purpose::STANDARD.encode(bytes);
+                let lines: Vec<&str> = letters
+                    .as_bytes()
+                    .chunks(BASE64_LINE)
+                    .map(|line| std::str::from_utf8(line).unwrap_or_default())
+                    .collect();
+                lines.join("\n")
+            }
+            "escape" => bytes
+                .iter()
+                .map(|byte| match byte {
+                    b'\\' => "\\\\".to_owned(),
+                    0 | 0x80.. => format!("\\{byte:03o}"),
+                    plain => char::from(*plain).to_string(),
+                })
+                .collect(),
+            _ => {
+                return Err(refuse(
+                    "22023",
+                    format!("unrecognized encoding: {format:?}; there are hex, base64 and escape"),
+                ));
+            }
+        }))
+    })
+}
+
+pub(super) fn byte_length(call: &Call<'_>) -> Result<ArrayRef> {
+    let bytes = call.arrays[0].as_binary::<i32>();
+    call.values::<Int32Type>(|row| Ok(i32::try_from(bytes.value(row).len()).ok()))
+}
+
 fn bytes(call: &Call<'_>, of: impl Fn(usize) -> Result<Option<Vec<u8>>>) -> Result<ArrayRef> {
     let mut builder = BinaryBuilder::new();
     for row in 0..call.rows {

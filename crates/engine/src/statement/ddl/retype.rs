@@ -69,7 +69,7 @@ impl Context<'_> {
             (true, None) => assigned(old.own(known), data_type),
         });
         let query = old.query(values.collect())?;
-        let (rows, _) = self.query_rows(&scope, query).await?;
+        let rows = self.query_rows(&scope, query).await?;
         {
             let mut guard = cell.lock().await;
             guard.as_mut().ok_or_else(ended)?.alter_column(&old.name, AlterColumn::Retype(spec)).await?;
@@ -86,7 +86,7 @@ impl Context<'_> {
             keys: Keys::MayChange,
             returning: false,
         };
-        self.apply(cell, &changes, rows).await?;
+        self.apply(cell, &changes, &rows).await?;
         let mut guard = cell.lock().await;
         guard.as_mut().ok_or_else(ended)?.recheck_keys(&old.name).await
     }

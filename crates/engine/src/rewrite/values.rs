@@ -1,0 +1,86 @@
+//! Rows of VALUES: those that hold subqueries, which the planner computes before it has run them; and numbers beside
+//! floats, which the planner makes decimals of.
+
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, UnaryOperator, Value, Values,
+};
+use polder_types::Result;
+
+use super::{has_query, quoted};
+use crate::parse::parse_query;
+use crate::statement::is_default;
+
+/// Rewrites the rows of a query, if it is a list of them.
+///
+/// # Errors
+/// None but those of the parser on text that it has parsed before.
+pub(super) fn rows(query: &mut Query) -> Result<()> {
+    let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
+    floats(values);
+    let cells = || values.rows.iter().flat_map(|row| &row.content);
+    if !cells().any(has_query) || cells().any(is_default) {
+        return Ok(());
+    }
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    if values.rows.iter().any(|row| row.content.len() != width) {
+        return Ok(());
+    }
+    let row = |cells: &[Expr]| {
+        let named =
+            cells.iter().enumerate().map(|(at, cell)| format!("{cell} AS {}", quoted(&format!("column{}", at + 1))));
+        format!("SELECT {}", named.collect::<Vec<_>>().join(", "))
+    };
+    let rows: Vec<String> = values.rows.iter().map(|cells| row(&cells.content)).collect();
+    query.body = parse_query(&rows.join(" UNION ALL "))?.body;
+    Ok(())
+}
+
+/// Numbers with a point, where another row says that its value is a float.
+fn floats(values: &mut Values) {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for at in 0..width {
+        let said = values.rows.iter().filter_map(|row| row.content.get(at)).any(is_float);
+        if !said {
+            continue;
+        }
+        for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
+            if is_number(cell) {
+                let inner = std::mem::replace(cell, Expr::Value(Value::Null.into()));
+                *cell = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(inner),
+                    data_type: DataType::DoublePrecision,
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+    }
+}
+
+fn is_float(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::DoublePrecision
+                | DataType::Double(ExactNumberInfo::None)
+                | DataType::Float(_)
+                | DataType::Float4
+                | DataType::Float8
+                | DataType::Float64
+                | DataType::Real
+        ),
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => is_float(inner),
+        _ => false,
+    }
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
+            is_number(inner)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,209 @@
+//! The common type of values that meet: of a list, of the branches of CASE, of the inputs of UNION.
+//!
+//! The planner makes decimals of floats and decimals, which loses what is very large or very small, and nanoseconds of a
+//! date and a moment, which end in 2262. In PostgreSQL floats win, and a date becomes a moment. This runs before the
+//! planner decides, so that it finds one type.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{BinaryExpr, Case};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast, lit};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::arithmetic::rewrite_plan;
+use super::operators::is_decimal;
+use crate::functions::call;
+
+/// Functions whose arguments have one type.
+const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", "nullif", "make_array"];
+
+#[derive(Debug)]
+pub(super) struct CommonTypes;
+
+impl AnalyzerRule for CommonTypes {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| match plan {
+            LogicalPlan::Union(union) => inputs(union),
+            LogicalPlan::Join(join) => keys(join)?.transform_data(|plan| rewrite_plan(plan, &expression)),
+            plan => rewrite_plan(plan, &expression),
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "common_types"
+    }
+}
+
+/// What a type becomes beside the others.
+fn beside(types: &[DataType]) -> impl Fn(&DataType) -> Option<DataType> + use<> {
+    let floats = types.iter().any(DataType::is_floating);
+    let moment = types.iter().find(|data_type| matches!(data_type, DataType::Timestamp(..))).cloned();
+    move |data_type| match data_type {
+        decimal if floats && is_decimal(decimal) => Some(DataType::Float64),
+        DataType::Date32 => moment.clone(),
+        _ => None,
+    }
+}
+
+/// Casts those of the expressions that are not of the common type; true if there are any.
+fn unify(exprs: &mut [&mut Expr], schema: &DFSchema) -> bool {
+    // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
+    let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else { return false };
+    let wanted = beside(&types);
+    let mut any = false;
+    for (expr, data_type) in exprs.iter_mut().zip(&types) {
+        if let Some(to) = wanted(data_type) {
+            let inner = std::mem::take(&mut **expr);
+            **expr = cast(inner, to);
+            any = true;
+        }
+    }
+    any
+}
+
+fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let changed = match &mut expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => unify(&mut [left, right], schema),
+        Expr::Between(between) => unify(&mut [&mut between.expr, &mut between.low, &mut between.high], schema),
+        Expr::InList(list) => {
+            let mut all: Vec<&mut Expr> = std::iter::once(&mut *list.expr).chain(&mut list.list).collect();
+            unify(&mut all, schema)
+        }
+        Expr::InSubquery(within) => {
+            let Ok(left) = within.expr.get_type(schema) else { return Ok(Transformed::no(expr)) };
+            let right = within.subquery.subquery.schema().field(0).data_type().clone();
+            let wanted = beside(&[left.clone(), right.clone()]);
+            if let Some(to) = wanted(&right) {
+                let plan = Arc::unwrap_or_clone(Arc::clone(&within.subquery.subquery));
+                within.subquery.subquery = Arc::new(recast(plan, &[Some(to)])?);
+                true
+            } else if let Some(to) = wanted(&left) {
+                *within.expr = cast(std::mem::take(&mut *within.expr), to);
+                true
+            } else {
+                false
+            }
+        }
+        Expr::Case(Case { expr: base, when_then_expr, else_expr }) => {
+            let (whens, thens): (Vec<&mut Expr>, Vec<&mut Expr>) =
+                when_then_expr.iter_mut().map(|(when, then)| (&mut **when, &mut **then)).unzip();
+            let mut results: Vec<&mut Expr> = thens.into_iter().chain(else_expr.as_deref_mut()).collect();
+            let mut changed = unify(&mut results, schema);
+            if let Some(base) = base.as_deref_mut() {
+                let mut compared: Vec<&mut Expr> = std::iter::once(base).chain(whens).collect();
+                changed |= unify(&mut compared, schema);
+            }
+            changed
+        }
+        Expr::ScalarFunction(function) if function.name() == "round" && function.args.len() == 2 => {
+            places(&mut function.args[1])
+        }
+        Expr::ScalarFunction(function) if FUNCTIONS.contains(&function.name()) => {
+            let mut arguments: Vec<&mut Expr> = function.args.iter_mut().collect();
+            unify(&mut arguments, schema)
+        }
+        // Bytes, which the planner would make a text.
+        Expr::ScalarFunction(function) if matches!(function.name(), "character_length" | "octet_length") => {
+            let [value] = function.args.as_slice() else { return Ok(Transformed::no(expr)) };
+            if value.get_type(schema).is_ok_and(|data_type| is_bytes(&data_type)) {
+                expr = call("polder_byte_length", vec![value.clone()]);
+                true
+            } else {
+                false
+            }
+        }
+        _ => false,
+    };
+    Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+}
+
+fn is_comparison(op: Operator) -> bool {
+    use Operator as O;
+    matches!(op, O::Eq | O::NotEq | O::Lt | O::LtEq | O::Gt | O::GtEq | O::IsDistinctFrom | O::IsNotDistinctFrom)
+}
+
+/// The number of places in the type that `round` takes. Under a cast it is no constant to it for a while, and what `round`
+/// gives has another scale then than later on: what was coerced to the first is cut to the second.
+fn places(expr: &mut Expr) -> bool {
+    let number = match expr {
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => Some(*number),
+        Expr::Negative(inner) => match inner.as_ref() {
+            Expr::Literal(ScalarValue::Int64(Some(number)), _) => number.checked_neg(),
+            _ => None,
+        },
+        _ => None,
+    };
+    match number.and_then(|number| i32::try_from(number).ok()) {
+        Some(number) => {
+            *expr = lit(number);
+            true
+        }
+        None => false,
+    }
+}
+
+/// A plan whose columns have other types, under the names that they had.
+fn recast(plan: LogicalPlan, wanted: &[Option<DataType>]) -> Result<LogicalPlan> {
+    let columns = plan.schema().iter().zip(wanted).map(|((qualifier, field), wanted)| {
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        match wanted {
+            Some(to) => cast(column, to.clone()).alias_qualified(qualifier.cloned(), field.name()),
+            None => column,
+        }
+    });
+    Projection::try_new(columns.collect(), Arc::new(plan.clone())).map(LogicalPlan::Projection)
+}
+
+fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
+    let width = union.schema.fields().len();
+    let types = |at: usize| -> Vec<DataType> {
+        union.inputs.iter().map(|input| input.schema().field(at).data_type().clone()).collect()
+    };
+    if union.inputs.iter().any(|input| input.schema().fields().len() != width) {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    let rules: Vec<_> = (0..width).map(|at| beside(&types(at))).collect();
+    let mut changed = false;
+    let mut inputs = Vec::with_capacity(union.inputs.len());
+    for input in &union.inputs {
+        let fields = input.schema().fields().iter();
+        let wanted: Vec<Option<DataType>> = fields.zip(&rules).map(|(field, rule)| rule(field.data_type())).collect();
+        if wanted.iter().any(Option::is_some) {
+            changed = true;
+            inputs.push(Arc::new(recast(input.as_ref().clone(), &wanted)?));
+        } else {
+            inputs.push(Arc::clone(input));
+        }
+    }
+    if !changed {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    Union::try_new_with_loose_types(inputs).map(|union| Transformed::yes(LogicalPlan::Union(union)))
+}
+
+/// The keys of a join, of which each pair is compared.
+fn keys(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    let (left, right) = (Arc::clone(join.left.schema()), Arc::clone(join.right.schema()));
+    let mut changed = false;
+    for (one, other) in &mut join.on {
+        let (Ok(one_type), Ok(other_type)) = (one.get_type(&left), other.get_type(&right)) else { continue };
+        let wanted = beside(&[one_type.clone(), other_type.clone()]);
+        for (expr, data_type) in [(one, one_type), (other, other_type)] {
+            if let Some(to) = wanted(&data_type) {
+                *expr = cast(std::mem::take(expr), to);
+                changed = true;
+            }
+        }
+    }
+    let join = LogicalPlan::Join(join);
+    Ok(if changed { Transformed::yes(join) } else { Transformed::no(join) })
+}
