@@ -44,6 +44,23 @@ def test_types_written_small_and_large(pair):
     assert pair.read(f"SELECT {names} FROM types_large WHERE id = 777") == [expected]
 
 
+def test_intervals_and_json_are_texts_that_duckdb_can_cast(pair):
+    """Neither Parquet's intervals nor its JSON keep all that PostgreSQL's do, so both are text, and lose nothing."""
+    spans = {"1 year 2 mons 3 days 04:05:06.789": (14, 3, 14706789000), "-3 hours": (0, 0, -10800000000),
+             "-1 mon 5 days": (-1, 5, 0), "00:00:00.000001": (0, 0, 1)}
+    document = '{"b": [1, {"c": null}], "a": "é"}'
+    for rows, table in ((1, "spans_small"), (20000, "spans_large")):
+        pair.client.sql(f"CREATE TABLE {table} (id bigint, span interval, spelled json, value jsonb)")
+        for number, span in enumerate(spans):
+            pair.client.sql(f"INSERT INTO {table} SELECT {number}, '{span}'::interval, '{document}', '{document}' FROM generate_series(1, {rows})")
+        parts = "datepart('year', s) * 12 + datepart('month', s), datepart('day', s), datepart('hour', s) * 3600000000 + datepart('minute', s) * 60000000 + datepart('microsecond', s)"
+        got = pair.read(f"SELECT DISTINCT id, {parts} FROM (SELECT id, span::INTERVAL AS s FROM {table}) ORDER BY id")
+        assert [row[1:] for row in got] == list(spans.values())
+        assert pair.read(f"SELECT DISTINCT spelled::JSON ->> '$.a', value::JSON ->> '$.b[0]' FROM {table}") == [("é", "1")]
+        wanted = f"SELECT count(*) AS n FROM {table} WHERE span > '1 year' AND value @> '{{\"a\": \"é\"}}'"
+        assert pair.rows(wanted) == [(rows,)]
+
+
 def test_duckdb_reads_updates_and_deletes(pair):
     pair.client.sql("CREATE TABLE changed AS SELECT value AS id, 'first' AS word FROM generate_series(1, 30000) AS s(value)")
     assert pair.read("SELECT count(*), count(DISTINCT word) FROM changed") == [(30000, 1)]

@@ -5,6 +5,7 @@ import json
 import pathlib
 import socket
 import time
+import urllib.parse
 import zipfile
 import zlib
 
@@ -211,6 +212,27 @@ def test_an_upload_cut_off(server, client):
     else:
         pytest.fail(f"the cut upload left {left}")
     assert client.get("/running")["loads"] == []
+
+
+def test_a_refused_upload_is_told_why(server):
+    """A program that looks for the answer only when it has sent everything: the connection must not be closed before."""
+    url = urllib.parse.urlparse(server.url)
+    size = 24 << 20
+    head = f"POST /api/v1/uploads?name=refused.csv HTTP/1.1\r\nHost: {url.netloc}\r\nX-Polder: 1\r\nContent-Length: {size}\r\n\r\n"
+    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
+        connection.sendall(head.encode())
+        block = b"1,2\n" * 4096
+        for _ in range(size // len(block)):
+            connection.sendall(block)
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 401"), answer[:200]
+        # The connection goes on.
+        connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode())
+        later = b""
+        while b"\r\n\r\nok" not in later.lower() and b"HTTP/1.1 200" not in later:
+            part = connection.recv(65536)
+            assert part, later[:500]
+            later += part
 
 
 def test_broken_requests(server, client):

@@ -1,5 +1,7 @@
 """Sixteen writers at once: totals are exact, and every writer gets through."""
 
+import signal
+import subprocess
 import threading
 import time
 
@@ -10,6 +12,8 @@ import writing
 
 SECONDS = 10.0
 COUNTING_SECONDS = 5.0
+GROUPING_SECONDS = 3.0
+SYNC_MICROSECONDS = 20_000
 
 
 @pytest.mark.parametrize("tables", [1, 10])
@@ -101,3 +105,44 @@ def test_duckdb_writes_meanwhile(pair):
     assert dict(pair.read(f"SELECT writer, count(*) FROM ({union}) GROUP BY writer")) == {
         number: rows for number, (rows, _) in expected.items()}
     print(f"{run.total} rows of sixteen writers, {len(written)} transactions of DuckDB")
+
+
+def test_commits_of_many_writers_are_synced_together(fresh, tmp_path):
+    """On a disk whose syncs take their time, those who wait for one commit with one sync, and not one after the other."""
+    server = fresh()
+    server.start()
+    server.client().sql("CREATE TABLE grouped (writer bigint, n bigint)")
+    syncs = tmp_path / "syncs"
+    slow = ["strace", "--follow-forks", f"--attach={server.process.pid}", f"--output={syncs}", "--trace=fsync,fdatasync",
+            f"--inject=fsync,fdatasync:delay_exit={SYNC_MICROSECONDS}"]
+    acknowledged, failures, stop = [0] * writing.WRITERS, [], threading.Event()
+
+    def work(number: int) -> None:
+        client = server.client()
+        try:
+            while not stop.is_set():
+                client.run(f"INSERT INTO grouped VALUES ({number}, {acknowledged[number]})")
+                acknowledged[number] += 1
+        except Exception as error:
+            failures.append(error)
+
+    tracer = subprocess.Popen(slow, stderr=subprocess.PIPE, text=True)
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(writing.WRITERS)]
+    try:
+        assert "attached" in tracer.stderr.readline()
+        for thread in threads:
+            thread.start()
+        time.sleep(GROUPING_SECONDS)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(timeout=60)
+    assert not failures, failures[0]
+    counted = sum("sync(" in line or "sync resumed" in line for line in syncs.read_text().splitlines() if "= 0" in line)
+    total = sum(acknowledged)
+    print(f"{total} commits in {counted} syncs")
+    assert server.client().value("SELECT count(*) AS n FROM grouped") == total
+    assert counted > 0
+    assert total > 3 * counted, f"{total} commits took {counted} syncs"

@@ -13,7 +13,7 @@ use crate::asof;
 use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
 use crate::forms::{Extras, fold_forms};
-use crate::rewrite::{rewrite, rewrite_statement};
+use crate::rewrite::{rewrite, rewrite_query, rewrite_statement};
 use crate::statement::jobs::{JobStatement, parse_job};
 use crate::statement::{maintenance, travel};
 
@@ -225,7 +225,7 @@ fn rewrite_inside(statement: &mut Statement) -> Result<()> {
         Statement::Statement(inner) => rewrite_statement(inner),
         Statement::Explain(explain) => rewrite_inside(&mut explain.statement),
         Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => rewrite(query.as_mut()),
+            CopyToSource::Query(query) => rewrite_query(query.as_mut()),
             CopyToSource::Relation(_) => Ok(()),
         },
         _ => Ok(()),

@@ -4,6 +4,7 @@
 
 mod ctes;
 mod distinct;
+mod names;
 mod query;
 mod rows;
 mod series;
@@ -39,11 +40,21 @@ const PIVOT_COLUMNS_MAX: usize = 1_000;
 /// `Unsupported` for forms of PIVOT that have no list of values.
 pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
     with::changing(statement)?;
+    names::give(statement);
     ctes::rename_hidden(statement);
     rewrite(statement)
 }
 
-/// As [`rewrite_statement`], of a part of one.
+/// As [`rewrite_statement`], of a query by itself.
+///
+/// # Errors
+/// The same.
+pub(crate) fn rewrite_query(query: &mut Query) -> Result<()> {
+    names::of_own_query(query);
+    rewrite(query)
+}
+
+/// As [`rewrite_statement`], of a part of one, whose columns nobody sees.
 ///
 /// # Errors
 /// The same.
@@ -143,7 +154,6 @@ fn whole_query(query: &mut Query) -> Result<()> {
         using::merge(select, query.order_by.as_mut())?;
     }
     query::order_all(query)?;
-    query::order_groups(query);
     distinct::first_of_each(query)?;
     distinct::without_constants(query);
     query::limits(query)

@@ -15,6 +15,7 @@ mod metrics;
 mod middleware;
 mod model;
 mod openapi;
+mod read_on;
 mod routes;
 mod server;
 mod sessions;

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::connection::{Busy, Peer};
 use crate::error::{ApiError, ErrorAnswer, Failure};
 use crate::metrics::Metrics;
+use crate::read_on::patient;
 use crate::state::App;
 
 /// Requests that may run at once. Far more than a team needs, and few enough that their buffers fit in memory.
@@ -75,7 +76,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
             };
             let in_flight = InFlight { _inner: Arc::new(inner) };
             request.extensions_mut().insert(in_flight.clone());
-            next.run(request).await
+            next.run(patient(request)).await
         }
         Err(_) => ApiError(
             Error::new(ErrorKind::Exhausted, format!("more than {REQUESTS_MAX} requests are running"))

@@ -1,4 +1,5 @@
-//! Pure functions from Arrow to Arrow: no file, no network, no query engine.
+//! Pure functions over Arrow's arrays and over texts: no file, no network, no query engine.
 
+pub mod json;
 pub mod profile;
 pub mod similar;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use polder_types::{Error, Result};
 
 use crate::declared::fit_all;
+use crate::logical;
 use crate::rules::{RowRule, enforce, generate};
 
 /// The batch with exactly the schema's types and lengths, its generated columns computed, NOT NULL and the table's checks
@@ -48,12 +49,19 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str, rules: &[Ro
 
 /// One column with its type and its length.
 pub(crate) fn stored(array: &ArrayRef, field: &Field, table: &str) -> Result<ArrayRef> {
+    if let Some(kept) = logical::stored(array, field, table) {
+        return kept;
+    }
     let cast = if array.data_type() == field.data_type() {
         Arc::clone(array)
     } else {
         // A value that does not fit is an error, never a silent NULL.
         let strict = CastOptions { safe: false, ..CastOptions::default() };
-        let whole = if field.data_type().is_integer() { rounded(array) } else { Ok(Arc::clone(array)) };
+        let whole = match field.data_type() {
+            DataType::List(item) if item.data_type().is_integer() => rounded_elements(array),
+            data_type if data_type.is_integer() => rounded(array),
+            _ => Ok(Arc::clone(array)),
+        };
         whole
             .and_then(|array| cast_with_options(&array, field.data_type(), &strict))
             .map_err(|error| misfit(array, field, table, &error))?
@@ -76,6 +84,13 @@ fn rounded(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         }
         _ => Arc::clone(array),
     })
+}
+
+fn rounded_elements(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let Some(lists) = array.as_list_opt::<i32>() else { return Ok(Arc::clone(array)) };
+    let values = rounded(lists.values())?;
+    let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    Ok(Arc::new(ListArray::try_new(item, lists.offsets().clone(), values, lists.nulls().cloned())?))
 }
 
 fn misfit(array: &ArrayRef, field: &Field, table: &str, error: &ArrowError) -> Error {

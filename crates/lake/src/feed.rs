@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, new_null_array};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::streaming::StreamingTable;
@@ -32,6 +32,7 @@ use crate::error::into_datafusion;
 use crate::file_columns::{Column, Named, read_numbers};
 use crate::inlined::StoredRows;
 use crate::lake::{Lake, Version};
+use crate::logical::read;
 use crate::model::{DataFile, Snapshot, TableState};
 use crate::names::TableName;
 use crate::read::read_history;
@@ -79,9 +80,7 @@ impl TableChanges {
             Arc::new(Field::new("change_type", DataType::Utf8, false)),
         ];
         // What a row had before its column was NOT NULL may be missing.
-        fields.extend(
-            table.arrow_schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))),
-        );
+        fields.extend(table.schema().fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))));
         let schema = Arc::new(Schema::new(fields));
         Ok(Self { lake: Arc::clone(lake), name: name.clone(), table, from, to, schema })
     }
@@ -175,7 +174,7 @@ impl TableChanges {
             columns.push(match array {
                 None => new_null_array(field.data_type(), batch.num_rows()),
                 Some(array) if array.data_type() == field.data_type() => Arc::clone(array),
-                Some(array) => cast(array, field.data_type()).map_err(internal)?,
+                Some(array) => read(array, field)?,
             });
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)

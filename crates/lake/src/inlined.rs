@@ -8,6 +8,7 @@ mod reshape;
 mod text;
 
 pub(crate) use read::{StoredCache, StoredRows, check_holder};
+pub(crate) use text::interval;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

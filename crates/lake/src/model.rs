@@ -87,6 +87,7 @@ pub struct TableState {
     /// Nested fields too, parents before children.
     pub columns: Vec<ColumnState>,
     /// Top-level columns as Arrow fields; each carries its `PARQUET:field_id`, at every depth.
+    /// As they are stored; [`TableState::schema`] says what they are to those who compute with them.
     pub arrow_schema: SchemaRef,
     /// Ascending by id.
     pub files: Arc<Vec<Arc<DataFile>>>,
@@ -245,6 +246,12 @@ impl Snapshot {
 }
 
 impl TableState {
+    /// The top-level columns as those see them who compute with them: an interval that is kept as text is an interval.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        crate::logical::logical_schema(&self.arrow_schema)
+    }
+
     /// Columns that are not inside another.
     pub fn top_columns(&self) -> impl Iterator<Item = &ColumnState> {
         self.columns.iter().filter(|column| column.parent.is_none())

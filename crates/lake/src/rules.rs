@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::conform::{is_overflow, stored};
+use crate::logical::{self, logical_batch};
 use crate::model::{Snapshot, TableState};
 use crate::names::TableName;
 
@@ -262,7 +263,9 @@ pub(crate) fn generate(rules: &[RowRule], schema: &SchemaRef, columns: &mut [Arr
     // NOT NULL is not checked yet.
     let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     let internal = |error: ArrowError| Error::internal(format!("{table}: {error}"));
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec()).map_err(internal)?;
+    let given = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(Arc::clone(&given), columns.to_vec()).map_err(internal)?;
+    let batch = logical_batch(&batch, &logical::logical_schema(&given))?;
     for rule in rules {
         let RowRule::Generate { column, expr } = rule else { continue };
         let field = schema.field(*column);
@@ -280,6 +283,10 @@ pub(crate) fn generate(rules: &[RowRule], schema: &SchemaRef, columns: &mut [Arr
 
 /// Refuses a batch (the table's columns, perhaps more behind them) with a row that makes a check false.
 pub(crate) fn enforce(rules: &[RowRule], batch: &RecordBatch, table: &str) -> Result<()> {
+    if !rules.iter().any(|rule| matches!(rule, RowRule::Check { .. })) {
+        return Ok(());
+    }
+    let batch = &logical_batch(batch, &logical::logical_schema(batch.schema_ref()))?;
     for rule in rules {
         let RowRule::Check { name, expr } = rule else { continue };
         let failed = |error: &dyn fmt::Display| {

@@ -9,6 +9,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::declared::DECLARED;
 use crate::error::from_ducklake;
+use crate::logical::INTERVAL;
 use crate::model::ColumnState;
 
 /// How deep a nested type may go.
@@ -51,10 +52,11 @@ fn push_rows(
         return Err(Error::new(ErrorKind::TooLarge, format!("column {} nests deeper than {DEPTH_MAX}", field.name())));
     }
     let (type_name, children): (String, Vec<Field>) = match field.data_type() {
-        // They can be computed with, and read where DuckDB has written them.
+        // Its text, which says in the declaration what it is.
+        DataType::Interval(_) if depth == 0 => ("varchar".into(), Vec::new()),
         DataType::Interval(_) => {
-            return Err(Error::unsupported(format!("column {:?} of type interval cannot be stored", field.name()))
-                .with_hint("keep a number of seconds or days, or two timestamps"));
+            return Err(Error::unsupported(format!("column {:?}: an interval within another type", field.name()))
+                .with_hint("give it a column of its own, or keep a number of seconds"));
         }
         DataType::Struct(fields) => ("struct".into(), fields.iter().map(|child| child.as_ref().clone()).collect()),
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
@@ -86,7 +88,7 @@ fn push_rows(
         parent,
         begin_snapshot: snapshot,
         comment: None,
-        declared: None,
+        declared: matches!(field.data_type(), DataType::Interval(_)).then(|| INTERVAL.to_owned()),
     });
     for child in &children {
         let child_order = *next_id;

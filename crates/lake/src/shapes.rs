@@ -127,7 +127,9 @@ impl Transaction {
             let mut column = column_rows(&field, order, &mut next_id, self.view().id)?;
             if let Some(first) = column.first_mut() {
                 first.comment.clone_from(&spec.comment);
-                first.declared.clone_from(&spec.declared);
+                if spec.declared.is_some() {
+                    first.declared.clone_from(&spec.declared);
+                }
                 if let Some(default) = &spec.default {
                     first.default_value = Some(default.clone());
                 }

@@ -7,7 +7,7 @@ use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Result as DataFusionResult, Statistics};
+use datafusion::common::{Column, Result as DataFusionResult, Statistics};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -26,6 +26,7 @@ use crate::deleted::deleted_positions;
 use crate::error::{from_ducklake, into_datafusion};
 use crate::inlined;
 use crate::lake::Lake;
+use crate::logical::{self, LogicalExec};
 use crate::model::{DataFile, Snapshot, TableState};
 use crate::names::TableName;
 use crate::scan::{TableFiles, TableScanExec};
@@ -99,7 +100,7 @@ impl LakeTable {
         let known = snapshot.tables.get(&table.id);
         Ok(Self {
             name,
-            schema: files.schema(),
+            schema: logical::scanned(&files.schema(), &table.arrow_schema),
             files,
             lake: Arc::clone(lake),
             snapshot: Arc::clone(snapshot),
@@ -122,7 +123,7 @@ impl LakeTable {
         let files = reader(lake, snapshot, table)?.with_row_lineage(true);
         Ok(Self {
             name,
-            schema: files.schema(),
+            schema: logical::scanned(&files.schema(), &table.arrow_schema),
             files,
             lake: Arc::clone(lake),
             snapshot: Arc::clone(snapshot),
@@ -188,9 +189,8 @@ impl LakeTable {
             let columns = columns
                 .iter()
                 .zip(self.schema.fields())
-                .map(|(array, field)| arrow::compute::cast(array, field.data_type()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| internal(&error))?;
+                .map(|(array, field)| logical::read(array, field))
+                .collect::<Result<Vec<_>>>()?;
             batches.push(RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| internal(&error))?);
         }
         let plan = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&self.schema), projection.cloned())
@@ -215,11 +215,22 @@ impl TableProvider for LakeTable {
 
     /// Unknown as long as rows may be in the metastore: whoever has no plan yet does not know how many.
     fn statistics(&self) -> Option<Statistics> {
-        if self.row_ids || !self.table.inlined_tables.is_empty() { None } else { self.files.statistics() }
+        if self.row_ids || !self.table.inlined_tables.is_empty() {
+            return None;
+        }
+        self.files.statistics().map(|statistics| logical::without_texts(statistics, &self.schema))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        self.files.supports_filters_pushdown(filters)
+        let mut supported = self.files.supports_filters_pushdown(filters)?;
+        // The files know an interval as a text.
+        let is_text = |column: &Column| self.schema.field_with_name(&column.name).is_ok_and(logical::is_interval);
+        for (supported, filter) in supported.iter_mut().zip(filters) {
+            if filter.column_refs().into_iter().any(is_text) {
+                *supported = TableProviderFilterPushDown::Unsupported;
+            }
+        }
+        Ok(supported)
     }
 
     async fn scan(
@@ -237,6 +248,12 @@ impl TableProvider for LakeTable {
             Err(error) => return Err(files.explain(error).await),
         };
         let plan: Arc<dyn ExecutionPlan> = Arc::new(TableScanExec::new(plan, self.name.clone(), files));
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => Arc::clone(&self.schema),
+        };
+        // Tables without such columns are scanned as they are.
+        let plan = if self.schema == self.files.schema() { plan } else { LogicalExec::over(plan, schema) };
         match self.scan_stored(projection).await.map_err(into_datafusion)? {
             Some(stored) => UnionExec::try_new(vec![plan, stored]),
             None => Ok(plan),

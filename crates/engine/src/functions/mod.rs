@@ -7,7 +7,7 @@ mod arrays;
 pub(crate) mod casts;
 mod dates;
 pub(crate) mod function;
-mod input;
+pub(crate) mod input;
 mod json;
 mod numbers;
 pub(crate) mod planner;

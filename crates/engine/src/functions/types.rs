@@ -7,9 +7,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
 
-/// Where Arrow keeps the name of a type that is more than its layout.
-pub(crate) const EXTENSION: &str = "ARROW:extension:name";
-pub(crate) const JSON: &str = "arrow.json";
+pub(crate) use polder_lake::{EXTENSION, JSON_EXTENSION as JSON};
+
 pub(crate) const UUID: &str = "arrow.uuid";
 
 fn marked(field: Field, mark: &str) -> Field {
@@ -80,6 +79,11 @@ pub(crate) fn fit(array: ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 /// What PostgreSQL calls a field's type.
 pub(crate) fn field_name(field: &Field) -> String {
     match field.metadata().get(EXTENSION).map(String::as_str) {
+        Some(JSON)
+            if field.metadata().get(polder_lake::DECLARED).is_some_and(|declared| declared == polder_lake::JSON) =>
+        {
+            polder_lake::JSON.into()
+        }
         Some(JSON) => "jsonb".into(),
         Some(UUID) => "uuid".into(),
         _ => postgres_name(field.data_type()),

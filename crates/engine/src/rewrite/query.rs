@@ -246,28 +246,3 @@ pub(super) fn order_all(query: &mut Query) -> Result<()> {
     query.order_by = Some(OrderBy { kind: OrderByKind::Expressions(exprs), interpolate: None });
     Ok(())
 }
-
-/// ORDER BY the number of an expression over groups, as that expression: the planner would look for a column of its name
-/// among the groups.
-pub(super) fn order_groups(query: &mut Query) {
-    let Query { body, order_by, .. } = query;
-    let SetExpr::Select(select) = body.as_ref() else { return };
-    let grouped = match &select.group_by {
-        GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
-        GroupByExpr::All(_) => true,
-    };
-    let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by else { return };
-    let plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
-    if !grouped || !select.projection.iter().all(plain) {
-        return;
-    }
-    for sort in exprs {
-        let item = ordinal(&sort.expr).and_then(|at| select.projection.get(at.wrapping_sub(1)));
-        if let Some(SelectItem::UnnamedExpr(expr)) = item
-            && !matches!(expr, Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-            && !super::has_query(expr)
-        {
-            sort.expr = expr.clone();
-        }
-    }
-}

@@ -48,6 +48,13 @@ pub(super) fn equal_to(expr: &mut Expr) -> Result<()> {
     if select.projection.len() != parts.len() || !select.projection.iter().all(is_plain) {
         return Err(no_row(parts.len()));
     }
+    let mut query = query.clone();
+    if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &mut query.order_by {
+        // A number means one of the values, most of which are not there any more.
+        for sort in exprs {
+            sort.expr = super::query::selected(&sort.expr, select)?;
+        }
+    }
     let mut pairs = Vec::with_capacity(parts.len());
     for (at, part) in parts.iter().enumerate() {
         let mut one = query.clone();

@@ -5,8 +5,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitorMut,
+    Distinct, ExcludeSelectItem, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitorMut,
+    WildcardAdditionalOptions,
 };
 use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
@@ -53,8 +54,8 @@ fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
     let mut projection = Vec::new();
     for item in std::mem::take(&mut select.projection) {
         match item {
-            SelectItem::Wildcard(options) if options.to_string().is_empty() => {
-                for column in &merged {
+            SelectItem::Wildcard(options) if let Some(left_out) = left_out(&options, &merged) => {
+                for column in merged.iter().filter(|column| !left_out.contains(&column.name)) {
                     let expr = parse_expr(&column.value)?;
                     projection.push(SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', &column.name) });
                 }
@@ -102,6 +103,20 @@ fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The columns that `*` leaves out; `None` if it says more, or leaves out others than merged ones: of which table they
+/// are, the text does not tell.
+fn left_out(options: &WildcardAdditionalOptions, merged: &[Merged]) -> Option<Vec<String>> {
+    let mut rest = options.clone();
+    let names = match rest.opt_exclude.take() {
+        None => Vec::new(),
+        Some(ExcludeSelectItem::Single(name)) => vec![name],
+        Some(ExcludeSelectItem::Multiple(names)) => names,
+    };
+    let names: Vec<String> = names.iter().filter_map(|name| name.0.last()?.as_ident().map(fold)).collect();
+    let all_merged = names.iter().all(|name| merged.iter().any(|column| column.name == *name));
+    (rest.to_string().is_empty() && all_merged).then_some(names)
 }
 
 fn refused() -> Error {

@@ -4,6 +4,7 @@ mod arithmetic;
 mod average;
 mod casts;
 mod common;
+mod intervals;
 mod literals;
 mod operators;
 mod sums;
@@ -37,7 +38,8 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
 
 /// The planner's own rules, behind what must come before they decide on types. All others come after them.
 pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(common::CommonTypes)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(common::CommonTypes), Arc::new(intervals::IntervalOrder)];
     rules.extend(Analyzer::new().rules);
     rules
 }

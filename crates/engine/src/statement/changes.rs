@@ -9,7 +9,9 @@ use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::StreamExt;
-use polder_lake::{Keys, RowIds, RowRule, TableWriter, TransactionCell, conform, row_hashes};
+use polder_lake::{
+    Keys, RowIds, RowRule, TableWriter, TransactionCell, conform, logical_batch, logical_schema, row_hashes,
+};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::dml::RowQuery;
@@ -298,6 +300,7 @@ impl<'a> Work<'a> {
         others: Vec<ArrayRef>,
         mask: &BooleanArray,
     ) -> Result<()> {
+        let values = logical_batch(values, &logical_schema(values.schema_ref()))?;
         let mut fields: Vec<_> = values.schema_ref().fields().iter().cloned().collect();
         fields.extend(schema.fields().iter().cloned());
         let mut columns = values.columns().to_vec();

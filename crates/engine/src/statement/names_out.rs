@@ -18,7 +18,7 @@ use super::target::quoted_ident;
 use crate::rewrite::has_query;
 
 /// What parts a name from the number that makes it unique.
-pub(super) const MARK: char = '\u{1}';
+pub(crate) const MARK: char = '\u{1}';
 
 /// Numbers the names that are there more than once in an answer's columns.
 pub(super) fn number_repeated(statement: &mut Parsed) {

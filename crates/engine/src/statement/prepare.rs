@@ -9,6 +9,7 @@ use polder_sql_tree::{visit_expressions, visit_expressions_mut};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::names::{fold, parts};
+use super::names_out::number_repeated;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::session::{Inner, Outcome};
@@ -107,7 +108,8 @@ impl Engine {
         if let Statement::Query(_) = statement {
             // Planned once, so that a mistake is told now.
             let nulls = vec![Expr::Value(Value::Null.into()); parameters];
-            let tried = Parsed::Statement(Box::new(filled(&prepared, &nulls)));
+            let mut tried = Parsed::Statement(Box::new(filled(&prepared, &nulls)));
+            number_repeated(&mut tried);
             let view = match &inner.open {
                 Some(open) => {
                     let guard = open.cell.lock().await;

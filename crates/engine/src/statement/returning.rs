@@ -45,7 +45,8 @@ impl Context<'_> {
                     .iter()
                     .enumerate()
                     .map(|(at, (_, name))| {
-                        let known = target.table.arrow_schema.field_with_name(name);
+                        let schema = target.table.schema();
+                        let known = schema.field_with_name(name);
                         let data_type =
                             known.map_or(arrow::datatypes::DataType::Null, |field| field.data_type().clone());
                         arrow::datatypes::Field::new(format!("c{at}"), data_type, true)

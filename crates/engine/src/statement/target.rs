@@ -29,7 +29,7 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-pub(super) fn quoted_ident(name: &str) -> Ident {
+pub(crate) fn quoted_ident(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }
 
@@ -140,11 +140,14 @@ impl Target {
         }
         let state = self.table.top_columns().find(|known| known.id == id);
         let text = state.and_then(|state| state.default_value.as_deref()).filter(|text| *text != "NULL");
-        let field =
-            self.table.arrow_schema.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
+        let schema = self.table.schema();
+        let field = schema.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
         match text {
             Some(text) => {
                 let text = text.replace('\'', "''");
+                if matches!(field.data_type(), arrow::datatypes::DataType::Interval(_)) {
+                    return parse_expr(&format!("'{text}'::interval"));
+                }
                 let data_type = field.data_type().to_string().replace('\'', "''");
                 parse_expr(&format!("arrow_cast('{text}', '{data_type}')"))
             }

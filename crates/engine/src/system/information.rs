@@ -242,7 +242,7 @@ impl Table {
     async fn columns(&self, rows: &mut Rows) {
         for table in self.snapshot.tables.values() {
             let name = self.snapshot.name_of(table);
-            for (at, field) in table.arrow_schema.fields().iter().take(table.shown_columns()).enumerate() {
+            for (at, field) in table.schema().fields().iter().take(table.shown_columns()).enumerate() {
                 let state = table.top_columns().find(|column| column.name == *field.name());
                 push_column(rows, (&name.schema, &name.table), at, field, state, Some(&table.rules));
             }
@@ -394,8 +394,11 @@ pub(crate) fn standard_name(field: &Field) -> String {
     match TextLength::of_field(field) {
         Some(length) if length.blank_padded => return "character".into(),
         Some(_) => return "character varying".into(),
-        None if field.metadata().contains_key(polder_lake::DECLARED) => return "character varying".into(),
-        None => {}
+        None => match field.metadata().get(polder_lake::DECLARED).map(String::as_str) {
+            Some("varchar") => return "character varying".into(),
+            Some(declared) => return declared.to_owned(),
+            None => {}
+        },
     }
     match field.data_type() {
         DataType::Float64 => "double precision".into(),

@@ -223,7 +223,7 @@ pub(super) async fn columns(snapshot: &Snapshot, views: Option<&dyn Views>) -> V
         (BooleanBuilder::new(), StringBuilder::new(), StringBuilder::new(), Int64Builder::new());
     for table in snapshot.tables.values() {
         let name = snapshot.name_of(table);
-        for (at, field) in table.arrow_schema.fields().iter().take(table.shown_columns()).enumerate() {
+        for (at, field) in table.schema().fields().iter().take(table.shown_columns()).enumerate() {
             let column = table.top_columns().find(|column| column.name == *field.name());
             schemas.append_value(&name.schema);
             tables.append_value(&name.table);

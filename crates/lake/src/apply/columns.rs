@@ -122,7 +122,9 @@ impl Applier {
         let mut rows = column_rows(&field, order, &mut table.next_column_id, self.snapshot.id)?;
         if let Some(row) = rows.first_mut() {
             row.comment.clone_from(&spec.comment);
-            row.declared.clone_from(&spec.declared);
+            if spec.declared.is_some() {
+                row.declared.clone_from(&spec.declared);
+            }
             if let Some(default) = &spec.default {
                 row.default_value = Some(default.clone());
             }

@@ -148,8 +148,11 @@ fn timestamp(text: &str, unit: TimeUnit) -> Option<i64> {
 }
 
 /// `1 year 2 mons 3 days -04:05:06.7`, in the words of either database.
-fn interval(text: &str) -> Option<IntervalMonthDayNano> {
+pub(crate) fn interval(text: &str) -> Option<IntervalMonthDayNano> {
     let (mut months, mut days, mut nanos) = (0_i32, 0_i32, 0_i64);
+    if text.trim().is_empty() {
+        return None;
+    }
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
         if word.contains(':') {
@@ -163,6 +166,11 @@ fn interval(text: &str) -> Option<IntervalMonthDayNano> {
             "year" => months = months.checked_add(small?.checked_mul(12)?)?,
             "mon" | "month" => months = months.checked_add(small?)?,
             "day" => days = days.checked_add(small?)?,
+            "week" => days = days.checked_add(small?.checked_mul(7)?)?,
+            "hour" => nanos = nanos.checked_add(count.checked_mul(3600 * NANOS_PER_SECOND)?)?,
+            "min" | "minute" => nanos = nanos.checked_add(count.checked_mul(60 * NANOS_PER_SECOND)?)?,
+            "sec" | "second" => nanos = nanos.checked_add(count.checked_mul(NANOS_PER_SECOND)?)?,
+            "millisecond" => nanos = nanos.checked_add(count.checked_mul(1_000_000)?)?,
             "microsecond" => nanos = nanos.checked_add(count.checked_mul(1_000)?)?,
             _ => return None,
         }

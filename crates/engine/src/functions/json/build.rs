@@ -7,7 +7,9 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
 
 use super::look::steps;
-use super::value::Json;
+use super::parse;
+use polder_kernels::json::Json;
+
 use crate::functions::function::{Call, refuse};
 use crate::functions::{text, types};
 
@@ -54,9 +56,9 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
                 let text = write(row)?;
                 // What is no number in JSON, such as NaN, is a text.
                 if number && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
-                    Json::parse(&text)
+                    parse(&text)
                 } else if json {
-                    Json::parse(&text)
+                    parse(&text)
                 } else if time {
                     Ok(Json::Text(text.replacen(' ', "T", 1)))
                 } else {

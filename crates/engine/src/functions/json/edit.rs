@@ -5,18 +5,20 @@ use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 
 use super::look::steps;
-use super::value::{Json, place};
+use super::parse;
+use polder_kernels::json::{Json, place};
+
 use crate::functions::function::{Call, refuse};
 
 fn edited(call: &Call<'_>, edit: impl Fn(Json, usize) -> Result<Json>) -> Result<ArrayRef> {
     call.texts(|row| {
-        let json = Json::parse(call.text(0).value(row))?;
+        let json = parse(call.text(0).value(row))?;
         Ok(Some(edit(json, row)?.to_string()))
     })
 }
 
 fn second(call: &Call<'_>, at: usize, row: usize) -> Result<Json> {
-    Json::parse(call.text(at).value(row))
+    parse(call.text(at).value(row))
 }
 
 /// Objects merge, arrays follow one another, and what is neither is an array of one.

@@ -4,7 +4,9 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::Result;
 
-use super::value::Json;
+use super::parse;
+use polder_kernels::json::Json;
+
 use crate::functions::function::{Call, refuse};
 use crate::functions::types;
 
@@ -25,7 +27,7 @@ fn follow(json: &Json, steps: &[Option<String>]) -> Option<Json> {
 
 fn found(call: &Call<'_>, text: bool, find: impl Fn(&Json, usize) -> Option<Json>) -> Result<ArrayRef> {
     call.texts(|row| {
-        let json = Json::parse(call.text(0).value(row))?;
+        let json = parse(call.text(0).value(row))?;
         let found = find(&json, row);
         Ok(if text { found.and_then(|found| found.as_text()) } else { found.map(|found| found.to_string()) })
     })
@@ -82,39 +84,39 @@ fn exists(json: &Json, key: &str) -> bool {
 }
 
 pub(super) fn has(call: &Call<'_>) -> Result<ArrayRef> {
-    call.bools(|row| Ok(Some(exists(&Json::parse(call.text(0).value(row))?, call.text(1).value(row)))))
+    call.bools(|row| Ok(Some(exists(&parse(call.text(0).value(row))?, call.text(1).value(row)))))
 }
 
 pub(super) fn has_any(call: &Call<'_>) -> Result<ArrayRef> {
     call.bools(|row| {
-        let json = Json::parse(call.text(0).value(row))?;
+        let json = parse(call.text(0).value(row))?;
         Ok(Some(steps(call, 1, row).iter().flatten().any(|key| exists(&json, key))))
     })
 }
 
 pub(super) fn has_all(call: &Call<'_>) -> Result<ArrayRef> {
     call.bools(|row| {
-        let json = Json::parse(call.text(0).value(row))?;
+        let json = parse(call.text(0).value(row))?;
         Ok(Some(steps(call, 1, row).iter().flatten().all(|key| exists(&json, key))))
     })
 }
 
 pub(super) fn contains(call: &Call<'_>) -> Result<ArrayRef> {
-    call.bools(|row| Ok(Some(Json::parse(call.text(0).value(row))?.contains(&Json::parse(call.text(1).value(row))?))))
+    call.bools(|row| Ok(Some(parse(call.text(0).value(row))?.contains(&parse(call.text(1).value(row))?))))
 }
 
 pub(super) fn canonical(call: &Call<'_>) -> Result<ArrayRef> {
-    call.texts(|row| Ok(Some(Json::parse(call.text(0).value(row))?.canonical())))
+    call.texts(|row| Ok(Some(parse(call.text(0).value(row))?.canonical())))
 }
 
 pub(super) fn kind(call: &Call<'_>) -> Result<ArrayRef> {
-    call.texts(|row| Ok(Some(Json::parse(call.text(0).value(row))?.kind().to_owned())))
+    call.texts(|row| Ok(Some(parse(call.text(0).value(row))?.kind().to_owned())))
 }
 
 pub(super) fn pretty(call: &Call<'_>) -> Result<ArrayRef> {
     call.texts(|row| {
         let mut out = String::new();
-        Json::parse(call.text(0).value(row))?.pretty(0, &mut out);
+        parse(call.text(0).value(row))?.pretty(0, &mut out);
         Ok(Some(out))
     })
 }
@@ -135,7 +137,7 @@ fn object_of(json: Json, what: &str) -> Result<Vec<(String, Json)>> {
 
 pub(super) fn array_length(call: &Call<'_>) -> Result<ArrayRef> {
     call.values::<Int32Type>(|row| {
-        let items = array_of(Json::parse(call.text(0).value(row))?, "get the length")?;
+        let items = array_of(parse(call.text(0).value(row))?, "get the length")?;
         Ok(Some(items.len() as i32))
     })
 }
@@ -144,7 +146,7 @@ pub(super) fn array_length(call: &Call<'_>) -> Result<ArrayRef> {
 fn lists(call: &Call<'_>, of: impl Fn(Json) -> Result<Vec<Option<String>>>) -> Result<ArrayRef> {
     let mut lists = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
-        lists.push(if call.is_whole(row) { Some(of(Json::parse(call.text(0).value(row))?)?) } else { None });
+        lists.push(if call.is_whole(row) { Some(of(parse(call.text(0).value(row))?)?) } else { None });
     }
     types::text_lists(lists, call.gives)
 }

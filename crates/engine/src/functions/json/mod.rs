@@ -3,19 +3,24 @@
 mod build;
 mod edit;
 mod look;
-pub(crate) mod value;
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
+use polder_kernels::json::Json;
 
-use self::value::Json;
 use super::function::{Function, Gives, Kind as K, function, way, way_rest};
+
+/// # Errors
+/// 22P02 for what is no JSON.
+fn parse(text: &str) -> Result<Json> {
+    Json::parse(text).map_err(|error| DataFusionError::External(Box::new(error)))
+}
 
 /// JSON in the form in which it is kept.
 ///
 /// # Errors
 /// 22P02 for what is no JSON.
 pub(crate) fn normalised(text: &str) -> Result<String> {
-    Json::parse(text).map(|json| json.to_string())
+    parse(text).map(|json| json.to_string())
 }
 
 const TEXTS: Gives = Gives::TextArray;

@@ -79,7 +79,7 @@ impl Context<'_> {
                     let guard = cell.lock().await;
                     let state = guard.as_ref().ok_or_else(ended)?.table(table);
                     state.and_then(|state| {
-                        state.arrow_schema.field_with_name(&name).ok().map(|field| field.data_type().clone())
+                        state.schema().field_with_name(&name).ok().map(|field| field.data_type().clone())
                     })
                 };
                 let Some(data_type) = data_type else {

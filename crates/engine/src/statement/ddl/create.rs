@@ -19,6 +19,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::{Context, ended};
 use super::rules::Draft;
 use crate::error::from_datafusion;
+use crate::functions::{input, types};
 use crate::scope::Scope;
 use crate::semantics::Zone;
 use crate::session::Outcome;
@@ -165,6 +166,10 @@ impl Context<'_> {
                 .with_hint("give a number, a text, or a date"));
         };
         let text = value.try_as_str().flatten().map(str::to_owned);
+        if let (DataType::Interval(_), Some(text)) = (data_type, &text) {
+            let span = input::interval(text, None).map_err(from_datafusion)?;
+            return Ok(polder_lake::interval_text(span));
+        }
         let value = match (data_type, text) {
             (DataType::Timestamp(TimeUnit::Microsecond, Some(zone)), Some(text)) => {
                 let instant = Zone::known(self.settings.zone())?.read(&text)?;
@@ -182,6 +187,7 @@ impl Context<'_> {
             return Ok(text.replace('T', " ").replace('Z', "+00"));
         }
         Ok(match &value {
+            ScalarValue::IntervalMonthDayNano(Some(span)) => polder_lake::interval_text(*span),
             ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
                 text.clone()
             }
@@ -190,17 +196,25 @@ impl Context<'_> {
     }
 }
 
-/// `varchar` without a length is a text that goes by that name.
+/// Texts that go by the name with which they are declared: `varchar` without a length, and JSON.
 pub(super) fn name_text(spec: &mut ColumnSpec, data_type: &SqlType) {
-    if matches!(data_type, SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None)) {
-        spec.declared = Some("varchar".into());
-    }
+    let name = match data_type {
+        SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None) => "varchar",
+        SqlType::JSON => polder_lake::JSON,
+        SqlType::JSONB => polder_lake::JSONB,
+        _ => return,
+    };
+    spec.declared = Some(name.into());
 }
 
 /// A column as planned, with what its declaration says beyond the type.
 pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> ColumnSpec {
     let mut spec = ColumnSpec::new(field.name(), field.data_type().clone(), nullable);
     spec.declared = field.metadata().get(polder_lake::DECLARED).cloned();
+    if spec.declared.is_none() && types::is_json(field) {
+        // What a query computes of JSON has the form that jsonb has.
+        spec.declared = Some(polder_lake::JSONB.to_owned());
+    }
     spec
 }
 

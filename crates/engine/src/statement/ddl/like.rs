@@ -46,7 +46,8 @@ impl Context<'_> {
         let specs: Vec<ColumnSpec> = match &table {
             Some(table) => {
                 let state = |name: &str| table.top_columns().find(|column| column.name == name);
-                let fields = table.arrow_schema.fields().iter().take(table.shown_columns()).map(|field| {
+                let schema = table.schema();
+                let fields = schema.fields().iter().take(table.shown_columns()).map(|field| {
                     let mut spec = spec_of(field, field.is_nullable());
                     if let Some(state) = state(field.name()) {
                         let default = state.default_value.clone().filter(|text| text != "NULL");

@@ -301,7 +301,8 @@ impl Context<'_> {
 
 /// The columns that people see, with NULL in those of a state that is not kept.
 fn without_state(kept: Kept, shown: usize, table: &TableState, hidden: usize) -> Result<Kept> {
-    let fields = table.arrow_schema.fields();
+    let schema = table.schema();
+    let fields = schema.fields();
     let nulls = fields
         .iter()
         .skip(fields.len() - hidden)

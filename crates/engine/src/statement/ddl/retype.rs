@@ -30,8 +30,8 @@ impl Context<'_> {
             return Err(Error::unsupported(format!("column {column:?} is generated, and keeps its type"))
                 .with_hint("drop it, and add it again"));
         }
-        let field =
-            old.table.arrow_schema.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
+        let known = old.table.schema();
+        let field = known.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
         if using.is_none() && widens(field, &spec) {
             let mut guard = cell.lock().await;
             let ColumnSpec { name: column, data_type, declared, .. } = spec;
@@ -109,6 +109,11 @@ fn assigned(expr: Expr, data_type: &DataType) -> Expr {
 /// Whether no value changes.
 fn widens(old: &arrow::datatypes::Field, new: &ColumnSpec) -> bool {
     use arrow::datatypes::DataType as D;
+    // What is there may be no JSON.
+    let documents = [polder_lake::JSON, polder_lake::JSONB];
+    if new.declared.as_deref().is_some_and(|declared| documents.contains(&declared)) {
+        return old.metadata().get(polder_lake::DECLARED).is_some_and(|known| new.declared.as_ref() == Some(known));
+    }
     let text = |data_type: &D| matches!(data_type, D::Utf8 | D::LargeUtf8 | D::Utf8View);
     let length = new.declared.as_deref().and_then(TextLength::of);
     let longer = match (TextLength::of_field(old), length) {

@@ -5,8 +5,8 @@ mod counting;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs,
-    GeneratedExpressionMode, Ident, IndexColumn, ObjectName, TableConstraint,
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, Expr, GeneratedAs, GeneratedExpressionMode,
+    Ident, IndexColumn, ObjectName, TableConstraint,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,
@@ -65,18 +65,6 @@ impl Draft {
         if let Some(data_type) = serial(&column.data_type) {
             column.data_type = data_type;
             self.identities.push((name.clone(), false, 1, 1));
-        }
-        match column.data_type {
-            // Kept as text, of which a check makes sure that it can be read.
-            DataType::JSON => {
-                let quoted = Ident::with_quote('"', &name);
-                self.checks.push((None, Some(name.clone()), parse_expr(&format!("json_typeof({quoted}) <> ''"))?));
-            }
-            DataType::JSONB => {
-                return Err(Error::unsupported(format!("column {name:?}: a column of type JSONB is not supported"))
-                    .with_hint("declare it as JSON: it keeps its text, and has all of jsonb's operators"));
-            }
-            _ => {}
         }
         let mut kept = Vec::new();
         for option in std::mem::take(&mut column.options) {

@@ -26,7 +26,8 @@ pub(super) fn rows(target: &Target, insert: &Insert, zone: &str) -> Option<Recor
     if insert.on.is_some() || insert.returning.is_some() || !is_bare(source) || values.rows.is_empty() {
         return None;
     }
-    let fields = target.table.arrow_schema.fields();
+    let schema = target.table.schema();
+    let fields = schema.fields();
     let width = values.rows.first()?.content.len();
     if values.rows.iter().any(|row| row.content.len() != width) {
         return None;
@@ -47,8 +48,8 @@ pub(super) fn rows(target: &Target, insert: &Insert, zone: &str) -> Option<Recor
 
 /// The table's schema without NOT NULL, which the table itself checks.
 fn nullable(target: &Target) -> arrow::datatypes::SchemaRef {
-    let fields = target.table.arrow_schema.fields().iter();
-    let fields: Vec<_> = fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let schema = target.table.schema();
+    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     Arc::new(arrow::datatypes::Schema::new(fields))
 }
 
@@ -135,7 +136,8 @@ fn number(digits: &str, to: &DataType) -> Option<ScalarValue> {
 
 fn text_as(text: &str, field: &FieldRef, zone: &str) -> Option<ScalarValue> {
     let to = field.data_type();
-    if types::is_text(to) && !types::is_json(field) {
+    // What is JSON is read when it is stored.
+    if types::is_text(to) {
         return match to {
             DataType::Utf8 => Some(ScalarValue::Utf8(Some(text.to_owned()))),
             DataType::Utf8View => Some(ScalarValue::Utf8View(Some(text.to_owned()))),

@@ -3,15 +3,14 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use datafusion::common::{DataFusionError, Result};
-
-use crate::functions::function::refuse;
+use polder_types::{Error, Result};
 
 /// Arrays and objects inside of one another.
 const DEPTH_MAX: usize = 500;
 
+/// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
     Null,
     Bool(bool),
     /// Its digits, without an exponent where that is short.
@@ -22,9 +21,15 @@ pub(crate) enum Json {
     Object(Vec<(String, Json)>),
 }
 
-pub(crate) fn wrong(text: &str) -> DataFusionError {
+/// The error of what is no JSON.
+#[must_use]
+pub fn wrong(text: &str) -> Error {
     let shown: String = text.chars().take(80).collect();
     refuse("22P02", format!("invalid input syntax for type json: {shown:?}"))
+}
+
+fn refuse(code: &'static str, message: impl Into<String>) -> Error {
+    Error::invalid(message).with_code(code)
 }
 
 /// How `jsonb` orders keys: shorter ones first.
@@ -42,6 +47,8 @@ impl Json {
         if parser.at < text.len() { Err(wrong(text)) } else { Ok(value) }
     }
 
+    /// An object of its entries, in any order.
+    #[must_use]
     pub fn object(mut entries: Vec<(String, Json)>) -> Self {
         // Of equal keys the last one stays.
         entries.reverse();
@@ -50,6 +57,8 @@ impl Json {
         Self::Object(entries)
     }
 
+    /// The value of a key.
+    #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json> {
         match self {
             Self::Object(entries) => {
@@ -60,12 +69,14 @@ impl Json {
     }
 
     /// An element; negative numbers count from the end.
+    #[must_use]
     pub fn element(&self, index: i64) -> Option<&Json> {
         let Self::Array(items) = self else { return None };
         place(index, items.len()).map(|at| &items[at])
     }
 
     /// One step of a path: a key, or an index.
+    #[must_use]
     pub fn step(&self, step: &str) -> Option<&Json> {
         match self {
             Self::Object(_) => self.get(step),
@@ -74,6 +85,8 @@ impl Json {
         }
     }
 
+    /// What `jsonb_typeof` calls it.
+    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -86,6 +99,7 @@ impl Json {
     }
 
     /// The text of a text, the JSON of anything else; none of null.
+    #[must_use]
     pub fn as_text(&self) -> Option<String> {
         match self {
             Self::Null => None,
@@ -95,6 +109,7 @@ impl Json {
     }
 
     /// True when this has all of that, as `@>` means it.
+    #[must_use]
     pub fn contains(&self, that: &Json) -> bool {
         match (self, that) {
             (Self::Object(_), Self::Object(wanted)) => {
@@ -111,6 +126,8 @@ impl Json {
         }
     }
 
+    /// Whether both are the same value; `1.0` is `1`.
+    #[must_use]
     pub fn equals(&self, that: &Json) -> bool {
         match (self, that) {
             (Self::Number(left), Self::Number(right)) => bare(left) == bare(right),
@@ -126,6 +143,7 @@ impl Json {
     }
 
     /// A text that is the same for equal values.
+    #[must_use]
     pub fn canonical(&self) -> String {
         match self {
             Self::Number(digits) => bare(digits),
@@ -178,7 +196,8 @@ impl Json {
 }
 
 /// Where an index lies; negative ones count from the end.
-pub(super) fn place(index: i64, length: usize) -> Option<usize> {
+#[must_use]
+pub fn place(index: i64, length: usize) -> Option<usize> {
     let at = if index < 0 { index + length as i64 } else { index };
     usize::try_from(at).ok().filter(|at| *at < length)
 }
@@ -189,7 +208,9 @@ fn bare(digits: &str) -> String {
     if text == "-0" { "0".into() } else { text.to_owned() }
 }
 
-pub(crate) fn quoted(text: &str) -> String {
+/// A text as JSON writes it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for letter in text.chars() {
@@ -244,7 +265,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn error(&self) -> DataFusionError {
+    fn error(&self) -> Error {
         wrong(self.text)
     }
 
