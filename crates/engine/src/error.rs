@@ -38,7 +38,7 @@ fn map(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(_) => Error::new(ErrorKind::Exhausted, text)
             .with_code("53200")
             .with_hint("filter or aggregate earlier, or give the server more memory with --memory"),
-        DataFusionError::NotImplemented(_) => Error::unsupported(text),
+        DataFusionError::NotImplemented(_) => planning::recognise(&text).unwrap_or_else(|| Error::unsupported(text)),
         DataFusionError::ArrowError(arrow, _) => from_arrow(arrow, text),
         DataFusionError::Plan(_) => from_plan(text),
         DataFusionError::Execution(_) => planning::recognise(&text).unwrap_or_else(|| Error::invalid(text)),

@@ -45,6 +45,13 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
     let mut folder = Folder { solid: Vec::new(), tokens, extras: Extras::default() };
     folder.count();
     folder.frames()?;
+    for (word, form) in [("pivot", "(sum(x) FOR y IN ('a', 'b'))"), ("unpivot", "(value FOR name IN (a, b))")] {
+        if folder.is(0, word) {
+            let word = word.to_uppercase();
+            return Err(Error::unsupported(format!("{word} as a statement of its own is not supported"))
+                .with_hint(format!("SELECT * FROM t {word} {form}")));
+        }
+    }
     match folder.keyword(0) {
         Some(Keyword::CREATE) => folder.create()?,
         Some(Keyword::ALTER) => folder.alter(),

@@ -1,5 +1,6 @@
 //! Statements, one module a family.
 
+mod assign;
 mod changes;
 mod control;
 mod copy;

@@ -1,16 +1,31 @@
 //! What the declaration of a column says beyond its stored type: the length of a text.
 //!
-//! It is a tag of the column in the catalog, and metadata of the field in memory. DuckDB passes it over, as it does with
-//! every length of a VARCHAR.
+//! It is a tag of the table in the catalog, one for each such column, and metadata of the field in memory. DuckDB passes
+//! tags of tables over, as it does with every length of a VARCHAR.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder, StringViewBuilder};
 use arrow::datatypes::{DataType, Field};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
-/// The tag's name.
-pub(crate) const TAG: &str = "polder_type";
+/// How the names of the tags begin; the column's id follows.
+pub(crate) const TAG: &str = "polder_type:";
+
+/// The name of the tag of a column.
+pub(crate) fn tag(column: i64) -> String {
+    format!("{TAG}{column}")
+}
+
+/// The column of a tag.
+///
+/// # Errors
+/// `Corrupt` for a tag of another form.
+pub(crate) fn column_of(tag: &str) -> Result<i64> {
+    let number = tag.strip_prefix(TAG).and_then(|number| number.parse().ok());
+    number
+        .ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("the catalog has a tag {tag:?}, which names no column")))
+}
 
 /// The key of a field's metadata whose value is the type as declared, such as `varchar(10)` or `char(3)`.
 pub const DECLARED: &str = "polder:declared";

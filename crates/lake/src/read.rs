@@ -83,7 +83,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = 'comment' AND {LIVE}"),
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", rules::TAG),
         format!("SELECT table_id, column_id, value FROM ducklake_column_tag WHERE key = 'comment' AND {LIVE}"),
-        format!("SELECT table_id, column_id, value FROM ducklake_column_tag WHERE key = '{}' AND {LIVE}", declared::TAG),
+        format!("SELECT object_id, key, value FROM ducklake_tag WHERE key LIKE '{}%' AND {LIVE}", declared::TAG),
         "SELECT i.table_id, i.partition_id, c.partition_key_index, c.column_id, c.transform FROM ducklake_partition_info i JOIN ducklake_partition_column c ON c.partition_id = i.partition_id WHERE i.begin_snapshot <= $1 AND (i.end_snapshot IS NULL OR i.end_snapshot > $1) ORDER BY c.partition_key_index".into(),
         "SELECT i.table_id, i.sort_id, e.sort_key_index, e.expression, e.dialect, e.sort_direction, e.null_order FROM ducklake_sort_info i JOIN ducklake_sort_expression e ON e.sort_id = i.sort_id WHERE i.begin_snapshot <= $1 AND (i.end_snapshot IS NULL OR i.end_snapshot > $1) ORDER BY e.sort_key_index".into(),
         "SELECT v.data_file_id, v.partition_key_index, v.partition_value FROM ducklake_file_partition_value v JOIN ducklake_data_file f ON f.data_file_id = v.data_file_id WHERE f.begin_snapshot <= $1 AND (f.end_snapshot IS NULL OR f.end_snapshot > $1)".into(),
@@ -147,7 +147,9 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         column_comments: keyed(column_tags, |row| {
             Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned)))
         })?,
-        declared: keyed(declared, |row| Ok(((row.int(0)?, row.int(1)?), row.opt_text(2)?.map(str::to_owned))))?,
+        declared: keyed(declared, |row| {
+            Ok(((row.int(0)?, declared::column_of(row.text(1)?)?), row.opt_text(2)?.map(str::to_owned)))
+        })?,
         partitions: grouped(partitions, |row| {
             Ok((row.int(0)?, (row.int(1)?, (row.int(2)?, row.int(3)?, row.text(4)?.to_owned()))))
         })?,

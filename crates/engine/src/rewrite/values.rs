@@ -81,6 +81,7 @@ fn is_number(expr: &Expr) -> bool {
         Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
             is_number(inner)
         }
+        Expr::BinaryOp { left, right, .. } => is_number(left) && is_number(right),
         _ => false,
     }
 }

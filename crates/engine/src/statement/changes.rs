@@ -16,7 +16,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::dml::RowQuery;
 use super::target::Target;
-use super::{Context, ended, joins};
+use super::{Context, assign, ended, joins};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 
@@ -250,6 +250,9 @@ impl<'a> Work<'a> {
 
     /// The values with the table's types.
     fn conformed(&self, values: Vec<ArrayRef>) -> Result<RecordBatch> {
+        for (array, field) in values.iter().zip(logical_schema(&self.schema).fields()) {
+            assign::check(array.data_type(), field)?;
+        }
         let fields: Vec<_> = self
             .schema
             .fields()

@@ -23,7 +23,7 @@ use super::dml::RowQuery;
 use super::names::{fold, parts, table_name};
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
-use super::{Context, ended};
+use super::{Context, assign, ended};
 use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
 use crate::forms::Overriding;
@@ -72,6 +72,7 @@ impl Context<'_> {
         let plain = with_defaults(&target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        assign::check_insert(&plan, &target.table)?;
         match &insert.on {
             None if insert.returning.is_none() => self.insert_all(cell, &scope, &target, plan).await,
             None => self.insert_returning(cell, &scope, &target, plan, insert.returning.as_deref()).await,
@@ -171,6 +172,10 @@ impl Context<'_> {
     }
 }
 
+fn is_one(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+}
+
 /// Refuses what would be accepted and then ignored.
 fn check_plain(insert: &Insert) -> Result<()> {
     let plain = insert.or.is_none()
@@ -220,6 +225,9 @@ fn with_defaults(target: &Target, insert: &Insert, overriding: Option<Overriding
         let width = match insert.source.as_deref().map(|query| query.body.as_ref()) {
             // As in PostgreSQL, fewer values than columns are for the first of them.
             Some(SetExpr::Values(values)) => values.rows.first().map_or(0, |row| row.content.len()).min(all.len()),
+            Some(SetExpr::Select(select)) if select.projection.iter().all(is_one) => {
+                select.projection.len().min(all.len())
+            }
             Some(_) => all.len(),
             None => 0,
         };

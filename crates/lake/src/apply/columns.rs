@@ -17,7 +17,25 @@ impl Applier {
     /// What is kept about a new column beside its row.
     pub(super) fn emit_column_tags(&mut self, table: i64, column: &ColumnState) {
         self.emit_column_tag(table, column.id, "comment", column.comment.as_deref());
-        self.emit_column_tag(table, column.id, declared::TAG, column.declared.as_deref());
+        self.emit_declared(table, column.id, column.declared.as_deref());
+    }
+
+    /// What the declaration of a column says. It is a tag of the table: DuckDB attaches no lake whose columns have tags other
+    /// than comments.
+    fn emit_declared(&mut self, table: i64, column: i64, declared: Option<&str>) {
+        if let Some(declared) = declared {
+            self.emit_row(
+                "ducklake_tag (object_id, begin_snapshot, value, key)",
+                vec![table.into(), self.snapshot.id.into(), declared.into(), declared::tag(column).into()],
+            );
+        }
+    }
+
+    fn end_declared(&mut self, table: i64, column: i64) {
+        self.emit(
+            "UPDATE ducklake_tag SET end_snapshot = $1 WHERE object_id = $2 AND key = $3 AND end_snapshot IS NULL",
+            vec![self.snapshot.id.into(), table.into(), declared::tag(column).into()],
+        );
     }
 
     fn emit_column_tag(&mut self, table: i64, column: i64, key: &'static str, value: Option<&str>) {
@@ -48,6 +66,7 @@ impl Applier {
                 let gone = with_children(&altered.columns, root);
                 for column in &gone {
                     self.end_column(table.id, *column);
+                    self.end_declared(table.id, *column);
                 }
                 altered.columns.retain(|column| !gone.contains(&column.id));
                 let rules = altered.rules.without_column(root);
@@ -160,8 +179,8 @@ impl Applier {
             self.replace_column(table, name, |column| column.ducklake_type = wanted)?;
         }
         if column.declared.as_deref() != declared {
-            self.end_column_tag(table.id, column.id, declared::TAG);
-            self.emit_column_tag(table.id, column.id, declared::TAG, declared);
+            self.end_declared(table.id, column.id);
+            self.emit_declared(table.id, column.id, declared);
             for row in table.columns.iter_mut().filter(|row| row.id == column.id) {
                 row.declared = declared.map(str::to_owned);
             }
@@ -180,7 +199,7 @@ impl Applier {
         for column in &gone {
             self.end_column(table.id, *column);
             self.end_column_tag(table.id, *column, "comment");
-            self.end_column_tag(table.id, *column, declared::TAG);
+            self.end_declared(table.id, *column);
         }
         // The place of a column in memory is that of its values too.
         let at = table.columns.iter().position(|column| column.id == old.id).unwrap_or(table.columns.len());

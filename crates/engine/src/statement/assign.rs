@@ -1,0 +1,102 @@
+//! What may go into a column of another type by itself: numbers into numbers, moments into moments. A boolean in a column of
+//! numbers is most often a value in the wrong place, and PostgreSQL refuses it.
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use polder_lake::TableState;
+use polder_types::{Error, Result};
+
+use crate::functions::types;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Boolean,
+    Number,
+    Time,
+    Moment,
+    Span,
+}
+
+impl Family {
+    /// `None` for texts, which are read, and for all that other casts look at.
+    fn of(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Boolean => Some(Self::Boolean),
+            number if number.is_numeric() => Some(Self::Number),
+            DataType::Time32(_) | DataType::Time64(_) => Some(Self::Time),
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Some(Self::Moment),
+            DataType::Interval(_) | DataType::Duration(_) => Some(Self::Span),
+            _ => None,
+        }
+    }
+}
+
+/// # Errors
+/// `InvalidInput` (42804) for a value that belongs into another column.
+pub(super) fn check(value: &DataType, column: &Field) -> Result<()> {
+    let (Some(from), Some(to)) = (Family::of(value), Family::of(column.data_type())) else { return Ok(()) };
+    // The time of day of a moment is a cast by assignment.
+    if from == to || (from, to) == (Family::Moment, Family::Time) || (from, to) == (Family::Span, Family::Time) {
+        return Ok(());
+    }
+    let (given, wanted) = (types::postgres_name(value), types::field_name(column));
+    Err(Error::invalid(format!("column {:?} is of type {wanted} but expression is of type {given}", column.name()))
+        .with_code("42804")
+        .with_hint(format!("are the values in the order of the columns? if so, CAST (… AS {wanted})")))
+}
+
+/// As [`check`], of all that an INSERT's plan casts to the types of the columns.
+///
+/// # Errors
+/// The same.
+pub(super) fn check_insert(plan: &LogicalPlan, table: &TableState) -> Result<()> {
+    let LogicalPlan::Dml(dml) = plan else { return Ok(()) };
+    let LogicalPlan::Projection(projection) = dml.input.as_ref() else { return Ok(()) };
+    let schema = table.schema();
+    let column = |name: &str| schema.field_with_name(name).ok();
+    for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
+        if let Some(column) = column(field.name()) {
+            check_cast(expr, projection.input.schema(), column)?;
+        }
+    }
+    let LogicalPlan::Values(values) = projection.input.as_ref() else { return Ok(()) };
+    // Their columns are those of the table, in the order of the projection.
+    for (at, expr) in projection.expr.iter().enumerate() {
+        let (Some(place), Some(column)) = (place(expr, &values.schema), column(projection.schema.field(at).name()))
+        else {
+            continue;
+        };
+        for row in &values.values {
+            if let Some(cell) = row.get(place) {
+                check_cast(cell, &DFSchema::empty(), column)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => bare(&alias.expr),
+        other => other,
+    }
+}
+
+fn place(expr: &Expr, schema: &DFSchema) -> Option<usize> {
+    match bare(expr) {
+        Expr::Column(column) => schema.maybe_index_of_column(column),
+        Expr::Cast(cast) => place(&cast.expr, schema),
+        _ => None,
+    }
+}
+
+fn check_cast(expr: &Expr, schema: &DFSchema, column: &Field) -> Result<()> {
+    let Expr::Cast(Cast { expr: inner, .. }) = bare(expr) else { return Ok(()) };
+    // A cast that the statement itself has written is of a value that is cast again, or already of the type.
+    match inner.get_type(schema) {
+        Ok(given) => check(&given, column),
+        Err(_) => Ok(()),
+    }
+}
