@@ -45,7 +45,7 @@ class SmallDisk:
         self.ballast.unlink()
 
     def close(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + polder.SOON_SECONDS
         while subprocess.run(["umount", str(self.folder)], capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, f"{self.folder} is still in use"
             time.sleep(0.1)
@@ -203,7 +203,7 @@ def test_the_metastore_cannot_grow(small_disk, full, tmp_path):
     disk.make_room()
     client.sql("INSERT INTO small VALUES (-1, 'afterwards')")
     assert client.value("SELECT count(*) AS n FROM small") == 2 + acknowledged
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + polder.SOON_SECONDS
     while parquet_files(tmp_path / "tables") != before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert parquet_files(tmp_path / "tables") == before, "a file of the refused change is left behind"
