@@ -27,6 +27,9 @@ HEARTBEAT_SECONDS = 30
 FAULTS = [f"tests/clients/test_{name}.py" for name in
           ("faults", "isolation", "histories", "interrupted", "crash_random", "disk", "flipped_bits", "writers")]
 
+# Files of pytest's that run beside each other: most of their time is waiting for a disk, a server's start, a minute's end.
+PYTEST_AT_ONCE = 2
+
 # What each test runner prints at its end.
 COUNTS = {
     "nextest": {
@@ -82,7 +85,9 @@ def python() -> str:
 
 
 def suites() -> list:
-    pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider"]
+    pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider",
+              # A file's tests stay together: they share a server. Those that take longest begin first (conftest.py).
+              "--numprocesses", str(PYTEST_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder"]
     clippy = ["cargo", "clippy", "--release", "--workspace"]
     return [
         Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),

@@ -1,8 +1,27 @@
 """The counting of suites.py, on the closing lines that the runners print."""
 
+import os
 import unittest
 
 import suites
+
+
+class Choosing(unittest.TestCase):
+    def setUp(self):
+        os.environ.setdefault("POLDER_CACHE", "/nonexistent")
+
+    def test_every_file_of_the_clients_is_in_one_suite(self):
+        of_pytest = {suite.name: suite.commands[0] for suite in suites.suites() if suite.runner == "pytest"}
+        self.assertEqual(set(of_pytest), {"clients", "faults"})
+        left_out = {argument.removeprefix("--ignore=") for argument in of_pytest["clients"] if argument.startswith("--ignore=")}
+        self.assertEqual(left_out, {argument for argument in of_pytest["faults"] if argument.startswith("tests/")})
+        for path in left_out:
+            self.assertTrue((suites.ROOT / path).is_file(), path)
+
+    def test_what_a_file_starts_is_shared_by_its_tests(self):
+        for suite in suites.suites():
+            if suite.runner == "pytest":
+                self.assertIn("loadfile", suite.commands[0])
 
 
 class Counting(unittest.TestCase):
@@ -23,6 +42,10 @@ class Counting(unittest.TestCase):
         self.check("pytest", 1, "1 passed, 1 error in 0.10s (0:00:00)\n", (1, 1, 0))
         self.check("pytest", 5, "no tests ran in 0.01s\n", (0, 1, 0))
         self.check("pytest", 0, "2 skipped in 0.01s\n", (0, 1, 2))
+        # Side by side, a process that dies fails the test that it was at.
+        self.check("pytest", 1, "bringing up nodes...\n..F\n[gw1] node down: Not properly terminated\nreplacing crashed worker gw1\n"
+                   "1 failed, 11 passed in 3.04s\n", (11, 1, 0))
+        self.check("pytest", 3, "bringing up nodes...\nINTERNALERROR> AssertionError\nno tests ran in 3.04s\n", (0, 1, 0))
 
     def test_vitest(self):
         self.check("vitest", 0, " Test Files  2 passed (2)\n      Tests  14 passed (14)\n", (14, 0, 0))

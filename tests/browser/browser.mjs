@@ -1,15 +1,24 @@
+import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-import { chromium } from 'playwright-core';
+import { chromium, errors } from 'playwright-core';
 
+import { watchCalls, withWords } from './calls.mjs';
 import { mocked } from './server.mjs';
 
 const require = createRequire(import.meta.url);
 const CHROMIUM = process.env.POLDER_CHROMIUM ?? '/usr/bin/chromium';
 const SHOTS = process.env.POLDER_SCREENSHOTS;
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+/** How often a page's work is begun when it is not done in time. */
+const TRIES_MAX = 2;
+
+/** Longer than a tooltip or a popover takes to begin. */
+const STILL_MS = 120;
+const STILL_MS_MAX = 1000;
 
 /** A statement that ends in no test's time. */
 export const SLOW = mocked ? 'SELECT slow FROM flights' : 'SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3';
@@ -25,6 +34,7 @@ export function launch() {
 export async function openPage(browser, { state, dark = false, width = 1440, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', storageState: state, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
   const page = await context.newPage();
+  const calls = watchCalls(page);
   const faults = [];
   page.on('pageerror', (error) => faults.push(`script: ${error.message}`));
   page.on('console', (message) => {
@@ -34,7 +44,31 @@ export async function openPage(browser, { state, dark = false, width = 1440, hei
     const { protocol, hostname } = new URL(request.url());
     if (protocol.startsWith('http') && !['127.0.0.1', 'localhost'].includes(hostname)) faults.push(`request to ${request.url()}`);
   });
-  return { page, context, faults };
+  return { page, context, faults, calls };
+}
+
+/**
+ * Works on a page of its own, which must be without faults at the end. A failure says what the page showed and what the
+ * server had answered. What was not done in time is done once more from the start, on a fresh page, and the log says so: on
+ * a busy machine that is a statement about time.
+ */
+export async function onPage(browser, options, work, { name = `${Date.now()}`, finish = async () => {} } = {}) {
+  for (let attempt = 1; ; attempt += 1) {
+    const opened = await openPage(browser, options);
+    try {
+      await work(opened.page);
+      assert.deepEqual(opened.faults, []);
+      return;
+    } catch (error) {
+      await shot(opened.page, `failed-${name}-${attempt}`);
+      await withWords(error, opened);
+      if (attempt === TRIES_MAX || !(error instanceof errors.TimeoutError)) throw error;
+      console.log(`not done in time, tried once more: ${error.message}`);
+    } finally {
+      await finish(opened.page);
+      await opened.context.close();
+    }
+  }
 }
 
 /** The cookies of somebody signed in: by password, because the link works once and has a test of its own. */
@@ -80,7 +114,26 @@ export async function dropFile(page, name, content, type = 'text/csv') {
 export async function settled(page) {
   await page.waitForLoadState('networkidle');
   await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
-  await page.waitForTimeout(300);
+  await still(page);
+}
+
+/** Waits until nothing has moved on the page for a moment, or for a while where something always moves. */
+export function still(page) {
+  return page.evaluate(([quiet, most]) => new Promise((resolve) => {
+    const begun = performance.now();
+    let changed = begun;
+    const observer = new MutationObserver(() => { changed = performance.now(); });
+    observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+    const moving = () => document.getAnimations().some((animation) => animation.playState === 'running' && animation.effect?.getComputedTiming().endTime !== Infinity);
+    const look = () => {
+      const now = performance.now();
+      if (moving()) changed = now;
+      if (now - changed < quiet && now - begun < most) return requestAnimationFrame(look);
+      observer.disconnect();
+      return resolve();
+    };
+    requestAnimationFrame(look);
+  }), [STILL_MS, STILL_MS_MAX]);
 }
 
 /** Puts SQL into the editor, in the place of what is there. */

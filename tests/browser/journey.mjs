@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 
-import { launch, openPage, shot, signIn } from './browser.mjs';
+import { launch, onPage, signIn } from './browser.mjs';
 import { findServer } from './server.mjs';
 
 export let server;
@@ -24,20 +24,10 @@ export function keepSignIn(kept) {
   state = { ...kept, origins: [] };
 }
 
-/** A page that is signed in, and closed with its faults looked at. */
+/** Works on a page that is signed in. Begun anew when it was not done in time, so what it makes has names of its own. */
 export async function signedIn(work, options = {}) {
   state ??= await signIn(browser, server);
-  const { page, context, faults } = await openPage(browser, { state, ...options });
-  try {
-    await work(page);
-    assert.deepEqual(faults, []);
-  } catch (error) {
-    await shot(page, `failed-${Date.now()}`);
-    throw error;
-  } finally {
-    await endSessions(page);
-    await context.close();
-  }
+  await onPage(browser, { state, ...options }, work, { finish: endSessions });
 }
 
 /** A user has a few conversations at a time, and each test's tabs begin new ones. */
@@ -48,12 +38,16 @@ function endSessions(page) {
 }
 
 /** How many statements run in the server. */
-export const running = (page) => page.evaluate(async () => (await (await fetch('/api/v1/running')).json()).queries.length);
+const running = (page) => page.evaluate(async () => (await (await fetch('/api/v1/running')).json()).queries.length);
 
-export async function untilNothingRuns(page) {
+async function until(page, expected, otherwise) {
   const deadline = Date.now() + 30_000;
-  while ((await running(page)) > 0) {
-    assert.ok(Date.now() < deadline, 'the statement still runs in the server');
+  while (!expected(await running(page))) {
+    assert.ok(Date.now() < deadline, otherwise);
     await page.waitForTimeout(50);
   }
 }
+
+export const untilSomethingRuns = (page) => until(page, (count) => count > 0, 'no statement has begun in the server');
+
+export const untilNothingRuns = (page) => until(page, (count) => count === 0, 'the statement still runs in the server');

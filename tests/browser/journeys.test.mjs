@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { dropFile, dropPicture, openPage, runSql, shot, write } from './browser.mjs';
+import { dropFile, dropPicture, onPage, openPage, runSql, shot, write } from './browser.mjs';
 import { browser, keepSignIn, server, signedIn } from './journey.mjs';
 import { mocked } from './server.mjs';
 
@@ -20,19 +20,18 @@ describe('first login', () => {
     await again.context.close();
   });
 
-  test('a wrong password says so; the right one leads back to the page asked for', async () => {
-    const { page, context } = await openPage(browser);
-    await page.goto(`${server.url}/data?filter=fl`);
-    await page.getByLabel('User').fill(server.user);
-    await page.getByLabel('Password', { exact: true }).fill('not the password');
-    await page.keyboard.press('Enter');
-    await page.getByRole('alert').waitFor();
-    await page.getByLabel('Password', { exact: true }).fill(server.password);
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Data', level: 1 }).waitFor();
-    assert.match(page.url(), /\/data\?filter=fl$/);
-    await context.close();
-  });
+  test('a wrong password says so; the right one leads back to the page asked for', () =>
+    onPage(browser, {}, async (page) => {
+      await page.goto(`${server.url}/data?filter=fl`);
+      await page.getByLabel('User').fill(server.user);
+      await page.getByLabel('Password', { exact: true }).fill('not the password');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alert').waitFor();
+      await page.getByLabel('Password', { exact: true }).fill(server.password);
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Data', level: 1 }).waitFor();
+      assert.match(page.url(), /\/data\?filter=fl$/);
+    }));
 });
 
 describe('the demo', () => {
@@ -63,10 +62,11 @@ describe('the demo', () => {
 describe('from a file to a chart', () => {
   const rows = Array.from({ length: 240 }, (_, n) => `2024-${String((n % 12) + 1).padStart(2, '0')}-15,${['North', 'South', 'East'][n % 3]},${(n * 37) % 500}`);
   const csv = `Day,Region,Amount\n${rows.join('\n')}\n`;
-  const table = `dropped_${Date.now()}`;
+  let table;
 
   test('drop a CSV, load it, chart it: five clicks at most', () =>
     signedIn(async (page) => {
+      table = `dropped_${Date.now()}`;
       let clicks = 0;
       const click = async (name) => {
         clicks += 1;

@@ -16,8 +16,10 @@ import urllib.parse
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-READY_SECONDS = 30
-STOP_SECONDS = 30
+# Bounds for what hangs: a machine may be busy with much else.
+READY_SECONDS = 120
+STOP_SECONDS = 60
+SOON_SECONDS = 60
 
 
 def binary() -> pathlib.Path:
@@ -37,7 +39,7 @@ def environment(extra=None) -> dict:
     return kept
 
 
-def run(*arguments, stdin=None, timeout=120, env=None, cwd=None) -> subprocess.CompletedProcess:
+def run(*arguments, stdin=None, timeout=300, env=None, cwd=None) -> subprocess.CompletedProcess:
     """Runs the binary to its end. `stdin` is bytes, text or None."""
     if isinstance(stdin, str):
         stdin = stdin.encode()
@@ -172,7 +174,7 @@ class Server:
             with contextlib.suppress(OSError, ValueError, KeyError, requests.RequestException):
                 endpoints = json.loads((self.data / "endpoints.json").read_text())
                 self.url = f"http://{endpoints['http']}"
-                if requests.get(f"{self.url}/healthz", timeout=5).status_code == 200:
+                if requests.get(f"{self.url}/healthz", timeout=SOON_SECONDS).status_code == 200:
                     return True
             time.sleep(0.005)
         self.kill()

@@ -61,7 +61,7 @@ class Terminal:
     def text(self) -> str:
         return ESCAPES.sub("", self.raw)
 
-    def wait_for(self, words: str, seconds: float = 20) -> str:
+    def wait_for(self, words: str, seconds: float = polder.SOON_SECONDS) -> str:
         """Waits until `words` come after what was waited for before; the text up to them."""
         deadline = time.monotonic() + seconds
         while True:
@@ -75,11 +75,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = polder.SOON_SECONDS) -> int:
         """Reads to the end; the exit code."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(0.05)
         while self.read(0.05):
             pass
-        return self.process.wait(1)
+        return self.process.wait(polder.SOON_SECONDS)

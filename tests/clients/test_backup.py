@@ -75,7 +75,7 @@ def test_backup_while_writing(kind, fresh, tmp_path, request):
             client.sql("VACUUM RETAIN 5 SNAPSHOTS GRACE 0 SECONDS")
     finally:
         writer.stopping.set()
-        writer.join(30)
+        writer.join(polder.SOON_SECONDS)
     assert polder.run("backup", backups[0][0], "--data", server.data).returncode == 1
     server.stop()
     # The old place is gone: whatever is read, is read from the new one.

@@ -140,7 +140,7 @@ def test_kill_at_random_moments(request, fresh, tmp_path, metastore):
         assert server.process.poll() is None, server.log()[-3000:]
         server.kill()
         for worker in team:
-            worker.join(60)
+            worker.join(polder.SOON_SECONDS)
             assert not worker.is_alive(), f"{worker} hangs"
             assert worker.failure is None, f"{type(worker).__name__}: {worker.failure}"
             ledger.take(worker)

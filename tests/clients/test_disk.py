@@ -45,7 +45,7 @@ class SmallDisk:
         self.ballast.unlink()
 
     def close(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + polder.SOON_SECONDS
         while subprocess.run(["umount", str(self.folder)], capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, f"{self.folder} is still in use"
             time.sleep(0.1)
@@ -203,7 +203,7 @@ def test_the_metastore_cannot_grow(small_disk, full, tmp_path):
     disk.make_room()
     client.sql("INSERT INTO small VALUES (-1, 'afterwards')")
     assert client.value("SELECT count(*) AS n FROM small") == 2 + acknowledged
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + polder.SOON_SECONDS
     while parquet_files(tmp_path / "tables") != before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert parquet_files(tmp_path / "tables") == before, "a file of the refused change is left behind"
@@ -240,11 +240,14 @@ def test_everything_on_one_full_disk(small_disk, full):
     assert client.value("SELECT word FROM small WHERE n = 0") == "before"
 
 
-def refused_upload(client) -> polder.Failed:
-    """The refusal. Who is still sending when it comes may see the connection close instead, and asks again."""
+def refused_upload(server) -> polder.Failed:
+    """The refusal. Who is still sending when it comes may see the connection close instead, and asks again.
+
+    On a connection of its own each time: it ends with the refusal.
+    """
     for _ in range(5):
         try:
-            client.upload("numbers.csv", b"n\n" + b"1\n" * (2 * MIB))
+            polder.Client(server.url).upload("numbers.csv", b"n\n" + b"1\n" * (2 * MIB))
         except polder.Failed as refused:
             return refused
         except requests.exceptions.ConnectionError:
@@ -259,7 +262,7 @@ def test_an_upload_on_a_full_disk(small_disk, full, tmp_path):
     client = polder.Client(server.url)
     prepare(client)
     disk.fill(MIB)
-    says_disk_full(refused_upload(client))
+    says_disk_full(refused_upload(server))
     intact(client)
     disk.make_room()
     upload = client.upload("numbers.csv", b"n\n" + b"1\n" * 1000)

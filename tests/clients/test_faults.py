@@ -65,7 +65,7 @@ def test_kill_during_inserts(fresh):
         server.kill()
         for writer in writers:
             writer.stopping.set()
-            writer.join(30)
+            writer.join(polder.SOON_SECONDS)
             assert not writer.is_alive()
             acknowledged |= {(writer.number, row) for row in writer.acknowledged}
             refused |= {(writer.number, row) for row, _ in writer.refused}
@@ -164,7 +164,7 @@ def test_die_at_every_point(fresh, tmp_path, point):
                 server.client().sql(TRANSACTION)
                 passed = True
             except (requests.RequestException, polder.Failed):
-                assert server.process.wait(30) != 0
+                assert server.process.wait(polder.SOON_SECONDS) != 0
         fired = f"fault point {point}" in server.log()
         if not passed:
             assert fired, server.log()[-3000:]

@@ -345,7 +345,7 @@ def test_histories_at_once(pair, with_duckdb):
         stop.wait(THREADED_SECONDS)
         stop.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(polder.SOON_SECONDS)
             assert not thread.is_alive(), "a conversation waits for ever"
         if failures:
             raise failures[0]

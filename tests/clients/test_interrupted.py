@@ -15,23 +15,27 @@ import polder
 from conversations import conversations
 
 TRIES = 60
+# Within which a statement that was sent has begun, if it ever will.
+ARRIVES_SECONDS = 1.0
 # More than go into the catalog as rows, so that each change writes a file.
 ROWS = 200
 ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
 
 
-def send_and_leave(server, body: dict, seconds: float) -> None:
+def send_and_leave(server, body: dict, seconds: float, begun=False) -> None:
     """Sends a statement and closes the connection after a while, as a program does that is killed."""
     content = json.dumps(body).encode()
     where = urllib.parse.urlsplit(server.url)
     head = (f"POST /api/v1/statements HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
             f"X-Polder: 1\r\nContent-Length: {len(content)}\r\n\r\n").encode()
-    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout=polder.SOON_SECONDS) as connection:
         connection.sendall(head + content)
+        if begun:
+            begins(polder.Client(server.url), body["query_id"])
         time.sleep(seconds)
 
 
-def send_and_cancel(server, body: dict, seconds: float) -> str | None:
+def send_and_cancel(server, body: dict, seconds: float, begun=False) -> str | None:
     """Sends a statement and cancels it after a while. The code that it was answered with; None if it went well."""
     client, answer = polder.Client(server.url), []
 
@@ -47,12 +51,14 @@ def send_and_cancel(server, body: dict, seconds: float) -> str | None:
 
     thread = threading.Thread(target=run)
     thread.start()
+    if begun:
+        begins(client, body["query_id"])
     time.sleep(seconds)
     try:
         client.request("DELETE", f"/queries/{body['query_id']}")
     except polder.Failed as error:
         assert error.status == 404, vars(error)
-    thread.join(60)
+    thread.join(polder.SOON_SECONDS)
     assert not thread.is_alive()
     return answer[0]
 
@@ -61,16 +67,32 @@ def statement(sql: str, **more) -> dict:
     return {"sql": sql, "format": "json", "query_id": str(uuid.uuid4()), **more}
 
 
+def state_of(client, query_id: str) -> str | None:
+    """None while the server has not heard of the statement."""
+    try:
+        return client.get(f"/queries/{query_id}")["state"]
+    except polder.Failed as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+def begins(client, query_id: str) -> None:
+    """Waits until the server runs a statement that ends in no test's time."""
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while (state := state_of(client, query_id)) != "running":
+        assert state is None and time.monotonic() < deadline, f"the statement is {state}, not running"
+        time.sleep(0.01)
+
+
 def ended(client, query_id: str) -> None:
-    """Waits until the server has done with a statement, whatever came of it."""
-    deadline = time.monotonic() + 20
+    """Waits until the server has done with a statement, whatever came of it. One whose client left at once may never begin."""
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    arrival = time.monotonic() + ARRIVES_SECONDS
     while time.monotonic() < deadline:
-        try:
-            if client.get(f"/queries/{query_id}")["state"] != "running":
-                return
-        except polder.Failed as error:
-            if error.status != 404:
-                raise
+        state = state_of(client, query_id)
+        if state not in ("running", None) or (state is None and time.monotonic() > arrival):
+            return
         time.sleep(0.01)
     pytest.fail("an interrupted statement still runs")
 
@@ -145,9 +167,9 @@ def test_an_interrupted_statement_fails_its_transaction(house, how):
         talk.run("INSERT INTO touched VALUES (1)")
         body = statement(ENDLESS, session=talk.session)
         if how == "cancelled":
-            assert send_and_cancel(house, body, 0.5) == "57014"
+            assert send_and_cancel(house, body, 0.1, begun=True) == "57014"
         else:
-            send_and_leave(house, body, 0.5)
+            send_and_leave(house, body, 0.1, begun=True)
         ended(client, body["query_id"])
         with pytest.raises(polder.Failed) as caught:
             talk.rows("SELECT count(*) AS n FROM touched")
@@ -174,7 +196,7 @@ def test_rows_held_back_survive_an_interrupted_read(house, how):
                 send_and_cancel(house, body, seconds)
             else:
                 send_and_leave(house, body, seconds)
-            ended_or_unknown(client, body["query_id"])
+            ended(client, body["query_id"])
             if talk.run("COMMIT").headers["Polder-Command"] == "COMMIT":
                 kept += 1
                 rows = client.value(f"SELECT count(*) AS n FROM held WHERE n = {n}")
@@ -182,15 +204,3 @@ def test_rows_held_back_survive_an_interrupted_read(house, how):
             else:
                 assert client.value(f"SELECT count(*) AS n FROM held WHERE n = {n}") == 0
     assert client.value("SELECT count(*) AS n FROM held") == 3 * kept
-
-
-def ended_or_unknown(client, query_id: str) -> None:
-    """As `ended`, for a statement that may never have arrived."""
-    deadline = time.monotonic() + 1
-    while time.monotonic() < deadline:
-        try:
-            if client.get(f"/queries/{query_id}")["state"] != "running":
-                return
-        except (polder.Failed, requests.RequestException):
-            pass
-        time.sleep(0.01)

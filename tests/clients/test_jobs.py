@@ -31,7 +31,7 @@ def run_job(client, name: str) -> str:
     return rows[0]["run_id"]
 
 
-def until(client, run_id: str, *states: str, seconds: float = 30) -> dict:
+def until(client, run_id: str, *states: str, seconds: float = polder.SOON_SECONDS) -> dict:
     """Waits until a run is in one of the states."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def runs(client, job: str) -> list:
     return client.get(f"/runs?job={job}&limit=1000")["runs"][::-1]
 
 
-def wait_for(check, what: str, seconds: float = 30):
+def wait_for(check, what: str, seconds: float = polder.SOON_SECONDS):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = check()

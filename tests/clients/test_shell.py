@@ -16,8 +16,8 @@ def shell(server, home) -> Terminal:
     return terminal
 
 
-def until_nothing_runs(client, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def until_nothing_runs(client) -> None:
+    deadline = time.monotonic() + polder.SOON_SECONDS
     while client.get("/running")["queries"]:
         assert time.monotonic() < deadline, "the statement still runs in the server"
         time.sleep(0.02)
@@ -68,7 +68,7 @@ def test_ctrl_c_cancels_and_the_shell_goes_on(server, client, tmp_path):
         assert "rows" in progress, progress
         assert len(client.get("/running")["queries"]) == 1
         terminal.type("\x03")
-        until_nothing_runs(client, 3)
+        until_nothing_runs(client)
         terminal.wait_for("57014")
         terminal.wait_for(PROMPT)
         terminal.type("SELECT 40 + 2 AS answer;\r")
@@ -82,7 +82,7 @@ def test_a_load_shows_how_far_it_is(server, client, tmp_path):
     with Terminal("load", path, "--data", server.data) as terminal:
         for words in ("%", "MiB of", "MiB/s", "left", "rows"):
             terminal.wait_for(words)
-        assert terminal.end(60) == 0
+        assert terminal.end() == 0
         assert "2,000,000 rows loaded" in terminal.text
     assert client.value("SELECT count(*) AS n FROM watched") == 2_000_000
 
@@ -97,8 +97,8 @@ def test_ctrl_c_ends_a_load(server, client, tmp_path):
     with Terminal("load", path, "--data", server.data) as terminal:
         terminal.wait_for("MiB/s")
         terminal.type("\x03")
-        assert terminal.end(20) == 130
-    deadline = time.monotonic() + 5
+        assert terminal.end() == 130
+    deadline = time.monotonic() + polder.SOON_SECONDS
     while client.get("/running")["loads"] and time.monotonic() < deadline:
         time.sleep(0.02)
     assert client.get("/running")["loads"] == []

@@ -62,7 +62,7 @@ def test_sixteen_writers_count_in_one_row(pair, kept):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(2 * polder.SOON_SECONDS)
         assert not thread.is_alive(), f"a writer never gets through: {acknowledged}, refused {refused}"
     assert not failures, failures[0]
     assert pair.rows(f"SELECT n FROM {name}") == [(sum(acknowledged),)]
@@ -94,7 +94,7 @@ def test_duckdb_writes_meanwhile(pair):
     beside.start()
     run = writing.write(pair.server, names, SECONDS / 2)
     stop.set()
-    beside.join(60)
+    beside.join(2 * polder.SOON_SECONDS)
     assert not beside.is_alive()
     assert not failures, failures[0]
     assert not run.failures, run.failures[0]
