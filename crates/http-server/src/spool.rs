@@ -106,6 +106,10 @@ impl Spool {
                 .with_source(error)
         };
         std::fs::create_dir_all(&folder).map_err(failed)?;
+        // Its name must be on disk before an upload in it is acknowledged.
+        if let Some(parent) = folder.parent() {
+            std::fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        }
         let mut entries = HashMap::new();
         for file in std::fs::read_dir(&folder).map_err(failed)? {
             let path = file.map_err(failed)?.path();

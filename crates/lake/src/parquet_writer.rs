@@ -1,5 +1,6 @@
 //! Record batches into Parquet files that are on disk, for good, before a commit names them.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_ducklake::ColumnStat;
 use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
 use object_store::ObjectStoreExt;
+use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
@@ -452,8 +454,12 @@ fn upload(target: &Target, local: &Path, path: &str) -> Result<()> {
     })
 }
 
+/// Directories whose names this process has synced. That one is there does not say that its name is on disk: another
+/// writer may have made it just now, or a process that died before it synced.
+static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
 pub(crate) fn make_directory(path: &Path) -> Result<()> {
-    if path.is_dir() {
+    if NAMED.lock().contains(path) && path.is_dir() {
         return Ok(());
     }
     let shown = path.to_string_lossy().into_owned();
@@ -462,6 +468,7 @@ pub(crate) fn make_directory(path: &Path) -> Result<()> {
     for parent in path.ancestors().skip(1).take(2) {
         sync_directory(parent)?;
     }
+    NAMED.lock().insert(path.to_path_buf());
     Ok(())
 }
 

@@ -144,13 +144,30 @@ pub(crate) fn application_name(started_at: DateTime<Utc>, address: &str) -> Stri
 /// A data directory is for its owner: it holds verifiers and keys. One that exists keeps its rights.
 fn make_private_directory(path: &Path) -> Result<()> {
     if path.is_dir() {
+        // A first start that died may have left its name unsynced. Where the parent cannot be read, somebody else made it.
+        let _ = sync_parent(path);
         return Ok(());
     }
+    let made: Vec<&Path> =
+        path.ancestors().filter(|above| !above.as_os_str().is_empty()).take_while(|above| !above.is_dir()).collect();
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| io_error("making the data directory", path, error))
+    builder.create(path).map_err(|error| io_error("making the data directory", path, error))?;
+    made.into_iter().try_for_each(|directory| {
+        sync_parent(directory).map_err(|error| io_error("syncing the directory above", directory, error))
+    })
+}
+
+/// A name is on disk only once the directory that holds it is.
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = match path.parent() {
+        None => return Ok(()),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    std::fs::File::open(parent)?.sync_all()
 }
 
 /// SQLite takes an empty file for a new database, and gives its log the same rights.

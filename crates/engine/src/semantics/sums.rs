@@ -1,6 +1,6 @@
-//! Sums of `bigint` that grow beyond it are an error, never another number.
+//! Sums of `bigint` and of decimals that grow beyond them are an error, never another number.
 //!
-//! They are computed as decimals, and become whole numbers again at the end. Narrower numbers are summed as `bigint`
+//! They are computed as wider decimals, and become what they are again at the end. Narrower numbers are summed as `bigint`
 //! already, which takes billions of rows to fill.
 
 use std::sync::Arc;
@@ -17,6 +17,9 @@ use datafusion::optimizer::AnalyzerRule;
 
 /// Holds every `bigint`; a sum of such has ten digits more.
 const WIDE: DataType = DataType::Decimal128(20, 0);
+
+/// Digits of decimals of which ten thousand million can be summed within 38.
+const SAFE_PRECISION: u8 = 28;
 
 #[derive(Debug)]
 pub(super) struct CheckedSums;
@@ -82,10 +85,12 @@ fn wide(mut expr: Expr, input: &DFSchema) -> Option<Expr> {
     let [value] = args.as_mut_slice() else { return None };
     let narrow = matches!(&value, Expr::Cast(Cast { expr, .. })
         if expr.get_type(input).is_ok_and(|from| from.is_integer() && from != DataType::Int64 && from != DataType::UInt64));
-    if narrow || value.get_type(input).ok()? != DataType::Int64 {
-        return None;
-    }
-    *value = cast(value.clone(), WIDE);
+    let wide = match value.get_type(input).ok()? {
+        DataType::Int64 if !narrow => WIDE,
+        DataType::Decimal128(precision, scale) if precision > SAFE_PRECISION => DataType::Decimal256(precision, scale),
+        _ => return None,
+    };
+    *value = cast(value.clone(), wide);
     Some(expr)
 }
 
