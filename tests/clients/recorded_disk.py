@@ -18,8 +18,8 @@ from simulated_disk import Directory, Disk, File
 
 TEXT_BYTES_MAX = 1 << 26
 # All that can change a file or a name, or say so; `replay` refuses those that it does not know when they touch the folder.
-CALLS = """open openat openat2 creat close close_range dup dup2 dup3 fcntl lseek write pwrite64 writev pwritev pwritev2 ftruncate truncate
-    fallocate fsync fdatasync sync syncfs sync_file_range rename renameat renameat2 link linkat unlink unlinkat rmdir mkdir
+CALLS = """open openat openat2 creat close close_range dup dup2 dup3 fcntl lseek write pwrite64 writev pwritev pwritev2
+    ftruncate truncate fallocate fsync fdatasync sync syncfs sync_file_range rename renameat renameat2 link linkat unlink unlinkat rmdir mkdir
     mkdirat symlink symlinkat mknod mknodat copy_file_range sendfile splice sendto sendmsg sendmmsg mmap fork vfork clone clone3
     io_uring_setup io_submit""".split()
 UNKNOWN_HERE = {"fallocate", "truncate", "copy_file_range", "sendfile", "splice", "symlink", "symlinkat", "mknod", "mknodat",

@@ -167,7 +167,7 @@ class Disk:
             inode.sync(began_at)
 
     def image(self, mode: str, seed: str = "") -> dict:
-        """`dropped`: nothing but what was synced. `kept`: everything, as after the death of the process alone. `some`: any of it."""
+        """`dropped`: nothing but what was synced. `kept`: everything, as if only the process had died. `some`: any of it."""
         found, chance = {}, random.Random(seed)
         take = {
             "dropped": lambda inode: inode.durable,

@@ -83,8 +83,8 @@ class Step:
 
 def totals(tables) -> str:
     """Sums of each of these tables, and the names of all that are there."""
-    parts = [f"SELECT '{name}' AS name, count(*) AS n, count(DISTINCT id) AS ids, sum(id) AS total, sum(length(word)) AS letters "
-             f"FROM {name}" for name in sorted(tables)]
+    parts = [f"SELECT '{name}' AS name, count(*) AS n, count(DISTINCT id) AS ids, sum(id) AS total, "
+             f"sum(length(word)) AS letters FROM {name}" for name in sorted(tables)]
     return " UNION ALL ".join([*parts, IS_THERE])
 
 
@@ -94,7 +94,8 @@ class Story:
     def __init__(self, folder: pathlib.Path):
         self.data = folder / "data"
         self.data.mkdir(parents=True, mode=0o700)
-        self.records, self.trees = [], []
+        # Of each life: its calls, and the folder that it left.
+        self.calls, self.trees = [], []
         self.steps = [Step("nothing", "", {})]
         # The rows of `both`: request → id, and each connection's ids in the order in which they were sent.
         self.rows, self.sent = {}, []
@@ -105,7 +106,7 @@ class Story:
         self.life(THIRD_LIFE, stops=False)
 
     def life(self, statements, stops: bool, more=None) -> None:
-        number = len(self.records)
+        number = len(self.calls)
         server = RecordedServer(self.data, self.data.parent / f"record-{number}")
         with server:
             client = server.client()
@@ -115,7 +116,7 @@ class Story:
             if more:
                 more(server)
             server.stop() if stops else server.kill()
-            self.records.append(server.recorded())
+            self.calls.append(parse(server.recorded(), self.calls[-1][-1].ended_at + 1 if self.calls else 0))
             self.trees.append(tree(self.data))
 
     def step(self, client, sql: str) -> None:
@@ -159,9 +160,10 @@ class Known:
         for found in REQUEST_ID.findall(data):
             request = found.decode()
             step = next((n for n, step in enumerate(story.steps) if step.request_id == request), 0)
+            rows = {story.rows[request]} if request in story.rows else set()
+            uploads = {story.uploads[request]} if request in story.uploads else set()
             known = dataclasses.replace(
-                known, step=max(known.step, step), rows=known.rows | {story.rows[request]} if request in story.rows else known.rows,
-                uploads=known.uploads | {story.uploads[request]} if request in story.uploads else known.uploads)
+                known, step=max(known.step, step), rows=known.rows | rows, uploads=known.uploads | uploads)
         return known
 
 
@@ -176,10 +178,8 @@ class Crash:
 
 def crashes(story: Story, modes, lies=lambda path: False):
     """An image for each mode that `modes(number, kind, what)` names, after each operation and answer of the record."""
-    disk, known, number, line, seen = Disk(lies), Known(), 0, 0, set()
-    for record, left in zip(story.records, story.trees):
-        calls = parse(record, line)
-        line += record.count("\n") + 1
+    disk, known, number, seen = Disk(lies), Known(), 0, set()
+    for calls, left in zip(story.calls, story.trees):
         for call, (kind, what) in Replay(disk, story.data).steps(calls):
             if kind == "sent":
                 before, known, what = known, known.told(story, what), "an answer"
@@ -384,7 +384,7 @@ def test_a_disk_that_lies_is_found_out(story, tmp_path, about):
 def disks_after(story: Story, wanted):
     """(name, disk) after each operation of the first life that `wanted(call, what)`."""
     disk = Disk()
-    for call, (_, what) in Replay(disk, story.data).steps(parse(story.records[0])):
+    for call, (_, what) in Replay(disk, story.data).steps(story.calls[0]):
         if wanted(call, what):
             yield f"{call.name} {what}", copy.deepcopy(disk)
 
@@ -405,8 +405,7 @@ def live_on(story: Story, disk: Disk, folder: pathlib.Path) -> str:
         server.kill()
         record = server.recorded()
     answered = done.headers["x-request-id"].encode()
-    # All of the first life came before.
-    for _, (kind, what) in Replay(disk, folder / "data").steps(parse(record, 1_000_000_000)):
+    for _, (kind, what) in Replay(disk, folder / "data").steps(parse(record, story.calls[0][-1].ended_at + 1)):
         if kind == "sent" and answered in what:
             break
     write_image(disk.image("dropped"), folder / "image")
