@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 
 /// What is read on at most. Whoever sends more has been told by `Expect: 100-continue`, or learns from the closed
 /// connection.
-const BYTES_MAX: usize = 256 << 20;
+const BYTES_MAX: u64 = 256 << 20;
 const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Bodies below this are in the system's buffers when the answer is sent.
@@ -25,7 +25,9 @@ const BYTES_SMALL: u64 = 64 << 10;
 pub(crate) fn patient(request: Request) -> Request {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    if !chunked && length.is_none_or(|length: u64| length <= BYTES_SMALL) {
+    // More than is read on would be cut off all the same.
+    let worth = length.map_or(chunked, |length: u64| length > BYTES_SMALL && length <= BYTES_MAX);
+    if !worth {
         return request;
     }
     let (parts, body) = request.into_parts();
@@ -59,7 +61,7 @@ impl Drop for ReadOn {
 async fn read(mut body: BodyDataStream) {
     let mut left = BYTES_MAX;
     while let Some(Ok(bytes)) = body.next().await {
-        match left.checked_sub(bytes.len()) {
+        match left.checked_sub(bytes.len() as u64) {
             Some(rest) => left = rest,
             None => return,
         }
