@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 30
 
 # The clients' tests about what must never be lost; a suite of its own, since they take minutes.
 FAULTS = [f"tests/clients/test_{name}.py" for name in
-          ("faults", "isolation", "histories", "interrupted", "crash_random", "disk", "flipped_bits", "writers")]
+          ("faults", "isolation", "histories", "interrupted", "crash_random", "disk", "flipped_bits", "writers", "large_changes")]
 
 # What each test runner prints at its end.
 COUNTS = {
