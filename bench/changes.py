@@ -93,7 +93,7 @@ def apart(kind: str, folder: pathlib.Path, options) -> dict:
     command = [sys.executable, __file__, "--rows", str(options.rows), "--memory", options.memory, "--duckdb", kind, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1][:200]}
+        return {"error": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:200]}
     return json.loads(done.stdout)
 
 
