@@ -19,6 +19,9 @@ use datafusion::physical_plan::{ExecutionPlan, Statistics};
 /// The share of all memory that one hash join may hold: others run beside it, and its rows are copied once into one batch.
 const HELD_SHARE: usize = 4;
 
+/// What a hash join may hold however little memory there is: sorts need some of their own, which cannot spill.
+const HELD_BYTES_MIN: usize = 64 << 20;
+
 /// What a hash table needs for each row, about.
 const TABLE_ROW_BYTES: usize = 24;
 
@@ -65,7 +68,8 @@ fn holds_too_much(state: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Result
         let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(TreeNodeRecursion::Continue) };
         let held = join.left();
         let statistics = StatisticsContext::new().compute(held.as_ref(), &StatisticsArgs::new())?;
-        too_much = held_bytes(&held.schema(), &statistics).is_some_and(|bytes| bytes > memory_bytes / HELD_SHARE);
+        let most = (memory_bytes / HELD_SHARE).max(HELD_BYTES_MIN);
+        too_much = held_bytes(&held.schema(), &statistics).is_some_and(|bytes| bytes > most);
         Ok(if too_much { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(too_much)
@@ -74,9 +78,15 @@ fn holds_too_much(state: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Result
 /// What a hash join of so many rows holds; `None` if nobody knows how many there are.
 fn held_bytes(schema: &Schema, statistics: &Statistics) -> Option<usize> {
     let rows = *statistics.num_rows.get_value()?;
-    let row: usize =
-        schema.fields().iter().map(|field| field.data_type().primitive_width().unwrap_or(VARIABLE_BYTES)).sum();
+    let row: usize = schema.fields().iter().map(|field| width(field.data_type())).sum();
     Some(rows.saturating_mul(row + TABLE_ROW_BYTES))
+}
+
+fn width(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Boolean | DataType::Null => 1,
+        other => other.primitive_width().unwrap_or(VARIABLE_BYTES),
+    }
 }
 
 /// Whether there are sort-merge joins, and all of keys that they can compare.
