@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import time
 
+import pytest
+
 import polder
 from simulated_disk import Directory, Disk, File
 
@@ -94,7 +96,7 @@ class RecordedServer(polder.Server):
             raise RuntimeError("there is no strace, which records what the server writes: run scripts/install test")
         allowed = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
         if allowed.returncode:
-            raise RuntimeError(f"strace may not trace here, which records what the server writes: {allowed.stderr.strip()}")
+            pytest.skip(f"this system lets no program trace another, which records what the server writes: {allowed.stderr.strip()}")
         program = self.record.with_suffix(".sh")
         command = ["strace", "-f", "-D", "--seccomp-bpf", "-xx", "-s", str(TEXT_BYTES_MAX), "-o", str(self.record),
                    "-e", "trace=" + ",".join(f"?{name}" for name in CALLS), str(polder.binary())]

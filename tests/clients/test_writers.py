@@ -127,9 +127,12 @@ def test_commits_of_many_writers_are_synced_together(fresh, tmp_path):
             failures.append(error)
 
     tracer = subprocess.Popen(slow, stderr=subprocess.PIPE, text=True)
+    said = tracer.stderr.readline()
+    if "attached" not in said:
+        tracer.wait(timeout=60)
+        pytest.skip(f"this system lets no program trace another, which slows syncs: {said.strip()}")
     threads = [threading.Thread(target=work, args=(number,)) for number in range(writing.WRITERS)]
     try:
-        assert "attached" in tracer.stderr.readline()
         for thread in threads:
             thread.start()
         time.sleep(GROUPING_SECONDS)
