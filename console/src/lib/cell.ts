@@ -48,6 +48,7 @@ export function typeName(type: DataType): string {
   if (DataType.isDate(type)) return 'date';
   if (DataType.isTime(type)) return 'time';
   if (DataType.isBool(type)) return 'boolean';
+  if (DataType.isInterval(type)) return 'interval';
   if (kindOf(type) === 'binary') return 'blob';
   if (kindOf(type) === 'text') return 'text';
   return String(type).toLowerCase();
@@ -70,6 +71,29 @@ export function timestampText(ticks: bigint, unit: number): string {
   const text = date.toISOString().slice(0, -5).replace('T', ' ');
   if (fraction === 0n) return text;
   return `${text}.${fraction.toString().padStart(digits, '0').replace(/0+$/, '')}`;
+}
+
+const MONTH_DAY_NANO = 2;
+const NANOS_PER_SECOND = 1_000_000_000n;
+
+/** An interval as PostgreSQL writes it: `1 year 2 mons 3 days -04:05:06.5`. */
+export function intervalText(months: number, days: number, nanos: bigint): string {
+  const parts: string[] = [];
+  const add = (count: number, unit: string): void => {
+    if (count !== 0) parts.push(`${count} ${unit}${count === 1 ? '' : 's'}`);
+  };
+  add(Math.trunc(months / 12), 'year');
+  add(months % 12, 'mon');
+  add(days, 'day');
+  if (nanos !== 0n || parts.length === 0) {
+    const size = nanos < 0n ? -nanos : nanos;
+    const two = (value: bigint): string => value.toString().padStart(2, '0');
+    const seconds = size / NANOS_PER_SECOND;
+    const fraction = (size % NANOS_PER_SECOND).toString().padStart(9, '0').replace(/0+$/, '');
+    const clock = `${two(seconds / 3600n)}:${two((seconds / 60n) % 60n)}:${two(seconds % 60n)}`;
+    parts.push(`${nanos < 0n ? '-' : ''}${clock}${fraction && `.${fraction}`}`);
+  }
+  return parts.join(' ');
 }
 
 /** An unscaled integer with a decimal point: `decimalText(12345n, 2)` is `123.45`. */
@@ -118,6 +142,10 @@ export function cellText(vector: Vector, index: number): string | null {
   if (!data.getValid(at)) return null;
   if (DataType.isTimestamp(type)) return timestampText((data.values as unknown as BigInt64Array)[at] ?? 0n, type.unit) + (type.timezone ? 'Z' : '');
   if (DataType.isDecimal(type)) return decimalText(decimalOf(data, at, type.bitWidth), type.scale);
+  if (DataType.isInterval(type) && type.unit === MONTH_DAY_NANO) {
+    const words = (data.values as unknown as Int32Array).subarray(at * 4, at * 4 + 4);
+    return intervalText(words[0] ?? 0, words[1] ?? 0, (BigInt(words[3] ?? 0) << 32n) | BigInt((words[2] ?? 0) >>> 0));
+  }
   const value: unknown = vector.get(index);
   if (value === null || value === undefined) return null;
   if (DataType.isDate(type)) return new Date(Number(value)).toISOString().slice(0, 10);
