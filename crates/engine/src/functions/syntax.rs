@@ -4,9 +4,9 @@ mod exponent;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Subscript,
-    TimezoneInfo, UnaryOperator, Value,
+    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
+    Subscript, TimezoneInfo, UnaryOperator, Value,
 };
 use polder_types::{Error, Result};
 
@@ -127,8 +127,14 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             let access_chain = access_chain.into_iter().map(bounded).collect();
             Expr::CompoundFieldAccess { root, access_chain }
         }
-        // Of a constant the planner takes the list for constants too, and loses what is computed in it.
+        // Of a constant the planner takes the list for constants too, and loses what is computed in it. A long list is an
+        // array: conditions nest, one within the other.
         Expr::InList { expr, list, negated } if is_constant(&expr) && !list.iter().all(is_constant) => {
+            if list.len() > CONDITIONS_MAX {
+                let array = Expr::Array(Array { elem: list, named: true });
+                let (name, op) = if negated { ("polder_all", "<>") } else { ("polder_any", "=") };
+                return Ok(call(name, vec![text(op), *expr, array]));
+            }
             let equal = list.into_iter().map(|item| binary(expr.as_ref().clone(), BinaryOperator::Eq, item));
             let any = joined(equal.collect(), BinaryOperator::Or);
             if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(any) } } else { any }
@@ -141,6 +147,9 @@ fn rewritten(expr: Expr) -> Result<Expr> {
         other => other,
     })
 }
+
+/// Conditions that one expression may become.
+const CONDITIONS_MAX: usize = 64;
 
 fn is_constant(expr: &Expr) -> bool {
     match expr {

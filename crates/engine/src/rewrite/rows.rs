@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArguments, GroupByExpr, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
 };
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::quoted;
 use crate::parse::parse_expr;
@@ -19,6 +19,7 @@ pub(super) fn in_subquery(expr: &mut Expr) -> Result<()> {
         _ => return Ok(()),
     };
     let Expr::Tuple(parts) = left.as_ref() else { return Ok(()) };
+    within_bounds(subquery, 2)?;
     let written = compared(parts, subquery, negated);
     *expr = parse_expr(&written)?;
     Ok(())
@@ -48,6 +49,7 @@ pub(super) fn equal_to(expr: &mut Expr) -> Result<()> {
     if select.projection.len() != parts.len() || !select.projection.iter().all(is_plain) {
         return Err(no_row(parts.len()));
     }
+    within_bounds(query, parts.len())?;
     let mut query = query.clone();
     if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &mut query.order_by {
         // A number means one of the values, most of which are not there any more.
@@ -66,6 +68,18 @@ pub(super) fn equal_to(expr: &mut Expr) -> Result<()> {
     let word = if *op == BinaryOperator::Eq { " AND " } else { " OR " };
     *expr = parse_expr(&format!("({})", pairs.join(word)))?;
     Ok(())
+}
+
+/// Subqueries within such subqueries are written out again and again.
+const WRITTEN_BYTES_MAX: usize = 1 << 20;
+
+fn within_bounds(query: &Query, times: usize) -> Result<()> {
+    if query.to_string().len().saturating_mul(times) <= WRITTEN_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::TooLarge, "rows compared with subqueries within subqueries become too long a statement")
+        .with_code("54001")
+        .with_hint("compare single values, or join"))
 }
 
 fn no_row(width: usize) -> Error {

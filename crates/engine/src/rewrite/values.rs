@@ -4,16 +4,19 @@
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, UnaryOperator, Value, Values,
 };
-use polder_types::Result;
+use polder_types::{Error, ErrorKind, Result};
 
 use super::{has_query, quoted};
 use crate::parse::parse_query;
 use crate::statement::is_default;
 
+/// Rows that become queries: each stands within the next.
+const ROWS_MAX: usize = 64;
+
 /// Rewrites the rows of a query, if it is a list of them.
 ///
 /// # Errors
-/// None but those of the parser on text that it has parsed before.
+/// `TooLarge` (54001) for many rows of which one holds a subquery.
 pub(super) fn rows(query: &mut Query) -> Result<()> {
     let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
     floats(values);
@@ -24,6 +27,11 @@ pub(super) fn rows(query: &mut Query) -> Result<()> {
     let width = values.rows.first().map_or(0, |row| row.content.len());
     if values.rows.iter().any(|row| row.content.len() != width) {
         return Ok(());
+    }
+    if values.rows.len() > ROWS_MAX {
+        return Err(Error::new(ErrorKind::TooLarge, format!("more than {ROWS_MAX} rows of VALUES beside subqueries"))
+            .with_code("54001")
+            .with_hint("put the rows with subqueries into a statement of their own, or INSERT … SELECT"));
     }
     let row = |cells: &[Expr]| {
         let named =
