@@ -45,26 +45,21 @@ pub(super) fn equal_to(expr: &mut Expr) -> Result<()> {
         return Ok(());
     };
     let (Expr::Tuple(parts), Expr::Subquery(query)) = (left.as_ref(), right.as_ref()) else { return Ok(()) };
-    let SetExpr::Select(select) = query.body.as_ref() else { return Err(no_row(parts.len())) };
-    if select.projection.len() != parts.len() || !select.projection.iter().all(is_plain) {
+    if let SetExpr::Select(select) = query.body.as_ref()
+        && select.projection.iter().all(is_plain)
+        && select.projection.len() != parts.len()
+    {
         return Err(no_row(parts.len()));
     }
     within_bounds(query, parts.len())?;
-    let mut query = query.clone();
-    if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &mut query.order_by {
-        // A number means one of the values, most of which are not there any more.
-        for sort in exprs {
-            sort.expr = super::query::selected(&sort.expr, select)?;
-        }
-    }
-    let mut pairs = Vec::with_capacity(parts.len());
-    for (at, part) in parts.iter().enumerate() {
-        let mut one = query.clone();
-        if let SetExpr::Select(select) = one.body.as_mut() {
-            select.projection = vec![select.projection[at].clone()];
-        }
-        pairs.push(format!("{part} {op} ({one})"));
-    }
+    let column = |at: usize| quoted(&format!("polder$row{at}"));
+    let columns = (0..parts.len()).map(column).collect::<Vec<_>>().join(", ");
+    // Whole, since it may be one row only because of another of its values.
+    let pairs = parts
+        .iter()
+        .enumerate()
+        .map(|(at, part)| format!("{part} {op} (SELECT {} FROM ({query}) AS \"polder$rows\"({columns}))", column(at)));
+    let pairs: Vec<String> = pairs.collect();
     let word = if *op == BinaryOperator::Eq { " AND " } else { " OR " };
     *expr = parse_expr(&format!("({})", pairs.join(word)))?;
     Ok(())
