@@ -225,7 +225,7 @@ def run_sql(data, *statements) -> tuple[list, str]:
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             answers.append(None) if not row else answers[-1].append(cells)
         row = line.startswith("|")
-    return answers, done.stderr.decode() if done.returncode else ""
+    return answers, f"exit code {done.returncode}: {done.stderr.decode()}" if done.returncode else ""
 
 
 def expected_rows(state: dict) -> list:

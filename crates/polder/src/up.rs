@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{AuthChoice, EXIT_DONE, EXIT_INTERRUPTED, LogChoice, UpArgs};
+use crate::connection;
 use crate::credentials::{self, Credentials, USER};
 use crate::endpoints::{Endpoints, reachable};
 use crate::settings::Up;
@@ -43,8 +44,8 @@ pub fn main(args: &UpArgs) -> Result<u8> {
         Builder::new_multi_thread().thread_name("worker").thread_stack_size(STACK_BYTES).enable_all().build()?;
     let done = servers.block_on(serve(&settings, workers.handle(), started));
     // What does not end by itself ends with the process: every acknowledged write is on disk.
-    workers.shutdown_background();
-    servers.shutdown_timeout(Duration::from_millis(100));
+    connection::end(workers);
+    connection::end(servers);
     done
 }
 
