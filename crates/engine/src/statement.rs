@@ -6,6 +6,7 @@ mod control;
 mod copy;
 mod ddl;
 mod dml;
+mod explain;
 mod insert;
 pub(crate) mod jobs;
 mod joins;
@@ -28,6 +29,7 @@ pub(crate) use target::{is_default, parse_query, quoted_ident};
 use std::fmt::Write;
 use std::sync::Arc;
 
+use datafusion::common::format::ExplainStatementOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use polder_capability::Caller;
@@ -91,13 +93,14 @@ impl Engine {
             }
         }
         prepare::check_no_parameters(&statement)?;
+        explain::of_query(&mut statement)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let context = Context { engine: self, caller, settings: &settings, running, extras: &extras };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
             return context.maintain(open.as_ref(), &work).await;
         }
         if let Some(kind) = Change::of(&statement)? {
-            if inner.open.as_ref().is_some_and(|open| open.read_only) {
+            if kind.writes() && inner.open.as_ref().is_some_and(|open| open.read_only) {
                 return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
             }
             return match open {
@@ -161,6 +164,7 @@ pub(crate) enum Change<'a> {
     Refresh(&'a ObjectName),
     Shape(&'a Statement),
     CopyFrom(&'a Statement),
+    Explain(&'a ExplainStatementOptions, Box<Change<'a>>),
 }
 
 impl<'a> Change<'a> {
@@ -170,6 +174,10 @@ impl<'a> Change<'a> {
             Parsed::CreateExternalTable(_) => {
                 return Err(Error::unsupported("CREATE EXTERNAL TABLE is not there")
                     .with_hint("load the file: `polder load FILE`, or COPY table FROM 'file'"));
+            }
+            Parsed::Explain(explain) => {
+                let change = Self::of(&explain.statement)?;
+                return Ok(change.map(|change| Self::Explain(&explain.options, Box::new(change))));
             }
             _ => return Ok(None),
         };
@@ -201,6 +209,15 @@ impl<'a> Change<'a> {
             | S::ShowFunctions { .. } => None,
             other => return Err(not_there(other)),
         })
+    }
+}
+
+impl Change<'_> {
+    fn writes(&self) -> bool {
+        match self {
+            Self::Explain(options, _) => options.analyze,
+            _ => true,
+        }
     }
 }
 
@@ -287,6 +304,7 @@ impl Context<'_> {
             Change::Merge(merge) => Box::pin(self.merge(cell, merge)).await,
             Change::Refresh(name) => Box::pin(self.refresh(cell, name)).await,
             Change::Shape(statement) => Box::pin(self.shape(cell, statement)).await,
+            Change::Explain(options, change) => Box::pin(self.explain(cell, options, change)).await,
             Change::CopyFrom(_) => Err(Error::internal("COPY has its own way")),
         }
     }

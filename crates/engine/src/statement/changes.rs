@@ -8,6 +8,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use polder_lake::{
     Keys, RowIds, RowRule, TableWriter, TransactionCell, conform, logical_batch, logical_schema, row_hashes,
@@ -46,8 +47,8 @@ pub(super) enum Again {
 /// Their columns are: the action (`None`: the same for all), one value for each column of the table (when `values`),
 /// the row's id (missing for a row to be inserted, and the whole column missing from an INSERT), and then whatever
 /// RETURNING needs of other tables.
-pub(super) struct Changes<'a> {
-    pub target: &'a Target,
+pub(super) struct Changes {
+    pub target: Target,
     /// The one action of all rows; `None`: the first column says.
     pub action: Option<i32>,
     pub values: bool,
@@ -67,6 +68,8 @@ pub(super) struct Applied {
     pub deleted: u64,
     /// The table's columns and those of other tables, for RETURNING.
     pub returned: Vec<RecordBatch>,
+    /// What found the rows, with its metrics.
+    pub plan: Option<Arc<dyn ExecutionPlan>>,
 }
 
 impl Applied {
@@ -77,7 +80,7 @@ impl Applied {
 
 /// The state of one run.
 struct Work<'a> {
-    changes: &'a Changes<'a>,
+    changes: &'a Changes,
     cell: &'a TransactionCell,
     schema: SchemaRef,
     /// What computes the table's generated columns.
@@ -99,27 +102,28 @@ impl Context<'_> {
     pub(super) async fn apply(
         &self,
         cell: &TransactionCell,
-        changes: &Changes<'_>,
+        changes: &Changes,
         query: &RowQuery,
     ) -> Result<Applied> {
         let state = &query.state;
-        let physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
-        let work = match self.gather(cell, changes, self.start(state, physical)?).await {
+        let mut physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
+        let work = match self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await {
             // Joins that hold more than was expected. Nothing is in the transaction yet, so that others may try.
             Err(error) if error.code() == OUT_OF_MEMORY => {
-                let sorted = joins::sorted(state, &query.plan).await.map_err(from_datafusion)?.ok_or(error)?;
-                self.gather(cell, changes, self.start(state, sorted)?).await?
+                physical = joins::sorted(state, &query.plan).await.map_err(from_datafusion)?.ok_or(error)?;
+                self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await?
             }
             gathered => gathered?,
         };
-        work.finish().await
+        let applied = work.finish().await?;
+        Ok(Applied { plan: Some(physical), ..applied })
     }
 
     /// Writes what the rows become to files that no snapshot names yet.
     async fn gather<'a>(
         &self,
         cell: &'a TransactionCell,
-        changes: &'a Changes<'a>,
+        changes: &'a Changes,
         mut rows: SendableRecordBatchStream,
     ) -> Result<Work<'a>> {
         let mut work = Work::new(self.engine, cell, changes)?;
@@ -131,7 +135,7 @@ impl Context<'_> {
 }
 
 impl<'a> Work<'a> {
-    fn new(engine: &Engine, cell: &'a TransactionCell, changes: &'a Changes<'a>) -> Result<Self> {
+    fn new(engine: &Engine, cell: &'a TransactionCell, changes: &'a Changes) -> Result<Self> {
         // NOT NULL is checked for rows that are written, and not for old ones that are deleted.
         let fields = changes.target.table.arrow_schema.fields();
         let fields: Vec<_> = fields.iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();

@@ -32,6 +32,15 @@ pub(super) struct RowQuery {
     pub names: Vec<Other>,
 }
 
+/// A change that is planned, and is to be carried out or explained.
+pub(super) struct Planned<'a> {
+    pub scope: Scope,
+    pub changes: Changes,
+    pub query: RowQuery,
+    pub verb: &'static str,
+    pub returning: Option<&'a [SelectItem]>,
+}
+
 impl Context<'_> {
     /// What a changing statement sees, with inserts going into its transaction.
     pub(super) async fn writing_scope(&self, cell: &TransactionCell) -> Result<Scope> {
@@ -45,6 +54,16 @@ impl Context<'_> {
     }
 
     pub(super) async fn delete(&self, cell: &TransactionCell, delete: &Delete) -> Result<Outcome> {
+        let planned = self.plan_delete(cell, delete).await?;
+        if delete.selection.is_none() && delete.using.is_none() && delete.returning.is_none() {
+            let mut guard = cell.lock().await;
+            let gone = guard.as_mut().ok_or_else(ended)?.truncate(&planned.changes.target.name).await?;
+            return Ok(Outcome::done("DELETE", Some(gone), planned.scope.snapshot.id));
+        }
+        self.carry_out(cell, planned).await
+    }
+
+    pub(super) async fn plan_delete<'a>(&self, cell: &TransactionCell, delete: &'a Delete) -> Result<Planned<'a>> {
         if delete.limit.is_some() || !delete.order_by.is_empty() || !delete.tables.is_empty() || delete.output.is_some()
         {
             return Err(Error::unsupported("DELETE with LIMIT, ORDER BY or several tables is not supported")
@@ -58,11 +77,6 @@ impl Context<'_> {
         };
         let scope = self.writing_scope(cell).await?;
         let target = Target::of(target, &scope, &self.settings.schema)?;
-        if delete.selection.is_none() && delete.using.is_none() && delete.returning.is_none() {
-            let mut guard = cell.lock().await;
-            let gone = guard.as_mut().ok_or_else(ended)?.truncate(&target.name).await?;
-            return Ok(Outcome::done("DELETE", Some(gone), scope.snapshot.id));
-        }
         let returning = delete.returning.as_deref();
         let values = if returning.is_some() { target.assigned(&Default::default()) } else { Vec::new() };
         let mut query = target.query(values)?;
@@ -73,9 +87,9 @@ impl Context<'_> {
         }
         select.from.extend(using);
         select.selection.clone_from(&delete.selection);
-        let rows = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, query).await?;
         let changes = Changes {
-            target: &target,
+            target,
             action: Some(changes::DELETE),
             values: returning.is_some(),
             row_ids: true,
@@ -84,10 +98,15 @@ impl Context<'_> {
             keys: Keys::Kept,
             returning: returning.is_some(),
         };
-        self.carry_out(cell, &scope, &changes, rows, "DELETE", returning).await
+        Ok(Planned { scope, changes, query, verb: "DELETE", returning })
     }
 
     pub(super) async fn update(&self, cell: &TransactionCell, update: &Update) -> Result<Outcome> {
+        let planned = self.plan_update(cell, update).await?;
+        self.carry_out(cell, planned).await
+    }
+
+    pub(super) async fn plan_update<'a>(&self, cell: &TransactionCell, update: &'a Update) -> Result<Planned<'a>> {
         if update.limit.is_some() || !update.order_by.is_empty() || update.or.is_some() || update.output.is_some() {
             return Err(Error::unsupported("UPDATE with LIMIT, ORDER BY or OR is not supported")
                 .with_hint("choose the rows in WHERE"));
@@ -107,40 +126,34 @@ impl Context<'_> {
         }
         select.from.extend(from);
         select.selection.clone_from(&update.selection);
-        let rows = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, query).await?;
+        let keys = target.keys_under(&set);
         let changes = Changes {
-            target: &target,
+            target,
             action: Some(changes::UPDATE),
             values: true,
             row_ids: true,
             again: Again::Ignore,
             distinct: None,
-            keys: target.keys_under(&set),
+            keys,
             returning: returning.is_some(),
         };
-        self.carry_out(cell, &scope, &changes, rows, "UPDATE", returning).await
+        Ok(Planned { scope, changes, query, verb: "UPDATE", returning })
     }
 
     /// Applies changes and answers with their number, or with what RETURNING asks for.
-    pub(super) async fn carry_out(
-        &self,
-        cell: &TransactionCell,
-        scope: &Scope,
-        changes: &Changes<'_>,
-        query: RowQuery,
-        verb: &str,
-        returning: Option<&[SelectItem]>,
-    ) -> Result<Outcome> {
+    pub(super) async fn carry_out(&self, cell: &TransactionCell, planned: Planned<'_>) -> Result<Outcome> {
+        let Planned { scope, changes, query, verb, returning } = planned;
         let width = usize::from(changes.action.is_none())
             + if changes.values { changes.target.table.arrow_schema.fields().len() } else { 0 }
             + usize::from(changes.row_ids);
-        let applied = self.apply(cell, changes, &query).await?;
+        let applied = self.apply(cell, &changes, &query).await?;
         let outcome = Outcome::done(verb, Some(applied.total()), scope.snapshot.id);
         match returning {
             None => Ok(outcome),
             Some(items) => {
                 let others = query.names.get(width..).unwrap_or_default();
-                self.returning(scope, changes.target, others, items, applied, outcome).await
+                self.returning(&scope, &changes.target, others, items, applied, outcome).await
             }
         }
     }

@@ -15,11 +15,11 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, Statement, TableObject, Values,
 };
 use futures::StreamExt;
-use polder_lake::{Key, Keys, Snapshot, TransactionCell};
+use polder_lake::{Key, Keys, Snapshot, TableName, TransactionCell};
 use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
-use super::dml::RowQuery;
+use super::dml::{Planned, RowQuery};
 use super::names::{fold, parts, table_name};
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
@@ -51,11 +51,8 @@ impl Context<'_> {
 
     pub(super) async fn insert(&self, cell: &TransactionCell, insert: &Insert) -> Result<Outcome> {
         check_plain(insert)?;
-        let TableObject::TableName(name) = &insert.table else {
-            return Err(Error::unsupported("INSERT goes into a table"));
-        };
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
-        let name = table_name(name, &self.settings.schema)?;
+        let name = self.inserted_name(insert)?;
         let snapshot = self.view(cell).await?;
         let target = Target::named(name.clone(), alias, &snapshot)?;
         if self.extras.overriding.is_none()
@@ -67,19 +64,43 @@ impl Context<'_> {
             transaction.verify_keys().await?;
             return Ok(Outcome::done("INSERT", Some(rows), snapshot.id));
         }
+        if insert.on.is_none() && insert.returning.is_none() {
+            let (scope, target, plan) = self.insert_input(cell, insert).await?;
+            return self.insert_all(cell, &scope, &target, plan).await;
+        }
+        let planned = self.plan_insert(cell, insert).await?;
+        self.carry_out(cell, planned).await
+    }
+
+    /// An INSERT as changes of rows that a query gives.
+    pub(super) async fn plan_insert<'a>(&self, cell: &TransactionCell, insert: &'a Insert) -> Result<Planned<'a>> {
+        check_plain(insert)?;
+        let returning = insert.returning.as_deref();
+        let (scope, target, plan) = self.insert_input(cell, insert).await?;
+        match &insert.on {
+            None => Ok(plan_rows(scope, target, input(plan)?, returning)),
+            Some(OnInsert::OnConflict(conflict)) => self.plan_upsert(scope, target, plan, conflict, returning).await,
+            Some(other) => Err(Error::unsupported(format!("{other} is not supported")).with_hint("ON CONFLICT is")),
+        }
+    }
+
+    /// The plan that would insert the rows, without what ON CONFLICT and RETURNING ask for.
+    async fn insert_input(&self, cell: &TransactionCell, insert: &Insert) -> Result<(Scope, Target, LogicalPlan)> {
+        let name = self.inserted_name(insert)?;
+        let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         let scope = self.inserting_scope(cell, insert).await?;
         let target = Target::named(name, alias, &scope.snapshot)?;
         let plain = with_defaults(&target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         assign::check_insert(&plan, &target.table)?;
-        match &insert.on {
-            None if insert.returning.is_none() => self.insert_all(cell, &scope, &target, plan).await,
-            None => self.insert_returning(cell, &scope, &target, plan, insert.returning.as_deref()).await,
-            Some(OnInsert::OnConflict(conflict)) => {
-                self.upsert(cell, &scope, &target, plan, conflict, insert.returning.as_deref()).await
-            }
-            Some(other) => Err(Error::unsupported(format!("{other} is not supported")).with_hint("ON CONFLICT is")),
+        Ok((scope, target, plan))
+    }
+
+    fn inserted_name(&self, insert: &Insert) -> Result<TableName> {
+        match &insert.table {
+            TableObject::TableName(name) => table_name(name, &self.settings.schema),
+            _ => Err(Error::unsupported("INSERT goes into a table")),
         }
     }
 
@@ -106,45 +127,21 @@ impl Context<'_> {
         Ok(Outcome::done("INSERT", Some(rows), scope.snapshot.id))
     }
 
-    async fn insert_returning(
-        &self,
-        cell: &TransactionCell,
-        scope: &Scope,
-        target: &Target,
-        plan: LogicalPlan,
-        returning: Option<&[SelectItem]>,
-    ) -> Result<Outcome> {
-        let query = RowQuery { state: Arc::clone(&scope.state), plan: input(plan)?, names: Vec::new() };
-        let changes = Changes {
-            target,
-            action: Some(changes::INSERT),
-            values: true,
-            row_ids: false,
-            again: Again::Ignore,
-            distinct: None,
-            keys: Keys::MayChange,
-            returning: returning.is_some(),
-        };
-        self.carry_out(cell, scope, &changes, query, "INSERT", returning).await
-    }
-
     /// ON CONFLICT: the rows to be inserted, joined to those that have their key.
-    async fn upsert(
+    async fn plan_upsert<'a>(
         &self,
-        cell: &TransactionCell,
-        scope: &Scope,
-        target: &Target,
+        scope: Scope,
+        target: Target,
         plan: LogicalPlan,
         conflict: &OnConflict,
-        returning: Option<&[SelectItem]>,
-    ) -> Result<Outcome> {
-        let keys = arbiters(target, conflict)?;
+        returning: Option<&'a [SelectItem]>,
+    ) -> Result<Planned<'a>> {
+        let keys = arbiters(&target, conflict)?;
         let schema = MemorySchemaProvider::new();
         let view = Arc::new(ViewTable::new(input(plan)?, None));
         schema.register_table(EXCLUDED.into(), view).map_err(from_datafusion)?;
         let scope = scope.with_input(Arc::new(schema));
-        let query = upsert_query(target, conflict, &keys)?;
-        let rows = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, upsert_query(&target, conflict, &keys)?).await?;
         let (again, set) = match &conflict.action {
             OnConflictAction::DoNothing => (Again::Ignore, None),
             OnConflictAction::DoUpdate(update) => (
@@ -155,9 +152,10 @@ impl Context<'_> {
             ),
         };
         let distinct = match keys.as_slice() {
-            [key] => Some(positions(target, key)?),
+            [key] => Some(positions(&target, key)?),
             _ => None,
         };
+        let keys = set.map_or(Keys::Kept, |set| target.keys_under(&set));
         let changes = Changes {
             target,
             action: None,
@@ -165,11 +163,27 @@ impl Context<'_> {
             row_ids: true,
             again,
             distinct,
-            keys: set.map_or(Keys::Kept, |set| target.keys_under(&set)),
+            keys,
             returning: returning.is_some(),
         };
-        self.carry_out(cell, &scope, &changes, rows, "INSERT", returning).await
+        Ok(Planned { scope, changes, query, verb: "INSERT", returning })
     }
+}
+
+/// All rows of a query, inserted.
+fn plan_rows(scope: Scope, target: Target, plan: LogicalPlan, returning: Option<&[SelectItem]>) -> Planned<'_> {
+    let query = RowQuery { state: Arc::clone(&scope.state), plan, names: Vec::new() };
+    let changes = Changes {
+        target,
+        action: Some(changes::INSERT),
+        values: true,
+        row_ids: false,
+        again: Again::Ignore,
+        distinct: None,
+        keys: Keys::MayChange,
+        returning: returning.is_some(),
+    };
+    Planned { scope, changes, query, verb: "INSERT", returning }
 }
 
 fn is_one(item: &SelectItem) -> bool {

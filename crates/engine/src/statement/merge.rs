@@ -12,7 +12,7 @@ use polder_types::{Error, Result};
 
 use super::Context;
 use super::changes::{self, Again, Changes};
-use super::dml::factor_name;
+use super::dml::{Planned, factor_name};
 use super::names::parts;
 use super::target::{Target, parse_query, quoted, quoted_ident, select_of};
 use crate::parse::{NOTHING, parse_expr};
@@ -42,6 +42,11 @@ impl Deed {
 
 impl Context<'_> {
     pub(super) async fn merge(&self, cell: &TransactionCell, merge: &Merge) -> Result<Outcome> {
+        let planned = self.plan_merge(cell, merge).await?;
+        self.carry_out(cell, planned).await
+    }
+
+    pub(super) async fn plan_merge<'a>(&self, cell: &TransactionCell, merge: &'a Merge) -> Result<Planned<'a>> {
         let returning = match &merge.output {
             None => None,
             Some(OutputClause::Returning { select_items, .. }) => Some(select_items.as_slice()),
@@ -80,12 +85,12 @@ impl Context<'_> {
             let join_operator = join(&merge.clauses, merge.on.as_ref().clone());
             from.joins = vec![Join { relation: marked(&merge.source, &source)?, global: false, join_operator }];
         }
-        let rows = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, query).await?;
         let changed_keys = clauses
             .iter()
             .any(|(_, deed)| matches!(deed, Deed::Update(set) if target.keys_under(set) == Keys::MayChange));
         let changes = Changes {
-            target: &target,
+            target,
             action: None,
             values: true,
             row_ids: true,
@@ -94,7 +99,7 @@ impl Context<'_> {
             keys: if changed_keys { Keys::MayChange } else { Keys::Kept },
             returning: returning.is_some(),
         };
-        self.carry_out(cell, &scope, &changes, rows, "MERGE", returning).await
+        Ok(Planned { scope, changes, query, verb: "MERGE", returning })
     }
 }
 

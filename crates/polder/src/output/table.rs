@@ -78,8 +78,16 @@ impl TableWriter {
         for (column, cell) in self.columns.iter().zip(row) {
             let pad = " ".repeat(names - terminal::columns(&column.name));
             let value = cell.as_deref().unwrap_or("NULL");
-            let value = width.map_or(value.into(), |width| terminal::truncated(value, width));
-            text.push_str(&format!(" {}{pad} │ {value}\n", column.name));
+            let value = value.strip_suffix('\n').unwrap_or(value);
+            let lines: Vec<String> = match width {
+                None => value.split('\n').map(str::to_owned).collect(),
+                Some(width) if value.contains('\n') => {
+                    value.split('\n').flat_map(|line| terminal::folded(line, width)).collect()
+                }
+                Some(width) => vec![terminal::truncated(value, width).into_owned()],
+            };
+            let gap = format!("\n {} │ ", " ".repeat(names));
+            text.push_str(&format!(" {}{pad} │ {}\n", column.name, lines.join(&gap)));
         }
         self.put(&text)
     }
@@ -103,7 +111,7 @@ impl AnswerWriter for TableWriter {
         for row in 0..batch.num_rows() {
             let mut line = Vec::with_capacity(cells.len());
             for cell in &mut cells {
-                line.push(cell.write(row, &mut text)?.then(|| terminal::printable(&text, false).into_owned()));
+                line.push(cell.write(row, &mut text)?.then(|| terminal::printable(&text, true).into_owned()));
             }
             self.rows += 1;
             if self.style.expanded {

@@ -182,7 +182,8 @@ fn table_for_a_pipe() {
     let expected = "   id │ name │ note
 ──────┼──────┼─────────────
     1 │ Anna │ a,\"b\"
-  -20 │      │ two\\nlines|
+  -20 │      │ two↵
+      │      │ lines|
  NULL │ NULL │ 日本
 (3 rows)
 INSERT: 1 row
@@ -200,7 +201,7 @@ fn table_expanded() {
     out.begin(&small.schema()).unwrap();
     out.batch(&small).unwrap();
     out.end(&Outcome { cut: true, ..outcome(2) }).unwrap();
-    let expected = "─[ row 1 ]─\n id   │ -20\n note │ two\\nli…\n─[ row 2 ]─\n id   │ NULL\n note │ 日本\n\
+    let expected = "─[ row 1 ]─\n id   │ -20\n note │ two\n      │ lines|\n─[ row 2 ]─\n id   │ NULL\n note │ 日本\n\
         (first 2 rows; there are more, 0.012 s)\n";
     assert_eq!(String::from_utf8(memory.0.lock().unwrap().clone()).unwrap(), expected);
 }

@@ -77,7 +77,7 @@ impl Context<'_> {
         let scope = self.writing_scope(cell).await?;
         let new = Target::named(old.name.clone(), None, &scope.snapshot)?;
         let changes = Changes {
-            target: &new,
+            target: new,
             action: Some(changes::UPDATE),
             values: true,
             row_ids: true,

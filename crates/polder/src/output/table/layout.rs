@@ -23,7 +23,8 @@ impl Column {
     }
 
     pub fn see(&mut self, cell: Option<&str>) {
-        self.width = self.width.max(terminal::columns(cell.unwrap_or("NULL")));
+        let widest = marked_lines(cell.unwrap_or("NULL")).map(|line| terminal::columns(&line)).max().unwrap_or(0);
+        self.width = self.width.max(widest);
     }
 }
 
@@ -102,18 +103,40 @@ impl Layout {
         format!(" {}\n─{}─\n", names.join(" │ ").trim_end(), rules.join("─┼─"))
     }
 
+    /// One row: as many lines as its longest cell has.
     #[must_use]
     pub fn row(&self, columns: &[Column], row: &[Option<String>], color: bool) -> String {
-        let cell = |shown: &Option<(usize, usize)>| {
-            let Some((at, width)) = *shown else { return "…".to_owned() };
-            match &row[at] {
-                Some(text) => self.pad(text, width, columns[at].right),
-                None if color => format!("\x1b[2m{}\x1b[0m", self.pad("NULL", width, columns[at].right)),
-                None => self.pad("NULL", width, columns[at].right),
-            }
-        };
-        let cells: Vec<String> = self.shown.iter().map(cell).collect();
-        format!(" {}\n", cells.join(" │ ").trim_end())
+        let cells: Vec<Vec<String>> = self.shown.iter().map(|shown| self.cell(*shown, columns, row, color)).collect();
+        let lines = cells.iter().map(Vec::len).max().unwrap_or(1);
+        let mut text = String::new();
+        for line in 0..lines {
+            let parts: Vec<String> = cells
+                .iter()
+                .zip(&self.shown)
+                .map(|(cell, shown)| {
+                    let blank = || " ".repeat(shown.map_or(1, |(_, width)| width));
+                    cell.get(line).cloned().unwrap_or_else(blank)
+                })
+                .collect();
+            text.push_str(format!(" {}", parts.join(" │ ")).trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    fn cell(&self, shown: Option<(usize, usize)>, columns: &[Column], row: &[Option<String>], color: bool) -> Vec<String> {
+        let Some((at, width)) = shown else { return vec!["…".to_owned()] };
+        let right = columns[at].right;
+        match row[at].as_deref() {
+            // A text of several lines is there to be read: what is too long is folded, and not cut.
+            Some(text) if text.contains('\n') => marked_lines(text)
+                .flat_map(|line| if self.unlimited { vec![line] } else { terminal::folded(&line, width) })
+                .map(|line| self.pad(&line, width, right))
+                .collect(),
+            Some(text) => vec![self.pad(text, width, right)],
+            None if color => vec![format!("\x1b[2m{}\x1b[0m", self.pad("NULL", width, right))],
+            None => vec![self.pad("NULL", width, right)],
+        }
     }
 
     fn pad(&self, text: &str, width: usize, right: bool) -> String {
@@ -121,6 +144,15 @@ impl Layout {
         let blanks = " ".repeat(width.saturating_sub(terminal::columns(&text)));
         if right { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
     }
+}
+
+/// The lines of a cell, with a mark at the end of each that goes on. A break at the very end is left out.
+fn marked_lines(text: &str) -> impl Iterator<Item = String> {
+    let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n').peekable();
+    std::iter::from_fn(move || {
+        let line = lines.next()?;
+        Some(if lines.peek().is_some() { format!("{line}↵") } else { line.to_owned() })
+    })
 }
 
 #[cfg(test)]

@@ -47,3 +47,25 @@ fn columns_are_left_out_of_the_middle() {
 fn one_column_is_cut() {
     check("a:100", 20, "0:18");
 }
+
+fn row(cells: &[&str], width: Option<usize>) -> String {
+    let mut columns: Vec<Column> = (0..cells.len()).map(|at| Column::new(&format!("c{at}"), false)).collect();
+    for (column, cell) in columns.iter_mut().zip(cells) {
+        column.see(Some(cell));
+    }
+    let cells: Vec<Option<String>> = cells.iter().map(|cell| Some((*cell).to_owned())).collect();
+    Layout::fit(&columns, width).row(&columns, &cells, false)
+}
+
+#[test]
+fn a_cell_of_several_lines_takes_several() {
+    assert_eq!(row(&["a", "one\n  two\n", "z"], None), " a  │ one↵  │ z\n    │   two │\n");
+    assert_eq!(row(&["a", "one\n\ntwo"], None), " a  │ one↵\n    │ ↵\n    │ two\n");
+    assert_eq!(row(&["\n"], None), "\n");
+}
+
+#[test]
+fn its_lines_are_folded_where_a_single_one_is_cut() {
+    assert_eq!(row(&["abcdefghijklmnop"], Some(12)), " abcdefghi…\n");
+    assert_eq!(row(&["abcdefghijklmnop\nqr"], Some(12)), " abcdefghij\n klmnop↵\n qr\n");
+}

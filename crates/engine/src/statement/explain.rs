@@ -1,0 +1,130 @@
+//! EXPLAIN of statements that change: the plan of the query that finds their rows, and with ANALYZE what it took.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
+use datafusion::logical_expr::{ExplainOption, LogicalPlanBuilder};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::Statement;
+use futures::TryStreamExt;
+use polder_lake::TransactionCell;
+use polder_types::{Error, Result};
+
+use super::dml::Planned;
+use super::maintenance::rows;
+use super::{Change, Context};
+use crate::error::from_datafusion;
+use crate::session::Outcome;
+
+/// A kind of plan, and the plan.
+type Told = (String, String);
+
+/// What is explained of a CREATE … AS is its query.
+pub(super) fn of_query(statement: &mut Parsed) -> Result<()> {
+    let Parsed::Explain(explain) = statement else { return Ok(()) };
+    let Parsed::Statement(inner) = explain.statement.as_ref() else { return Ok(()) };
+    let query = match inner.as_ref() {
+        Statement::CreateTable(create) => create.query.clone(),
+        Statement::CreateView(create) => Some(create.query.clone()),
+        _ => None,
+    };
+    let Some(query) = query else { return Ok(()) };
+    if explain.options.analyze {
+        return Err(Error::unsupported("EXPLAIN ANALYZE of a CREATE … AS is not supported")
+            .with_hint("EXPLAIN ANALYZE its query"));
+    }
+    explain.statement = Box::new(Parsed::Statement(Box::new(Statement::Query(query))));
+    Ok(())
+}
+
+pub(super) fn not_explained() -> Error {
+    Error::unsupported("EXPLAIN is for queries, INSERT, UPDATE, DELETE, MERGE and CREATE … AS")
+}
+
+impl Context<'_> {
+    /// Explains a change; with ANALYZE it is carried out, too.
+    pub(super) async fn explain(
+        &self,
+        cell: &TransactionCell,
+        options: &ExplainStatementOptions,
+        change: &Change<'_>,
+    ) -> Result<Outcome> {
+        let planned = match change {
+            Change::Insert(insert) => self.plan_insert(cell, insert).await?,
+            Change::Update(update) => self.plan_update(cell, update).await?,
+            Change::Delete(delete) => self.plan_delete(cell, delete).await?,
+            Change::Merge(merge) => self.plan_merge(cell, merge).await?,
+            _ => return Err(not_explained()),
+        };
+        let snapshot = planned.scope.snapshot.id;
+        let what = format!("{} of {}", planned.verb, planned.changes.target.name);
+        let (what, mut told) = if options.analyze {
+            let (changed, told) = self.analyze(cell, options, &planned).await?;
+            (format!("{what}: {changed} rows"), told)
+        } else {
+            (format!("{what}, of the rows that this query finds"), self.plans(options, planned).await?)
+        };
+        told.insert(0, ("change".to_owned(), what));
+        let (kinds, plans): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        let text = |texts: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
+        rows("EXPLAIN", vec![("plan_type", text(kinds)), ("plan", text(plans))], snapshot)
+    }
+
+    /// The plans of the query, as an EXPLAIN of it gives them.
+    async fn plans(&self, options: &ExplainStatementOptions, planned: Planned<'_>) -> Result<Vec<Told>> {
+        if options.verbose && options.format.is_some() {
+            return Err(Error::unsupported("EXPLAIN VERBOSE with FORMAT is not supported"));
+        }
+        if options.analyze_level.is_some() || options.analyze_categories.is_some() {
+            return Err(Error::invalid("LEVEL and METRICS are for EXPLAIN ANALYZE").with_code("42601"));
+        }
+        let state = &planned.query.state;
+        let format = match &options.format {
+            Some(format) => format.clone(),
+            None if options.verbose => ExplainFormat::Indent,
+            None => state.config_options().explain.format.clone(),
+        };
+        let option = ExplainOption {
+            verbose: options.verbose,
+            format,
+            show_statistics: options.show_statistics,
+            ..ExplainOption::default()
+        };
+        let builder = LogicalPlanBuilder::from(planned.query.plan).explain_option_format(option);
+        let plan = builder.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
+        let physical = super::joins::physical(state, &plan).await.map_err(from_datafusion)?;
+        let batches: Vec<_> = self.start(state, physical)?.try_collect().await.map_err(from_datafusion)?;
+        let mut told = Vec::new();
+        for batch in &batches {
+            let (kinds, plans) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+            let texts = kinds.iter().zip(plans).filter_map(|(kind, plan)| Some((kind?.to_owned(), plan?.to_owned())));
+            told.extend(texts);
+        }
+        Ok(told)
+    }
+
+    /// Carries the change out: how many rows it changed, and the plan that found them, with its metrics.
+    async fn analyze(
+        &self,
+        cell: &TransactionCell,
+        options: &ExplainStatementOptions,
+        planned: &Planned<'_>,
+    ) -> Result<(u64, Vec<Told>)> {
+        let is_plain = matches!(options.format, None | Some(ExplainFormat::Indent));
+        if !is_plain || options.analyze_level.is_some() || options.analyze_categories.is_some() {
+            return Err(Error::unsupported("EXPLAIN ANALYZE of a change has no FORMAT, LEVEL or METRICS")
+                .with_hint("EXPLAIN ANALYZE, or EXPLAIN ANALYZE VERBOSE"));
+        }
+        let applied = self.apply(cell, &planned.changes, &planned.query).await?;
+        let plan = applied.plan.as_ref().ok_or_else(|| Error::internal("a change without its plan"))?;
+        let metrics = DisplayableExecutionPlan::with_metrics(plan.as_ref());
+        let mut told = vec![("Plan with Metrics".to_owned(), metrics.indent(options.verbose).to_string())];
+        if options.verbose {
+            let full = DisplayableExecutionPlan::with_full_metrics(plan.as_ref());
+            told.push(("Plan with Full Metrics".to_owned(), full.indent(true).to_string()));
+        }
+        Ok((applied.total(), told))
+    }
+}
