@@ -18,6 +18,7 @@ mod prepare;
 mod query;
 mod resolve;
 mod returning;
+mod suggest;
 mod target;
 pub(crate) mod travel;
 
@@ -103,10 +104,15 @@ impl Engine {
             if kind.writes() && inner.open.as_ref().is_some_and(|open| open.read_only) {
                 return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
             }
-            return match open {
+            let changed = match open {
                 Some(cell) => context.change_in(&cell, &kind).await,
                 None => context.change_alone(&kind, &beginning(&statement)).await,
             };
+            let Err(error) = changed else { return changed };
+            return Err(match self.lake.newest().await {
+                Ok(newest) => suggest::table(error, &newest, &settings.schema),
+                Err(_) => error,
+            });
         }
         Box::pin(context.read(open.as_ref(), statement)).await
     }

@@ -7,7 +7,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::format::Opened;
 use crate::names::{self, TableRef, Unique};
-use crate::progress::Job;
+use crate::progress::{Job, Phase};
 use crate::sniff;
 use crate::source::unpack::{Part, unpack};
 use crate::source::{Found, Listing};
@@ -32,6 +32,8 @@ pub(crate) struct Group {
 pub(crate) fn open_all(found: &[Found], options: &LoadOptions, job: &Job) -> Result<(Vec<Document>, Vec<String>)> {
     let mut documents = Vec::new();
     let mut remarks = Vec::new();
+    // From here on it is known how much there is to unpack and to hash.
+    job.progress.enter(Phase::Fetching, Some(found.iter().map(|file| file.body.len()).sum()));
     for file in found {
         job.check()?;
         job.progress.set_source(&file.label);

@@ -42,6 +42,13 @@ const PROMISES: [(&str, &str); 12] = [
     (".ndjson", "JSON"),
 ];
 
+/// What a page begins with that came instead of the file: of a login, or of an error.
+const PAGES: [(&str, &str); 3] =
+    [("<!doctype html", "an HTML page"), ("<html", "an HTML page"), ("<?xml", "an XML document")];
+
+/// Of so many bytes one may be zero; more of them make no text.
+const BYTES_A_ZERO: usize = 1000;
+
 /// Where a tar archive says that it is one.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
@@ -104,11 +111,15 @@ fn open_text(part: &Part, chosen: Option<&'static Format>, options: &LoadOptions
         encoding: Some(text.encoding.name()),
         job,
     };
-    if content.head.contains(&0) {
+    let zeros = memchr::memchr_iter(0, content.head).count();
+    if zeros > 1 + content.head.len() / BYTES_A_ZERO {
         return Err(unknown(&part.label));
     }
     if content.head.trim_ascii().is_empty() {
         return Err(Error::invalid(format!("{} is empty", part.label)));
+    }
+    if chosen.is_none() {
+        refuse_page(&part.label, content.head)?;
     }
     let format = chosen
         .or_else(|| FORMATS.iter().filter(|format| format.is_text).find(|format| (format.recognise)(&content)))
@@ -165,6 +176,18 @@ fn refuse_stranger(label: &str, head: &[u8]) -> Result<()> {
     match known.or(tar) {
         Some(what) => Err(Error::unsupported(format!("{label} is {what}, which holds no table that can be loaded"))
             .with_hint("bring CSV, JSON, Parquet, Avro, Excel, ODS, logs, or these in gzip, Zstandard, bzip2 or zip")),
+        None => Ok(()),
+    }
+}
+
+fn refuse_page(label: &str, head: &[u8]) -> Result<()> {
+    let head = head.trim_ascii_start();
+    let begins = |mark: &&(&str, &str)| {
+        head.get(..mark.0.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark.0.as_bytes()))
+    };
+    match PAGES.iter().find(begins) {
+        Some((_, what)) => Err(Error::unsupported(format!("{label} is {what}, which holds no table that can be loaded"))
+            .with_hint("a server may have answered with a page instead of the file: look at it; to load its lines, say --format csv")),
         None => Ok(()),
     }
 }

@@ -32,6 +32,9 @@ const TABLES: [(&str, &[u8]); 5] = [
     ("weather.parquet", include_bytes!("../../../demo/weather.parquet")),
 ];
 
+/// What the tables and columns mean.
+const COMMENTS: &str = include_str!("../../../demo/comments.sql");
+
 const SAVED_QUERIES: &str = include_str!("../../../demo/saved-queries.json");
 
 #[derive(Debug, Deserialize)]
@@ -54,6 +57,7 @@ pub async fn prepare(house: &House, user: &str) -> Result<()> {
     if !is_there(house, user).await? {
         load(house, user).await?;
     }
+    ask(house, user, COMMENTS.to_owned()).await.context("the demo's comments cannot be written")?;
     save_queries(house, user).await?;
     house.metastore.settings().set(SETTING, LOADED).await?;
     Ok(())
@@ -69,9 +73,7 @@ async fn is_there(house: &House, user: &str) -> Result<bool> {
         "SELECT count(*) FROM polder.tables WHERE schema_name = 'public' AND table_name IN ('{}')",
         names.join("', '")
     );
-    let session = house.engine.open_session(Caller::new(user, "demo"));
-    let request = StatementRequest { sql, query_id: QueryId::new(), row_limit: None };
-    let batches: Vec<RecordBatch> = session.run(request).await?.batches.try_collect().await?;
+    let batches = ask(house, user, sql).await?;
     let count = batches.iter().find(|batch| batch.num_rows() > 0).context("a count gave no row")?;
     match usize::try_from(count.column(0).as_primitive::<Int64Type>().value(0)) {
         Ok(0) => Ok(false),
@@ -80,6 +82,12 @@ async fn is_there(house: &House, user: &str) -> Result<bool> {
             .with_hint("start it on another directory: polder up --demo --data DIR")
             .into()),
     }
+}
+
+async fn ask(house: &House, user: &str, sql: String) -> Result<Vec<RecordBatch>> {
+    let session = house.engine.open_session(Caller::new(user, "demo"));
+    let request = StatementRequest { sql, query_id: QueryId::new(), row_limit: None };
+    Ok(session.run(request).await?.batches.try_collect().await?)
 }
 
 /// Loads all tables in one transaction.

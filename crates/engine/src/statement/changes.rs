@@ -99,12 +99,7 @@ struct Work<'a> {
 
 impl Context<'_> {
     /// Carries out changes in a transaction, and checks the table's keys.
-    pub(super) async fn apply(
-        &self,
-        cell: &TransactionCell,
-        changes: &Changes,
-        query: &RowQuery,
-    ) -> Result<Applied> {
+    pub(super) async fn apply(&self, cell: &TransactionCell, changes: &Changes, query: &RowQuery) -> Result<Applied> {
         let state = &query.state;
         let mut physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
         let work = match self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await {

@@ -18,7 +18,7 @@ use polder_lake::{TableName, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
-use super::{Context, ended, joins, names_out};
+use super::{Context, ended, joins, names_out, suggest};
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::parse::parse_kept;
@@ -70,7 +70,7 @@ impl Context<'_> {
             statement = self.describe_table(&scope, table_name)?;
         }
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion);
-        let plan = plan.map_err(|error| self.suggest_table(error, &scope))?;
+        let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
         self.check_copy(&plan)?;
         let verb = match &plan {
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
@@ -140,25 +140,6 @@ impl Context<'_> {
             .with_hint("copy to another place"));
         }
         Ok(())
-    }
-
-    /// Tells which table may have been meant by a name that is not there.
-    fn suggest_table(&self, error: Error, scope: &Scope) -> Error {
-        if error.code() != "42P01" || error.hint().is_some() {
-            return error;
-        }
-        let name = error.message().strip_prefix("table ").and_then(|rest| rest.strip_suffix(" does not exist"));
-        let Some(name) = name.map(str::to_owned) else { return error };
-        let (schema, table) = name.rsplit_once('.').unwrap_or((&self.settings.schema, &name));
-        let schema = schema.strip_prefix("polder.").unwrap_or(schema);
-        if scope.snapshot.schema(schema).is_none() {
-            return error;
-        }
-        let names = scope.snapshot.names_in(schema);
-        match polder_kernels::similar::closest(table, names.iter().map(String::as_str)) {
-            Some(close) => error.with_hint(format!("did you mean {close:?}?")),
-            None => error,
-        }
     }
 
     /// Optimises and starts a plan, shown in the statement's progress.

@@ -4,7 +4,7 @@ use polder_capability::LoadOptions;
 use polder_types::Result;
 
 use super::{Content, Format, Opened, dialect};
-use crate::text::layout;
+use crate::text::comments;
 use crate::text::reader::CellReader;
 use crate::text::split::{Field, Scan, Splitter, cut_at_line, line_end};
 
@@ -55,8 +55,10 @@ impl Splitter for Blanks {
 fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let quote = super::csv::one_byte("quote", content.options.quote)?.unwrap_or(b'"');
     let splitter = Blanks { quote: Some(quote) };
-    let layout = layout::find(&splitter, content.head, content.is_whole(), content.options.header, content.label)?;
+    let (layout, comment) =
+        comments::layout(&splitter, content.head, content.is_whole(), content.options.header, content.label)?;
     let mut remarks = vec!["columns are separated by blanks".into()];
+    remarks.extend(comment);
     if !layout.header {
         remarks.push("there is no header line, so the columns are numbered".into());
     }
@@ -81,6 +83,6 @@ pub(crate) const FORMAT: Format = Format {
     aliases: &["whitespace"],
     is_text: true,
     options: &["quote", "header", "encoding", "nulls"],
-    recognise: |content| dialect::is_blanks(content.head, content.is_whole()),
+    recognise: |content| dialect::is_blanks(&content.head[comments::end(content.head)..], content.is_whole()),
     open,
 };

@@ -5,7 +5,7 @@ use polder_types::limits::FIELD_BYTES_MAX;
 use polder_types::{Error, Result};
 
 use super::{Content, Format, Opened};
-use crate::text::layout;
+use crate::text::comments;
 use crate::text::reader::CellReader;
 use crate::text::split::{Fault, Field, Scan, Splitter, cut_at_line, line_end};
 
@@ -220,7 +220,8 @@ fn sniff(content: &Content<'_>) -> Result<Option<Dialect>> {
     if delimiter.is_some() && delimiter == quote {
         return Err(Error::invalid("separator and quote are the same letter"));
     }
-    Ok(super::dialect::find(content.head, content.is_whole(), delimiter, quote))
+    let text = &content.head[comments::end(content.head)..];
+    Ok(super::dialect::find(text, content.is_whole(), delimiter, quote))
 }
 
 fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
@@ -228,8 +229,9 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let sure = sniffed.is_some();
     let quote = one_byte("quote", content.options.quote)?;
     let dialect = sniffed.unwrap_or_else(|| super::dialect::one_column(content.head, quote));
-    let layout = layout::find(&dialect, content.head, content.is_whole(), content.options.header, content.label)?;
-    let mut remarks = Vec::new();
+    let (layout, comment) =
+        comments::layout(&dialect, content.head, content.is_whole(), content.options.header, content.label)?;
+    let mut remarks: Vec<String> = comment.into_iter().collect();
     if !layout.header {
         remarks.push("there is no header line, so the columns are numbered".into());
     }

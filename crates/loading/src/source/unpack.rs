@@ -2,7 +2,7 @@
 //!
 //! Nothing is ever written to a path that an archive names; its names are only shown, and made into table names.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
 use polder_types::limits::{DECOMPRESSED_BYTES_FREE, DECOMPRESSION_RATIO_MAX};
 use polder_types::{Error, Result};
@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::spool::{Body, BodyReader, MEMORY_BODY_BYTES_MAX, Spool, hash_name};
 use crate::error;
-use crate::progress::Job;
+use crate::progress::{Job, Progress};
 
 /// Packed within packed within packed is somebody's joke.
 const DEPTH_MAX: usize = 3;
@@ -92,7 +92,7 @@ impl Unpacking<'_> {
         if packing == Packing::Zip {
             return self.open_zip(label, body, depth, parts);
         }
-        let packed = BufReader::with_capacity(COPY_BYTES, body.reader()?);
+        let packed = BufReader::with_capacity(COPY_BYTES, self.packed(body, depth)?);
         let unpacked: Box<dyn Read> = match packing {
             Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
@@ -105,8 +105,13 @@ impl Unpacking<'_> {
         self.open(label, without_ending(name), &inner, Some(hash), depth + 1, parts)
     }
 
+    /// A packed body, read with progress.
+    fn packed(&self, body: &Body, depth: usize) -> Result<Counted<'_>> {
+        Ok(Counted { inner: body.reader()?, progress: (depth == 0).then_some(&*self.job.progress) })
+    }
+
     fn open_zip(&self, label: &str, body: &Body, depth: usize, parts: &mut Vec<Part>) -> Result<()> {
-        let mut archive = archive(label, body)?;
+        let mut archive = archive(label, self.packed(body, depth)?)?;
         if archive.len() > MEMBERS_MAX {
             return Err(error::too_large(
                 format!("{label} holds {} files, more than {MEMBERS_MAX}", archive.len()),
@@ -194,6 +199,7 @@ impl Unpacking<'_> {
         let reader = body.reader()?;
         if body.len() <= MEMORY_BODY_BYTES_MAX && self.job.take_memory(body.len()) {
             let bytes = body.read_all(MEMORY_BODY_BYTES_MAX)?;
+            self.job.progress.add_bytes(bytes.len() as u64);
             let mut hash = Xxh3::new();
             hash.update(&bytes);
             return Ok((Body::memory(bytes), (hash_name(&hash), false)));
@@ -216,13 +222,36 @@ impl Unpacking<'_> {
     }
 }
 
-fn archive(label: &str, body: &Body) -> Result<zip::ZipArchive<BufReader<BodyReader>>> {
-    zip::ZipArchive::new(BufReader::new(body.reader()?)).map_err(|error| error::broken(label, "zip", error))
+fn archive<R: Read + Seek>(label: &str, reader: R) -> Result<zip::ZipArchive<BufReader<R>>> {
+    zip::ZipArchive::new(BufReader::new(reader)).map_err(|error| error::broken(label, "zip", error))
+}
+
+/// Tells the progress what is read of a packed file, in the file's own bytes.
+struct Counted<'a> {
+    inner: BodyReader,
+    /// `None` for what is packed within: its bytes are not those of the file.
+    progress: Option<&'a Progress>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some(progress) = self.progress {
+            progress.add_bytes(count as u64);
+        }
+        Ok(count)
+    }
+}
+
+impl Seek for Counted<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.inner.seek(to)
+    }
 }
 
 /// Excel and OpenDocument files are zips of their own making.
 pub(crate) fn is_workbook(body: &Body) -> bool {
-    let Ok(archive) = archive("", body) else { return false };
+    let Ok(archive) = body.reader().and_then(|reader| archive("", reader)) else { return false };
     let has = |name: &str| archive.index_for_name(name).is_some();
     has("xl/workbook.xml") || has("xl/workbook.bin") || (has("content.xml") && has("mimetype"))
 }

@@ -64,6 +64,46 @@ fn separators_quotes_and_headers_are_found() {
     BE|11.4|11.5
     - names made safe: `2019` is `_2019`, `2020` is `_2020`
     ");
+    insta::assert_snapshot!(shown("notes.csv", "# made by hand, in May\n# version 2\nid,word\n1,a\n2,b\n"), @r"
+    notes: id bigint, word text
+    1|a
+    2|b
+    - the first 2 lines begin with # and are left out: made by hand, in May
+    ");
+    // As many cells as the rows have: a note above a header, a header above rows, and a row among rows.
+    insta::assert_snapshot!(shown("wide.csv", "# a, note\nid,word\n1,a\n2,b\n"), @r"
+    wide: id bigint, word text
+    1|a
+    2|b
+    - the first line begins with # and is left out: a, note
+    ");
+    insta::assert_snapshot!(shown("marked.csv", "# note\n#id,word\n1,a\n2,b\n"), @r"
+    marked: id bigint, word text
+    1|a
+    2|b
+    - the first line begins with # and is left out: note
+    - names made safe: `#id` is `id`
+    ");
+    insta::assert_snapshot!(shown("rows.csv", "#1,5\n#2,6\n3,7\n"), @r"
+    rows: column_1 text, column_2 bigint
+    #1|5
+    #2|6
+    3|7
+    - there is no header line, so the columns are numbered
+    ");
+    insta::assert_snapshot!(shown("only.csv", "#one\n#two\n"), @r"
+    only: one text
+    #two
+    - no separator was found, so each line is one cell
+    - names made safe: `#one` is `one`
+    ");
+    insta::assert_snapshot!(shown("measured.dat", "# by the second sensor\nt  v\n1  2.5\n2  2.75\n"), @r"
+    measured: t bigint, v double
+    1|2.5
+    2|2.75
+    - columns are separated by blanks
+    - the first line begins with # and is left out: by the second sensor
+    ");
     insta::assert_snapshot!(shown("title.csv", "Report of May\n\na,b,c\n1,2,3\n4,5,6\n"), @r"
     title: a bigint, b bigint, c bigint
     1|2|3

@@ -177,3 +177,32 @@ fn formula_like_text_and_controls_stay_text() {
     @x|'; DROP TABLE t; --
     ");
 }
+
+#[test]
+fn a_zero_byte_costs_its_row_and_many_cost_the_file() {
+    let bench = Bench::new();
+    let report = bench.load(bench.file("zero.csv", b"id,word\n1,a\n2,b\0c\n3,d\n"));
+    assert_eq!((report.rows_loaded, report.rows_rejected), (2, 1));
+    assert_eq!(report.rejects[0].line, 3);
+    assert!(report.rejects[0].reason.contains("a byte that is zero"), "{}", report.rejects[0].reason);
+    let bench = Bench::new();
+    let message = bench.fail(bench.request(bench.file("zeros.csv", b"id,word\n1,a\0\0\0\n")));
+    assert!(message.contains("is binary"), "{message}");
+}
+
+#[test]
+fn a_page_instead_of_the_file_is_no_table() {
+    for (page, what) in [
+        ("\n<!DOCTYPE HTML>\n<html><body>Log in</body></html>\n", "an HTML page"),
+        ("<html>\n", "an HTML page"),
+        ("<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>\n", "an XML document"),
+    ] {
+        let bench = Bench::new();
+        let message = bench.fail(bench.request(bench.file("page.csv", page)));
+        assert!(message.contains(what), "{message}");
+    }
+    let bench = Bench::new();
+    let mut request = bench.request(bench.file("page.csv", "<html>\n1\n"));
+    request.options.format = Some("csv".to_owned());
+    assert_eq!(bench.load_request(request).tables[0].rows_loaded, 1);
+}

@@ -39,12 +39,15 @@ pub(crate) struct Records<'a, S> {
     line: u64,
     /// The whole buffer is valid UTF-8, so records need not be looked at.
     valid: bool,
+    /// No byte of it is zero.
+    zeroless: bool,
 }
 
 impl<'a, S: Splitter> Records<'a, S> {
     pub(crate) fn new(splitter: &'a S, buffer: &'a [u8], width: usize, line: u64) -> Self {
         let valid = std::str::from_utf8(buffer).is_ok();
-        Self { splitter, buffer, width, at: 0, line, valid }
+        let zeroless = memchr::memchr(0, buffer).is_none();
+        Self { splitter, buffer, width, at: 0, line, valid, zeroless }
     }
 
     /// Fills `block` anew. False when nothing is left.
@@ -101,6 +104,10 @@ impl<'a, S: Splitter> Records<'a, S> {
         }
         if !self.valid && std::str::from_utf8(bytes).is_err() {
             return Verdict::Refuse(Fault::InvalidEncoding);
+        }
+        // PostgreSQL's text, and so its clients, know no such letter.
+        if !self.zeroless && fields[before..].iter().any(|field| field.bytes(self.buffer).contains(&0)) {
+            return Verdict::Refuse(Fault::ZeroByte);
         }
         Verdict::Keep
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod block;
 pub(crate) mod column;
+pub(crate) mod comments;
 pub(crate) mod layout;
 pub(crate) mod reader;
 pub(crate) mod split;

@@ -55,6 +55,7 @@ pub(crate) enum Fault {
     FieldTooLong,
     RecordTooLong,
     InvalidEncoding,
+    ZeroByte,
     FieldCount { found: usize, expected: usize },
     NotThisFormat(&'static str),
 }
@@ -67,6 +68,7 @@ impl std::fmt::Display for Fault {
             Self::FieldTooLong => write!(f, "a field is longer than {FIELD_BYTES_MAX} bytes"),
             Self::RecordTooLong => write!(f, "the row is longer than {RECORD_BYTES_MAX} bytes"),
             Self::InvalidEncoding => write!(f, "invalid bytes for the encoding"),
+            Self::ZeroByte => write!(f, "a byte that is zero, which no text can hold"),
             Self::FieldCount { found, expected } => {
                 write!(f, "{} instead of {expected}", counted(*found as u64, "field"))
             }

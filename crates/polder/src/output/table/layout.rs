@@ -124,7 +124,13 @@ impl Layout {
         text
     }
 
-    fn cell(&self, shown: Option<(usize, usize)>, columns: &[Column], row: &[Option<String>], color: bool) -> Vec<String> {
+    fn cell(
+        &self,
+        shown: Option<(usize, usize)>,
+        columns: &[Column],
+        row: &[Option<String>],
+        color: bool,
+    ) -> Vec<String> {
         let Some((at, width)) = shown else { return vec!["…".to_owned()] };
         let right = columns[at].right;
         match row[at].as_deref() {

@@ -1,0 +1,70 @@
+//! Lines that begin with `#` and stand above the table: notes of whoever wrote the file.
+
+use polder_types::Result;
+
+use super::layout::{self, Layout};
+use super::split::{Scan, Splitter};
+
+const MARK: u8 = b'#';
+
+/// Where the text behind such lines begins; 0 if there are none, or nothing else.
+pub(crate) fn end(sample: &[u8]) -> usize {
+    let end = lines(sample).last().map_or(0, |(_, end)| *end);
+    if sample[end..].trim_ascii().is_empty() { 0 } else { end }
+}
+
+/// The places of the lines at the beginning that start with the mark.
+fn lines(sample: &[u8]) -> Vec<(usize, usize)> {
+    let newline = if sample.contains(&b'\n') { b'\n' } else { b'\r' };
+    let mut found = Vec::new();
+    let mut start = 0;
+    while sample.get(start) == Some(&MARK)
+        && let Some(length) = memchr::memchr(newline, &sample[start..])
+    {
+        found.push((start, start + length + 1));
+        start += length + 1;
+    }
+    found
+}
+
+/// The layout of a text whose first lines may be such notes, and what is to be said of them.
+///
+/// A line with as many cells as the rows have is one of them, or their header, unless a header follows it.
+///
+/// # Errors
+/// As of [`layout::find`].
+pub(crate) fn layout<S: Splitter>(
+    splitter: &S,
+    sample: &[u8],
+    last: bool,
+    header: Option<bool>,
+    label: &str,
+) -> Result<(Layout, Option<String>)> {
+    let end = end(sample);
+    if end == 0 {
+        return Ok((layout::find(splitter, sample, last, header, label)?, None));
+    }
+    let behind = layout::find(splitter, &sample[end..], last, header, label)?;
+    let notes = lines(sample);
+    let is_row = |(start, end): &(usize, usize)| {
+        let mut fields = Vec::new();
+        let scan = splitter.scan(&sample[*start..*end], 0, true, &mut fields);
+        matches!(scan, Scan::Record { .. }) && fields.len() == behind.columns.len()
+    };
+    let skipped = if behind.header { notes.len() } else { notes.iter().position(is_row).unwrap_or(notes.len()) };
+    let start = notes.get(skipped).map_or(end, |(start, _)| *start);
+    let mut found = if start == end { behind } else { layout::find(splitter, &sample[start..], last, header, label)? };
+    found.start += start as u64;
+    found.line += skipped as u64;
+    for (line, _) in &mut found.preamble {
+        *line += skipped as u64;
+    }
+    let first = sample[1..notes.first().map_or(1, |(_, end)| *end)].trim_ascii();
+    let first: String = String::from_utf8_lossy(first).chars().take(80).collect();
+    let what = match skipped {
+        0 => return Ok((found, None)),
+        1 => "the first line begins with # and is left out".to_owned(),
+        many => format!("the first {many} lines begin with # and are left out"),
+    };
+    Ok((found, Some(format!("{what}: {first}"))))
+}
