@@ -62,7 +62,7 @@ impl Context<'_> {
         let what = format!("{} of {}", planned.verb, planned.changes.target.name);
         let (what, mut told) = if options.analyze {
             let (changed, told) = self.analyze(cell, options, &planned).await?;
-            (format!("{what}: {changed} rows"), told)
+            (format!("{what}: {changed} {}", if changed == 1 { "row" } else { "rows" }), told)
         } else {
             (format!("{what}, of the rows that this query finds"), self.plans(options, planned).await?)
         };

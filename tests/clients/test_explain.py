@@ -1,0 +1,91 @@
+"""EXPLAIN of statements that change: what would run, without running; with ANALYZE what ran."""
+
+import pytest
+
+import polder
+
+# Statement → its name, and the rows that it changes.
+CHANGES = {
+    "INSERT INTO t SELECT id + 10, v FROM t": ("INSERT", 3),
+    "INSERT INTO t VALUES (1, 5), (7, 7) ON CONFLICT (id) DO UPDATE SET v = excluded.v": ("INSERT", 2),
+    "UPDATE t SET v = t.v + s.v FROM s WHERE s.id = t.id": ("UPDATE", 1),
+    "DELETE FROM t WHERE v > (SELECT min(v) + 9 FROM s)": ("DELETE", 2),
+    "DELETE FROM t": ("DELETE", 3),
+    "MERGE INTO t USING s ON s.id = t.id WHEN MATCHED THEN UPDATE SET v = s.v "
+    "WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.v)": ("MERGE", 2),
+}
+
+
+@pytest.fixture
+def tables(client):
+    for sql in ("DROP TABLE IF EXISTS t", "DROP TABLE IF EXISTS s", "CREATE TABLE t (id bigint PRIMARY KEY, v bigint)",
+                "CREATE TABLE s (id bigint, v bigint)", "INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)",
+                "INSERT INTO s VALUES (2, 1), (4, 100)"):
+        client.sql(sql)
+    return client
+
+
+def explained(client, sql: str) -> dict:
+    return {row["plan_type"]: row["plan"] for row in client.sql(sql)}
+
+
+def contents(client) -> list:
+    return [tuple(row.values()) for row in client.sql("SELECT id, v FROM t ORDER BY id, v")]
+
+
+@pytest.mark.parametrize("sql", CHANGES)
+def test_explained_and_not_done(tables, sql):
+    before = contents(tables), tables.value("SELECT max(version) FROM polder.snapshots")
+    told = explained(tables, f"EXPLAIN {sql}")
+    assert told["change"] == f"{CHANGES[sql][0]} of public.t, of the rows that this query finds"
+    assert "Exec" in told["physical_plan"] and "logical_plan" in told
+    assert "initial_physical_plan" in explained(tables, f"EXPLAIN VERBOSE {sql}")
+    assert "┌" in explained(tables, f"EXPLAIN FORMAT TREE {sql}")["physical_plan"]
+    assert (contents(tables), tables.value("SELECT max(version) FROM polder.snapshots")) == before
+
+
+@pytest.mark.parametrize("sql", CHANGES)
+def test_analyzed_and_done(tables, sql):
+    tables.sql(sql)
+    after = contents(tables)
+    tables.sql("DELETE FROM t; INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)")
+    told = explained(tables, f"EXPLAIN ANALYZE {sql}")
+    verb, changed = CHANGES[sql]
+    assert told["change"] == f"{verb} of public.t: {changed} {'row' if changed == 1 else 'rows'}"
+    assert "output_rows=" in told["Plan with Metrics"]
+    assert contents(tables) == after
+
+
+def test_the_query_of_a_create(tables):
+    for sql in ("CREATE TABLE u AS SELECT id FROM t WHERE v > 10", "CREATE VIEW u AS SELECT id FROM t WHERE v > 10"):
+        assert "physical_plan" in explained(tables, f"EXPLAIN {sql}")
+        with pytest.raises(polder.Failed, match="0A000"):
+            tables.sql(f"EXPLAIN ANALYZE {sql}")
+    assert tables.sql("SELECT table_name FROM polder.tables WHERE table_name = 'u'") == []
+
+
+def test_a_read_only_transaction_explains_changes(tables):
+    tables.sql("BEGIN READ ONLY; EXPLAIN UPDATE t SET v = 0; COMMIT")
+    with pytest.raises(polder.Failed, match="25006"):
+        tables.sql("BEGIN READ ONLY; EXPLAIN ANALYZE UPDATE t SET v = 0; COMMIT")
+
+
+def test_analyzed_in_a_transaction_that_is_rolled_back(tables):
+    before = contents(tables)
+    tables.sql("BEGIN; EXPLAIN ANALYZE DELETE FROM t; ROLLBACK")
+    assert contents(tables) == before
+
+
+@pytest.mark.parametrize("sql,code", [
+    ("EXPLAIN DROP TABLE t", "0A000"),
+    ("EXPLAIN UPDATE nowhere SET v = 1", "42P01"),
+    ("EXPLAIN UPDATE t SET w = 1", "42703"),
+    ("EXPLAIN ANALYZE UPDATE t SET v = 1 / 0", "22012"),
+    ("EXPLAIN ANALYZE FORMAT TREE UPDATE t SET v = 1", "0A000"),
+])
+def test_what_cannot_be_explained_says_so(tables, sql, code):
+    before = contents(tables)
+    with pytest.raises(polder.Failed) as failed:
+        tables.sql(sql)
+    assert failed.value.code == code, failed.value
+    assert contents(tables) == before
