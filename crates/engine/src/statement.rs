@@ -18,6 +18,7 @@ mod prepare;
 mod query;
 mod resolve;
 mod returning;
+mod seen_keys;
 mod suggest;
 mod target;
 pub(crate) mod travel;

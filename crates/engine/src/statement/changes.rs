@@ -1,13 +1,11 @@
 //! Rows found by a query become changes of a table: inserted, rewritten, deleted; and what RETURNING asks of them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use polder_lake::{
@@ -16,6 +14,7 @@ use polder_lake::{
 use polder_types::{Error, ErrorKind, Result};
 
 use super::dml::RowQuery;
+use super::seen_keys::SeenKeys;
 use super::target::Target;
 use super::{Context, assign, ended, joins};
 use crate::engine::Engine;
@@ -29,6 +28,10 @@ const FEW_ROWS: usize = 100;
 
 /// SQLSTATE of an operator that needs more memory than there is.
 const OUT_OF_MEMORY: &str = "53200";
+
+/// SQLSTATE of a statement that would change a row a second time, and of a key that is there twice.
+const ROW_TWICE: &str = "21000";
+const KEY_TWICE: &str = "23505";
 
 pub(super) const INSERT: i32 = 1;
 pub(super) const UPDATE: i32 = 2;
@@ -90,9 +93,7 @@ struct Work<'a> {
     inserter: Option<TableWriter>,
     rewriter: Option<TableWriter>,
     seen: RowIds,
-    seen_keys: HashSet<u128>,
-    /// What the keys take of the memory of all statements.
-    seen_keys_bytes: MemoryReservation,
+    seen_keys: SeenKeys,
     applied: Applied,
     returned_bytes: usize,
 }
@@ -147,9 +148,10 @@ impl<'a> Work<'a> {
             inserter: None,
             rewriter: None,
             seen: RowIds::default(),
-            seen_keys: HashSet::new(),
-            seen_keys_bytes: MemoryConsumer::new("keys of inserted rows")
-                .register(&engine.template.runtime_env().memory_pool),
+            seen_keys: SeenKeys::new(
+                &engine.template.runtime_env().memory_pool,
+                matches!(changes.again, Again::Refuse(_)),
+            ),
             applied: Applied::default(),
             returned_bytes: 0,
         })
@@ -216,6 +218,9 @@ impl<'a> Work<'a> {
             None => None,
         };
         let keys = self.inserted_keys(values)?;
+        if let Some(keys) = &keys {
+            self.seen_keys.make_room(keys.len())?;
+        }
         for (row, kind) in kinds.iter_mut().enumerate() {
             let again = match *kind {
                 UPDATE | DELETE => {
@@ -225,24 +230,24 @@ impl<'a> Work<'a> {
                     }
                     !self.seen.insert(ids.value(row))
                 }
-                INSERT => keys.as_ref().and_then(|keys| keys[row]).is_some_and(|key| !self.seen_keys.insert(key)),
+                INSERT => keys.as_ref().and_then(|keys| keys[row]).is_some_and(|key| self.seen_keys.is_again(key)),
                 _ => false,
             };
             if again {
                 match self.changes.again {
                     Again::Ignore => *kind = 0,
-                    Again::Refuse(message) => return Err(Error::invalid(message).with_code("21000")),
+                    Again::Refuse(message) => return Err(Error::invalid(message).with_code(ROW_TWICE)),
                 }
             }
         }
-        // A hash table has a byte for each place besides what is in it.
-        let bytes = self.seen_keys.capacity() * (size_of::<u128>() + 1);
-        self.seen_keys_bytes.try_resize(bytes).map_err(from_datafusion)?;
         Ok(kinds)
     }
 
     fn inserted_keys(&self, values: Option<&RecordBatch>) -> Result<Option<Vec<Option<u128>>>> {
-        let (Some(columns), Some(values)) = (&self.changes.distinct, values) else { return Ok(None) };
+        let (Some(columns), Some(values), false) = (&self.changes.distinct, values, self.seen_keys.are_forgotten())
+        else {
+            return Ok(None);
+        };
         let arrays: Vec<ArrayRef> = columns.iter().map(|at| Arc::clone(values.column(*at))).collect();
         row_hashes(&arrays, 0).map(Some)
     }
@@ -337,6 +342,7 @@ impl<'a> Work<'a> {
         let mut guard = self.cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let name = &self.changes.target.name;
+        let is_only_key = self.changes.target.table.rules.keys.len() == 1;
         if !self.seen.is_empty() {
             transaction.replace_rows(name, std::mem::take(&mut self.seen), rewritten, self.changes.keys).await?;
         }
@@ -346,7 +352,13 @@ impl<'a> Work<'a> {
         if !inserted.is_empty() {
             transaction.add_files(name, inserted)?;
         }
-        transaction.verify_keys().await?;
+        // What was forgotten is found here, too, by another name.
+        transaction.verify_keys().await.map_err(|error| match self.changes.again {
+            Again::Refuse(message) if self.seen_keys.are_forgotten() && error.code() == KEY_TWICE && is_only_key => {
+                Error::invalid(message).with_code(ROW_TWICE)
+            }
+            _ => error,
+        })?;
         Ok(self.applied)
     }
 }
