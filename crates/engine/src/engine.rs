@@ -18,6 +18,8 @@ use crate::functions;
 use crate::identity;
 use crate::keeper::Keeper;
 use crate::record::Recorder;
+use crate::planning::dependencies;
+use crate::planning::outer_joins::OuterJoins;
 use crate::semantics;
 use crate::session::Session;
 use crate::setops::CountedRows;
@@ -99,6 +101,8 @@ impl Engine {
             .with_default_features()
             .with_config(config(cores))
             .with_runtime_env(runtime)
+            .with_optimizer_rules(dependencies::rules())
+            .with_query_planner(Arc::new(OuterJoins))
             .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
             .with_relation_planners(vec![Arc::new(AsOfPlanner)])

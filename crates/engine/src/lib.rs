@@ -17,6 +17,7 @@ mod inline;
 mod keeper;
 mod loads;
 mod parse;
+mod planning;
 mod record;
 mod rewrite;
 mod saved;

@@ -1,0 +1,77 @@
+//! Rules that go by functional dependencies, kept from believing them.
+//!
+//! DataFusion 55 takes a part of a group's key for a key of its own, and what was a key below an `unnest` for one above it. Rules
+//! that trust in such a key leave out joins, parts of GROUP BY, DISTINCT and parts of ORDER BY, and rows are lost. The tables of a
+//! lake declare no keys to the planner, so that little is lost by believing none.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchemaRef, FunctionalDependencies, Result};
+use datafusion::logical_expr::{Distinct, LogicalPlan};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+
+/// The rules that read dependencies.
+const BELIEVERS: [&str; 4] =
+    ["eliminate_join", "eliminate_duplicated_expr", "replace_distinct_aggregate", "optimize_projections"];
+
+/// A rule that sees no dependencies.
+#[derive(Debug)]
+struct Independent(Rule);
+
+/// The planner's usual rules, none of which sees a dependency.
+pub(crate) fn rules() -> Vec<Rule> {
+    let kept = |rule: Rule| match BELIEVERS.contains(&rule.name()) {
+        true => Arc::new(Independent(rule)) as Rule,
+        false => rule,
+    };
+    Optimizer::new().rules.into_iter().map(kept).collect()
+}
+
+impl OptimizerRule for Independent {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let plan = match self.0.apply_order() {
+            // It walks by itself.
+            None => plan.transform_up_with_subqueries(forget).data()?,
+            // It is shown each node, and looks at what is just below.
+            Some(_) => plan.map_children(forget).data()?,
+        };
+        self.0.rewrite(plan, config)
+    }
+}
+
+/// The node without the dependencies of its own schema. Nodes without one have that of their input.
+fn forget(mut plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let schema = match &mut plan {
+        LogicalPlan::Projection(node) => &mut node.schema,
+        LogicalPlan::Window(node) => &mut node.schema,
+        LogicalPlan::Aggregate(node) => &mut node.schema,
+        LogicalPlan::Join(node) => &mut node.schema,
+        LogicalPlan::Union(node) => &mut node.schema,
+        LogicalPlan::TableScan(node) => &mut node.projected_schema,
+        LogicalPlan::SubqueryAlias(node) => &mut node.schema,
+        LogicalPlan::Distinct(Distinct::On(node)) => &mut node.schema,
+        LogicalPlan::Unnest(node) => &mut node.schema,
+        _ => return Ok(Transformed::no(plan)),
+    };
+    if schema.functional_dependencies().is_empty() {
+        return Ok(Transformed::no(plan));
+    }
+    *schema = without_dependencies(schema)?;
+    Ok(Transformed::yes(plan))
+}
+
+fn without_dependencies(schema: &DFSchemaRef) -> Result<DFSchemaRef> {
+    schema.as_ref().clone().with_functional_dependencies(FunctionalDependencies::empty()).map(Arc::new)
+}

@@ -1,0 +1,5 @@
+//! How plans are made otherwise than DataFusion makes them, where its way gives wrong answers or none.
+
+pub(crate) mod dependencies;
+mod missing;
+pub(crate) mod outer_joins;
