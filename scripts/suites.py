@@ -25,8 +25,9 @@ HEARTBEAT_SECONDS = 30
 
 # The clients' tests about what must never be lost; a suite of its own, since they take minutes.
 FAULTS = [f"tests/clients/test_{name}.py" for name in
-          ("faults", "isolation", "histories", "interrupted", "crash_random", "simulated_disk", "power_cuts", "disk",
-           "flipped_bits", "writers", "large_changes")]
+          ("faults", "isolation", "histories", "interrupted", "crash_random", "simulated_disk", "power_cuts",
+           "power_cuts_layouts", "power_cuts_jobs", "power_cuts_backups", "power_cuts_exports", "disk", "flipped_bits", "writers",
+           "large_changes")]
 
 # Files of pytest's that run beside each other: most of their time is waiting for a disk, a server's start, a minute's end.
 PYTEST_AT_ONCE = 2

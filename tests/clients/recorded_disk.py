@@ -4,6 +4,7 @@
 began, and an answer from the beginning of its call: of all orders that may have been, the worst.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -24,7 +25,7 @@ CALLS = """open openat openat2 creat close close_range dup dup2 dup3 fcntl lseek
     ftruncate truncate fallocate fsync fdatasync sync syncfs sync_file_range rename renameat renameat2 link linkat unlink unlinkat rmdir mkdir
     mkdirat symlink symlinkat mknod mknodat copy_file_range sendfile splice sendto sendmsg sendmmsg mmap fork vfork clone clone3
     io_uring_setup io_submit""".split()
-UNKNOWN_HERE = {"fallocate", "truncate", "copy_file_range", "sendfile", "splice", "symlink", "symlinkat", "mknod", "mknodat",
+UNKNOWN_HERE = {"fallocate", "truncate", "sendfile", "splice", "symlink", "symlinkat", "mknod", "mknodat",
                 "openat2", "creat", "pwritev", "pwritev2", "sync_file_range", "close_range"}
 FORBIDDEN = {"fork", "vfork", "io_uring_setup", "io_submit", "sync", "syncfs"}
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
@@ -83,8 +84,54 @@ def parse(text: str, first_line: int = 0) -> list[Call]:
     return calls
 
 
+@contextlib.contextmanager
+def traced(record: pathlib.Path):
+    """The binary that is started meanwhile runs under `strace`, which stands behind it: signals go to the binary itself."""
+    if not shutil.which("strace"):
+        raise RuntimeError("there is no strace, which records what the server writes: run scripts/install test")
+    allowed = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
+    if allowed.returncode:
+        pytest.skip(f"this system lets no program trace another, which records what the server writes: {allowed.stderr.strip()}")
+    program = record.with_suffix(".sh")
+    command = ["strace", "-f", "-D", "--seccomp-bpf", "-xx", "-s", str(TEXT_BYTES_MAX), "-o", str(record),
+               "-e", "trace=" + ",".join(f"?{name}" for name in CALLS), str(polder.binary())]
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    program.chmod(0o755)
+    named = os.environ.get("POLDER_BINARY")
+    os.environ["POLDER_BINARY"] = str(program)
+    try:
+        yield
+    finally:
+        os.environ.pop("POLDER_BINARY")
+        if named:
+            os.environ["POLDER_BINARY"] = named
+
+
+def whole(record: pathlib.Path, process: int) -> str:
+    """The record, once the process has ended and `strace` has written all of it."""
+    deadline = time.monotonic() + polder.STOP_SECONDS
+    while time.monotonic() < deadline:
+        text = record.read_text()
+        # The last of its threads to be seen going is the first one.
+        if re.search(rf"^{process} +\+\+\+ (exited|killed)", text, re.MULTILINE):
+            return text
+        time.sleep(0.02)
+    raise TimeoutError(f"strace did not end: {text[-300:]}")
+
+
+def run_recorded(record: pathlib.Path, *arguments) -> str:
+    """Runs the binary to its end, which must be a good one; the record."""
+    with traced(record):
+        process = subprocess.Popen(
+            [str(polder.binary()), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=polder.environment())
+    output, _ = process.communicate(timeout=polder.READY_SECONDS)
+    assert process.returncode == 0, output.decode()
+    return whole(record, process.pid)
+
+
 class RecordedServer(polder.Server):
-    """`polder up` under `strace`, which stands behind it: signals go to the server itself."""
+    """`polder up` under `strace`."""
 
     def __init__(self, data, record: pathlib.Path, *arguments, **options):
         super().__init__(data, *arguments, **options)
@@ -92,37 +139,14 @@ class RecordedServer(polder.Server):
         self.traced = None
 
     def launch(self, env=None):
-        if not shutil.which("strace"):
-            raise RuntimeError("there is no strace, which records what the server writes: run scripts/install test")
-        allowed = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
-        if allowed.returncode:
-            pytest.skip(f"this system lets no program trace another, which records what the server writes: {allowed.stderr.strip()}")
-        program = self.record.with_suffix(".sh")
-        command = ["strace", "-f", "-D", "--seccomp-bpf", "-xx", "-s", str(TEXT_BYTES_MAX), "-o", str(self.record),
-                   "-e", "trace=" + ",".join(f"?{name}" for name in CALLS), str(polder.binary())]
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-        program.chmod(0o755)
-        named = os.environ.get("POLDER_BINARY")
-        os.environ["POLDER_BINARY"] = str(program)
-        try:
+        with traced(self.record):
             super().launch(env)
-            self.traced = self.process.pid
-            return self
-        finally:
-            os.environ.pop("POLDER_BINARY")
-            if named:
-                os.environ["POLDER_BINARY"] = named
+        self.traced = self.process.pid
+        return self
 
     def recorded(self) -> str:
-        """The record, once the server has ended and `strace` has written all of it."""
-        deadline = time.monotonic() + polder.STOP_SECONDS
-        while time.monotonic() < deadline:
-            text = self.record.read_text()
-            # The last of its threads to be seen going is the first one.
-            if re.search(rf"^{self.traced} +\+\+\+ (exited|killed)", text, re.MULTILINE):
-                return text
-            time.sleep(0.02)
-        raise TimeoutError(f"strace did not end: {text[-300:]}")
+        """The record, once the server has ended."""
+        return whole(self.record, self.traced)
 
 
 @dataclasses.dataclass
@@ -198,6 +222,8 @@ class Replay:
                             "linkat", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat")}.items():
             if call.name in names:
                 return getattr(self, kind)(call, target)
+        if call.name == "copy_file_range":
+            return self.ranged(call, target)
         if target is None:
             return None
         if call.name in ("fsync", "fdatasync"):
@@ -246,6 +272,19 @@ class Replay:
             target.at = at + len(data)
         target.inode.change(call.ended_at, at, data)
         return "written", f"{target.path} {at}+{len(data)}"
+
+    def ranged(self, call: Call, source):
+        words = call.words
+        to = self.open.get(int(words[2]))
+        if to is None or not call.result:
+            return None
+        if source is None or (words[1], words[3]) != ("NULL", "NULL"):
+            raise NotUnderstood(f"copy_file_range({call.arguments})")
+        data = bytes(source.inode.now[source.at:source.at + call.result])
+        source.at += len(data)
+        to.inode.change(call.ended_at, to.at, data)
+        to.at += len(data)
+        return "written", f"{to.path} {to.at - len(data)}+{len(data)}"
 
     def named(self, call: Call, _):
         paths = self.paths(call)
