@@ -10,6 +10,7 @@ mod rows;
 mod series;
 mod using;
 mod values;
+mod whole_rows;
 mod window;
 mod with;
 
@@ -161,6 +162,7 @@ fn whole_query(query: &mut Query) -> Result<()> {
 
 fn whole_select(select: &mut Select) -> Result<()> {
     query::check_joins(&select.from)?;
+    whole_rows::check(select)?;
     asof::nest(select);
     query::grouping(select)?;
     select.projection.iter_mut().try_for_each(series::in_select)

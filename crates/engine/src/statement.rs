@@ -7,6 +7,7 @@ mod copy;
 mod ddl;
 mod dml;
 mod explain;
+mod exports;
 mod insert;
 pub(crate) mod jobs;
 mod joins;

@@ -23,7 +23,7 @@ use crate::check::catalog::{CHECKSUMS, FILES, targets_of_rows};
 use crate::check::{Problem, ProblemKind, Target};
 use crate::error::{RESTORE, from_io, from_store};
 use crate::lake::Lake;
-use crate::parquet_writer::sync_directory;
+use crate::parquet_writer::{make_directories, sync_directory};
 use crate::places::{self, Places};
 use crate::store::{TableStore, TablesLocation};
 
@@ -169,7 +169,9 @@ fn copy_private(from: &Path, to: &Path) -> Result<()> {
 
 fn empty(directory: &Path) -> Result<()> {
     let shown = directory.to_string_lossy();
-    std::fs::create_dir_all(directory).map_err(|error| from_io("make the directory", &shown, error))?;
+    make_directories(directory)?;
+    // One that is there may have been made just now, and its name not be on disk. Its parent may be in a place that cannot be read.
+    let _ = directory.parent().map(sync_directory);
     let mut entries = std::fs::read_dir(directory).map_err(|error| from_io("read", &shown, error))?;
     if entries.next().is_some() {
         return Err(
@@ -242,7 +244,7 @@ impl Sink {
     fn create(path: &Path) -> Result<Self> {
         let shown = path.to_string_lossy().into_owned();
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| from_io("make the directory", &shown, error))?;
+            make_directories(parent)?;
         }
         let file = File::create_new(path).map_err(|error| from_io("create", &shown, error))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file), crc: crc32fast::Hasher::new(), bytes: 0 })

@@ -472,6 +472,16 @@ pub(crate) fn make_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes a directory of any depth. It is there for good only when the parent of each one that is new is synced.
+pub(crate) fn make_directories(path: &Path) -> Result<()> {
+    let made: Vec<&Path> =
+        path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.is_dir()).collect();
+    let shown = path.to_string_lossy().into_owned();
+    std::fs::create_dir_all(path).map_err(|error| from_io("make the directory", &shown, error))?;
+    let above = made.into_iter().filter_map(Path::parent);
+    above.map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above }).try_for_each(sync_directory)
+}
+
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     let shown = path.to_string_lossy().into_owned();
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| from_io("sync", &shown, error))

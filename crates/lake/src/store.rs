@@ -14,7 +14,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::error::{from_ducklake, from_io, from_store};
 use crate::model::{Snapshot, TableState};
-use crate::parquet_writer::sync_directory;
+use crate::parquet_writer::{make_directories, sync_directory};
 
 /// Says which lake the files are of: two lakes in one place would take each other's files for orphans.
 const OWNER: &str = ".polder-lake";
@@ -93,7 +93,7 @@ impl TableStore {
     fn open_local(directory: &Path) -> Result<Self> {
         let shown = directory.to_string_lossy();
         let is_new = !directory.is_dir();
-        std::fs::create_dir_all(directory).map_err(|error| from_io("make the directory", &shown, error))?;
+        make_directories(directory)?;
         let absolute = directory.canonicalize().map_err(|error| from_io("find the directory", &shown, error))?;
         // Its name must be on disk before a commit counts on it. One that was there may be in a place that cannot be read.
         match absolute.parent().map_or(Ok(()), sync_directory) {

@@ -45,7 +45,7 @@ pub use data_files::{DataFileChecksum, DataFiles};
 pub use history::{QUERIES_KEPT, Queries, QueryRow};
 pub use jobs::{Job, Jobs, Run, RunsWanted};
 pub use loaded_content::{LoadedContent, LoadedContents};
-pub use open::MetastoreOptions;
+pub use open::{MetastoreOptions, make_private_directory};
 pub use principals::Principals;
 pub use saved_queries::{SavedQueries, SavedQuery};
 pub use settings::Settings;

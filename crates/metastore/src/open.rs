@@ -141,8 +141,11 @@ pub(crate) fn application_name(started_at: DateTime<Utc>, address: &str) -> Stri
     }
 }
 
-/// A data directory is for its owner: it holds verifiers and keys. One that exists keeps its rights.
-fn make_private_directory(path: &Path) -> Result<()> {
+/// A data directory is for its owner: it holds verifiers and keys. One that exists keeps its rights. Its name is on disk then.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_private_directory(path: &Path) -> Result<()> {
     if path.is_dir() {
         // A first start that died may have left its name unsynced. Where the parent cannot be read, somebody else made it.
         let _ = sync_parent(path);

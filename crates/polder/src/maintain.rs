@@ -9,7 +9,7 @@ use arrow::datatypes::Int64Type;
 use clap::Args;
 use futures::TryStreamExt;
 use polder_lake::restore_backup;
-use polder_metastore::RestoreTarget;
+use polder_metastore::{RestoreTarget, make_private_directory};
 use polder_types::QueryId;
 
 use crate::cli::{DirectoryArgs, EXIT_DONE, EXIT_FAILED, ServerArgs};
@@ -139,7 +139,7 @@ pub fn restore(args: &RestoreArgs) -> Result<u8> {
             .with_hint("name another directory with --data, or move that one away")
             .into());
     }
-    make_private(&directory.data)?;
+    make_private_directory(&directory.data)?;
     let target = RestoreTarget {
         data_dir: directory.data.clone(),
         url: directory.metastore.clone(),
@@ -165,12 +165,4 @@ pub fn restore(args: &RestoreArgs) -> Result<u8> {
 
 fn is_free(path: &Path) -> bool {
     std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
-}
-
-fn make_private(path: &Path) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| Failure::new(format!("cannot make {}: {error}", path.display())).into())
 }

@@ -43,7 +43,9 @@ impl AnalyzerRule for CommonTypes {
 fn beside(types: &[DataType]) -> impl Fn(&DataType) -> Option<DataType> + use<> {
     let floats = types.iter().any(DataType::is_floating);
     let moment = types.iter().find(|data_type| matches!(data_type, DataType::Timestamp(..))).cloned();
+    let uuid = types.iter().find(|data_type| matches!(data_type, DataType::FixedSizeBinary(16))).cloned();
     move |data_type| match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => uuid.clone(),
         decimal if floats && is_decimal(decimal) => Some(DataType::Float64),
         DataType::Date32 => moment.clone(),
         _ => None,

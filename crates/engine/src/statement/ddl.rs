@@ -109,7 +109,7 @@ impl Context<'_> {
                             "schema public stays, since names without a schema mean it",
                         ));
                     }
-                    transaction.drop_schema(&name, cascade).map(|()| Vec::new())
+                    drop_schema(transaction, &name, cascade)
                 }
                 ObjectType::Index => self.drop_index(transaction, name).map(|()| Vec::new()),
                 kind => {
@@ -315,6 +315,19 @@ impl Context<'_> {
         transaction.rename_table(other, one)?;
         transaction.rename_table(&aside, other)
     }
+}
+
+/// What stands in other schemas on what is in this one goes too.
+fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<TableName>> {
+    let mut dropped = Vec::new();
+    if cascade {
+        for inner in transaction.view().names_in(name) {
+            dropped.extend(depend::release(transaction, &TableName::new(name, inner), true)?);
+        }
+    }
+    transaction.drop_schema(name, cascade)?;
+    dropped.retain(|above| above.schema != name);
+    Ok(dropped)
 }
 
 /// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.

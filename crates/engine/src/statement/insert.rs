@@ -277,6 +277,9 @@ fn with_defaults(target: &Target, insert: &Insert, overriding: Option<Overriding
             }
         }
         mut query => {
+            if let SetExpr::Select(select) = query.body.as_mut() {
+                type_items(target, &mut select.projection, &columns);
+            }
             number_in(&mut query);
             if overriding == Some(Overriding::User) && columns.iter().any(|column| counts(target, column)) {
                 return Err(Error::unsupported("OVERRIDING USER VALUE is supported with VALUES only")
@@ -288,6 +291,18 @@ fn with_defaults(target: &Target, insert: &Insert, overriding: Option<Overriding
     };
     columns.extend(missing.iter().map(|column| (*column).to_owned()));
     Ok(Insert { source: Some(Box::new(query)), columns: names(&columns), ..plain })
+}
+
+/// Texts that are written out in a select list, as values of the columns that they go into.
+fn type_items(target: &Target, items: &mut [SelectItem], columns: &[String]) {
+    if !items.iter().all(is_one) {
+        return;
+    }
+    for (item, column) in items.iter_mut().zip(columns) {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            *expr = target.typed(expr, column);
+        }
+    }
 }
 
 fn names(columns: &[String]) -> Vec<ObjectName> {
@@ -318,6 +333,7 @@ fn filled(
                 *expr = target.default(column)?;
             } else {
                 refuse_always(target, std::slice::from_ref(column), overriding)?;
+                *expr = target.typed(expr, column);
             }
         }
         row.content.extend(extra.iter().cloned());

@@ -17,6 +17,7 @@ use polder_capability::CommandTag;
 use polder_lake::{TableName, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
+use super::exports::Exported;
 use super::names::parts;
 use super::{Context, ended, joins, names_out, suggest};
 use crate::error::from_datafusion;
@@ -85,7 +86,11 @@ impl Context<'_> {
         let plan = if verb == "SELECT" { shown(plan).map_err(from_datafusion)? } else { plan };
         let snapshot = scope.snapshot.id;
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        let rows = names_out::restore(self.execute(&scope, plan).await?);
+        let exported = if let LogicalPlan::Copy(copy) = &plan { Exported::to(&copy.output_url)? } else { None };
+        let mut rows = names_out::restore(self.execute(&scope, plan).await?);
+        if let Some(exported) = exported {
+            rows = exported.synced(rows);
+        }
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
         let tag = CommandTag { verb: verb.to_owned(), rows: None };

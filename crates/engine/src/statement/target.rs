@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
+    self, Assignment, AssignmentTarget, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
     SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
 };
 use polder_lake::{IdentityPlace, Keys, Snapshot, TableName, TableState};
@@ -155,9 +156,26 @@ impl Target {
         }
     }
 
-    /// The expression, or what `DEFAULT` stands for.
+    /// The expression as a value of the column, or what `DEFAULT` stands for.
     pub fn or_default(&self, expr: &Expr, column: &str) -> Result<Expr> {
-        if is_default(expr) { self.default(column) } else { Ok(expr.clone()) }
+        if is_default(expr) { self.default(column) } else { Ok(self.typed(expr, column)) }
+    }
+
+    /// A text that is written out is of no type yet: in a column of UUIDs it is one.
+    pub fn typed(&self, expr: &Expr, column: &str) -> Expr {
+        let is_text = matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+        let schema = self.table.schema();
+        let is_uuid = schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::FixedSizeBinary(16));
+        if !is_text || !is_uuid {
+            return expr.clone();
+        }
+        Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr.clone()),
+            data_type: ast::DataType::Uuid,
+            array: false,
+            format: None,
+        }
     }
 
     /// What the assignments of a SET give, by column.
@@ -225,27 +243,32 @@ fn row_of(value: &Expr, wanted: usize) -> Result<Vec<Expr>> {
                 .collect(),
             _ => Err(Error::invalid("ROW without values").with_code("42601")),
         },
-        Expr::Subquery(query) => {
-            let plain =
-                |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
-            let items = match query.body.as_ref() {
-                SetExpr::Select(select) if select.distinct.is_none() && select.projection.iter().all(plain) => {
-                    select.projection.clone()
-                }
-                _ => {
-                    return Err(Error::unsupported("SET (a, b) = (…) takes a SELECT that lists its columns")
-                        .with_hint("set the columns one by one, or name the other table in FROM"));
-                }
-            };
-            let each = items.into_iter().map(|item| {
-                let mut query = query.as_ref().clone();
-                select_of(&mut query)?.projection = vec![item];
-                Ok(Expr::Subquery(Box::new(query)))
-            });
-            each.collect()
-        }
+        Expr::Subquery(query) => (0..columns_of(query).unwrap_or(wanted)).map(|at| one_of(query, at, wanted)).collect(),
         _ => Err(Error::invalid("several columns are set to one value").with_code("42601")),
     }
+}
+
+/// How many columns a query lists, when it lists them.
+fn columns_of(query: &Query) -> Option<usize> {
+    let plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    match query.body.as_ref() {
+        SetExpr::Select(select) if select.projection.iter().all(plain) => Some(select.projection.len()),
+        _ => None,
+    }
+}
+
+/// One column of a subquery, which is whole for each: that it has one row may be owed to another of its columns.
+fn one_of(query: &Query, at: usize, width: usize) -> Result<Expr> {
+    let column = |at: usize| quoted(&format!("polder$set{at}"));
+    let columns: Vec<String> = (0..width).map(column).collect();
+    let sql = format!("SELECT {} FROM (SELECT 1) AS \"polder$rows\" ({})", column(at), columns.join(", "));
+    let mut outer = parse_query(&sql)?;
+    if let Some(from) = select_of(&mut outer)?.from.first_mut()
+        && let TableFactor::Derived { subquery, .. } = &mut from.relation
+    {
+        **subquery = query.clone();
+    }
+    Ok(Expr::Subquery(Box::new(outer)))
 }
 
 /// The word DEFAULT where a value is expected.
