@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -19,7 +20,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::{Context, ended};
 use super::rules::Draft;
 use crate::error::from_datafusion;
-use crate::functions::{input, types};
+use crate::functions::{casts, input, types};
 use crate::scope::Scope;
 use crate::semantics::Zone;
 use crate::session::Outcome;
@@ -166,6 +167,15 @@ impl Context<'_> {
                 .with_hint("give a number, a text, or a date"));
         };
         let text = value.try_as_str().flatten().map(str::to_owned);
+        if let (DataType::List(_), false) = (data_type, value.is_null()) {
+            if let Some(text) = text {
+                let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
+                casts::as_type(&texts, data_type).map_err(from_datafusion)?;
+            }
+            // The catalog's texts are of single values; CREATE TABLE keeps the expression.
+            return Err(Error::unsupported(format!("an array as the default of column {column:?} is not supported here"))
+                .with_hint("CREATE TABLE takes one"));
+        }
         if let (DataType::Interval(_), Some(text)) = (data_type, &text) {
             let span = input::interval(text, None).map_err(from_datafusion)?;
             return Ok(polder_lake::interval_text(span));
