@@ -25,6 +25,9 @@ use crate::scope::Scope;
 use crate::semantics::Zone;
 use crate::session::Outcome;
 
+/// What to do about views that read columns which a table that is replaced has no more.
+const REPLACED: &str = "keep the columns that it reads, or drop it first";
+
 impl Context<'_> {
     pub(super) async fn create_table(&self, cell: &TransactionCell, create: &CreateTable) -> Result<Outcome> {
         let name = self.name(&create.name)?;
@@ -56,11 +59,13 @@ impl Context<'_> {
             Some(plan) => Some(self.execute(&scope, plan).await?),
             None => None,
         };
+        let mut replaced = false;
         {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             if create.or_replace && transaction.table(&name).is_some() {
                 transaction.drop_table(&name)?;
+                replaced = true;
             }
             let table = transaction.create_table_with(&name, &specs, None)?;
             if !draft.is_empty() {
@@ -70,6 +75,9 @@ impl Context<'_> {
         }
         if self.has_layout() {
             self.set_layout(cell, &name).await?;
+        }
+        if replaced {
+            self.check_views(cell, &name, false, REPLACED).await?;
         }
         let outcome = match rows {
             None if no_rows => Outcome::done("CREATE TABLE AS", None, scope.snapshot.id),
@@ -98,16 +106,21 @@ impl Context<'_> {
             return Err(Error::unsupported("LIKE beside other columns is not supported")
                 .with_hint("CREATE TABLE t (LIKE another INCLUDING ALL), then ALTER TABLE t ADD COLUMN …"));
         }
+        let mut replaced = false;
         if create.or_replace {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             if transaction.table(name).is_some() {
                 transaction.drop_table(name)?;
+                replaced = true;
             }
         }
         self.create_like(cell, name, &like.name, &self.extras.including).await?;
         if self.has_layout() {
             self.set_layout(cell, name).await?;
+        }
+        if replaced {
+            self.check_views(cell, name, false, REPLACED).await?;
         }
         let guard = cell.lock().await;
         Ok(Outcome::done("CREATE TABLE", None, guard.as_ref().ok_or_else(ended)?.base()))

@@ -390,8 +390,13 @@ impl Context<'_> {
             return Err(Error::not_found(format!("index {index:?} does not exist")).with_code("42704"));
         };
         let mut rules = existing(transaction, &table)?.rules.as_ref().clone();
+        if rules.keys.iter().any(|key| key.primary && key.name == index) {
+            return Err(Error::invalid(format!("index {index:?} cannot be dropped: it is the primary key of {table}"))
+                .with_code("2BP01")
+                .with_hint(format!("ALTER TABLE {table} DROP CONSTRAINT {index}")));
+        }
         rules.indexes.retain(|known| known.name != index);
-        rules.keys.retain(|known| known.name != index || known.primary);
+        rules.keys.retain(|known| known.name != index);
         transaction.set_rules(&table, rules)
     }
 
