@@ -2,6 +2,8 @@
 //!
 //! What cannot be said in such a form goes along beside the statement, as [`Extras`].
 
+mod refused;
+
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 use polder_types::{Error, Result};
@@ -54,12 +56,19 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
     }
     match folder.keyword(0) {
         Some(Keyword::CREATE) => folder.create()?,
-        Some(Keyword::ALTER) => folder.alter(),
+        Some(Keyword::ALTER) => {
+            folder.column_drops()?;
+            folder.alter();
+        }
         Some(Keyword::INSERT) => {
             folder.overriding();
             folder.table_of();
         }
-        Some(Keyword::WITH) => folder.overriding(),
+        Some(Keyword::WITH) => {
+            folder.locks()?;
+            folder.overriding();
+        }
+        Some(Keyword::SELECT) => folder.locks()?,
         // No table inherits from another, so ONLY one is each.
         Some(Keyword::UPDATE) if folder.is(1, "only") && folder.word(2).is_some() => folder.remove(1, 1),
         Some(Keyword::DELETE) if folder.are(1, &["from", "only"]) && folder.word(3).is_some() => folder.remove(2, 1),

@@ -6,6 +6,7 @@ mod ctes;
 mod distinct;
 mod names;
 mod query;
+mod replaced;
 mod rows;
 mod series;
 mod using;
@@ -66,6 +67,11 @@ pub(crate) fn rewrite<T: Node>(tree: &mut T) -> Result<()> {
     }
 }
 
+pub(crate) fn no_locks(lock: &str) -> Error {
+    Error::unsupported(format!("SELECT … FOR {lock} is not supported: no rows are locked"))
+        .with_hint("leave it out: of two transactions that change one row, the second to commit fails with 40001")
+}
+
 #[derive(Default)]
 struct Rewriter {
     /// Queries around the one that is visited.
@@ -78,12 +84,7 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
         if let Some(lock) = query.locks.first() {
-            return ControlFlow::Break(
-                Error::unsupported(format!("SELECT … FOR {} is not supported: no rows are locked", lock.lock_type))
-                    .with_hint(
-                        "leave it out: of two transactions that change one row, the second to commit fails with 40001",
-                    ),
-            );
+            return ControlFlow::Break(no_locks(&lock.lock_type.to_string()));
         }
         broken(query::table(query).and_then(|()| values::rows(query)))
     }
@@ -165,6 +166,7 @@ fn whole_select(select: &mut Select) -> Result<()> {
     whole_rows::check(select)?;
     asof::nest(select);
     query::grouping(select)?;
+    replaced::columns(select)?;
     select.projection.iter_mut().try_for_each(series::in_select)
 }
 

@@ -57,9 +57,19 @@ pub(crate) struct Open {
     pub busy: bool,
     /// Statements that change anything are refused.
     pub read_only: bool,
-    pub savepoints: Vec<(String, Savepoint)>,
+    pub savepoints: Vec<Point>,
+    /// The session's settings before it, which it has again when the transaction comes to nothing.
+    pub settings: Settings,
     /// Set by an answer that ends in an error, which may come long after its statement has.
     pub spoiled: Arc<AtomicBool>,
+}
+
+/// A savepoint by its name, and the settings at that time.
+#[derive(Debug)]
+pub(crate) struct Point {
+    pub name: String,
+    pub work: Savepoint,
+    pub settings: Settings,
 }
 
 #[derive(Debug, Default)]

@@ -36,7 +36,7 @@ use datafusion::common::format::ExplainStatementOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use polder_capability::Caller;
-use polder_lake::{Transaction, TransactionCell};
+use polder_lake::{Transaction, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
@@ -103,8 +103,8 @@ impl Engine {
             return context.maintain(open.as_ref(), &work).await;
         }
         if let Some(kind) = Change::of(&statement)? {
-            if kind.writes() && inner.open.as_ref().is_some_and(|open| open.read_only) {
-                return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+            if kind.writes() {
+                check_may_write(inner)?;
             }
             let changed = match open {
                 Some(cell) => context.change_in(&cell, &kind).await,
@@ -139,9 +139,7 @@ impl Engine {
             };
             return context.explain_refresh(&cell, name).await;
         }
-        if inner.open.as_ref().is_some_and(|open| open.read_only) {
-            return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
-        }
+        check_may_write(inner)?;
         let change = Change::Refresh(name);
         match open {
             Some(cell) => context.change_in(&cell, &change).await,
@@ -161,6 +159,20 @@ fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
         Some(open) => Ok(Some(open.cell.clone())),
         None => Ok(None),
     }
+}
+
+/// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is the
+/// newest one, whatever the session is set to.
+fn check_may_write(inner: &Inner) -> Result<()> {
+    if inner.open.as_ref().is_some_and(|open| open.read_only) {
+        return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+    }
+    if inner.settings.version != Version::Newest {
+        return Err(Error::invalid("a session that reads an old version changes nothing")
+            .with_code("25006")
+            .with_hint("RESET snapshot"));
+    }
+    Ok(())
 }
 
 /// The statements that change the lake.

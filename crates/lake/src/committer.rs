@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub rows: Vec<OwnRow>,
     /// Keys that it adds, by the table's id in the transaction's own view.
     pub claims: Vec<(i64, Claim)>,
+    /// Tables and views that its new views read.
+    pub reads: BTreeSet<i64>,
 }
 
 /// A row of Polder's own that goes with a commit.
@@ -77,6 +79,8 @@ struct Committed {
     changes: Vec<Change>,
     /// Keys added, by table; unknown for what somebody else has committed.
     claims: Vec<(i64, Claim)>,
+    /// What its new views read; unknown, too.
+    reads: BTreeSet<i64>,
 }
 
 impl Committed {
@@ -172,7 +176,7 @@ impl Head {
         // Somebody else's commits, or very old ones: the metastore has them in words.
         let limit = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_add(1);
         let history = read_history(metastore, base, limit, false).await?;
-        let committed = |info: SnapshotInfo| Arc::new(Committed { changes: info.changes, claims: Vec::new() });
+        let committed = |info: SnapshotInfo| Arc::new(Committed { changes: info.changes, ..Committed::default() });
         Ok(history.into_iter().filter(|info| info.id <= head).map(committed).collect())
     }
 }
@@ -282,6 +286,7 @@ impl Task {
                     }
                 }
                 Err(error) if applied.len() == 1 || !of_one(&error) => {
+                    let error = about_tables(error, &applied, &head);
                     return refuse(applied.into_iter().map(|one| one.queued), &error);
                 }
                 // One of them is at fault, and the others must not pay for it.
@@ -314,7 +319,8 @@ impl Task {
             since.extend(applied.iter().map(|one| Arc::clone(&one.committed)));
             match self.apply_one(&below, &queued.request, &since) {
                 Ok((Finished { snapshot, statements, changes, counted }, claims)) => {
-                    let committed = Arc::new(Committed { changes, claims });
+                    let reads = queued.request.reads.clone();
+                    let committed = Arc::new(Committed { changes, claims, reads });
                     applied.push(Applied { queued, snapshot: Arc::new(snapshot), committed, statements, counted });
                 }
                 Err(error) => refused.push((queued, error)),
@@ -339,6 +345,7 @@ impl Task {
                     .with_hint(AGAIN));
             }
         }
+        check_reads(&request.reads, applier.change_list(), since)?;
         let claims: Vec<(i64, Claim)> =
             request.claims.iter().map(|(table, claim)| (applier.real(*table), claim.clone())).collect();
         check_claims(&claims, since)?;
@@ -355,6 +362,23 @@ impl Task {
         finished.statements.extend(own.into_iter().map(Statement::Other));
         Ok((finished, claims))
     }
+}
+
+/// A view and a drop of what it reads do not commute, whichever comes first.
+fn check_reads(reads: &BTreeSet<i64>, ours: &[Change], since: &[Arc<Committed>]) -> Result<()> {
+    use Change as C;
+    let reshaped = |change: &Change| match change {
+        C::DroppedTable(id) | C::AlteredTable(id) | C::DroppedView(id) | C::AlteredView(id) => Some(*id),
+        _ => None,
+    };
+    let mut theirs = since.iter().flat_map(|committed| committed.changes.iter()).filter_map(reshaped);
+    let mut ours = ours.iter().filter_map(reshaped);
+    let is_read = |id: i64| since.iter().any(|committed| committed.reads.contains(&id));
+    if theirs.any(|id| reads.contains(&id)) || ours.any(is_read) {
+        return Err(Error::conflict("a view was made while another transaction dropped or altered what it reads")
+            .with_hint(AGAIN));
+    }
+    Ok(())
 }
 
 /// Rows added to a table with a key commute only if they surely have different ones.
@@ -386,6 +410,18 @@ fn writes(head: &Snapshot, group: &[Applied]) -> Vec<Write> {
 /// An error that one transaction of a group may have caused, with certainty that nothing was committed.
 fn of_one(error: &Error) -> bool {
     !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Exhausted | ErrorKind::Corrupt)
+}
+
+/// A conflict that the metastore found, in words about tables instead of its own statements.
+fn about_tables(error: Error, group: &[Applied], head: &Snapshot) -> Error {
+    let changes = group.iter().flat_map(|one| one.committed.changes.iter());
+    let tables = changes.filter_map(|change| head.tables.get(&change.table()?));
+    let names: BTreeSet<String> = tables.map(|table| head.name_of(table).to_string()).collect();
+    if error.kind() != ErrorKind::Conflict || names.is_empty() {
+        return error;
+    }
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    Error::conflict(format!("another transaction has changed {names} meanwhile")).with_hint(AGAIN).with_source(error)
 }
 
 /// A name that was free when the transaction looked, and is not any more, is a conflict.

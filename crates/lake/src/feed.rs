@@ -25,7 +25,7 @@ use futures::{StreamExt, TryStreamExt};
 use polder_types::{Error, Result, SnapshotId};
 use tokio::sync::mpsc;
 
-use crate::changes::Change;
+use crate::changes::{Change, SnapshotInfo};
 use crate::compact::{Rows, plain_state, rows_of, with_table};
 use crate::deleted::of_several_versions;
 use crate::error::into_datafusion;
@@ -89,6 +89,12 @@ impl TableChanges {
     async fn run(&self, sender: &mpsc::Sender<DataFusionResult<RecordBatch>>) -> Result<()> {
         let (from, to) = (self.number(self.from).await?, self.number(self.to).await?);
         let history = read_history(self.lake.metastore(), from - 1, u32::MAX, false).await?;
+        // What changed in a version that has expired is not known, unless the table is younger.
+        let columns = self.table.columns.iter().map(|column| column.begin_snapshot);
+        let born = columns.min().unwrap_or_default().min(self.table.begin_snapshot);
+        if let Some((gone, kept)) = gap(&history, from.max(born), to) {
+            return Err(expired(gone, kept + 1));
+        }
         for info in history.into_iter().filter(|info| info.id <= to) {
             let moved = |change: &Change| matches!(change, Change::Compacted(_) | Change::InlineFlush(_));
             let touches = info.changes.iter().any(|change| change.table() == Some(self.table.id) && !moved(change));
@@ -179,6 +185,28 @@ impl TableChanges {
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)
     }
+}
+
+/// The first version that is not in a history from `first` to `to`, and the next one that is. A history has no other gaps
+/// than what has expired.
+fn gap(history: &[SnapshotInfo], first: SnapshotId, to: SnapshotId) -> Option<(SnapshotId, SnapshotId)> {
+    let mut next = first;
+    for info in history.iter().filter(|info| info.id >= first) {
+        if next > to {
+            return None;
+        }
+        if info.id > next {
+            return Some((next, info.id));
+        }
+        next = info.id + 1;
+    }
+    None
+}
+
+fn expired(version: SnapshotId, from: SnapshotId) -> Error {
+    Error::invalid(format!("version {version} has expired, so what changed in it is not known"))
+        .with_code("55000")
+        .with_hint(format!("ask for the changes from version {from} on"))
 }
 
 /// A table in one of two versions.

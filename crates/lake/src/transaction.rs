@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -42,6 +42,8 @@ pub struct Transaction {
     /// Inserts of a few rows, held back until a read or the commit needs them.
     pub(crate) pending: BTreeMap<i64, Vec<RecordBatch>>,
     pub(crate) keys: KeyState,
+    /// Tables and views that views made here read.
+    reads: BTreeSet<i64>,
     /// Files that are in nobody's snapshot yet, relative to the tables' root.
     staged: Vec<String>,
 }
@@ -58,6 +60,7 @@ pub struct Savepoint {
     view: Arc<Snapshot>,
     ops: usize,
     rows: usize,
+    reads: BTreeSet<i64>,
     pending: BTreeMap<i64, Vec<RecordBatch>>,
 }
 
@@ -74,6 +77,7 @@ impl Transaction {
             note: CommitNote::default(),
             pending: BTreeMap::new(),
             keys: KeyState::default(),
+            reads: BTreeSet::new(),
             staged: Vec::new(),
         }
     }
@@ -129,6 +133,15 @@ impl Transaction {
     pub(crate) fn provisional(&mut self) -> i64 {
         self.applier.next_provisional += 1;
         crate::model::PROVISIONAL + self.applier.next_provisional
+    }
+
+    /// A view that is made here reads a table or view: whoever drops or alters that meanwhile is in conflict with this
+    /// transaction. A name that nothing has is passed over.
+    pub fn stand_on(&mut self, name: &TableName) {
+        let table = self.view.table(name).map(|table| table.id);
+        let below = table.or_else(|| self.view.view(name).map(|view| view.id));
+        // Nobody else knows what was made here.
+        self.reads.extend(below.filter(|id| *id < crate::model::PROVISIONAL));
     }
 
     /// Words kept with the commit.
@@ -322,6 +335,7 @@ impl Transaction {
             view: Arc::clone(&self.view),
             ops: self.ops.len(),
             rows: self.rows.len(),
+            reads: self.reads.clone(),
             pending: self.pending.clone(),
         }
     }
@@ -329,6 +343,7 @@ impl Transaction {
     /// Forgets everything since the point. Files written since stay on disk until the transaction ends.
     pub fn rollback_to(&mut self, point: &Savepoint) {
         self.pending.clone_from(&point.pending);
+        self.reads.clone_from(&point.reads);
         self.ops.truncate(point.ops);
         self.rows.truncate(point.rows);
         self.view = Arc::clone(&point.view);
@@ -372,6 +387,7 @@ impl Transaction {
             note: self.note.clone(),
             rows: std::mem::take(&mut self.rows),
             claims: self.keys.claims(),
+            reads: std::mem::take(&mut self.reads),
         };
         let committed = self.lake.commit(request).await;
         match committed {

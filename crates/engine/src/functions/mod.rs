@@ -51,6 +51,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
             state.register_udf(Arc::new(ScalarUDF::new_from_impl(Native::new(function, section).also(&aliases))))?;
         }
     }
+    // Known by each of its names.
+    state.deregister_udf("now")?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(dates::Now::new())))?;
     Ok(())
 }
 

@@ -58,6 +58,7 @@ impl TypePlanner for PostgresTypes {
                 _ => plan_err!("precision for type float must be between 1 and 53"),
             },
             SqlType::Time(_, TimezoneInfo::None) => plain(DataType::Time64(TimeUnit::Microsecond)),
+            SqlType::Dec(digits) => decimal(digits),
             SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
             SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),
             SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
@@ -68,6 +69,21 @@ impl TypePlanner for PostgresTypes {
             }
             _ => Ok(None),
         }
+    }
+}
+
+/// What the planner makes of `decimal`, by its short name.
+fn decimal(digits: &ExactNumberInfo) -> Result<Option<FieldRef>> {
+    let (precision, scale) = match digits {
+        ExactNumberInfo::None => (38, 10),
+        ExactNumberInfo::Precision(precision) => (*precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+    };
+    match (u8::try_from(precision), i8::try_from(scale)) {
+        (Ok(precision @ 1..=38), Ok(scale)) if scale.unsigned_abs() <= precision => {
+            Ok(Some(Arc::new(Field::new("", DataType::Decimal128(precision, scale), true))))
+        }
+        _ => plan_err!("dec{digits} is not supported: a number has at most 38 digits"),
     }
 }
 

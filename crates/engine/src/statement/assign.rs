@@ -1,10 +1,12 @@
 //! What may go into a column of another type by itself: numbers into numbers, moments into moments. A boolean in a column of
 //! numbers is most often a value in the wrong place, and PostgreSQL refuses it.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::expr::Cast;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, Values};
 use polder_lake::TableState;
 use polder_types::{Error, Result};
 
@@ -75,6 +77,21 @@ pub(super) fn check_insert(plan: &LogicalPlan, table: &TableState) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// The plan of an INSERT with missing values in its VALUES wherever they stand: what writes the rows refuses those that may
+/// not be, and names the column of the table, where the rows of VALUES know their own columns only.
+pub(super) fn with_missing(mut plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let LogicalPlan::Dml(dml) = &mut plan else { return Ok(plan) };
+    let LogicalPlan::Projection(projection) = dml.input.as_ref() else { return Ok(plan) };
+    let LogicalPlan::Values(values) = projection.input.as_ref() else { return Ok(plan) };
+    let of_values = values.schema.iter();
+    let fields = of_values.map(|(table, field)| (table.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
+    let schema = DFSchema::new_with_metadata(fields.collect(), values.schema.metadata().clone())?;
+    let values = LogicalPlan::Values(Values { schema: Arc::new(schema), values: values.values.clone() });
+    let projection = Projection::try_new(projection.expr.clone(), Arc::new(values))?;
+    dml.input = Arc::new(LogicalPlan::Projection(projection));
+    Ok(plan)
 }
 
 fn bare(expr: &Expr) -> &Expr {

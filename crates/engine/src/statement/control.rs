@@ -14,7 +14,7 @@ use super::names::{fold, parts};
 use crate::engine::Engine;
 use crate::record::Running;
 use crate::semantics::Zone;
-use crate::session::{Inner, Open, Outcome, Settings};
+use crate::session::{Inner, Open, Outcome, Point, Settings};
 
 impl Engine {
     /// Statements about the session itself; `None` for all others.
@@ -36,10 +36,12 @@ impl Engine {
             Statement::Rollback { chain: false, savepoint: None } => {
                 let snapshot = self.lake.newest().await?.id;
                 let outcome = Outcome::done("ROLLBACK", None, snapshot);
-                if inner.open.take().is_none() {
-                    outcome.notice("there is no transaction in progress")
-                } else {
-                    outcome
+                match inner.open.take() {
+                    None => outcome.notice("there is no transaction in progress"),
+                    Some(open) => {
+                        inner.settings = open.settings;
+                        outcome
+                    }
                 }
             }
             Statement::Rollback { chain: false, savepoint: Some(name) } => rollback_to(inner, &fold(name)).await?,
@@ -63,7 +65,12 @@ impl Engine {
                         Version::Snapshot(id) => id.to_string(),
                         Version::At(time) => time.to_rfc3339(),
                     },
-                    _ => return Ok(None),
+                    "all" => return Err(Error::unsupported("SHOW ALL is not supported").with_hint(settings_shown())),
+                    _ => {
+                        return Err(Error::not_found(format!("there is no setting {name:?}"))
+                            .with_code("42704")
+                            .with_hint(settings_shown()));
+                    }
                 };
                 let snapshot = self.lake.newest().await?.id;
                 crate::system::one_text(&name, &shown, snapshot)?
@@ -115,6 +122,7 @@ impl Engine {
             busy: false,
             read_only,
             savepoints: Vec::new(),
+            settings: inner.settings.clone(),
             spoiled: Arc::default(),
         });
         Ok(Outcome::done("BEGIN", None, snapshot))
@@ -125,6 +133,8 @@ impl Engine {
             let snapshot = self.lake.newest().await?.id;
             return Ok(Outcome::done("COMMIT", None, snapshot).notice("there is no transaction in progress"));
         };
+        // Kept only by a transaction that commits.
+        let settings = std::mem::replace(&mut inner.settings, open.settings);
         let transaction = open.cell.take().await.ok_or_else(ended)?;
         if open.failed {
             // As PostgreSQL does: the caller asked for an end, and gets the only one there is, said plainly.
@@ -133,6 +143,7 @@ impl Engine {
         }
         running.start_commit()?;
         let report = transaction.commit().await?;
+        inner.settings = settings;
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
 }
@@ -145,22 +156,23 @@ fn open<'a>(inner: &'a mut Inner, verb: &str) -> Result<&'a mut Open> {
 }
 
 async fn savepoint(inner: &mut Inner, name: String) -> Result<Outcome> {
+    let settings = inner.settings.clone();
     let open = open(inner, "SAVEPOINT")?;
     if open.failed {
         return Err(Error::invalid("the transaction has failed").with_code("25P02").with_hint("ROLLBACK"));
     }
     let mut guard = open.cell.lock().await;
     let transaction = guard.as_mut().ok_or_else(ended)?;
-    let (point, snapshot) = (transaction.savepoint(), transaction.base());
+    let (work, snapshot) = (transaction.savepoint(), transaction.base());
     drop(guard);
-    open.savepoints.push((name, point));
+    open.savepoints.push(Point { name, work, settings });
     Ok(Outcome::done("SAVEPOINT", None, snapshot))
 }
 
 fn find(open: &Open, name: &str) -> Result<usize> {
     open.savepoints
         .iter()
-        .rposition(|(known, _)| known == name)
+        .rposition(|point| point.name == name)
         .ok_or_else(|| Error::not_found(format!("there is no savepoint {name:?}")).with_code("3B001"))
 }
 
@@ -171,10 +183,17 @@ async fn rollback_to(inner: &mut Inner, name: &str) -> Result<Outcome> {
     open.failed = false;
     let mut guard = open.cell.lock().await;
     let transaction = guard.as_mut().ok_or_else(ended)?;
-    if let Some((_, point)) = open.savepoints.last() {
-        transaction.rollback_to(point);
+    let mut settings = None;
+    if let Some(point) = open.savepoints.last() {
+        transaction.rollback_to(&point.work);
+        settings = Some(point.settings.clone());
     }
-    Ok(Outcome::done("ROLLBACK", None, transaction.base()))
+    let done = Outcome::done("ROLLBACK", None, transaction.base());
+    drop(guard);
+    if let Some(settings) = settings {
+        inner.settings = settings;
+    }
+    Ok(done)
 }
 
 async fn release(inner: &mut Inner, name: &str) -> Result<Outcome> {
@@ -216,6 +235,10 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 
 /// The settings that there are.
 const NAMES: &str = "search_path, snapshot, timezone";
+
+fn settings_shown() -> String {
+    format!("the settings are {NAMES}, transaction_isolation")
+}
 
 fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
     let first = values.first().map(String::as_str).unwrap_or_default();

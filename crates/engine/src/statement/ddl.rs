@@ -266,6 +266,7 @@ impl Context<'_> {
             self.swap(cell, &name, &self.name(other)?).await?;
             return Ok(name);
         }
+        self.check_altered(cell, &name, operation).await?;
         match operation {
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
@@ -284,26 +285,66 @@ impl Context<'_> {
             }
             _ => {}
         }
-        for change in self.column_changes(cell, &name, operation).await? {
-            match &change {
-                AlterColumn::Rename { name: old, to } => self.checks_without(cell, &name, old, Some(to)).await?,
-                AlterColumn::Drop { name: old } => self.checks_without(cell, &name, old, None).await?,
-                _ => {}
-            }
-            let breaks = matches!(change, AlterColumn::Rename { .. } | AlterColumn::Drop { .. });
+        self.change_columns(cell, &name, operation).await?;
+        Ok(name)
+    }
+
+    async fn change_columns(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        operation: &AlterTableOperation,
+    ) -> Result<()> {
+        for change in self.column_changes(cell, name, operation).await? {
+            let (renamed, dropped) = match &change {
+                AlterColumn::Rename { name: old, to } => {
+                    self.checks_without(cell, name, old, Some(to)).await?;
+                    (Some((old.clone(), to.clone())), false)
+                }
+                AlterColumn::Drop { name: old } => {
+                    self.checks_without(cell, name, old, None).await?;
+                    (None, true)
+                }
+                _ => (None, false),
+            };
             {
                 let mut guard = cell.lock().await;
-                guard.as_mut().ok_or_else(ended)?.alter_column(&name, change).await?;
+                let transaction = guard.as_mut().ok_or_else(ended)?;
+                transaction.alter_column(name, change).await?;
+                if let Some((old, new)) = &renamed {
+                    depend::keep_column(transaction, name, old, new)?;
+                }
             }
-            if breaks {
+            if renamed.is_some() {
+                self.check_views(cell, name, false, "drop the view first, and make it again with the new name").await?;
+            }
+            if dropped {
                 let cascade = matches!(
                     operation,
                     AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. }
                 );
-                self.check_views(cell, &name, cascade).await?;
+                self.check_views(cell, name, cascade, "drop the view first, or use DROP COLUMN … CASCADE").await?;
             }
         }
-        Ok(name)
+        Ok(())
+    }
+
+    /// A materialized view has the columns of its query.
+    async fn check_altered(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        operation: &AlterTableOperation,
+    ) -> Result<()> {
+        let guard = cell.lock().await;
+        if !is_materialized(guard.as_ref().ok_or_else(ended)?, name) {
+            return Ok(());
+        }
+        let text = operation.to_string();
+        let words: Vec<&str> = text.split_whitespace().take(2).collect();
+        Err(Error::invalid(format!("{name} is a materialized view, which takes no {}", words.join(" ")))
+            .with_code("42809")
+            .with_hint("DROP MATERIALIZED VIEW, and CREATE it with another query"))
     }
 
     /// Two tables change names, at once.

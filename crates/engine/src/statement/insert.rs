@@ -94,6 +94,7 @@ impl Context<'_> {
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         assign::check_insert(&plan, &target.table)?;
+        let plan = assign::with_missing(plan).map_err(from_datafusion)?;
         Ok((scope, target, plan))
     }
 
@@ -346,7 +347,7 @@ fn counts(target: &Target, column: &str) -> bool {
     target.column_id(column).is_ok_and(|id| target.table.rules.identity_of(id).is_some())
 }
 
-fn refuse_always(target: &Target, columns: &[String], overriding: Option<Overriding>) -> Result<()> {
+pub(super) fn refuse_always(target: &Target, columns: &[String], overriding: Option<Overriding>) -> Result<()> {
     for column in columns {
         let id = target.column_id(column)?;
         let allowed = overriding == Some(Overriding::System) && counts(target, column);

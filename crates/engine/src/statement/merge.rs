@@ -13,13 +13,14 @@ use polder_types::{Error, Result};
 use super::Context;
 use super::changes::{self, Again, Changes};
 use super::dml::{Planned, factor_name};
+use super::insert::refuse_always;
 use super::names::parts;
-use super::target::{Target, parse_query, quoted, quoted_ident, select_of};
+use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use crate::parse::{NOTHING, parse_expr};
 use crate::session::Outcome;
 
 /// A column of the source that is true in every row of it, and missing where a row of the target has none.
-const MARK: &str = "polder$source";
+pub(super) const MARK: &str = "polder$source";
 
 /// What a clause does to a row.
 enum Deed {
@@ -196,7 +197,9 @@ fn inserted(target: &Target, insert: &MergeInsertExpr) -> Result<Deed> {
     }
     let mut set = HashMap::new();
     for (column, expr) in columns.into_iter().zip(&row.content) {
-        target.column_id(&column)?;
+        if !is_default(expr) {
+            refuse_always(target, std::slice::from_ref(&column), None)?;
+        }
         set.insert(column.clone(), target.or_default(expr, &column)?);
     }
     for column in target.columns() {

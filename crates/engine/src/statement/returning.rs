@@ -12,6 +12,7 @@ use polder_types::{Error, Result};
 
 use super::Context;
 use super::changes::Applied;
+use super::merge::MARK;
 use super::names::{fold, parts};
 use super::target::Target;
 use crate::error::from_datafusion;
@@ -66,6 +67,7 @@ impl Context<'_> {
 
     fn items(&self, scope: &Scope, plan: &LogicalPlan, items: &[SelectItem]) -> Result<Vec<Expr>> {
         let schema = plan.schema();
+        let shown = |at: &usize| schema.field(*at).name() != MARK;
         let column = |at: usize| Expr::Column(Column::from(schema.qualified_field(at)));
         let mut exprs = Vec::new();
         for item in items {
@@ -76,7 +78,7 @@ impl Context<'_> {
                 }
                 SelectItem::Wildcard(options) => {
                     plain(options)?;
-                    exprs.extend((0..schema.fields().len()).map(column));
+                    exprs.extend((0..schema.fields().len()).filter(shown).map(column));
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     plain(options)?;
@@ -89,7 +91,7 @@ impl Context<'_> {
                             Error::not_found(format!("table {wanted:?} is not in this statement")).with_code("42P01")
                         );
                     }
-                    exprs.extend(of_table.into_iter().map(column));
+                    exprs.extend(of_table.into_iter().filter(shown).map(column));
                 }
                 other => return Err(Error::unsupported(format!("RETURNING {other} is not supported"))),
             }

@@ -5,11 +5,13 @@ mod fields;
 mod format;
 mod make;
 pub(crate) mod moment;
+mod now;
 mod pattern;
 mod read;
 
 pub(crate) use fields::{scale as extract_scale, unit};
 pub(in crate::functions) use format::suffix as ordinal_suffix;
+pub(in crate::functions) use now::Now;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -19,10 +20,13 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::{Context, ended};
 use super::rules::Draft;
 use crate::error::from_datafusion;
-use crate::functions::{input, types};
+use crate::functions::{casts, input, types};
 use crate::scope::Scope;
 use crate::semantics::Zone;
 use crate::session::Outcome;
+
+/// What to do about views that read columns which a table that is replaced has no more.
+const REPLACED: &str = "keep the columns that it reads, or drop it first";
 
 impl Context<'_> {
     pub(super) async fn create_table(&self, cell: &TransactionCell, create: &CreateTable) -> Result<Outcome> {
@@ -55,11 +59,13 @@ impl Context<'_> {
             Some(plan) => Some(self.execute(&scope, plan).await?),
             None => None,
         };
+        let mut replaced = false;
         {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             if create.or_replace && transaction.table(&name).is_some() {
                 transaction.drop_table(&name)?;
+                replaced = true;
             }
             let table = transaction.create_table_with(&name, &specs, None)?;
             if !draft.is_empty() {
@@ -69,6 +75,9 @@ impl Context<'_> {
         }
         if self.has_layout() {
             self.set_layout(cell, &name).await?;
+        }
+        if replaced {
+            self.check_views(cell, &name, false, REPLACED).await?;
         }
         let outcome = match rows {
             None if no_rows => Outcome::done("CREATE TABLE AS", None, scope.snapshot.id),
@@ -97,16 +106,21 @@ impl Context<'_> {
             return Err(Error::unsupported("LIKE beside other columns is not supported")
                 .with_hint("CREATE TABLE t (LIKE another INCLUDING ALL), then ALTER TABLE t ADD COLUMN …"));
         }
+        let mut replaced = false;
         if create.or_replace {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             if transaction.table(name).is_some() {
                 transaction.drop_table(name)?;
+                replaced = true;
             }
         }
         self.create_like(cell, name, &like.name, &self.extras.including).await?;
         if self.has_layout() {
             self.set_layout(cell, name).await?;
+        }
+        if replaced {
+            self.check_views(cell, name, false, REPLACED).await?;
         }
         let guard = cell.lock().await;
         Ok(Outcome::done("CREATE TABLE", None, guard.as_ref().ok_or_else(ended)?.base()))
@@ -166,6 +180,15 @@ impl Context<'_> {
                 .with_hint("give a number, a text, or a date"));
         };
         let text = value.try_as_str().flatten().map(str::to_owned);
+        if let (DataType::List(_), false) = (data_type, value.is_null()) {
+            if let Some(text) = text {
+                let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
+                casts::as_type(&texts, data_type).map_err(from_datafusion)?;
+            }
+            // The catalog's texts are of single values; CREATE TABLE keeps the expression.
+            return Err(Error::unsupported(format!("an array as the default of column {column:?} is not supported here"))
+                .with_hint("CREATE TABLE takes one"));
+        }
         if let (DataType::Interval(_), Some(text)) = (data_type, &text) {
             let span = input::interval(text, None).map_err(from_datafusion)?;
             return Ok(polder_lake::interval_text(span));

@@ -2,22 +2,32 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement, TableFactor, VisitorMut};
 use polder_lake::{Materialized, Snapshot, TableName, Transaction};
-use polder_sql_tree::visit_relations_mut;
+use polder_sql_tree::{visit_mut, visit_relations_mut};
 use polder_types::{Error, Result};
 
-use super::super::names::table_name;
-use super::super::target::quoted_ident;
-use crate::parse::parse_kept;
+use super::super::names::{fold, table_name};
+use super::super::target::{quoted, quoted_ident};
+use crate::error::from_datafusion;
+use crate::parse::{parse_factor, parse_kept};
 
 /// Whether a query names a table or view. One that cannot be read here (DuckDB's, perhaps) names nothing.
 fn names(sql: &str, own_schema: &str, wanted: &TableName) -> bool {
     let Ok(statement) = parse_kept(sql) else { return false };
     let Ok((tables, _)) = resolve_table_references(&statement, true) else { return false };
     tables.iter().any(|table| table.table() == wanted.table && table.schema().unwrap_or(own_schema) == wanted.schema)
+}
+
+/// The tables and views that a query names.
+pub(super) fn read_by(query: &Query, own_schema: &str) -> Result<Vec<TableName>> {
+    let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
+    let (tables, _) = resolve_table_references(&statement, true).map_err(from_datafusion)?;
+    let name = |table: &TableReference| TableName::new(table.schema().unwrap_or(own_schema), table.table());
+    Ok(tables.iter().map(name).collect())
 }
 
 /// The views and materialized views whose queries name something.
@@ -79,6 +89,90 @@ fn renamed_sql(sql: &str, own_schema: &str, renamed: &dyn Fn(&TableName) -> Opti
         ControlFlow::<()>::Continue(())
     });
     changed.then(|| inner.to_string())
+}
+
+/// After a column of a table got another name: the views on it go on to call it by the old one.
+///
+/// # Errors
+/// As the changes of the views.
+pub(super) fn keep_column(transaction: &mut Transaction, name: &TableName, old: &str, new: &str) -> Result<()> {
+    let snapshot = std::sync::Arc::clone(transaction.view());
+    let Some(table) = snapshot.table(name) else { return Ok(()) };
+    let columns = table.arrow_schema.fields().iter().map(|field| match field.name() == new {
+        true => format!("{} AS {}", quoted(new), quoted(old)),
+        false => quoted(field.name()),
+    });
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    for above in dependents(&snapshot, name) {
+        if let Some(view) = snapshot.view(&above) {
+            let Some(sql) = renamed_column(&view.sql, &above.schema, name, &columns)? else { continue };
+            transaction.drop_view(&above)?;
+            transaction.create_view(&above, &sql, view.comment.clone())?;
+        } else if let Some(state) = snapshot.table(&above)
+            && let Some(materialized) = &state.rules.materialized
+            && let Some(sql) = renamed_column(&materialized.sql, &above.schema, name, &columns)?
+        {
+            let mut rules = state.rules.as_ref().clone();
+            rules.materialized = Some(Materialized { sql, ..materialized.clone() });
+            transaction.set_rules(&above, rules)?;
+        }
+    }
+    Ok(())
+}
+
+/// A query with `(SELECT columns FROM table) AS table` in the place of a table.
+fn renamed_column(sql: &str, own_schema: &str, name: &TableName, columns: &str) -> Result<Option<String>> {
+    let mut statement = parse_kept(sql)?;
+    let Parsed::Statement(inner) = &mut statement else { return Ok(None) };
+    let mut aliased = Aliased { own_schema, name, columns, changed: false };
+    match visit_mut(inner.as_mut(), &mut aliased) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(aliased.changed.then(|| inner.to_string())),
+    }
+}
+
+struct Aliased<'a> {
+    own_schema: &'a str,
+    name: &'a TableName,
+    columns: &'a str,
+    changed: bool,
+}
+
+impl VisitorMut for Aliased<'_> {
+    type Break = Error;
+
+    // After what is within, which would be put in its own place again and again.
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        let TableFactor::Table { name, alias, args: None, version: None, sample: None, .. } = &*factor else {
+            return ControlFlow::Continue(());
+        };
+        // Queries that are kept name the schemas of their tables: what has none is of the query itself.
+        if name.0.len() < 2 || !table_name(name, self.own_schema).is_ok_and(|known| known == *self.name) {
+            return ControlFlow::Continue(());
+        }
+        let (schema, table) = (quoted(&self.name.schema), quoted(&self.name.table));
+        let alias = alias.as_ref().map_or_else(|| format!("AS {table}"), ToString::to_string);
+        match parse_factor(&format!("(SELECT {} FROM {schema}.{table}) {alias}", self.columns)) {
+            Ok(derived) => {
+                *factor = derived;
+                self.changed = true;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    // A query within has a name, and no schema.
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [schema, table, _] = parts.as_slice()
+            && fold(schema) == self.name.schema
+            && fold(table) == self.name.table
+        {
+            parts.remove(0);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Drops what stands on a table or view, or refuses when anything does.

@@ -24,6 +24,7 @@ use super::super::maintenance::rows;
 use super::super::target::parse_query;
 use super::super::{Context, ended};
 use super::create::{fill, spec_of};
+use super::depend::read_by;
 use crate::error::from_datafusion;
 use crate::scope::Scope;
 use crate::session::Outcome;
@@ -97,6 +98,9 @@ impl Context<'_> {
             let (sql, plan, hidden) = (query.to_string(), kept.text, kept.hidden);
             rules.materialized = Some(Materialized { sql, snapshot, sources, plan, hidden });
             transaction.set_rules(&name, rules)?;
+            for below in read_by(&query, &name.schema)? {
+                transaction.stand_on(&below);
+            }
         }
         let Some(rows) = rows else {
             return Ok(Outcome::done("CREATE MATERIALIZED VIEW", None, scope.snapshot.id));

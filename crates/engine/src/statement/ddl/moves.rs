@@ -107,8 +107,15 @@ impl Context<'_> {
         Ok(done)
     }
 
-    /// After a column went or got another name: the views on its table must still be planned, or go too.
-    pub(super) async fn check_views(&self, cell: &TransactionCell, name: &TableName, cascade: bool) -> Result<()> {
+    /// After a column went or got another name, or the table another shape: the views on it must still be planned, or go
+    /// too.
+    pub(super) async fn check_views(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        cascade: bool,
+        hint: &str,
+    ) -> Result<()> {
         let above = {
             let guard = cell.lock().await;
             depend::dependents(guard.as_ref().ok_or_else(ended)?.view(), name)
@@ -131,7 +138,7 @@ impl Context<'_> {
                 let reason = from_datafusion(error);
                 return Err(Error::invalid(format!("{dependent} stands on the column: {}", reason.message()))
                     .with_code("2BP01")
-                    .with_hint("drop the view first, or use DROP COLUMN … CASCADE"));
+                    .with_hint(hint));
             }
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;

@@ -43,10 +43,19 @@ impl Context<'_> {
                 .with_code("42804")
                 .with_hint(format!("USING {column}::{data_type}")));
         }
-        spec.nullable = field.is_nullable();
         let state = old.table.top_columns().find(|known| known.id == id);
+        let default = state.and_then(|state| state.default_value.as_deref()).filter(|text| *text != "NULL");
+        let has_default = default.is_some() || old.table.rules.default_of(id).is_some();
+        if has_default && !assignable(field.data_type(), &spec.data_type) {
+            return Err(Error::invalid(format!(
+                "the default of column {column:?} cannot be cast automatically to type {data_type}"
+            ))
+            .with_code("42804")
+            .with_hint("ALTER COLUMN … DROP DEFAULT first, and SET DEFAULT afterwards"));
+        }
+        spec.nullable = field.is_nullable();
         spec.comment = state.and_then(|state| state.comment.clone());
-        if let Some(default) = state.and_then(|state| state.default_value.as_deref()).filter(|text| *text != "NULL") {
+        if let Some(default) = default {
             let text = Expr::Value(datafusion::sql::sqlparser::ast::Value::SingleQuotedString(default.into()).into());
             let expr = self.constant(cell, &cast(text, data_type)).await?;
             spec.default = Some(self.literal(&expr, column, &spec.data_type)?).filter(|text| text != "NULL");
@@ -70,6 +79,9 @@ impl Context<'_> {
         });
         let query = old.query(values.collect())?;
         let rows = self.query_rows(&scope, query).await?;
+        let (column, nullable) = (spec.name.clone(), spec.nullable);
+        // Until the rows are written, none has a value in the new column.
+        let spec = ColumnSpec { nullable: true, ..spec };
         {
             let mut guard = cell.lock().await;
             guard.as_mut().ok_or_else(ended)?.alter_column(&old.name, AlterColumn::Retype(spec)).await?;
@@ -87,12 +99,19 @@ impl Context<'_> {
             returning: false,
         };
         self.apply(cell, &changes, &rows).await?;
+        if !nullable {
+            self.check_no_nulls(cell, &old.name, &column).await?;
+        }
         let mut guard = cell.lock().await;
-        guard.as_mut().ok_or_else(ended)?.recheck_keys(&old.name).await
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        if !nullable {
+            transaction.alter_column(&old.name, AlterColumn::SetNullable { name: column, nullable: false }).await?;
+        }
+        transaction.recheck_keys(&old.name).await
     }
 }
 
-fn cast(expr: Expr, data_type: &DataType) -> Expr {
+pub(super) fn cast(expr: Expr, data_type: &DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type: data_type.clone(), array: false, format: None }
 }
 

@@ -5,7 +5,7 @@ mod counting;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, Expr, GeneratedAs, GeneratedExpressionMode,
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs, GeneratedExpressionMode,
     Ident, IndexColumn, ObjectName, TableConstraint,
 };
 use polder_lake::{
@@ -146,7 +146,11 @@ impl Draft {
             ColumnOption::Default(expr) => Some(expr.clone()),
             _ => None,
         });
-        let expr = default.ok_or_else(|| Error::internal(format!("the default of column {column:?} is lost")))?;
+        let mut expr = default.ok_or_else(|| Error::internal(format!("the default of column {column:?} is lost")))?;
+        if let Some(data_type @ DataType::Array(_)) = definition.map(|definition| &definition.data_type) {
+            // A text is an array only where it is known to be one.
+            expr = super::retype::cast(expr, data_type);
+        }
         self.defaults.push((column.to_owned(), expr));
         Ok(())
     }
@@ -386,8 +390,13 @@ impl Context<'_> {
             return Err(Error::not_found(format!("index {index:?} does not exist")).with_code("42704"));
         };
         let mut rules = existing(transaction, &table)?.rules.as_ref().clone();
+        if rules.keys.iter().any(|key| key.primary && key.name == index) {
+            return Err(Error::invalid(format!("index {index:?} cannot be dropped: it is the primary key of {table}"))
+                .with_code("2BP01")
+                .with_hint(format!("ALTER TABLE {table} DROP CONSTRAINT {index}")));
+        }
         rules.indexes.retain(|known| known.name != index);
-        rules.keys.retain(|known| known.name != index || known.primary);
+        rules.keys.retain(|known| known.name != index);
         transaction.set_rules(&table, rules)
     }
 

@@ -16,6 +16,7 @@ use polder_types::{Error, Result};
 use super::super::names_out::{MARK, number_in};
 use super::super::target::{parse_query, quoted, select_of};
 use super::super::{Context, ended};
+use super::depend::read_by;
 use crate::error::from_datafusion;
 use crate::inline::{Functions, expand};
 use crate::scope::Scope;
@@ -62,6 +63,9 @@ impl Context<'_> {
             }
         }
         transaction.create_view(&name, &query.to_string(), create.comment.clone())?;
+        for below in read_by(&query, &name.schema)? {
+            transaction.stand_on(&below);
+        }
         Ok(done)
     }
 
