@@ -1,5 +1,7 @@
 //! JSON as PostgreSQL's `jsonb` has it: keys sorted by length, the last of equal keys, numbers with all their digits.
 
+mod order;
+
 use std::cmp::Ordering;
 use std::fmt::Write;
 
@@ -142,24 +144,6 @@ impl Json {
         }
     }
 
-    /// A text that is the same for equal values.
-    #[must_use]
-    pub fn canonical(&self) -> String {
-        match self {
-            Self::Number(digits) => bare(digits),
-            Self::Array(items) => {
-                let items: Vec<String> = items.iter().map(Json::canonical).collect();
-                format!("[{}]", items.join(", "))
-            }
-            Self::Object(entries) => {
-                let entries: Vec<String> =
-                    entries.iter().map(|(key, value)| format!("{}: {}", quoted(key), value.canonical())).collect();
-                format!("{{{}}}", entries.join(", "))
-            }
-            other => other.to_string(),
-        }
-    }
-
     /// Over several lines, indented by four.
     pub fn pretty(&self, indent: usize, out: &mut String) {
         let pad = |out: &mut String, indent: usize| {
@@ -198,7 +182,7 @@ impl Json {
 /// Where an index lies; negative ones count from the end.
 #[must_use]
 pub fn place(index: i64, length: usize) -> Option<usize> {
-    let at = if index < 0 { index + length as i64 } else { index };
+    let at = if index < 0 { index.saturating_add(length as i64) } else { index };
     usize::try_from(at).ok().filter(|at| *at < length)
 }
 

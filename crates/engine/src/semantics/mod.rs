@@ -4,9 +4,10 @@ mod arithmetic;
 mod average;
 mod casts;
 mod common;
-mod intervals;
+mod grouped;
 mod literals;
 mod operators;
+mod order;
 mod sums;
 mod type_names;
 mod zones;
@@ -39,7 +40,7 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
 /// The planner's own rules, behind what must come before they decide on types. All others come after them.
 pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(common::CommonTypes), Arc::new(intervals::IntervalOrder)];
+        vec![Arc::new(common::CommonTypes), Arc::new(order::ValueOrder)];
     rules.extend(Analyzer::new().rules);
     rules
 }

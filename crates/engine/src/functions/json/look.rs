@@ -1,6 +1,8 @@
 //! Looking into JSON.
 
-use arrow::array::{ArrayRef, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BinaryBuilder};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::Result;
 
@@ -105,8 +107,12 @@ pub(super) fn contains(call: &Call<'_>) -> Result<ArrayRef> {
     call.bools(|row| Ok(Some(parse(call.text(0).value(row))?.contains(&parse(call.text(1).value(row))?))))
 }
 
-pub(super) fn canonical(call: &Call<'_>) -> Result<ArrayRef> {
-    call.texts(|row| Ok(Some(parse(call.text(0).value(row))?.canonical())))
+pub(super) fn sort_key(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut keys = BinaryBuilder::new();
+    for row in 0..call.rows {
+        keys.append_option(if call.is_whole(row) { Some(parse(call.text(0).value(row))?.sort_key()) } else { None });
+    }
+    types::fit(Arc::new(keys.finish()), call.gives)
 }
 
 pub(super) fn kind(call: &Call<'_>) -> Result<ArrayRef> {

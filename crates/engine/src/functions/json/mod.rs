@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("polder_json_has_any", "", "", &[way(&[K::Text, K::TextArray], Gives::Bool, look::has_any)]),
     function("polder_json_has_all", "", "", &[way(&[K::Text, K::TextArray], Gives::Bool, look::has_all)]),
     function("polder_json_contains", "", "", &[way(&[K::Text, K::Text], Gives::Bool, look::contains)]),
-    function("polder_json_order", "", "", &[way(&[K::Text], Gives::Text, look::canonical)]),
+    function("polder_json_order", "", "", &[way(&[K::Text], Gives::Bytes, look::sort_key)]),
     function("polder_json_concat", "", "", &[way(&[K::Text, K::Text], Gives::Json, edit::concat)]),
     function(
         "polder_json_without",
