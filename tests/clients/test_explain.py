@@ -35,13 +35,13 @@ def contents(client) -> list:
 
 @pytest.mark.parametrize("sql", CHANGES)
 def test_explained_and_not_done(tables, sql):
-    before = contents(tables), tables.value("SELECT max(version) FROM polder.snapshots")
+    before = contents(tables), tables.value("SELECT max(snapshot) FROM polder.snapshots")
     told = explained(tables, f"EXPLAIN {sql}")
     assert told["change"] == f"{CHANGES[sql][0]} of public.t, of the rows that this query finds"
     assert "Exec" in told["physical_plan"] and "logical_plan" in told
     assert "initial_physical_plan" in explained(tables, f"EXPLAIN VERBOSE {sql}")
     assert "┌" in explained(tables, f"EXPLAIN FORMAT TREE {sql}")["physical_plan"]
-    assert (contents(tables), tables.value("SELECT max(version) FROM polder.snapshots")) == before
+    assert (contents(tables), tables.value("SELECT max(snapshot) FROM polder.snapshots")) == before
 
 
 @pytest.mark.parametrize("sql", CHANGES)
