@@ -100,6 +100,9 @@ impl Engine {
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let context = Context { engine: self, caller, settings: &settings, running, extras: &extras };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
+            if work.changes_tables() {
+                check_may_write(inner)?;
+            }
             return context.maintain(open.as_ref(), &work).await;
         }
         if let Some(kind) = Change::of(&statement)? {
@@ -161,8 +164,8 @@ fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
     }
 }
 
-/// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is the
-/// newest one, whatever the session is set to.
+/// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is
+/// the newest one, whatever the session is set to.
 fn check_may_write(inner: &Inner) -> Result<()> {
     if inner.open.as_ref().is_some_and(|open| open.read_only) {
         return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));

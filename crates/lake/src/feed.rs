@@ -187,8 +187,8 @@ impl TableChanges {
     }
 }
 
-/// The first version that is not in a history from `first` to `to`, and the next one that is. A history has no other gaps
-/// than what has expired.
+/// The first version that is not in a history from `first` to `to`, and the next one that is. A history has no other
+/// gaps than what has expired.
 fn gap(history: &[SnapshotInfo], first: SnapshotId, to: SnapshotId) -> Option<(SnapshotId, SnapshotId)> {
     let mut next = first;
     for info in history.iter().filter(|info| info.id >= first) {

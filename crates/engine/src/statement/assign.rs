@@ -79,8 +79,8 @@ pub(super) fn check_insert(plan: &LogicalPlan, table: &TableState) -> Result<()>
     Ok(())
 }
 
-/// The plan of an INSERT with missing values in its VALUES wherever they stand: what writes the rows refuses those that may
-/// not be, and names the column of the table, where the rows of VALUES know their own columns only.
+/// The plan of an INSERT with missing values in its VALUES wherever they stand: what writes the rows refuses those that
+/// may not be, and names the column of the table, where the rows of VALUES know their own columns only.
 pub(super) fn with_missing(mut plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
     let LogicalPlan::Dml(dml) = &mut plan else { return Ok(plan) };
     let LogicalPlan::Projection(projection) = dml.input.as_ref() else { return Ok(plan) };

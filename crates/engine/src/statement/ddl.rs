@@ -12,6 +12,8 @@ mod retype;
 mod rules;
 mod view;
 
+pub(super) use create::REPLACED;
+
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
     RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,

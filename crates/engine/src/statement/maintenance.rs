@@ -20,6 +20,7 @@ use polder_lake::{
 };
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
+use super::ddl::REPLACED;
 use super::names::{fold, table_name};
 use super::travel::{Point, resolve};
 use super::{Context, ended};
@@ -121,12 +122,14 @@ impl Context<'_> {
                 let version = self.version(cell, at.as_ref()).await?;
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
+                let mut replaced = false;
                 if *if_not_exists && transaction.table(&name).is_some() {
                     let outcome = Outcome::done("CREATE TABLE", Some(0), transaction.base());
                     return Ok(outcome.notice(format!("table {name} exists already, so nothing was done")));
                 }
                 if *or_replace && transaction.table(&name).is_some() {
                     transaction.drop_table(&name)?;
+                    replaced = true;
                 }
                 let rows = transaction.clone_table(&name, &source, &version).await?;
                 // What a materialized view keeps for itself is nothing to anybody else.
@@ -134,7 +137,12 @@ impl Context<'_> {
                 for column in kept.into_iter().flat_map(|materialized| materialized.hidden) {
                     transaction.alter_column(&name, AlterColumn::Drop { name: column }).await?;
                 }
-                Ok(Outcome::done("CREATE TABLE", Some(rows), transaction.base()))
+                let outcome = Outcome::done("CREATE TABLE", Some(rows), transaction.base());
+                drop(guard);
+                if replaced {
+                    self.check_views(cell, &name, false, REPLACED).await?;
+                }
+                Ok(outcome)
             }
             _ => Err(Error::internal("not a rewrite")),
         }

@@ -26,7 +26,7 @@ use crate::semantics::Zone;
 use crate::session::Outcome;
 
 /// What to do about views that read columns which a table that is replaced has no more.
-const REPLACED: &str = "keep the columns that it reads, or drop it first";
+pub(in super::super) const REPLACED: &str = "keep the columns that it reads, or drop it first";
 
 impl Context<'_> {
     pub(super) async fn create_table(&self, cell: &TransactionCell, create: &CreateTable) -> Result<Outcome> {

@@ -107,9 +107,9 @@ impl Context<'_> {
         Ok(done)
     }
 
-    /// After a column went or got another name, or the table another shape: the views on it must still be planned, or go
-    /// too.
-    pub(super) async fn check_views(
+    /// After a column went or got another name, or the table another shape: the views on it must still be planned, or
+    /// go too.
+    pub(in super::super) async fn check_views(
         &self,
         cell: &TransactionCell,
         name: &TableName,

@@ -5,8 +5,8 @@ mod counting;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs, GeneratedExpressionMode,
-    Ident, IndexColumn, ObjectName, TableConstraint,
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs,
+    GeneratedExpressionMode, Ident, IndexColumn, ObjectName, TableConstraint,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,

@@ -75,6 +75,11 @@ fn may_be(tokens: &[TokenWithSpan]) -> bool {
 }
 
 impl Maintenance {
+    /// Whether what tables hold is another afterwards.
+    pub fn changes_tables(&self) -> bool {
+        matches!(self, Self::Restore { .. } | Self::Clone { .. })
+    }
+
     /// What [`recognise`] has put away.
     pub fn of(statement: &Parsed) -> Result<Option<Self>> {
         let Parsed::Statement(statement) = statement else { return Ok(None) };
