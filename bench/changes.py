@@ -2,8 +2,8 @@
 
 Each with the same limit of memory, on the same numbers, one after the other in processes of their own. DuckDB in two ways:
 a database file, and a DuckLake catalog with Parquet files, which is what Polder writes. Prints seconds, their ratio, the
-memory of the process before each statement and its peak during it. After each statement the table's totals are compared
-with computed ones.
+memory of the process before each statement and its peak during it. After each statement the table's totals are read, with
+the peak of that too, and compared with computed ones.
 
     python bench/changes.py --rows 100000000 --memory 2GiB --peers none --limit 86400 --folder /mnt/scratch
 """
@@ -139,7 +139,9 @@ def carry_out(options, run, pid, settle) -> None:
             settle()
             found = measured(what, pid(), lambda: run(sql))
             done.append(name)
-            totals = [int(value) for value in run(f"SELECT count(*) AS n, sum(id) AS ids, sum(v) AS v FROM {tables[0]}")]
+            totals = []
+            read = f"SELECT count(*) AS n, sum(id) AS ids, sum(v) AS v FROM {tables[0]}"
+            found["reading"] = measured(f"{what}, totals", pid(), lambda: totals.extend(map(int, run(read))))
             wanted = expected(options.rows, done)
             found["totals"] = "right" if totals == wanted else f"WRONG: {totals}, not {wanted}"
         except Exception as error:  # Whatever it is, of DuckDB or of Polder, it is this statement's outcome.
@@ -194,10 +196,11 @@ def lines(name: str, found: dict) -> list:
     ours = found["polder"][name].get("seconds")
     for part, one in ((part, of[name]) for part, of in found.items()):
         if "error" in one:
-            yield [name, PARTS[part], one["error"], "-", "-", "-", "-"]
+            yield [name, PARTS[part], one["error"], *["-"] * 5]
         else:
             ratio = f"{ours / one['seconds']:.2f}" if ours else "-"
-            yield [name, PARTS[part], f"{one['seconds']:.1f} s", ratio, mib(one["before_bytes"]), mib(one["peak_bytes"]), one["totals"]]
+            memory = [mib(one["before_bytes"]), mib(one["peak_bytes"]), mib(one["reading"]["peak_bytes"])]
+            yield [name, PARTS[part], f"{one['seconds']:.1f} s", ratio, *memory, one["totals"]]
 
 
 def choice(known):
@@ -232,9 +235,11 @@ def main() -> int:
             data.mkdir()
             duckdb_part(data, options)
         return 0
+    # So that what runs is ended and its folder removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     found = {part: apart(part, options) for part in [*options.peers, "polder"]}
     table(f"Changes of {options.rows:,} rows, {options.memory} of memory each",
-          ["statement", "", "time", "Polder's time to it", "before", "peak", "totals"],
+          ["statement", "", "time", "Polder's time to it", "before", "peak", "peak of totals", "totals"],
           [line for name in options.statements for line in lines(name, found)])
     print(f"load of the machine {os.getloadavg()[0]:.1f}")
     wrong = any(one.get("totals", "right") != "right" for part in found.values() for one in part.values())
