@@ -27,7 +27,7 @@ use crate::scope::Scope;
 use crate::session::Outcome;
 
 /// UUIDs are sixteen bytes inside, and text to whoever reads the answer.
-fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+pub(super) fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
     let is_uuid = |data_type: &DataType| matches!(data_type, DataType::FixedSizeBinary(16));
     if !plan.schema().fields().iter().any(|field| is_uuid(field.data_type())) {
         return Ok(plan);

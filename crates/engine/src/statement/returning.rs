@@ -14,6 +14,7 @@ use super::Context;
 use super::changes::Applied;
 use super::merge::MARK;
 use super::names::{fold, parts};
+use super::query::shown;
 use super::target::Target;
 use crate::error::from_datafusion;
 use crate::scope::Scope;
@@ -59,7 +60,7 @@ impl Context<'_> {
         let plan = named(table, &names).map_err(from_datafusion)?;
         let exprs = self.items(scope, &plan, items)?;
         let plan = LogicalPlanBuilder::from(plan).project(exprs).and_then(LogicalPlanBuilder::build);
-        let plan = plan.map_err(from_datafusion)?;
+        let plan = plan.and_then(shown).map_err(from_datafusion)?;
         let rows = self.execute(scope, plan).await?;
         outcome.rows = Some((rows.schema(), rows));
         Ok(outcome)

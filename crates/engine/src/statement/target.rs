@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    self, Assignment, AssignmentTarget, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
+    self, Assignment, AssignmentTarget, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
+    Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
 };
 use polder_lake::{IdentityPlace, Keys, Snapshot, TableName, TableState};
 use polder_types::{Error, Result};
@@ -165,7 +165,8 @@ impl Target {
     pub fn typed(&self, expr: &Expr, column: &str) -> Expr {
         let is_text = matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
         let schema = self.table.schema();
-        let is_uuid = schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::FixedSizeBinary(16));
+        let is_uuid =
+            schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::FixedSizeBinary(16));
         if !is_text || !is_uuid {
             return expr.clone();
         }

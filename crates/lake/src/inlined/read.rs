@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use parking_lot::Mutex;
 use polder_metastore::{Backend, Metastore, Row, Value};
@@ -80,7 +81,7 @@ impl StoredCache {
         let mut all = Vec::new();
         for held in held.iter().filter(|held| !held.row_ids.is_empty()) {
             let rows = in_shape(held, table).map_err(|error| error.context(format!("rows of {}", table.name)))?;
-            all.push(without_ended(rows, table)?);
+            all.push(strict(without_ended(rows, table)?, table)?);
         }
         all.retain(|rows| !rows.row_ids.is_empty());
         Ok(all)
@@ -286,7 +287,7 @@ fn scalar(value: Value, data_type: &arrow::datatypes::DataType) -> Option<Scalar
     }
 }
 
-/// A holder's rows in the columns that the table has now.
+/// A holder's rows in the columns that the table has now. Rows that are ended may have no value where there must be one now.
 fn in_shape(held: &Held, table: &TableState) -> Result<StoredRows> {
     let rows = held.row_ids.len();
     let mut columns = Vec::with_capacity(table.arrow_schema.fields().len());
@@ -300,9 +301,21 @@ fn in_shape(held: &Held, table: &TableState) -> Result<StoredRows> {
         });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&table.arrow_schema), columns, &options)
+    let fields: Vec<_> =
+        table.arrow_schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let loose = Arc::new(Schema::new_with_metadata(fields, table.arrow_schema.metadata().clone()));
+    let batch = RecordBatch::try_new_with_options(loose, columns, &options)
         .map_err(|error| Error::internal(error.to_string()))?;
     Ok(StoredRows { holder: held.holder.clone(), row_ids: held.row_ids.clone(), begins: held.begins.clone(), batch })
+}
+
+/// The rows with the table's own schema.
+fn strict(rows: StoredRows, table: &TableState) -> Result<StoredRows> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.batch.num_rows()));
+    let columns = rows.batch.columns().to_vec();
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&table.arrow_schema), columns, &options)
+        .map_err(|error| Error::internal(format!("rows of {}: {error}", table.name)))?;
+    Ok(StoredRows { batch, ..rows })
 }
 
 /// What rows have in a column that was added after them.

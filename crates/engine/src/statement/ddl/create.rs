@@ -186,8 +186,10 @@ impl Context<'_> {
                 casts::as_type(&texts, data_type).map_err(from_datafusion)?;
             }
             // The catalog's texts are of single values; CREATE TABLE keeps the expression.
-            return Err(Error::unsupported(format!("an array as the default of column {column:?} is not supported here"))
-                .with_hint("CREATE TABLE takes one"));
+            return Err(Error::unsupported(format!(
+                "an array as the default of column {column:?} is not supported here"
+            ))
+            .with_hint("CREATE TABLE takes one"));
         }
         if let (DataType::Interval(_), Some(text)) = (data_type, &text) {
             let span = input::interval(text, None).map_err(from_datafusion)?;

@@ -105,6 +105,9 @@ pub(super) fn keep_column(transaction: &mut Transaction, name: &TableName, old: 
     let columns = columns.collect::<Vec<_>>().join(", ");
     for above in dependents(&snapshot, name) {
         if let Some(view) = snapshot.view(&above) {
+            if !mentions(&view.sql, old) {
+                continue;
+            }
             let Some(sql) = renamed_column(&view.sql, &above.schema, name, &columns)? else { continue };
             transaction.drop_view(&above)?;
             transaction.create_view(&above, &sql, view.comment.clone())?;
@@ -118,6 +121,18 @@ pub(super) fn keep_column(transaction: &mut Transaction, name: &TableName, old: 
         }
     }
     Ok(())
+}
+
+/// Whether a query may read a column of this name.
+fn mentions(sql: &str, column: &str) -> bool {
+    let (sql, column) = (sql.to_lowercase(), column.to_lowercase());
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    sql.contains('*')
+        || sql.match_indices(&column).any(|(at, found)| {
+            let before = sql[..at].chars().next_back().is_some_and(is_word);
+            let after = sql[at + found.len()..].chars().next().is_some_and(is_word);
+            !before && !after
+        })
 }
 
 /// A query with `(SELECT columns FROM table) AS table` in the place of a table.
