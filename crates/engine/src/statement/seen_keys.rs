@@ -11,6 +11,9 @@ use crate::error::from_datafusion;
 /// Keys that are remembered to refuse the second row with one of them: 71 MB.
 const REMEMBERED_MAX: usize = 7 << 19;
 
+/// Of the smallest hash tables.
+const PLACES_MIN: usize = 16;
+
 /// The keys of rows that a statement has inserted, by their hashes.
 pub(super) struct SeenKeys {
     keys: HashSet<u128>,
@@ -43,7 +46,7 @@ impl SeenKeys {
         }
         // While it grows, a hash table is there twice. It has a byte for each place besides what is in it.
         let place = size_of::<u128>() + 1;
-        let grown = (wanted * 8 / 7).next_power_of_two() * place;
+        let grown = (wanted * 8 / 7).next_power_of_two().max(PLACES_MIN) * place;
         match self.bytes.try_resize(self.keys.capacity() * place + grown) {
             Ok(()) => {
                 self.keys.reserve(more);

@@ -81,8 +81,8 @@ fn separators_quotes_and_headers_are_found() {
     marked: id bigint, word text
     1|a
     2|b
-    - the first line begins with # and is left out: note
     - names made safe: `#id` is `id`
+    - the first line begins with # and is left out: note
     ");
     insta::assert_snapshot!(shown("rows.csv", "#1,5\n#2,6\n3,7\n"), @r"
     rows: column_1 text, column_2 bigint
@@ -94,8 +94,8 @@ fn separators_quotes_and_headers_are_found() {
     insta::assert_snapshot!(shown("only.csv", "#one\n#two\n"), @r"
     only: one text
     #two
-    - no separator was found, so each line is one cell
     - names made safe: `#one` is `one`
+    - no separator was found, so each line is one cell
     ");
     insta::assert_snapshot!(shown("measured.dat", "# by the second sensor\nt  v\n1  2.5\n2  2.75\n"), @r"
     measured: t bigint, v double

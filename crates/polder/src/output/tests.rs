@@ -180,7 +180,7 @@ fn table_for_a_pipe() {
     out.end(&Outcome { verb: "INSERT".to_owned(), rows_changed: Some(1), ..Outcome::default() }).unwrap();
     out.end(&Outcome { verb: "CREATE TABLE".to_owned(), ..Outcome::default() }).unwrap();
     let expected = "   id │ name │ note
-──────┼──────┼─────────────
+──────┼──────┼────────
     1 │ Anna │ a,\"b\"
   -20 │      │ two↵
       │      │ lines|
