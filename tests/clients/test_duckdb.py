@@ -153,8 +153,7 @@ def test_a_row_that_duckdb_has_updated(pair):
         session = str(uuid.uuid4())
         pair.client.sql("BEGIN", session=session)
         pair.client.sql("SELECT * FROM updated_twice", session=session)
-        with pair.duckdb() as con:
-            con.execute("UPDATE updated_twice SET value = value + 100 WHERE key = 2")
+        pair.write("UPDATE updated_twice SET value = value + 100 WHERE key = 2")
         pair.client.sql(statement, session=session)
         with pytest.raises(polder.Failed) as refused:
             pair.client.sql("COMMIT", session=session)
