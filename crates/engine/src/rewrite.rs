@@ -119,6 +119,11 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if matches!(factor, TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. }) {
+            return ControlFlow::Break(
+                Error::unsupported("TABLESAMPLE is not supported").with_hint("WHERE random() < 0.1 takes a tenth"),
+            );
+        }
         name_series(factor);
         crate::functions::syntax::rewrite_table(factor);
         if let Err(error) = series::in_from(factor) {
