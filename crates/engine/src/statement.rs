@@ -4,6 +4,7 @@ mod assign;
 mod changes;
 mod control;
 mod copy;
+mod copy_to;
 mod ddl;
 mod dml;
 mod explain;
