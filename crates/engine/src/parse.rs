@@ -202,11 +202,7 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     }
     let tokens = table_queries(asof::mark(nothing_in_merge(travel::fold_clauses(tokens)?))?);
     if copies_from(&tokens) {
-        let statement = Parser::new(&DIALECT)
-            .with_tokens_with_locations(tokens)
-            .parse_statement()
-            .map_err(|error| from_parser(&error))?;
-        return Ok(Statement::Statement(Box::new(statement)));
+        return copy::from(tokens);
     }
     let tokens = copy::with_options(tokens)?;
     let mut parser = DFParserBuilder::new(tokens).with_dialect(&DIALECT).build().map_err(from_datafusion)?;

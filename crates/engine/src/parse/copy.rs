@@ -1,11 +1,31 @@
-//! `COPY … TO 'place' (FORMAT csv, HEADER, …)`: PostgreSQL's list of options, as the planner's parser writes it.
+//! `COPY … FROM`, and `COPY … TO 'place' (FORMAT csv, HEADER, …)`: PostgreSQL's list of options, as the planner's parser
+//! writes it.
 
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use polder_types::{Error, Result};
 
 use super::{DIALECT, words};
 use crate::error::from_parser;
+
+/// `COPY table FROM …`, which is not the planner's. The parser stops where it knows no more, and leaves the rest.
+///
+/// # Errors
+/// `InvalidInput` (42601), `Unsupported` for WHERE.
+pub(super) fn from(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement().map_err(|error| from_parser(&error))?;
+    let start = parser.peek_token_ref().span.start;
+    if parser.parse_keyword(Keyword::WHERE) {
+        return Err(Error::unsupported("COPY … FROM … WHERE is not supported")
+            .with_hint("copy into a table, then INSERT INTO … SELECT … FROM that table WHERE …")
+            .at(start.line, start.column));
+    }
+    parser.expect_token(&Token::EOF).map_err(|error| from_parser(&error))?;
+    Ok(Statement::Statement(Box::new(statement)))
+}
 
 /// The statement with its options written as `STORED AS … PARTITIONED BY (…) OPTIONS (…)`; any other as it is.
 ///
