@@ -14,8 +14,8 @@ pub use jobs::{
     RunRecord, RunState,
 };
 pub use loading::{
-    ColumnChoice, ColumnPreview, LoadMode, LoadOptions, LoadProgress, LoadReport, LoadRequest, LoadSource, LoadState,
-    LoadStatus, Loader, Preview, RejectSample, SourceReport, TablePreview, TableReport,
+    ColumnChoice, ColumnPreview, CopyTerms, LoadColumns, LoadMode, LoadOptions, LoadProgress, LoadReport, LoadRequest,
+    LoadSource, LoadState, LoadStatus, Loader, Preview, RejectSample, SourceReport, TablePreview, TableReport,
 };
 pub use saved::{SavedQueries, SavedQuery};
 pub use sql::{

@@ -41,6 +41,9 @@ pub struct LoadOptions {
     pub nulls: Option<Vec<String>>,
     /// Corrections by column, matched by the name in the file.
     pub columns: Vec<ColumnChoice>,
+    /// What COPY has said; `None` for other loads.
+    #[serde(skip)]
+    pub copy: Option<CopyTerms>,
 }
 
 /// A correction of one column.
@@ -70,6 +73,24 @@ pub struct LoadRequest {
     /// Load again what was loaded before.
     pub again: bool,
     pub options: LoadOptions,
+}
+
+/// What COPY asks for beyond the options of a load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyTerms {
+    /// The columns that a file fills in a table that exists.
+    pub columns: Option<LoadColumns>,
+    /// Cells are missing that `options.nulls` names, and no others: an empty one is the empty text.
+    pub empty_is_text: bool,
+}
+
+/// Columns of a table, as a file has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadColumns {
+    /// Their names in the table. A file without a header has them in this order, and no others.
+    pub names: Vec<String>,
+    /// They were listed one by one: a file with a header has them all, and no others.
+    pub listed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,11 +7,15 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
-use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, TableReference};
+use datafusion::execution::SessionState;
 use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{EmptyRelation, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::DataFrame;
+use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use futures::StreamExt;
 use polder_lake::{RowRule, RuleKeeper, Snapshot, TableName, TableState};
 use polder_types::{Error, ErrorKind, Result};
@@ -19,6 +23,7 @@ use polder_types::{Error, ErrorKind, Result};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::session::Settings;
+use crate::statement::Target;
 
 /// Plans the rules for the lake, which calls for them at each write.
 pub(crate) struct Keeper {
@@ -55,14 +60,35 @@ pub(crate) fn plan_condition(engine: &Engine, table: &TableState, sql: &str) -> 
 /// An expression over a table's columns, with the same meaning as in a query.
 fn physical(engine: &Engine, schema: DFSchema, expr: Expr) -> Result<Arc<dyn PhysicalExpr>> {
     let schema = Arc::new(schema);
-    let rows = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::clone(&schema) });
+    let expr = analyzed(&engine.template, &schema, expr)?;
+    engine.template.create_physical_expr(expr, &schema).map_err(from_datafusion)
+}
+
+fn analyzed(state: &SessionState, schema: &DFSchemaRef, expr: Expr) -> Result<Expr> {
+    let rows = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::clone(schema) });
     let plan = LogicalPlanBuilder::from(rows).project([expr]).and_then(LogicalPlanBuilder::build);
-    let state = &engine.template;
     let plan = plan.and_then(|plan| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}));
     let LogicalPlan::Projection(mut projection) = plan.map_err(from_datafusion)? else {
         return Err(Error::internal("an expression planned as something else"));
     };
-    let expr = projection.expr.pop().ok_or_else(|| Error::internal("an expression is lost"))?;
+    projection.expr.pop().ok_or_else(|| Error::internal("an expression is lost"))
+}
+
+/// What a default comes to at this moment: `now()` is the same in all rows, and what changes by itself stays a call.
+fn plan_default(state: &SessionState, target: &Target, column: &str) -> Result<Arc<dyn PhysicalExpr>> {
+    let known = target.table.schema();
+    let field = known.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
+    let reference = TableReference::bare(target.table.name.clone());
+    let schema = DFSchema::try_from_qualified_schema(reference, &known).map(Arc::new).map_err(from_datafusion)?;
+    let sql = ExprWithAlias { expr: target.default(column)?, alias: None };
+    let expr = state.create_logical_expr_from_sql_expr(sql, &schema).map_err(from_datafusion)?;
+    let expr = analyzed(state, &schema, cast(expr, field.data_type().clone()))?;
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::clone(&schema))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let expr = ExprSimplifier::new(context).simplify(expr).map_err(from_datafusion)?;
     state.create_physical_expr(expr, &schema).map_err(from_datafusion)
 }
 
@@ -111,6 +137,18 @@ impl RuleKeeper for Keeper {
             Ok(RowRule::Check { name: check.name.clone(), expr })
         });
         generated.chain(checks).collect()
+    }
+
+    fn defaults(
+        &self,
+        name: &TableName,
+        table: &Arc<TableState>,
+        columns: &[String],
+    ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let mut state = self.engine()?.template.clone();
+        state.mark_start_execution();
+        let target = Target { name: name.clone(), alias: name.table.clone(), table: Arc::clone(table) };
+        columns.iter().map(|column| plan_default(&state, &target, column)).collect()
     }
 
     async fn duplicate(

@@ -4,6 +4,7 @@ mod assign;
 mod changes;
 mod control;
 mod copy;
+mod copy_to;
 mod ddl;
 mod dml;
 mod explain;
@@ -27,7 +28,7 @@ pub(crate) mod travel;
 pub(crate) use control::time;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
-pub(crate) use target::{is_default, parse_query, quoted_ident};
+pub(crate) use target::{Target, is_default, parse_query, quoted_ident};
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -238,6 +238,20 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
     /// When an expression cannot be planned on the table's columns any more.
     fn row_rules(&self, table: &TableState) -> Result<Vec<RowRule>>;
 
+    /// What `DEFAULT` stands for in these columns, each of which has one: expressions of no column, in the same order.
+    ///
+    /// # Errors
+    /// When an expression cannot be planned any more; `Unsupported` by a keeper that plans none.
+    fn defaults(
+        &self,
+        name: &TableName,
+        _table: &Arc<TableState>,
+        _columns: &[String],
+    ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        Err(Error::unsupported(format!("{name} has defaults, which this program cannot compute"))
+            .with_hint("write with SQL"))
+    }
+
     /// The first key that is there twice, as text: among the rows of the view when `new` is `None`, in both the view
     /// and `new` (the key's columns, in order) otherwise.
     ///

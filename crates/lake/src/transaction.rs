@@ -7,6 +7,7 @@ use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use crate::apply::{Applier, CommitNote, EndedFile, Op, Rewrite, StagedDelete};
 use crate::committer::{OwnRow, Request};
+use crate::defaults::Defaults;
 use crate::inlined;
 use crate::keys::KeyState;
 use crate::lake::Lake;
@@ -201,6 +202,14 @@ impl Transaction {
             _ => Err(Error::unsupported(format!("table {} keeps its files outside of the lake", table.name))
                 .with_hint("write to it with the program that made it")),
         }
+    }
+
+    /// What rows get that come without the columns at these places; `None` when that is nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; when a default cannot be planned any more.
+    pub fn defaults(&self, name: &TableName, places: &[usize]) -> Result<Option<Defaults>> {
+        Defaults::of(&self.lake, name, &self.existing(name)?, places)
     }
 
     /// Rows written and synced become part of the table.

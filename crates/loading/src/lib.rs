@@ -13,7 +13,9 @@
 //! type overrides it.
 
 mod error;
+mod filling;
 mod format;
+mod given;
 mod group;
 mod infer;
 mod load;

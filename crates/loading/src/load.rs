@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::future::try_join_all;
-use polder_capability::{LoadMode, LoadReport, LoadRequest, SourceReport, TableReport};
+use polder_capability::{CopyTerms, LoadMode, LoadReport, LoadRequest, SourceReport, TableReport};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::filling::Missing;
 use crate::format::GuessedColumn;
+use crate::given::name_columns;
 use crate::group::{Document, Group, group, open_all, shown};
 use crate::infer::types::to_sql;
 use crate::names::TableRef;
@@ -187,12 +189,19 @@ impl Load<'_> {
         }
         let labels: Vec<String> = documents.iter().map(|document| document.opened.label.clone()).collect();
         let appended = existing.as_ref().filter(|_| self.request.mode != LoadMode::Replace);
+        let mut guesses = guesses;
+        if let (Some(wanted), Some(_)) = (self.copy_terms().columns, appended) {
+            name_columns(&mut guesses, &documents, &wanted)?;
+        }
         let mut plan = plan(&guesses, &self.request.options, appended.map(|existing| &existing.schema), &labels)?;
         let target = self.make_room(&table, existing.as_ref(), &plan).await?;
         plan.adopt(&target.schema);
+        if self.copy_terms().empty_is_text {
+            plan.columns.iter_mut().for_each(|column| column.empty_is_text = true);
+        }
+        let missing = Missing::of(self.transaction.as_mut(), &table, &target, &plan, documents.len()).await?;
         self.changed = true;
-        let lanes = lanes(&documents, self.job.threads);
-        let (sources, rejects) = self.fill(&table, target, &plan, documents, lanes).await?;
+        let (sources, rejects) = self.fill(&table, target, &plan, documents, missing).await?;
         report.remarks = plan.all_remarks();
         for Filled { report: source, hash, remarks } in sources {
             report.remarks.extend(remarks);
@@ -210,6 +219,10 @@ impl Load<'_> {
         report.rejects.clone_from(&rejects.samples);
         report.rejects_table = self.write_rejects(&table, rejects).await?;
         Ok(report)
+    }
+
+    fn copy_terms(&self) -> CopyTerms {
+        self.request.options.copy.clone().unwrap_or_default()
     }
 
     /// Makes, empties or keeps the table. Gives it as it is now.
@@ -234,8 +247,10 @@ impl Load<'_> {
         target: Existing,
         plan: &TablePlan,
         documents: Vec<Document>,
-        lanes: usize,
+        missing: Vec<Missing>,
     ) -> Result<(Vec<Filled>, Rejects)> {
+        // Numbers are counted up in the order of the file.
+        let lanes = if missing.iter().any(Missing::counts) { 1 } else { lanes(&documents, self.job.threads) };
         let (output, ends) = LaneOutput::new(target.schema, lanes, self.request.strict, self.job.clone());
         let mut writers = Vec::with_capacity(ends.len());
         for end in ends {
@@ -246,10 +261,10 @@ impl Load<'_> {
         let job = self.job.clone();
         let reading = blocking(move || {
             let mut sources = Vec::with_capacity(documents.len());
-            for (document, targets) in documents.into_iter().zip(targets) {
+            for ((document, targets), missing) in documents.into_iter().zip(targets).zip(missing) {
                 job.progress.set_source(&document.opened.label);
                 let before = output.counts();
-                document.opened.reader.read(&targets, &output, &job)?;
+                document.opened.reader.read(&targets, &missing.filled(&output), &job)?;
                 let after = output.counts();
                 let report = source_report(&document, (after.0 - before.0, after.1 - before.1));
                 sources.push(Filled { report, hash: document.hash, remarks: document.opened.remarks });

@@ -43,6 +43,12 @@ impl TablePlan {
             .collect()
     }
 
+    /// The places of the columns that a file has not.
+    pub(crate) fn lacking(&self, file: usize) -> Vec<usize> {
+        let places = self.places.get(file).map_or(&[][..], Vec::as_slice);
+        (0..self.columns.len()).filter(|column| places.get(*column).copied().flatten().is_none()).collect()
+    }
+
     /// Takes over the types as the table keeps them.
     pub(crate) fn adopt(&mut self, schema: &SchemaRef) {
         for (column, field) in self.columns.iter_mut().zip(schema.fields()) {
@@ -82,6 +88,8 @@ struct Gathered {
     name: String,
     source: String,
     wanted: Option<WantedType>,
+    /// The user has named it; what the file calls it counts no more.
+    renamed: bool,
     usual: Option<DataType>,
     evidence: Vec<ColumnEvidence>,
     places: Vec<Option<usize>>,
@@ -121,6 +129,7 @@ pub(crate) fn plan(
             data_type,
             form,
             own_nulls: own_nulls.clone(),
+            empty_is_text: false,
             required: field.is_some_and(|field| !field.is_nullable()),
         });
     }
@@ -155,6 +164,7 @@ fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Ga
                         name,
                         source: column.source.clone(),
                         wanted,
+                        renamed: choice.is_some_and(|choice| choice.name.is_some()),
                         usual: None,
                         evidence: Vec::new(),
                         places: vec![None; files.len()],
@@ -222,14 +232,18 @@ fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Re
     let mut left = gathered;
     let mut arranged = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
-        let found =
-            left.iter().position(|column| column.name == *field.name() || column.name == field.name().to_lowercase());
+        // A name that the table has letter by letter comes first: `A` and `a` may be two columns.
+        let exactly = left.iter().position(|column| !column.renamed && column.source == *field.name());
+        let found = exactly.or_else(|| {
+            left.iter().position(|column| column.name == *field.name() || column.name == field.name().to_lowercase())
+        });
         let column = match found {
-            Some(place) => left.remove(place),
+            Some(place) => Gathered { name: field.name().clone(), ..left.remove(place) },
             None => Gathered {
                 name: field.name().clone(),
                 source: field.name().clone(),
                 wanted: None,
+                renamed: false,
                 usual: None,
                 evidence: vec![],
                 places: vec![None; files],

@@ -30,6 +30,9 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Batches kept in memory before they go to a temporary file.
 const MEMORY_BATCHES: usize = 4;
 
+/// Why a row is refused whose table wants a value where it has none.
+pub(crate) const NO_VALUE: &str = "no value where one is required";
+
 /// A row that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reject {
@@ -44,8 +47,15 @@ pub(crate) struct Reject {
 impl Reject {
     /// As the error of a strict load.
     pub(crate) fn into_error(self) -> Error {
+        let code = match &self.column {
+            Some(_) if self.reason == NO_VALUE => "23502",
+            Some(_) => "22P02",
+            // The row is none.
+            None => "22P04",
+        };
         let column = self.column.map(|column| format!(", column `{column}`")).unwrap_or_default();
         Error::invalid(format!("{} line {}{column}: {}", self.source, self.line, self.reason))
+            .with_code(code)
             .with_hint("mend the row, or load without strict to keep such rows aside")
     }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
-use polder_lake::{Lake, StagedFile, TableName, TableWriter};
+use polder_lake::{Defaults, Lake, StagedFile, TableName, TableWriter};
 use polder_metastore::LoadedContents;
 use polder_runtime::Clock;
 use polder_types::{Error, Result, SnapshotId};
 
 use crate::names::TableRef;
-use crate::store::{BatchWriter, Existing, LoadedContent, Store, Transaction};
+use crate::store::{BatchWriter, Existing, Fill, LoadedContent, Store, Transaction};
 
 /// Loads go into the lake.
 pub(crate) struct LakeStore {
@@ -85,7 +85,11 @@ impl Drop for LakeTransaction {
 impl Transaction for LakeTransaction {
     async fn table(&mut self, table: &TableRef) -> Result<Option<Existing>> {
         let state = self.inner()?.table(&name_of(table));
-        Ok(state.map(|state| Existing { schema: state.arrow_schema.clone() }))
+        Ok(state.map(|state| {
+            let generated = state.top_columns().filter(|column| state.rules.generated_of(column.id).is_some());
+            let generated = generated.map(|column| column.name.clone()).collect();
+            Existing { schema: state.arrow_schema.clone(), generated }
+        }))
     }
 
     async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>> {
@@ -108,6 +112,11 @@ impl Transaction for LakeTransaction {
     async fn truncate(&mut self, table: &TableRef) -> Result<()> {
         self.forget(table)?;
         self.inner()?.truncate(&name_of(table)).await.map(|_| ())
+    }
+
+    async fn defaults(&mut self, table: &TableRef, places: &[usize]) -> Result<Option<Arc<dyn Fill>>> {
+        let defaults = self.inner()?.defaults(&name_of(table), places)?;
+        Ok(defaults.map(|defaults| Arc::new(LakeFill(defaults)) as Arc<dyn Fill>))
     }
 
     async fn writer(&mut self, table: &TableRef) -> Result<Box<dyn BatchWriter>> {
@@ -143,6 +152,18 @@ impl Transaction for LakeTransaction {
         }
         inner.describe(author, message);
         Ok(inner.commit().await?.snapshot.id)
+    }
+}
+
+struct LakeFill(Defaults);
+
+impl Fill for LakeFill {
+    fn counts(&self) -> bool {
+        self.0.counts()
+    }
+
+    fn fill(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.0.fill(batch)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What loading needs of the lake: one transaction with writers. `sink` fills it with the lake itself.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -12,6 +13,8 @@ use crate::names::TableRef;
 #[derive(Debug, Clone)]
 pub(crate) struct Existing {
     pub schema: SchemaRef,
+    /// Columns that are computed from others.
+    pub generated: Vec<String>,
 }
 
 /// A row of `loaded_content`: what was loaded, so that it can be recognised.
@@ -43,6 +46,9 @@ pub(crate) trait Transaction: Send {
 
     async fn truncate(&mut self, table: &TableRef) -> Result<()>;
 
+    /// What rows get that come without the columns at these places; `None` when that is nothing.
+    async fn defaults(&mut self, table: &TableRef, places: &[usize]) -> Result<Option<Arc<dyn Fill>>>;
+
     /// A writer of new rows. Files come into the table in the order in which writers were asked for.
     async fn writer(&mut self, table: &TableRef) -> Result<Box<dyn BatchWriter>>;
 
@@ -50,9 +56,18 @@ pub(crate) trait Transaction: Send {
     async fn commit(self: Box<Self>, author: &str, message: &str, loaded: Vec<LoadedContent>) -> Result<SnapshotId>;
 }
 
+/// The defaults of some columns.
+pub(crate) trait Fill: Send + Sync {
+    /// Whether one of them counts itself up.
+    fn counts(&self) -> bool;
+
+    /// The batch, which has the table's columns in their order, with the defaults.
+    fn fill(&self, batch: &RecordBatch) -> Result<RecordBatch>;
+}
+
 #[async_trait::async_trait]
 pub(crate) trait BatchWriter: Send {
-    /// `batch` has the table's schema.
+    /// `batch` has the table's columns in their order; those that were filled may still be of another type.
     async fn write(&mut self, batch: RecordBatch) -> Result<()>;
 
     async fn finish(self: Box<Self>) -> Result<()>;

@@ -138,6 +138,7 @@ fn options(args: &CorrectionArgs) -> Result<LoadOptions> {
         encoding: args.encoding.clone(),
         nulls: args.nulls.clone(),
         columns,
+        copy: None,
     })
 }
 

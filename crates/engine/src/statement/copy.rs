@@ -1,11 +1,15 @@
 //! COPY … FROM: a load, by SQL.
 
-use datafusion::sql::sqlparser::ast::{CopyOption, CopySource, CopyTarget, Statement};
-use polder_capability::{LoadMode, LoadOptions, LoadRequest, LoadSource, LoadState};
-use polder_types::{Error, LoadId, Result};
+use datafusion::sql::sqlparser::ast::{CopyOption, CopySource, CopyTarget, Ident, Statement};
+use polder_capability::{
+    CopyTerms, LoadColumns, LoadMode, LoadOptions, LoadRequest, LoadSource, LoadState, QueryError,
+};
+use polder_lake::TableName;
+use polder_types::{Error, ErrorKind, LoadId, Result};
 
 use super::Context;
-use super::names::table_name;
+use super::names::{fold, table_name};
+use super::target::Target;
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -16,9 +20,9 @@ impl Context<'_> {
         let CopySource::Table { table_name: name, columns } = source else {
             return Err(Error::invalid("COPY … FROM goes into a table").with_code("42601"));
         };
-        if !columns.is_empty() || !legacy_options.is_empty() {
-            return Err(Error::unsupported("COPY … FROM with a list of columns or old options is not supported")
-                .with_hint("write COPY table FROM 'file' (FORMAT csv, HEADER true, …); columns are matched by name"));
+        if !legacy_options.is_empty() {
+            return Err(Error::unsupported("COPY … FROM with old options is not supported")
+                .with_hint("write COPY table FROM 'file' (FORMAT csv, HEADER true, …)"));
         }
         let location = match target {
             CopyTarget::File { filename } => filename.clone(),
@@ -29,17 +33,7 @@ impl Context<'_> {
             }
         };
         let name = table_name(name, &self.settings.schema)?;
-        let exists = self.engine.lake.newest().await?.table(&name).is_some();
-        let request = LoadRequest {
-            load_id: LoadId::new(),
-            caller: self.caller.clone(),
-            sources: vec![LoadSource::Location(location)],
-            into: Some(name.to_string()),
-            mode: if exists { LoadMode::Append } else { LoadMode::Create },
-            strict: true,
-            again: true,
-            options: load_options(options)?,
-        };
+        let request = self.load_of(location, &name, columns, load_options(options)?).await?;
         let loader = self.engine.loader()?;
         let id = loader.start(request)?;
         // A caller who gives up takes the load along.
@@ -47,11 +41,7 @@ impl Context<'_> {
         let status = loader.wait(id).await.ok_or_else(|| Error::internal("the load is forgotten"))?;
         guard.disarm();
         if let (LoadState::Failed | LoadState::Cancelled, Some(error)) = (status.state, &status.error) {
-            let mut failed = Error::invalid(&error.message);
-            if let Some(hint) = &error.hint {
-                failed = failed.with_hint(hint);
-            }
-            return Err(failed);
+            return Err(failed(error));
         }
         let report = status.report.unwrap_or_default();
         let rows = report.tables.iter().map(|table| table.rows_loaded).sum();
@@ -64,6 +54,110 @@ impl Context<'_> {
             outcome = outcome.notice(remark);
         }
         Ok(outcome)
+    }
+
+    /// What the loader is to do.
+    async fn load_of(
+        &self,
+        location: String,
+        name: &TableName,
+        columns: &[Ident],
+        mut options: LoadOptions,
+    ) -> Result<LoadRequest> {
+        let newest = self.engine.lake.newest().await?;
+        let exists = newest.table(name).is_some();
+        // A list is of a table's columns, so there must be one.
+        let filled = match exists || !columns.is_empty() {
+            true => Some(filled(&Target::named(name.clone(), None, &newest)?, columns)?),
+            false => None,
+        };
+        // As in PostgreSQL, NULL says what is missing, and nothing else is.
+        options.copy = Some(CopyTerms { columns: filled, empty_is_text: options.nulls.is_some() });
+        Ok(LoadRequest {
+            load_id: LoadId::new(),
+            caller: self.caller.clone(),
+            sources: vec![LoadSource::Location(location)],
+            into: Some(name.to_string()),
+            mode: if exists { LoadMode::Append } else { LoadMode::Create },
+            strict: true,
+            again: true,
+            options,
+        })
+    }
+}
+
+/// The columns that a file fills.
+///
+/// # Errors
+/// `NotFound`; `InvalidInput` for a column that is listed twice, or is computed from others.
+fn filled(target: &Target, listed: &[Ident]) -> Result<LoadColumns> {
+    let is_generated = |id: i64| target.table.rules.generated_of(id).is_some();
+    let mut names: Vec<String> = Vec::with_capacity(listed.len());
+    for name in listed.iter().map(fold) {
+        if is_generated(target.column_id(&name)?) {
+            return Err(Error::invalid(format!("column {name:?} is a generated column"))
+                .with_code("42P10")
+                .with_hint("leave it out: it is computed"));
+        }
+        if names.contains(&name) {
+            return Err(Error::invalid(format!("column {name:?} specified more than once")).with_code("42701"));
+        }
+        names.push(name);
+    }
+    if listed.is_empty() {
+        names = target.table.top_columns().filter(|column| !is_generated(column.id)).map(|c| c.name.clone()).collect();
+    }
+    Ok(LoadColumns { names, listed: !listed.is_empty() })
+}
+
+/// What may go wrong in a load beyond its input, by SQLSTATE.
+const CODES: &[(&str, ErrorKind)] = &[
+    ("08006", ErrorKind::Unavailable),
+    ("08007", ErrorKind::Unavailable),
+    ("0A000", ErrorKind::Unsupported),
+    ("22001", ErrorKind::InvalidInput),
+    ("22003", ErrorKind::InvalidInput),
+    ("22007", ErrorKind::InvalidInput),
+    ("22008", ErrorKind::InvalidInput),
+    ("22012", ErrorKind::InvalidInput),
+    ("2200H", ErrorKind::InvalidInput),
+    ("22P02", ErrorKind::InvalidInput),
+    ("22P04", ErrorKind::InvalidInput),
+    ("23502", ErrorKind::InvalidInput),
+    ("23505", ErrorKind::InvalidInput),
+    ("23514", ErrorKind::InvalidInput),
+    ("3F000", ErrorKind::NotFound),
+    ("40001", ErrorKind::Conflict),
+    ("42501", ErrorKind::Forbidden),
+    ("42602", ErrorKind::InvalidInput),
+    ("42701", ErrorKind::InvalidInput),
+    ("42703", ErrorKind::NotFound),
+    ("42704", ErrorKind::NotFound),
+    ("428C9", ErrorKind::InvalidInput),
+    ("42P01", ErrorKind::NotFound),
+    ("42P07", ErrorKind::AlreadyExists),
+    ("53000", ErrorKind::Exhausted),
+    ("53100", ErrorKind::Exhausted),
+    ("53200", ErrorKind::Exhausted),
+    ("54000", ErrorKind::TooLarge),
+    ("54011", ErrorKind::TooLarge),
+    ("55000", ErrorKind::InvalidInput),
+    ("57014", ErrorKind::Cancelled),
+    ("57P03", ErrorKind::Unavailable),
+    ("58P01", ErrorKind::NotFound),
+    ("XX000", ErrorKind::Internal),
+    ("XX001", ErrorKind::Corrupt),
+];
+
+/// The error of a load, as the statement's.
+fn failed(error: &QueryError) -> Error {
+    let failed = match CODES.iter().find(|(code, _)| *code == error.code) {
+        Some((code, kind)) => Error::new(*kind, &error.message).with_code(*code),
+        None => Error::invalid(&error.message),
+    };
+    match &error.hint {
+        Some(hint) => failed.with_hint(hint),
+        None => failed,
     }
 }
 

@@ -1,11 +1,9 @@
 //! Statements that read.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Column;
-use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -15,11 +13,10 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
 use polder_capability::CommandTag;
 use polder_lake::{TableName, TransactionCell};
-use polder_types::{Error, ErrorKind, Result};
+use polder_types::{Error, Result};
 
-use super::exports::Exported;
 use super::names::parts;
-use super::{Context, ended, joins, names_out, suggest};
+use super::{Context, copy_to, ended, joins, names_out, suggest};
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::parse::parse_kept;
@@ -73,9 +70,12 @@ impl Context<'_> {
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion);
         let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
         self.check_copy(&plan)?;
+        let plan = copy_to::named_folders(plan)?;
+        if let LogicalPlan::Copy(copy) = plan {
+            return self.copy_to(&scope, copy).await;
+        }
         let verb = match &plan {
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
-            LogicalPlan::Copy(_) => "COPY",
             LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Statement(_) => {
                 return Err(
                     Error::unsupported("this statement is not supported").with_hint("docs/sql.md lists what is")
@@ -86,11 +86,7 @@ impl Context<'_> {
         let plan = if verb == "SELECT" { shown(plan).map_err(from_datafusion)? } else { plan };
         let snapshot = scope.snapshot.id;
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        let exported = if let LogicalPlan::Copy(copy) = &plan { Exported::to(&copy.output_url)? } else { None };
-        let mut rows = names_out::restore(self.execute(&scope, plan).await?);
-        if let Some(exported) = exported {
-            rows = exported.synced(rows);
-        }
+        let rows = names_out::restore(self.execute(&scope, plan).await?);
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
         let tag = CommandTag { verb: verb.to_owned(), rows: None };
@@ -119,32 +115,6 @@ impl Context<'_> {
             text(&schema),
             text(&table)
         ))
-    }
-
-    /// Refuses to write over what Polder keeps: a COPY … TO that is to run, or to be analyzed.
-    fn check_copy(&self, plan: &LogicalPlan) -> Result<()> {
-        let copy = match plan {
-            LogicalPlan::Copy(copy) => copy,
-            LogicalPlan::Analyze(analyze) => return self.check_copy(&analyze.input),
-            _ => return Ok(()),
-        };
-        let url = ListingTableUrl::parse(&copy.output_url).map_err(from_datafusion)?;
-        let store = self.engine.lake.store();
-        let own = if url.scheme() == "file" {
-            // As it is written and as it is understood: a letter may stand there in its percent form.
-            let understood = Path::new("/").join(url.prefix().as_ref());
-            self.engine.own_files.holds(&understood) || self.engine.own_files.holds(Path::new(&copy.output_url))
-        } else {
-            url.object_store() == *store.url && url.prefix().as_ref().starts_with(store.base.trim_matches('/'))
-        };
-        if own {
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                format!("{} is where Polder keeps its own files", copy.output_url),
-            )
-            .with_hint("copy to another place"));
-        }
-        Ok(())
     }
 
     /// Optimises and starts a plan, shown in the statement's progress.

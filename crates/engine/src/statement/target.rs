@@ -19,7 +19,7 @@ use crate::parse::{parse_expr, parse_kept};
 use crate::scope::Scope;
 
 /// The table that a statement changes.
-pub(super) struct Target {
+pub(crate) struct Target {
     pub name: TableName,
     /// What the statement calls it.
     pub alias: String,

@@ -54,13 +54,13 @@ impl From<LoadOptions> for contract::LoadOptions {
     fn from(options: LoadOptions) -> Self {
         let LoadOptions { format, delimiter, quote, header, encoding, nulls, columns } = options;
         let columns = columns.into_iter().map(Into::into).collect();
-        Self { format, delimiter, quote, header, encoding, nulls, columns }
+        Self { format, delimiter, quote, header, encoding, nulls, columns, copy: None }
     }
 }
 
 impl From<contract::LoadOptions> for LoadOptions {
     fn from(options: contract::LoadOptions) -> Self {
-        let contract::LoadOptions { format, delimiter, quote, header, encoding, nulls, columns } = options;
+        let contract::LoadOptions { format, delimiter, quote, header, encoding, nulls, columns, copy: _ } = options;
         let columns = columns.into_iter().map(Into::into).collect();
         Self { format, delimiter, quote, header, encoding, nulls, columns }
     }

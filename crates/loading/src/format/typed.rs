@@ -8,7 +8,7 @@ use polder_types::{Error, Result};
 
 use super::{ColumnEvidence, GuessedColumn, Output, Target};
 use crate::infer::types;
-use crate::rejects::{Reject, raw_text};
+use crate::rejects::{NO_VALUE, Reject, raw_text};
 use crate::text::reader::finish_batch;
 
 /// The columns of a file's schema under the types that the lake keeps. A type that it has not stays as it is, and is
@@ -82,11 +82,15 @@ fn reject(label: &str, batch: &RecordBatch, row: usize, first_row: u64, column: 
         ArrayFormatter::try_new(array, &options).map(|formatter| formatter.value(row).to_string()).unwrap_or_default()
     };
     let raw: Vec<String> = batch.columns().iter().map(show).collect();
+    let reason = match column.is_null(row) {
+        true => NO_VALUE.to_owned(),
+        false => format!("{:?} is no {}", show(column), types::to_sql(&target.plan.data_type)),
+    };
     Reject {
         source: label.into(),
         line: first_row + row as u64,
         column: Some(target.plan.source.clone()),
-        reason: format!("{:?} is no {}", show(column), types::to_sql(&target.plan.data_type)),
+        reason,
         raw: raw_text(raw.join(",").as_bytes()),
     }
 }

@@ -12,12 +12,12 @@ use polder_capability::{
     Caller, LoadMode, LoadOptions, LoadReport, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, TableReport,
 };
 use polder_runtime::{OwnFiles, SystemClock};
-use polder_types::{LoadId, Result, SnapshotId};
+use polder_types::{Error, LoadId, Result, SnapshotId};
 
 use crate::FileLoader;
 use crate::infer::types::to_sql;
 use crate::names::TableRef;
-use crate::store::{BatchWriter, Existing, LoadedContent, Store, Transaction};
+use crate::store::{BatchWriter, Existing, Fill, LoadedContent, Store, Transaction};
 
 #[derive(Debug, Clone)]
 pub(super) struct Table {
@@ -58,7 +58,8 @@ impl Store for MemoryStore {
 #[async_trait::async_trait]
 impl Transaction for MemoryTransaction {
     async fn table(&mut self, table: &TableRef) -> Result<Option<Existing>> {
-        Ok(self.tables.lock().tables.get(table).map(|table| Existing { schema: table.schema.clone() }))
+        let tables = self.tables.lock();
+        Ok(tables.tables.get(table).map(|table| Existing { schema: table.schema.clone(), generated: Vec::new() }))
     }
 
     async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>> {
@@ -87,6 +88,10 @@ impl Transaction for MemoryTransaction {
         Ok(())
     }
 
+    async fn defaults(&mut self, _table: &TableRef, _places: &[usize]) -> Result<Option<Arc<dyn Fill>>> {
+        Ok(None)
+    }
+
     async fn writer(&mut self, table: &TableRef) -> Result<Box<dyn BatchWriter>> {
         let mut tables = self.tables.lock();
         let files = &mut tables.tables.get_mut(table).unwrap().files;
@@ -109,7 +114,8 @@ impl BatchWriter for MemoryWriter {
     async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         let mut tables = self.tables.lock();
         let table = tables.tables.get_mut(&self.table).unwrap();
-        assert_eq!(batch.schema(), table.schema, "a batch of another schema");
+        let batch = RecordBatch::try_new(table.schema.clone(), batch.columns().to_vec())
+            .map_err(|error| Error::invalid(format!("a batch of another schema: {error}")))?;
         table.files[self.file].push(batch);
         Ok(())
     }

@@ -26,6 +26,8 @@ pub(crate) struct ColumnPlan {
     pub form: CellForm,
     /// Words that the user calls missing, in every type.
     pub own_nulls: Option<Arc<[Vec<u8>]>>,
+    /// An empty cell is the empty text, unless it is one of those words.
+    pub empty_is_text: bool,
     /// The table wants a value in every row.
     pub required: bool,
 }
@@ -37,6 +39,7 @@ pub(crate) struct ColumnBuilder {
     valid: Validity,
     form: CellForm,
     own_nulls: Option<Arc<[Vec<u8>]>>,
+    empty_is_text: bool,
     data_type: DataType,
 }
 
@@ -112,6 +115,7 @@ impl ColumnBuilder {
             valid: Validity::default(),
             form: plan.form,
             own_nulls: plan.own_nulls.clone(),
+            empty_is_text: plan.empty_is_text,
             data_type: plan.data_type.clone(),
         })
     }
@@ -148,7 +152,7 @@ impl ColumnBuilder {
         }
         let fits = match &mut self.values {
             Values::Text { bytes, ends } => {
-                if cell.is_empty() && !quoted {
+                if cell.is_empty() && !quoted && !self.empty_is_text {
                     self.push_null();
                     return Ok(());
                 }

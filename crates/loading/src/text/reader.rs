@@ -17,7 +17,7 @@ use crate::infer::cell::trim;
 use crate::infer::evidence::Evidence;
 use crate::infer::types;
 use crate::progress::Job;
-use crate::rejects::{Reject, raw_text};
+use crate::rejects::{NO_VALUE, Reject, raw_text};
 use crate::source::spool::Body;
 
 /// Rows of one batch: enough for the columns to be written well, few enough for memory to stay small.
@@ -158,10 +158,10 @@ impl<S: Splitter> CellReader<S> {
             for (number, (field, row)) in fields.zip(&block.rows).enumerate() {
                 let cell = self.cell(bytes, field, &mut scratch);
                 let fits = builder.push(cell, field.quoted);
-                let lacking = target.plan.required && builder.last_is_missing();
+                let lacking = fits.is_ok() && target.plan.required && builder.last_is_missing();
                 if fits == Err(Misfit) || lacking {
                     if !std::mem::replace(&mut refused[number], true) {
-                        misfits.push((batch.rows + number, self.misfit(bytes, row, cell, target)));
+                        misfits.push((batch.rows + number, self.misfit(bytes, row, cell, target, lacking)));
                     }
                 }
             }
@@ -171,10 +171,10 @@ impl<S: Splitter> CellReader<S> {
         misfits
     }
 
-    fn misfit(&self, bytes: &[u8], row: &Row, cell: &[u8], target: &Target) -> Reject {
+    fn misfit(&self, bytes: &[u8], row: &Row, cell: &[u8], target: &Target, lacking: bool) -> Reject {
         let value: String = String::from_utf8_lossy(cell).chars().take(100).collect();
-        let reason = if trim(cell).is_empty() {
-            "no value where one is required".into()
+        let reason = if lacking {
+            NO_VALUE.into()
         } else {
             format!("{value:?} is no {}", types::to_sql(&target.plan.data_type))
         };

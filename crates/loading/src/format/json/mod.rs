@@ -19,7 +19,7 @@ use self::scan::{Found, Style, style, value};
 use super::{ColumnEvidence, Content, Format, GuessedColumn, Opened, Output, Reader, Target};
 use crate::error;
 use crate::progress::Job;
-use crate::rejects::{Reject, raw_text};
+use crate::rejects::{NO_VALUE, Reject, raw_text};
 use crate::source::spool::Body;
 use crate::text::column::missing;
 use crate::text::reader::finish_batch;
@@ -337,7 +337,7 @@ impl<'a> Batch<'a> {
             builder.pad(self.rows);
             let required = self.plan.targets.get(*target).filter(|target| target.plan.required);
             if let Some(target) = required.filter(|_| trouble.reason.is_none() && builder.last_is_missing()) {
-                trouble.reason = Some("no value where one is required".into());
+                trouble.reason = Some(NO_VALUE.into());
                 column = Some(target.plan.source.clone());
             }
         }

@@ -1,0 +1,173 @@
+"""COPY in both directions: columns and defaults as PostgreSQL has them, errors by their SQLSTATE, nothing left of what fails."""
+
+import duckdb
+import pytest
+
+import polder
+
+
+def refused(client, sql: str) -> polder.Failed:
+    with pytest.raises(polder.Failed) as error:
+        client.sql(sql)
+    return error.value
+
+
+def rows(client, sql: str) -> list[tuple]:
+    return [tuple(row.values()) for row in client.sql(sql)]
+
+
+def test_missing_values_have_a_folder_of_their_own(server, tmp_path):
+    """What is missing is neither zero nor 1970, nor the row before; other engines read the folders back."""
+    client = server.client()
+    client.sql("CREATE TABLE parted (i INT, t TEXT, d DATE, b BOOLEAN, f DOUBLE PRECISION, v INT)")
+    client.sql("INSERT INTO parted VALUES (1, 'x', '2024-02-29', true, 1.5, 1), (NULL, NULL, NULL, NULL, NULL, 2),"
+               " (0, '', '1970-01-01', false, 0, 3), (NULL, 'y z', NULL, true, 2, 4)")
+    for column in ("i", "t", "d", "b", "f"):
+        place = tmp_path / column
+        client.sql(f"COPY (SELECT {column}, v FROM parted) TO '{place}' (FORMAT parquet, PARTITION_BY ({column}))")
+        missing = {path.parent.name for path in place.rglob("*.parquet") if "__HIVE" in str(path)}
+        assert missing == {f"{column}=__HIVE_DEFAULT_PARTITION__"}, list(place.rglob("*"))
+        known = client.sql(f"SELECT v, {column} IS NULL AS gone FROM parted ORDER BY v")
+        read = duckdb.sql(f"SELECT v, {column} IS NULL FROM read_parquet('{place}/**/*.parquet', hive_partitioning = true)"
+                          " ORDER BY v").fetchall()
+        # Whether a folder `t=` is the empty text, readers do not agree upon.
+        agreed = [1, 2, 4] if column == "t" else [1, 2, 3, 4]
+        assert [pair for pair in read if pair[0] in agreed] == \
+            [(row["v"], row["gone"]) for row in known if row["v"] in agreed]
+        assert not list(tmp_path.glob(".copy-*"))
+    assert {path.name for path in (tmp_path / "i").iterdir()} == {"i=0", "i=1", "i=__HIVE_DEFAULT_PARTITION__"}
+    assert "d=2024-02-29" in {path.name for path in (tmp_path / "d").iterdir()}
+    wrong = refused(client, f"COPY parted TO '{tmp_path}/none' (FORMAT parquet, PARTITION_BY (nowhere))")
+    assert wrong.code == "42703"
+
+
+def test_what_fails_leaves_nothing(server, tmp_path):
+    client = server.client()
+    client.sql("CREATE TABLE divided (a INT)")
+    client.sql("INSERT INTO divided VALUES (1), (0)")
+    kept = tmp_path / "kept.csv"
+    kept.write_text("old\n")
+    for place, options in (("new.csv", "FORMAT csv"), ("kept.csv", "FORMAT csv"), ("new.parquet", "FORMAT parquet"),
+                           ("new.json", "FORMAT json"), ("folder", "FORMAT parquet, PARTITION_BY (a)")):
+        error = refused(client, f"COPY (SELECT a, 1 / a AS x FROM divided) TO '{tmp_path}/{place}' ({options})")
+        assert error.code == "22012"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
+    assert kept.read_text() == "old\n"
+    client.sql(f"COPY (SELECT 7 AS a) TO '{kept}' (FORMAT csv)")
+    assert kept.read_text() == "a\n7\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
+    client.sql(f"COPY divided TO '{tmp_path}/many' (FORMAT parquet)")
+    client.sql(f"COPY divided TO '{tmp_path}/many' (FORMAT parquet)")
+    assert len(list((tmp_path / "many").glob("*.parquet"))) >= 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.csv", "many"]
+
+
+def test_where_is_refused(server, tmp_path):
+    client = server.client()
+    (tmp_path / "w.csv").write_text("a\n1\n2\n")
+    client.sql("CREATE TABLE wanted (a INT)")
+    error = refused(client, f"COPY wanted FROM '{tmp_path}/w.csv' (FORMAT csv, HEADER) WHERE a > 1")
+    assert error.code == "0A000" and "WHERE" in error.message and "INSERT" in error.hint
+    assert refused(client, f"COPY wanted FROM '{tmp_path}/w.csv' and more").code == "42601"
+    assert rows(client, "SELECT count(*) FROM wanted") == [(0,)]
+
+
+def test_list_of_columns(server, tmp_path):
+    client = server.client()
+    client.sql("CREATE TABLE listed (id INT, \"Full Name\" TEXT, city TEXT DEFAULT 'Delft', twice INT GENERATED ALWAYS AS (id * 2) STORED)")
+    path = tmp_path / "l.csv"
+    path.write_text("Ann,1\nBob,2\n")
+    client.sql(f"COPY listed (\"Full Name\", id) FROM '{path}' (FORMAT csv, HEADER false)")
+    assert rows(client, "SELECT * FROM listed ORDER BY id") == [(1, "Ann", "Delft", 2), (2, "Bob", "Delft", 4)]
+    path.write_text("Full Name,id\nCid,3\n")
+    client.sql(f"COPY listed (id, \"Full Name\") FROM '{path}' (FORMAT csv, HEADER)")
+    assert rows(client, "SELECT * FROM listed WHERE id = 3") == [(3, "Cid", "Delft", 6)]
+    # Without a list, all columns that are not generated, in their order.
+    path.write_text("4,Dan,Gouda\n")
+    client.sql(f"COPY listed FROM '{path}' (FORMAT csv, HEADER false)")
+    assert rows(client, "SELECT * FROM listed WHERE id = 4") == [(4, "Dan", "Gouda", 8)]
+    for columns, code in (("id", "22P04"), ("id, city", "22P04"), ("id, nowhere", "42703"), ("id, id", "42701"),
+                          ("id, twice", "42P10"), ("id, city, \"Full Name\"", None)):
+        sql = f"COPY listed ({columns}) FROM '{path}' (FORMAT csv, HEADER false)"
+        if code is None:
+            client.sql(sql)
+        else:
+            assert refused(client, sql).code == code, columns
+    path.write_text("id,city\n5,Gouda\n")
+    assert refused(client, f"COPY listed (id) FROM '{path}' (FORMAT csv, HEADER)").code == "42703"
+    assert refused(client, f"COPY listed (id, city, \"Full Name\") FROM '{path}' (FORMAT csv, HEADER)").code == "22P04"
+    assert refused(client, f"COPY not_there (a) FROM '{path}' (FORMAT csv, HEADER)").code == "42P01"
+
+
+def test_defaults(server, tmp_path):
+    """A column that the file lacks gets its default; a generated one takes no value."""
+    client = server.client()
+    client.sql("""CREATE TABLE filled (id SERIAL, always INT GENERATED ALWAYS AS IDENTITY (START WITH 10 INCREMENT BY 5),
+                  name TEXT, city VARCHAR(10) DEFAULT 'Delft', n NUMERIC(6,2) DEFAULT 1.5, d DATE DEFAULT CURRENT_DATE,
+                  at TIMESTAMPTZ DEFAULT now(), r DOUBLE PRECISION DEFAULT random(), nothing INT,
+                  needed INT NOT NULL DEFAULT 3, up TEXT GENERATED ALWAYS AS (upper(name)) STORED)""")
+    path = tmp_path / "d.csv"
+    path.write_text("name\nann\nbob\ncid\n")
+    client.sql(f"COPY filled FROM '{path}' (FORMAT csv, HEADER)")
+    assert rows(client, "SELECT id, always, name, city, n::text, nothing, needed, up FROM filled ORDER BY id") == [
+        (1, 10, "ann", "Delft", "1.50", None, 3, "ANN"), (2, 15, "bob", "Delft", "1.50", None, 3, "BOB"),
+        (3, 20, "cid", "Delft", "1.50", None, 3, "CID")]
+    found = rows(client, "SELECT count(DISTINCT at) AS a, count(DISTINCT r) AS b, count(d) AS c, max(at) > now() - INTERVAL '1 hour' AS d FROM filled")
+    assert found == [(1, 3, 3, True)]
+    client.sql("INSERT INTO filled (name) VALUES ('dan')")
+    assert rows(client, "SELECT id, always FROM filled WHERE name = 'dan'") == [(4, 25)]
+    server.load(path, "--into", "filled", "--append", "--again")
+    assert rows(client, "SELECT id, always, city, needed FROM filled WHERE id > 4 ORDER BY id") == [
+        (5, 30, "Delft", 3), (6, 35, "Delft", 3), (7, 40, "Delft", 3)]
+    # As in PostgreSQL, COPY takes the values of an identity that always counts; what is missing in the file stays so.
+    path.write_text("always,name,city\n100,eve,\n")
+    client.sql(f"COPY filled FROM '{path}' (FORMAT csv, HEADER)")
+    assert rows(client, "SELECT id, always, city FROM filled WHERE name = 'eve'") == [(8, 100, None)]
+    path.write_text("name,up\nfay,FAY\n")
+    error = refused(client, f"COPY filled FROM '{path}' (FORMAT csv, HEADER)")
+    assert error.code == "428C9" and "up" in error.message
+    client.sql(f"COPY (SELECT 'gus' AS name) TO '{tmp_path}/g.parquet' (FORMAT parquet)")
+    client.sql(f"COPY filled FROM '{tmp_path}/g.parquet'")
+    client.sql(f"COPY (SELECT 'hal' AS name) TO '{tmp_path}/h.json' (FORMAT json)")
+    client.sql(f"COPY filled FROM '{tmp_path}/h.json'")
+    assert rows(client, "SELECT id, city, needed, d = CURRENT_DATE FROM filled WHERE name IN ('gus', 'hal') ORDER BY id") == [
+        (9, "Delft", 3, True), (10, "Delft", 3, True)]
+
+
+def test_many_rows_count_in_the_order_of_the_file(server, tmp_path):
+    client = server.client()
+    client.sql("CREATE TABLE counted (id BIGINT GENERATED BY DEFAULT AS IDENTITY, line BIGINT, pad TEXT)")
+    path = tmp_path / "many.csv"
+    path.write_text("line,pad\n" + "".join(f"{line},{'x' * 60}\n" for line in range(1, 150_001)))
+    client.sql(f"COPY counted FROM '{path}' (FORMAT csv, HEADER)")
+    assert rows(client, "SELECT count(*) AS a, count(*) FILTER (WHERE id <> line) AS b FROM counted") == [(150_000, 0)]
+
+
+def test_rules_have_their_codes(server, tmp_path):
+    client = server.client()
+    client.sql("CREATE TABLE ruled (id INT PRIMARY KEY, n INT CHECK (n > 0), t VARCHAR(3), must INT NOT NULL)")
+    client.sql("INSERT INTO ruled VALUES (1, 1, 'a', 1)")
+    path = tmp_path / "r.csv"
+    for content, code in (("id,n,t,must\n1,1,a,1\n", "23505"), ("id,n,t,must\n2,0,a,1\n", "23514"),
+                          ("id,n,t,must\n2,1,abcd,1\n", "22001"), ("id,n,t,must\n2,1,a,\n", "23502"),
+                          ("id,n,t\n2,1,a\n", "23502"), ("id,n,t,must\n2,x,a,1\n", "22P02"),
+                          ("id,n,t,must\n2,1,a,1\n3,1,a\n", "22P04"), ("id,other\n2,1\n", "42703")):
+        path.write_text(content)
+        assert refused(client, f"COPY ruled FROM '{path}' (FORMAT csv, HEADER)").code == code, content
+    assert rows(client, "SELECT * FROM ruled") == [(1, 1, "a", 1)]
+
+
+def test_empty_cells(server, tmp_path):
+    """An empty cell in quotes is the empty text; one without is missing, unless NULL names another word."""
+    client = server.client()
+    client.sql("CREATE TABLE empty (a INT, b TEXT)")
+    path = tmp_path / "e.csv"
+    path.write_text('a,b\n1,""\n2,\n3,\\N\n4,"\\N"\n')
+    client.sql(f"COPY empty FROM '{path}' (FORMAT csv, HEADER)")
+    assert rows(client, "SELECT a, b FROM empty ORDER BY a") == [(1, ""), (2, None), (3, "\\N"), (4, "\\N")]
+    client.sql("TRUNCATE empty")
+    client.sql(f"COPY empty FROM '{path}' (FORMAT csv, HEADER, NULL '\\N')")
+    assert rows(client, "SELECT a, b FROM empty ORDER BY a") == [(1, ""), (2, ""), (3, None), (4, "\\N")]
+    client.sql("TRUNCATE empty")
+    client.sql(f"COPY empty FROM '{path}' (FORMAT csv, HEADER, NULL '')")
+    assert rows(client, "SELECT a, b FROM empty ORDER BY a") == [(1, ""), (2, None), (3, "\\N"), (4, "\\N")]
