@@ -66,6 +66,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
     let tokens = Tokenizer::new(&DIALECT, sql)
         .tokenize_with_location()
         .map_err(|error| from_parser(&ParserError::from(error)))?;
+    let tokens = without_signs(tokens);
     let mut statements = Vec::new();
     for tokens in tokens.split(|token| token.token == Token::SemiColon) {
         if tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
@@ -78,6 +79,38 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
         statements.push(parse_one(sql, tokens.to_vec())?);
     }
     Ok(statements)
+}
+
+/// An operator ends in a sign only if it has one of these, as in PostgreSQL: `j->-1` and `a<>-1` are of -1.
+const BEFORE_SIGNS: &[char] = &['~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];
+
+/// Operators and the signs behind them as tokens of their own.
+fn without_signs(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut apart = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        match &token.token {
+            Token::CustomBinaryOperator(text) => match before_signs(text) {
+                Some(parts) => {
+                    apart.extend(parts.into_iter().map(|part| TokenWithSpan { token: part, span: token.span }));
+                }
+                None => apart.push(token),
+            },
+            _ => apart.push(token),
+        }
+    }
+    apart
+}
+
+/// An operator and the signs that it ends in; none if it is one with them.
+fn before_signs(text: &str) -> Option<Vec<Token>> {
+    let operator = text.trim_end_matches(['+', '-']);
+    let signs = text.strip_prefix(operator).filter(|signs| !signs.is_empty())?;
+    if text.contains(BEFORE_SIGNS) {
+        return None;
+    }
+    let mut tokens = Tokenizer::new(&DIALECT, operator).tokenize().ok().filter(|tokens| tokens.len() == 1)?;
+    tokens.extend(signs.chars().map(|sign| if sign == '-' { Token::Minus } else { Token::Plus }));
+    Some(tokens)
 }
 
 /// Brackets are bounded by the parser itself; `1 + 1 + …` and `a OR b OR …` are read in a loop, and would be without end.

@@ -4,6 +4,7 @@
 
 mod ctes;
 mod distinct;
+mod elements;
 mod names;
 mod query;
 mod replaced;
@@ -20,7 +21,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, Select, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, Value, VisitorMut,
+    TableAliasColumnDef, TableFactor, TableSampleKind, Value, VisitorMut,
 };
 use polder_sql_tree::{Node, visit_expressions, visit_mut};
 use polder_types::{Error, Result};
@@ -119,10 +120,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        if matches!(factor, TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. }) {
-            return ControlFlow::Break(
-                Error::unsupported("TABLESAMPLE is not supported").with_hint("WHERE random() < 0.1 takes a tenth"),
-            );
+        if let TableFactor::Table { sample: Some(sample), .. } | TableFactor::Derived { sample: Some(sample), .. } = factor
+        {
+            return ControlFlow::Break(sampled(sample));
         }
         name_series(factor);
         crate::functions::syntax::rewrite_table(factor);
@@ -144,6 +144,12 @@ impl VisitorMut for Rewriter {
     }
 }
 
+fn sampled(sample: &TableSampleKind) -> Error {
+    let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) = sample;
+    Error::unsupported(format!("{} is not supported", sample.modifier))
+        .with_hint("WHERE random() < 0.1 takes about a tenth of the rows")
+}
+
 fn broken(done: Result<()>) -> ControlFlow<Error> {
     match done {
         Ok(()) => ControlFlow::Continue(()),
@@ -157,6 +163,7 @@ fn whole_query(query: &mut Query) -> Result<()> {
         windows.inline_in_order(query.order_by.as_mut())?;
         windows.inline(select)?;
     }
+    elements::in_order(query)?;
     if let SetExpr::Select(select) = query.body.as_mut() {
         using::merge(select, query.order_by.as_mut())?;
     }
@@ -170,6 +177,7 @@ fn whole_select(select: &mut Select) -> Result<()> {
     query::check_joins(&select.from)?;
     whole_rows::check(select)?;
     asof::nest(select);
+    elements::by_alias(select)?;
     query::grouping(select)?;
     replaced::columns(select)?;
     select.projection.iter_mut().try_for_each(series::in_select)

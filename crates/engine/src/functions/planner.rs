@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::expr::Cast;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
+use super::function::refuse;
 use super::{call, dates, types};
 
 #[derive(Debug)]
@@ -213,6 +215,27 @@ impl ExprPlanner for FunctionPlanner {
             _ => {}
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left: left.expr, right: right.expr }))
+    }
+
+    /// `j['key']` and `j[1]`, which of JSON are steps of a path.
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        if !access.expr.to_field(schema).is_ok_and(|(_, field)| types::is_json(&field)) {
+            return Ok(PlannerResult::Original(access));
+        }
+        let RawFieldAccessExpr { expr, field_access } = access;
+        let step = match field_access {
+            GetFieldAccess::NamedStructField { name } => lit(name),
+            GetFieldAccess::ListIndex { key } => *key,
+            GetFieldAccess::ListRange { .. } => {
+                return Err(refuse("42804", "jsonb subscript does not support slices"));
+            }
+        };
+        let path = make_array(vec![cast(step, DataType::Utf8View)]);
+        Ok(PlannerResult::Planned(call("polder_json_path", vec![expr, path])))
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

@@ -1,6 +1,7 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
 mod exponent;
+mod lists;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
@@ -131,7 +132,7 @@ fn rewritten(expr: Expr) -> Result<Expr> {
         // array: conditions nest, one within the other.
         Expr::InList { expr, list, negated } if is_constant(&expr) && !list.iter().all(is_constant) => {
             if list.len() > CONDITIONS_MAX {
-                let array = Expr::Array(Array { elem: list, named: true });
+                let array = lists::planned(Array { elem: list, named: true });
                 let (name, op) = if negated { ("polder_all", "<>") } else { ("polder_any", "=") };
                 return Ok(call(name, vec![text(op), *expr, array]));
             }
@@ -144,6 +145,7 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             None => Expr::Identifier(ident),
         },
         Expr::Function(function) => of_function(function)?,
+        Expr::Array(array) => lists::planned(array),
         other => other,
     })
 }
@@ -241,24 +243,24 @@ fn unnested(expr: Expr) -> Expr {
 
 /// `x = ANY (ARRAY[…])` is a list; of another array it is a call.
 fn any(left: Expr, op: BinaryOperator, right: Expr, is_some: bool) -> Expr {
-    match unnested(right) {
+    match lists::written(unnested(right)) {
         right @ Expr::Subquery(_) => {
             Expr::AnyOp { left: Box::new(left), compare_op: op, right: Box::new(right), is_some }
         }
         Expr::Array(array) if op == BinaryOperator::Eq && is_flat(&array.elem) => {
             Expr::InList { expr: Box::new(left), list: array.elem, negated: false }
         }
-        right => call("polder_any", vec![text(op.to_string()), left, right]),
+        right => call("polder_any", vec![text(op.to_string()), left, lists::called(right)]),
     }
 }
 
 fn all(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    match unnested(right) {
+    match lists::written(unnested(right)) {
         right @ Expr::Subquery(_) => Expr::AllOp { left: Box::new(left), compare_op: op, right: Box::new(right) },
         Expr::Array(array) if op == BinaryOperator::NotEq && is_flat(&array.elem) => {
             Expr::InList { expr: Box::new(left), list: array.elem, negated: true }
         }
-        right => call("polder_all", vec![text(op.to_string()), left, right]),
+        right => call("polder_all", vec![text(op.to_string()), left, lists::called(right)]),
     }
 }
 

@@ -179,6 +179,7 @@ pub(super) fn grouping(select: &mut Select) -> Result<()> {
     }
     let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return Ok(()) };
     for expr in exprs {
+        places(expr, &select.projection)?;
         let sets = match expr {
             Expr::Rollup(parts) if parts.iter().any(|part| part.len() != 1) => {
                 (0..=parts.len()).rev().map(|count| parts[..count].concat()).collect()
@@ -197,6 +198,27 @@ pub(super) fn grouping(select: &mut Select) -> Result<()> {
             _ => continue,
         };
         *expr = Expr::GroupingSets(sets);
+    }
+    Ok(())
+}
+
+/// Numbers in sets of groups, which are places in the select list.
+fn places(expr: &mut Expr, projection: &[SelectItem]) -> Result<()> {
+    let (Expr::GroupingSets(sets) | Expr::Rollup(sets) | Expr::Cube(sets)) = expr else { return Ok(()) };
+    for part in sets.iter_mut().flatten() {
+        let Some(at) = ordinal(part) else { continue };
+        *part = match projection.get(at.wrapping_sub(1)) {
+            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => expr.clone(),
+            Some(_) => {
+                return Err(
+                    Error::unsupported("GROUP BY a number in a set, beside *").with_hint("name the column instead")
+                );
+            }
+            None => {
+                let error = Error::invalid(format!("GROUP BY position {at} is not in select list"));
+                return Err(error.with_code("42P10"));
+            }
+        };
     }
     Ok(())
 }

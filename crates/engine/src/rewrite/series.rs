@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, SelectItem, TableAlias,
-    TableAliasColumnDef, TableFactor, VisitorMut,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, SelectItem,
+    TableAlias, TableAliasColumnDef, TableFactor, TimezoneInfo, Value, VisitorMut,
 };
 use polder_sql_tree::{visit_expressions, visit_mut};
 use polder_types::{Error, Result};
@@ -16,15 +16,16 @@ use crate::statement::fold;
 const UNNEST: &str = "unnest";
 const ORDINALITY: &str = "ordinality";
 
-/// A function in FROM that the planner cannot take as it is: one that names columns of what stands before it, or counts
-/// its rows.
+/// A function in FROM that the planner cannot take as it is: one that names columns of what stands before it, counts its
+/// rows, or takes what is not yet a number or a time.
 pub(super) fn in_from(factor: &mut TableFactor) -> Result<()> {
     let (function, args, ordinality, alias) = match factor {
         TableFactor::Table { name, args: Some(args), with_ordinality, alias, .. } if is_series(name) => {
-            if !*with_ordinality && !args.args.iter().any(names_columns) {
+            let args = exprs(&args.args)?;
+            if !*with_ordinality && args.iter().all(is_counted) {
                 return Ok(());
             }
-            (SERIES, exprs(&args.args)?, *with_ordinality, alias.take())
+            (SERIES, args, *with_ordinality, alias.take())
         }
         TableFactor::Function { name, args, with_ordinality, alias, .. } => {
             let function = match name.to_string().to_lowercase().as_str() {
@@ -70,8 +71,34 @@ fn exprs(args: &[FunctionArg]) -> Result<Vec<Expr>> {
         .collect()
 }
 
-fn names_columns(arg: &FunctionArg) -> bool {
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return false };
+/// Of numbers and local times that are written out: the planner counts them as they are asked for. It takes instants and days
+/// for those of UTC, whatever the session's zone.
+fn is_counted(arg: &Expr) -> bool {
+    let text = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    match arg {
+        Expr::Value(_) => !text(arg),
+        Expr::Interval(_) => true,
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_counted(inner),
+        Expr::BinaryOp { left, right, .. } => is_counted(left) && is_counted(right),
+        Expr::TypedString(typed) => is_local(&typed.data_type),
+        Expr::Cast { expr, data_type, .. } => is_local(data_type) && (text(expr) || is_counted(expr)),
+        _ => false,
+    }
+}
+
+fn is_local(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone)
+            | DataType::Interval { .. }
+            | DataType::Int(_)
+            | DataType::Integer(_)
+            | DataType::BigInt(_)
+            | DataType::SmallInt(_)
+    )
+}
+
+fn names_columns(expr: &Expr) -> bool {
     visit_expressions(expr, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -115,7 +142,9 @@ fn derived(function: &str, args: &[Expr], ordinality: bool, alias: Option<TableA
         };
         items.push(format!("{UNNEST}({SERIES}(1, {longest})) AS {}", quoted(column)));
     }
-    parse_factor(&format!("LATERAL (SELECT {}) AS {}", items.join(", "), quoted(&name)))
+    // What takes from nothing may stand on either side of any join.
+    let lateral = if args.iter().any(names_columns) { "LATERAL " } else { "" };
+    parse_factor(&format!("{lateral}(SELECT {}) AS {}", items.join(", "), quoted(&name)))
 }
 
 /// `SELECT generate_series(1, 3)` gives rows, not a list.

@@ -45,11 +45,21 @@ pub(super) fn rewrite_plan(
         schema.merge(&all);
     }
     let names = NamePreserver::new(&plan);
-    plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
-        Ok(rewritten.update_data(|expr| name.restore(expr)))
-    })
+    plan.map_expressions(|expr| under_name(expr, &names, &|expr| rewrite(expr, &schema)))
+}
+
+/// A set of groups has no name of its own; each expression in it has.
+fn under_name(
+    expr: Expr,
+    names: &NamePreserver,
+    rewrite: &dyn Fn(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<Expr>> {
+    if matches!(expr, Expr::GroupingSet(_)) {
+        return expr.map_children(|part| under_name(part, names, rewrite));
+    }
+    let name = names.save(&expr);
+    let rewritten = expr.transform_up(rewrite)?;
+    Ok(rewritten.update_data(|expr| name.restore(expr)))
 }
 
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

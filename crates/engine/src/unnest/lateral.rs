@@ -2,14 +2,38 @@
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, lit};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, lit};
 
 use super::join::{Pair, join_on_keys, key_pairs};
-use super::keys::{Keys, is_correlated};
+use super::keys::{Keys, is_correlated, is_subquery};
 use super::push::{Pusher, columns_of, filter, or_empty, project};
 use super::{Names, unwrapped, with_columns};
+
+/// Conditions on what stands before a relation that takes from it choose the rows first, as in PostgreSQL: the relation may be
+/// a function that fails for the others.
+pub(super) fn fewer_first(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Filter(Filter { predicate, input, .. }) = &node else { return Ok(Transformed::no(node)) };
+    let LogicalPlan::Join(join) = input.as_ref() else { return Ok(Transformed::no(node)) };
+    if !matches!(join.join_type, JoinType::Inner | JoinType::Left) || !is_correlated(&join.right)? {
+        return Ok(Transformed::no(node));
+    }
+    let left = join.left.schema();
+    let (early, late): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(predicate.clone()).into_iter().partition(|expr| {
+        let other = |part: &Expr| matches!(part, Expr::OuterReferenceColumn(..)) || is_subquery(part);
+        let columns = expr.column_refs();
+        let plain = !expr.is_volatile() && !expr.exists(|part| Ok(other(part))).unwrap_or(true);
+        plain && !columns.is_empty() && columns.into_iter().all(|column| left.has_column(column))
+    });
+    if early.is_empty() {
+        return Ok(Transformed::no(node));
+    }
+    let chosen = filter(conjunction(early), join.left.as_ref().clone())?;
+    let joined = LogicalPlan::Join(Join { left: Arc::new(chosen), ..join.clone() });
+    Ok(Transformed::yes(filter(conjunction(late), joined)?))
+}
 
 /// A join whose right side takes from the left one.
 pub(super) fn lateral(join: Join, names: &Names) -> Result<LogicalPlan> {

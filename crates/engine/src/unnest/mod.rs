@@ -39,6 +39,7 @@ impl AnalyzerRule for UnnestSubqueries {
             return Ok(plan);
         }
         let names = Names::default();
+        let plan = plan.transform_down_with_subqueries(lateral::fewer_first).data()?;
         plan.transform_up_with_subqueries(|node| unnest(node, &names).map(Transformed::yes)).data()
     }
 

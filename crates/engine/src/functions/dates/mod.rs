@@ -8,6 +8,7 @@ pub(crate) mod moment;
 mod now;
 mod pattern;
 mod read;
+mod series;
 
 pub(crate) use fields::{scale as extract_scale, unit};
 pub(in crate::functions) use format::suffix as ordinal_suffix;
@@ -84,6 +85,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "to_timestamp(text, pattern) or to_timestamp(seconds)",
         "A time read by a pattern, or so many seconds after 1970.",
         &[way(&[K::Float], ZONED, make::from_seconds), way(&[K::Text, K::Text], ZONED, to_timestamp)],
+    ),
+    function(
+        "generate_series",
+        "generate_series(start, stop[, step])",
+        "Numbers, times or instants in steps, a row each; a day of a step is one of the session's zone.",
+        series::SERIES,
     ),
     function("polder_days_between", "", "", &[way(&[K::Date, K::Date], Gives::Int4, arithmetic::days_between)]),
     function("polder_extract", "", "", EXTRACT),

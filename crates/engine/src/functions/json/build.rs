@@ -52,6 +52,7 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
             let number = other.is_numeric();
             let json = types::is_json(field);
             let time = matches!(other, D::Timestamp(..));
+            let zoned = matches!(other, D::Timestamp(_, Some(_)));
             Box::new(move |row| {
                 let text = write(row)?;
                 // What is no number in JSON, such as NaN, is a text.
@@ -60,7 +61,8 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
                 } else if json {
                     parse(&text)
                 } else if time {
-                    Ok(Json::Text(text.replacen(' ', "T", 1)))
+                    let text = text.replacen(' ', "T", 1);
+                    Ok(Json::Text(if zoned { with_minutes(text) } else { text }))
                 } else {
                     Ok(Json::Text(text))
                 }
@@ -68,6 +70,12 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
         }
     };
     Ok(Box::new(move |row| if nulls.is_null(row) { Ok(Json::Null) } else { inner(row) }))
+}
+
+/// The offset at the end as hours and minutes: `+00:00`, where a text has `+00`.
+fn with_minutes(text: String) -> String {
+    let offset = text.rfind(['+', '-']).map_or("", |at| &text[at..]);
+    if offset.len() == 3 { text + ":00" } else { text }
 }
 
 fn converters(call: &Call<'_>) -> Result<Vec<ToJson>> {
