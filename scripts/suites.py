@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the suites of tests one after the other and says at the end what ran and what failed.
+"""Runs the suites of tests, most of them one after the other, and says at the end what ran and what failed.
 
     scripts/test            every suite
     scripts/test rust faults    only these
@@ -8,6 +8,7 @@ A suite that fails does not stop the others. Its output is kept in .cache/test-l
 no test has failed. `POLDER_TEST_MINUTES` bounds the whole run.
 """
 
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -72,6 +73,8 @@ class Suite:
     commands: list
     folder: str = "."
     needs_binary: bool = False
+    # Once nothing else needs cargo, which builds one thing at a time.
+    beside: bool = False
 
 
 @dataclasses.dataclass
@@ -90,7 +93,8 @@ def suites() -> list:
     pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider",
               # A file's tests stay together: they share a server. Those that take longest begin first (conftest.py).
               "--numprocesses", str(PYTEST_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder"]
-    clippy = ["cargo", "clippy", "--release", "--workspace"]
+    # It runs beside the suites that wait for disks, servers and clocks, and takes what they leave of the processors.
+    clippy = ["nice", "-n", "19", "cargo", "clippy", "--release", "--workspace"]
     return [
         Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),
         Suite("tidy", "floors, versions, words, sizes", "check",
@@ -108,7 +112,7 @@ def suites() -> list:
               [[*pytest, *FAULTS]], needs_binary=True),
         Suite("browser", "the console in Chromium, on the binary", "node",
               [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
-        Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy]),
+        Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy], beside=True),
     ]
 
 
@@ -259,7 +263,11 @@ def main() -> int:
     results += [run_one(suite, runner) for suite in quick]
     if slow:
         results.append(run_one(BUILD, runner))
-    results += [run_one(suite, runner) for suite in slow]
+    results += [run_one(suite, runner) for suite in slow if suite.name == "rust"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        beside = [pool.submit(run_one, suite, runner) for suite in slow if suite.beside]
+        results += [run_one(suite, runner) for suite in slow if suite.name != "rust" and not suite.beside]
+        results += [one.result() for one in beside]
     sources("record")
 
     print()

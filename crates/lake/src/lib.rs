@@ -18,6 +18,7 @@ mod declared;
 mod delete_file;
 mod defaults;
 mod deleted;
+mod deleted_rows;
 mod error;
 mod expiry;
 mod feed;

@@ -22,7 +22,7 @@ use polder_types::{Error, Result, SnapshotId};
 use tokio::sync::Mutex;
 
 use crate::compact::with_table;
-use crate::deleted::deleted_positions;
+use crate::deleted_rows::{self, Deletes};
 use crate::error::{from_ducklake, into_datafusion};
 use crate::inlined;
 use crate::lake::Lake;
@@ -146,8 +146,8 @@ impl LakeTable {
     }
 
     /// A reader of an old version of files that DuckDB merged, if there are any with deletes: the library reads such
-    /// files, but takes their deletes only as positions.
-    async fn with_positions(&self) -> Result<Option<DuckLakeTable>> {
+    /// files, but plans none of their deletes, which our own node takes out.
+    fn without_deletes(&self) -> Result<Option<DuckLakeTable>> {
         let merged_later = |file: &DataFile| file.partial_max.is_some_and(|newest| newest > self.snapshot.id);
         let needs = |file: &DataFile| file.delete.is_some() && merged_later(file);
         if !self.table.files.iter().any(|file| needs(file)) {
@@ -155,19 +155,12 @@ impl LakeTable {
         }
         let mut table = self.table.as_ref().clone();
         let mut files = table.files.as_ref().clone();
-        let mut positions = table.inlined_deletes.as_ref().clone();
         for file in files.iter_mut().filter(|file| needs(file)) {
-            let gone = positions.entry(file.id).or_default();
-            let in_file = deleted_positions(&self.lake, &self.snapshot, &self.table, file).await?;
-            gone.extend(in_file.iter().map(u64::cast_signed));
-            gone.sort_unstable();
-            gone.dedup();
             let mut without = file.as_ref().clone();
             without.delete = None;
             *file = Arc::new(without);
         }
         table.files = Arc::new(files);
-        table.inlined_deletes = Arc::new(positions);
         let table = Arc::new(table);
         let snapshot = Arc::new(with_table(&self.snapshot, &table));
         Ok(Some(reader(&self.lake, &snapshot, &table)?.with_row_lineage(self.row_ids)))
@@ -241,12 +234,14 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let files = TableFiles::new(&self.lake, &self.snapshot, &self.table);
-        let merged = self.with_positions().await.map_err(into_datafusion)?;
+        let merged = self.without_deletes().map_err(into_datafusion)?;
         let source = merged.as_ref().unwrap_or(&self.files);
         let plan = match source.scan(state, projection, filters, limit).await {
             Ok(plan) => plan,
             Err(error) => return Err(files.explain(error).await),
         };
+        let deletes = Deletes::new(&self.lake, &self.snapshot, &self.table);
+        let plan = deleted_rows::replace(plan, &Arc::new(deletes))?;
         let plan: Arc<dyn ExecutionPlan> = Arc::new(TableScanExec::new(plan, self.name.clone(), files));
         let schema = match projection {
             Some(columns) => Arc::new(self.schema.project(columns)?),
