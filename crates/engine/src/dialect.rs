@@ -96,6 +96,11 @@ impl Dialect for PolderDialect {
         BASE.is_reserved_for_identifier(keyword)
     }
 
+    /// `SELECT 1 ON CONFLICT …`: the parser takes ON for the column's name.
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser) -> bool {
+        *keyword != Keyword::ON && BASE.is_column_alias(keyword, parser)
+    }
+
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
         if is_word(&parser.peek_token_ref().token, "isnull") {
             return Some(Ok(self.prec_value(Precedence::Is)));

@@ -1,6 +1,7 @@
 //! Statements, one module a family.
 
 mod assign;
+mod blob_text;
 mod changes;
 mod control;
 mod copy;

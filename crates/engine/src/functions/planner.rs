@@ -154,6 +154,10 @@ fn number_type(literal: &Expr, beside: &DataType) -> DataType {
     DataType::Decimal128(38, scale as i8)
 }
 
+fn is_uuid(operand: &Operand) -> bool {
+    matches!(operand.data_type(), DataType::FixedSizeBinary(16))
+}
+
 /// A text that is a number of days or hours rather than a day.
 fn is_span(literal: &Expr) -> bool {
     let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = literal else { return false };
@@ -207,6 +211,10 @@ impl ExprPlanner for FunctionPlanner {
         match op {
             B::PGOverlap if left.is_list() => {
                 return Ok(PlannerResult::Planned(call("polder_array_overlap", vec![left.expr, right.expr])));
+            }
+            B::StringConcat if is_uuid(&left) != is_uuid(&right) && !left.is_list() && !right.is_list() => {
+                let text = |operand: Operand| if is_uuid(&operand) { cast(operand.expr, DataType::Utf8) } else { operand.expr };
+                return Ok(PlannerResult::Original(RawBinaryExpr { op, left: text(left), right: text(right) }));
             }
             B::PGStartsWith => {
                 let starts = datafusion::functions::string::expr_fn::starts_with(left.expr, right.expr);

@@ -41,6 +41,10 @@ impl ScalarUDFImpl for OneType {
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let other = arguments.iter().find(|argument| !is_text(argument) && !argument.is_null());
         let Some(other) = other.filter(|other| !other.is_numeric()) else { return self.inner.coerce_types(arguments) };
+        let fits = |argument: &DataType| is_text(argument) || argument.is_null() || argument == other;
+        if matches!(other, DataType::FixedSizeBinary(_)) && arguments.iter().all(fits) {
+            return Ok(vec![other.clone(); arguments.len()]);
+        }
         let read = arguments.iter().map(|argument| if is_text(argument) { other } else { argument });
         self.inner.coerce_types(&read.cloned().collect::<Vec<_>>())
     }

@@ -1,5 +1,6 @@
 //! RETURNING: expressions over the rows that a statement has changed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -14,6 +15,7 @@ use super::Context;
 use super::changes::Applied;
 use super::merge::MARK;
 use super::names::{fold, parts};
+use super::names_out;
 use super::query::shown;
 use super::target::Target;
 use crate::error::from_datafusion;
@@ -58,10 +60,10 @@ impl Context<'_> {
         };
         let table = MemTable::try_new(schema, vec![batches]).map_err(from_datafusion)?;
         let plan = named(table, &names).map_err(from_datafusion)?;
-        let exprs = self.items(scope, &plan, items)?;
+        let exprs = numbered(self.items(scope, &plan, items)?);
         let plan = LogicalPlanBuilder::from(plan).project(exprs).and_then(LogicalPlanBuilder::build);
         let plan = plan.and_then(shown).map_err(from_datafusion)?;
-        let rows = self.execute(scope, plan).await?;
+        let rows = names_out::restore(self.execute(scope, plan).await?);
         outcome.rows = Some((rows.schema(), rows));
         Ok(outcome)
     }
@@ -109,6 +111,18 @@ impl Context<'_> {
         let expr = datafusion::sql::sqlparser::ast::ExprWithAlias { expr: expr.clone(), alias: None };
         scope.state.create_logical_expr_from_sql_expr(expr, plan.schema()).map_err(from_datafusion)
     }
+}
+
+/// Names that are there more than once, numbered until the rows go out.
+fn numbered(exprs: Vec<Expr>) -> Vec<Expr> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let number = |expr: Expr| {
+        let (_, name) = expr.qualified_name();
+        let times = seen.entry(name.clone()).or_default();
+        *times += 1;
+        if *times > 1 { expr.unalias().alias(format!("{name}{}{times}", names_out::MARK)) } else { expr }
+    };
+    exprs.into_iter().map(number).collect()
 }
 
 /// The rows, with their columns under the names that the statement uses.

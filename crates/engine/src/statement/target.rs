@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use polder_lake::{IdentityPlace, Keys, Snapshot, TableName, TableState};
 use polder_types::{Error, Result};
 
+use super::blob_text;
 use super::names::{fold, parts, table_name};
 use crate::catalog::ROWS_CATALOG;
 use crate::identity;
@@ -145,8 +146,11 @@ impl Target {
         let field = schema.field_with_name(column).map_err(|error| Error::internal(error.to_string()))?;
         match text {
             Some(text) => {
+                if matches!(field.data_type(), DataType::Binary) {
+                    return parse_expr(&format!("'\\x{}'::bytea", blob_text::hex(text)));
+                }
                 let text = text.replace('\'', "''");
-                if matches!(field.data_type(), arrow::datatypes::DataType::Interval(_)) {
+                if matches!(field.data_type(), DataType::Interval(_)) {
                     return parse_expr(&format!("'{text}'::interval"));
                 }
                 let data_type = field.data_type().to_string().replace('\'', "''");

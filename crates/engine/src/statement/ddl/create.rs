@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -17,7 +17,7 @@ use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
-use super::super::{Context, ended};
+use super::super::{Context, blob_text, ended};
 use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
@@ -195,6 +195,11 @@ impl Context<'_> {
             let span = input::interval(text, None).map_err(from_datafusion)?;
             return Ok(polder_lake::interval_text(span));
         }
+        if let (DataType::Binary, Some(text)) = (data_type, &text) {
+            let texts: ArrayRef = Arc::new(StringArray::from(vec![text.as_str()]));
+            let bytes = casts::as_type(&texts, data_type).map_err(from_datafusion)?;
+            return Ok(blob_text::written(bytes.as_binary::<i32>().value(0)));
+        }
         let value = match (data_type, text) {
             (DataType::Timestamp(TimeUnit::Microsecond, Some(zone)), Some(text)) => {
                 let instant = Zone::known(self.settings.zone())?.read(&text)?;
@@ -212,6 +217,7 @@ impl Context<'_> {
             return Ok(text.replace('T', " ").replace('Z', "+00"));
         }
         Ok(match &value {
+            ScalarValue::Binary(Some(bytes)) => blob_text::written(bytes),
             ScalarValue::IntervalMonthDayNano(Some(span)) => polder_lake::interval_text(*span),
             ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
                 text.clone()
