@@ -94,7 +94,7 @@ def suites() -> list:
               # A file's tests stay together: they share a server. Those that take longest begin first (conftest.py).
               "--numprocesses", str(PYTEST_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder"]
     # It runs beside the suites that wait for disks, servers and clocks, and takes what they leave of the processors.
-    clippy = ["nice", "-n", "19", "cargo", "clippy", "--release", "--workspace"]
+    clippy = ["nice", "-n", "19", "cargo", "clippy", "--release", "--workspace", "--lib", "--bins", "--examples"]
     return [
         Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),
         Suite("tidy", "floors, versions, words, sizes", "check",
@@ -105,7 +105,7 @@ def suites() -> list:
               [["npm", "run", "--silent", "--if-present", "lint"], ["npx", "--no-install", "tsc", "--noEmit"],
                ["npm", "test", "--silent"]], folder="console"),
         Suite("rust", "units, SQL files and integration tests", "nextest",
-              [["cargo", "nextest", "run", "--release", "--workspace", "--no-fail-fast"]]),
+              [["cargo", "nextest", "run", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]]),
         Suite("clients", "official clients against the binary", "pytest",
               [[*pytest, "tests/clients", *(f"--ignore={path}" for path in FAULTS)]], needs_binary=True),
         Suite("faults", "isolation, crashes, full disks, flipped bits, many writers", "pytest",

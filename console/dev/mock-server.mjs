@@ -29,7 +29,7 @@ if (flags.lake !== 'empty') {
   for (let i = 0; i < 40; i += 1) {
     const sql = texts[i % texts.length];
     const failed = /flight LIMIT/.test(sql);
-    state.queries.push({ query_id: crypto.randomUUID(), user: i % 4 ? 'polder' : 'ana', via: ['console', 'cli', 'http'][i % 3], sql, state: failed ? 'failed' : i === 6 ? 'cancelled' : 'done', started_at: new Date(Date.now() - (i + 1) * 17 * 60_000).toISOString(), elapsed_ms: 12 + ((i * 811) % 4000), rows_returned: failed ? 0 : (i * 97) % 5000, rows_scanned: 336_776, bytes_scanned: 2_400_000, rows_total: 336_776, snapshot: 14, error: failed ? { code: '42P01', message: 'table "flight" does not exist', position: { line: 1, column: 15 }, hint: 'did you mean `flights`?' } : null });
+    state.queries.push({ query_id: crypto.randomUUID(), user: i % 4 ? 'polder' : 'ana', via: ['console', 'cli', 'http'][i % 3], sql, state: failed ? 'failed' : i === 6 ? 'cancelled' : 'done', started_at: new Date(Date.now() - (i + 1) * 17 * 60_000).toISOString(), elapsed_ms: 12 + ((i * 811) % 4000), rows_returned: failed || sql.startsWith('INSERT') ? 0 : (i * 97) % 5000, rows_changed: sql.startsWith('INSERT') ? 27_004 : 0, rows_scanned: 336_776, bytes_scanned: 2_400_000, rows_total: 336_776, snapshot: 14, error: failed ? { code: '42P01', message: 'table "flight" does not exist', position: { line: 1, column: 15 }, hint: 'did you mean `flights`?' } : null });
   }
 }
 
@@ -63,7 +63,7 @@ function startSession() {
 
 async function statement(request, response) {
   const asked = await body(request);
-  const record = { query_id: asked.query_id ?? crypto.randomUUID(), user: 'polder', via: 'console', sql: asked.sql, state: 'running', started_at: new Date().toISOString(), elapsed_ms: 0, rows_returned: 0, rows_scanned: 0, bytes_scanned: 0, rows_total: null, snapshot: 14, error: null, begun: Date.now() };
+  const record = { query_id: asked.query_id ?? crypto.randomUUID(), user: 'polder', via: 'console', sql: asked.sql, state: 'running', started_at: new Date().toISOString(), elapsed_ms: 0, rows_returned: 0, rows_changed: 0, rows_scanned: 0, bytes_scanned: 0, rows_total: null, snapshot: 14, error: null, begun: Date.now() };
   state.queries.unshift(record);
   let planned;
   try {

@@ -210,8 +210,12 @@ def test_queries_are_recorded(client):
     row = client.sql(f"SELECT user_name, via, sql, state, rows_returned FROM polder.queries WHERE query_id = '{query_id}'")[0]
     assert (row["user_name"], row["state"], row["rows_returned"]) == ("polder", "done", 1), row
     assert marker in row["sql"]
+    client.sql(f"CREATE TABLE noted AS SELECT * FROM generate_series(1, 5) AS s(value) {marker}")
+    client.sql(f"DELETE FROM noted WHERE value > 3 RETURNING value {marker}")
     failure(client, f"SELECT nosuch {marker}")
     found = client.get(f"/queries?search={marker[3:]}")["queries"]
+    changed = {query["sql"].split()[0]: (query["rows_changed"], query["rows_returned"]) for query in found}
+    assert (changed["CREATE"], changed["DELETE"], changed["SELECT"]) == ((5, 0), (2, 2), (0, 1)), found
     assert {query["state"] for query in found} >= {"done", "failed"}, found
 
 

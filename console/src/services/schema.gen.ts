@@ -1035,6 +1035,11 @@ export interface components {
             error: null | components["schemas"]["QueryError"];
             /** Format: uuid */
             query_id: string;
+            /**
+             * Format: int64
+             * @description Rows that it inserted, changed and deleted.
+             */
+            rows_changed: number;
             /** Format: int64 */
             rows_returned: number;
             /** Format: int64 */

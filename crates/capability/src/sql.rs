@@ -93,6 +93,8 @@ pub struct QueryRecord {
     pub started_at: DateTime<Utc>,
     pub elapsed_ms: u64,
     pub rows_returned: u64,
+    /// Inserted, changed and deleted.
+    pub rows_changed: u64,
     pub rows_scanned: u64,
     pub bytes_scanned: u64,
     pub snapshot: Option<SnapshotId>,

@@ -66,8 +66,11 @@ fn end(recorder: &Recorder, running: &Arc<Running>, status: Option<LoadStatus>) 
         return;
     };
     running.loaded(status.progress.rows, status.progress.bytes_done);
-    if let Some(snapshot) = status.report.as_ref().and_then(|report| report.snapshot) {
-        running.read(snapshot);
+    if let Some(report) = &status.report {
+        running.changed(report.tables.iter().map(|table| table.rows_loaded).sum());
+        if let Some(snapshot) = report.snapshot {
+            running.read(snapshot);
+        }
     }
     let state = match status.state {
         LoadState::Done => QueryState::Done,

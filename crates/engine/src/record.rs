@@ -43,6 +43,7 @@ pub(crate) struct Running {
     plans: Mutex<Vec<Arc<dyn ExecutionPlan>>>,
     rows_total: AtomicU64,
     rows_returned: AtomicU64,
+    rows_changed: AtomicU64,
     /// Rows and bytes that no plan has read: those of a load.
     loaded: Mutex<(u64, u64)>,
     end: Mutex<Option<End>>,
@@ -80,6 +81,10 @@ impl Running {
 
     pub fn returned(&self, rows: usize) {
         self.rows_returned.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub fn changed(&self, rows: u64) {
+        self.rows_changed.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// The point of no return: a cancel that comes later is refused, one that came before is the error.
@@ -143,6 +148,7 @@ impl Running {
             started_at: self.started_at,
             elapsed_ms: end.as_ref().map_or_else(|| self.elapsed_ms(), |end| end.elapsed_ms),
             rows_returned: self.rows_returned.load(Ordering::Relaxed),
+            rows_changed: self.rows_changed.load(Ordering::Relaxed),
             rows_scanned,
             bytes_scanned,
             snapshot: *self.snapshot.lock(),
@@ -224,6 +230,7 @@ impl Recorder {
             plans: Mutex::default(),
             rows_total: AtomicU64::new(UNKNOWN),
             rows_returned: AtomicU64::new(0),
+            rows_changed: AtomicU64::new(0),
             loaded: Mutex::default(),
             end: Mutex::default(),
             snapshot: Mutex::default(),
@@ -381,6 +388,7 @@ fn row(record: QueryRecord) -> QueryRow {
         started_at: record.started_at,
         elapsed_ms: record.elapsed_ms,
         rows_returned: record.rows_returned,
+        rows_changed: record.rows_changed,
         rows_scanned: record.rows_scanned,
         bytes_scanned: record.bytes_scanned,
         snapshot: record.snapshot,
@@ -413,6 +421,7 @@ fn record(row: QueryRow) -> QueryRecord {
         started_at: row.started_at,
         elapsed_ms: row.elapsed_ms,
         rows_returned: row.rows_returned,
+        rows_changed: row.rows_changed,
         rows_scanned: row.rows_scanned,
         bytes_scanned: row.bytes_scanned,
         snapshot: row.snapshot,

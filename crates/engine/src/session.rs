@@ -143,6 +143,7 @@ impl Session {
             let mut outcome = result?;
             notices.append(&mut outcome.notices);
             running.read(outcome.snapshot);
+            running.changed(outcome.tag.rows.unwrap_or_default());
             last = Some(outcome);
         }
         match last {

@@ -61,7 +61,8 @@ pub(crate) struct Deletes {
 impl Deletes {
     /// Of the files that have any.
     pub fn new(lake: &Arc<Lake>, snapshot: &Arc<Snapshot>, table: &Arc<TableState>) -> Self {
-        let has_deletes = |file: &&Arc<DataFile>| file.delete.is_some() || !table.inlined_deletes_of(file.id).is_empty();
+        let has_deletes =
+            |file: &&Arc<DataFile>| file.delete.is_some() || !table.inlined_deletes_of(file.id).is_empty();
         let files = table.files.iter().filter(has_deletes);
         let files = files.map(|file| (file.id, (Arc::clone(file), OnceCell::new()))).collect();
         Self { lake: Arc::clone(lake), snapshot: Arc::clone(snapshot), table: Arc::clone(table), files }
@@ -108,7 +109,10 @@ impl fmt::Debug for Deletes {
 ///
 /// # Errors
 /// `Internal` if the library's node is not what it was when this was written.
-pub(crate) fn replace(plan: Arc<dyn ExecutionPlan>, deletes: &Arc<Deletes>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+pub(crate) fn replace(
+    plan: Arc<dyn ExecutionPlan>,
+    deletes: &Arc<Deletes>,
+) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
     let replaced = plan.transform_up(|node| {
         Ok(if node.name() == REPLACED {
             Transformed::yes(Arc::new(DeletedRowsExec::over(node, Arc::clone(deletes))?) as Arc<dyn ExecutionPlan>)
@@ -148,7 +152,9 @@ impl Columns {
             if is_kept { kept.push(index) } else { dropped.push(index) }
         }
         match dropped[..] {
-            [file, position] if [file, position].iter().all(|index| from.field(*index).data_type() == &DataType::Int64) => {
+            [file, position]
+                if [file, position].iter().all(|index| from.field(*index).data_type() == &DataType::Int64) =>
+            {
                 Ok(Self { file, position, kept, schema })
             }
             _ => Err(unknown()),

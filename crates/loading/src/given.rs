@@ -38,9 +38,12 @@ fn by_place(columns: &mut [GuessedColumn], label: &str, wanted: &[String]) -> Re
             None => "extra data after last expected column".to_owned(),
         };
         let found = counted(columns.len() as u64, "column");
-        return Err(Error::invalid(format!("{what}: {label} has {found} and no header, {} are expected", wanted.len()))
-            .with_code("22P04")
-            .with_hint("list the columns that the file has: COPY table (column, …) FROM …"));
+        return Err(Error::invalid(format!(
+            "{what}: {label} has {found} and no header, {} are expected",
+            wanted.len()
+        ))
+        .with_code("22P04")
+        .with_hint("list the columns that the file has: COPY table (column, …) FROM …"));
     }
     for (column, name) in columns.iter_mut().zip(wanted) {
         column.source.clone_from(name);

@@ -32,6 +32,8 @@ pub struct QueryRow {
     pub started_at: DateTime<Utc>,
     pub elapsed_ms: u64,
     pub rows_returned: u64,
+    /// Inserted, changed and deleted.
+    pub rows_changed: u64,
     pub rows_scanned: u64,
     pub bytes_scanned: u64,
     pub snapshot: Option<i64>,
@@ -53,8 +55,9 @@ impl Metastore {
 }
 
 const COLUMNS: &str = "query_id, user_name, via, sql, state, started_at, elapsed_ms, rows_returned, rows_scanned, \
-                       bytes_scanned, snapshot, error_code, error_message, error_hint, error_line, error_column";
-const COLUMN_COUNT: usize = 16;
+                       bytes_scanned, snapshot, error_code, error_message, error_hint, error_line, error_column, \
+                       rows_changed";
+const COLUMN_COUNT: usize = 17;
 
 impl Queries<'_> {
     /// Adds records, or replaces those with the same id. One transaction for all.
@@ -162,6 +165,7 @@ fn params(record: &QueryRow) -> [Value; COLUMN_COUNT] {
         message(&record.error_hint),
         position(|at| at.line),
         position(|at| at.column),
+        Value::count(record.rows_changed),
     ]
 }
 
@@ -191,6 +195,7 @@ fn read(row: &Row) -> Result<QueryRow> {
         started_at: row.time(5)?,
         elapsed_ms: count(6)?,
         rows_returned: count(7)?,
+        rows_changed: count(16)?,
         rows_scanned: count(8)?,
         bytes_scanned: count(9)?,
         snapshot: row.opt_int(10)?,

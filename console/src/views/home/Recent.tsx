@@ -13,6 +13,11 @@ import classes from './Home.module.css';
 const SHOWN = 8;
 const ASKED = 100;
 
+/** What a statement did: a change tells the rows that it changed, a query those that it gave. */
+function rowsOf(query: { rows_changed: number; rows_returned: number }): string {
+  return query.rows_changed > 0 ? `${plural(query.rows_changed, 'row')} changed` : plural(query.rows_returned, 'row');
+}
+
 /** The last statements, by whatever way they came. */
 export function Recent() {
   const queries = useQueries(ASKED);
@@ -31,7 +36,7 @@ export function Recent() {
               <StateMark state={query.state} />
               <code className="ellipsis">{query.sql.replace(/\s+/g, ' ')}</code>
               <span className={`quiet small num ${classes.facts}`}>
-                {query.state === 'failed' ? query.error?.code : plural(query.rows_returned, 'row')} · {duration(query.elapsed_ms)}
+                {query.state === 'failed' ? query.error?.code : rowsOf(query)} · {duration(query.elapsed_ms)}
               </span>
               <span className={`quiet small ${classes.when}`}>
                 <TimeAgo time={query.started_at} />

@@ -213,7 +213,9 @@ impl ExprPlanner for FunctionPlanner {
                 return Ok(PlannerResult::Planned(call("polder_array_overlap", vec![left.expr, right.expr])));
             }
             B::StringConcat if is_uuid(&left) != is_uuid(&right) && !left.is_list() && !right.is_list() => {
-                let text = |operand: Operand| if is_uuid(&operand) { cast(operand.expr, DataType::Utf8) } else { operand.expr };
+                let text = |operand: Operand| {
+                    if is_uuid(&operand) { cast(operand.expr, DataType::Utf8) } else { operand.expr }
+                };
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left: text(left), right: text(right) }));
             }
             B::PGStartsWith => {

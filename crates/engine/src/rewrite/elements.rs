@@ -21,10 +21,10 @@ struct Elements(HashMap<String, Ident>);
 
 impl Elements {
     fn of(select: &Select) -> Self {
-        let factors =
-            select.from.iter().flat_map(|table| {
-                std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation))
-            });
+        let factors = select
+            .from
+            .iter()
+            .flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
         Self(factors.filter_map(element).collect())
     }
 
@@ -109,7 +109,8 @@ pub(super) fn by_alias(select: &mut Select) -> Result<()> {
 fn on(operator: &mut JoinOperator) -> Option<&mut Expr> {
     use JoinOperator as J;
     match operator {
-        J::Join(constraint) | J::Inner(constraint) | J::Left(constraint) | J::LeftOuter(constraint) => match constraint {
+        J::Join(constraint) | J::Inner(constraint) | J::Left(constraint) | J::LeftOuter(constraint) => match constraint
+        {
             JoinConstraint::On(condition) => Some(condition),
             _ => None,
         },

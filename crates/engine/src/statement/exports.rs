@@ -145,7 +145,8 @@ impl Beside {
 
     /// Removes what has not got its name, and the folders that were made for it.
     fn clear(&self, kept: bool) {
-        let removed = if self.written.is_dir() { fs::remove_dir_all(&self.written) } else { fs::remove_file(&self.written) };
+        let removed =
+            if self.written.is_dir() { fs::remove_dir_all(&self.written) } else { fs::remove_file(&self.written) };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(path = %self.written.display(), %error, "what a COPY has written stays");

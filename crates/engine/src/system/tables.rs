@@ -274,6 +274,7 @@ pub(super) fn queries_schema() -> Schema {
         time("started_at", false),
         int("elapsed_ms", false),
         int("rows_returned", false),
+        int("rows_changed", false),
         int("rows_scanned", false),
         int("bytes_scanned", false),
         int("snapshot", true),
@@ -285,7 +286,7 @@ pub(super) fn queries_schema() -> Schema {
 pub(super) async fn queries(engine: &Engine) -> Result<Vec<ArrayRef>> {
     let records = engine.recorder.all(u64::from(ROWS_MAX)).await?;
     let mut texts: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
-    let mut counts: [Int64Builder; 4] = std::array::from_fn(|_| Int64Builder::new());
+    let mut counts: [Int64Builder; 5] = std::array::from_fn(|_| Int64Builder::new());
     let mut started = TimestampMicrosecondBuilder::new();
     let (mut snapshots, mut codes, mut messages) = (Int64Builder::new(), StringBuilder::new(), StringBuilder::new());
     for record in &records {
@@ -300,7 +301,8 @@ pub(super) async fn queries(engine: &Engine) -> Result<Vec<ArrayRef>> {
             builder.append_value(value);
         }
         started.append_value(record.started_at.timestamp_micros());
-        let numbers = [record.elapsed_ms, record.rows_returned, record.rows_scanned, record.bytes_scanned];
+        let numbers =
+            [record.elapsed_ms, record.rows_returned, record.rows_changed, record.rows_scanned, record.bytes_scanned];
         for (builder, value) in counts.iter_mut().zip(numbers) {
             builder.append_value(i64::try_from(value).unwrap_or(i64::MAX));
         }

@@ -21,12 +21,13 @@ pub(super) fn fewer_first(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
         return Ok(Transformed::no(node));
     }
     let left = join.left.schema();
-    let (early, late): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(predicate.clone()).into_iter().partition(|expr| {
-        let other = |part: &Expr| matches!(part, Expr::OuterReferenceColumn(..)) || is_subquery(part);
-        let columns = expr.column_refs();
-        let plain = !expr.is_volatile() && !expr.exists(|part| Ok(other(part))).unwrap_or(true);
-        plain && !columns.is_empty() && columns.into_iter().all(|column| left.has_column(column))
-    });
+    let (early, late): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(predicate.clone()).into_iter().partition(|expr| {
+            let other = |part: &Expr| matches!(part, Expr::OuterReferenceColumn(..)) || is_subquery(part);
+            let columns = expr.column_refs();
+            let plain = !expr.is_volatile() && !expr.exists(|part| Ok(other(part))).unwrap_or(true);
+            plain && !columns.is_empty() && columns.into_iter().all(|column| left.has_column(column))
+        });
     if early.is_empty() {
         return Ok(Transformed::no(node));
     }

@@ -66,6 +66,8 @@ pub(crate) struct QueryRecord {
     pub started_at: DateTime<Utc>,
     pub elapsed_ms: u64,
     pub rows_returned: u64,
+    /// Rows that it inserted, changed and deleted.
+    pub rows_changed: u64,
     pub rows_scanned: u64,
     pub bytes_scanned: u64,
     /// Rows that the scans will read in all, while it runs and when that is known.
@@ -86,6 +88,7 @@ impl From<contract::QueryRecord> for QueryRecord {
             started_at,
             elapsed_ms,
             rows_returned,
+            rows_changed,
             rows_scanned,
             bytes_scanned,
             snapshot,
@@ -100,6 +103,7 @@ impl From<contract::QueryRecord> for QueryRecord {
             started_at,
             elapsed_ms,
             rows_returned,
+            rows_changed,
             rows_scanned,
             bytes_scanned,
             rows_total: None,

@@ -65,6 +65,7 @@ struct Row {
     started_at: DateTime<Utc>,
     elapsed_ms: Option<u64>,
     rows_returned: Option<u64>,
+    rows_changed: Option<u64>,
     rows_scanned: Option<u64>,
     bytes_scanned: Option<u64>,
     snapshot: Option<i64>,
@@ -89,6 +90,7 @@ impl From<Row> for QueryRecord {
             started_at: row.started_at,
             elapsed_ms: row.elapsed_ms.unwrap_or_default(),
             rows_returned: row.rows_returned.unwrap_or_default(),
+            rows_changed: row.rows_changed.unwrap_or_default(),
             rows_scanned: row.rows_scanned.unwrap_or_default(),
             bytes_scanned: row.bytes_scanned.unwrap_or_default(),
             rows_total: None,
@@ -120,8 +122,8 @@ async fn list_queries(
 
 fn list_statement(query: &ListQuery) -> String {
     let mut sql = format!(
-        "SELECT query_id, user_name, via, sql, state, started_at, elapsed_ms, rows_returned, rows_scanned, bytes_scanned, \
-         snapshot, error_code, error_message FROM polder.queries WHERE via <> {}",
+        "SELECT query_id, user_name, via, sql, state, started_at, elapsed_ms, rows_returned, rows_changed, rows_scanned, \
+         bytes_scanned, snapshot, error_code, error_message FROM polder.queries WHERE via <> {}",
         literal(system::VIA)
     );
     if let Some(before) = query.before {

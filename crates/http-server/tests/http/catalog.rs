@@ -94,7 +94,7 @@ async fn past_statements() {
         json!([{
             "query_id": "01890a5d-ac96-774b-bcce-b302099a8057", "user": "ann", "via": "console", "sql": "SELECT 1/0",
             "state": "failed", "started_at": "2026-01-02T03:00:00Z", "elapsed_ms": 12, "rows_returned": 0,
-            "rows_scanned": 0, "bytes_scanned": 0, "rows_total": null, "snapshot": 7,
+            "rows_changed": 3, "rows_scanned": 0, "bytes_scanned": 0, "rows_total": null, "snapshot": 7,
             "error": {"code": "22012", "message": "division by zero", "position": null, "hint": null},
         }])
     );

@@ -154,7 +154,7 @@ async fn progress_and_cancel() {
         record,
         json!({
             "query_id": id, "user": "ann", "via": "console", "sql": "stuck", "state": "running",
-            "started_at": "1970-01-01T00:00:00Z", "elapsed_ms": 700, "rows_returned": 1, "rows_scanned": 500,
+            "started_at": "1970-01-01T00:00:00Z", "elapsed_ms": 700, "rows_returned": 1, "rows_changed": 0, "rows_scanned": 500,
             "bytes_scanned": 4000, "rows_total": 1000, "snapshot": 7, "error": null,
         })
     );

@@ -58,6 +58,7 @@ pub async fn query_history(place: Place) {
         started_at: place.clock.now() + Duration::milliseconds(at),
         elapsed_ms: 3,
         rows_returned: 1,
+        rows_changed: 5,
         rows_scanned: u64::from(u32::MAX) + 7,
         bytes_scanned: 9,
         snapshot: Some(4),
