@@ -1,5 +1,8 @@
 """COPY in both directions: columns and defaults as PostgreSQL has them, errors by their SQLSTATE, nothing left of what fails."""
 
+import json
+import shutil
+
 import duckdb
 import pytest
 
@@ -56,10 +59,59 @@ def test_what_fails_leaves_nothing(server, tmp_path):
     client.sql(f"COPY (SELECT 7 AS a) TO '{kept}' (FORMAT csv)")
     assert kept.read_text() == "a\n7\n"
     assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
-    client.sql(f"COPY divided TO '{tmp_path}/many' (FORMAT parquet)")
-    client.sql(f"COPY divided TO '{tmp_path}/many' (FORMAT parquet)")
-    assert len(list((tmp_path / "many").glob("*.parquet"))) >= 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.csv", "many"]
+    for options in ("FORMAT parquet", "FORMAT csv, PARTITION_BY (a)"):
+        client.sql(f"COPY (SELECT a, 2 AS b FROM divided) TO '{tmp_path}/many' ({options})")
+        before = sorted((tmp_path / "many").rglob("*"))
+        # Whoever reads the folder would have all rows twice.
+        again = refused(client, f"COPY (SELECT a, 2 AS b FROM divided) TO '{tmp_path}/many' ({options})")
+        assert again.code == "58P02" and "not empty" in again.message, vars(again)
+        assert before and sorted((tmp_path / "many").rglob("*")) == before
+        shutil.rmtree(tmp_path / "many")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.csv"]
+
+
+def test_cells_come_back_as_what_they_were(server, tmp_path):
+    """The empty text, a missing value, and texts that look like one or like several cells are told apart."""
+    client = server.client()
+    client.sql('CREATE TABLE cells (id INT, "a;b" TEXT, d DATE)')
+    client.sql("INSERT INTO cells VALUES (1, '', '2024-02-29'), (2, NULL, NULL), (3, E'two\nlines', NULL), (4, 'say \"x\"; y', NULL),"
+               " (5, '\\N', NULL), (6, '-', NULL), (7, 'NULL', NULL)")
+    wanted = rows(client, "SELECT * FROM cells ORDER BY id")
+    for number, options in enumerate(["", ", NULL '-'", ", NULL '\\N'", ", DELIMITER ';'", ", DELIMITER '-'", ", HEADER false"]):
+        path = tmp_path / f"{number}.csv"
+        client.sql(f"COPY (SELECT * FROM cells ORDER BY id) TO '{path}' (FORMAT csv{options})")
+        client.sql(f"CREATE TABLE back{number} AS SELECT * FROM cells WHERE false")
+        missing = "" if "NULL" in options else ", NULL ''"
+        header = "" if "HEADER" in options else ", HEADER"
+        client.sql(f"COPY back{number} FROM '{path}' (FORMAT csv{options}{missing}{header})")
+        assert rows(client, f"SELECT * FROM back{number} ORDER BY id") == wanted, (options, path.read_text())
+    lines = (tmp_path / "0.csv").read_text().splitlines()
+    assert lines[:3] == ["id,a;b,d", '1,"",2024-02-29', "2,,"]
+
+
+def test_values_that_a_format_has_no_type_for(server, tmp_path):
+    client = server.client()
+    query = ("SELECT 1 AS n, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid AS u, '\\x00ff'::bytea AS b,"
+             " INTERVAL '1 day 2 hours' AS i, ARRAY[1, 2] AS l")
+    client.sql(f"COPY ({query}) TO '{tmp_path}/all.csv' (FORMAT csv)")
+    assert (tmp_path / "all.csv").read_text().splitlines()[1] == \
+        '1,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,\\x00ff,1 day 02:00:00,"{1,2}"'
+    client.sql(f"COPY ({query}) TO '{tmp_path}/all.json' (FORMAT json)")
+    assert json.loads((tmp_path / "all.json").read_text()) == {
+        "n": 1, "u": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "b": "\\x00ff", "i": "1 day 02:00:00", "l": [1, 2]}
+    client.sql(f"COPY ({query}) TO '{tmp_path}/all.parquet' (FORMAT parquet)")
+    assert duckdb.sql(f"SELECT u, i, l FROM '{tmp_path}/all.parquet'").fetchone() == \
+        ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1 day 02:00:00", [1, 2])
+
+
+def test_names_in_quotes(server, tmp_path):
+    client = server.client()
+    (tmp_path / "q.csv").write_text("a\n1\n")
+    client.sql('CREATE SCHEMA "Sq"')
+    for name in ('"Sq".t', '"MiX"', '"dot.ted"'):
+        client.sql(f"CREATE TABLE {name} (a INT)")
+        client.sql(f"COPY {name} FROM '{tmp_path}/q.csv' (FORMAT csv, HEADER)")
+        assert rows(client, f"SELECT a FROM {name}") == [(1,)]
 
 
 def test_where_is_refused(server, tmp_path):

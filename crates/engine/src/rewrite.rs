@@ -20,8 +20,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, Select, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, TableSampleKind, Value, VisitorMut,
+    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    Statement, TableAlias, TableAliasColumnDef, TableFactor, TableSampleKind, Value, VisitorMut,
+    WildcardAdditionalOptions,
 };
 use polder_sql_tree::{Node, visit_expressions, visit_mut};
 use polder_types::{Error, Result};
@@ -30,7 +31,7 @@ use crate::asof;
 use crate::parse::{parse_call, parse_factor};
 use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
-use crate::statement::names_out::number_inside;
+use crate::statement::names_out::{number_branches, number_inside};
 
 const SERIES: &str = "generate_series";
 
@@ -95,6 +96,7 @@ impl VisitorMut for Rewriter {
         if let Err(error) = whole_query(query) {
             return ControlFlow::Break(error);
         }
+        number_branches(query.body.as_mut());
         // Of the outermost, whoever runs it says what becomes of names that are there twice.
         if self.depth > 0 {
             number_inside(query);
@@ -175,6 +177,9 @@ fn whole_query(query: &mut Query) -> Result<()> {
 }
 
 fn whole_select(select: &mut Select) -> Result<()> {
+    if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
+        select.projection.push(SelectItem::Wildcard(WildcardAdditionalOptions::default()));
+    }
     query::check_joins(&select.from)?;
     whole_rows::check(select)?;
     asof::nest(select);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use polder_capability::{Caller, CommandTag, JobRun, SqlRunner, StatementRequest};
-use polder_types::{QueryId, Result};
+use polder_types::{Error, QueryId, Result};
 
 pub use maintenance::MaintenanceKind;
 pub use statement::StatementKind;
@@ -31,6 +31,11 @@ async fn run_sql(sql: &Arc<dyn SqlRunner>, run: &JobRun, text: &str) -> Result<(
         let mut rows = 0_u64;
         while let Some(batch) = answer.batches.next().await {
             rows += batch?.num_rows() as u64;
+        }
+        if session.in_transaction() {
+            return Err(Error::invalid("the transaction was left open, and what it changed is lost")
+                .with_code("25000")
+                .with_hint("end the statements with COMMIT"));
         }
         Ok((answer.tag, rows))
     });

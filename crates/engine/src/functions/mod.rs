@@ -11,7 +11,7 @@ pub(crate) mod input;
 mod json;
 mod numbers;
 pub(crate) mod planner;
-mod strings;
+pub(crate) mod strings;
 pub(crate) mod syntax;
 mod system;
 mod text;

@@ -12,7 +12,9 @@ use datafusion::logical_expr::{Distinct, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
 
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+use super::above_groups::{AboveGroups, PUSHER};
+
+pub(super) type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// The rules that read dependencies.
 const BELIEVERS: [&str; 4] =
@@ -22,11 +24,12 @@ const BELIEVERS: [&str; 4] =
 #[derive(Debug)]
 struct Independent(Rule);
 
-/// The planner's usual rules, none of which sees a dependency.
+/// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them.
 pub(crate) fn rules() -> Vec<Rule> {
-    let kept = |rule: Rule| match BELIEVERS.contains(&rule.name()) {
-        true => Arc::new(Independent(rule)) as Rule,
-        false => rule,
+    let kept = |rule: Rule| match rule.name() {
+        name if BELIEVERS.contains(&name) => Arc::new(Independent(rule)) as Rule,
+        PUSHER => Arc::new(AboveGroups(rule)) as Rule,
+        _ => rule,
     };
     Optimizer::new().rules.into_iter().map(kept).collect()
 }

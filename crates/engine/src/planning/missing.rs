@@ -19,15 +19,16 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 pub(crate) struct MissingSideExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
+    ordered: bool,
 }
 
 impl MissingSideExec {
-    pub fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+    pub fn new(input: Arc<dyn ExecutionPlan>, ordered: bool) -> Self {
         let known = input.properties();
-        let orderings = known.equivalence_properties().oeq_class().iter().cloned();
+        let orderings = known.equivalence_properties().oeq_class().iter().filter(|_| ordered).cloned();
         let equivalence = EquivalenceProperties::new_with_orderings(input.schema(), orderings);
         let properties = Arc::new(PlanProperties::clone(known).with_eq_properties(equivalence));
-        Self { input, properties }
+        Self { input, properties, ordered }
     }
 }
 
@@ -74,7 +75,7 @@ impl ExecutionPlan for MissingSideExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.pop()) {
-            (Some(input), None) => Ok(Arc::new(Self::new(input))),
+            (Some(input), None) => Ok(Arc::new(Self::new(input, self.ordered))),
             _ => internal_err!("MissingSideExec has one input"),
         }
     }

@@ -1,5 +1,6 @@
 //! How plans are made otherwise than DataFusion makes them, where its way gives wrong answers or none.
 
+mod above_groups;
 pub(crate) mod dependencies;
 mod missing;
 pub(crate) mod outer_joins;

@@ -2,6 +2,8 @@
 //!
 //! DataFusion 55 hands the constants of both sides on, and then leaves out sorts by them: `q.amt` of `p LEFT JOIN q ON … AND q.amt =
 //! 10` is taken for 10 in every row. Here such a side is put behind a node that knows of no constants.
+//!
+//! So it is with GROUPING SETS: a key that is constant, or equal to another, or sorted below them, is missing in some of the groups.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalN
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
+use super::above_groups::has_sets;
 use super::missing::MissingSideExec;
 
 /// Plans as usual, but for those sides.
@@ -33,7 +36,14 @@ impl QueryPlanner for OuterJoins {
 /// The plan with the sides that may be missing marked.
 fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
-        let LogicalPlan::Join(mut join) = node else { return Ok(Transformed::no(node)) };
+        let mut join = match node {
+            LogicalPlan::Join(join) => join,
+            LogicalPlan::Aggregate(mut aggregate) if has_sets(&aggregate.group_expr) => {
+                aggregate.input = MissingSide::around(aggregate.input, false);
+                return Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)));
+            }
+            other => return Ok(Transformed::no(other)),
+        };
         let (left, right) = match join.join_type {
             JoinType::Left => (false, true),
             JoinType::Right => (true, false),
@@ -41,10 +51,10 @@ fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
             _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
         };
         if left {
-            join.left = MissingSide::around(join.left);
+            join.left = MissingSide::around(join.left, true);
         }
         if right {
-            join.right = MissingSide::around(join.right);
+            join.right = MissingSide::around(join.right, true);
         }
         Ok(Transformed::yes(LogicalPlan::Join(join)))
     })
@@ -54,11 +64,13 @@ fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd)]
 struct MissingSide {
     input: Arc<LogicalPlan>,
+    /// Whether the order of the rows outlasts what stands above.
+    ordered: bool,
 }
 
 impl MissingSide {
-    fn around(input: Arc<LogicalPlan>) -> Arc<LogicalPlan> {
-        Arc::new(LogicalPlan::Extension(Extension { node: Arc::new(Self { input }) }))
+    fn around(input: Arc<LogicalPlan>, ordered: bool) -> Arc<LogicalPlan> {
+        Arc::new(LogicalPlan::Extension(Extension { node: Arc::new(Self { input, ordered }) }))
     }
 }
 
@@ -85,7 +97,7 @@ impl UserDefinedLogicalNodeCore for MissingSide {
 
     fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
         match (inputs.pop(), inputs.pop()) {
-            (Some(input), None) => Ok(Self { input: Arc::new(input) }),
+            (Some(input), None) => Ok(Self { input: Arc::new(input), ordered: self.ordered }),
             _ => plan_err!("MissingSide has one input"),
         }
     }
@@ -102,8 +114,8 @@ impl ExtensionPlanner for OuterJoins {
         _session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        match (node.as_any().is::<MissingSide>(), physical_inputs) {
-            (true, [input]) => Ok(Some(Arc::new(MissingSideExec::new(Arc::clone(input))))),
+        match (node.as_any().downcast_ref::<MissingSide>(), physical_inputs) {
+            (Some(side), [input]) => Ok(Some(Arc::new(MissingSideExec::new(Arc::clone(input), side.ordered)))),
             _ => Ok(None),
         }
     }

@@ -24,6 +24,11 @@ impl ExprPlanner for PostgresOperators {
         };
         let to = |expr: Expr, data_type: DataType| cast(expr, data_type);
         match (&left, &right) {
+            // A `real` beside a number of another kind: both become double precision.
+            (DataType::Float32, exact) | (exact, DataType::Float32) if is_exact(exact) && is_arithmetic(&raw.op) => {
+                raw.left = to(raw.left, DataType::Float64);
+                raw.right = to(raw.right, DataType::Float64);
+            }
             // A decimal beside a float becomes a float: the other way round would claim digits that it has not.
             (float, decimal) if float.is_floating() && is_decimal(decimal) => {
                 raw.right = to(raw.right, DataType::Float64)
@@ -52,6 +57,11 @@ impl ExprPlanner for PostgresOperators {
         }
         Ok(PlannerResult::Original(raw))
     }
+}
+
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    use BinaryOperator as B;
+    matches!(op, B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo)
 }
 
 pub(super) fn is_decimal(data_type: &DataType) -> bool {

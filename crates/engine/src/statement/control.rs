@@ -51,7 +51,13 @@ impl Engine {
             Statement::Savepoint { name } => savepoint(inner, fold(name)).await?,
             Statement::ReleaseSavepoint { name } => release(inner, &fold(name)).await?,
             Statement::Set(set) => {
+                let before = inner.settings.clone();
                 apply(&mut inner.settings, set)?;
+                // A version that is not there would fail every statement from here on.
+                if let Err(error) = self.lake.snapshot(inner.settings.version).await {
+                    inner.settings = before;
+                    return Err(error);
+                }
                 Outcome::done("SET", None, self.lake.newest().await?.id)
             }
             Statement::ShowVariable { variable } => {

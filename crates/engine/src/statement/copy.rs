@@ -9,7 +9,7 @@ use polder_types::{Error, ErrorKind, LoadId, Result};
 
 use super::Context;
 use super::names::{fold, table_name};
-use super::target::Target;
+use super::target::{Target, quoted};
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -77,13 +77,20 @@ impl Context<'_> {
             load_id: LoadId::new(),
             caller: self.caller.clone(),
             sources: vec![LoadSource::Location(location)],
-            into: Some(name.to_string()),
+            into: Some(format!("{}.{}", as_read(&name.schema), as_read(&name.table))),
             mode: if exists { LoadMode::Append } else { LoadMode::Create },
             strict: true,
             again: true,
             options,
         })
     }
+}
+
+/// A name as the loader reads it: without quotes, in lower case.
+fn as_read(name: &str) -> String {
+    let plain = name.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '_')
+        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if plain { name.to_owned() } else { quoted(name) }
 }
 
 /// The columns that a file fills.

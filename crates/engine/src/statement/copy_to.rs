@@ -18,45 +18,106 @@ use polder_types::{Error, ErrorKind, Result};
 use super::Context;
 use super::exports::Writing;
 use crate::error::from_datafusion;
+use crate::functions::strings::csv::CsvCells;
+use crate::functions::{call, types};
 use crate::scope::Scope;
 use crate::session::Outcome;
 
 /// The folder of rows without a value, as Hive, Spark and DuckDB name it.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The plan with a name for what is missing in the columns that folders are named after: the sink would take whatever
-/// lies beneath a missing value for one.
+/// The plan with its rows as the files shall hold them: what the format has no type for as text, and a name for what is
+/// missing in the columns that folders are named after. The sink would take whatever lies beneath a missing value for one.
 ///
 /// # Errors
-/// `NotFound` for a column that the rows have not.
-pub(super) fn named_folders(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// `NotFound` for a folder of a column that the rows have not.
+pub(super) fn for_files(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(match plan {
-        LogicalPlan::Copy(copy) if !copy.partition_by.is_empty() => {
-            let input = with_names(copy.input.as_ref().clone(), &copy.partition_by)?;
-            LogicalPlan::Copy(CopyTo { input: Arc::new(input), ..copy })
+        LogicalPlan::Copy(mut copy) => {
+            let format = copy.file_type.get_ext();
+            let cells = (format == "csv").then(|| cells_of(&mut copy)).flatten();
+            copy.input = Arc::new(written(copy.input.as_ref().clone(), &copy.partition_by, &format, cells.as_ref())?);
+            LogicalPlan::Copy(copy)
         }
         LogicalPlan::Analyze(mut analyze) => {
-            analyze.input = Arc::new(named_folders(analyze.input.as_ref().clone())?);
+            analyze.input = Arc::new(for_files(analyze.input.as_ref().clone())?);
             LogicalPlan::Analyze(analyze)
         }
         other => other,
     })
 }
 
-fn with_names(input: LogicalPlan, folders: &[String]) -> Result<LogicalPlan> {
+/// How cells of CSV are written, when it is we who put them in quotes: the writer's own way would take a missing value and
+/// the empty text for the same. Not of a single column, of which a missing value would be an empty line.
+fn cells_of(copy: &mut CopyTo) -> Option<CsvCells> {
+    let columns = copy.input.schema().fields().len().saturating_sub(copy.partition_by.len());
+    if columns < 2 || copy.options.contains_key("format.quote_style") {
+        return None;
+    }
+    let letter = |name: &str, usual: char| {
+        let given = copy.options.get(&format!("format.{name}")).and_then(|text| text.chars().next());
+        given.filter(char::is_ascii).unwrap_or(usual)
+    };
+    let quote = letter("quote", '"');
+    let cells = CsvCells {
+        delimiter: letter("delimiter", ','),
+        quote,
+        escape: letter("escape", quote),
+        null: copy.options.get("format.null_value").cloned().unwrap_or_default(),
+    };
+    copy.options.insert("format.quote_style".to_owned(), "never".to_owned());
+    Some(cells)
+}
+
+fn written(input: LogicalPlan, folders: &[String], format: &str, cells: Option<&CsvCells>) -> Result<LogicalPlan> {
     let schema = Arc::clone(input.schema());
     if let Some(unknown) = folders.iter().find(|name| !schema.fields().iter().any(|field| field.name() == *name)) {
         return Err(Error::not_found(format!("column {unknown:?} does not exist")).with_code("42703"));
     }
+    let mut any = false;
     let columns = schema.iter().map(|(qualifier, field)| {
         let column = Expr::Column(Column::from((qualifier, field)));
-        if !folders.contains(field.name()) || !names_folders(field.data_type()) {
-            return column;
+        if folders.contains(field.name()) {
+            if !names_folders(field.data_type()) {
+                return column;
+            }
+            any = true;
+            let named = coalesce(vec![cast(column, DataType::Utf8), lit(NO_VALUE)]);
+            return named.alias_qualified(qualifier.cloned(), field.name());
         }
-        coalesce(vec![cast(column, DataType::Utf8), lit(NO_VALUE)]).alias_qualified(qualifier.cloned(), field.name())
+        let shown = is_text_in(format, field.data_type()) || cells.is_some_and(is_part_of_values);
+        let text = if shown { call("polder_text", vec![column]) } else { column };
+        let cell = match cells {
+            Some(cells) if shown || types::is_text(field.data_type()) => {
+                call("polder_csv_cell", vec![text, lit(cells.to_terms())])
+            }
+            _ => text,
+        };
+        let name = cells.map_or_else(|| field.name().into(), |cells| cells.cell(field.name()));
+        any |= shown || cells.is_some();
+        cell.alias_qualified(qualifier.cloned(), name.as_ref())
     });
     let columns: Vec<Expr> = columns.collect();
+    if !any {
+        return Ok(input);
+    }
     LogicalPlanBuilder::from(input).project(columns).and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
+}
+
+/// Whether numbers and dates may hold what parts cells, and may have to be put in quotes, too.
+fn is_part_of_values(cells: &CsvCells) -> bool {
+    [cells.delimiter, cells.quote].into_iter().any(|letter| letter.is_alphanumeric() || "-:.+ ".contains(letter))
+}
+
+/// Whether a format has no values of a type, or others write it in another way than we do.
+fn is_text_in(format: &str, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) => format != "arrow",
+        DataType::FixedSizeBinary(16) => true,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => matches!(format, "csv" | "json"),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => format == "csv",
+        _ => false,
+    }
 }
 
 /// The types that the sink makes folders of; it refuses others by their name.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::logical_expr::dml::CopyTo;
+use futures::StreamExt;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use polder_types::{Error, ErrorKind, Result};
@@ -44,7 +45,8 @@ impl Writing {
     /// The COPY as it is to be run, under a name that nobody else has.
     ///
     /// # Errors
-    /// `InvalidInput` for a place that is none.
+    /// `InvalidInput` for a place that is none; `AlreadyExists` for a folder in which there is anything: whoever reads it
+    /// would read the old rows beside the new ones.
     pub(super) async fn begin(scope: &Scope, copy: CopyTo) -> Result<(CopyTo, Self)> {
         let url = ListingTableUrl::parse(&copy.output_url).map_err(from_datafusion)?;
         // As the planner decides it.
@@ -56,6 +58,9 @@ impl Writing {
         let wanted = url.prefix().clone();
         if url.scheme() != "file" {
             let store = scope.state.runtime_env().object_store(url.object_store()).map_err(from_datafusion)?;
+            if !is_file && store.list(Some(&wanted)).next().await.is_some_and(|found| found.is_ok()) {
+                return Err(not_empty(&copy.output_url));
+            }
             let place = match is_file {
                 true => Place::Object { before: store.head(&wanted).await.ok(), store, wanted },
                 false => Place::Bucket,
@@ -65,6 +70,9 @@ impl Writing {
         let output_url = beside(&copy.output_url, is_file);
         let written = on_disk(ListingTableUrl::parse(&output_url).map_err(from_datafusion)?.prefix());
         let wanted = on_disk(&wanted);
+        if !is_file && fs::read_dir(&wanted).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(not_empty(&copy.output_url));
+        }
         let new = wanted.ancestors().skip(1).take_while(|above| !above.is_dir()).map(Path::to_path_buf).collect();
         let place = Place::Beside(Beside { written, wanted, new });
         Ok((CopyTo { output_url, ..copy }, Self { place: Some(place) }))
@@ -192,6 +200,12 @@ fn on_disk(path: &ObjectPath) -> PathBuf {
 
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))
+}
+
+fn not_empty(url: &str) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("the folder {url} is not empty"))
+        .with_code("58P02")
+        .with_hint("copy into a new folder, or remove what is in this one first")
 }
 
 /// A name of its own in the same folder.

@@ -38,6 +38,14 @@ pub(crate) fn number_inside(query: &mut Query) {
     number_in_body(query.body.as_mut(), &HashSet::new());
 }
 
+/// As [`number_inside`], in all but the first of the queries that make a set: only the first one's names are seen.
+pub(crate) fn number_branches(body: &mut SetExpr) {
+    if let SetExpr::SetOperation { left, right, .. } = body {
+        number_branches(left);
+        number_in_body(right, &HashSet::new());
+    }
+}
+
 /// The names within expressions of ORDER BY, where they are columns of the tables and not of the answer.
 fn names_in_order(query: &Query) -> HashSet<String> {
     let mut names = HashSet::new();

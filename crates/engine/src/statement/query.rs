@@ -70,7 +70,7 @@ impl Context<'_> {
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion);
         let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
         self.check_copy(&plan)?;
-        let plan = copy_to::named_folders(plan)?;
+        let plan = copy_to::for_files(plan)?;
         if let LogicalPlan::Copy(copy) = plan {
             return self.copy_to(&scope, copy).await;
         }

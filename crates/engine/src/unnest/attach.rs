@@ -167,7 +167,8 @@ impl<'n> Attached<'n> {
     fn exists(&mut self, subquery: &Subquery) -> Result<Expr> {
         if !is_correlated(&subquery.subquery)? {
             // Asked once, and no further than to the first row.
-            let one = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).limit(0, Some(1))?.build()?;
+            let rows = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project(Vec::<Expr>::new())?;
+            let one = rows.limit(0, Some(1))?.build()?;
             let rows = Aggregate::try_new(Arc::new(one), Vec::new(), vec![count(lit(1_i64)).alias("rows")])?;
             let rows = Subquery {
                 subquery: Arc::new(LogicalPlan::Aggregate(rows)),
@@ -226,9 +227,10 @@ impl<'n> Attached<'n> {
         let operand = self.replace(*expr)?;
         if negated {
             // DataFusion has an anti join that knows of NULL, for one column.
-            // A constant would be looked for among the rows, and those that are NULL not be seen.
-            let constant = operand.column_refs().is_empty();
-            return Ok(Choice::Condition(if constant || is_correlated(&subquery.subquery)? {
+            // A constant would be looked for among the rows, and those that are NULL not be seen. Of an expression it asks
+            // whether its columns can be NULL, and not whether it can.
+            let column = matches!(operand, Expr::Column(_));
+            return Ok(Choice::Condition(if !column || is_correlated(&subquery.subquery)? {
                 !self.any(operand, Operator::Eq, &subquery)?
             } else {
                 Expr::InSubquery(InSubquery { expr: Box::new(operand), subquery, negated: true })

@@ -241,6 +241,12 @@ impl Pusher<'_> {
         }
         let schema = Arc::clone(&aggregate.schema);
         let (group, whole) = (aggregate.group_expr, aggregate.aggr_expr);
+        if whole.iter().any(is_of_outer_query) {
+            return Err(DataFusionError::External(Box::new(
+                Error::unsupported("an aggregate of columns of the outer query alone, which is the outer query's")
+                    .with_hint("compute it in the outer query, or in a query around it"),
+            )));
+        }
         let Pushed { plan, keys, strict, .. } = self.total(owned(aggregate.input))?;
         let none = whole.iter().zip(schema.fields()).map(|(expr, field)| none_of(expr, field.data_type()));
         let empty = group.is_empty().then(|| none.collect::<Result<Vec<_>>>());
@@ -342,7 +348,8 @@ fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
     let mut repeatable = true;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node {
-            repeatable &= is_ordered(&limit.input);
+            // Which of rows without columns are left, nobody can tell.
+            repeatable &= limit.input.schema().fields().is_empty() || is_ordered(&limit.input);
         }
         node.apply_expressions(|expr| {
             repeatable &= !expr.is_volatile();
@@ -371,6 +378,12 @@ fn is_sets(expr: &Expr) -> bool {
         Expr::GroupingSet(GroupingSet::GroupingSets(_) | GroupingSet::Rollup(_) | GroupingSet::Cube(_)) => true,
         _ => false,
     }
+}
+
+/// Whether an aggregate takes nothing from the rows of its own query: it is the outer query's then.
+fn is_of_outer_query(expr: &Expr) -> bool {
+    let outer = |part: &Expr| Ok(matches!(part, Expr::OuterReferenceColumn(..)));
+    expr.column_refs().is_empty() && expr.exists(outer).unwrap_or(false)
 }
 
 /// What an aggregate of no rows is.

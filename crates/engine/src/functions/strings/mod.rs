@@ -1,5 +1,6 @@
 //! Texts and bytes: quoting, formatting, patterns.
 
+pub(crate) mod csv;
 mod format;
 mod patterns;
 mod plain;
@@ -143,5 +144,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     function("polder_like_pattern", "", "", &[way(&[K::Text, K::Text], Gives::Text, patterns::like_pattern)]),
     function("polder_similar_pattern", "", "", &[way(&[K::Text, K::Text], Gives::Text, patterns::similar_pattern)]),
+    function("polder_csv_cell", "", "", &[way(&[K::Text, K::Text], Gives::Text, csv::cell)]),
     function("polder_text", "", "", &[way(&[K::Any], Gives::Text, plain::text)]),
 ];

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs,
-    GeneratedExpressionMode, Ident, IndexColumn, ObjectName, TableConstraint,
+    GeneratedExpressionMode, Ident, IndexColumn, IndexType, ObjectName, TableConstraint,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,
@@ -346,6 +346,10 @@ impl Context<'_> {
         if !plain {
             return Err(Error::unsupported("CREATE INDEX with INCLUDE, WHERE or options is not supported")
                 .with_hint("CREATE INDEX name ON table (columns)"));
+        }
+        if let Some(method @ (IndexType::GIN | IndexType::GiST | IndexType::SPGiST | IndexType::Custom(_))) = &create.using {
+            return Err(Error::unsupported(format!("CREATE INDEX … USING {method} is not supported"))
+                .with_hint("without USING, the columns get bloom filters, and OPTIMIZE sorts by them"));
         }
         let table = self.name(&create.table_name)?;
         let columns = plain_columns(&create.columns)?;
