@@ -2,6 +2,7 @@
 //!
 //! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
 
+pub(crate) mod casts_apart;
 mod ctes;
 mod distinct;
 mod elements;
@@ -173,6 +174,7 @@ fn whole_query(query: &mut Query) -> Result<()> {
     query::order_all(query)?;
     distinct::first_of_each(query)?;
     distinct::without_constants(query);
+    casts_apart::apart(query)?;
     query::limits(query)
 }
 

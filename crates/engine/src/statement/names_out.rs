@@ -15,6 +15,7 @@ use polder_sql_tree::visit_expressions;
 
 use super::names::fold;
 use super::target::quoted_ident;
+use crate::rewrite::casts_apart::unwrapped;
 use crate::rewrite::has_query;
 
 /// What parts a name from the number that makes it unique.
@@ -99,14 +100,23 @@ fn number_in_body(body: &mut SetExpr, sorted: &HashSet<String>) {
 
 /// What the planner calls by a name that others may have too: a cast by what is cast, all subqueries alike.
 fn is_misnamed(expr: &Expr) -> bool {
-    let cast = matches!(expr, Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
-    cast || has_query(expr)
+    matches!(expr, Expr::Cast { expr, .. } if is_named(expr)) || has_query(expr)
+}
+
+/// Whether it is a column, behind a name of its own or not.
+fn is_named(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+        Expr::Function(function) => unwrapped(function).is_some_and(is_named),
+        _ => false,
+    }
 }
 
 fn name_of(expr: &Expr) -> String {
     match expr {
-        Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
-            name_of(expr)
+        Expr::Cast { expr, .. } if is_named(expr) => name_of(expr),
+        Expr::Function(function) if unwrapped(function).is_some_and(is_named) => {
+            unwrapped(function).map(name_of).unwrap_or_default()
         }
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => match select.projection.as_slice() {

@@ -18,6 +18,11 @@ pub(super) fn text(call: &Call<'_>) -> Result<ArrayRef> {
     types::fit(Arc::new(shown::texts(&call.arrays[0], session(call))?), call.gives)
 }
 
+/// The first argument.
+pub(super) fn same(call: &Call<'_>) -> Result<ArrayRef> {
+    Ok(Arc::clone(&call.arrays[0]))
+}
+
 /// Words that cannot be names without quotes.
 const RESERVED: &[&str] = &[
     "all",
