@@ -20,6 +20,7 @@ const ROWS_MAX: usize = 64;
 pub(super) fn rows(query: &mut Query) -> Result<()> {
     let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
     floats(values);
+    marked(values);
     let cells = || values.rows.iter().flat_map(|row| &row.content);
     if !cells().any(has_query) || cells().any(is_default) {
         return Ok(());
@@ -53,14 +54,34 @@ fn floats(values: &mut Values) {
         }
         for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
             if is_number(cell) {
-                let inner = std::mem::replace(cell, Expr::Value(Value::Null.into()));
-                *cell = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: Box::new(inner),
-                    data_type: DataType::DoublePrecision,
-                    array: false,
-                    format: None,
-                };
+                cast(cell, DataType::DoublePrecision);
+            }
+        }
+    }
+}
+
+fn cast(cell: &mut Expr, data_type: DataType) {
+    let inner = Box::new(std::mem::replace(cell, Expr::Value(Value::Null.into())));
+    *cell = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type, array: false, format: None };
+}
+
+/// NULL and texts in quotes, where another row says that its value is JSON, a UUID or bytes: the planner takes values of such
+/// types for others than those without a type.
+fn marked(values: &mut Values) {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for at in 0..width {
+        let mut cells = values.rows.iter().filter_map(|row| row.content.get(at));
+        let Some(said) = cells.find_map(|cell| match cell {
+            Expr::Cast { data_type: said @ (DataType::JSON | DataType::JSONB | DataType::Uuid | DataType::Bytea), .. } => {
+                Some(said.clone())
+            }
+            _ => None,
+        }) else {
+            continue;
+        };
+        for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
+            if matches!(cell, Expr::Value(value) if matches!(value.value, Value::Null | Value::SingleQuotedString(_))) {
+                cast(cell, said.clone());
             }
         }
     }
