@@ -9,7 +9,9 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Distinct, Expr, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement,
+};
 use futures::StreamExt;
 use polder_sql_tree::visit_expressions;
 
@@ -30,6 +32,7 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
 
 /// As [`number_repeated`], in a query whose columns' names are of no importance.
 pub(super) fn number_in(query: &mut Query) {
+    hide_sorted(query);
     let sorted = names_in_order(query);
     number_in_body(query.body.as_mut(), &sorted);
 }
@@ -44,6 +47,64 @@ pub(crate) fn number_branches(body: &mut SetExpr) {
     if let SetExpr::SetOperation { left, right, .. } = body {
         number_branches(left);
         number_in_body(right, &HashSet::new());
+    }
+}
+
+/// `SELECT upper(t.a) AS a FROM t ORDER BY t.a`: the planner would take `a` and `t.a` for two columns of one name.
+fn hide_sorted(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Some(OrderByKind::Expressions(sorts)) = query.order_by.as_mut().map(|order| &mut order.kind) else { return };
+    let mut of_tables = HashSet::new();
+    for sort in sorts.iter() {
+        let _ = visit_expressions(&sort.expr, |part| {
+            if let Expr::CompoundIdentifier(idents) = part {
+                of_tables.extend(idents.last().map(fold));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    let grouped = |name: &str| match &select.group_by {
+        GroupByExpr::Expressions(keys, _) => {
+            keys.iter().any(|key| matches!(key, Expr::Identifier(ident) if fold(ident) == name))
+        }
+        GroupByExpr::All(_) => true,
+    };
+    let hiding: HashSet<String> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } => Some((expr, fold(alias))),
+            _ => None,
+        })
+        .filter(|(expr, name)| of_tables.contains(name) && !is_column(expr, name) && !grouped(name))
+        .map(|(_, name)| name)
+        .collect();
+    if hiding.is_empty() {
+        return;
+    }
+    let apart = |name: &str| quoted_ident(&format!("{name}{MARK}0"));
+    for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && hiding.contains(&fold(alias))
+        {
+            *alias = apart(&fold(alias));
+        }
+    }
+    for sort in sorts {
+        if let Expr::Identifier(ident) = &mut sort.expr
+            && hiding.contains(&fold(ident))
+        {
+            *ident = apart(&fold(ident));
+        }
+    }
+}
+
+/// Whether it is a column by this name.
+fn is_column(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Identifier(ident) => fold(ident) == name,
+        Expr::CompoundIdentifier(idents) => idents.last().is_some_and(|last| fold(last) == name),
+        _ => false,
     }
 }
 
