@@ -72,9 +72,10 @@ fn marked(values: &mut Values) {
     for at in 0..width {
         let mut cells = values.rows.iter().filter_map(|row| row.content.get(at));
         let Some(said) = cells.find_map(|cell| match cell {
-            Expr::Cast { data_type: said @ (DataType::JSON | DataType::JSONB | DataType::Uuid | DataType::Bytea), .. } => {
-                Some(said.clone())
-            }
+            Expr::Cast {
+                data_type: said @ (DataType::JSON | DataType::JSONB | DataType::Uuid | DataType::Bytea),
+                ..
+            } => Some(said.clone()),
             _ => None,
         }) else {
             continue;

@@ -51,7 +51,8 @@ impl CsvCells {
 /// `polder_csv_cell(text, terms)`
 pub(super) fn cell(call: &Call<'_>) -> Result<ArrayRef> {
     call.texts(|row| {
-        let cells = CsvCells::of_terms(call.text(1).value(row)).ok_or_else(|| refuse("XX000", "a cell without terms"))?;
+        let cells =
+            CsvCells::of_terms(call.text(1).value(row)).ok_or_else(|| refuse("XX000", "a cell without terms"))?;
         Ok(Some(cells.cell(call.text(0).value(row)).into_owned()))
     })
 }

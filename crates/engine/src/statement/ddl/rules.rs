@@ -347,7 +347,9 @@ impl Context<'_> {
             return Err(Error::unsupported("CREATE INDEX with INCLUDE, WHERE or options is not supported")
                 .with_hint("CREATE INDEX name ON table (columns)"));
         }
-        if let Some(method @ (IndexType::GIN | IndexType::GiST | IndexType::SPGiST | IndexType::Custom(_))) = &create.using {
+        if let Some(method @ (IndexType::GIN | IndexType::GiST | IndexType::SPGiST | IndexType::Custom(_))) =
+            &create.using
+        {
             return Err(Error::unsupported(format!("CREATE INDEX … USING {method} is not supported"))
                 .with_hint("without USING, the columns get bloom filters, and OPTIMIZE sorts by them"));
         }
