@@ -61,7 +61,7 @@ export function PlanTree({ plan, change }: { plan: Plan; change: string | null }
           <p className={`num ${classes.facts}`}>
             {change && <span className={classes.change}>{change}</span>}
             <span>{plural(plan.nodes.length, 'operator')}</span>
-            {plan.nanos !== null && <span title="Of all operators and threads together, without waiting">{shortTime(plan.nanos)} of work</span>}
+            {plan.nanos !== null && <span title="The time of all operators, in all threads together">{shortTime(plan.nanos)} of work</span>}
           </p>
           {measured && <span aria-hidden="true">Rows</span>}
           {measured && <span aria-hidden="true">Work</span>}
