@@ -53,7 +53,6 @@ export function NodeRow({ node, siblings, folded, current, open, measured, onOpe
           {parted && (folded ? <IconChevronRight size={14} /> : <IconChevronDown size={14} />)}
         </span>
         <span className={classes.name}>{node.name}</span>
-        {short && <Said text=", " />}
         <span className={classes.told}>{short}</span>
       </span>
       {measured && <span className={classes.rows}>{node.rows && <Counted rows={node.rows} />}</span>}
@@ -64,9 +63,8 @@ export function NodeRow({ node, siblings, folded, current, open, measured, onOpe
               <span className={classes.track}>
                 <span className={classes.bar} style={{ width: `${(node.share ?? 0) * 100}%` }} />
               </span>
-              <Said text=", " />
               <span className={classes.time}>{shortTime(node.nanos)}</span>
-              {node.share !== null && <Said text={`, ${percent(node.share, 1)} of the work`} />}
+              {node.share !== null && <Said text={`${percent(node.share, 1)} of the work`} />}
             </>
           )}
         </span>
@@ -83,9 +81,7 @@ function Said({ text }: { text: string }) {
 function Counted({ rows }: { rows: RowCount }) {
   return (
     <>
-      <Said text=", " />
-      {rowsText(rows)}
-      <Said text={rows.value === 1 ? ' row' : ' rows'} />
+      {rowsText(rows)} <Said text={rows.value === 1 ? 'row' : 'rows'} />
     </>
   );
 }

@@ -26,14 +26,19 @@ export function PlanTree({ plan, change }: { plan: Plan; change: string | null }
     return Math.max(STEP_MIN, Math.min(STEP_MAX, Math.floor(INDENT_MAX / deepest)));
   }, [plan]);
 
+  const rowOf = (index: number): HTMLElement | null => tree.current?.querySelector<HTMLElement>(`[data-node="${index}"]`) ?? null;
+
   // The detail takes room from the tree.
   useEffect(() => {
-    if (open) tree.current?.querySelector(`[data-node="${current}"]`)?.scrollIntoView({ block: 'nearest' });
+    const row = rowOf(current);
+    if (open && row) reveal(row);
   }, [open, current]);
 
   const focus = (index: number): void => {
     setCurrent(index);
-    tree.current?.querySelector<HTMLElement>(`[data-node="${index}"]`)?.focus();
+    const row = rowOf(index);
+    row?.focus({ preventScroll: true });
+    if (row) reveal(row);
   };
   const fold = (index: number, away: boolean): void => {
     const next = new Set(folded);
@@ -103,4 +108,15 @@ export function PlanTree({ plan, change }: { plan: Plan; change: string | null }
       </div>
     </WithDetail>
   );
+}
+
+/** Scrolls the tree, and nothing around it, until a row is in view below the names of the columns. */
+function reveal(row: HTMLElement): void {
+  const box = row.offsetParent;
+  const head = box?.firstElementChild;
+  if (!box || !(head instanceof HTMLElement)) return;
+  const top = row.offsetTop - head.offsetHeight;
+  const bottom = row.offsetTop + row.offsetHeight;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
 }
