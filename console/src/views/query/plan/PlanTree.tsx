@@ -50,10 +50,10 @@ export function PlanTree({ plan, change }: { plan: Plan; change: string | null }
     setOpen(false);
     focus(current);
   };
-  const act = (move: Move): void => {
+  const act = (move: Move, at: number): void => {
     if (move.kind === 'focus') focus(move.index);
     else if (move.kind === 'fold' || move.kind === 'unfold') fold(move.index, move.kind === 'fold');
-    else if (move.kind === 'open') setOpen(!open);
+    else if (move.kind === 'open') setOpen(!(open && at === current));
     else if (open) close();
   };
 
@@ -76,12 +76,14 @@ export function PlanTree({ plan, change }: { plan: Plan; change: string | null }
           role="tree"
           aria-label={`Plan, ${count(plan.nodes.length)} operators`}
           onKeyDown={(event) => {
-            const node = plan.nodes[current];
+            // A screen reader moves the focus, too, without a key.
+            const node = plan.nodes[Number((event.target as HTMLElement).dataset.node ?? current)];
             const move = node && !event.ctrlKey && !event.metaKey && !event.altKey ? treeKey(event.key, node, shown, folded) : null;
-            if (!move || (move.kind === 'close' && !open)) return;
+            if (!node || !move || (move.kind === 'close' && !open)) return;
             event.preventDefault();
             event.stopPropagation();
-            act(move);
+            setCurrent(node.index);
+            act(move, node.index);
           }}
         >
           {shown.map((node) => (
