@@ -111,6 +111,8 @@ const JOBS = [
   }],
 ];
 
+const PLANNED = 'EXPLAIN ANALYZE SELECT a.name, count(*) AS flights FROM flights f JOIN airlines a ON a.carrier = f.carrier WHERE f.dep_delay > 30 GROUP BY a.name ORDER BY flights DESC LIMIT 5';
+
 /** Name, address, what is done there, and what again in a narrow window. */
 const FULL = [
   ['home', '/', async (page) => page.getByRole('region', { name: 'Saved queries' }).getByRole('article').nth(5).locator('[role=img] svg').waitFor()],
@@ -135,6 +137,24 @@ const FULL = [
     await page.getByRole('gridcell').first().waitFor();
     await page.getByText('Chart', { exact: true }).click();
     await page.locator('[role=img] svg').waitFor();
+  }],
+  ['query-plan', '/query', async (page) => {
+    await run(page, PLANNED);
+    await page.getByRole('treeitem', { name: /^HashJoinExec/ }).click();
+    await page.getByRole('region', { name: 'HashJoinExec, whole' }).waitFor();
+  }],
+  ['query-plan-text', '/query', async (page) => {
+    await run(page, PLANNED);
+    await page.getByRole('tree').waitFor();
+    await page.getByText('Text', { exact: true }).click();
+    await page.getByRole('region', { name: 'Plan as text' }).waitFor();
+  }],
+  ['query-cell-whole', '/query', async (page) => {
+    await run(page, PLANNED);
+    await page.getByRole('tree').waitFor();
+    await page.locator('label').getByText('Table', { exact: true }).click();
+    await page.getByRole('button', { name: /^\+\d+ lines$/ }).first().click();
+    await page.getByRole('region', { name: 'plan, whole' }).waitFor();
   }],
   ['query-running', '/query', async (page) => {
     await run(page, SLOW);

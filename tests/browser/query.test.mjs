@@ -163,6 +163,73 @@ describe('queries', () => {
       await page.getByRole('button', { name: `Delete ${name}` }).click();
     }));
 
+  test('a plan is a tree: walk it, open an operator, fold it, read it as text', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'EXPLAIN ANALYZE SELECT a.name, count(*) AS flights FROM flights f JOIN airlines a ON a.carrier = f.carrier GROUP BY a.name');
+      await page.keyboard.press('Control+Enter');
+      const items = page.getByRole('treeitem');
+      await items.first().waitFor();
+      const all = await items.count();
+      assert.equal(await items.first().getAttribute('aria-level'), '1');
+      const join = page.getByRole('treeitem', { name: /^HashJoinExec Inner · carrier = carrier [\d.,k]+ rows .+ of the work$/ });
+      const level = Number(await join.getAttribute('aria-level'));
+      // Down to the join by keys, and its detail.
+      await items.first().focus();
+      for (let step = 0; step < all && !(await join.evaluate((item) => item === document.activeElement)); step += 1) await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Enter');
+      // Only the tree scrolls.
+      assert.equal(await page.locator('main').evaluate((main) => main.scrollTop), 0);
+      const detail = page.getByRole('region', { name: 'HashJoinExec, whole' });
+      await detail.getByText('join type').waitFor();
+      await detail.getByRole('row', { name: /^output rows/ }).waitFor();
+      assert.equal(await join.getAttribute('aria-selected'), 'true');
+      // The detail follows, and Esc closes it where the focus is.
+      await page.keyboard.press('ArrowDown');
+      await detail.waitFor({ state: 'hidden' });
+      await page.getByRole('region', { name: /Exec, whole$/ }).waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('region', { name: /Exec, whole$/ }).waitFor({ state: 'hidden' });
+      await page.keyboard.press('ArrowLeft');
+      assert.ok(await page.evaluate(() => document.activeElement?.getAttribute('role')) === 'treeitem');
+      await join.focus();
+      await join.press('ArrowLeft');
+      assert.equal(await join.getAttribute('aria-expanded'), 'false');
+      const levels = await items.evaluateAll((shown) => shown.map((item) => Number(item.getAttribute('aria-level'))));
+      assert.ok(levels.length < all && levels.every((shown) => shown <= level), `under a folded join: ${levels}`);
+      await shot(page, 'journey-plan');
+      await page.getByText('Text', { exact: true }).click();
+      const text = page.getByRole('region', { name: 'Plan as text' });
+      assert.match(await text.textContent(), /HashJoinExec: mode=.*metrics=\[output_rows=/s);
+      await page.getByRole('button', { name: 'Copy', exact: true }).click();
+      await page.waitForFunction(async () => / {2}HashJoinExec: /.test((await navigator.clipboard.readText()).replace(/\n */g, '\n  ')));
+      await page.locator('label').getByText('Table', { exact: true }).click();
+      await page.getByRole('gridcell', { name: 'Plan with Metrics' }).waitFor();
+    }));
+
+  test('a cell of several lines says so, and opens whole', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, mocked ? 'EXPLAIN SELECT 1' : "SELECT 'first' || chr(10) || 'second' || chr(10) || 'third' AS words");
+      await page.keyboard.press('Control+Enter');
+      if (mocked) await page.locator('label').getByText('Table', { exact: true }).click();
+      const more = page.getByRole('button', { name: /^\+\d+ lines?$/ }).first();
+      await more.waitFor();
+      await more.click();
+      const whole = page.getByRole('region', { name: /, whole$/ });
+      await whole.locator('pre').waitFor();
+      const lines = (await whole.locator('pre').textContent()).split('\n');
+      assert.equal(await more.textContent(), `+${lines.length - 1} ${lines.length === 2 ? 'line' : 'lines'}`);
+      if (!mocked) assert.deepEqual(lines, ['first', 'second', 'third']);
+      // By keys from the grid, which keeps the focus.
+      await page.keyboard.press('Escape');
+      await whole.waitFor({ state: 'hidden' });
+      await page.keyboard.press('Enter');
+      await whole.locator('pre').waitFor();
+      await page.keyboard.press('Enter');
+      await whole.waitFor({ state: 'hidden' });
+    }));
+
   test('a result can be walked through and copied by keyboard', () =>
     signedIn(async (page) => {
       await page.goto(`${server.url}/query`);

@@ -39,6 +39,15 @@ function story(sql) {
   return null;
 }
 
+const OPERATORS = [['ProjectionExec: expr=[count(Int64(1))@1 as flights]', 16, '4.50µs'], ['AggregateExec: mode=Single, gby=[name@1 as name], aggr=[count(Int64(1))]', 16, '4.10ms'], ['HashJoinExec: mode=CollectLeft, join_type=Inner, on=[(carrier@0, carrier@0)]', '48.29 K', '18.06ms'], ['TableScanExec: public.airlines'], ['TableScanExec: public.flights']];
+
+/** A plan of flights and airlines, whatever is explained. */
+function explanation(sql) {
+  const analyzed = /^explain\s*\(?\s*analyze/i.test(sql);
+  const lines = OPERATORS.map(([operator, rows, time], i) => `${'  '.repeat(Math.min(i, 3))}${operator}${analyzed ? `, metrics=[${time ? `output_rows=${rows}, elapsed_compute=${time}` : ''}]` : ''}`);
+  return analyzed ? [['Plan with Metrics', lines.join('\n')]] : [['logical_plan', 'Projection: count(Int64(1)) AS flights\n  TableScan: flights'], ['physical_plan', lines.join('\n')]];
+}
+
 const WIDE = [
   column('id', 'bigint', (n) => n + 1),
   column('label', 'text', (n) => (n % 11 === 3 ? null : n % 1000 === 7 ? '' : `row number ${n + 1}`)),
@@ -68,6 +77,7 @@ export function plan(sql, lake, rowLimit) {
   if (wrong) throw new Refusal('42601', 'invalid_input', 400, `syntax error at or near "${wrong[1]}"`, wrong[1].toLowerCase() === 'selec' ? 'did you mean `SELECT`?' : null, position(sql, wrong.index));
   const answer = (columns, rows, extra = {}) => ({ columns, rows: Math.min(rows, rowLimit), command: 'SELECT', changed: null, ms: 30, scanned: rows, ...extra });
   for (const [pattern, command, changed] of COMMANDS) if (pattern.test(text)) return answer([], 0, { command, changed });
+  if (/^explain\b/i.test(text)) return answer(['plan_type', 'plan'].map((name, i) => column(name, 'text', (n) => explanation(text)[n][i])), explanation(text).length, { command: 'EXPLAIN' });
   if (/from polder\.columns/i.test(sql)) {
     const all = lake.flatMap((s) => s.tables.flatMap((t) => t.columns.map((c) => [s.name, t.name, c.name, c.type])));
     return answer(['schema_name', 'table_name', 'column_name', 'data_type'].map((name, i) => column(name, 'text', (n) => all[n][i])), all.length);

@@ -39,6 +39,7 @@ const GROUPS: { name: string; keys: [string[], string][] }[] = [
     name: 'Results',
     keys: [
       [['↑', '↓', '←', '→'], 'Move between cells; with Shift, select'],
+      [['Enter'], 'Show a cell whole, or all of an operator in a plan'],
       [['Ctrl', 'C'], 'Copy the selected cells'],
       [['Ctrl', 'A'], 'Select all'],
       [['Alt', '←', '→'], 'Resize the column whose name has the focus'],

@@ -1,7 +1,7 @@
 import { IntervalMonthDayNano, makeData, makeVector } from 'apache-arrow';
 import { expect, test } from 'vitest';
 
-import { cellText, intervalText, kindOf, typeName } from './cell';
+import { cellText, intervalText, kindOf, linesOf, typeName } from './cell';
 
 test('intervals are written as PostgreSQL writes them', () => {
   expect(intervalText(14, 3, 14_706_500_000_000n)).toBe('1 year 2 mons 3 days 04:05:06.5');
@@ -18,4 +18,8 @@ test('an interval of a batch', () => {
   expect(cellText(vector, 0)).toBe('1 mon 2 days 00:00:01');
   expect(cellText(vector, 1)).toBe('-00:00:01');
   expect([typeName(type), kindOf(type)]).toEqual(['interval', 'text']);
+});
+
+test('lines of a text', () => {
+  expect(['', 'a', 'a\n', 'a\nb', 'a\r\n\r\nb\n'].map(linesOf)).toEqual([1, 1, 1, 2, 3]);
 });

@@ -157,6 +157,13 @@ export function cellText(vector: Vector, index: number): string | null {
   return String(value);
 }
 
+/** How many lines a text has; a line break at its end begins no line. */
+export function linesOf(text: string): number {
+  let lines = 1;
+  for (let at = text.indexOf('\n'); at >= 0 && at < text.length - 1; at = text.indexOf('\n', at + 1)) lines += 1;
+  return lines;
+}
+
 /** One cell as a number, for charts and sorting; times are milliseconds since 1970. `null` is missing or no number. */
 export function cellNumber(vector: Vector, index: number): number | null {
   const type = vector.type as DataType;

@@ -11,6 +11,8 @@ export interface QueryTab {
   name: string | null;
   chart: ChartSpec | null;
   view: 'table' | 'chart';
+  /** How it shows plans; a tree when nothing was chosen. */
+  plan?: 'plan' | 'text' | 'table';
   /** Statements of one tab share a conversation: transactions and settings. */
   session: string;
   /** What ran last, so that a reload can show it again. */

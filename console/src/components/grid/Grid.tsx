@@ -1,9 +1,12 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 
+import { linesOf } from '../../lib/cell';
 import { copyText } from '../../lib/clipboard';
 import { count } from '../../lib/format';
 import { type ResultSet, SORT_ROWS_MAX } from '../../lib/result';
 import { rowWindow, scrollToRow, totalHeight } from '../../lib/window';
+import { DetailPanel, WholeText, WithDetail } from '../DetailPanel';
+import { Cell } from './Cell';
 import { GridHeader, type SortState } from './GridHeader';
 import { columnWindow, firstWidths } from './columns';
 import { inRange, moved, type Range, rangeText } from './selection';
@@ -29,6 +32,8 @@ export function Grid({ result, version, label }: Props) {
   const [sort, setSort] = useState<SortState | null>(null);
   const [range, setRange] = useState<Range | null>(null);
   const [said, setSaid] = useState('');
+  /** The cell with the focus is shown whole. */
+  const [whole, setWhole] = useState(false);
   const touched = useRef(false);
 
   // The widths follow what has come so far, and only grow, until the person sets one.
@@ -96,6 +101,17 @@ export function Grid({ result, version, label }: Props) {
       setRange({ anchorRow: 0, anchorColumn: 0, row: result.rows - 1, column: result.columns.length - 1 });
       return;
     }
+    if (event.key === 'Enter' && range && !control) {
+      event.preventDefault();
+      setWhole(!whole);
+      setSaid(whole ? '' : 'Shown whole after the grid');
+      return;
+    }
+    if (event.key === 'Escape' && whole) {
+      event.preventDefault();
+      setWhole(false);
+      return;
+    }
     const page = Math.max(1, Math.floor(view.height / ROW_HEIGHT) - 1);
     const next = moved(range, event.key, event.shiftKey, control, { rows: result.rows, columns: result.columns.length, page });
     if (!next) return;
@@ -106,8 +122,20 @@ export function Grid({ result, version, label }: Props) {
   const visible: number[] = [];
   for (let index = rows.first; index <= rows.last; index += 1) visible.push(index);
 
+  const opened = whole && range && range.row < result.rows ? range : null;
+  const text = opened && result.text(rowAt(opened.row), opened.column);
+  const close = (): void => {
+    setWhole(false);
+    scroller.current?.focus();
+  };
+  const detail = opened && (
+    <DetailPanel title={result.columns[opened.column]?.name ?? ''} note={cellNote(opened.row, text)} text={text ?? ''} onClose={close}>
+      {text ? <WholeText text={text} /> : <p className="quiet">{text === null ? 'null' : 'empty'}</p>}
+    </DetailPanel>
+  );
+
   return (
-    <div className={classes.outer}>
+    <WithDetail detail={detail}>
       <div
         ref={scroller}
         className={classes.grid}
@@ -163,6 +191,7 @@ export function Grid({ result, version, label }: Props) {
                       scroller.current?.focus();
                       setRange(extend && range ? { ...range, row: index, column } : { anchorRow: index, anchorColumn: column, row: index, column });
                     }}
+                    onOpen={() => setWhole(true)}
                   />
                 ))}
               </div>
@@ -173,45 +202,11 @@ export function Grid({ result, version, label }: Props) {
       <span className="hidden-visually" role="status">
         {said}
       </span>
-    </div>
+    </WithDetail>
   );
 }
 
-interface CellProps {
-  index: number;
-  column: number;
-  text: string | null;
-  kind: string;
-  selected: boolean;
-  active: boolean;
-  onSelect: (extend: boolean) => void;
-}
-
-const TEXT_SHOWN_MAX = 400;
-
-function Cell({ index, column, text, kind, selected, active, onSelect }: CellProps) {
-  const shown = text === null ? 'null' : text === '' ? 'empty' : text.length > TEXT_SHOWN_MAX ? `${text.slice(0, TEXT_SHOWN_MAX)}…` : text;
-  return (
-    <div
-      role="gridcell"
-      id={`cell-${index}-${column}`}
-      aria-colindex={column + 2}
-      aria-selected={selected}
-      data-active={active || undefined}
-      data-quiet={text === null || text === '' || undefined}
-      data-kind={kind}
-      className={classes.cell}
-      title={shown.length > 24 ? shown : undefined}
-      onMouseDown={(event) => {
-        if (event.button !== 0) return;
-        event.preventDefault();
-        onSelect(event.shiftKey);
-      }}
-      onMouseEnter={(event) => {
-        if (event.buttons === 1) onSelect(true);
-      }}
-    >
-      {shown}
-    </div>
-  );
+function cellNote(row: number, text: string | null): string {
+  const lines = text === null ? 1 : linesOf(text);
+  return lines > 1 ? `row ${count(row + 1)}, ${count(lines)} lines` : `row ${count(row + 1)}`;
 }

@@ -7,9 +7,8 @@ import { type QueryTab, titleOf } from '../../services/tabs';
 import { drawnChart } from './drawn';
 
 /** Files from a result; pictures when a chart is shown. */
-export function ExportMenu({ result, tab }: { result: ResultSet; tab: QueryTab }) {
+export function ExportMenu({ result, tab, picture }: { result: ResultSet; tab: QueryTab; picture: boolean }) {
   const title = titleOf(tab);
-  const picture = tab.view === 'chart';
   const save = (format: 'svg' | 'png') => () => {
     const chart = drawnChart.current;
     if (chart) void saveChart(chart, title, format);

@@ -1,3 +1,4 @@
+import { isExplained } from '../../lib/explain';
 import { bytes, duration, plural } from '../../lib/format';
 import { useQuery } from '@tanstack/react-query';
 import { api } from '../../services/api';
@@ -19,7 +20,7 @@ export function Facts({ run }: { run: Run | undefined }) {
   if (run.phase === 'done' && run.answer) {
     const { answer } = run;
     if (answer.rowsChanged !== null) facts.push(`${plural(answer.rowsChanged, 'row')} changed`);
-    else if (answer.result.columns.length > 0) facts.push(plural(answer.result.rows, 'row'));
+    else if (answer.result.columns.length > 0 && !isExplained(answer.result.columns, answer.command, run.sql)) facts.push(plural(answer.result.rows, 'row'));
     else facts.push(answer.command);
     facts.push(duration(run.elapsedMs));
     if (record && record.rows_scanned > 0) facts.push(`${plural(record.rows_scanned, 'row')}, ${bytes(record.bytes_scanned)} read`);

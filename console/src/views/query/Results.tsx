@@ -5,9 +5,12 @@ import { Grid } from '../../components/grid/Grid';
 import { IconCircleCheck, IconInfoCircle } from '../../components/icons';
 import { Prose } from '../../components/Prose';
 import { count, plural } from '../../lib/format';
+import type { ResultSet } from '../../lib/result';
 import { fits, suggestChart } from '../../lib/suggest';
 import { ROW_LIMIT } from '../../services/statements';
 import { type QueryTab, updateTab } from '../../services/tabs';
+import { PlanView } from './plan/PlanView';
+import { planShown, useExplained } from './plan/useExplained';
 import { RunProgress } from './RunProgress';
 import type { Run } from './runs';
 import classes from './Results.module.css';
@@ -31,6 +34,7 @@ export function Results({ tab, run, onRetry }: Props) {
 }
 
 function Body({ tab, run, onRetry }: Props) {
+  const explained = useExplained(run);
   if (!run) return <Nothing />;
   if (run.phase === 'failed' && run.error) {
     return (
@@ -43,20 +47,34 @@ function Body({ tab, run, onRetry }: Props) {
   if (!run.result) return null;
   if (run.phase === 'done' && run.result.columns.length === 0) return <Done run={run} />;
   if (run.result.columns.length === 0) return null;
+  const plan = explained && planShown(tab, explained);
   return (
     <>
       <Notes run={run} />
-      {tab.view === 'chart' ? (
-        <Suspense fallback={null}>
-          <Charted tab={tab} run={run} />
-        </Suspense>
-      ) : (
+      {explained && plan !== null && plan !== 'table' ? (
         <div className={classes.grid}>
-          {run.result.rows === 0 && run.phase === 'done' && <p className={classes.noRows}>No rows. The statement ran; nothing matched.</p>}
-          <Grid key={run.queryId} result={run.result} version={run.version} label="Result" />
+          <PlanView key={run.queryId} explained={explained} as={plan} />
         </div>
+      ) : (
+        <Rows tab={tab} run={run} result={run.result} charted={tab.view === 'chart' && !explained} />
       )}
     </>
+  );
+}
+
+function Rows({ tab, run, result, charted }: { tab: QueryTab; run: Run; result: ResultSet; charted: boolean }) {
+  if (charted) {
+    return (
+      <Suspense fallback={null}>
+        <Charted tab={tab} run={run} />
+      </Suspense>
+    );
+  }
+  return (
+    <div className={classes.grid}>
+      {result.rows === 0 && run.phase === 'done' && <p className={classes.noRows}>No rows. The statement ran; nothing matched.</p>}
+      <Grid key={run.queryId} result={result} version={run.version} label="Result" />
+    </div>
   );
 }
 

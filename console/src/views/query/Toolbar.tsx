@@ -6,6 +6,7 @@ import { links } from '../../lib/link';
 import { type QueryTab, updateTab } from '../../services/tabs';
 import { ExportMenu } from './ExportMenu';
 import { Facts } from './Facts';
+import { type PlanShown, planShown, useExplained } from './plan/useExplained';
 import type { Run } from './runs';
 import { SaveButton } from './SaveButton';
 import classes from './Toolbar.module.css';
@@ -21,6 +22,7 @@ interface Props {
 /** Run and save on the left, what came of it on the right. */
 export function Toolbar({ tab, run, onRun, onCancel, onStatement }: Props) {
   const running = run?.phase === 'running';
+  const explained = useExplained(run);
   const [copied, copy] = useCopy();
   const link = (): void => {
     const extra: Record<string, string> = tab.chart && tab.view === 'chart' ? { chart: JSON.stringify(tab.chart) } : {};
@@ -57,7 +59,15 @@ export function Toolbar({ tab, run, onRun, onCancel, onStatement }: Props) {
       )}
       <span className={classes.space} />
       <Facts run={run} />
-      {shown && (
+      {shown && explained && (
+        <SegmentedControl
+          aria-label="Show the plan as"
+          value={planShown(tab, explained)}
+          onChange={(plan) => updateTab(tab.id, { plan: plan as PlanShown })}
+          data={[...(explained.plan ? [{ value: 'plan', label: 'Plan' }] : []), { value: 'text', label: 'Text' }, { value: 'table', label: 'Table' }]}
+        />
+      )}
+      {shown && !explained && (
         <SegmentedControl
           aria-label="Show the result as"
           value={tab.view}
@@ -68,7 +78,7 @@ export function Toolbar({ tab, run, onRun, onCancel, onStatement }: Props) {
           ]}
         />
       )}
-      {shown && run?.result && <ExportMenu result={run.result} tab={tab} />}
+      {shown && run?.result && <ExportMenu result={run.result} tab={tab} picture={tab.view === 'chart' && !explained} />}
     </div>
   );
 }
