@@ -88,12 +88,16 @@ impl Deletes {
     }
 
     /// Begins to read what the scan is likely to ask for next. What goes wrong here is told when it is asked for.
-    fn read_ahead(self: &Arc<Self>, id: i64, context: &Arc<TaskContext>, ahead: &Mutex<JoinSet<()>>) {
+    fn read_ahead(self: &Arc<Self>, id: i64, context: &Arc<TaskContext>, ahead: &Mutex<Ahead>) {
         let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once a file, not once a batch.
+        if ahead.of.replace(id) == Some(id) {
+            return;
+        }
         for (&next, (_, read)) in self.files.range(id + 1..).take(AHEAD) {
             if !read.initialized() {
                 let (deletes, context) = (Arc::clone(self), Arc::clone(context));
-                ahead.spawn(async move { drop(deletes.of_file(next, &context).await) });
+                ahead.tasks.spawn(async move { drop(deletes.of_file(next, &context).await) });
             }
         }
     }
@@ -271,13 +275,20 @@ impl ExecutionPlan for DeletedRowsExec {
     }
 }
 
+/// What is read ahead of one partition; it ends with the stream.
+#[derive(Default)]
+struct Ahead {
+    /// The file that is read now.
+    of: Option<i64>,
+    tasks: JoinSet<()>,
+}
+
 /// What one partition takes its rows through.
 struct Sieve {
     columns: Columns,
     deletes: Arc<Deletes>,
     context: Arc<TaskContext>,
-    /// What is read ahead ends with the stream.
-    ahead: Mutex<JoinSet<()>>,
+    ahead: Mutex<Ahead>,
 }
 
 impl Sieve {

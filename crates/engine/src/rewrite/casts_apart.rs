@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::{visit_expressions, visit_mut};
 use polder_types::Result;
 
-use crate::parse::parse_expr;
+use crate::parse::parse_call;
 
 /// The function that gives what it is given.
 pub(crate) const SAME: &str = "polder_same";
@@ -139,7 +139,7 @@ impl VisitorMut for Renamer {
             }
             // Casts of one value to different types are told apart, too.
             let kind = data_type.to_string().replace('\'', "''");
-            match parse_expr(&format!("{SAME}(({inner}), '{kind}')")) {
+            match parse_call(&format!("{SAME}(({inner}), '{kind}')")) {
                 Ok(named) => **inner = named,
                 Err(error) => return ControlFlow::Break(error),
             }

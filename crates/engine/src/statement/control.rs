@@ -54,7 +54,9 @@ impl Engine {
                 let before = inner.settings.clone();
                 apply(&mut inner.settings, set)?;
                 // A version that is not there would fail every statement from here on.
-                if let Err(error) = self.lake.snapshot(inner.settings.version).await {
+                if inner.settings.version != before.version
+                    && let Err(error) = self.lake.snapshot(inner.settings.version).await
+                {
                     inner.settings = before;
                     return Err(error);
                 }

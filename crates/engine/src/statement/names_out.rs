@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -25,9 +25,15 @@ pub(crate) const MARK: char = '\u{1}';
 
 /// Numbers the names that are there more than once in an answer's columns.
 pub(super) fn number_repeated(statement: &mut Parsed) {
-    let Parsed::Statement(statement) = statement else { return };
-    let Statement::Query(query) = statement.as_mut() else { return };
-    number_in(query);
+    match statement {
+        Parsed::Explain(explain) => number_repeated(explain.statement.as_mut()),
+        Parsed::Statement(statement) => {
+            if let Statement::Query(query) = statement.as_mut() {
+                number_in(query);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// As [`number_repeated`], in a query whose columns' names are of no importance.
@@ -193,6 +199,28 @@ fn name_of(expr: &Expr) -> String {
         Expr::Cast { expr, .. } | Expr::Nested(expr) => name_of(expr),
         other => other.to_string(),
     }
+}
+
+/// Takes the numbers out of a plan's text.
+pub(super) fn restore_plan(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let plain = |text: &str| match text.contains(MARK) {
+        true => {
+            let mut parts = text.split(MARK);
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |plain, part| plain + part.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+        }
+        false => text.to_owned(),
+    };
+    let batches = rows.map(move |batch| {
+        let batch = batch?;
+        let columns = batch.columns().iter().map(|column| match column.as_string_opt::<i32>() {
+            Some(texts) => Arc::new(texts.iter().map(|text| text.map(plain)).collect::<StringArray>()) as ArrayRef,
+            None => Arc::clone(column),
+        });
+        Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
 /// Takes the numbers away again.

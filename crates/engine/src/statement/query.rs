@@ -87,6 +87,7 @@ impl Context<'_> {
         let snapshot = scope.snapshot.id;
         let schema = Arc::new(plan.schema().as_arrow().clone());
         let rows = names_out::restore(self.execute(&scope, plan).await?);
+        let rows = if verb == "EXPLAIN" { names_out::restore_plan(rows) } else { rows };
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
         let tag = CommandTag { verb: verb.to_owned(), rows: None };
