@@ -2,13 +2,15 @@
 
 mod accounts;
 mod command;
+mod driver;
 mod jobs;
 mod loading;
 mod saved;
 mod sql;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken};
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins};
 pub use command::{Setting, SettingKind};
+pub use driver::{Description, DriverSession, DriverSql, Parameter, RowsIn, SessionStatus, TransactionState};
 pub use jobs::{
     CatchUp, IfExists, JobDefinition, JobKind, JobRun, JobStatus, Jobs, LogPart, RunFilter, RunLog, RunReason,
     RunRecord, RunState,

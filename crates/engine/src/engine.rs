@@ -6,7 +6,9 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
-use polder_capability::{Caller, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
+use polder_capability::{
+    Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
+};
 use polder_lake::Lake;
 use polder_metastore::Metastore;
 use polder_runtime::{Clock, OwnFiles};
@@ -197,5 +199,11 @@ impl SqlRunner for Engine {
 
     fn cancel(&self, id: QueryId) -> bool {
         self.recorder.cancel(id)
+    }
+}
+
+impl DriverSql for Engine {
+    fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession> {
+        Arc::new(Session::for_driver(Weak::clone(&self.me), caller))
     }
 }

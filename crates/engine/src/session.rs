@@ -1,5 +1,7 @@
 //! One caller's conversation: its settings, its transaction, its statements one after the other.
 
+mod driver;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -77,6 +79,8 @@ pub(crate) struct Inner {
     pub settings: Settings,
     pub open: Option<Open>,
     pub prepared: HashMap<String, Prepared>,
+    /// Answers keep types that text would lose: for drivers.
+    pub typed: bool,
 }
 
 /// What came of one statement.
@@ -105,12 +109,39 @@ pub(crate) struct Session {
     engine: Weak<Engine>,
     caller: Caller,
     inner: Mutex<Inner>,
-    in_transaction: AtomicBool,
+    seen: parking_lot::Mutex<Seen>,
+}
+
+/// What can be told of a session while a statement runs in it: how it stood after the last one.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The open transaction: whether it had failed, and what says that it has since.
+    transaction: Option<(bool, Arc<AtomicBool>)>,
+    zone: String,
 }
 
 impl Session {
     pub fn new(engine: Weak<Engine>, caller: Caller) -> Self {
-        Self { engine, caller, inner: Mutex::default(), in_transaction: AtomicBool::new(false) }
+        Self::opened(engine, caller, Inner::default())
+    }
+
+    /// A session whose answers keep their types.
+    pub fn for_driver(engine: Weak<Engine>, caller: Caller) -> Self {
+        Self::opened(engine, caller, Inner { typed: true, ..Inner::default() })
+    }
+
+    fn opened(engine: Weak<Engine>, caller: Caller, inner: Inner) -> Self {
+        let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
+        Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
+    }
+
+    fn publish(&self, inner: &Inner) {
+        let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
+        *self.seen.lock() = Seen { transaction, zone: inner.settings.zone().to_owned() };
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>> {
+        self.engine.upgrade().ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server is stopping"))
     }
 
     /// Runs all statements; the last one's outcome is the answer.
@@ -139,7 +170,7 @@ impl Session {
                 open.busy = false;
                 open.failed |= result.is_err();
             }
-            self.in_transaction.store(inner.open.is_some(), Ordering::Relaxed);
+            self.publish(&inner);
             let mut outcome = result?;
             notices.append(&mut outcome.notices);
             running.read(outcome.snapshot);
@@ -178,12 +209,15 @@ impl Session {
     }
 }
 
-#[async_trait::async_trait]
-impl SqlSession for Session {
-    async fn run(&self, request: StatementRequest) -> Result<Answer> {
-        let Some(engine) = self.engine.upgrade() else {
-            return Err(Error::new(ErrorKind::Unavailable, "the server is stopping"));
-        };
+impl Session {
+    /// Runs what has been parsed. `closable`: the answer may be dropped before its end without an error.
+    async fn answer(
+        &self,
+        request: StatementRequest,
+        parse: impl FnOnce(&str) -> Result<Vec<ParsedStatement>> + Send,
+        closable: bool,
+    ) -> Result<Answer> {
+        let engine = self.engine()?;
         let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql)?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
@@ -191,9 +225,11 @@ impl SqlSession for Session {
             Ok(statements) => self.run_all(&engine, statements, &running).await,
             Err(error) => {
                 // A statement that is not understood fails its transaction as any other does.
-                if let Some(open) = &mut self.inner.lock().await.open {
+                let mut inner = self.inner.lock().await;
+                if let Some(open) = &mut inner.open {
                     open.failed = true;
                 }
+                self.publish(&inner);
                 Err(error)
             }
         };
@@ -209,6 +245,7 @@ impl SqlSession for Session {
             Some((schema, rows)) => {
                 let spoiled = self.inner.lock().await.open.as_ref().map(|open| Arc::clone(&open.spoiled));
                 let tracked = Tracked::new(rows, running, Arc::clone(&engine.recorder), request.row_limit, spoiled);
+                let tracked = if closable { tracked.closable() } else { tracked };
                 (schema, tracked.boxed())
             }
             None => {
@@ -225,9 +262,16 @@ impl SqlSession for Session {
             notices: outcome.notices,
         })
     }
+}
+
+#[async_trait::async_trait]
+impl SqlSession for Session {
+    async fn run(&self, request: StatementRequest) -> Result<Answer> {
+        self.answer(request, parse, false).await
+    }
 
     fn in_transaction(&self) -> bool {
-        self.in_transaction.load(Ordering::Relaxed)
+        self.seen.lock().transaction.is_some()
     }
 }
 

@@ -7,6 +7,7 @@ mod control;
 mod copy;
 mod copy_to;
 mod ddl;
+mod describe;
 mod dml;
 mod explain;
 mod exports;
@@ -21,6 +22,7 @@ mod prepare;
 mod query;
 mod resolve;
 mod returning;
+mod rows_in;
 mod seen_keys;
 mod suggest;
 mod target;
@@ -34,10 +36,11 @@ pub(crate) use target::{Target, is_default, parse_query, quoted_ident};
 use std::fmt::Write;
 use std::sync::Arc;
 
+use arrow::datatypes::FieldRef;
 use datafusion::common::format::ExplainStatementOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
-use polder_capability::Caller;
+use polder_capability::{Caller, RowsIn};
 use polder_lake::{Transaction, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result};
 
@@ -57,6 +60,8 @@ pub(crate) struct Context<'a> {
     pub settings: &'a Settings,
     pub running: &'a Arc<Running>,
     pub extras: &'a Extras,
+    /// Answers keep types that text would lose: for drivers.
+    pub typed: bool,
 }
 
 impl Engine {
@@ -100,7 +105,7 @@ impl Engine {
         prepare::check_no_parameters(&statement)?;
         explain::of_query(&mut statement)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
-        let context = Context { engine: self, caller, settings: &settings, running, extras: &extras };
+        let context = Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
             if work.changes_tables() {
                 check_may_write(inner)?;
@@ -135,7 +140,9 @@ impl Engine {
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
-        let context = Context { engine: self, caller, settings: &settings, running, extras: &Extras::default() };
+        let extras = Extras::default();
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         let name = &refresh.view;
         if refresh.explain {
             let cell = match open {
@@ -150,6 +157,46 @@ impl Engine {
             Some(cell) => context.change_in(&cell, &change).await,
             None => context.change_alone(&change, &format!("REFRESH MATERIALIZED VIEW {name}")).await,
         }
+    }
+}
+
+impl Engine {
+    /// Rows that a driver sends for a table.
+    pub(crate) async fn rows_in(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        rows: RowsIn,
+        running: &Arc<Running>,
+    ) -> Result<Outcome> {
+        let open = open_cell(inner)?;
+        check_may_write(inner)?;
+        let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
+        let extras = Extras::default();
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        match open {
+            Some(cell) => context.rows_within(&cell, rows).await,
+            None => context.rows_alone(rows).await,
+        }
+    }
+
+    /// The columns that rows for a table fill.
+    pub(crate) async fn columns_in(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &Inner,
+        table: &str,
+        columns: &[String],
+        running: &Arc<Running>,
+    ) -> Result<Vec<FieldRef>> {
+        let open = open_cell(inner)?;
+        let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
+        let extras = Extras::default();
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        let snapshot = context.engine.seen(&settings, open.as_ref()).await?;
+        Ok(context.filled_columns(&snapshot, table, columns)?.1)
     }
 }
 

@@ -90,12 +90,16 @@ impl Context<'_> {
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         let scope = self.inserting_scope(cell, insert).await?;
         let target = Target::named(name, alias, &scope.snapshot)?;
-        let plain = with_defaults(&target, insert, self.extras.overriding)?;
+        let plan = self.insert_plan(&scope, &target, insert).await?;
+        Ok((scope, target, plan))
+    }
+
+    pub(super) async fn insert_plan(&self, scope: &Scope, target: &Target, insert: &Insert) -> Result<LogicalPlan> {
+        let plain = with_defaults(target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         assign::check_insert(&plan, &target.table)?;
-        let plan = assign::with_missing(plan).map_err(from_datafusion)?;
-        Ok((scope, target, plan))
+        assign::with_missing(plan).map_err(from_datafusion)
     }
 
     fn inserted_name(&self, insert: &Insert) -> Result<TableName> {
@@ -106,7 +110,7 @@ impl Context<'_> {
     }
 
     /// The rows stream straight into the table.
-    async fn insert_all(
+    pub(super) async fn insert_all(
         &self,
         cell: &TransactionCell,
         scope: &Scope,

@@ -223,23 +223,25 @@ pub(super) fn restore_plan(rows: SendableRecordBatchStream) -> SendableRecordBat
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
+/// The columns without those numbers.
+pub(super) fn restored(schema: &SchemaRef) -> SchemaRef {
+    if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+        return Arc::clone(schema);
+    }
+    let plain = schema.fields().iter().map(|field| match field.name().split_once(MARK) {
+        Some((name, _)) => Arc::new(field.as_ref().clone().with_name(name)),
+        None => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(plain.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
 /// Takes the numbers away again.
 pub(super) fn restore(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
-    if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+    let plain = restored(&schema);
+    if Arc::ptr_eq(&schema, &plain) {
         return rows;
     }
-    let plain: SchemaRef = Arc::new(Schema::new_with_metadata(
-        schema
-            .fields()
-            .iter()
-            .map(|field| match field.name().split_once(MARK) {
-                Some((name, _)) => Arc::new(field.as_ref().clone().with_name(name)),
-                None => Arc::clone(field),
-            })
-            .collect::<Vec<_>>(),
-        schema.metadata().clone(),
-    ));
     let renamed = Arc::clone(&plain);
     let batches = rows.map(move |batch| {
         let batch = batch?;

@@ -83,7 +83,7 @@ impl Context<'_> {
             }
             _ => "SELECT",
         };
-        let plan = if verb == "SELECT" { shown(plan).map_err(from_datafusion)? } else { plan };
+        let plan = if verb == "SELECT" && !self.typed { shown(plan).map_err(from_datafusion)? } else { plan };
         let snapshot = scope.snapshot.id;
         let schema = Arc::new(plan.schema().as_arrow().clone());
         let rows = names_out::restore(self.execute(&scope, plan).await?);

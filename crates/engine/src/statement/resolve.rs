@@ -21,7 +21,7 @@ use crate::session::Settings;
 
 impl Engine {
     /// What the session's next statement sees.
-    async fn seen(&self, settings: &Settings, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
+    pub(super) async fn seen(&self, settings: &Settings, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
         match open {
             Some(cell) => Ok(Arc::clone(cell.lock().await.as_ref().ok_or_else(ended)?.view())),
             None => self.lake.snapshot(settings.version).await,

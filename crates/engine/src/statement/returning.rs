@@ -62,7 +62,7 @@ impl Context<'_> {
         let plan = named(table, &names).map_err(from_datafusion)?;
         let exprs = numbered(self.items(scope, &plan, items)?);
         let plan = LogicalPlanBuilder::from(plan).project(exprs).and_then(LogicalPlanBuilder::build);
-        let plan = plan.and_then(shown).map_err(from_datafusion)?;
+        let plan = if self.typed { plan } else { plan.and_then(shown) }.map_err(from_datafusion)?;
         let rows = names_out::restore(self.execute(scope, plan).await?);
         outcome.rows = Some((rows.schema(), rows));
         Ok(outcome)
