@@ -185,7 +185,7 @@ impl Engine {
     pub(crate) async fn columns_in(
         self: &Arc<Self>,
         caller: &Caller,
-        inner: &Inner,
+        inner: &mut Inner,
         table: &str,
         columns: &[String],
         running: &Arc<Running>,

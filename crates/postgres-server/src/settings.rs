@@ -66,7 +66,8 @@ impl Settings {
                 self.application_name = first.chars().filter(char::is_ascii).take(NAME_CHARS_MAX).collect();
                 Ok(())
             }
-            "client_encoding" => only(name, &["utf8", "utf-8", "unicode"], &lower),
+            // Some drivers put it in quotes even in the start-up message.
+            "client_encoding" => only(name, &["utf8", "utf-8", "unicode"], lower.trim_matches('\'')),
             "datestyle" => date_style(values),
             "intervalstyle" => only(name, &["postgres"], &lower),
             "bytea_output" => only(name, &["hex"], &lower),
@@ -96,7 +97,8 @@ impl Settings {
 
     /// Puts one of them back; `None` if it is none that can be set.
     pub(crate) fn reset(&mut self, name: &str) -> Option<()> {
-        let initial = self.initial.clone().unwrap_or_else(|| Box::new(Self::new(self.user.clone(), self.polder_version)));
+        let unset = || Box::new(Self::new(self.user.clone(), self.polder_version));
+        let initial = self.initial.clone().unwrap_or_else(unset);
         match name {
             "application_name" => self.application_name.clone_from(&initial.application_name),
             "extra_float_digits" => self.extra_float_digits.clone_from(&initial.extra_float_digits),

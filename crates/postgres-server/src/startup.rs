@@ -317,7 +317,9 @@ fn parse_options(options: &str) -> Result<Vec<(String, String)>> {
     if any {
         words.push(word);
     }
-    let wrong = |word: &str| Error::invalid(format!("invalid command-line argument for server process: {word}")).with_code("42601");
+    let wrong = |word: &str| {
+        Error::invalid(format!("invalid command-line argument for server process: {word}")).with_code("42601")
+    };
     let mut settings = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {

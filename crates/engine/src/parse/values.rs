@@ -98,7 +98,8 @@ fn cast(value: Token, type_name: &str) -> Result<Vec<Token>> {
         return Err(Error::invalid("a parameter's type has no name").with_code("42704"));
     }
     let space = || Token::Whitespace(datafusion::sql::sqlparser::tokenizer::Whitespace::Space);
-    let mut tokens = vec![Token::make_keyword("CAST"), Token::LParen, value, space(), Token::make_keyword("AS"), space()];
+    let mut tokens = vec![Token::make_keyword("CAST"), Token::LParen, value, space()];
+    tokens.extend([Token::make_keyword("AS"), space()]);
     tokens.extend(name);
     tokens.push(Token::RParen);
     Ok(tokens)

@@ -27,7 +27,7 @@ impl DriverSession for Session {
         let looked_at = engine.recorder.unrecorded(QueryId::new(), &self.caller, sql);
         let mut inner = self.inner.lock().await;
         note_failure(&mut inner);
-        let described = engine.describe(&self.caller, &inner, sql, types, &looked_at).await;
+        let described = engine.describe(&self.caller, &mut inner, sql, types, &looked_at).await;
         if let (Err(_), Some(open)) = (&described, &mut inner.open) {
             open.failed = true;
         }
@@ -45,7 +45,7 @@ impl DriverSession for Session {
         let looked_at = engine.recorder.unrecorded(QueryId::new(), &self.caller, table);
         let mut inner = self.inner.lock().await;
         note_failure(&mut inner);
-        let found = engine.columns_in(&self.caller, &inner, table, columns, &looked_at).await;
+        let found = engine.columns_in(&self.caller, &mut inner, table, columns, &looked_at).await;
         if let (Err(_), Some(open)) = (&found, &mut inner.open) {
             open.failed = true;
         }

@@ -43,7 +43,7 @@ impl Engine {
     pub(crate) async fn describe(
         self: &Arc<Self>,
         caller: &Caller,
-        inner: &Inner,
+        inner: &mut Inner,
         sql: &str,
         types: &[Option<String>],
         running: &Arc<Running>,
@@ -84,7 +84,7 @@ impl Engine {
     async fn describing(
         self: &Arc<Self>,
         caller: &Caller,
-        inner: &Inner,
+        inner: &mut Inner,
         statement: Option<ParsedStatement>,
         running: &Arc<Running>,
     ) -> Result<View> {

@@ -1,4 +1,5 @@
-//! The formats of COPY through the connection: text, CSV and binary. (PostgreSQL's documentation, "COPY", "File Formats".)
+//! The formats of COPY through the connection: text, CSV and binary. (PostgreSQL's documentation, "COPY", "File
+//! Formats".)
 
 pub(crate) mod binary;
 pub(crate) mod lines;

@@ -130,7 +130,8 @@ impl Client {
                 (_, Some(told)) => told.get(at).copied().unwrap_or(0),
                 (_, None) => statement.oids.get(at).copied().unwrap_or(0),
             };
-            values.push(parameter(oid, format, value).map_err(|error| error.context(format!("parameter ${}", at + 1)))?);
+            let read = parameter(oid, format, value);
+            values.push(read.map_err(|error| error.context(format!("parameter ${}", at + 1)))?);
         }
         let state = State::Bound;
         let portal = Portal { statement, values, result_formats: bind.result_formats, state, hold: Hold::No };

@@ -162,9 +162,8 @@ impl Client {
         let was_implicit = self.implicit;
         if *command == Command::Begin && was_implicit {
             if statement.sql.split_whitespace().count() > 2 {
-                return Err(Error::unsupported("BEGIN with modes must come first among statements that are sent together")
-                    .with_hint("send it by itself")
-                    .into());
+                let message = "BEGIN with modes must come first among statements that are sent together";
+                return Err(Error::unsupported(message).with_hint("send it by itself").into());
             }
             self.implicit = false;
             return Ok(Started::Done("BEGIN".into()));

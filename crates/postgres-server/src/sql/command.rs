@@ -40,7 +40,7 @@ pub(crate) enum Command {
 /// Statements that change something, or say nothing about rows before they have run.
 const CHANGING: &[&str] = &[
     "insert", "update", "delete", "merge", "create", "drop", "alter", "truncate", "comment", "grant", "revoke", "copy",
-    "savepoint", "release", "rollback", "prepare", "execute", "refresh", "call", "do", "lock", "set", "with",
+    "savepoint", "release", "rollback", "prepare", "execute", "refresh", "call", "do", "lock", "set",
 ];
 
 /// # Errors
@@ -72,6 +72,10 @@ pub(crate) fn of(statement: &Statement<'_>, sql: &str) -> Result<Command> {
         "listen" => Command::Refused("LISTEN"),
         "notify" => Command::Refused("NOTIFY"),
         "unlisten" => Command::Unlisten,
+        "with" => {
+            let changes = |token: &Token| matches!(token.word(), Some("insert" | "update" | "delete" | "merge"));
+            Command::Plain { reads: !tokens.iter().any(changes) }
+        }
         _ => Command::Plain { reads: !CHANGING.contains(&first) },
     })
 }
@@ -84,7 +88,10 @@ pub(super) fn syntax(what: &str) -> Error {
 fn one_or_all(tokens: &[Token], verb: &str) -> Result<Option<String>> {
     match tokens {
         [_, all] if all.is_word("all") => Ok(None),
-        [_, name] => name.name().map(|name| Some(name.to_owned())).ok_or_else(|| syntax(&format!("{verb} needs a name"))),
+        [_, name] => match name.name() {
+            Some(name) => Ok(Some(name.to_owned())),
+            None => Err(syntax(&format!("{verb} needs a name"))),
+        },
         _ => Err(syntax(&format!("{verb} takes one name"))),
     }
 }

@@ -142,8 +142,12 @@ fn older_form(tokens: &[Token], options: &mut CopyOptions, given: &mut Given) ->
 
 fn one(name: &str, value: &[Token], options: &mut CopyOptions, given: &mut Given) -> Result<()> {
     let plain = || match value {
-        [Token { kind: TokenKind::Word(text) | TokenKind::Name(text) | TokenKind::Text(text), .. }] => Some(text.as_str()),
-        [Token { kind: TokenKind::Number(text), .. }] => Some(text.as_str()),
+        [token] => match &token.kind {
+            TokenKind::Word(text) | TokenKind::Name(text) | TokenKind::Text(text) | TokenKind::Number(text) => {
+                Some(text.as_str())
+            }
+            TokenKind::Symbol(_) => None,
+        },
         _ => None,
     };
     let needed = || plain().ok_or_else(|| syntax(&format!("COPY: {name} needs one value")));
@@ -169,7 +173,7 @@ fn one(name: &str, value: &[Token], options: &mut CopyOptions, given: &mut Given
                 None | Some("true" | "on" | "1") => Header::Line,
                 Some("false" | "off" | "0") => Header::None,
                 Some("match") => Header::Match,
-                Some(_) => return Err(Error::invalid("header requires a Boolean value or \"match\"").with_code("42601")),
+                Some(_) => return Err(syntax("header requires a Boolean value or \"match\"")),
             });
         }
         "force_quote" => options.force_quote = chosen(value),
@@ -210,10 +214,15 @@ fn finish(mut options: CopyOptions, given: Given, goes_out: bool) -> Result<Copy
     if only_csv && !csv {
         return Err(Error::unsupported("COPY QUOTE, ESCAPE and FORCE are available only in CSV mode"));
     }
-    if (goes_out && (options.force_not_null != no || options.force_null != no)) || (!goes_out && options.force_quote != no) {
+    let wrong_way = match goes_out {
+        true => options.force_not_null != no || options.force_null != no,
+        false => options.force_quote != no,
+    };
+    if wrong_way {
         return Err(Error::unsupported("COPY FORCE QUOTE is for COPY TO, FORCE NULL and FORCE NOT NULL for COPY FROM"));
     }
-    if options.format == CopyFormat::Binary && (given.delimiter.is_some() || given.null.is_some() || given.header.is_some()) {
+    let has_lines = given.delimiter.is_some() || given.null.is_some() || given.header.is_some();
+    if options.format == CopyFormat::Binary && has_lines {
         return Err(Error::invalid("COPY cannot specify DELIMITER, NULL or HEADER in BINARY mode").with_code("42601"));
     }
     if goes_out && given.header == Some(Header::Match) {
@@ -226,7 +235,8 @@ fn finish(mut options: CopyOptions, given: Given, goes_out: bool) -> Result<Copy
     options.header = given.header.unwrap_or_default();
     let letters = b"\\.abcdefghijklmnopqrstuvwxyz0123456789";
     if !csv && options.format == CopyFormat::Text && letters.contains(&options.delimiter) {
-        return Err(Error::invalid("COPY delimiter cannot be a letter, a digit, a point or a backslash").with_code("22023"));
+        let message = "COPY delimiter cannot be a letter, a digit, a point or a backslash";
+        return Err(Error::invalid(message).with_code("22023"));
     }
     if csv && options.delimiter == options.quote {
         return Err(Error::invalid("COPY delimiter and quote must be different").with_code("22023"));
@@ -253,7 +263,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        for options in ["(FORMAT parquet)", "(QUOTE 'x')", "(FORMAT binary, NULL 'x')", "(FREEZE)", "(DELIMITER 'ab')"] {
+        let wrong = ["(FORMAT parquet)", "(QUOTE 'x')", "(FORMAT binary, NULL 'x')", "(FREEZE)", "(DELIMITER 'ab')"];
+        for options in wrong {
             assert!(read(&scan(options), false).is_err(), "{options}");
         }
     }

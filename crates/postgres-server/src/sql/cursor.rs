@@ -57,8 +57,9 @@ pub(crate) fn declare(tokens: &[Token], sql: &str) -> Result<Declare> {
 /// `InvalidInput` (42601), (55000) for a way back.
 pub(crate) fn fetch(tokens: &[Token]) -> Result<Fetch> {
     let moves = tokens.first().is_some_and(|token| token.is_word("move"));
-    let (last, before) = tokens.get(1..).unwrap_or_default().split_last().ok_or_else(|| syntax("FETCH needs a cursor"))?;
-    let name = last.name().ok_or_else(|| syntax("FETCH needs a cursor"))?.to_owned();
+    let wrong = || syntax("FETCH needs a cursor");
+    let (last, before) = tokens.get(1..).unwrap_or_default().split_last().ok_or_else(wrong)?;
+    let name = last.name().ok_or_else(wrong)?.to_owned();
     let before = match before.split_last() {
         Some((word, rest)) if word.is_word("from") || word.is_word("in") => rest,
         _ => before,

@@ -118,7 +118,10 @@ impl Kind {
     /// `Unsupported` for a type that is not known.
     pub(crate) fn of_oid(oid: u32) -> Result<Self> {
         let alone = BASES.iter().find(|(_, own, ..)| *own == oid).map(|(base, ..)| Self::one(*base));
-        let array = || BASES.iter().find(|(_, _, array, ..)| *array == oid).map(|(base, ..)| Self { base: *base, array: true });
+        let array = || {
+            let found = BASES.iter().find(|(_, _, array, ..)| *array == oid);
+            found.map(|(base, ..)| Self { base: *base, array: true })
+        };
         let same = || SAME_AS.iter().find(|(own, _)| *own == oid).map(|(_, base)| Self::one(*base));
         alone.or_else(array).or_else(same).ok_or_else(|| {
             Error::unsupported(format!("parameters of the type with OID {oid} are not supported"))

@@ -25,8 +25,8 @@ pub(crate) fn write(out: &mut BytesMut, text: &str) {
     let lead = (GROUP - whole.len() % GROUP) % GROUP;
     let trail = (GROUP - fraction.len() % GROUP) % GROUP;
     let digits = format!("{:0<lead$}{whole}{fraction}{:0<trail$}", "", "");
-    let groups: Vec<u16> =
-        digits.as_bytes().chunks(GROUP).map(|group| group.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))).collect();
+    let value = |group: &[u8]| group.iter().fold(0, |sum: u16, digit| sum * 10 + u16::from(digit.saturating_sub(b'0')));
+    let groups: Vec<u16> = digits.as_bytes().chunks(GROUP).map(value).collect();
     let first = groups.iter().position(|group| *group != 0).unwrap_or(groups.len());
     let last = groups.iter().rposition(|group| *group != 0).map_or(first, |last| last + 1);
     let shown = groups.get(first..last).unwrap_or_default();

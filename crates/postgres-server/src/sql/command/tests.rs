@@ -15,7 +15,8 @@ fn transactions_are_recognised() {
         ("ROLLBACK", Command::Rollback),
         ("ROLLBACK TO SAVEPOINT a", Command::Plain { reads: false }),
         ("SELECT 1", Command::Plain { reads: true }),
-        ("WITH x AS (SELECT 1) SELECT * FROM x", Command::Plain { reads: false }),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", Command::Plain { reads: true }),
+        ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", Command::Plain { reads: false }),
         ("INSERT INTO t VALUES (1)", Command::Plain { reads: false }),
     ] {
         assert_eq!(command(sql), expected, "{sql}");
