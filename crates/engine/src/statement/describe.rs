@@ -171,7 +171,7 @@ impl View {
                 self.returned(scope, &update.table.to_string(), update.returning.as_deref(), from).await
             }
             Statement::Delete(delete) => {
-                let FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from) = &delete.from;
+                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
                 let table = from.first().map(ToString::to_string).unwrap_or_default();
                 let using = delete.using.as_deref().map(listed).unwrap_or_default();
                 self.returned(scope, &table, delete.returning.as_deref(), using).await
@@ -294,7 +294,7 @@ impl View {
     }
 
     async fn in_delete(&self, scope: &Scope, delete: &Delete, found: &mut Found) {
-        let FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from) = &delete.from;
+        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
         let Some(table) = from.first() else { return };
         let using = delete.using.as_deref().map(listed).unwrap_or_default();
         let Ok(mut query) = parse_query(&format!("SELECT 1 FROM {table}{using}")) else { return };

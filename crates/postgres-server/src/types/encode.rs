@@ -6,8 +6,7 @@ use arrow::array::timezone::Tz;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray,
-    ListArray, RecordBatch, StringArray, StringViewArray, StructArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    ListArray, RecordBatch, StringArray, StringViewArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
@@ -85,7 +84,7 @@ enum Values {
     Timestamptz(TimestampMicrosecondArray, Tz),
     Interval(IntervalMonthDayNanoArray),
     List(ListArray, Box<Writer>),
-    Record(StructArray, Vec<Writer>),
+    Record(Vec<Writer>),
 }
 
 fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
@@ -153,7 +152,7 @@ impl Writer {
             Values::Timestamptz(values, zone) => text::timestamptz(out, text::moment(values.value(row))?, zone),
             Values::Interval(values) => text::interval(out, values.value(row)),
             Values::List(lists, items) => list_text(out, lists, items, row)?,
-            Values::Record(_, fields) => record_text(out, fields, row)?,
+            Values::Record(fields) => record_text(out, fields, row)?,
         }
         Ok(())
     }
@@ -259,11 +258,9 @@ impl Values {
             DataType::Utf8 => Self::Text(array.as_string().clone()),
             DataType::Utf8View => Self::TextView(array.as_string_view().clone()),
             DataType::Struct(fields) => {
-                let rows = array.as_struct().clone();
-                let writers = rows.columns().iter().zip(fields);
-                let writers = writers.map(|(column, field)| Writer::new(column, Kind::of(field)));
-                let writers = writers.collect::<Result<_>>()?;
-                Self::Record(rows, writers)
+                let columns = array.as_struct().columns().iter().zip(fields);
+                let writers = columns.map(|(column, field)| Writer::new(column, Kind::of(field)));
+                Self::Record(writers.collect::<Result<_>>()?)
             }
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => list(array)?,
             // What has no type of PostgreSQL's is written as its own type is, and not as it happens to be cast.
