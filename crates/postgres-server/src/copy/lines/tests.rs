@@ -41,7 +41,7 @@ fn lines_end_outside_of_quotes_and_escapes() {
     let mut ends = LineEnds::default();
     assert_eq!(ends.next(b"a,\"b\n", &csv), None);
     assert!(ends.is_open());
-    assert_eq!(ends.next(b"a,\"b\nc\"\r\nd", &csv), Some((8, 2)));
+    assert_eq!(ends.next(b"a,\"b\nc\"\r\nd", &csv), Some((7, 2)));
     let plain = options("");
     let mut ends = LineEnds::default();
     assert_eq!(ends.next(b"a\\", &plain), None);
