@@ -30,6 +30,7 @@ impl Engine {
         writer: Option<TransactionCell>,
         settings: &Settings,
     ) -> Scope {
+        let snapshot = settings.temporary.seen(snapshot);
         let view = Arc::new(View {
             lake: Arc::clone(&self.lake),
             snapshot: Arc::clone(&snapshot),

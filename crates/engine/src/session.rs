@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
+use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
 
 /// How often a single statement outside of a transaction is run again after a conflict.
@@ -33,11 +34,18 @@ pub(crate) struct Settings {
     /// The version that reads see.
     pub version: Version,
     pub time_zone: Option<String>,
+    pub temporary: Temporary,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { schema: "public".into(), path: vec!["public".into()], version: Version::Newest, time_zone: None }
+        Self {
+            schema: "public".into(),
+            path: vec!["public".into()],
+            version: Version::Newest,
+            time_zone: None,
+            temporary: Temporary::default(),
+        }
     }
 }
 
@@ -272,6 +280,14 @@ impl SqlSession for Session {
 
     fn in_transaction(&self) -> bool {
         self.seen.lock().transaction.is_some()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.upgrade() {
+            drop_later(&engine, &self.inner.get_mut().settings);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod rows_in;
 mod seen_keys;
 mod suggest;
 mod target;
+pub(crate) mod temporary;
 pub(crate) mod travel;
 
 pub(crate) use control::time;
@@ -104,6 +105,8 @@ impl Engine {
         }
         prepare::check_no_parameters(&statement)?;
         explain::of_query(&mut statement)?;
+        let before = inner.settings.temporary.clone();
+        temporary::place(&mut inner.settings.temporary, &mut statement)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let context = Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
@@ -120,7 +123,13 @@ impl Engine {
                 Some(cell) => context.change_in(&cell, &kind).await,
                 None => context.change_alone(&kind, &beginning(&statement)).await,
             };
-            let Err(error) = changed else { return changed };
+            let Err(error) = changed else {
+                if inner.open.is_none() {
+                    inner.settings.temporary.committed();
+                }
+                return changed;
+            };
+            inner.settings.temporary = before;
             return Err(match self.lake.newest().await {
                 Ok(newest) => suggest::table(error, &newest, &settings.schema),
                 Err(_) => error,
@@ -336,7 +345,8 @@ impl Context<'_> {
             let result = self.change(&cell, change).await;
             let transaction = cell.take().await;
             let committed = match (result, transaction) {
-                (Ok(outcome), Some(transaction)) => {
+                (Ok(outcome), Some(mut transaction)) => {
+                    self.settings.temporary.before_commit(&mut transaction).await?;
                     self.running.start_commit()?;
                     let report = transaction.commit().await;
                     if report.is_err() {

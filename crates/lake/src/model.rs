@@ -231,6 +231,22 @@ impl Snapshot {
         TableName::new(schema, &table.name)
     }
 
+    /// The snapshot without some schemas and what is in them; `None` if there are none of them.
+    #[must_use]
+    pub fn without_schemas(&self, hidden: impl Fn(&str) -> bool) -> Option<Self> {
+        let ids: HashSet<i64> =
+            self.schemas.values().filter(|schema| hidden(&schema.name)).map(|schema| schema.id).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        let mut fewer = self.clone();
+        fewer.schemas.retain(|id, _| !ids.contains(id));
+        fewer.tables.retain(|_, table| !ids.contains(&table.schema_id));
+        fewer.views.retain(|_, view| !ids.contains(&view.schema_id));
+        fewer.names.retain(|(schema, _), _| !ids.contains(schema));
+        Some(fewer)
+    }
+
     /// Names of one schema, with what they stand for, sorted.
     pub(crate) fn named_in(&self, schema: i64) -> impl Iterator<Item = (&str, Named)> {
         let range = self.names.range((schema, String::new())..(schema + 1, String::new()));

@@ -61,6 +61,10 @@ impl House {
             memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
             cores: None,
         })?;
+        // The directory is ours alone, so nobody has a session.
+        if let Err(error) = engine.drop_left_temporary().await {
+            tracing::warn!(%error, "temporary tables of sessions that a crash has ended stay");
+        }
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));

@@ -16,7 +16,7 @@ use crate::startup;
 use crate::tls::{Tls, TlsFiles};
 
 /// Sessions at once: each may hold a transaction and a few batches of rows.
-const SESSIONS_MAX: usize = 200;
+const SESSIONS_MAX: usize = 500;
 
 /// Connections at once, with those that only cancel or are still logging in. Further ones wait in the system's backlog.
 const CONNECTIONS_MAX: usize = 2 * SESSIONS_MAX;

@@ -74,6 +74,10 @@ impl DriverSession for Session {
         }
         self.publish(&inner);
         guard.disarm();
+        if let Ok(outcome) = &result {
+            running.read(outcome.snapshot);
+            running.changed(outcome.tag.rows.unwrap_or_default());
+        }
         engine.recorder.end(&running, result.as_ref().err());
         let outcome = result?;
         Ok(Answer {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 use polder_capability::Caller;
 use polder_lake::{TransactionCell, Version};
@@ -11,6 +11,7 @@ use polder_types::{Error, Result};
 
 use super::ended;
 use super::names::{fold, parts};
+use super::temporary::Temporary;
 use crate::engine::Engine;
 use crate::record::Running;
 use crate::semantics::Zone;
@@ -62,6 +63,7 @@ impl Engine {
                 }
                 Outcome::done("SET", None, self.lake.newest().await?.id)
             }
+            Statement::Discard { object_type } => self.discard(inner, object_type).await?,
             Statement::ShowVariable { variable } => {
                 let name = variable.iter().map(fold).collect::<Vec<_>>().join("_");
                 let shown = match name.as_str() {
@@ -91,6 +93,24 @@ impl Engine {
     pub(crate) async fn reset(self: &std::sync::Arc<Self>, inner: &mut Inner, name: &ObjectName) -> Result<Outcome> {
         reset_one(&mut inner.settings, name)?;
         Ok(Outcome::done("RESET", None, self.lake.newest().await?.id))
+    }
+
+    /// Ends what a session has gathered.
+    async fn discard(&self, inner: &mut Inner, what: &DiscardObject) -> Result<Outcome> {
+        if inner.open.is_some() {
+            return Err(Error::invalid(format!("DISCARD {what} cannot run inside a transaction block")).with_code("25001"));
+        }
+        if matches!(what, DiscardObject::ALL | DiscardObject::TEMP)
+            && let Some(schema) = inner.settings.temporary.schema.clone()
+        {
+            self.drop_temporary(&[schema]).await?;
+            inner.settings.temporary = Temporary::default();
+        }
+        if *what == DiscardObject::ALL {
+            inner.settings = Settings::default();
+            inner.prepared.clear();
+        }
+        Ok(Outcome::done(&format!("DISCARD {what}"), None, self.lake.newest().await?.id))
     }
 
     async fn begin(
@@ -143,15 +163,17 @@ impl Engine {
         };
         // Kept only by a transaction that commits.
         let settings = std::mem::replace(&mut inner.settings, open.settings);
-        let transaction = open.cell.take().await.ok_or_else(ended)?;
+        let mut transaction = open.cell.take().await.ok_or_else(ended)?;
         if open.failed {
             // As PostgreSQL does: the caller asked for an end, and gets the only one there is, said plainly.
             return Ok(Outcome::done("ROLLBACK", None, transaction.base())
                 .notice("the transaction had failed, so it was rolled back"));
         }
+        settings.temporary.before_commit(&mut transaction).await?;
         running.start_commit()?;
         let report = transaction.commit().await?;
         inner.settings = settings;
+        inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
 }
@@ -309,7 +331,8 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
     let fresh = Settings::default();
     match parts(name)?.join(".").as_str() {
-        "all" => *settings = fresh,
+        // What is temporary is no setting.
+        "all" => *settings = Settings { temporary: std::mem::take(&mut settings.temporary), ..fresh },
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,

@@ -91,8 +91,7 @@ impl Client {
         self.portals.clear();
         self.prepared.clear();
         self.settings.reset_all();
-        self.command("RESET ALL").await?;
-        self.command("DEALLOCATE ALL").await?;
+        self.command("DISCARD ALL").await?;
         done("DISCARD ALL")
     }
 

@@ -101,7 +101,7 @@ fn discard(what: &str) -> Result<Command> {
         "all" => Command::DiscardAll,
         "plans" => Command::DiscardNothing("DISCARD PLANS"),
         "sequences" => Command::DiscardNothing("DISCARD SEQUENCES"),
-        "temp" | "temporary" => Command::DiscardNothing("DISCARD TEMP"),
+        "temp" | "temporary" => Command::Plain { reads: false },
         _ => return Err(syntax("DISCARD ALL, PLANS, SEQUENCES or TEMP")),
     })
 }

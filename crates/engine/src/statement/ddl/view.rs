@@ -15,6 +15,7 @@ use polder_types::{Error, Result};
 
 use super::super::names_out::{MARK, number_in};
 use super::super::target::{parse_query, quoted, select_of};
+use super::super::temporary::is_temporary;
 use super::super::{Context, ended};
 use super::depend::read_by;
 use crate::error::from_datafusion;
@@ -54,6 +55,7 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let done = Outcome::done("CREATE VIEW", None, transaction.base());
+        self.settings.temporary.prepare(transaction, &name)?;
         if transaction.view().view(&name).is_some() {
             if create.if_not_exists {
                 return Ok(done.notice(format!("view {name} exists already, skipping")));
@@ -77,6 +79,7 @@ impl Context<'_> {
         let functions =
             Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
         functions.qualify(&mut query)?;
+        self.refuse_temporary(&query, create)?;
         let plan = self.plan_kept(scope, &query).await?;
         distinct_names(&plan)?;
         let own: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
@@ -109,6 +112,18 @@ impl Context<'_> {
             **subquery = query;
         }
         Ok(outer)
+    }
+
+    /// A view that stays cannot stand on what goes with the session.
+    fn refuse_temporary(&self, query: &Query, create: &CreateView) -> Result<()> {
+        let name = self.name(&create.name)?;
+        let below = read_by(query, &self.settings.schema)?;
+        match below.iter().find(|below| is_temporary(&below.schema) && !is_temporary(&name.schema)) {
+            Some(below) => Err(Error::invalid(format!("{name} would stand on {}, which is temporary", below.table))
+                .with_code("0A000")
+                .with_hint("CREATE TEMPORARY VIEW")),
+            None => Ok(()),
+        }
     }
 
     /// Plans a query that is to be kept, or is kept, with the functions that it calls.
