@@ -54,3 +54,18 @@ fn a_text_of_no_type_stays_so() {
     assert_eq!(truth.text.as_deref(), Some("true"));
     assert_eq!(parameter(23, Format::Text, None).unwrap().text, None);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_bytes_are_a_value_or_an_error(
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+        array in proptest::prelude::any::<bool>(),
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+    ) {
+        let (_, one, many, ..) = super::super::BASES[at.index(super::super::BASES.len())];
+        let oid = if array { many } else { one };
+        let _ = parameter(oid, Format::Binary, Some(Bytes::from(bytes)));
+    }
+}
