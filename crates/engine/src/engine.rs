@@ -25,6 +25,7 @@ use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Session;
 use crate::setops::CountedRows;
+use crate::statement::Constants;
 use crate::system;
 use crate::unique_names::UniqueNames;
 use crate::unnest::UnnestSubqueries;
@@ -57,6 +58,7 @@ pub struct Engine {
     pub(crate) lake: Arc<Lake>,
     pub(crate) metastore: Arc<Metastore>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) constants: Constants,
     pub(crate) own_files: OwnFiles,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
@@ -121,7 +123,8 @@ impl Engine {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            Self { lake, metastore, recorder, own_files, template: state, me, loader, jobs }
+            let constants = Constants::default();
+            Self { lake, metastore, recorder, constants, own_files, template: state, me, loader, jobs }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));

@@ -3,6 +3,7 @@
 mod assign;
 mod blob_text;
 mod changes;
+mod constant;
 mod control;
 mod copy;
 mod copy_to;
@@ -29,6 +30,7 @@ mod target;
 pub(crate) mod temporary;
 pub(crate) mod travel;
 
+pub(crate) use constant::Constants;
 pub(crate) use control::time;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Column;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -12,11 +12,11 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
 use polder_capability::CommandTag;
-use polder_lake::{TableName, TransactionCell};
-use polder_types::{Error, Result};
+use polder_lake::{Snapshot, TableName, TransactionCell};
+use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
-use super::{Context, copy_to, ended, joins, names_out, suggest};
+use super::{Context, constant, copy_to, ended, joins, names_out, suggest};
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::parse::parse_kept;
@@ -46,22 +46,27 @@ pub(super) fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan
 
 impl Context<'_> {
     /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
-    async fn reading_scope(&self, open: Option<&TransactionCell>) -> Result<Scope> {
-        let snapshot = match open {
+    async fn reading_snapshot(&self, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
+        match open {
             Some(cell) => {
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
                 transaction.settle().await?;
-                Arc::clone(transaction.view())
+                Ok(Arc::clone(transaction.view()))
             }
-            None => self.engine.lake.snapshot(self.settings.version).await?,
-        };
-        Ok(self.engine.scope(snapshot, None, self.settings))
+            None => self.engine.lake.snapshot(self.settings.version).await,
+        }
     }
 
     pub(super) async fn read(&self, open: Option<&TransactionCell>, mut statement: Parsed) -> Result<Outcome> {
         names_out::number_repeated(&mut statement);
-        let scope = self.reading_scope(open).await?;
+        let snapshot = self.reading_snapshot(open).await?;
+        let constant = constant::Key::of(&statement, self);
+        if let Some(rows) = constant.as_ref().and_then(|key| self.engine.constants.rows(key)) {
+            let rows = names_out::restore(rows);
+            return Ok(answer("SELECT", snapshot.id, rows.schema(), rows));
+        }
+        let scope = self.engine.scope(snapshot, None, self.settings);
         if let Parsed::Statement(inner) = &statement
             && let Statement::ExplainTable { table_name, .. } = inner.as_ref()
         {
@@ -84,14 +89,18 @@ impl Context<'_> {
             _ => "SELECT",
         };
         let plan = if verb == "SELECT" && !self.typed { shown(plan).map_err(from_datafusion)? } else { plan };
-        let snapshot = scope.snapshot.id;
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        let rows = names_out::restore(self.execute(&scope, plan).await?);
+        let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
+        if let Some(key) = constant
+            && let Some(row) = constant::row(&plan, &physical)
+        {
+            self.engine.constants.keep(key, row);
+        }
+        let rows = names_out::restore(self.start(&scope.state, physical)?);
         let rows = if verb == "EXPLAIN" { names_out::restore_plan(rows) } else { rows };
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
-        let tag = CommandTag { verb: verb.to_owned(), rows: None };
-        Ok(Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) })
+        Ok(answer(verb, scope.snapshot.id, schema, rows))
     }
 
     /// DESCRIBE of a table or view, as a query.
@@ -134,6 +143,11 @@ impl Context<'_> {
         let rows = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
         Ok(keep_planner(rows, Arc::clone(state)))
     }
+}
+
+fn answer(verb: &str, snapshot: SnapshotId, schema: SchemaRef, rows: SendableRecordBatchStream) -> Outcome {
+    let tag = CommandTag { verb: verb.to_owned(), rows: None };
+    Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) }
 }
 
 /// Keeps the planner for as long as rows are read: the tables of `information_schema` plan the views then.
