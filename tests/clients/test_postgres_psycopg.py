@@ -459,3 +459,39 @@ def test_what_is_no_protocol_is_refused(server):
             assert answer == b"" or answer.startswith(b"E")
     with psycopg.connect(**address(server)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+# Settings of a transaction
+
+
+def test_set_local_ends_with_the_transaction(connection):
+    def shown():
+        return [rows(connection, f"SHOW {name}")[0][0] for name in ("timezone", "statement_timeout")]
+
+    before = shown()
+    with connection.transaction():
+        connection.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+        connection.execute("SET LOCAL statement_timeout = '7s'")
+        assert shown() == ["Asia/Tokyo", "7s"]
+    assert shown() == before
+    with pytest.raises(ZeroDivisionError), connection.transaction():
+        connection.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+        raise ZeroDivisionError
+    assert shown() == before
+    # What is set for good in the same transaction stays.
+    with connection.transaction():
+        connection.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+        connection.execute("SET timezone = 'Europe/Rome'")
+        connection.execute("SET LOCAL statement_timeout = '7s'")
+        connection.execute("SET statement_timeout = '9s'")
+    assert shown() == ["Europe/Rome", "9s"]
+    with connection.transaction(), pytest.raises(ZeroDivisionError), connection.transaction():
+        connection.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+        raise ZeroDivisionError
+    assert shown()[0] == "Europe/Rome"
+    # Outside of a transaction there is nothing that it could end with.
+    connection.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+    connection.execute("SET LOCAL statement_timeout = '1s'")
+    assert shown() == ["Europe/Rome", "9s"]
+    connection.execute("RESET ALL")
+    assert shown() == before

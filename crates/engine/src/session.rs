@@ -70,6 +70,8 @@ pub(crate) struct Open {
     pub savepoints: Vec<Point>,
     /// The session's settings before it, which it has again when the transaction comes to nothing.
     pub settings: Settings,
+    /// After a SET LOCAL: the settings that the session has once the transaction is over.
+    pub lasting: Option<Settings>,
     /// Set by an answer that ends in an error, which may come long after its statement has.
     pub spoiled: Arc<AtomicBool>,
 }
@@ -80,6 +82,7 @@ pub(crate) struct Point {
     pub name: String,
     pub work: Savepoint,
     pub settings: Settings,
+    pub lasting: Option<Settings>,
 }
 
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    ContextModifier, DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 use polder_capability::Caller;
 use polder_lake::{TransactionCell, Version};
@@ -52,16 +52,7 @@ impl Engine {
             Statement::Savepoint { name } => savepoint(inner, fold(name)).await?,
             Statement::ReleaseSavepoint { name } => release(inner, &fold(name)).await?,
             Statement::Set(set) => {
-                let before = inner.settings.clone();
-                apply(&mut inner.settings, set)?;
-                // A version that is not there would fail every statement from here on.
-                if inner.settings.version != before.version
-                    && let Err(error) = self.lake.snapshot(inner.settings.version).await
-                {
-                    inner.settings = before;
-                    return Err(error);
-                }
-                Outcome::done("SET", None, self.lake.newest().await?.id)
+                self.set(inner, set).await?
             }
             Statement::Discard { object_type } => self.discard(inner, object_type).await?,
             Statement::ShowVariable { variable } => {
@@ -89,9 +80,31 @@ impl Engine {
         }))
     }
 
+    async fn set(&self, inner: &mut Inner, set: &Set) -> Result<Outcome> {
+        let local = is_local(set);
+        let mut changed = inner.settings.clone();
+        apply(&mut changed, set)?;
+        // A version that is not there would fail every statement from here on.
+        if changed.version != inner.settings.version {
+            self.lake.snapshot(changed.version).await?;
+        }
+        let done = Outcome::done("SET", None, self.lake.newest().await?.id);
+        match &mut inner.open {
+            None if local => return Ok(done.notice("SET LOCAL can only be used in transaction blocks")),
+            Some(open) if local => drop(open.lasting.get_or_insert_with(|| inner.settings.clone())),
+            Some(Open { lasting: Some(lasting), .. }) => apply(lasting, set)?,
+            _ => {}
+        }
+        inner.settings = changed;
+        Ok(done)
+    }
+
     /// RESET of one setting, or of all.
     pub(crate) async fn reset(self: &std::sync::Arc<Self>, inner: &mut Inner, name: &ObjectName) -> Result<Outcome> {
         reset_one(&mut inner.settings, name)?;
+        if let Some(Open { lasting: Some(lasting), .. }) = &mut inner.open {
+            reset_one(lasting, name)?;
+        }
         Ok(Outcome::done("RESET", None, self.lake.newest().await?.id))
     }
 
@@ -151,6 +164,7 @@ impl Engine {
             read_only,
             savepoints: Vec::new(),
             settings: inner.settings.clone(),
+            lasting: None,
             spoiled: Arc::default(),
         });
         Ok(Outcome::done("BEGIN", None, snapshot))
@@ -172,7 +186,8 @@ impl Engine {
         settings.temporary.before_commit(&mut transaction).await?;
         running.start_commit()?;
         let report = transaction.commit().await?;
-        inner.settings = settings;
+        let temporary = settings.temporary.clone();
+        inner.settings = Settings { temporary, ..open.lasting.unwrap_or(settings) };
         inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
@@ -195,7 +210,8 @@ async fn savepoint(inner: &mut Inner, name: String) -> Result<Outcome> {
     let transaction = guard.as_mut().ok_or_else(ended)?;
     let (work, snapshot) = (transaction.savepoint(), transaction.base());
     drop(guard);
-    open.savepoints.push(Point { name, work, settings });
+    let lasting = open.lasting.clone();
+    open.savepoints.push(Point { name, work, settings, lasting });
     Ok(Outcome::done("SAVEPOINT", None, snapshot))
 }
 
@@ -217,6 +233,7 @@ async fn rollback_to(inner: &mut Inner, name: &str) -> Result<Outcome> {
     if let Some(point) = open.savepoints.last() {
         transaction.rollback_to(&point.work);
         settings = Some(point.settings.clone());
+        open.lasting = point.lasting.clone();
     }
     let done = Outcome::done("ROLLBACK", None, transaction.base());
     drop(guard);
@@ -245,11 +262,20 @@ fn text_of(expr: &Expr) -> String {
     }
 }
 
+/// Whether it holds until the end of the transaction only.
+fn is_local(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    }
+}
+
 fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
     match set {
         Set::SingleAssignment { scope, variable, values, .. } => {
-            if scope.is_some_and(|scope| scope.to_string().trim() != "SESSION") {
-                return Err(Error::unsupported("SET LOCAL is not supported").with_hint("SET, and RESET afterwards"));
+            if *scope == Some(ContextModifier::Global) {
+                return Err(Error::unsupported("SET GLOBAL is not supported").with_hint("SET, in each session"));
             }
             let name = parts(variable)?.join(".");
             let values: Vec<String> = values.iter().map(text_of).collect();
@@ -258,7 +284,7 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
         Set::SetTransaction { .. } => {
             Err(Error::unsupported("SET TRANSACTION is not supported").with_hint("BEGIN READ ONLY"))
         }
-        Set::SetTimeZone { local: false, value } => assign(settings, "timezone", &[text_of(value)]),
+        Set::SetTimeZone { value, .. } => assign(settings, "timezone", &[text_of(value)]),
         other => Err(Error::unsupported(format!("{other} is not supported"))),
     }
 }

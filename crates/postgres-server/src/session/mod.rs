@@ -53,6 +53,8 @@ pub(crate) struct Client {
     house: Arc<House>,
     session: Arc<dyn DriverSession>,
     settings: Settings,
+    /// After a SET LOCAL: the settings once the transaction is over.
+    lasting: Option<Settings>,
     registered: Registered,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
@@ -86,6 +88,7 @@ impl Client {
             house,
             session,
             settings,
+            lasting: None,
             registered,
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -177,6 +180,11 @@ impl Client {
 
     /// Settings that the client keeps count of, as far as it does not know them yet.
     fn tell_settings(&mut self) {
+        if self.is_idle()
+            && let Some(lasting) = self.lasting.take()
+        {
+            self.settings = lasting;
+        }
         let zone = self.session.status().time_zone;
         let own = Settings::REPORTED.iter().filter_map(|(shown, name)| Some((*shown, self.settings.show(name)?)));
         for (name, value) in own.chain([("TimeZone", zone)]) {

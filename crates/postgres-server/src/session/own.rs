@@ -29,7 +29,7 @@ impl Client {
                 }
                 done(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" })
             }
-            Command::Set { name, values } => match self.settings.set(name, values) {
+            Command::Set { name, values, local } => match self.set(name, values, *local) {
                 Some(set) => {
                     set?;
                     done("SET")
@@ -65,6 +65,27 @@ impl Client {
                 .into()),
             _ => Err(Error::internal("a statement came the wrong way").into()),
         }
+    }
+
+    /// Sets one of the server's own settings; `None` if it is none.
+    fn set(&mut self, name: &str, values: &[String], local: bool) -> Option<Result<()>> {
+        let before = self.settings.clone();
+        let set = self.settings.set(name, values)?;
+        match (&set, local) {
+            (Ok(()), true) if self.is_idle() => {
+                self.settings = before;
+                self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
+            }
+            (Ok(()), true) => drop(self.lasting.get_or_insert(before)),
+            (Ok(()), false) => {
+                // What is set for longer than a SET LOCAL holds too, once that is over.
+                if let Some(lasting) = &mut self.lasting {
+                    return lasting.set(name, values);
+                }
+            }
+            (Err(_), _) => {}
+        }
+        Some(set)
     }
 
     /// One of the engine's statements that gives no rows.

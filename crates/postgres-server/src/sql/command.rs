@@ -23,7 +23,8 @@ pub(crate) enum Command {
     Close(Option<String>),
     CopyIn { table: String, columns: Vec<String>, options: CopyOptions },
     CopyOut { query: String, options: CopyOptions },
-    Set { name: String, values: Vec<String> },
+    /// `local`: until the end of the transaction.
+    Set { name: String, values: Vec<String>, local: bool },
     /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION, with what follows.
     SetCharacteristics(Vec<String>),
     Show(String),
@@ -126,17 +127,15 @@ fn set(tokens: &[Token]) -> Command {
     if word(1) == "transaction" {
         return Command::SetCharacteristics(tokens[2..].iter().filter_map(Token::word).map(str::to_owned).collect());
     }
-    let skip = if word(1) == "session" && word(2) != "authorization" { 2 } else { 1 };
+    let local = word(1) == "local";
+    let skip = if local || word(1) == "session" && word(2) != "authorization" { 2 } else { 1 };
     let equals = |token: &Token| token.is_symbol('=') || token.is_word("to");
     // SET NAMES 'UTF8' is the standard's way to say it.
     if word(skip) == "names" {
-        return Command::Set { name: "client_encoding".into(), values: values(&tokens[skip + 1..]) };
+        return Command::Set { name: "client_encoding".into(), values: values(&tokens[skip + 1..]), local };
     }
     let Some(at) = tokens.iter().position(equals).filter(|at| *at > skip) else { return plain };
-    if word(skip) == "local" {
-        return plain;
-    }
-    Command::Set { name: setting(&tokens[skip..at]), values: values(&tokens[at + 1..]) }
+    Command::Set { name: setting(&tokens[skip..at]), values: values(&tokens[at + 1..]), local }
 }
 
 fn values(tokens: &[Token]) -> Vec<String> {

@@ -28,11 +28,14 @@ fn settings_are_recognised() {
     let set = |name: &str, values: &[&str]| Command::Set {
         name: name.into(),
         values: values.iter().map(|value| (*value).to_owned()).collect(),
+        local: false,
     };
     assert_eq!(command("SET client_encoding TO 'UTF8'"), set("client_encoding", &["UTF8"]));
     assert_eq!(command("SET SESSION extra_float_digits = 3"), set("extra_float_digits", &["3"]));
     assert_eq!(command("set search_path = a, \"B\""), set("search_path", &["a", "B"]));
     assert_eq!(command("SET NAMES 'utf8'"), set("client_encoding", &["utf8"]));
+    let local = Command::Set { name: "statement_timeout".into(), values: vec!["5s".into()], local: true };
+    assert_eq!(command("SET LOCAL statement_timeout = '5s'"), local);
     assert_eq!(command("SET TIME ZONE 'UTC'"), Command::Plain { reads: false });
     assert_eq!(command("SHOW TRANSACTION ISOLATION LEVEL"), Command::Show("transaction_isolation".into()));
     assert_eq!(command("DEALLOCATE ALL"), Command::Deallocate(None));
