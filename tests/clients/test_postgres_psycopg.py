@@ -140,6 +140,13 @@ def test_tags(connection, table):
     assert connection.pgconn.exec_(b"").status == psycopg.pq.ExecStatus.EMPTY_QUERY
 
 
+def test_errors_of_statements_with_values_say_where(connection):
+    with pytest.raises(psycopg.errors.UndefinedColumn) as error:
+        connection.execute("  SELECT %s::int, nosuch FROM information_schema.tables", (1,))
+    # In the text as it was sent: "  SELECT $1::int, nosuch …"
+    assert error.value.diag.statement_position == "19"
+
+
 def test_errors_say_what_and_where(connection):
     with pytest.raises(psycopg.errors.UndefinedColumn) as error:
         connection.execute("SELECT 1;\nSELECT nosuch FROM information_schema.tables")

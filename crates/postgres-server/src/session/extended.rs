@@ -29,6 +29,7 @@ const SYNC: u8 = b'S';
 
 impl Client {
     pub(super) async fn extended(&mut self, message: Message) -> Flow<()> {
+        self.at = None;
         match message {
             Message::Parse { name, sql, types } => self.parse(name, &sql, types),
             Message::Bind(bind) => self.bind(bind).await,
@@ -75,7 +76,11 @@ impl Client {
         let statements = scan::statements(sql);
         let prepared = match statements.as_slice() {
             [] => Prepared::empty(),
-            [statement] => Prepared::of(statement, sql, types)?,
+            [statement] => {
+                let mut prepared = Prepared::of(statement, sql, types)?;
+                prepared.sent = (statement.start > 0).then(|| (sql.to_owned(), statement.start));
+                prepared
+            }
             _ => {
                 return Err(Error::invalid("cannot insert multiple commands into a prepared statement")
                     .with_code("42601")
@@ -87,8 +92,9 @@ impl Client {
         Ok(())
     }
 
-    fn statement(&self, name: &str) -> Result<Arc<Prepared>> {
-        self.prepared.get(name).cloned().ok_or_else(|| {
+    fn statement(&mut self, name: &str) -> Result<Arc<Prepared>> {
+        self.at = self.prepared.get(name).cloned();
+        self.at.clone().ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),
                 name => format!("prepared statement \"{name}\" does not exist"),
@@ -174,9 +180,11 @@ impl Client {
     }
 
     fn take(&mut self, name: &str) -> Result<Portal> {
-        self.portals
-            .remove(name)
-            .ok_or_else(|| Error::not_found(format!("portal \"{name}\" does not exist")).with_code("34000"))
+        let portal = self.portals.remove(name).ok_or_else(|| {
+            Error::not_found(format!("portal \"{name}\" does not exist")).with_code("34000")
+        })?;
+        self.at = Some(Arc::clone(&portal.statement));
+        Ok(portal)
     }
 
     async fn columns_of(&mut self, portal: &mut Portal) -> Flow<Option<(Vec<crate::types::Column>, Vec<Format>)>> {

@@ -58,6 +58,8 @@ pub(crate) struct Client {
     registered: Registered,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    /// The statement that the message at hand is about.
+    at: Option<Arc<Prepared>>,
     /// A transaction that was begun for several statements that came together.
     implicit: bool,
     /// After an error, everything up to the next Sync is passed over.
@@ -92,6 +94,7 @@ impl Client {
             registered,
             prepared: HashMap::new(),
             portals: HashMap::new(),
+            at: None,
             implicit: false,
             skips: false,
             told: HashMap::new(),
@@ -156,12 +159,19 @@ impl Client {
                 Ok(()) => self.wire.relieve().await,
                 Err(Stop::Gone(gone)) => Err(gone),
                 Err(Stop::Failed(error)) => {
-                    self.fail(&error, None);
+                    self.fail_placed(error);
                     self.skips = true;
                     Ok(())
                 }
             },
         }
+    }
+
+    /// Tells an error of the statement that a message was about, with its place in the text that the client sent.
+    fn fail_placed(&mut self, error: Error) {
+        let Some(statement) = self.at.take() else { return self.fail(&error, None) };
+        let (text, start) = statement.sent.as_ref().map_or((&statement.sql, 0), |(text, start)| (text, *start));
+        self.fail(&simple::placed(error, text, start), Some(text));
     }
 
     /// Tells an error, by which an open transaction has failed.

@@ -21,6 +21,8 @@ pub(crate) struct Prepared {
     /// `None` for a text without a statement.
     pub command: Option<Command>,
     pub sql: String,
+    /// The text that it was sent in, if something came before it, and where it begins there, in bytes: for errors.
+    pub sent: Option<(String, usize)>,
     /// The first word, in lower case, and whether there is a RETURNING.
     pub verb: String,
     pub returns: bool,

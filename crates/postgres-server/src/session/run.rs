@@ -39,6 +39,7 @@ impl Prepared {
         Ok(Self {
             command: Some(command),
             sql: statement.sql.to_owned(),
+            sent: None,
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
             returns: tokens.iter().any(|token| token.is_word("returning")),
             parameters: parameters.max(oids.len()),
@@ -53,6 +54,7 @@ impl Prepared {
         Self {
             command: None,
             sql: String::new(),
+            sent: None,
             verb: String::new(),
             returns: false,
             oids: Vec::new(),

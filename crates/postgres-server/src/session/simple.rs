@@ -78,7 +78,7 @@ impl Client {
 }
 
 /// An error of one statement, with its place in the whole text.
-fn placed(error: Error, sql: &str, start: usize) -> Error {
+pub(super) fn placed(error: Error, sql: &str, start: usize) -> Error {
     let Some(place) = error.position() else { return error };
     let before = sql.get(..start).unwrap_or_default();
     let lines = before.matches('\n').count() as u64;
