@@ -23,7 +23,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
-use super::{Context, joins, names_out, open_cell};
+use super::{Context, joins, names_out, open_cell, query};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::forms::Extras;
@@ -199,7 +199,8 @@ impl View {
         names_out::number_repeated(&mut statement);
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
-        Ok(names_out::restored(&physical.schema()))
+        let schema = query::declared(&physical.schema(), plan.schema().as_arrow());
+        Ok(names_out::restored(&schema))
     }
 
     /// What parameters without a type are. That something cannot be planned is told when the columns are asked for.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::Column;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -12,7 +12,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
 use polder_capability::CommandTag;
-use polder_lake::{Snapshot, TableName, TransactionCell};
+use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell};
 use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
@@ -99,7 +99,7 @@ impl Context<'_> {
         let rows = names_out::restore(self.start(&scope.state, physical)?);
         let rows = if verb == "EXPLAIN" { names_out::restore_plan(rows) } else { rows };
         // What comes out may be typed a little narrower than planned; the stream knows best.
-        let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
+        let schema = if self.typed { declared(&rows.schema(), &schema) } else { rows.schema() };
         Ok(answer(verb, scope.snapshot.id, schema, rows))
     }
 
@@ -143,6 +143,24 @@ impl Context<'_> {
         let rows = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
         Ok(keep_planner(rows, Arc::clone(state)))
     }
+}
+
+/// The columns of rows, with the types as declared (`varchar(10)`) that the plan knows of and its execution loses.
+pub(super) fn declared(rows: &SchemaRef, planned: &Schema) -> SchemaRef {
+    if rows.fields().len() != planned.fields().len() {
+        return Arc::clone(rows);
+    }
+    let fields = rows.fields().iter().zip(planned.fields()).map(|(field, planned)| {
+        match planned.metadata().get(DECLARED) {
+            Some(declared) if !field.metadata().contains_key(DECLARED) => {
+                let mut metadata = field.metadata().clone();
+                metadata.insert(DECLARED.to_owned(), declared.clone());
+                Arc::new(field.as_ref().clone().with_metadata(metadata))
+            }
+            _ => Arc::clone(field),
+        }
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), rows.metadata().clone()))
 }
 
 fn answer(verb: &str, snapshot: SnapshotId, schema: SchemaRef, rows: SendableRecordBatchStream) -> Outcome {
