@@ -104,6 +104,38 @@ def test_values_that_a_format_has_no_type_for(server, tmp_path):
         ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1 day 02:00:00", [1, 2])
 
 
+def test_times_without_a_zone_are_the_sessions(server, tmp_path):
+    """Skipped and doubled hours as PostgreSQL takes them; a zone in the file counts for itself; `polder load` has no session."""
+    client = server.client()
+    client.sql("CREATE TABLE placed (id INT, at TIMESTAMPTZ, shown TIMESTAMP)")
+    texts = ["2024-07-01 12:00:00", "2024-07-01T12:00", "2024-03-31 02:30:00", "2024-10-27 02:30:00", "2024-07-01",
+             "2024-07-01 12:00:00Z", "2024-07-01 12:00:00+05:30"]
+    times = [text[:19] for text in texts]
+    lines = [f"{n},{at},{shown}\n" for n, (at, shown) in enumerate(zip(texts, times))]
+    (tmp_path / "t.csv").write_text("id,at,shown\n" + "".join(lines))
+    (tmp_path / "t.json").write_text("".join(json.dumps({"id": n, "at": at, "shown": shown}) + "\n"
+                                             for n, (at, shown) in enumerate(zip(texts, times))))
+    values = ", ".join(f"({n}, '{at}', TIMESTAMP '2024-07-01 12:00:00')" for n, at in enumerate(texts))
+    duckdb.sql(f"COPY (SELECT * FROM (VALUES {values}) AS t(id, at, shown)) TO '{tmp_path}/texts.parquet'")
+    utc = "SELECT id, (at AT TIME ZONE 'UTC')::text AS at, shown::text AS shown FROM placed ORDER BY id"
+    wanted = ["2024-07-01 10:00:00", "2024-07-01 10:00:00", "2024-03-31 01:30:00", "2024-10-27 01:30:00", "2024-06-30 22:00:00",
+              "2024-07-01 12:00:00", "2024-07-01 06:30:00"]
+    for name in ("t.csv", "t.json", "texts.parquet"):
+        header = ", HEADER" if name.endswith("csv") else ""
+        format = name.rpartition(".")[2]
+        found = client.sql(f"SET timezone = 'Europe/Paris'; COPY placed FROM '{tmp_path}/{name}' (FORMAT {format}{header}); {utc}")
+        assert [row["at"] for row in found] == wanted, name
+        assert {row["shown"] for row in found if row["id"] in (0, 1, 5, 6)} == {"2024-07-01 12:00:00"}, name
+        client.sql("TRUNCATE placed")
+    duckdb.sql(f"COPY (SELECT 0 AS id, TIMESTAMP '2024-07-01 12:00:00' AS at, DATE '2024-07-01' AS shown) TO '{tmp_path}/typed.parquet'")
+    for zone, at in (("Europe/Paris", "2024-07-01 10:00:00"), ("+02", "2024-07-01 14:00:00"), ("UTC", "2024-07-01 12:00:00")):
+        found = client.sql(f"SET timezone = '{zone}'; COPY placed FROM '{tmp_path}/typed.parquet' (FORMAT parquet); {utc}")
+        assert found == [{"id": 0, "at": at, "shown": "2024-07-01 00:00:00"}], zone
+        client.sql("TRUNCATE placed")
+    server.load(tmp_path / "t.csv", "--into", "placed", "--append")
+    assert client.sql(utc)[0]["at"] == "2024-07-01 12:00:00"
+
+
 def test_names_in_quotes(server, tmp_path):
     client = server.client()
     (tmp_path / "q.csv").write_text("a\n1\n")

@@ -3,3 +3,4 @@
 pub mod json;
 pub mod profile;
 pub mod similar;
+pub mod zones;

@@ -72,7 +72,11 @@ impl Context<'_> {
             false => None,
         };
         // As in PostgreSQL, NULL says what is missing, and nothing else is.
-        options.copy = Some(CopyTerms { columns: filled, empty_is_text: options.nulls.is_some() });
+        options.copy = Some(CopyTerms {
+            columns: filled,
+            empty_is_text: options.nulls.is_some(),
+            time_zone: Some(self.settings.zone().to_owned()),
+        });
         Ok(LoadRequest {
             load_id: LoadId::new(),
             caller: self.caller.clone(),

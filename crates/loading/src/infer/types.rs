@@ -75,6 +75,11 @@ pub(crate) fn to_sql(data_type: &DataType) -> String {
     }
 }
 
+/// Whether its values are instants, and not what clocks show.
+pub(crate) fn is_instant(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, Some(_)))
+}
+
 pub(crate) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

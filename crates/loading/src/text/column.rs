@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
     StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use polder_kernels::zones;
 use polder_types::{Error, Result};
 
 use crate::infer::cell::{self, trim};
@@ -17,13 +20,15 @@ use crate::infer::decide::CellForm;
 use crate::infer::types;
 
 /// A column of the table that is being filled.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ColumnPlan {
     pub name: String,
     /// The name in the file, for messages.
     pub source: String,
     pub data_type: DataType,
     pub form: CellForm,
+    /// The zone of times that name none, in a column of instants. `None`: UTC.
+    pub zone: Option<Tz>,
     /// Words that the user calls missing, in every type.
     pub own_nulls: Option<Arc<[Vec<u8>]>>,
     /// An empty cell is the empty text, unless it is one of those words.
@@ -38,6 +43,7 @@ pub(crate) struct ColumnBuilder {
     values: Values,
     valid: Validity,
     form: CellForm,
+    zone: Option<Tz>,
     own_nulls: Option<Arc<[Vec<u8>]>>,
     empty_is_text: bool,
     data_type: DataType,
@@ -114,6 +120,7 @@ impl ColumnBuilder {
             values,
             valid: Validity::default(),
             form: plan.form,
+            zone: plan.zone.filter(|_| types::is_instant(&plan.data_type)),
             own_nulls: plan.own_nulls.clone(),
             empty_is_text: plan.empty_is_text,
             data_type: plan.data_type.clone(),
@@ -172,11 +179,11 @@ impl ColumnBuilder {
                 cell::parse_f64(cell).filter(|value| !value.is_nan()).map(|value| values.push(value)).is_some()
             }
             Values::Date(values) => dates::iso_days(cell).map(|days| values.push(days)).is_some(),
-            Values::Stamp { values, most } => dates::iso_micros(cell)
+            Values::Stamp { values, most } if self.zone.is_none() => dates::iso_micros(cell)
                 .filter(|micros| within(*micros, *most))
                 .map(|micros| values.push(micros))
                 .is_some(),
-            Values::Bool(_) | Values::Decimal { .. } => false,
+            Values::Stamp { .. } | Values::Bool(_) | Values::Decimal { .. } => false,
         };
         if fits {
             self.valid.push(true);
@@ -195,7 +202,7 @@ impl ColumnBuilder {
             self.push_null();
             return Ok(());
         }
-        let form = self.form;
+        let (form, zone) = (self.form, self.zone);
         let fits = match &mut self.values {
             Values::Int { values, min, max } => {
                 cell::parse_i64(cell).filter(|value| (*min..=*max).contains(value)).map(|value| values.push(value))
@@ -204,7 +211,7 @@ impl ColumnBuilder {
             Values::Bool(values) => cell::parse_bool(cell).map(|value| values.push(value)),
             Values::Date(values) => parse_days(cell, form).map(|days| values.push(days)),
             Values::Stamp { values, most } => {
-                parse_micros(cell, form).filter(|micros| within(*micros, *most)).map(|micros| values.push(micros))
+                parse_micros(cell, form, zone).filter(|micros| within(*micros, *most)).map(|micros| values.push(micros))
             }
             Values::Decimal { values, digits, scale } => {
                 parse_decimal(cell, *digits, *scale).map(|value| values.push(value))
@@ -365,12 +372,36 @@ fn parse_days(cell: &[u8], form: CellForm) -> Option<i32> {
     moment.days(form.order)
 }
 
-fn parse_micros(cell: &[u8], form: CellForm) -> Option<i64> {
-    match dates::parse(cell) {
-        Some(moment) => moment.micros(form.order),
-        None if form.compact => dates::compact(cell).map(|days| i64::from(days) * DAY_US),
-        None => None,
+/// Of a time without a zone, the instant at which the clocks of this one show it.
+fn parse_micros(cell: &[u8], form: CellForm, zone: Option<Tz>) -> Option<i64> {
+    let (micros, has_zone) = match dates::parse(cell) {
+        Some(moment) => (moment.micros(form.order)?, moment.offset_s.is_some()),
+        None if form.compact => (i64::from(dates::compact(cell)?) * DAY_US, false),
+        None => return None,
+    };
+    match zone {
+        Some(zone) if !has_zone => zones::instant(zone, micros),
+        _ => Some(micros),
     }
+}
+
+/// A column of a file that knows its types, where instants are wanted: its times without a zone as the instants at
+/// which the clocks of this one show them. What is no such time becomes missing; columns of other types stay as they are.
+pub(crate) fn instants(column: &ArrayRef, zone: Tz, form: CellForm) -> Result<ArrayRef, ArrowError> {
+    let instants: TimestampMicrosecondArray = match types::kept_as(column.data_type()) {
+        Some(DataType::Timestamp(_, None) | DataType::Date32) => {
+            let local = cast(column, &types::TIMESTAMP)?;
+            let local = local.as_primitive::<TimestampMicrosecondType>();
+            local.unary_opt::<_, TimestampMicrosecondType>(|local| zones::instant(zone, local))
+        }
+        Some(text) if types::is_text(&text) => {
+            let texts = cast(column, &types::TEXT)?;
+            let read = |text: Option<&str>| parse_micros(trim(text?.as_bytes()), form, Some(zone));
+            texts.as_string_view().iter().map(read).collect()
+        }
+        _ => return Ok(column.clone()),
+    };
+    Ok(Arc::new(instants.with_timezone("UTC")))
 }
 
 /// A decimal without an exponent; digits beyond the scale must be zeros.
