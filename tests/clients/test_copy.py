@@ -104,6 +104,38 @@ def test_values_that_a_format_has_no_type_for(server, tmp_path):
         ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1 day 02:00:00", [1, 2])
 
 
+def test_bytes_uuids_and_decimals_are_read(server, tmp_path):
+    """As PostgreSQL reads them: bytes in both of their forms, UUIDs in any spelling, decimals rounded half away from zero."""
+    client = server.client()
+    client.sql("CREATE TABLE odd (id INT, u UUID, b BYTEA, n NUMERIC(5,2), w NUMERIC(3,0))")
+    lines = [(1, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "\\x00fF", "1.239", "9.5"),
+             (2, "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "a\\\\b\\000", "-1.235", "-.5"),
+             (3, "a0eebc999c0b4ef8bb6d6bb9bd380a11", "", ".005", "0.49")]
+    shown = "SELECT id, u::text AS u, b::text AS b, n::text AS n, w::text AS w FROM odd ORDER BY id"
+    uuid = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+    wanted = [(1, uuid, "\\x00ff", "1.24", "10"), (2, uuid, "\\x615c6200", "-1.24", "-1"), (3, uuid, "\\x", "0.01", "0")]
+    (tmp_path / "o.csv").write_text("id,u,b,n,w\n" + "".join(f'{n},{u},"{b}",{d},{w}\n' for n, u, b, d, w in lines) + "4,,,,\n")
+    client.sql(f"COPY odd FROM '{tmp_path}/o.csv' (FORMAT csv, HEADER)")
+    assert rows(client, shown) == [*wanted, (4, None, None, None, None)]
+    for format in ("csv", "json", "parquet"):
+        header = ", HEADER" if format == "csv" else ""
+        client.sql(f"COPY (SELECT * FROM odd ORDER BY id) TO '{tmp_path}/back.{format}' (FORMAT {format})")
+        client.sql("CREATE TABLE odd_back AS SELECT * FROM odd WHERE false")
+        client.sql(f"COPY odd_back FROM '{tmp_path}/back.{format}' (FORMAT {format}{header})")
+        assert rows(client, shown.replace("odd", "odd_back")) == rows(client, shown), format
+        client.sql("DROP TABLE odd_back; TRUNCATE odd")
+        documents = [dict(zip(("id", "u", "b", "n", "w"), line)) for line in lines]
+        documents[0]["n"] = 1.239
+        (tmp_path / "o.json").write_text("".join(json.dumps(document) + "\n" for document in documents))
+        client.sql(f"COPY odd FROM '{tmp_path}/o.json' (FORMAT json)")
+        assert rows(client, shown) == wanted
+    for u, b, n, code in (("a0eebc99", "", "1", "22P02"), (uuid, "\\x0", "1", "22P02"), (uuid, "a\\9", "1", "22P02"),
+                          (uuid, "", "999.995", "22P02"), (uuid, "", "1.2.3", "22P02")):
+        (tmp_path / "bad.json").write_text(json.dumps({"id": 9, "u": u, "b": b, "n": n}) + "\n")
+        assert refused(client, f"COPY odd FROM '{tmp_path}/bad.json' (FORMAT json)").code == code, (u, b, n)
+    assert rows(client, "SELECT count(*) FROM odd") == [(3,)]
+
+
 def test_times_without_a_zone_are_the_sessions(server, tmp_path):
     """Skipped and doubled hours as PostgreSQL takes them; a zone in the file counts for itself; `polder load` has no session."""
     client = server.client()

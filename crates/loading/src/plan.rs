@@ -155,6 +155,7 @@ pub(crate) fn plan(
             zone: zone.clocks,
             own_nulls: own_nulls.clone(),
             empty_is_text: false,
+            rounds: options.copy.is_some(),
             required: field.is_some_and(|field| !field.is_nullable()),
         });
     }

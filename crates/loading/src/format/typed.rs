@@ -9,7 +9,8 @@ use polder_types::{Error, Result};
 use super::{ColumnEvidence, GuessedColumn, Output, Target};
 use crate::infer::types;
 use crate::rejects::{NO_VALUE, Reject, raw_text};
-use crate::text::column::instants;
+use crate::text::cells::instants;
+use crate::text::column::from_texts;
 use crate::text::reader::finish_batch;
 
 /// The columns of a file's schema under the types that the lake keeps. A type that it has not stays as it is, and is
@@ -55,6 +56,10 @@ pub(crate) fn pass_on(
 fn fit(label: &str, column: &ArrayRef, data_type: &DataType, target: &Target) -> Result<ArrayRef> {
     if column.data_type() == data_type {
         return Ok(column.clone());
+    }
+    let is_text = types::kept_as(column.data_type()).is_some_and(|kept| types::is_text(&kept));
+    if is_text && types::is_binary(data_type) {
+        return from_texts(column, &target.plan);
     }
     let placed = match target.plan.zone {
         Some(zone) if types::is_instant(data_type) => instants(column, zone, target.plan.form),
