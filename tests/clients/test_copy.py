@@ -1,5 +1,6 @@
 """COPY in both directions: columns and defaults as PostgreSQL has them, errors by their SQLSTATE, nothing left of what fails."""
 
+import gzip
 import json
 import shutil
 
@@ -87,6 +88,23 @@ def test_cells_come_back_as_what_they_were(server, tmp_path):
         assert rows(client, f"SELECT * FROM back{number} ORDER BY id") == wanted, (options, path.read_text())
     lines = (tmp_path / "0.csv").read_text().splitlines()
     assert lines[:3] == ["id,a;b,d", '1,"",2024-02-29', "2,,"]
+
+
+def test_missing_values_in_json_come_back_as_missing(server, tmp_path):
+    """Not as what a column has by default; within objects and lists too."""
+    client = server.client()
+    client.sql("CREATE TABLE holed (id INT, city TEXT DEFAULT 'Delft', n INT DEFAULT 7, l INT[])")
+    client.sql("INSERT INTO holed VALUES (1, NULL, NULL, NULL), (2, 'Gouda', 3, ARRAY[1, NULL])")
+    client.sql(f"COPY (SELECT * FROM holed ORDER BY id) TO '{tmp_path}/h.json' (FORMAT json)")
+    assert [json.loads(line) for line in (tmp_path / "h.json").read_text().splitlines()] == [
+        {"id": 1, "city": None, "n": None, "l": None}, {"id": 2, "city": "Gouda", "n": 3, "l": [1, None]}]
+    wanted = client.sql("SELECT * FROM holed ORDER BY id")
+    client.sql(f"TRUNCATE holed; COPY holed FROM '{tmp_path}/h.json' (FORMAT json)")
+    assert client.sql("SELECT * FROM holed ORDER BY id") == wanted
+    client.sql(f"COPY (SELECT id, n FROM holed) TO '{tmp_path}/parts' (FORMAT json, PARTITION_BY (id))")
+    assert sorted(path.read_text() for path in (tmp_path / "parts").rglob("*.json")) == ['{"n":3}\n', '{"n":null}\n']
+    client.sql(f"COPY (SELECT id, n FROM holed ORDER BY id) TO '{tmp_path}/h.json.gz' (FORMAT json, COMPRESSION gzip)")
+    assert gzip.decompress((tmp_path / "h.json.gz").read_bytes()) == b'{"id":1,"n":null}\n{"id":2,"n":3}\n'
 
 
 def test_values_that_a_format_has_no_type_for(server, tmp_path):

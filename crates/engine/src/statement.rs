@@ -14,6 +14,7 @@ mod exports;
 mod insert;
 pub(crate) mod jobs;
 mod joins;
+mod json_nulls;
 pub(crate) mod maintenance;
 mod merge;
 mod names;

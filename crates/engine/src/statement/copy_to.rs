@@ -15,8 +15,9 @@ use futures::{TryStreamExt, stream};
 use polder_capability::CommandTag;
 use polder_types::{Error, ErrorKind, Result};
 
-use super::Context;
 use super::exports::Writing;
+use super::json_nulls::with_nulls;
+use super::{Context, joins};
 use crate::error::from_datafusion;
 use crate::functions::strings::csv::CsvCells;
 use crate::functions::{call, types};
@@ -154,7 +155,8 @@ impl Context<'_> {
     }
 
     async fn written(&self, scope: &Scope, plan: LogicalPlan) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        let counts = self.execute(scope, plan).await?;
+        let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
+        let counts = self.start(&scope.state, with_nulls(physical))?;
         let schema = counts.schema();
         Ok((schema, counts.try_collect().await.map_err(from_datafusion)?))
     }
