@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement,
 };
@@ -29,6 +29,12 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
         Parsed::Explain(explain) => number_repeated(explain.statement.as_mut()),
         Parsed::Statement(statement) => {
             if let Statement::Query(query) = statement.as_mut() {
+                number_in(query);
+            }
+        }
+        // Folders are named after columns by the names that are written.
+        Parsed::CopyTo(copy) if copy.partitioned_by.is_empty() => {
+            if let CopyToSource::Query(query) = &mut copy.source {
                 number_in(query);
             }
         }
@@ -223,16 +229,18 @@ pub(super) fn restore_plan(rows: SendableRecordBatchStream) -> SendableRecordBat
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
+/// A name without its number.
+pub(super) fn plain(name: &str) -> &str {
+    name.split_once(MARK).map_or(name, |(plain, _)| plain)
+}
+
 /// The columns without those numbers.
 pub(super) fn restored(schema: &SchemaRef) -> SchemaRef {
     if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
         return Arc::clone(schema);
     }
-    let plain = schema.fields().iter().map(|field| match field.name().split_once(MARK) {
-        Some((name, _)) => Arc::new(field.as_ref().clone().with_name(name)),
-        None => Arc::clone(field),
-    });
-    Arc::new(Schema::new_with_metadata(plain.collect::<Vec<_>>(), schema.metadata().clone()))
+    let fields = schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_name(plain(field.name()))));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// Takes the numbers away again.

@@ -1,4 +1,5 @@
-//! JSON as COPY … TO writes it: what is missing is a `null`, so that it comes back as missing and not as a default.
+//! The planner's sinks, as COPY … TO wants them. In JSON what is missing is a `null`, so that it comes back as missing and
+//! not as a default. In CSV two columns may have one name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::common::file_options::json_writer::JsonWriterOptions;
 use datafusion::common::runtime::SpawnedTask;
+use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
 use datafusion::datasource::file_format::write::BatchSerializer;
 use datafusion::datasource::file_format::write::demux::DemuxedStreamReceiver;
@@ -22,15 +24,43 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use object_store::ObjectStore;
 
-/// The plan of a COPY … TO, with the keys of missing values if it writes JSON; any other as it is.
-pub(super) fn with_nulls(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+use super::names_out::restore;
+
+/// The plan of a COPY … TO with its own sink, if it writes JSON or CSV; any other as it is.
+pub(super) fn with_own_sink(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let Some(exec) = plan.downcast_ref::<DataSinkExec>() else { return plan };
-    let Some(json) = exec.sink().downcast_ref::<JsonSink>() else { return plan };
-    let sink = NullsSink { config: json.config().clone(), options: json.writer_options().clone() };
-    Arc::new(DataSinkExec::new(Arc::clone(exec.input()), Arc::new(sink), exec.sort_order().clone()))
+    let sink: Arc<dyn DataSink> = if let Some(json) = exec.sink().downcast_ref::<JsonSink>() {
+        Arc::new(NullsSink { config: json.config().clone(), options: json.writer_options().clone() })
+    } else if let Some(csv) = exec.sink().downcast_ref::<CsvSink>() {
+        Arc::new(NamesSink(CsvSink::new(csv.config().clone(), csv.writer_options().clone())))
+    } else {
+        return plan;
+    };
+    Arc::new(DataSinkExec::new(Arc::clone(exec.input()), sink, exec.sort_order().clone()))
 }
 
-/// The planner's sink, but for how a batch becomes text.
+/// The planner's sink of CSV, given the names of columns as they shall be written.
+#[derive(Debug)]
+struct NamesSink(CsvSink);
+
+impl DisplayAs for NamesSink {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_as(format, f)
+    }
+}
+
+#[async_trait]
+impl DataSink for NamesSink {
+    fn schema(&self) -> &SchemaRef {
+        DataSink::schema(&self.0)
+    }
+
+    async fn write_all(&self, data: SendableRecordBatchStream, context: &Arc<TaskContext>) -> Result<u64> {
+        DataSink::write_all(&self.0, restore(data), context).await
+    }
+}
+
+/// The planner's sink of JSON, but for how a batch becomes text.
 #[derive(Debug)]
 struct NullsSink {
     config: FileSinkConfig,
