@@ -90,6 +90,29 @@ def test_cells_come_back_as_what_they_were(server, tmp_path):
     assert lines[:3] == ["id,a;b,d", '1,"",2024-02-29', "2,,"]
 
 
+def test_columns_of_one_name(server, tmp_path):
+    """CSV has them as they are, in its header too; other formats cannot."""
+    client = server.client()
+    client.sql("CREATE TABLE named (a INT, \"x;y\" TEXT)")
+    client.sql("INSERT INTO named VALUES (2, 'p'), (1, 'q')")
+    for query, options, wanted in (
+            ("SELECT 1, 2", "", ["?column?,?column?", "1,2"]),
+            ('SELECT a, "x;y", "x;y", a FROM named ORDER BY a', ", DELIMITER ';'", ['a;"x;y";"x;y";a', "1;q;q;1", "2;p;p;2"]),
+            ("SELECT 10 - a AS a, a FROM named AS n ORDER BY n.a", "", ["a,a", "9,1", "8,2"]),
+            ("SELECT 10 - n.a AS a FROM named AS n ORDER BY n.a", "", ["a", "9", "8"])):
+        client.sql(f"COPY ({query}) TO '{tmp_path}/n.csv' (FORMAT csv{options})")
+        assert (tmp_path / "n.csv").read_text().splitlines() == wanted, query
+    for format in ("json", "parquet", "arrow"):
+        error = refused(client, f"COPY (SELECT 1, 2) TO '{tmp_path}/n.{format}' (FORMAT {format})")
+        assert error.code == "42701" and '"?column?"' in error.message and format in error.message, vars(error)
+        assert not (tmp_path / f"n.{format}").exists()
+    client.sql(f"COPY (SELECT 10 - n.a AS a FROM named AS n ORDER BY n.a) TO '{tmp_path}/n.json' (FORMAT json)")
+    assert (tmp_path / "n.json").read_text() == '{"a":9}\n{"a":8}\n'
+    for analyze in ("", "ANALYZE "):
+        assert refused(client, f"EXPLAIN {analyze}COPY named TO '{tmp_path}/none.csv'").code == "42601"
+    assert not (tmp_path / "none.csv").exists()
+
+
 def test_missing_values_in_json_come_back_as_missing(server, tmp_path):
     """Not as what a column has by default; within objects and lists too."""
     client = server.client()
