@@ -264,8 +264,12 @@ impl LogicalExec {
 }
 
 impl DisplayAs for LogicalExec {
-    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogicalExec")
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => f.write_str("LogicalExec"),
+            // A tree has the node's name already.
+            DisplayFormatType::TreeRender => Ok(()),
+        }
     }
 }
 

@@ -85,8 +85,12 @@ impl TableScanExec {
 }
 
 impl DisplayAs for TableScanExec {
-    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TableScanExec: {}", self.name)
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(f, "TableScanExec: {}", self.name),
+            // A tree has the node's name already.
+            DisplayFormatType::TreeRender => write!(f, "table={}", self.name),
+        }
     }
 }
 
