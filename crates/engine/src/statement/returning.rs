@@ -3,12 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{
+    self, SelectItem, SelectItemQualifiedWildcardKind, Statement, WildcardAdditionalOptions,
+};
 use datafusion::sql::sqlparser::parser::ParserError;
+use futures::{TryStreamExt, stream};
 use polder_types::{Error, Result};
 
 use super::Context;
@@ -17,8 +25,11 @@ use super::merge::MARK;
 use super::names::{fold, parts};
 use super::names_out;
 use super::query::shown;
-use super::target::Target;
+use super::target::{Target, parse_query, quoted, select_of};
+use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
+use crate::rewrite::has_query;
+use crate::rewrite::names::{name, of_own_query};
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -59,13 +70,51 @@ impl Context<'_> {
             )),
         };
         let table = MemTable::try_new(schema, vec![batches]).map_err(from_datafusion)?;
+        if items.iter().any(holds_query) {
+            if !others.is_empty() {
+                return Err(Error::unsupported("a subquery in RETURNING beside other tables is not supported")
+                    .with_hint("put it into FROM or USING"));
+            }
+            let rows = self.with_queries(scope, target, items, table).await?;
+            outcome.rows = Some(whole(rows).await?);
+            return Ok(outcome);
+        }
         let plan = named(table, &names).map_err(from_datafusion)?;
         let exprs = numbered(self.items(scope, &plan, items)?);
         let plan = LogicalPlanBuilder::from(plan).project(exprs).and_then(LogicalPlanBuilder::build);
         let plan = if self.typed { plan } else { plan.and_then(shown) }.map_err(from_datafusion)?;
         let rows = names_out::restore(self.execute(scope, plan).await?);
-        outcome.rows = Some((rows.schema(), rows));
+        outcome.rows = Some(whole(rows).await?);
         Ok(outcome)
+    }
+
+    /// RETURNING as a query of the rows, which may hold others. These read what the statement has read, and nothing of
+    /// what it has changed, as in PostgreSQL.
+    async fn with_queries(
+        &self,
+        scope: &Scope,
+        target: &Target,
+        items: &[SelectItem],
+        rows: MemTable,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = MemorySchemaProvider::new();
+        input.register_table("returned".to_owned(), Arc::new(rows)).map_err(from_datafusion)?;
+        let scope = scope.with_input(Arc::new(input)).with_rows(self.engine);
+        let columns: Vec<String> =
+            target.columns().enumerate().map(|(at, column)| format!("c{at} AS {}", quoted(column))).collect();
+        let mut query = parse_query(&format!(
+            "SELECT 1 FROM (SELECT {} FROM {}.input.returned) AS {}",
+            columns.join(", "),
+            quoted(INPUT_CATALOG),
+            quoted(&target.alias)
+        ))?;
+        select_of(&mut query)?.projection = written_out(target, items)?;
+        of_own_query(&mut query);
+        names_out::number_in(&mut query);
+        let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
+        let plan = scope.state.statement_to_plan(statement).await;
+        let plan = if self.typed { plan } else { plan.and_then(shown) }.map_err(from_datafusion)?;
+        Ok(names_out::restore(self.execute(&scope, plan).await?))
     }
 
     fn items(&self, scope: &Scope, plan: &LogicalPlan, items: &[SelectItem]) -> Result<Vec<Expr>> {
@@ -75,7 +124,8 @@ impl Context<'_> {
         let mut exprs = Vec::new();
         for item in items {
             match item {
-                SelectItem::UnnamedExpr(expr) => exprs.push(self.returned(scope, plan, expr)?),
+                SelectItem::UnnamedExpr(expr) if is_column(expr) => exprs.push(self.returned(scope, plan, expr)?),
+                SelectItem::UnnamedExpr(expr) => exprs.push(self.returned(scope, plan, expr)?.alias(name(expr))),
                 SelectItem::ExprWithAlias { expr, alias } => {
                     exprs.push(self.returned(scope, plan, expr)?.alias(fold(alias)));
                 }
@@ -90,9 +140,7 @@ impl Context<'_> {
                         .filter(|at| schema.qualified_field(*at).0.is_some_and(|table| table.table() == wanted))
                         .collect();
                     if of_table.is_empty() {
-                        return Err(
-                            Error::not_found(format!("table {wanted:?} is not in this statement")).with_code("42P01")
-                        );
+                        return Err(no_table(&wanted));
                     }
                     exprs.extend(of_table.into_iter().filter(shown).map(column));
                 }
@@ -106,11 +154,59 @@ impl Context<'_> {
         &self,
         scope: &Scope,
         plan: &LogicalPlan,
-        expr: &datafusion::sql::sqlparser::ast::Expr,
+        expr: &ast::Expr,
     ) -> Result<Expr> {
-        let expr = datafusion::sql::sqlparser::ast::ExprWithAlias { expr: expr.clone(), alias: None };
+        let expr = ast::ExprWithAlias { expr: expr.clone(), alias: None };
         scope.state.create_logical_expr_from_sql_expr(expr, plan.schema()).map_err(from_datafusion)
     }
+}
+
+/// The answer, computed before the change is committed: what cannot be computed fails the statement. The changed rows
+/// are in memory as it is.
+async fn whole(rows: SendableRecordBatchStream) -> Result<(SchemaRef, SendableRecordBatchStream)> {
+    let schema = rows.schema();
+    let batches: Vec<RecordBatch> = rows.try_collect().await.map_err(from_datafusion)?;
+    let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter(batches.into_iter().map(Ok)));
+    Ok((schema, Box::pin(rows)))
+}
+
+fn is_column(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))
+}
+
+fn holds_query(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => has_query(expr),
+        _ => false,
+    }
+}
+
+/// The items with the columns of the table in place of `*`.
+fn written_out(target: &Target, items: &[SelectItem]) -> Result<Vec<SelectItem>> {
+    let all = || target.columns().map(|column| SelectItem::UnnamedExpr(target.own(column)));
+    let mut out = Vec::with_capacity(items.len());
+    for item in items {
+        match item {
+            SelectItem::Wildcard(options) => {
+                plain(options)?;
+                out.extend(all());
+            }
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                plain(options)?;
+                let wanted = parts(name)?.pop().unwrap_or_default();
+                if wanted != target.alias {
+                    return Err(no_table(&wanted));
+                }
+                out.extend(all());
+            }
+            other => out.push(other.clone()),
+        }
+    }
+    Ok(out)
+}
+
+fn no_table(name: &str) -> Error {
+    Error::not_found(format!("table {name:?} is not in this statement")).with_code("42P01")
 }
 
 /// Names that are there more than once, numbered until the rows go out.
