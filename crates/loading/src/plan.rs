@@ -302,12 +302,7 @@ fn merged_cells(column: &Gathered) -> Option<Evidence> {
 type Settled = (DataType, CellForm, Vec<String>);
 
 /// The type of a column: the table's, the user's, the format's, or what the values show.
-fn settle(
-    column: &Gathered,
-    given: Option<DataType>,
-    around: &Surroundings,
-    zone: &Zone<'_>,
-) -> Result<Settled> {
+fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings, zone: &Zone<'_>) -> Result<Settled> {
     refuse_foreign_types(column)?;
     let cells = merged_cells(column);
     let said = given.or_else(|| column.wanted.as_ref().map(|wanted| wanted.data_type.clone()));

@@ -150,12 +150,7 @@ impl Context<'_> {
         Ok(exprs)
     }
 
-    fn returned(
-        &self,
-        scope: &Scope,
-        plan: &LogicalPlan,
-        expr: &ast::Expr,
-    ) -> Result<Expr> {
+    fn returned(&self, scope: &Scope, plan: &LogicalPlan, expr: &ast::Expr) -> Result<Expr> {
         let expr = ast::ExprWithAlias { expr: expr.clone(), alias: None };
         scope.state.create_logical_expr_from_sql_expr(expr, plan.schema()).map_err(from_datafusion)
     }
