@@ -205,7 +205,7 @@ def test_times_without_a_zone_are_the_sessions(server, tmp_path):
         found = client.sql(f"SET timezone = '{zone}'; COPY placed FROM '{tmp_path}/typed.parquet' (FORMAT parquet); {utc}")
         assert found == [{"id": 0, "at": at, "shown": "2024-07-01 00:00:00"}], zone
         client.sql("TRUNCATE placed")
-    server.load(tmp_path / "t.csv", "--into", "placed", "--append")
+    server.load(tmp_path / "t.csv", "--into", "placed", "--append", "--again")
     assert client.sql(utc)[0]["at"] == "2024-07-01 12:00:00"
 
 
