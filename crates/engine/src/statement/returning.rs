@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
@@ -25,7 +25,7 @@ use super::merge::MARK;
 use super::names::{fold, parts};
 use super::names_out;
 use super::query::shown;
-use super::target::{Target, parse_query, quoted, select_of};
+use super::target::{Target, parse_query, quoted, quoted_ident, select_of};
 use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
 use crate::rewrite::has_query;
@@ -62,23 +62,18 @@ impl Context<'_> {
                     .map(|(at, (_, name))| {
                         let schema = target.table.schema();
                         let known = schema.field_with_name(name);
-                        let data_type =
-                            known.map_or(arrow::datatypes::DataType::Null, |field| field.data_type().clone());
-                        arrow::datatypes::Field::new(format!("c{at}"), data_type, true)
+                        let data_type = known.map_or(DataType::Null, |field| field.data_type().clone());
+                        Field::new(format!("c{at}"), data_type, true)
                     })
                     .collect::<Vec<_>>(),
             )),
         };
-        let table = MemTable::try_new(schema, vec![batches]).map_err(from_datafusion)?;
         if items.iter().any(holds_query) {
-            if !others.is_empty() {
-                return Err(Error::unsupported("a subquery in RETURNING beside other tables is not supported")
-                    .with_hint("put it into FROM or USING"));
-            }
-            let rows = self.with_queries(scope, target, items, table).await?;
+            let rows = self.with_queries(scope, &relations(target, others)?, items, counted(&schema, batches)?).await?;
             outcome.rows = Some(whole(rows).await?);
             return Ok(outcome);
         }
+        let table = MemTable::try_new(schema, vec![batches]).map_err(from_datafusion)?;
         let plan = named(table, &names).map_err(from_datafusion)?;
         let exprs = numbered(self.items(scope, &plan, items)?);
         let plan = LogicalPlanBuilder::from(plan).project(exprs).and_then(LogicalPlanBuilder::build);
@@ -93,22 +88,23 @@ impl Context<'_> {
     async fn with_queries(
         &self,
         scope: &Scope,
-        target: &Target,
+        relations: &[Relation],
         items: &[SelectItem],
         rows: MemTable,
     ) -> Result<SendableRecordBatchStream> {
         let input = MemorySchemaProvider::new();
         input.register_table("returned".to_owned(), Arc::new(rows)).map_err(from_datafusion)?;
         let scope = scope.with_input(Arc::new(input)).with_rows(self.engine);
-        let columns: Vec<String> =
-            target.columns().enumerate().map(|(at, column)| format!("c{at} AS {}", quoted(column))).collect();
-        let mut query = parse_query(&format!(
-            "SELECT 1 FROM (SELECT {} FROM {}.input.returned) AS {}",
-            columns.join(", "),
-            quoted(INPUT_CATALOG),
-            quoted(&target.alias)
-        ))?;
-        select_of(&mut query)?.projection = written_out(target, items)?;
+        let mut from = String::new();
+        for (at, relation) in relations.iter().enumerate() {
+            from.push_str(if at == 0 { "" } else { " JOIN " });
+            from.push_str(&relation.sql());
+            if at > 0 {
+                from.push_str(&format!(" ON {} = {}", relation.row(), relations[0].row()));
+            }
+        }
+        let mut query = parse_query(&format!("SELECT 1 FROM {from}"))?;
+        select_of(&mut query)?.projection = written_out(relations, items)?;
         of_own_query(&mut query);
         names_out::number_in(&mut query);
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
@@ -176,23 +172,97 @@ fn holds_query(item: &SelectItem) -> bool {
     }
 }
 
-/// The items with the columns of the table in place of `*`.
-fn written_out(target: &Target, items: &[SelectItem]) -> Result<Vec<SelectItem>> {
-    let all = || target.columns().map(|column| SelectItem::UnnamedExpr(target.own(column)));
+/// The number of a returned row.
+const ROW: &str = "polder$row";
+
+/// One of the statement's tables, as the returned rows have it.
+struct Relation {
+    /// What the statement calls it.
+    name: String,
+    /// The places among the returned columns, and the names.
+    columns: Vec<(usize, String)>,
+}
+
+impl Relation {
+    fn sql(&self) -> String {
+        let columns: Vec<String> =
+            self.columns.iter().map(|(at, column)| format!("c{at} AS {}", quoted(column))).collect();
+        format!(
+            "(SELECT {}, {} FROM {}.input.returned) AS {}",
+            columns.join(", "),
+            quoted(ROW),
+            quoted(INPUT_CATALOG),
+            quoted(&self.name)
+        )
+    }
+
+    fn row(&self) -> String {
+        format!("{}.{}", quoted(&self.name), quoted(ROW))
+    }
+
+    /// What `*` stands for.
+    fn all(&self) -> impl Iterator<Item = SelectItem> {
+        let shown = self.columns.iter().filter(|(_, column)| column != MARK);
+        shown.map(|(_, column)| {
+            SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(vec![quoted_ident(&self.name), quoted_ident(column)]))
+        })
+    }
+}
+
+/// The table that was changed, and the others.
+///
+/// # Errors
+/// `Unsupported` for columns of a table without a name.
+fn relations(target: &Target, others: &[Other]) -> Result<Vec<Relation>> {
+    let own: Vec<(usize, String)> = target.columns().map(str::to_owned).enumerate().collect();
+    let width = own.len();
+    let mut all = vec![Relation { name: target.alias.clone(), columns: own }];
+    for (at, (table, column)) in others.iter().enumerate() {
+        let Some(table) = table else {
+            return Err(Error::unsupported("a subquery in RETURNING beside a table without a name is not supported")
+                .with_hint("name the table with AS"));
+        };
+        let column = (width + at, column.clone());
+        match all.iter_mut().find(|known| known.name == table.table()) {
+            Some(known) => known.columns.push(column),
+            None => all.push(Relation { name: table.table().to_owned(), columns: vec![column] }),
+        }
+    }
+    Ok(all)
+}
+
+/// The rows with their numbers, by which the columns of several tables are put together again.
+fn counted(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<MemTable> {
+    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(ROW, DataType::Int64, false)));
+    let schema = Arc::new(Schema::new(fields));
+    let mut rows = Vec::with_capacity(batches.len());
+    let mut start = 0_i64;
+    for batch in batches {
+        let end = start + batch.num_rows() as i64;
+        let mut columns = batch.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from_iter_values(start..end)));
+        start = end;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
+        rows.push(batch.map_err(|error| Error::internal(error.to_string()))?);
+    }
+    MemTable::try_new(schema, vec![rows]).map_err(from_datafusion)
+}
+
+/// The items with columns in place of `*`.
+fn written_out(relations: &[Relation], items: &[SelectItem]) -> Result<Vec<SelectItem>> {
     let mut out = Vec::with_capacity(items.len());
     for item in items {
         match item {
             SelectItem::Wildcard(options) => {
                 plain(options)?;
-                out.extend(all());
+                out.extend(relations.iter().flat_map(Relation::all));
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 plain(options)?;
                 let wanted = parts(name)?.pop().unwrap_or_default();
-                if wanted != target.alias {
-                    return Err(no_table(&wanted));
-                }
-                out.extend(all());
+                let relation = relations.iter().find(|relation| relation.name == wanted);
+                out.extend(relation.ok_or_else(|| no_table(&wanted))?.all());
             }
             other => out.push(other.clone()),
         }
