@@ -6,7 +6,7 @@ pub(crate) mod casts_apart;
 mod ctes;
 mod distinct;
 mod elements;
-mod names;
+pub(crate) mod names;
 mod query;
 mod replaced;
 mod rows;

@@ -25,6 +25,7 @@ mod resolve;
 mod returning;
 mod rows_in;
 mod seen_keys;
+mod sinks;
 mod suggest;
 mod target;
 pub(crate) mod temporary;

@@ -33,6 +33,7 @@ mod logical;
 mod model;
 mod mutate;
 mod names;
+mod one_input;
 mod orphans;
 mod parquet_writer;
 mod partition;

@@ -7,7 +7,7 @@ mod sets;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    Subscript, TimezoneInfo, UnaryOperator, Value,
+    OrderByExpr, Subscript, TimezoneInfo, UnaryOperator, Value,
 };
 use polder_types::{Error, Result};
 
@@ -337,6 +337,13 @@ fn of_function(mut function: Function) -> Result<Expr> {
     {
         return Ok(value);
     }
+    if let FunctionArguments::List(list) = &mut function.args {
+        for clause in &mut list.clauses {
+            if let FunctionArgumentClause::OrderBy(sorts) = clause {
+                values_in_order(sorts);
+            }
+        }
+    }
     match name.as_str() {
         "make_interval" => return named_interval(&function),
         // The literal's own type: the planner makes every whole number a bigint.
@@ -384,6 +391,15 @@ fn of_function(mut function: Function) -> Result<Expr> {
     Ok(Expr::Function(function))
 }
 
+/// Numbers that an aggregate's rows are ordered by are values; bare ones the planner takes for places of columns.
+fn values_in_order(sorts: &mut [OrderByExpr]) {
+    for sort in sorts {
+        if matches!(&sort.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
+            sort.expr = Expr::Nested(Box::new(std::mem::replace(&mut sort.expr, null())));
+        }
+    }
+}
+
 /// All values of an aggregate's argument in an array, gathered under the same conditions.
 fn gathered(function: &Function, argument: Option<usize>) -> Expr {
     let mut inner = function.clone();
@@ -397,7 +413,8 @@ fn gathered(function: &Function, argument: Option<usize>) -> Expr {
 /// `mode() WITHIN GROUP (ORDER BY x)` and `percentile_disc(p) WITHIN GROUP (…)` over the values in their order.
 fn ordered(name: &str, function: Function) -> Expr {
     let mut given = arguments(&function).unwrap_or_default();
-    let order = function.within_group.clone();
+    let mut order = function.within_group.clone();
+    values_in_order(&mut order);
     let value = order.first().map_or_else(null, |order| order.expr.clone());
     let gathered = Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new("array_agg")]),

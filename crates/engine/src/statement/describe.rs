@@ -30,6 +30,7 @@ use crate::forms::Extras;
 use crate::functions::types;
 use crate::parse::{Filling, ParsedStatement, parameters, parse_with};
 use crate::record::Running;
+use crate::rewrite::names::of_own_query;
 use crate::scope::Scope;
 use crate::session::Inner;
 
@@ -191,6 +192,7 @@ impl View {
         let Some(items) = items else { return Ok(None) };
         let mut query = parse_query(&format!("SELECT 1 FROM {table}{others}"))?;
         select_of(&mut query)?.projection = items.to_vec();
+        of_own_query(&mut query);
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
         Ok(Some(self.query_columns(scope, statement).await?))
     }

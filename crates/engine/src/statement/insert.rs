@@ -22,6 +22,7 @@ use super::changes::{self, Again, Changes};
 use super::dml::{Planned, RowQuery};
 use super::names::{fold, parts, table_name};
 use super::names_out::number_in;
+use super::returning::holds_query;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use super::{Context, assign, ended};
 use crate::catalog::INPUT_CATALOG;
@@ -35,10 +36,11 @@ use crate::session::Outcome;
 const EXCLUDED: &str = "excluded";
 
 impl Context<'_> {
-    /// INSERTs do not read what was inserted before, so what is held back may stay so.
+    /// INSERTs of values do not read what was inserted before, so what is held back may stay so.
     async fn inserting_scope(&self, cell: &TransactionCell, insert: &Insert) -> Result<Scope> {
         let values_only = insert.source.as_ref().is_none_or(|query| matches!(query.body.as_ref(), SetExpr::Values(_)));
-        if !values_only || insert.on.is_some() {
+        let asks = insert.returning.iter().flatten().any(holds_query);
+        if !values_only || insert.on.is_some() || asks {
             return self.writing_scope(cell).await;
         }
         Ok(self.engine.scope(self.view(cell).await?, Some(cell.clone()), self.settings))

@@ -94,12 +94,19 @@ impl Context<'_> {
         if let Some(key) = constant
             && let Some(row) = constant::row(&plan, &physical)
         {
-            self.engine.constants.keep(key, row);
+            let told = if self.typed { declared(&row.schema(), &schema) } else { row.schema() };
+            if let Ok(row) = row.with_schema(told) {
+                self.engine.constants.keep(key, row);
+            }
         }
         let rows = names_out::restore(self.start(&scope.state, physical)?);
         let rows = if verb == "EXPLAIN" { names_out::restore_plan(rows) } else { rows };
         // What comes out may be typed a little narrower than planned; the stream knows best.
-        let schema = if self.typed { declared(&rows.schema(), &schema) } else { rows.schema() };
+        let schema = match rows.schema().fields().len() == schema.fields().len() {
+            true if self.typed => declared(&rows.schema(), &schema),
+            true => rows.schema(),
+            false => schema,
+        };
         Ok(answer(verb, scope.snapshot.id, schema, rows))
     }
 
@@ -147,9 +154,6 @@ impl Context<'_> {
 
 /// The columns of rows, with the types as declared (`varchar(10)`) that the plan knows of and its execution loses.
 pub(super) fn declared(rows: &SchemaRef, planned: &Schema) -> SchemaRef {
-    if rows.fields().len() != planned.fields().len() {
-        return Arc::clone(rows);
-    }
     let fields = rows.fields().iter().zip(planned.fields()).map(|(field, planned)| {
         match planned.metadata().get(DECLARED) {
             Some(declared) if !field.metadata().contains_key(DECLARED) => {
