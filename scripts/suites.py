@@ -94,8 +94,6 @@ def suites() -> list:
     pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider",
               # A file's tests stay together: they share a server. Those that take longest begin first (conftest.py).
               "--numprocesses", str(PYTEST_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder"]
-    # It runs beside the suites that wait for disks, servers and clocks, and takes what they leave of the processors.
-    clippy = ["nice", "-n", "19", "cargo", "clippy", "--release", "--workspace", "--lib", "--bins", "--examples"]
     return [
         Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),
         Suite("tidy", "floors, versions, words, sizes", "check",
@@ -114,7 +112,9 @@ def suites() -> list:
         Suite("browser", "the console in Chromium, on the binary", "node",
               [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True,
               lane="browser"),
-        Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy], lane="lints"),
+        Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check",
+              # It takes what the suites that wait for disks, servers and clocks leave of the processors.
+              [[sys.executable, "scripts/lints.py"]], lane="lints"),
     ]
 
 

@@ -154,6 +154,9 @@ impl Context<'_> {
 
 /// The columns of rows, with the types as declared (`varchar(10)`) that the plan knows of and its execution loses.
 pub(super) fn declared(rows: &SchemaRef, planned: &Schema) -> SchemaRef {
+    if rows.fields().len() != planned.fields().len() {
+        return Arc::clone(rows);
+    }
     let fields = rows.fields().iter().zip(planned.fields()).map(|(field, planned)| {
         match planned.metadata().get(DECLARED) {
             Some(declared) if !field.metadata().contains_key(DECLARED) => {
