@@ -26,6 +26,8 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// Who runs the session's statements.
+    pub user: String,
     /// The schema that things without one are made in.
     pub schema: String,
     /// The schemas in which names without one are looked for, in this order.
@@ -37,7 +39,13 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { schema: "public".into(), path: vec!["public".into()], version: Version::Newest, time_zone: None }
+        Self {
+            user: "polder".into(),
+            schema: "public".into(),
+            path: vec!["public".into()],
+            version: Version::Newest,
+            time_zone: None,
+        }
     }
 }
 
@@ -130,7 +138,8 @@ impl Session {
         Self::opened(engine, caller, Inner { typed: true, ..Inner::default() })
     }
 
-    fn opened(engine: Weak<Engine>, caller: Caller, inner: Inner) -> Self {
+    fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
+        inner.settings.user.clone_from(&caller.user);
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
         Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
     }

@@ -5,6 +5,7 @@ mod functions;
 mod history;
 mod information;
 mod jobs;
+pub(crate) mod pg_catalog;
 mod profile;
 mod rules;
 mod series;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use polder_types::{Error, Result};
 
-/// What clients are told that they talk to: the newest that their own queries can be answered for.
-pub(crate) const VERSION: &str = "15.14";
+/// What clients are told that they talk to.
+pub(crate) use polder_capability::POSTGRES_VERSION as VERSION;
+
 const VERSION_NUMBER: &str = "150014";
 
 const NAME_CHARS_MAX: usize = 63;

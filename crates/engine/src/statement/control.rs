@@ -309,7 +309,7 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
     let fresh = Settings::default();
     match parts(name)?.join(".").as_str() {
-        "all" => *settings = fresh,
+        "all" => *settings = Settings { user: std::mem::take(&mut settings.user), ..fresh },
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,

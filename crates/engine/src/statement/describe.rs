@@ -23,7 +23,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
-use super::{Context, joins, names_out, open_cell};
+use super::{Context, joins, names_out, open_cell, query};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::forms::Extras;
@@ -198,6 +198,7 @@ impl View {
     async fn query_columns(&self, scope: &Scope, mut statement: Parsed) -> Result<SchemaRef> {
         names_out::number_repeated(&mut statement);
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = query::with_names(plan).map_err(from_datafusion)?;
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
         Ok(names_out::restored(&physical.schema()))
     }

@@ -54,6 +54,16 @@ const NAMES: &[(&str, Kind)] = &[
     ("views", Kind::Views),
 ];
 
+/// The names of its tables.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
+/// The columns of one of its tables.
+pub(super) fn columns(table: &str) -> Vec<Field> {
+    NAMES.iter().find(|(name, _)| *name == table).map(|(_, kind)| kind.fields()).unwrap_or_default()
+}
+
 #[async_trait]
 impl SchemaProvider for InformationSchema {
     fn table_names(&self) -> Vec<String> {
@@ -304,7 +314,7 @@ impl Table {
     }
 
     fn schemata(&self, rows: &mut Rows) {
-        let system = ["polder", "information_schema"];
+        let system = ["polder", "information_schema", "pg_catalog"];
         let own = self.snapshot.schemas.values().map(|schema| schema.name.as_str());
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         let own = own.filter(|name| *name != "main" || !self.snapshot.names_in("main").is_empty());
