@@ -106,8 +106,14 @@ impl Settings {
             "statement_timeout" => self.statement_timeout = initial.statement_timeout,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
             "client_min_messages" => self.level = initial.level,
-            "client_encoding" | "datestyle" | "intervalstyle" | "bytea_output" | "standard_conforming_strings"
-            | "default_transaction_isolation" | "default_transaction_read_only" | "lock_timeout" => {}
+            "client_encoding"
+            | "datestyle"
+            | "intervalstyle"
+            | "bytea_output"
+            | "standard_conforming_strings"
+            | "default_transaction_isolation"
+            | "default_transaction_read_only"
+            | "lock_timeout" => {}
             _ => return None,
         }
         Some(())

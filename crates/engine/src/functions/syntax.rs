@@ -2,6 +2,7 @@
 
 mod exponent;
 mod lists;
+mod qualified;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
@@ -118,12 +119,15 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             }
             None => Expr::IsNotNull(inner),
         },
-        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right)) {
-            (Some(left), Some(right)) => rows(left, &op, right)?,
-            _ => binary(*left, op, *right),
+        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right), qualified::operator(op)) {
+            (Some(left), Some(right), op) => rows(left, &op, right)?,
+            (_, _, op) => binary(*left, op, *right),
         },
-        Expr::AnyOp { left, compare_op, right, is_some } => any(*left, compare_op, *right, is_some),
-        Expr::AllOp { left, compare_op, right } => all(*left, compare_op, *right),
+        Expr::AnyOp { left, compare_op, right, is_some } => {
+            any(*left, qualified::operator(compare_op), *right, is_some)
+        }
+        Expr::AllOp { left, compare_op, right } => all(*left, qualified::operator(compare_op), *right),
+        Expr::Collate { expr, collation } if qualified::is_of_bytes(&collation) => *expr,
         Expr::CompoundFieldAccess { root, access_chain } => {
             let access_chain = access_chain.into_iter().map(bounded).collect();
             Expr::CompoundFieldAccess { root, access_chain }
@@ -176,6 +180,8 @@ fn of_session(word: &str) -> Option<Expr> {
         "localtime" => Some(moment(DataType::Time(None, TimezoneInfo::None))),
         "current_schema" => Some(call("current_schema", Vec::new())),
         "current_catalog" => Some(call("current_database", Vec::new())),
+        "current_user" | "current_role" => Some(call("current_user", Vec::new())),
+        "session_user" => Some(call("session_user", Vec::new())),
         _ => None,
     }
 }
@@ -339,6 +345,14 @@ fn of_function(mut function: Function) -> Result<Expr> {
     }
     match name.as_str() {
         "make_interval" => return named_interval(&function),
+        // Without brackets it is no column.
+        "user" if matches!(function.args, FunctionArguments::None) => return Ok(call("current_user", Vec::new())),
+        // Rows of a number and its place.
+        "information_schema._pg_expandarray" => {
+            if let Some(arguments) = arguments(&function) {
+                return Ok(call("unnest", vec![call("polder_expand", arguments)]));
+            }
+        }
         // The literal's own type: the planner makes every whole number a bigint.
         "pg_typeof" => {
             if let Some(arguments) = arguments(&function)

@@ -102,9 +102,8 @@ pub(super) fn sequence(call: &Call<'_>) -> Result<ArrayRef> {
             return Err(refuse("42703", format!("column \"{wanted}\" of relation {name} does not exist")));
         }
         let found = directory::identities(table).find(|(.., column)| column.name == wanted);
-        let sequence = found.and_then(|(place, ..)| {
-            directory.relation(oids::of(table.id, oids::SEQUENCE + place as i64))
-        });
+        let sequence =
+            found.and_then(|(place, ..)| directory.relation(oids::of(table.id, oids::SEQUENCE + place as i64)));
         Ok(sequence.map(|sequence| sequence.qualified(directory)))
     })
 }

@@ -69,7 +69,12 @@ macro_rules! privilege {
 }
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    stable("version", "version()", "The version of PostgreSQL that is spoken, and that of Polder.", &[way(&[], Gives::Text, s::version)]),
+    stable(
+        "version",
+        "version()",
+        "The version of PostgreSQL that is spoken, and that of Polder.",
+        &[way(&[], Gives::Text, s::version)],
+    ),
     stable("current_user", "current_user", "Who runs the statement.", &[way(&[], Gives::Name, s::user)]),
     stable("session_user", "session_user", "Who has logged in.", &[way(&[], Gives::Name, s::user)]),
     stable(
@@ -90,23 +95,43 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The number of the process that serves the session: one serves all.",
         &[way(&[], Gives::Int4, s::process)],
     ),
-    stable("pg_is_in_recovery", "pg_is_in_recovery()", "False: there is no standby.", &[way(&[], Gives::Bool, s::never)]),
+    stable(
+        "pg_is_in_recovery",
+        "pg_is_in_recovery()",
+        "False: there is no standby.",
+        &[way(&[], Gives::Bool, s::never)],
+    ),
     stable(
         "pg_postmaster_start_time",
         "pg_postmaster_start_time()",
         "When the server was started.",
         &[way(&[], Gives::TimestampTz, s::started)],
     ),
-    stable("txid_current", "txid_current()", "The version of the lake that is read.", &[way(&[], Gives::Int8, s::version_read)]),
+    stable(
+        "txid_current",
+        "txid_current()",
+        "The version of the lake that is read.",
+        &[way(&[], Gives::Int8, s::version_read)],
+    ),
     stable(
         "pg_advisory_unlock_all",
         "pg_advisory_unlock_all()",
         "Nothing: there are no locks to be given back.",
         &[way(&[], Gives::Text, s::nothing)],
     ),
-    stable("inet_server_addr", "inet_server_addr()", "NULL: addresses are not told.", &[way(&[], Gives::Text, s::nothing)]),
+    stable(
+        "inet_server_addr",
+        "inet_server_addr()",
+        "NULL: addresses are not told.",
+        &[way(&[], Gives::Text, s::nothing)],
+    ),
     stable("inet_server_port", "inet_server_port()", "NULL: ports are not told.", &[way(&[], Gives::Int4, s::nothing)]),
-    stable("inet_client_addr", "inet_client_addr()", "NULL: addresses are not told.", &[way(&[], Gives::Text, s::nothing)]),
+    stable(
+        "inet_client_addr",
+        "inet_client_addr()",
+        "NULL: addresses are not told.",
+        &[way(&[], Gives::Text, s::nothing)],
+    ),
     stable("inet_client_port", "inet_client_port()", "NULL: ports are not told.", &[way(&[], Gives::Int4, s::nothing)]),
     stable(
         "pg_encoding_to_char",
@@ -117,7 +142,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     stable("pg_client_encoding", "pg_client_encoding()", "UTF8.", &[way(&[], Gives::Name, s::utf8)]),
     stable("getdatabaseencoding", "getdatabaseencoding()", "UTF8.", &[way(&[], Gives::Name, s::utf8)]),
     stable("pg_get_userbyid", "pg_get_userbyid(oid)", "The name of a role.", &[way(&[K::Int8], Gives::Name, s::role)]),
-    stable("pg_my_temp_schema", "pg_my_temp_schema()", "0: there are no temporary tables.", &[way(&[], Gives::Oid("oid"), s::none)]),
+    stable(
+        "pg_my_temp_schema",
+        "pg_my_temp_schema()",
+        "0: there are no temporary tables.",
+        &[way(&[], Gives::Oid("oid"), s::none)],
+    ),
     stable(
         "pg_is_other_temp_schema",
         "pg_is_other_temp_schema(oid)",
@@ -143,10 +173,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "pg_get_indexdef",
         "pg_get_indexdef(index[, column, short])",
         "The statement that makes an index, or one of its columns.",
-        &[
-            way(&[K::Int8], Gives::Text, d::index),
-            way(&[K::Int8, K::Int8, K::Bool], Gives::Text, d::index),
-        ],
+        &[way(&[K::Int8], Gives::Text, d::index), way(&[K::Int8, K::Int8, K::Bool], Gives::Text, d::index)],
     ),
     of_oid!("pg_get_constraintdef", "constraint", "The definition of a constraint.", d::constraint),
     stable(
@@ -194,9 +221,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "NULL: databases and roles have no comments.",
         &[way(&[K::Int8, K::Text], Gives::Text, d::nothing)],
     ),
-    stable("pg_table_is_visible", "pg_table_is_visible(oid)", "Whether a relation is found without its schema.", &[way(&[K::Int8], Gives::Bool, d::visible)]),
-    stable("pg_type_is_visible", "pg_type_is_visible(oid)", "Whether a type is found without its schema.", &[way(&[K::Int8], Gives::Bool, d::visible_type)]),
-    stable("pg_function_is_visible", "pg_function_is_visible(oid)", "Whether a function is found without its schema.", &[way(&[K::Int8], Gives::Bool, d::visible_function)]),
+    stable(
+        "pg_table_is_visible",
+        "pg_table_is_visible(oid)",
+        "Whether a relation is found without its schema.",
+        &[way(&[K::Int8], Gives::Bool, d::visible)],
+    ),
+    stable(
+        "pg_type_is_visible",
+        "pg_type_is_visible(oid)",
+        "Whether a type is found without its schema.",
+        &[way(&[K::Int8], Gives::Bool, d::visible_type)],
+    ),
+    stable(
+        "pg_function_is_visible",
+        "pg_function_is_visible(oid)",
+        "Whether a function is found without its schema.",
+        &[way(&[K::Int8], Gives::Bool, d::visible_function)],
+    ),
     of_relation!("pg_relation_is_publishable", "table", "Whether a relation is a table.", Gives::Bool, d::publishable),
     of_relation!("pg_relation_filenode", "relation", "The number of a relation.", Gives::Oid("oid"), d::number),
     of_relation!("pg_relation_size", "relation", "Bytes of a table's data files.", Gives::Int8, sizes::files),

@@ -79,8 +79,7 @@ pub(crate) fn all(world: &World) -> Vec<Program> {
     own.retain(|(name, _)| !name.starts_with("polder_"));
     own.sort_unstable();
     own.dedup();
-    let mut programs: Vec<Program> =
-        of_types::FUNCTIONS.iter().map(|(oid, name)| of_system(*oid, name, "f")).collect();
+    let mut programs: Vec<Program> = of_types::FUNCTIONS.iter().map(|(oid, name)| of_system(*oid, name, "f")).collect();
     programs.extend(own.into_iter().zip(oids::FUNCTIONS..).map(|((name, kind), oid)| of_system(oid, name, kind)));
     for function in world.snapshot().functions.values() {
         // A macro of DuckDB's may be one that nobody but DuckDB can call.
@@ -145,7 +144,8 @@ impl Program {
     /// The arguments as CREATE FUNCTION lists them; without defaults they are what names the function.
     pub(crate) fn arguments(&self, defaults: bool) -> String {
         let written = self.arguments.iter().map(|argument| {
-            let name = if argument.name.is_empty() { String::new() } else { format!("{} ", quoted_name(&argument.name)) };
+            let name =
+                if argument.name.is_empty() { String::new() } else { format!("{} ", quoted_name(&argument.name)) };
             match &argument.default {
                 Some(default) if defaults => format!("{name}{} DEFAULT {default}", argument.title),
                 _ => format!("{name}{}", argument.title),

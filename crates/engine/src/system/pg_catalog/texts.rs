@@ -100,7 +100,9 @@ pub(crate) fn constraint_with(world: &World, oid: i64, short: bool) -> Option<St
 pub(crate) fn view(world: &World, relation: &Relation) -> Option<String> {
     let of_view = world.view(relation).map(|view| view.sql.as_str());
     let of_table = || match relation.of {
-        Of::Table(_) => world.table(relation)?.rules.materialized.as_ref().map(|materialized| materialized.sql.as_str()),
+        Of::Table(_) => {
+            world.table(relation)?.rules.materialized.as_ref().map(|materialized| materialized.sql.as_str())
+        }
         _ => None,
     };
     // PostgreSQL ends it so.

@@ -324,8 +324,7 @@ pub(super) fn rows(directory: &Directory) -> Result<Vec<ArrayRef>> {
             let category = if letter(1) == "p" { "P" } else { "A" };
             let functions = OF_ARRAYS;
             let (oid, element) = (base.array, base.oid);
-            let array =
-                Said { oid, name: &name, category, preferred: false, element, array: 0, functions, ..own };
+            let array = Said { oid, name: &name, category, preferred: false, element, array: 0, functions, ..own };
             push(&mut rows, &array, layout(base.array));
         }
     }
@@ -344,8 +343,7 @@ pub(super) fn rows(directory: &Directory) -> Result<Vec<ArrayRef>> {
             array,
             functions: OF_ROWS,
         };
-        let layout =
-            || Layout { length: -1, by_value: false, align: "d".into(), storage: "x".into(), collation: 0 };
+        let layout = || Layout { length: -1, by_value: false, align: "d".into(), storage: "x".into(), collation: 0 };
         push(&mut rows, &own, layout());
         let name = format!("_{}", relation.name);
         let of_arrays = Said {
