@@ -6,8 +6,7 @@ use std::time::Duration;
 use polder_types::{Error, Result};
 
 /// What clients are told that they talk to.
-pub(crate) use polder_capability::POSTGRES_VERSION as VERSION;
-
+pub(crate) const VERSION: &str = polder_capability::POSTGRES_VERSION;
 const VERSION_NUMBER: &str = "150014";
 
 const NAME_CHARS_MAX: usize = 63;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
 use arrow::datatypes::Int64Type;
-use datafusion::common::{Result, TableReference};
+use datafusion::common::Result;
 
-use super::{bools_of_oids, named_or_number, references, relation_of, texts_of_oids};
+use super::{bools_of_oids, named_or_number, relation_of, texts_of_oids};
 use crate::functions::function::{Call, refuse};
 use crate::functions::strings::quoted_name;
 use crate::system::pg_catalog::directory::{self, Of};

@@ -30,7 +30,6 @@ fn pair() -> Fields {
 }
 
 /// A list of rows (x, n).
-#[allow(clippy::unnecessary_wraps)]
 pub(super) fn pairs_type(_arguments: &[DataType]) -> Result<DataType> {
     Ok(DataType::new_list(DataType::Struct(pair()), true))
 }

@@ -97,7 +97,7 @@ pub(crate) fn indexes(table: &TableState) -> impl Iterator<Item = IndexOf<'_>> {
 /// The identities of a table, with their places and columns.
 pub(crate) fn identities(table: &TableState) -> impl Iterator<Item = (usize, &Identity, &ColumnState)> {
     let all = table.rules.identities.iter().take(oids::SEQUENCES_MAX).enumerate();
-    all.filter_map(|(place, identity)| {
+    all.filter_map(move |(place, identity)| {
         let column = table.top_columns().find(|column| column.id == identity.column)?;
         Some((place, identity, column))
     })
@@ -159,7 +159,13 @@ impl Directory {
             self.row_types.insert(oids::of(id, oids::ROW_ARRAY), (at, true));
         }
         self.by_oid.insert(relation.oid, at);
-        self.by_name.insert((relation.schema, relation.name.clone()), at);
+        let name = (relation.schema, relation.name.clone());
+        // Indexes and sequences have names of their own tables only: a table of such a name is what is meant.
+        if matches!(relation.of, Of::Index(..) | Of::Sequence(..)) {
+            self.by_name.entry(name).or_insert(at);
+        } else {
+            self.by_name.insert(name, at);
+        }
         self.relations.push(relation);
     }
 
@@ -217,7 +223,7 @@ impl Directory {
     }
 
     /// The relation of a row type, or of the type of arrays of it (true).
-    pub(super) fn row_type(&self, oid: i64) -> Option<(&Relation, bool)> {
+    pub(crate) fn row_type(&self, oid: i64) -> Option<(&Relation, bool)> {
         self.row_types.get(&oid).map(|(at, array)| (&self.relations[*at], *array))
     }
 

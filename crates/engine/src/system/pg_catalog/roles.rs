@@ -47,7 +47,7 @@ async fn load(world: &World) -> Result<Vec<Role>> {
     let users = engine.metastore.principals().list_users().await?;
     let roles = numbered(users.into_iter().map(|user| (user.created_at, user.name)).collect());
     // For the functions that give names of roles, which cannot wait for the metastore.
-    engine.roles.lock().clone_from(&roles);
+    *engine.roles.lock() = roles.clone();
     Ok(roles)
 }
 

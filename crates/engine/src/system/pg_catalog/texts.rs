@@ -80,9 +80,9 @@ impl Constraint<'_> {
 /// The constraints of a table, each with its object id.
 pub(super) fn constraints(table: &TableState) -> impl Iterator<Item = (i64, &str, Constraint<'_>)> {
     let keys = directory::indexes(table).filter(|index| index.unique);
-    let keys = keys.map(|key| (oids::of_index(table.id, key.place), key.name, Constraint::Key(key)));
+    let keys = keys.map(move |key| (oids::of_index(table.id, key.place), key.name, Constraint::Key(key)));
     let checks = table.rules.checks.iter().take(oids::CHECKS_MAX).enumerate();
-    let checks = checks.map(|(place, check)| {
+    let checks = checks.map(move |(place, check)| {
         (oids::of(table.id, oids::CHECK + place as i64), check.name.as_str(), Constraint::Check(check))
     });
     keys.chain(checks)

@@ -13,7 +13,7 @@ use super::{World, oids, relations, roles, texts};
 fn of_kind<'a>(world: &'a World, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a Relation)> {
     let directory = world.directory();
     let all = directory.relations().filter(move |relation| relation.kind == kind);
-    all.map(|relation| (directory.schema(relation.schema).unwrap_or_default(), relation))
+    all.map(move |relation| (directory.schema(relation.schema).unwrap_or_default(), relation))
 }
 
 pub(super) fn tables(world: &World) -> Result<Vec<ArrayRef>> {
