@@ -164,7 +164,7 @@ pub(super) fn sequences(world: &World) -> Result<Vec<ArrayRef>> {
 }
 
 /// The least and the greatest number of a sequence that counts up or down in a column of a type.
-pub(super) fn range(data_type: i64, step: i64) -> (i64, i64) {
+pub(crate) fn range(data_type: i64, step: i64) -> (i64, i64) {
     let (low, high) = match data_type {
         21 => (i64::from(i16::MIN), i64::from(i16::MAX)),
         23 => (i64::from(i32::MIN), i64::from(i32::MAX)),

@@ -154,6 +154,15 @@ pub(crate) fn of_field(field: &Field) -> (i64, i64) {
     }
 }
 
+/// The name that a column's type has in the catalog: `int4`, `_text`.
+pub(crate) fn name_of_field(field: &Field) -> String {
+    match find(of_field(field).0) {
+        Some((base, true)) => format!("_{}", base.name),
+        Some((base, false)) => base.name.to_owned(),
+        None => "text".into(),
+    }
+}
+
 fn plain(data_type: &DataType) -> &'static str {
     use DataType as D;
     match data_type {
