@@ -239,6 +239,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Whether a function is found without its schema.",
         &[way(&[K::Int8], Gives::Bool, d::visible_function)],
     ),
+    stable(
+        "pg_tablespace_location",
+        "pg_tablespace_location(oid)",
+        "NULL: all files are in the directory or bucket of the lake.",
+        &[way(&[K::Int8], Gives::Text, d::nothing)],
+    ),
     of_relation!("pg_relation_is_publishable", "table", "Whether a relation is a table.", Gives::Bool, d::publishable),
     of_relation!("pg_relation_filenode", "relation", "The number of a relation.", Gives::Oid("oid"), d::number),
     of_relation!("pg_relation_size", "relation", "Bytes of a table's data files.", Gives::Int8, sizes::files),

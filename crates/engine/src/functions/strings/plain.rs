@@ -178,11 +178,16 @@ const RESERVED: &[&str] = &[
     "xmltable",
 ];
 
+/// Whether a word in small letters means something else than a name.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// A name as SQL writes it, in quotes where it needs them.
 pub(crate) fn ident(name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
         && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
-        && !RESERVED.contains(&name);
+        && !is_reserved(name);
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
