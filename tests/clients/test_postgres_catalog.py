@@ -129,7 +129,7 @@ QUERIES = {
         FROM (SELECT con.conrelid, con.conname, con.ord, pg_catalog.pg_attribute.attname
           FROM pg_catalog.pg_attribute
           JOIN (SELECT conrelid, conname, unnest(conkey) AS attnum, generate_subscripts(conkey, 1) AS ord
-            FROM pg_catalog.pg_constraint WHERE contype = 'p') AS con
+            FROM pg_catalog.pg_constraint WHERE contype = 'p' AND connamespace = 'public'::regnamespace) AS con
           ON pg_catalog.pg_attribute.attnum = con.attnum AND pg_catalog.pg_attribute.attrelid = con.conrelid) AS attr
         GROUP BY attr.conrelid, attr.conname ORDER BY 1""",
     "SQLAlchemy 2.0 get_table_names": """
