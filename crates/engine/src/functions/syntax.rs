@@ -1,14 +1,15 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
 mod exponent;
+mod fields;
 mod lists;
 mod qualified;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    Subscript, TimezoneInfo, UnaryOperator, Value,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo,
+    UnaryOperator, Value,
 };
 use polder_types::{Error, Result};
 
@@ -128,10 +129,7 @@ fn rewritten(expr: Expr) -> Result<Expr> {
         }
         Expr::AllOp { left, compare_op, right } => all(*left, qualified::operator(compare_op), *right),
         Expr::Collate { expr, collation } if qualified::is_of_bytes(&collation) => *expr,
-        Expr::CompoundFieldAccess { root, access_chain } => {
-            let access_chain = access_chain.into_iter().map(bounded).collect();
-            Expr::CompoundFieldAccess { root, access_chain }
-        }
+        Expr::CompoundFieldAccess { root, access_chain } => fields::accessed(*root, access_chain),
         // Of a constant the planner takes the list for constants too, and loses what is computed in it. A long list is an
         // array: conditions nest, one within the other.
         Expr::InList { expr, list, negated } if is_constant(&expr) && !list.iter().all(is_constant) => {
@@ -289,20 +287,6 @@ fn escaped_any(op: &str, expr: Expr, pattern: Expr, escaped: bool) -> Result<Exp
         return Err(Error::unsupported("LIKE ANY with ESCAPE is not supported"));
     }
     Ok(call("polder_any", vec![text(op), expr, unnested(pattern)]))
-}
-
-/// A slice without a bound reaches to the end.
-fn bounded(access: AccessExpr) -> AccessExpr {
-    match access {
-        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-            AccessExpr::Subscript(Subscript::Slice {
-                lower_bound: Some(lower_bound.unwrap_or_else(|| number(1))),
-                upper_bound: Some(upper_bound.unwrap_or_else(|| number(i32::MAX))),
-                stride,
-            })
-        }
-        other => other,
-    }
 }
 
 /// An interval as months, days and seconds, which the planner reads exactly.
