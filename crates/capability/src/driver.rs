@@ -7,6 +7,13 @@ use polder_types::Result;
 
 use crate::{Answer, BatchStream, Caller, SqlRunner, SqlSession, StatementRequest};
 
+/// The version of PostgreSQL whose catalog and functions clients find: the newest that their own queries are answered for.
+pub const POSTGRES_VERSION: &str = "15.14";
+
+/// The key of a field's metadata that names a type of PostgreSQL's catalog (`oid`, `name`, `char`, `int2vector`, …) for
+/// which Arrow has none: numbers of 64 bits, texts and lists stand for them.
+pub const CATALOG_TYPE: &str = "polder:catalog_type";
+
 /// A value for a parameter (`$1`, `$2`, …) of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {

@@ -10,7 +10,10 @@ mod sql;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins};
 pub use command::{Setting, SettingKind};
-pub use driver::{Description, DriverSession, DriverSql, Parameter, RowsIn, SessionStatus, TransactionState};
+pub use driver::{
+    CATALOG_TYPE, Description, DriverSession, DriverSql, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
+    TransactionState,
+};
 pub use jobs::{
     CatchUp, IfExists, JobDefinition, JobKind, JobRun, JobStatus, Jobs, LogPart, RunFilter, RunLog, RunReason,
     RunRecord, RunState,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
+use chrono::{DateTime, Utc};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -27,6 +28,7 @@ use crate::session::Session;
 use crate::setops::CountedRows;
 use crate::statement::Constants;
 use crate::system;
+use crate::system::pg_catalog::roles::Role;
 use crate::unique_names::UniqueNames;
 use crate::unnest::UnnestSubqueries;
 use crate::yielding::GiveWay;
@@ -60,6 +62,9 @@ pub struct Engine {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) constants: Constants,
     pub(crate) own_files: OwnFiles,
+    pub(crate) started: DateTime<Utc>,
+    /// The users, as they were when somebody last asked for all of them.
+    pub(crate) roles: parking_lot::Mutex<Vec<Role>>,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
     /// Sessions hold the engine, and are opened through a plain reference to it.
@@ -117,14 +122,15 @@ impl Engine {
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
         functions::register(&mut state).map_err(from_datafusion)?;
         semantics::register(&mut state).map_err(from_datafusion)?;
+        let started = clock.now();
         let recorder = Recorder::start(Arc::clone(&metastore), clock);
         let mut registered = Ok(());
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            let constants = Constants::default();
-            Self { lake, metastore, recorder, constants, own_files, template: state, me, loader, jobs }
+            let (constants, roles) = (Constants::default(), parking_lot::Mutex::default());
+            Self { lake, metastore, recorder, constants, own_files, started, roles, template: state, me, loader, jobs }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));

@@ -27,6 +27,8 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// Who runs the session's statements.
+    pub user: String,
     /// The schema that things without one are made in.
     pub schema: String,
     /// The schemas in which names without one are looked for, in this order.
@@ -40,6 +42,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            user: "polder".into(),
             schema: "public".into(),
             path: vec!["public".into()],
             version: Version::Newest,
@@ -50,6 +53,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Those of the same caller with nothing set.
+    pub fn unset(&self) -> Self {
+        Self { user: self.user.clone(), temporary: self.temporary.clone(), ..Self::default() }
+    }
+
     /// The time zone, in which times with a zone are read and shown.
     pub fn zone(&self) -> &str {
         self.time_zone.as_deref().unwrap_or("UTC")
@@ -141,7 +149,8 @@ impl Session {
         Self::opened(engine, caller, Inner { typed: true, ..Inner::default() })
     }
 
-    fn opened(engine: Weak<Engine>, caller: Caller, inner: Inner) -> Self {
+    fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
+        inner.settings.user.clone_from(&caller.user);
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
         Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
     }

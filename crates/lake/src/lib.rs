@@ -66,7 +66,7 @@ pub use growth::{Growth, sources_of};
 pub use keys::row_hashes;
 pub use lake::{Lake, LakeOptions, Version};
 pub use logical::{EXTENSION, JSON, JSON_EXTENSION, JSONB, interval_text, logical_batch, logical_schema};
-pub use model::{ColumnState, DataFile, DeleteFile, SchemaState, Snapshot, TableState, ViewState};
+pub use model::{ColumnState, DataFile, DeleteFile, PROVISIONAL, SchemaState, Snapshot, TableState, ViewState};
 pub use mutate::{Keys, RowIds};
 pub use names::TableName;
 pub use orphans::Sweep;

@@ -17,7 +17,7 @@ use crate::partition::Transform;
 use crate::rules::TableRules;
 
 /// Ids from here up belong to one transaction and are exchanged for real ones at commit.
-pub(crate) const PROVISIONAL: i64 = 1 << 60;
+pub const PROVISIONAL: i64 = 1 << 60;
 
 /// One version of the whole lake: what every reader of that version sees.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use polder_types::{Error, Result};
 
-/// What clients are told that they talk to: the newest that their own queries can be answered for.
-pub(crate) const VERSION: &str = "15.14";
+/// What clients are told that they talk to.
+pub(crate) const VERSION: &str = polder_capability::POSTGRES_VERSION;
 const VERSION_NUMBER: &str = "150014";
 
 const NAME_CHARS_MAX: usize = 63;
@@ -105,8 +105,14 @@ impl Settings {
             "statement_timeout" => self.statement_timeout = initial.statement_timeout,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
             "client_min_messages" => self.level = initial.level,
-            "client_encoding" | "datestyle" | "intervalstyle" | "bytea_output" | "standard_conforming_strings"
-            | "default_transaction_isolation" | "default_transaction_read_only" | "lock_timeout" => {}
+            "client_encoding"
+            | "datestyle"
+            | "intervalstyle"
+            | "bytea_output"
+            | "standard_conforming_strings"
+            | "default_transaction_isolation"
+            | "default_transaction_read_only"
+            | "lock_timeout" => {}
             _ => return None,
         }
         Some(())

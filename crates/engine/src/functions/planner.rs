@@ -173,6 +173,12 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
             return None;
         }
         let typed = |data_type: DataType| Some(Arc::new(Field::new("", data_type, true)));
+        // The name of what a reference is compared with.
+        if let Some(name) = types::catalog_type(&beside.field).filter(|name| name.starts_with("reg"))
+            && is_comparison(op)
+        {
+            return Some(Arc::new(types::of_catalog(Field::new("", beside.data_type().clone(), true), name)));
+        }
         match beside.data_type() {
             number if number.is_numeric() && arithmetic => typed(number_type(&literal.expr, number)),
             DataType::Boolean if is_comparison(op) => typed(DataType::Boolean),

@@ -1,13 +1,15 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
 mod exponent;
+mod fields;
 mod lists;
+mod qualified;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    OrderByExpr, Subscript, TimezoneInfo, UnaryOperator, Value,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, OrderByExpr,
+    TimezoneInfo, UnaryOperator, Value,
 };
 use polder_types::{Error, Result};
 
@@ -118,16 +120,16 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             }
             None => Expr::IsNotNull(inner),
         },
-        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right)) {
-            (Some(left), Some(right)) => rows(left, &op, right)?,
-            _ => binary(*left, op, *right),
+        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right), qualified::operator(op)) {
+            (Some(left), Some(right), op) => rows(left, &op, right)?,
+            (_, _, op) => binary(*left, op, *right),
         },
-        Expr::AnyOp { left, compare_op, right, is_some } => any(*left, compare_op, *right, is_some),
-        Expr::AllOp { left, compare_op, right } => all(*left, compare_op, *right),
-        Expr::CompoundFieldAccess { root, access_chain } => {
-            let access_chain = access_chain.into_iter().map(bounded).collect();
-            Expr::CompoundFieldAccess { root, access_chain }
+        Expr::AnyOp { left, compare_op, right, is_some } => {
+            any(*left, qualified::operator(compare_op), *right, is_some)
         }
+        Expr::AllOp { left, compare_op, right } => all(*left, qualified::operator(compare_op), *right),
+        Expr::Collate { expr, collation } if qualified::is_of_bytes(&collation) => *expr,
+        Expr::CompoundFieldAccess { root, access_chain } => fields::accessed(*root, access_chain),
         // Of a constant the planner takes the list for constants too, and loses what is computed in it. A long list is an
         // array: conditions nest, one within the other.
         Expr::InList { expr, list, negated } if is_constant(&expr) && !list.iter().all(is_constant) => {
@@ -176,6 +178,8 @@ fn of_session(word: &str) -> Option<Expr> {
         "localtime" => Some(moment(DataType::Time(None, TimezoneInfo::None))),
         "current_schema" => Some(call("current_schema", Vec::new())),
         "current_catalog" => Some(call("current_database", Vec::new())),
+        "current_user" | "current_role" => Some(call("current_user", Vec::new())),
+        "session_user" => Some(call("session_user", Vec::new())),
         _ => None,
     }
 }
@@ -285,20 +289,6 @@ fn escaped_any(op: &str, expr: Expr, pattern: Expr, escaped: bool) -> Result<Exp
     Ok(call("polder_any", vec![text(op), expr, unnested(pattern)]))
 }
 
-/// A slice without a bound reaches to the end.
-fn bounded(access: AccessExpr) -> AccessExpr {
-    match access {
-        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-            AccessExpr::Subscript(Subscript::Slice {
-                lower_bound: Some(lower_bound.unwrap_or_else(|| number(1))),
-                upper_bound: Some(upper_bound.unwrap_or_else(|| number(i32::MAX))),
-                stride,
-            })
-        }
-        other => other,
-    }
-}
-
 /// An interval as months, days and seconds, which the planner reads exactly.
 fn interval_literal(interval: Interval) -> Result<Expr> {
     let Interval { value, leading_field, last_field, .. } = &interval;
@@ -346,6 +336,14 @@ fn of_function(mut function: Function) -> Result<Expr> {
     }
     match name.as_str() {
         "make_interval" => return named_interval(&function),
+        // Without brackets it is no column.
+        "user" if matches!(function.args, FunctionArguments::None) => return Ok(call("current_user", Vec::new())),
+        // Rows of a number and its place.
+        "information_schema._pg_expandarray" => {
+            if let Some(arguments) = arguments(&function) {
+                return Ok(call("unnest", vec![call("polder_expand", arguments)]));
+            }
+        }
         // The literal's own type: the planner makes every whole number a bigint.
         "pg_typeof" => {
             if let Some(arguments) = arguments(&function)

@@ -120,7 +120,7 @@ impl Engine {
             inner.settings.temporary = Temporary::default();
         }
         if *what == DiscardObject::ALL {
-            inner.settings = Settings::default();
+            inner.settings = inner.settings.unset();
             inner.prepared.clear();
         }
         Ok(Outcome::done(&format!("DISCARD {what}"), None, self.lake.newest().await?.id))
@@ -357,8 +357,8 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
     let fresh = Settings::default();
     match parts(name)?.join(".").as_str() {
-        // What is temporary is no setting.
-        "all" => *settings = Settings { temporary: std::mem::take(&mut settings.temporary), ..fresh },
+        // Who the caller is and what is temporary are no settings.
+        "all" => *settings = settings.unset(),
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,

@@ -51,8 +51,9 @@ impl Engine {
     ) -> Result<Description> {
         let count = parameters(sql)?.max(types.len());
         if count > PARAMETERS_MAX {
-            return Err(Error::new(ErrorKind::TooLarge, format!("more than {PARAMETERS_MAX} parameters"))
-                .with_code("54023"));
+            return Err(
+                Error::new(ErrorKind::TooLarge, format!("more than {PARAMETERS_MAX} parameters")).with_code("54023")
+            );
         }
         let known = |at: usize| types.get(at).cloned().flatten();
         let unknown: Arc<Field> = Arc::new(Field::new("", DataType::Null, true));
@@ -200,6 +201,7 @@ impl View {
     async fn query_columns(&self, scope: &Scope, mut statement: Parsed) -> Result<SchemaRef> {
         names_out::number_repeated(&mut statement);
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = query::with_names(plan).map_err(from_datafusion)?;
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
         let schema = query::declared(&physical.schema(), plan.schema().as_arrow());
         Ok(names_out::restored(&schema))
@@ -289,10 +291,12 @@ impl View {
         select.selection.clone_from(&update.selection);
         let alone = |value: &Expr| place(value).is_some();
         let items = values.into_iter().filter(|value| !alone(value)).enumerate();
-        select.projection.extend(items.map(|(at, expr)| SelectItem::ExprWithAlias {
-            expr,
-            alias: super::quoted_ident(&format!("value {at}")),
-        }));
+        select.projection.extend(
+            items.map(|(at, expr)| SelectItem::ExprWithAlias {
+                expr,
+                alias: super::quoted_ident(&format!("value {at}")),
+            }),
+        );
         self.in_query(&scope.state, &query, found).await;
     }
 

@@ -19,6 +19,7 @@ use super::names::parts;
 use super::{Context, constant, copy_to, ended, joins, names_out, suggest};
 use crate::error::from_datafusion;
 use crate::functions::call;
+use crate::functions::catalog::references;
 use crate::parse::parse_kept;
 use crate::scope::Scope;
 use crate::session::Outcome;
@@ -42,6 +43,26 @@ pub(super) fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan
         })
         .collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// References to things of the catalog are numbers inside, and names to whoever reads the answer.
+pub(super) fn with_names(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let mut any = false;
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column(Column::from((qualifier, field)));
+            match references::shown(&column, field) {
+                Some(name) => {
+                    any = true;
+                    name.alias_qualified(qualifier.cloned(), field.name())
+                }
+                None => column,
+            }
+        })
+        .collect();
+    if any { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
 }
 
 impl Context<'_> {
@@ -88,6 +109,7 @@ impl Context<'_> {
             }
             _ => "SELECT",
         };
+        let plan = if verb == "SELECT" { with_names(plan).map_err(from_datafusion)? } else { plan };
         let plan = if verb == "SELECT" && !self.typed { shown(plan).map_err(from_datafusion)? } else { plan };
         let schema = Arc::new(plan.schema().as_arrow().clone());
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
@@ -122,7 +144,7 @@ impl Context<'_> {
             }
         };
         let full = TableName::new(schema.as_str(), table.as_str());
-        let system = matches!(schema.as_str(), "polder" | "information_schema");
+        let system = matches!(schema.as_str(), "polder" | "information_schema" | "pg_catalog");
         if !system && scope.snapshot.table(&full).is_none() && scope.snapshot.view(&full).is_none() {
             return Err(Error::not_found(format!("table {full} does not exist")).with_code("42P01"));
         }

@@ -84,7 +84,11 @@ enum Values {
     Timestamptz(TimestampMicrosecondArray, Tz),
     Interval(IntervalMonthDayNanoArray),
     List(ListArray, Box<Writer>),
+    /// A list that is written with blanks between its numbers.
+    Vector(ListArray, Box<Writer>),
     Record(Vec<Writer>),
+    /// Object ids, which in binary have four bytes.
+    Oid(Int64Array),
 }
 
 fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
@@ -121,9 +125,8 @@ impl Writer {
             Format::Text => self.text(out, row)?,
             Format::Binary => self.binary(out, row)?,
         }
-        let length = i32::try_from(out.len() - before - 4).map_err(|_| {
-            Error::new(polder_types::ErrorKind::TooLarge, "a value is longer than a message can be")
-        })?;
+        let length = i32::try_from(out.len() - before - 4)
+            .map_err(|_| Error::new(polder_types::ErrorKind::TooLarge, "a value is longer than a message can be"))?;
         if let Some(place) = out.get_mut(before..before + 4) {
             place.copy_from_slice(&length.to_be_bytes());
         }
@@ -152,14 +155,18 @@ impl Writer {
             Values::Timestamptz(values, zone) => text::timestamptz(out, text::moment(values.value(row))?, zone),
             Values::Interval(values) => text::interval(out, values.value(row)),
             Values::List(lists, items) => list_text(out, lists, items, row)?,
+            Values::Vector(lists, items) => vector_text(out, lists, items, row)?,
             Values::Record(fields) => record_text(out, fields, row)?,
+            Values::Oid(values) => push(out, format_args!("{}", values.value(row))),
         }
         Ok(())
     }
 
     fn binary(&self, out: &mut BytesMut, row: usize) -> Result<()> {
         // What was told to be a text is one, whatever came.
-        if !self.kind.array && matches!(self.kind.base, Base::Text | Base::Varchar | Base::Bpchar | Base::Json) {
+        let is_text =
+            matches!(self.kind.base, Base::Text | Base::Varchar | Base::Bpchar | Base::Json | Base::Name | Base::Char);
+        if !self.kind.array && is_text {
             return self.text(out, row);
         }
         match &self.values {
@@ -184,7 +191,9 @@ impl Writer {
                 out.put_i32(span.days);
                 out.put_i32(span.months);
             }
-            Values::List(lists, items) => list_binary(out, lists, items, row)?,
+            Values::List(lists, items) => list_binary(out, lists, items, row, FIRST_INDEX)?,
+            Values::Vector(lists, items) => list_binary(out, lists, items, row, 0)?,
+            Values::Oid(values) => out.put_u32(oid(values.value(row))?),
             Values::Text(_) | Values::TextView(_) if self.kind.base == Base::Jsonb => {
                 out.put_u8(JSONB_VERSION);
                 self.text(out, row)?;
@@ -224,8 +233,19 @@ impl Values {
                 let unit = D::Interval(IntervalUnit::MonthDayNano);
                 Self::Interval(cast(array, &unit)?.as_primitive().clone())
             }
-            Base::Text | Base::Varchar | Base::Bpchar | Base::Json | Base::Jsonb => Self::texts(array)?,
+            Base::Text | Base::Varchar | Base::Bpchar | Base::Json | Base::Jsonb | Base::Name | Base::Char => {
+                Self::texts(array)?
+            }
+            Base::Oid => Self::Oid(cast(array, &D::Int64)?.as_primitive().clone()),
+            Base::Int2vector => Self::vector(array, Base::Int2)?,
+            Base::Oidvector => Self::vector(array, Base::Oid)?,
         })
+    }
+
+    fn vector(array: &ArrayRef, base: Base) -> Result<Self> {
+        let Some(lists) = array.as_list_opt::<i32>() else { return Self::texts(array) };
+        let items = Writer::new(lists.values(), Kind::one(base))?;
+        Ok(Self::Vector(lists.clone(), Box::new(items)))
     }
 
     fn number(array: &ArrayRef) -> Result<Self> {
@@ -323,6 +343,22 @@ fn list_text(out: &mut BytesMut, lists: &ListArray, items: &Writer, row: usize) 
     Ok(())
 }
 
+fn vector_text(out: &mut BytesMut, lists: &ListArray, items: &Writer, row: usize) -> Result<()> {
+    let items_at = span(lists, row);
+    let first = items_at.start;
+    for at in items_at {
+        if at > first {
+            out.put_u8(b' ');
+        }
+        items.text(out, at)?;
+    }
+    Ok(())
+}
+
+fn oid(value: i64) -> Result<u32> {
+    u32::try_from(value).map_err(|_| Error::invalid(format!("OID out of range: {value}")).with_code("22003"))
+}
+
 fn record_text(out: &mut BytesMut, fields: &[Writer], row: usize) -> Result<()> {
     let mut text = BytesMut::new();
     out.put_u8(b'(');
@@ -344,9 +380,12 @@ fn ragged() -> Error {
     Error::invalid("multidimensional arrays must have array expressions with matching dimensions").with_code("2202E")
 }
 
-/// The number of dimensions, whether there is a NULL, the elements' type, each dimension's length and first index (1),
+/// What elements are counted from.
+const FIRST_INDEX: i32 = 1;
+
+/// The number of dimensions, whether there is a NULL, the elements' type, each dimension's length and first index,
 /// and the elements. (PostgreSQL's source, `src/backend/utils/adt/arrayfuncs.c`, `array_send`.)
-fn list_binary(out: &mut BytesMut, lists: &ListArray, items: &Writer, row: usize) -> Result<()> {
+fn list_binary(out: &mut BytesMut, lists: &ListArray, items: &Writer, row: usize, index: i32) -> Result<()> {
     let mut lengths = Vec::new();
     let mut elements = Vec::new();
     let leaf = gather(lists, items, row, 0, &mut lengths, &mut elements)?;
@@ -356,7 +395,7 @@ fn list_binary(out: &mut BytesMut, lists: &ListArray, items: &Writer, row: usize
     out.put_u32(leaf.kind.element().oid());
     for length in dimensions {
         out.put_i32(i32::try_from(*length).map_err(|_| ragged())?);
-        out.put_i32(1);
+        out.put_i32(index);
     }
     elements.into_iter().try_for_each(|at| leaf.sized(out, at, Format::Binary))
 }

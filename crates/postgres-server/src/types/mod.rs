@@ -6,6 +6,7 @@ pub(crate) mod parameters;
 pub(crate) mod text;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use polder_capability::CATALOG_TYPE;
 use polder_types::{Error, Result};
 
 use crate::wire::frontend::broken;
@@ -41,6 +42,14 @@ pub(crate) enum Base {
     Numeric,
     Uuid,
     Jsonb,
+    Oid,
+    /// A name of the catalog.
+    Name,
+    /// A single letter.
+    Char,
+    /// Numbers with blanks between them, counted from 0.
+    Int2vector,
+    Oidvector,
 }
 
 /// Of each type: it, its OID, that of its array, its bytes (-1: as many as it takes), and its name in SQL.
@@ -64,10 +73,22 @@ const BASES: &[(Base, u32, u32, i16, &str)] = &[
     (Base::Numeric, 1700, 1231, -1, "numeric"),
     (Base::Uuid, 2950, 2951, 16, "uuid"),
     (Base::Jsonb, 3802, 3807, -1, "jsonb"),
+    (Base::Oid, 26, 1028, 4, "bigint"),
+    (Base::Name, 19, 1003, 64, "text"),
+    (Base::Char, 18, 1002, 1, "text"),
+    (Base::Int2vector, 22, 1006, -1, "smallint[]"),
+    (Base::Oidvector, 30, 1013, -1, "bigint[]"),
 ];
 
-/// Types of parameters that are the same as another one here: names, single letters and object ids.
-const SAME_AS: &[(u32, Base)] = &[(18, Base::Text), (19, Base::Text), (26, Base::Int8)];
+/// Types of parameters that are the same as another one here: references to things of the catalog, by their names.
+const SAME_AS: &[(u32, Base)] = &[
+    (24, Base::Text),
+    (2202, Base::Text),
+    (2205, Base::Text),
+    (2206, Base::Text),
+    (4089, Base::Text),
+    (4096, Base::Text),
+];
 
 /// Of no type yet.
 pub(crate) const UNKNOWN: &[u32] = &[0, 705];
@@ -132,6 +153,9 @@ impl Kind {
     pub(crate) fn of(field: &Field) -> Self {
         let meta = |key: &str| field.metadata().get(key).map(String::as_str);
         let is_json = meta(EXTENSION.0) == Some(EXTENSION.1);
+        if let Some(base) = meta(CATALOG_TYPE).and_then(Self::of_catalog) {
+            return Self::one(base);
+        }
         match meta(DECLARED) {
             _ if field.data_type().is_nested() => Self::of_type(field.data_type()),
             Some("json") => Self::one(Base::Json),
@@ -141,6 +165,18 @@ impl Kind {
             Some(text) if text.starts_with("char(") => Self::one(Base::Bpchar),
             _ => Self::of_type(field.data_type()),
         }
+    }
+
+    /// A type of PostgreSQL's catalog by its name.
+    fn of_catalog(name: &str) -> Option<Base> {
+        Some(match name {
+            "oid" => Base::Oid,
+            "name" => Base::Name,
+            "char" => Base::Char,
+            "int2vector" => Base::Int2vector,
+            "oidvector" => Base::Oidvector,
+            _ => return None,
+        })
     }
 
     fn of_type(data_type: &DataType) -> Self {
@@ -224,9 +260,10 @@ impl Column {
 
     fn of(field: &Field) -> Self {
         let kind = Kind::of(field);
-        let length = field.metadata().get(DECLARED).and_then(|declared| {
-            declared.split_once('(')?.1.strip_suffix(')')?.parse::<i32>().ok()
-        });
+        let length = field
+            .metadata()
+            .get(DECLARED)
+            .and_then(|declared| declared.split_once('(')?.1.strip_suffix(')')?.parse::<i32>().ok());
         let modifier = match (kind.base, kind.array, field.data_type()) {
             (Base::Varchar | Base::Bpchar, false, _) => length.map_or(-1, |length| length + MODIFIER_OFFSET),
             (Base::Numeric, false, DataType::Decimal128(precision, scale)) if *precision < 38 => {

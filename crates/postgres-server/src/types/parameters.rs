@@ -58,8 +58,7 @@ pub(crate) fn binary(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()>
         Base::Bool => text::push(out, format_args!("{}", fields.u8()? != 0)),
         Base::Int2 => text::push(out, format_args!("{}", fields.i16()?)),
         Base::Int4 => text::push(out, format_args!("{}", fields.i32()?)),
-        // The older types of object ids come in four bytes.
-        Base::Int8 if fields.0.len() == 4 => text::push(out, format_args!("{}", fields.u32()?)),
+        Base::Oid => text::push(out, format_args!("{}", fields.u32()?)),
         Base::Int8 => text::push(out, format_args!("{}", fields.i64()?)),
         Base::Float4 => {
             let value = f32::from_bits(fields.u32()?);
@@ -88,7 +87,12 @@ pub(crate) fn binary(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()>
             }
             out.extend_from_slice(&std::mem::take(&mut fields.0));
         }
-        Base::Text | Base::Varchar | Base::Bpchar | Base::Json => {
+        Base::Int2vector | Base::Oidvector => {
+            let element = if kind.base == Base::Oidvector { Base::Oid } else { Base::Int2 };
+            let rest = std::mem::take(&mut fields.0);
+            return array(Kind { base: element, array: true }, rest, out);
+        }
+        Base::Text | Base::Varchar | Base::Bpchar | Base::Json | Base::Name | Base::Char => {
             out.extend_from_slice(&std::mem::take(&mut fields.0));
         }
     }

@@ -38,3 +38,20 @@ fn formats_are_for_none_all_or_each() {
     assert!(Format::of_each(&[1, 0], 3).is_err());
     assert!(Format::of_each(&[7], 1).is_err());
 }
+
+#[test]
+fn types_of_the_catalog_are_marked() {
+    let marked = |data_type: DataType, name: &str| {
+        Field::new("c", data_type, true).with_metadata([(CATALOG_TYPE.into(), name.into())].into())
+    };
+    let list = DataType::new_list(DataType::Int16, true);
+    for (field, oid) in [
+        (marked(DataType::Int64, "oid"), 26),
+        (marked(DataType::Utf8View, "name"), 19),
+        (marked(DataType::Utf8View, "char"), 18),
+        (marked(list, "int2vector"), 22),
+        (marked(DataType::Int64, "regclass"), 20),
+    ] {
+        assert_eq!(Kind::of(&field).oid(), oid, "{field}");
+    }
+}

@@ -70,3 +70,35 @@ fn nulls_have_no_length() {
     rows.data_row(&mut out, 0).unwrap();
     assert_eq!(&out[..], b"D\0\0\0\x0a\0\x01\xff\xff\xff\xff");
 }
+
+#[test]
+fn what_the_catalog_has_is_written_as_postgresql_sends_it() {
+    let mut list = ListBuilder::new(arrow::array::Int16Builder::new());
+    list.append_value([Some(1), Some(2)]);
+    let cases: Vec<(ArrayRef, &str, &str, &[u8])> = vec![
+        (Arc::new(Int64Array::from(vec![16_512])), "oid", "16512", b"\0\0\0\x04\0\0\x40\x80"),
+        (Arc::new(StringArray::from(vec!["t"])), "name", "t", b"\0\0\0\x01t"),
+        (
+            Arc::new(list.finish()),
+            "int2vector",
+            "1 2",
+            b"\0\0\0\x20\0\0\0\x01\0\0\0\0\0\0\0\x15\0\0\0\x02\0\0\0\0\0\0\0\x02\0\x01\0\0\0\x02\0\x02",
+        ),
+    ];
+    for (array, name, text, binary) in cases {
+        let field = Field::new("c", array.data_type().clone(), true);
+        let field = field.with_metadata([(polder_capability::CATALOG_TYPE.into(), name.into())].into());
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap();
+        let columns = Column::all(&batch.schema());
+        let rows = Rows::new(&batch, &columns, &[Format::Binary]).unwrap();
+        let mut written = BytesMut::new();
+        rows.text(&mut written, 0, 0).unwrap();
+        assert_eq!(written, text.as_bytes(), "{name}");
+        let mut written = BytesMut::new();
+        rows.tuple(&mut written, 0).unwrap();
+        assert_eq!(&written[2..], binary, "{name}");
+    }
+    let too_large: ArrayRef = Arc::new(Int64Array::from(vec![1_i64 << 32]));
+    let writer = Writer::new(&too_large, Kind::one(Base::Oid)).unwrap();
+    assert!(writer.sized(&mut BytesMut::new(), 0, Format::Binary).is_err());
+}
