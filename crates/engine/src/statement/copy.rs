@@ -8,7 +8,7 @@ use polder_lake::TableName;
 use polder_types::{Error, ErrorKind, LoadId, Result};
 
 use super::Context;
-use super::names::{fold, table_name};
+use super::names::fold;
 use super::target::{Target, quoted};
 use crate::session::Outcome;
 
@@ -32,7 +32,7 @@ impl Context<'_> {
                 );
             }
         };
-        let name = table_name(name, &self.settings.schema)?;
+        let name = self.name(name)?;
         let request = self.load_of(location, &name, columns, load_options(options)?).await?;
         let loader = self.engine.loader()?;
         let id = loader.start(request)?;

@@ -54,12 +54,6 @@ impl Context<'_> {
         }
     }
 
-    fn name(&self, name: &ObjectName) -> Result<TableName> {
-        let name = table_name(name, &self.settings.schema)?;
-        self.settings.temporary.check(&name)?;
-        Ok(name)
-    }
-
     async fn create_schema(
         &self,
         cell: &TransactionCell,

@@ -20,7 +20,7 @@ use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
 use super::dml::{Planned, RowQuery};
-use super::names::{fold, parts, table_name};
+use super::names::{fold, parts};
 use super::names_out::number_in;
 use super::returning::holds_query;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
@@ -106,7 +106,7 @@ impl Context<'_> {
 
     fn inserted_name(&self, insert: &Insert) -> Result<TableName> {
         match &insert.table {
-            TableObject::TableName(name) => table_name(name, &self.settings.schema),
+            TableObject::TableName(name) => self.name(name),
             _ => Err(Error::unsupported("INSERT goes into a table")),
         }
     }

@@ -140,6 +140,11 @@ impl Context<'_> {
         {
             return Ok(TableName::new(schema.as_str(), table));
         }
+        self.name(name)
+    }
+
+    /// What a name means that need not be there yet; in the first schema when it is in none.
+    pub(super) fn name(&self, name: &ObjectName) -> Result<TableName> {
         let name = table_name(name, &self.settings.schema)?;
         self.settings.temporary.check(&name)?;
         Ok(name)
