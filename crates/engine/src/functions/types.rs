@@ -37,7 +37,14 @@ pub(crate) fn of_catalog(field: Field, name: &str) -> Field {
 
 /// The name of a type of PostgreSQL's catalog, if a field is of one.
 pub(crate) fn catalog_type(field: &Field) -> Option<&str> {
-    field.metadata().get(CATALOG_TYPE).map(String::as_str)
+    let name = field.metadata().get(CATALOG_TYPE)?;
+    // A cast keeps what is said of its source, so the layout must be that of the type.
+    let fits = match name.as_str() {
+        "name" | "char" => is_text(field.data_type()),
+        "int2vector" | "oidvector" => field.data_type().is_nested(),
+        _ => field.data_type().is_integer(),
+    };
+    fits.then_some(name.as_str())
 }
 
 pub(crate) fn is_json(field: &Field) -> bool {

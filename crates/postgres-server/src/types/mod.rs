@@ -153,11 +153,18 @@ impl Kind {
     pub(crate) fn of(field: &Field) -> Self {
         let meta = |key: &str| field.metadata().get(key).map(String::as_str);
         let is_json = meta(EXTENSION.0) == Some(EXTENSION.1);
-        if let Some(base) = meta(CATALOG_TYPE).and_then(Self::of_catalog) {
+        let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+        // A cast keeps what is said of its source, so the layout must be that of the type.
+        let fits = |base: &Base| match base {
+            Base::Name | Base::Char => is_text,
+            Base::Int2vector | Base::Oidvector => field.data_type().is_nested(),
+            _ => field.data_type().is_integer(),
+        };
+        if let Some(base) = meta(CATALOG_TYPE).and_then(Self::of_catalog).filter(fits) {
             return Self::one(base);
         }
         match meta(DECLARED) {
-            _ if field.data_type().is_nested() => Self::of_type(field.data_type()),
+            _ if !is_text => Self::of_type(field.data_type()),
             Some("json") => Self::one(Base::Json),
             Some("jsonb") => Self::one(Base::Jsonb),
             _ if is_json => Self::one(Base::Jsonb),
