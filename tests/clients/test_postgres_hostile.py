@@ -8,8 +8,9 @@ import pytest
 
 import raw_postgres as raw
 from raw_postgres import FLUSH, SYNC, TERMINATE, frame, int16, int32, query, text
-# The last two are fixtures, which count by being imported.
+# survives and witness are fixtures, which count by being imported.
 from witnesses import PROTOCOL_VIOLATION, count, goes_on, refused_and_closed, running, survives, wait_until, witness
+
 NUMBERS = itertools.count(1)
 # What a small message may make the server take.
 GROWTH_MAX = 256 << 20

@@ -8,7 +8,7 @@ import psycopg
 import raw_postgres as raw
 from raw_postgres import FLUSH, frame, int32, query, text
 from test_postgres_psycopg import address
-# The last two are fixtures, which count by being imported.
+# survives and witness are fixtures, which count by being imported.
 from witnesses import ENDLESS, MEMORY_MAX, goes_on, running, survives, wait_until, witness
 
 

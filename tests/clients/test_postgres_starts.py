@@ -15,8 +15,9 @@ import polder
 import raw_postgres as raw
 from raw_postgres import SYNC, frame, int32, query, text
 from test_postgres_psycopg import address
-# The last two are fixtures, which count by being imported.
+# survives and witness are fixtures, which count by being imported.
 from witnesses import PROTOCOL_VIOLATION, comes_in, goes_on, survives, witness
+
 # As many as the server takes at once, and those that have logged in.
 CONNECTIONS = 400
 SESSIONS = 200
