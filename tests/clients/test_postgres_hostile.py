@@ -143,6 +143,8 @@ WRONG_BINARY = [
     (1016, b""), (1016, int32(1)), (1016, int32(7) + int32(0) + int32(20)), (1016, int32(-1) + int32(0) + int32(20)),
     (1016, int32(1) + int32(0) + int32(20) + int32(-1) + int32(1)), (1016, int32(1) + int32(0) + int32(20) + int32(0x7fffffff) + int32(1)),
     (1016, int32(1) + int32(0) + int32(20) + int32(1) + int32(1) + int32(3) + b"123"), (1016, int32(0) + int32(0) + int32(20) + b"more"),
+    # Times that no clock shows, and an interval of more than can be held: never another value.
+    (1083, (-1).to_bytes(8, "big", signed=True)), (1083, (86_400_000_001).to_bytes(8, "big")), (1186, (1 << 62).to_bytes(8, "big") + int32(0) * 2),
     (600, b"x" * 16), (99_999, b"x"),
 ]
 

@@ -235,6 +235,29 @@ def test_a_statement_that_takes_too_long(connect, table, watcher):
     wait_until(lambda: running(watcher, ENDLESS) == 0, "a statement whose time is over goes on")
 
 
+def test_rows_that_take_too_long(server, watcher):
+    """Each going on with a cursor or a portal is a statement of its own, with a time of its own."""
+    slow = "SELECT x FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 9"
+    for again in (query("FETCH 1 FROM c"), raw.asked("FETCH 1 FROM c") + raw.SYNC, raw.execute(1, "c") + raw.SYNC):
+        with raw.login(server) as connection:
+            connection.socket.settimeout(20)
+            connection.run("BEGIN")
+            connection.run(f"DECLARE c CURSOR FOR {slow}")
+            connection.run("SET statement_timeout = 300")
+            messages = connection.send(again).until(b"Z")
+            assert raw.refusal(messages)["C"] == TOO_LATE and messages[-1] == (b"Z", b"E")
+    # Time in which nobody asks for rows does not count.
+    with raw.login(server) as connection:
+        connection.run("SET statement_timeout = 300")
+        connection.run("BEGIN")
+        connection.send(raw.parse("SELECT s FROM generate_series(1, 100000) AS s"), raw.bind(portal="p"), raw.describe(b"P", "p"), raw.SYNC).until(b"Z")
+        time.sleep(0.6)
+        for _ in range(2):
+            messages = connection.send(raw.execute(5, "p"), raw.SYNC).until(b"Z")
+            assert [kind for kind, _ in messages] == [*[b"D"] * 5, b"s", b"Z"]
+            time.sleep(0.6)
+
+
 def test_a_copy_that_takes_too_long(server, table, watcher):
     with raw.login(server) as connection:
         connection.run("SET statement_timeout = 300")
