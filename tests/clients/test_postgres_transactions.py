@@ -250,7 +250,8 @@ def test_rows_that_take_too_long(server, watcher):
     with raw.login(server) as connection:
         connection.run("SET statement_timeout = 300")
         connection.run("BEGIN")
-        connection.send(raw.parse("SELECT s FROM generate_series(1, 100000) AS s"), raw.bind(portal="p"), raw.describe(b"P", "p"), raw.SYNC).until(b"Z")
+        begun = raw.parse("SELECT s FROM generate_series(1, 100000) AS s") + raw.bind(portal="p") + raw.describe(b"P", "p")
+        connection.send(begun, raw.SYNC).until(b"Z")
         time.sleep(0.6)
         for _ in range(2):
             messages = connection.send(raw.execute(5, "p"), raw.SYNC).until(b"Z")
