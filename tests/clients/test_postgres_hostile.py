@@ -254,6 +254,16 @@ def test_a_statement_of_32_mib(lean, letter):
         goes_on(connection)
 
 
+def test_a_value_of_32_mib(server):
+    """What is no statement may be large."""
+    value = b"x" * (32 << 20)
+    with raw.login(server) as connection:
+        connection.send(raw.parse("SELECT length($1), $1", types=(25,)), raw.bind((value,)), raw.execute(), SYNC)
+        [row] = [raw.row(body) for kind, body in connection.until(b"Z") if kind == b"D"]
+        assert row[0] == str(len(value)).encode() and row[1] == value
+        goes_on(connection)
+
+
 def test_a_row_of_a_copy_that_never_ends(server, table, witness):
     with raw.login(server) as connection:
         connection.send(query(f"COPY {table} FROM STDIN (FORMAT csv)"))
