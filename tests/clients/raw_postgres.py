@@ -108,7 +108,7 @@ class Raw:
     def __init__(self, host: str, port: int):
         self.socket = socket.create_connection((host, port), timeout=WAIT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()
         self.key = None
         self.parameters = {}
 
@@ -142,7 +142,8 @@ class Raw:
             if not part:
                 raise Closed
             self.buffer += part
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        taken = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return taken
 
     def read(self) -> tuple:
