@@ -212,7 +212,6 @@ def test_an_error_is_told_at_once(server):
     """Whoever asks by Flush, or not at all, must not wait for a Sync."""
     for messages in (raw.parse("SELECT nosuch FROM nosuch") + raw.describe(b"S") + FLUSH, raw.execute(portal="nosuch")):
         with raw.login(server) as connection:
-            connection.socket.settimeout(20)
             assert raw.refusal(connection.send(messages).until(b"E"))["S"] == "ERROR"
             assert connection.send(SYNC).until(b"Z")[-1] == (b"Z", b"I")
             goes_on(connection)

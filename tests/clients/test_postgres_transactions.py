@@ -243,7 +243,6 @@ def test_rows_that_take_too_long(server, way):
     slow = "SELECT x FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 9"
     again = {"simple": query("FETCH 1 FROM c"), "extended": raw.asked("FETCH 1 FROM c") + raw.SYNC, "portal": raw.execute(1, "c") + raw.SYNC}[way]
     with raw.login(server) as connection:
-        connection.socket.settimeout(10 * TIMEOUT_MS / 1000)
         connection.run("BEGIN")
         connection.run(f"DECLARE c CURSOR FOR {slow}")
         connection.run(f"SET statement_timeout = {TIMEOUT_MS}")
