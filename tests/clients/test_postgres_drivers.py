@@ -17,6 +17,7 @@ import pyarrow
 import pytest
 import sqlalchemy
 from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql
 
 import peers
 from test_postgres_psycopg import address
@@ -244,7 +245,7 @@ class Sale(Base):
     shop_id: orm.Mapped[int] = orm.mapped_column(sqlalchemy.BigInteger, sqlalchemy.ForeignKey("orm_shop.id"))
     price: orm.Mapped[decimal.Decimal] = orm.mapped_column(sqlalchemy.Numeric(10, 2))
     at: orm.Mapped[datetime.datetime] = orm.mapped_column(sqlalchemy.DateTime(timezone=True))
-    data: orm.Mapped[dict] = orm.mapped_column(sqlalchemy.dialects.postgresql.JSONB)
+    data: orm.Mapped[dict] = orm.mapped_column(postgresql.JSONB)
     shop: orm.Mapped[Shop] = orm.relationship(back_populates="sales")
 
 
@@ -292,7 +293,7 @@ def test_sqlalchemy_statements(engine, name):
     table = sqlalchemy.Table(name, sqlalchemy.MetaData(), sqlalchemy.Column("id", sqlalchemy.BigInteger, primary_key=True, autoincrement=False),
                              sqlalchemy.Column("word", sqlalchemy.String(20)), sqlalchemy.Column("n", sqlalchemy.Integer))
     make(engine, table)
-    upsert = sqlalchemy.dialects.postgresql.insert(table)
+    upsert = postgresql.insert(table)
     with engine.begin() as connection:
         connection.execute(table.insert(), [{"id": at, "word": f"w{at}", "n": 0} for at in range(3_000)])
         changed = connection.execute(upsert.on_conflict_do_update(index_elements=["id"], set_={"n": upsert.excluded.n}).values(id=7, word="x", n=70))

@@ -66,7 +66,7 @@ IDS = [f"{name}-{at}" for at, (name, _) in enumerate(CASES)]
 REFUSED = [
     ("date", "infinity"), ("date", "5874897-12-31"), ("timestamp", "infinity"), ("timestamp", "-infinity"), ("timestamptz", "infinity"),
     ("timestamp", "294276-12-31 23:59:59.999999"), ("time", "24:00:00"), ("interval", "2562048:00:00"), ("interval", "-2562047788:00:54.775807"),
-    ("numeric", "NaN"), ("numeric", "Infinity"), ("numeric", "1" + "0" * 200), ("numeric", "0." + "0" * 100 + "1"),
+    ("numeric", "NaN"), ("numeric", "Infinity"), ("numeric", "1" + "0" * 200),
 ]
 
 
@@ -186,9 +186,10 @@ def test_instants_in_zones(ours, theirs, zone):
             asker.run(f"SET timezone = '{zone}'")
         for value in VALUES["timestamptz"]:
             for code in FORMATS.values():
-                sql = f"SELECT {literal('timestamptz', value)} AS v, {literal('timestamptz[]', '{' + chr(34) + value + chr(34) + '}')} AS w"
-                got, wanted = ours.ask(sql, results=(code,)), theirs.ask(sql, results=(code,))
-                assert got == wanted, (value, code)
+                for kind, written in (("timestamptz", value), ("timestamptz[]", f'{{"{value}"}}')):
+                    sql = f"SELECT {literal(kind, written)} AS v"
+                    got, wanted = ours.ask(sql, results=(code,)), theirs.ask(sql, results=(code,))
+                    assert got == wanted, (kind, value, code)
     finally:
         for asker in (ours, theirs):
             asker.run("SET timezone = 'UTC'")
@@ -197,41 +198,34 @@ def test_instants_in_zones(ours, theirs, zone):
 # Tables
 
 
-COLUMNS = {f"c{at}": name for at, name in enumerate(VALUES)}
-# As many rows as the type with the most values has, and one without any value.
-ROWS = max(map(len, VALUES.values())) + 1
-
-
-def value_of(name: str, row: int) -> str | None:
-    values = VALUES[name]
-    return None if row == ROWS - 1 else values[row % len(values)]
+# In lists there are no intervals and no JSON, which tables keep as text.
+KEPT = [name for name in VALUES if name not in ("interval[]", "jsonb[]")]
 
 
 @pytest.fixture(scope="module")
 def tables(ours, theirs):
-    """A table of all types in both, filled by parameters in binary as PostgreSQL writes them; its name."""
-    name = f"types_{next(NUMBERS)}"
-    columns = ", ".join(f"{column} {kind}" for column, kind in COLUMNS.items())
-    for asker in (ours, theirs):
-        asker.run(f"CREATE TABLE {name} (id BIGINT, {columns})")
-    places = ", ".join(f"${at}" for at in range(1, len(COLUMNS) + 2))
-    for row in range(ROWS):
-        items = [f"{row}::bigint"]
-        for kind in VALUES:
-            value = value_of(kind, row)
-            items.append(f"NULL::{kind}" if value is None else literal(kind, value))
-        oids, [values] = theirs.ask(f"SELECT {', '.join(items)}", results=(1,))
-        for asker in (ours, theirs):
-            asker.ask(f"INSERT INTO {name} VALUES ({places})", values, oids, (1,))
-    yield name
-    for asker in (ours, theirs):
-        asker.run(f"DROP TABLE {name}")
+    """Gives a table of both with a column of a type, filled by parameters in binary as PostgreSQL writes them."""
+    made = {}
+
+    def of(kind: str) -> str:
+        if kind not in made:
+            name = made[kind] = f"types_{next(NUMBERS)}"
+            for asker in (ours, theirs):
+                asker.run(f"CREATE TABLE {name} (id BIGINT, v {kind})")
+            for number, value in enumerate([*VALUES[kind], None]):
+                item = f"NULL::{kind}" if value is None else literal(kind, value)
+                oids, [values] = theirs.ask(f"SELECT {number}::bigint, {item}", results=(1,))
+                for asker in (ours, theirs):
+                    asker.ask(f"INSERT INTO {name} VALUES ($1, $2)", values, oids, (1,))
+        return made[kind]
+
+    return of
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("column", COLUMNS, ids=COLUMNS.values())
-def test_columns(ours, theirs, tables, column, form):
-    sql = f"SELECT id, {column} FROM {tables} ORDER BY id"
+@pytest.mark.parametrize("kind", KEPT)
+def test_columns(ours, theirs, tables, kind, form):
+    sql = f"SELECT id, v FROM {tables(kind)} ORDER BY id"
     got, wanted = ours.ask(sql, results=(FORMATS[form],)), theirs.ask(sql, results=(FORMATS[form],))
     assert got[0] == wanted[0]
     for mine, other in zip(got[1], wanted[1], strict=True):
@@ -242,16 +236,17 @@ OPTIONS = {"text": "", "csv": "(FORMAT csv, HEADER)", "binary": "(FORMAT binary)
 
 
 @pytest.mark.parametrize("form", OPTIONS)
-@pytest.mark.parametrize("column", COLUMNS, ids=COLUMNS.values())
-def test_copies(ours, theirs, tables, column, form):
+@pytest.mark.parametrize("kind", KEPT)
+def test_copies(ours, theirs, tables, kind, form):
     """Out of both the same bytes; and PostgreSQL's into Polder, which then has the same values."""
-    out = f"COPY (SELECT id, {column} FROM {tables} ORDER BY id) TO STDOUT {OPTIONS[form]}"
+    out = f"COPY (SELECT id, v FROM {tables(kind)} ORDER BY id) TO STDOUT {OPTIONS[form]}"
     wanted = theirs.copy_out(out)
-    assert short(ours.copy_out(out)) == short(wanted) and ours.copy_out(out) == wanted
+    got = ours.copy_out(out)
+    assert short(got) == short(wanted) and got == wanted
     name = f"copied_{next(NUMBERS)}"
-    ours.run(f"CREATE TABLE {name} (id BIGINT, {column} {COLUMNS[column]})")
+    ours.run(f"CREATE TABLE {name} (id BIGINT, v {kind})")
     ours.copy_in(f"COPY {name} FROM STDIN {OPTIONS[form]}", wanted)
-    assert ours.copy_out(f"COPY (SELECT id, {column} FROM {name} ORDER BY id) TO STDOUT {OPTIONS[form]}") == wanted
+    assert ours.copy_out(f"COPY (SELECT id, v FROM {name} ORDER BY id) TO STDOUT {OPTIONS[form]}") == wanted
     ours.run(f"DROP TABLE {name}")
 
 
