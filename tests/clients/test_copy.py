@@ -189,7 +189,7 @@ def test_times_without_a_zone_are_the_sessions(server, tmp_path):
     (tmp_path / "t.json").write_text("".join(json.dumps({"id": n, "at": at, "shown": shown}) + "\n"
                                              for n, (at, shown) in enumerate(zip(texts, times))))
     values = ", ".join(f"({n}, '{at}', TIMESTAMP '2024-07-01 12:00:00')" for n, at in enumerate(texts))
-    duckdb.sql(f"COPY (SELECT * FROM (VALUES {values}) AS t(id, "at", shown)) TO '{tmp_path}/texts.parquet'")
+    duckdb.sql(f"COPY (SELECT * FROM (VALUES {values}) AS t(id, \"at\", shown)) TO '{tmp_path}/texts.parquet'")
     utc = "SELECT id, (at AT TIME ZONE 'UTC')::text AS at, shown::text AS shown FROM placed ORDER BY id"
     wanted = ["2024-07-01 10:00:00", "2024-07-01 10:00:00", "2024-03-31 01:30:00", "2024-10-27 01:30:00", "2024-06-30 22:00:00",
               "2024-07-01 12:00:00", "2024-07-01 06:30:00"]
