@@ -52,7 +52,7 @@ def test_others_do_not_see_them(server):
             other.execute(f"INSERT INTO {own}.seen VALUES (2)")
         with pytest.raises((psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege)):
             other.execute(f"DROP TABLE {own}.seen")
-        assert other.execute("SELECT count(*) FROM polder.tables WHERE name = 'seen'").fetchone() == (0,)
+        assert other.execute("SELECT count(*) FROM polder.tables WHERE table_name = 'seen'").fetchone() == (0,)
         # One of the same name is another table.
         other.execute("CREATE TEMP TABLE seen (text TEXT)")
         other.execute("INSERT INTO seen VALUES ('a'), ('b')")

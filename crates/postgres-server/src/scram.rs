@@ -107,6 +107,10 @@ impl Exchange {
             (PLAIN, "y") if certificate.is_none() => {}
             _ => return Err(broken("SCRAM channel binding negotiation error").with_code("28000")),
         }
+        // An extension that must be understood, and there is none that is.
+        if bare.starts_with("m=") {
+            return Err(refused());
+        }
         let client_nonce = bare
             .split(',')
             .find_map(|part| part.strip_prefix("r="))

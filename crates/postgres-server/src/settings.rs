@@ -84,7 +84,7 @@ impl Settings {
                 duration(name, first).map(|timeout| self.idle_in_transaction = timeout)
             }
             "client_min_messages" => level(&lower).map(|level| self.level = level),
-            "default_transaction_isolation" => {
+            "default_transaction_isolation" | "transaction_isolation" => {
                 only(name, &["read committed", "repeatable read", "read uncommitted", "snapshot"], &lower)
             }
             "default_transaction_read_only" => only(name, &["off", "false", "no", "0"], &lower),
@@ -147,7 +147,8 @@ impl Settings {
                 Level::Warning => "warning".into(),
                 Level::Error => "error".into(),
             },
-            "default_transaction_isolation" => "snapshot".into(),
+            // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
+            "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
             "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
             "lock_timeout" => "0".into(),
             "session_authorization" | "role" => self.user.clone(),

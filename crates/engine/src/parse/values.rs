@@ -73,7 +73,7 @@ fn written(value: &Parameter) -> Result<Vec<Token>> {
     match type_name {
         None => Ok(vec![quoted()]),
         Some(name) if TEXTS.contains(&name) => Ok(vec![quoted()]),
-        Some(name) if NUMBERS.contains(&name) && is_plain_number(text) => Ok(match text.strip_prefix('-') {
+        Some(name) if NUMBERS.contains(&name) && is_plain_number(text, name == "numeric") => Ok(match text.strip_prefix('-') {
             Some(digits) => vec![Token::LParen, Token::Minus, Token::Number(digits.to_owned(), false), Token::RParen],
             None => vec![Token::Number(text.clone(), false)],
         }),
@@ -82,10 +82,13 @@ fn written(value: &Parameter) -> Result<Vec<Token>> {
     }
 }
 
-/// Digits with at most one point among them, that the planner holds without loss.
-fn is_plain_number(text: &str) -> bool {
+/// Digits that the planner holds without loss: those of a whole number, or at most 38 with a point among them.
+fn is_plain_number(text: &str, fractions: bool) -> bool {
+    if !fractions {
+        return text.parse::<i64>().is_ok() && !text.starts_with('+');
+    }
     let digits = text.strip_prefix('-').unwrap_or(text);
-    digits.len() <= 30
+    digits.bytes().filter(u8::is_ascii_digit).count() <= 38
         && digits.starts_with(|c: char| c.is_ascii_digit())
         && digits.ends_with(|c: char| c.is_ascii_digit())
         && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')

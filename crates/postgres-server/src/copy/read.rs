@@ -39,6 +39,15 @@ fn wrong(message: impl Into<String>) -> Error {
     Error::invalid(message).with_code("22P04")
 }
 
+/// # Errors
+/// `InvalidInput` (22021).
+fn without_zeros(text: &str) -> Result<&str> {
+    match text.contains('\0') {
+        true => Err(Error::invalid("invalid byte sequence for encoding \"UTF8\": 0x00").with_code("22021")),
+        false => Ok(text),
+    }
+}
+
 impl CopyReader {
     pub(crate) fn new(options: CopyOptions, columns: Vec<Column>) -> Self {
         let field = |column: &Column| ArrowField::new(&column.name, DataType::Utf8, true);
@@ -152,7 +161,7 @@ impl CopyReader {
         for (builder, field) in self.builders.iter_mut().zip(&fields) {
             match field {
                 Field::Null => builder.append_null(),
-                Field::Text(text) => builder.append_value(utf8(text)?),
+                Field::Text(text) => builder.append_value(without_zeros(utf8(text)?)?),
             }
         }
         self.rows += 1;
@@ -193,7 +202,7 @@ impl CopyReader {
                     Some(value) => {
                         let mut text = BytesMut::new();
                         parameters::binary(column.kind, value, &mut text)?;
-                        builder.append_value(utf8(&text)?);
+                        builder.append_value(without_zeros(utf8(&text)?)?);
                     }
                 }
             }

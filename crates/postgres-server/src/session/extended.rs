@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use polder_capability::{CommandTag, Notice};
-use polder_types::{Error, ErrorKind, Result};
+use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::portal::{Hold, Portal, Prepared, Pulled, Source, State, tag};
 use super::run::Started;
@@ -26,6 +26,18 @@ const KEPT_MAX: usize = 10_000;
 const LOOK_AHEAD: Duration = Duration::from_millis(20);
 
 const SYNC: u8 = b'S';
+
+/// A text is taken apart here before the engine sees it, and that takes memory.
+///
+/// # Errors
+/// `TooLarge`.
+pub(super) fn check_size(sql: &str) -> Result<()> {
+    if sql.len() <= limits::STATEMENT_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("a statement has at most {} MiB", limits::STATEMENT_BYTES_MAX >> 20);
+    Err(Error::new(ErrorKind::TooLarge, message).with_hint("load data with COPY"))
+}
 
 impl Client {
     pub(super) async fn extended(&mut self, message: Message) -> Flow<()> {
@@ -73,6 +85,7 @@ impl Client {
             let message = format!("a connection keeps {KEPT_MAX} prepared statements");
             return Err(Error::new(ErrorKind::TooLarge, message).with_hint("DEALLOCATE ALL").into());
         }
+        check_size(sql)?;
         let statements = scan::statements(sql);
         let prepared = match statements.as_slice() {
             [] => Prepared::empty(),
@@ -190,11 +203,13 @@ impl Client {
     async fn columns_of(&mut self, portal: &mut Portal) -> Flow<Option<(Vec<crate::types::Column>, Vec<Format>)>> {
         // A query's columns are best known by beginning it, which has to be done anyway.
         if matches!(portal.state, State::Bound) && portal.statement.may_begin_early() {
+            self.begin_for(&portal.statement).await?;
             let values = std::mem::take(&mut portal.values);
-            match self.start(&portal.statement, values, &portal.result_formats).await? {
-                Started::Rows(source) => portal.state = State::Rows(source),
-                _ => portal.state = State::Ended,
-            }
+            portal.state = match self.start(&portal.statement, values, &portal.result_formats).await? {
+                Started::Rows(source) => State::Rows(source),
+                Started::Done(told) => State::Done(told),
+                _ => State::Ended,
+            };
         }
         if let State::Rows(source) = &portal.state {
             return Ok(Some((source.columns.clone(), source.formats.clone())));
@@ -255,7 +270,12 @@ impl Client {
                 }
                 Ok(())
             }
-            _ => {
+            State::Done(told) => {
+                backend::complete(&mut self.wire.output, told);
+                portal.state = State::Ended;
+                Ok(())
+            }
+            State::Bound | State::Ended => {
                 // All has been given before: nothing is left.
                 let none = CommandTag { verb: "SELECT".into(), rows: None };
                 backend::complete(&mut self.wire.output, &tag(&none, Some(0)));
@@ -266,7 +286,7 @@ impl Client {
 
     /// Sends rows of a portal; true if there are no more.
     async fn rows_of(&mut self, statement: &Prepared, source: &mut Source, rows_max: u64) -> Flow<bool> {
-        self.registered.runs(Some(source.query_id));
+        self.goes_on(source.query_id);
         // A statement that was described as giving no rows must not give any.
         if statement.silent.load(Ordering::Relaxed) {
             let rows = self.drain(source).await?;

@@ -55,6 +55,8 @@ pub(crate) struct Client {
     settings: Settings,
     /// After a SET LOCAL: the settings once the transaction is over.
     lasting: Option<Settings>,
+    /// Those before the transaction, which hold again when it comes to nothing.
+    before: Option<Settings>,
     registered: Registered,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
@@ -91,6 +93,7 @@ impl Client {
             session,
             settings,
             lasting: None,
+            before: None,
             registered,
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -161,7 +164,8 @@ impl Client {
                 Err(Stop::Failed(error)) => {
                     self.fail_placed(error);
                     self.skips = true;
-                    Ok(())
+                    // What asks for it is passed over too.
+                    self.wire.flush().await
                 }
             },
         }
@@ -190,10 +194,11 @@ impl Client {
 
     /// Settings that the client keeps count of, as far as it does not know them yet.
     fn tell_settings(&mut self) {
-        if self.is_idle()
-            && let Some(lasting) = self.lasting.take()
-        {
-            self.settings = lasting;
+        if self.is_idle() {
+            self.before = None;
+            if let Some(lasting) = self.lasting.take() {
+                self.settings = lasting;
+            }
         }
         let zone = self.session.status().time_zone;
         let own = Settings::REPORTED.iter().filter_map(|(shown, name)| Some((*shown, self.settings.show(name)?)));
@@ -225,9 +230,14 @@ impl Client {
     /// Notes that a statement begins: it can be cancelled, and has a time.
     fn begins(&mut self) -> QueryId {
         let id = QueryId::new();
+        self.goes_on(id);
+        id
+    }
+
+    /// Notes that a statement goes on.
+    fn goes_on(&mut self, id: QueryId) {
         self.registered.runs(Some(id));
         self.deadline = self.settings.statement_timeout.map(|timeout| Instant::now() + timeout);
-        id
     }
 
     fn ends(&mut self) {

@@ -170,13 +170,13 @@ impl Client {
 
     async fn fetch_from(&mut self, portal: &mut Portal, fetch: &Fetch, formats: Option<&[i16]>) -> Flow<String> {
         let State::Rows(source) = &mut portal.state else { return Err(no_cursor(&fetch.name).into()) };
-        if let Some(formats) = formats.filter(|formats| !formats.is_empty()) {
+        if let Some(formats) = formats {
             source.set_formats(Format::of_each(formats, source.columns.len())?);
         }
         if !fetch.moves && formats.is_none() {
             backend::row_description(&mut self.wire.output, &source.columns, &source.formats);
         }
-        self.registered.runs(Some(source.query_id));
+        self.goes_on(source.query_id);
         let (skipped, wanted) = match fetch.way {
             Way::Forward(0) | Way::Relative(0) => {
                 return Err(Error::unsupported("the current row of a cursor cannot be given again").into());

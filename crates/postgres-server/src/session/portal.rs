@@ -62,6 +62,8 @@ pub(crate) enum Hold {
 pub(crate) enum State {
     Bound,
     Rows(Source),
+    /// It has been carried out when its columns were asked for; the words that say so.
+    Done(String),
     Ended,
 }
 

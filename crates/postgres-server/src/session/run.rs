@@ -168,6 +168,7 @@ impl Client {
                 return Err(Error::unsupported(message).with_hint("send it by itself").into());
             }
             self.implicit = false;
+            self.before.get_or_insert_with(|| self.settings.clone());
             return Ok(Started::Done("BEGIN".into()));
         }
         let sql = match command {
@@ -183,13 +184,22 @@ impl Client {
             self.warn("25P01", "there is no transaction in progress");
         }
         let answer = self.answer(sql, Vec::new()).await;
-        if *command != Command::Begin {
+        if *command == Command::Begin {
+            self.before.get_or_insert_with(|| self.settings.clone());
+        } else {
             let committed = answer.as_ref().is_ok_and(|answer| answer.tag.verb == "COMMIT");
             self.close_portals(committed);
+            if let Some(before) = self.before.take().filter(|_| !committed) {
+                self.settings = before;
+                self.lasting = None;
+            }
         }
         let answer = answer?;
         self.ends();
-        Ok(Started::Done(tag(&answer.tag, None)))
+        match answer.tag.verb.as_str() {
+            "BEGIN" if statement.verb == "start" => Ok(Started::Done("START TRANSACTION".into())),
+            _ => Ok(Started::Done(tag(&answer.tag, None))),
+        }
     }
 
     /// What a statement takes and gives, asked of the engine once.

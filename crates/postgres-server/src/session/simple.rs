@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use polder_types::Error;
 
+use super::extended::check_size;
 use super::portal::{Prepared, Pulled, Source};
 use super::run::Started;
 use super::{Client, Flow, Stop};
@@ -17,6 +18,11 @@ impl Client {
     pub(super) async fn simple(&mut self, sql: &str) -> Result<(), Gone> {
         self.prepared.remove("");
         self.portals.remove("");
+        if let Err(error) = check_size(sql) {
+            self.fail(&error, None);
+            self.ready();
+            return self.wire.flush().await;
+        }
         let statements = scan::statements(sql);
         if statements.is_empty() {
             backend::empty_query(&mut self.wire.output);

@@ -41,7 +41,7 @@ pub(crate) enum Command {
 /// Statements that change something, or say nothing about rows before they have run.
 const CHANGING: &[&str] = &[
     "insert", "update", "delete", "merge", "create", "drop", "alter", "truncate", "comment", "grant", "revoke", "copy",
-    "savepoint", "release", "rollback", "prepare", "execute", "refresh", "call", "do", "lock", "set",
+    "savepoint", "release", "rollback", "prepare", "execute", "refresh", "call", "do", "lock", "set", "restore",
 ];
 
 /// # Errors

@@ -4,13 +4,16 @@ use arrow::datatypes::IntervalMonthDayNano;
 use bytes::{Buf, Bytes, BytesMut};
 use chrono::Utc;
 use polder_capability::Parameter;
-use polder_types::Result;
+use polder_types::{Error, Result};
 
 use super::{Base, Format, Kind, UNKNOWN, numeric, text};
 use crate::wire::frontend::{Fields, broken, utf8};
 
 /// Dimensions of an array, as PostgreSQL bounds them.
 const DIMENSIONS_MAX: i32 = 6;
+
+/// The last moment of a day is 24:00.
+const DAY_MICROS: u64 = 86_400_000_000;
 
 /// A value of the type with an OID.
 ///
@@ -19,7 +22,7 @@ const DIMENSIONS_MAX: i32 = 6;
 pub(crate) fn parameter(oid: u32, format: Format, value: Option<Bytes>) -> Result<Parameter> {
     if UNKNOWN.contains(&oid) {
         // Bytes of no type are a text, in either format.
-        let text = value.map(|value| utf8(&value).map(str::to_owned)).transpose()?;
+        let text = value.map(|value| whole(utf8(&value)?.to_owned())).transpose()?;
         return Ok(Parameter { type_name: None, text });
     }
     let kind = Kind::of_oid(oid)?;
@@ -33,7 +36,16 @@ pub(crate) fn parameter(oid: u32, format: Format, value: Option<Bytes>) -> Resul
             utf8(&out)?.to_owned()
         }
     };
-    Ok(Parameter { type_name, text: Some(text) })
+    Ok(Parameter { type_name, text: Some(whole(text)?) })
+}
+
+/// # Errors
+/// `InvalidInput` (22021) for a text with a zero in it, which PostgreSQL has none of.
+fn whole(text: String) -> Result<String> {
+    if text.contains('\0') {
+        return Err(Error::invalid("invalid byte sequence for encoding \"UTF8\": 0x00").with_code("22021"));
+    }
+    Ok(text)
 }
 
 /// A text as it is, except that truth has one spelling.
@@ -75,7 +87,10 @@ pub(crate) fn binary(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()>
         Base::Bytea => text::bytea(out, &std::mem::take(&mut fields.0)),
         Base::Uuid => text::uuid(out, &fields.take(16)?),
         Base::Date => date(out, fields.i32()?)?,
-        Base::Time => text::time(out, fields.i64()?.unsigned_abs()),
+        Base::Time => match u64::try_from(fields.i64()?) {
+            Ok(micros) if micros <= DAY_MICROS => text::time(out, micros),
+            _ => return Err(Error::invalid("time out of range").with_code("22008")),
+        },
         Base::Timestamp | Base::Timestamptz => moment(out, fields.i64()?, kind.base == Base::Timestamptz)?,
         Base::Interval => {
             let (micros, days, months) = (fields.i64()?, fields.i32()?, fields.i32()?);
@@ -135,7 +150,12 @@ fn array(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()> {
         let _first_index = fields.i32()?;
         lengths.push(length);
     }
-    if lengths.is_empty() {
+    let elements = lengths.iter().try_fold(1_usize, |all, length| all.checked_mul(*length));
+    // Each element takes at least the four bytes of its length.
+    if elements.is_none_or(|elements| elements > fields.0.remaining() / 4) {
+        return Err(broken("an array is shorter than its dimensions say"));
+    }
+    if lengths.is_empty() || elements == Some(0) {
         out.extend_from_slice(b"{}");
     } else {
         level(kind.element(), &mut fields, &lengths, out)?;
