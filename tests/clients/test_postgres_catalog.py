@@ -125,13 +125,14 @@ QUERIES = {
         WHERE true AND n.nspname = 'public' AND ct.relname = 'lines' AND i.indisprimary) result
         WHERE result.A_ATTNUM = (result.KEYS).x ORDER BY result.table_name, result.pk_name, result.key_seq""",
     "SQLAlchemy 2.0 get_multi_pk_constraint": """
-        SELECT attr.conrelid::regclass::text, attr.conname, array_agg(attr.attname::text ORDER BY attr.ord)
+        SELECT found.conrelid::regclass::text, found.conname, found.cols FROM (
+        SELECT attr.conrelid, attr.conname, array_agg(attr.attname::text ORDER BY attr.ord) AS cols
         FROM (SELECT con.conrelid, con.conname, con.ord, pg_catalog.pg_attribute.attname
           FROM pg_catalog.pg_attribute
           JOIN (SELECT conrelid, conname, unnest(conkey) AS attnum, generate_subscripts(conkey, 1) AS ord
             FROM pg_catalog.pg_constraint WHERE contype = 'p' AND connamespace = 'public'::regnamespace) AS con
           ON pg_catalog.pg_attribute.attnum = con.attnum AND pg_catalog.pg_attribute.attrelid = con.conrelid) AS attr
-        GROUP BY attr.conrelid, attr.conname ORDER BY 1""",
+        GROUP BY attr.conrelid, attr.conname) found ORDER BY 1""",
     "SQLAlchemy 2.0 get_table_names": """
         SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class
           JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
