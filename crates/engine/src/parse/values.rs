@@ -88,7 +88,8 @@ fn is_plain_number(text: &str, fractions: bool) -> bool {
         return text.parse::<i64>().is_ok() && !text.starts_with('+');
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
-    digits.bytes().filter(u8::is_ascii_digit).count() <= 38
+    let significant = digits.strip_prefix("0.").unwrap_or(digits);
+    significant.bytes().filter(u8::is_ascii_digit).count() <= 38
         && digits.starts_with(|c: char| c.is_ascii_digit())
         && digits.ends_with(|c: char| c.is_ascii_digit())
         && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')

@@ -62,7 +62,10 @@ impl TypePlanner for PostgresTypes {
             SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
             SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),
             SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
-                Ok(catalog_type(&name.to_string().to_lowercase()).map(Arc::new))
+                // In quotes it is the same; but `"char"` is not the type of blanks at the end.
+                let text = name.to_string().to_lowercase();
+                let plain = if text == "\"char\"" { text } else { text.replace('"', "") };
+                Ok(catalog_type(&plain).map(Arc::new))
             }
             SqlType::Regclass => Ok(catalog_type("regclass").map(Arc::new)),
             _ => Ok(None),

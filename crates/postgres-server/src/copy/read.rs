@@ -93,7 +93,9 @@ impl CopyReader {
     /// # Errors
     /// As [`CopyReader::feed`], and for what is cut off.
     pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>> {
-        if !self.ended && self.options.format == CopyFormat::Binary {
+        // The mark at the end may be left out, as with PostgreSQL; but a row is never.
+        let whole = self.begun && self.buffer.is_empty();
+        if !self.ended && !whole && self.options.format == CopyFormat::Binary {
             return Err(self.placed(wrong("unexpected end of COPY data")));
         }
         if !self.ended && !self.buffer.is_empty() {

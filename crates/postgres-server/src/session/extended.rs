@@ -234,7 +234,7 @@ impl Client {
     }
 
     async fn execute_portal(&mut self, portal: &mut Portal, rows_max: u64) -> Flow<()> {
-        if portal.statement.command.is_none() {
+        if portal.statement.command.is_none() && matches!(portal.state, State::Bound) {
             backend::empty_query(&mut self.wire.output);
             return Ok(());
         }

@@ -169,6 +169,13 @@ impl Client {
     }
 
     async fn fetch_from(&mut self, portal: &mut Portal, fetch: &Fetch, formats: Option<&[i16]>) -> Flow<String> {
+        // A portal that a driver has bound is a cursor too.
+        if matches!(portal.state, State::Bound) {
+            let (statement, values) = (std::sync::Arc::clone(&portal.statement), std::mem::take(&mut portal.values));
+            if let Started::Rows(source) = Box::pin(self.start(&statement, values, &portal.result_formats)).await? {
+                portal.state = State::Rows(source);
+            }
+        }
         let State::Rows(source) = &mut portal.state else { return Err(no_cursor(&fetch.name).into()) };
         if let Some(formats) = formats {
             source.set_formats(Format::of_each(formats, source.columns.len())?);

@@ -150,7 +150,8 @@ fn array(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()> {
         let _first_index = fields.i32()?;
         lengths.push(length);
     }
-    let elements = lengths.iter().try_fold(1_usize, |all, length| all.checked_mul(*length));
+    let none = usize::from(!lengths.is_empty());
+    let elements = lengths.iter().try_fold(none, |all, length| all.checked_mul(*length));
     // Each element takes at least the four bytes of its length.
     if elements.is_none_or(|elements| elements > fields.0.remaining() / 4) {
         return Err(broken("an array is shorter than its dimensions say"));

@@ -90,6 +90,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way(&[K::Text], Gives::Text, s::setting), way(&[K::Text, K::Bool], Gives::Text, s::setting)],
     ),
     stable(
+        "set_config",
+        "set_config(name, value, is_local)",
+        "The value, if the setting has it already; a query sets nothing, SET does.",
+        &[way(&[K::Text, K::Text, K::Bool], Gives::Text, s::set_config)],
+    ),
+    stable(
         "pg_backend_pid",
         "pg_backend_pid()",
         "The number of the process that serves the session: one serves all.",
@@ -232,6 +238,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "pg_type_is_visible(oid)",
         "Whether a type is found without its schema.",
         &[way(&[K::Int8], Gives::Bool, d::visible_type)],
+    ),
+    stable(
+        "pg_collation_is_visible",
+        "pg_collation_is_visible(oid)",
+        "Whether a collation is found without its schema: all are.",
+        &[way(&[K::Int8], Gives::Bool, s::always)],
     ),
     stable(
         "pg_function_is_visible",

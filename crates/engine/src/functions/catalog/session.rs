@@ -66,6 +66,23 @@ pub(super) fn setting(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// A query changes nothing, so it can only say that something is set as is wanted, as drivers ask for that cannot know.
+pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    call.texts(|row| {
+        let (name, wanted) = (call.text(0).value(row), call.text(1).value(row));
+        match activity::setting(world, name) {
+            None => Err(refuse("42704", format!("unrecognized configuration parameter \"{name}\""))),
+            Some(value) if value == wanted => Ok(Some(value)),
+            Some(value) => Err(refuse("0A000", format!("{name} is {value:?}, and a query cannot set it: use SET {name}"))),
+        }
+    })
+}
+
+pub(super) fn always(call: &Call<'_>) -> Result<ArrayRef> {
+    call.bools(|_| Ok(Some(true)))
+}
+
 pub(super) fn process(call: &Call<'_>) -> Result<ArrayRef> {
     let id = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
     Ok(Arc::new(Int32Array::from(vec![id; call.rows])))

@@ -54,8 +54,9 @@ fn all(world: &World) -> Vec<Setting> {
         ("TimeZone", world.zone().to_owned(), "Client", "The zone of times with a zone.", "string"),
         ("bytea_output", fixed("hex"), "Client", "How bytes are written.", "enum"),
         ("client_encoding", fixed("UTF8"), "Client", "The encoding of texts.", "string"),
-        ("default_transaction_isolation", fixed("snapshot"), "Client", "What transactions see.", "enum"),
+        ("default_transaction_isolation", fixed("repeatable read"), "Client", "What transactions see.", "enum"),
         ("integer_datetimes", fixed("on"), "Preset", "Times are whole microseconds.", "bool"),
+        ("jit", fixed("off"), "Preset", "Plans are run as they are.", "bool"),
         ("lc_collate", fixed("C"), "Client", "The order of texts.", "string"),
         ("lc_ctype", fixed("C"), "Client", "The classes of letters.", "string"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
@@ -65,7 +66,7 @@ fn all(world: &World) -> Vec<Setting> {
         ("server_version", fixed(POSTGRES_VERSION), "Preset", "The version of PostgreSQL that is spoken.", "string"),
         ("server_version_num", number, "Preset", "The same as a number.", "integer"),
         ("standard_conforming_strings", fixed("on"), "Client", "A backslash in a text is itself.", "bool"),
-        ("transaction_isolation", fixed("snapshot"), "Client", "What this transaction sees.", "enum"),
+        ("transaction_isolation", fixed("repeatable read"), "Client", "What this transaction sees.", "enum"),
     ]
 }
 
