@@ -13,7 +13,7 @@ from witnesses import PROTOCOL_VIOLATION, count, goes_on, refused_and_closed, ru
 
 NUMBERS = itertools.count(1)
 # What a small message may make the server take.
-GROWTH_MAX = 256 << 20
+GROWTH_MAX = 512 << 20
 
 # A whole message of each type that a client may send.
 MESSAGES = {
