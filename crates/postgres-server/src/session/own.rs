@@ -177,9 +177,8 @@ impl Client {
             }
         }
         let State::Rows(source) = &mut portal.state else { return Err(no_cursor(&fetch.name).into()) };
-        if let Some(formats) = formats {
-            source.set_formats(Format::of_each(formats, source.columns.len())?);
-        }
+        // Without, they are those that the cursor was declared with.
+        source.set_formats(Format::of_each(formats.unwrap_or(&portal.result_formats), source.columns.len())?);
         if !fetch.moves && formats.is_none() {
             backend::row_description(&mut self.wire.output, &source.columns, &source.formats);
         }

@@ -124,6 +124,7 @@ impl Source {
 
     /// Other formats for the rows from here on.
     pub(crate) fn set_formats(&mut self, formats: Vec<Format>) {
+        self.ready.iter_mut().for_each(|(rows, _)| rows.set_formats(&formats));
         self.formats = formats;
     }
 

@@ -90,7 +90,11 @@ impl Client {
         result_formats: &[i16],
     ) -> Flow<Started> {
         let Some(command) = &statement.command else { return Ok(Started::Done(String::new())) };
-        self.check_not_failed(command)?;
+        self.check_not_failed(command, &statement.verb)?;
+        if self.implicit && matches!(statement.verb.as_str(), "savepoint" | "release") {
+            let message = format!("{} can only be used in transaction blocks", statement.verb.to_uppercase());
+            return Err(Error::invalid(message).with_code("25P01").into());
+        }
         match command {
             Command::Begin | Command::Commit | Command::Rollback => self.transaction(statement, command).await,
             Command::Plain { .. } => self.plain(statement, values, result_formats).await,
@@ -107,8 +111,8 @@ impl Client {
     }
 
     /// In a transaction that has failed only its end is taken; the engine sees to its own statements.
-    fn check_not_failed(&self, command: &Command) -> Result<()> {
-        let ends = matches!(command, Command::Commit | Command::Rollback | Command::Plain { .. });
+    fn check_not_failed(&self, command: &Command, verb: &str) -> Result<()> {
+        let ends = matches!(command, Command::Commit | Command::Rollback | Command::Plain { .. }) && verb != "release";
         if ends || self.session.status().transaction != TransactionState::Failed {
             return Ok(());
         }

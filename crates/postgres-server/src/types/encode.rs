@@ -37,6 +37,11 @@ impl Rows {
         Ok(Self { columns: writers.collect::<Result<_>>()?, count: batch.num_rows() })
     }
 
+    /// Other formats than it was made with.
+    pub(crate) fn set_formats(&mut self, formats: &[Format]) {
+        self.columns.iter_mut().zip(formats).for_each(|((_, format), wanted)| *format = *wanted);
+    }
+
     /// Writes a row as a DataRow message.
     pub(crate) fn data_row(&self, out: &mut BytesMut, row: usize) -> Result<()> {
         framed(out, b'D', |out| self.tuple(out, row))

@@ -55,6 +55,7 @@ fn all(world: &World) -> Vec<Setting> {
         ("bytea_output", fixed("hex"), "Client", "How bytes are written.", "enum"),
         ("client_encoding", fixed("UTF8"), "Client", "The encoding of texts.", "string"),
         ("default_transaction_isolation", fixed("repeatable read"), "Client", "What transactions see.", "enum"),
+        ("default_table_access_method", fixed("heap"), "Preset", "How tables are kept: there is one way.", "string"),
         ("integer_datetimes", fixed("on"), "Preset", "Times are whole microseconds.", "bool"),
         ("jit", fixed("off"), "Preset", "Plans are run as they are.", "bool"),
         ("lc_collate", fixed("C"), "Client", "The order of texts.", "string"),
