@@ -244,10 +244,18 @@ def test_time(both):
         told = [state(lambda: connection.execute(LONG))]
         connection.timeout = 0
         cursor = connection.cursor()
-        timer = threading.Timer(0.3, cursor.cancel)
-        timer.start()
+        done = threading.Event()
+
+        def cancel():
+            # Again and again: one that comes before its statement has begun cancels nothing.
+            while not done.wait(0.3):
+                cursor.cancel()
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
         told.append(state(lambda: cursor.execute(LONG)))
-        timer.join()
+        done.set()
+        canceller.join()
         return told + [connection.execute("SELECT 1").fetchval()]
 
     both.same(probe)

@@ -9,9 +9,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * Does the same at several servers by pgjdbc, and prints what came of it as one JSON object: server, probe, result.
@@ -37,6 +40,8 @@ public final class Probes {
     }
 
     private static final List<Map<String, Probe>> ALL = List.of(Sessions.ALL, Statements.ALL, Values.ALL, Catalog.ALL);
+
+    private static final int PROBE_SECONDS = 60;
 
     /** Where a failure is looked for. */
     private static final List<String> FILES = List.of("Sessions.java", "Statements.java", "Values.java", "Catalog.java");
@@ -65,9 +70,18 @@ public final class Probes {
     }
 
     private static Object outcome(Probe probe, Server server) {
+        ExecutorService alone = Executors.newSingleThreadExecutor(work -> {
+            Thread thread = new Thread(work);
+            thread.setDaemon(true);
+            return thread;
+        });
         try {
-            return probe.run(server);
-        } catch (Throwable failure) {
+            // What is not answered must not hold up the rest.
+            return alone.submit(() -> probe.run(server)).get(PROBE_SECONDS, TimeUnit.SECONDS);
+        } catch (TimeoutException late) {
+            return map("failed", "no answer within " + PROBE_SECONDS + " s");
+        } catch (InterruptedException | ExecutionException wrapped) {
+            Throwable failure = wrapped.getCause() == null ? wrapped : wrapped.getCause();
             StringBuilder text = new StringBuilder(failure.toString());
             if (failure instanceof SQLException error) text.append(" [").append(error.getSQLState()).append("]");
             for (StackTraceElement place : failure.getStackTrace()) {
@@ -77,6 +91,8 @@ public final class Probes {
                 }
             }
             return map("failed", text.toString());
+        } finally {
+            alone.shutdownNow();
         }
     }
 

@@ -8,7 +8,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.postgresql.PGConnection;
 
@@ -185,16 +186,21 @@ final class Sessions {
 
     private static Object cancel(Probes.Server server) throws Exception {
         try (Connection connection = server.connect(); Statement statement = connection.createStatement()) {
-            CompletableFuture<Void> later = CompletableFuture.runAsync(() -> {
+            // Again and again: one that comes before its statement has begun cancels nothing.
+            ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+            timer.scheduleWithFixedDelay(() -> {
                 try {
                     statement.cancel();
                 } catch (SQLException error) {
                     throw new IllegalStateException(error);
                 }
-            }, CompletableFuture.delayedExecutor(300, TimeUnit.MILLISECONDS));
+            }, 300, 300, TimeUnit.MILLISECONDS);
             String state = Probes.state(() -> statement.executeQuery(LONG));
-            later.get();
-            return List.of(state, Probes.query(connection, "SELECT 1"));
+            timer.shutdown();
+            timer.awaitTermination(1, TimeUnit.MINUTES);
+            try (Connection other = server.connect()) {
+                return List.of(state, connection.isValid(10), Probes.query(other, "SELECT 1"));
+            }
         }
     }
 
