@@ -18,16 +18,33 @@ PROBES = [
     "connect", "settings", "transactions", "savepoints", "autosave", "read only", "isolation", "cancel", "timeouts", "listen",
     "fetch size", "scrolling", "cursors", "batches", "batches rewritten", "broken batches", "generated keys", "several statements",
     "prepared", "prepared while tables change", "calls", "copy", "broken copy", "errors",
-    "values in text", "values in binary", "values in simple queries", "types of literals", "columns in text", "columns in binary",
+    "values in text", "values in binary", "values in simple queries", "json", "wide numbers", "types of literals", "columns in text", "columns in binary",
     "large values", "moments",
     "catalogs", "schemas", "tables", "tables of some kinds", "columns", "columns of some names", "primary keys", "indexes", "foreign keys",
     "best row identifier", "types", "functions", "procedures", "privileges", "types of one's own", "limits", "where columns come from",
     "rows that are changed in place",
 ]
 
-# What Polder does not do, or does in another way. Each is told in docs/postgres.md.
+LONG = ["java.lang.Long", "1", "1"]
+LONGS = ["org.postgresql.jdbc.PgArray", "{1,2}", "int8", "[1, 2]"]
+
+# What Polder does not do, or does in another way. Each is told in docs/clients.md.
 DIFFERENCES = {
     "listen": "0A000",
+    # A column of one type has arrays of as many dimensions as the type says.
+    **{f"values in {way}": {"integer[] 32": "22P02"} for way in ("text", "binary", "simple queries")},
+    # Whole numbers that are written out are of 64 bits.
+    "types of literals": {
+        "1": [LONG, "?column?", "int8"],
+        "1 / 2": [["java.lang.Long", "0", "0"], "?column?", "int8"],
+        "7 % 4": [["java.lang.Long", "3", "3"], "?column?", "int8"],
+        "coalesce(NULL, 1)": [LONG, "coalesce", "int8"],
+        "x FROM generate_series(1, 1) AS s(x)": [LONG, "x", "int8"],
+        "ARRAY[1, 2]": [LONGS, "array", "_int8"],
+        "array_agg(x) FROM generate_series(1, 2) AS s(x)": [LONGS, "array_agg", "_int8"],
+        "avg(x) FROM generate_series(1, 2) AS s(x)": [["java.lang.Double", "1.5", "1.5"], "avg", "float8"],
+        "CASE WHEN true THEN 1 ELSE 2.5 END": [["java.math.BigDecimal", "1.0", "1.0"], "case", "numeric"],
+    },
 }
 
 

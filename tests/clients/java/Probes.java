@@ -4,6 +4,7 @@ import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -123,7 +124,7 @@ public final class Probes {
             Map<String, Object> row = new LinkedHashMap<>();
             for (int at = 1; at <= about.getColumnCount(); at++) {
                 String name = about.getColumnLabel(at);
-                if (!List.of(without).contains(name)) row.put(name, results.getString(at));
+                if (Arrays.stream(without).noneMatch(name::equalsIgnoreCase)) row.put(name, results.getString(at));
             }
             rows.add(row);
         }

@@ -385,7 +385,7 @@ final class Statements {
                     "INSERT INTO j_err VALUES (2, 'b', 1, 100)", "INSERT INTO j_err (id, nosuch) VALUES (1, 2)", "INSERT INTO j_err VALUES (1, 'a', 1, 1, 1)",
                     "UPDATE j_err SET nosuch = 1", "SELECT (SELECT x FROM generate_series(1, 2) AS s(x))", "SELECT 1 UNION SELECT 1, 2",
                     "EXECUTE nosuch", "ROLLBACK TO nosuch", "RELEASE nosuch", "FETCH 1 FROM nosuch", "SET nosuch = 1", "SELECT $1",
-                    "SELECT 1 WHERE 'x'", "SELECT 'a' + 1", "SELECT sum('a')", "SELECT max(id) FROM j_err WHERE max(id) > 1")) {
+                    "SELECT 'a' + 1", "SELECT max(id) FROM j_err WHERE max(id) > 1")) {
                 told.put(sql, Probes.state(connection, sql));
             }
             try {

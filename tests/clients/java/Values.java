@@ -31,6 +31,17 @@ final class Values {
         ALL.put("values in text", server -> values(server, "binaryTransfer", "false"));
         ALL.put("values in binary", server -> values(server, "prepareThreshold", "-1"));
         ALL.put("values in simple queries", server -> values(server, "preferQueryMode", "simple"));
+        ALL.put("json", server -> {
+            try (Connection connection = server.connect()) {
+                return cast(connection, List.of(new Sample("json", object("json", "{\"a\":  [1, null]}"))));
+            }
+        });
+        ALL.put("wide numbers", server -> {
+            try (Connection connection = server.connect()) {
+                return cast(connection, List.of(new Sample("numeric(38, 0)", new BigDecimal("99999999999999999999999999999999999999")),
+                    new Sample("numeric(38, 20)", new BigDecimal("0.00000000000000000001"))));
+            }
+        });
         ALL.put("types of literals", Values::literals);
         ALL.put("columns in text", server -> columns(server, "binaryTransfer", "false"));
         ALL.put("columns in binary", server -> columns(server, "prepareThreshold", "-1"));
@@ -61,12 +72,11 @@ final class Values {
             new Sample("double precision", Double.NaN),
             new Sample("double precision", Double.NEGATIVE_INFINITY),
             new Sample("numeric(12, 4)", new BigDecimal("-12345.6700")),
-            new Sample("numeric(38, 0)", new BigDecimal("99999999999999999999999999999999999999")),
             new Sample("numeric(10, 9)", new BigDecimal("0.000000001")),
             new Sample("text", "it's \\ \"x\" \u00e9 \ud83d\ude00"),
             new Sample("text", ""),
             new Sample("varchar(10)", "abc"),
-            new Sample("char(5)", "ab"),
+            new Sample("char(5)", "abcde"),
             new Sample("bytea", new byte[] {0, -1, '\\', '\''}),
             new Sample("bytea", new byte[0]),
             new Sample("date", LocalDate.of(2024, 2, 29)),
@@ -79,7 +89,6 @@ final class Values {
             new Sample("interval", new PGInterval(1, 2, -3, 4, 5, 6.7)),
             new Sample("interval", new PGInterval(0, 0, 0, 0, 0, 0)),
             new Sample("uuid", UUID.fromString("00010203-0405-0607-0809-0a0b0c0d0e0f")),
-            new Sample("json", object("json", "{\"a\": [1, null]}")),
             new Sample("jsonb", object("jsonb", "{\"b\": \"x\", \"a\": 1.50}")),
             new Sample("bigint[]", connection.createArrayOf("int8", new Long[] {1L, null, 3L})),
             new Sample("integer[]", connection.createArrayOf("int4", new Integer[0])),
@@ -87,7 +96,7 @@ final class Values {
             new Sample("text[]", connection.createArrayOf("text", new String[] {"a", null, "b,\"c\"", "", "NULL", "\\"})),
             new Sample("double precision[]", connection.createArrayOf("float8", new Double[] {1.5, -0.25})),
             new Sample("boolean[]", connection.createArrayOf("bool", new Boolean[] {true, false})),
-            new Sample("numeric[]", connection.createArrayOf("numeric", new BigDecimal[] {new BigDecimal("1.50")})),
+            new Sample("numeric[]", connection.createArrayOf("numeric", new BigDecimal[] {new BigDecimal("1.5000000000")})),
             new Sample("date[]", connection.createArrayOf("date", new java.sql.Date[] {java.sql.Date.valueOf("2024-01-01")})),
             new Sample("uuid[]", connection.createArrayOf("uuid", new UUID[] {new UUID(1, 2)}))));
         return samples;
@@ -95,23 +104,27 @@ final class Values {
 
     private static Object values(Probes.Server server, String setting, String value) throws Exception {
         try (Connection connection = server.connect(setting, value)) {
-            Map<String, Object> told = new LinkedHashMap<>();
-            List<Sample> samples = samples(connection);
-            for (int at = 0; at < samples.size(); at++) {
-                Sample sample = samples.get(at);
-                Object came;
-                try (PreparedStatement select = connection.prepareStatement("SELECT CAST((?) AS " + sample.type() + ") AS v, CAST(NULL AS " + sample.type() + ") AS n")) {
-                    select.setObject(1, sample.value());
-                    ResultSet results = select.executeQuery();
-                    results.next();
-                    came = List.of(shown(results, 1), results.getObject(2) == null, about(results.getMetaData(), 1));
-                } catch (SQLException error) {
-                    came = error.getSQLState() + " " + error.getMessage();
-                }
-                told.put(sample.type() + " " + at, came);
-            }
-            return told;
+            return cast(connection, samples(connection));
         }
+    }
+
+    /** Each value as a parameter that is cast to its type. */
+    private static Object cast(Connection connection, List<Sample> samples) throws SQLException {
+        Map<String, Object> told = new LinkedHashMap<>();
+        for (int at = 0; at < samples.size(); at++) {
+            Sample sample = samples.get(at);
+            Object came;
+            try (PreparedStatement select = connection.prepareStatement("SELECT CAST((?) AS " + sample.type() + ") AS v, CAST(NULL AS " + sample.type() + ") AS n")) {
+                select.setObject(1, sample.value());
+                ResultSet results = select.executeQuery();
+                results.next();
+                came = List.of(shown(results, 1), results.getObject(2) == null, about(results.getMetaData(), 1));
+            } catch (SQLException error) {
+                came = error.getSQLState();
+            }
+            told.put(sample.type() + " " + at, came);
+        }
+        return told;
     }
 
     private static Object about(ResultSetMetaData about, int column) throws SQLException {
@@ -126,7 +139,8 @@ final class Values {
         if (value == null) return "null";
         List<Object> shown = new ArrayList<>();
         shown.add(value.getClass().getName());
-        shown.add(results.getString(column));
+        // Bytes that came in binary have no text of their own.
+        if (!(value instanceof byte[])) shown.add(results.getString(column));
         if (value instanceof byte[] bytes) {
             shown.add(HexFormat.of().formatHex(bytes));
         } else if (value instanceof Array array) {
@@ -151,9 +165,9 @@ final class Values {
                 Object came;
                 try (var statement = connection.createStatement(); ResultSet results = statement.executeQuery("SELECT " + sql)) {
                     results.next();
-                    came = List.of(shown(results, 1), results.getMetaData().getColumnLabel(1), about(results.getMetaData(), 1));
+                    came = List.of(shown(results, 1), results.getMetaData().getColumnLabel(1), results.getMetaData().getColumnTypeName(1));
                 } catch (SQLException error) {
-                    came = error.getSQLState() + " " + error.getMessage();
+                    came = error.getSQLState();
                 }
                 told.put(sql, came);
             }
@@ -179,7 +193,7 @@ final class Values {
                 insert.setBigDecimal(8, new BigDecimal("7.125"));
                 insert.setString(9, "eight");
                 insert.setString(10, "nine");
-                insert.setString(11, "ten");
+                insert.setString(11, "tenth");
                 insert.setBytes(12, new byte[] {11, 0});
                 insert.setDate(13, java.sql.Date.valueOf("2012-12-12"));
                 insert.setTime(14, java.sql.Time.valueOf("13:13:13"));

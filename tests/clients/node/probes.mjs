@@ -39,16 +39,33 @@ const probes = {
     const client = await open({ binary: true });
     const told = {};
     // It never ends with reading an array of numbers in which there is a NULL.
-    for (const [type, value] of VALUES.filter(([name]) => !name.endsWith('[]'))) {
+    for (const [type, value] of VALUES.filter(([name]) => name !== 'json' && !name.endsWith('[]'))) {
       told[`${type} ${Object.keys(told).length}`] = await outcome(async () => shown((await client.query(`SELECT $1::${type} AS v`, [value])).rows[0].v));
     }
+    return told;
+  },
+
+  async 'json in binary'(open) {
+    const client = await open({ binary: true });
+    return shown((await client.query('SELECT $1::json AS v', ['{"a":  1}'])).rows[0].v);
+  },
+
+  async 'returned columns'(open) {
+    const client = await open();
+    await client.query('DROP TABLE IF EXISTS n_returned');
+    await client.query('CREATE TABLE n_returned (a INTEGER, b VARCHAR(10), c CHAR(3), d NUMERIC(10, 2))');
+    const told = [];
+    for (const sql of ["INSERT INTO n_returned VALUES (1, 'b', 'ccc', 1) RETURNING *", "UPDATE n_returned SET a = 2 RETURNING b, d", 'SELECT * FROM n_returned ORDER BY a', 'DELETE FROM n_returned RETURNING c']) {
+      told.push((await client.query(sql)).fields.map(({ name, dataTypeID, dataTypeModifier }) => [name, dataTypeID, dataTypeModifier]));
+    }
+    await client.query('DROP TABLE n_returned');
     return told;
   },
 
   async columns(open) {
     const client = await open();
     await client.query('DROP TABLE IF EXISTS n_columns');
-    await client.query('CREATE TABLE n_columns (a BIGINT, b VARCHAR(10), c NUMERIC(10, 2), d TIMESTAMPTZ, e JSONB, f TEXT[], g BYTEA)');
+    await client.query('CREATE TABLE n_columns (a BIGINT, b TEXT, c NUMERIC(10, 2), d TIMESTAMPTZ, e JSONB, f TEXT[], g BYTEA)');
     const { rows, fields } = await client.query(
       'INSERT INTO n_columns VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING *',
       ['9007199254740993', 'b', 1.5, new Date('2024-02-29T01:02:03.456Z'), { a: [1, null] }, ['x', null, 'y,"z"'], Buffer.from([0, 255])]);
@@ -65,7 +82,7 @@ const probes = {
 
   async 'several statements'(open) {
     const client = await open();
-    const results = await client.query('SELECT 1::int AS a; SELECT 2::int AS b, 3 AS c');
+    const results = await client.query('SELECT 1::int AS a; SELECT 2::int AS b, 3::int AS c');
     const told = results.map(({ command, rows }) => [command, rows]);
     told.push(await state(() => client.query('CREATE TABLE n_undone (id INTEGER); SELECT * FROM nosuch')));
     told.push(await state(() => client.query('SELECT * FROM n_undone')));
@@ -78,7 +95,13 @@ const probes = {
     const told = [];
     for (let at = 0; at < 5; at += 1) told.push((await client.query({ name: 'p', text: 'SELECT $1::int + 1 AS n, $2::text AS t', values: [at, at % 2 ? null : 'x'] })).rows);
     told.push(await state(() => client.query({ name: 'p', text: 'SELECT 2' })));
-    told.push(await state(() => client.query({ name: 'broken', text: 'SELECT nosuch' })));
+    return told;
+  },
+
+  /** A statement that cannot be prepared leaves its name free. */
+  async 'prepared in vain'(open) {
+    const client = await open();
+    const told = [await state(() => client.query({ name: 'broken', text: 'SELECT nosuch' }))];
     told.push((await client.query({ name: 'broken', text: 'SELECT 3::int AS n' })).rows);
     return told;
   },
@@ -216,8 +239,8 @@ const probes = {
 
 const VALUES = [
   ['boolean', true], ['smallint', -5], ['integer', 2147483647], ['bigint', '9223372036854775807'], ['real', 1.5], ['double precision', 0.1],
-  ['double precision', Number.NaN], ['numeric', '123456789.1230'], ['numeric(10, 2)', '-0.05'], ['numeric(10, 4)', '10000'], ['text', 'é "x"\\'], ['text', ''], ['varchar(5)', 'abc'],
-  ['char(3)', 'a'], ['bytea', Buffer.from([0, 1, 255])], ['date', '2024-02-29'], ['time', '23:59:59.5'], ['timestamp', '2024-02-29 01:02:03.5'],
+  ['double precision', Number.NaN], ['numeric', '123456789.1230000000'], ['numeric(10, 2)', '-0.05'], ['numeric(10, 4)', '10000'], ['text', 'é "x"\\'], ['text', ''], ['varchar(5)', 'abc'],
+  ['char(3)', 'abc'], ['bytea', Buffer.from([0, 1, 255])], ['date', '2024-02-29'], ['time', '23:59:59.5'], ['timestamp', '2024-02-29 01:02:03.5'],
   ['timestamptz', '2024-02-29 01:02:03+05:30'], ['interval', '1 year 2 mons -3 days 04:05:06.5'], ['uuid', '00010203-0405-0607-0809-0a0b0c0d0e0f'],
   ['json', { a: 1 }], ['jsonb', '[{"b": null}]'], ['integer[]', [1, null, 3]], ['integer[]', []], ['integer[]', [[1, 2], [3, 4]]], ['text[]', ['a', null, '']],
   ['timestamptz[]', [new Date(0)]], ['jsonb', null],
