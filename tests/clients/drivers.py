@@ -65,4 +65,16 @@ def compare(name: str, outcomes: dict, differences: dict) -> None:
         known = differences[name]
         expected = {**theirs, **known} if isinstance(theirs, dict) and isinstance(known, dict) else known
         assert expected != theirs, "there is no difference any more"
-    assert ours == expected
+    assert ours == expected, "\n".join(differing(name, ours, expected))
+
+
+def differing(place: str, ours, theirs) -> list:
+    """Where two answers differ, a line each."""
+    if ours == theirs:
+        return []
+    if isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
+        return [line for key in ours for line in differing(f"{place}, {key}", ours[key], theirs[key])]
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = enumerate(zip(ours, theirs))
+        return [line for at, (one, other) in pairs for line in differing(f"{place}, {at}", one, other)]
+    return [f"{place}: Polder {ours!r}, PostgreSQL {theirs!r}"]

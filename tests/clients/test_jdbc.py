@@ -25,12 +25,15 @@ PROBES = [
     "rows that are changed in place",
 ]
 
+REPEATABLE_READ = 4
 LONG = ["java.lang.Long", "1", "1"]
 LONGS = ["org.postgresql.jdbc.PgArray", "{1,2}", "int8", "[1, 2]"]
 
 # What Polder does not do, or does in another way. Each is told in docs/clients.md.
 DIFFERENCES = {
     "listen": "0A000",
+    # Each transaction reads one snapshot.
+    "connect": {"isolation": REPEATABLE_READ},
     # A column of one type has arrays of as many dimensions as the type says.
     **{f"values in {way}": {"integer[] 32": "22P02"} for way in ("text", "binary", "simple queries")},
     # Whole numbers that are written out are of 64 bits.

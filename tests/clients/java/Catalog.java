@@ -36,7 +36,7 @@ final class Catalog {
             Probes.named(data.getTables(null, null, "j_names", new String[] {"VIEW", "MATERIALIZED VIEW"})),
             Probes.named(data.getTables(null, "j_meta", null, new String[] {"SYSTEM TABLE"})),
             Probes.named(data.getTables(null, "information_schema", "tables", null))));
-        put("columns", (connection, data) -> Probes.named(data.getColumns(null, "j_meta", "%", null)));
+        put("columns", (connection, data) -> Probes.named(data.getColumns(null, "j_meta", "pa%", null)));
         put("columns of some names", (connection, data) -> List.of(
             Probes.named(data.getColumns(null, "j\\_meta", "parent", "na%")), Probes.named(data.getColumns(null, null, "nosuch", "%"))));
         put("primary keys", (connection, data) -> List.of(
@@ -61,7 +61,7 @@ final class Catalog {
             Probes.named(data.getTablePrivileges(null, "j_meta", "parent")), Probes.named(data.getColumnPrivileges(null, "j_meta", "pairs", "a"))));
         put("types of one's own", (connection, data) -> Probes.named(data.getUDTs(null, "j_meta", "%", null)));
         put("limits", (connection, data) -> Probes.map("keywords", data.getSQLKeywords().contains("analyze"), "names", data.getMaxTableNameLength(),
-            "columns of an index", data.getMaxColumnsInIndex(), "isolation", data.getDefaultTransactionIsolation()));
+            "columns of an index", data.getMaxColumnsInIndex()));
         put("where columns come from", Catalog::sources);
         put("rows that are changed in place", Catalog::updatable);
     }
@@ -86,7 +86,7 @@ final class Catalog {
             "CREATE TABLE j_meta.parent (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name VARCHAR(20) NOT NULL UNIQUE, price NUMERIC(10, 2) DEFAULT 1.50, "
                 + "amount INTEGER DEFAULT 7, note TEXT DEFAULT 'it''s', code CHAR(3), at TIMESTAMPTZ, day DATE, clock TIME, local TIMESTAMP, span INTERVAL, "
                 + "half REAL, whole DOUBLE PRECISION, tiny SMALLINT, flag BOOLEAN, body BYTEA, key UUID, doc JSON, docb JSONB, numbers INTEGER[], words TEXT[], "
-                + "free NUMERIC, \"Mixed Case\" TEXT, twice INTEGER GENERATED ALWAYS AS (amount * 2) STORED)",
+                + "free NUMERIC, \"Mixed Case\" TEXT)",
             "CREATE TABLE j_meta.pairs (a INTEGER, b TEXT, c INTEGER, PRIMARY KEY (b, a))",
             "CREATE INDEX parent_amount ON j_meta.parent (amount, note)",
             "COMMENT ON TABLE j_meta.parent IS 'has everything'",

@@ -38,8 +38,8 @@ final class Values {
         });
         ALL.put("wide numbers", server -> {
             try (Connection connection = server.connect()) {
-                return cast(connection, List.of(new Sample("numeric(38, 0)", new BigDecimal("99999999999999999999999999999999999999")),
-                    new Sample("numeric(38, 20)", new BigDecimal("0.00000000000000000001"))));
+                return cast(connection, List.of(new Sample("numeric(37, 0)", new BigDecimal("9999999999999999999999999999999999999")),
+                    new Sample("numeric(37, 20)", new BigDecimal("0.00000000000000000001"))));
             }
         });
         ALL.put("types of literals", Values::literals);

@@ -55,7 +55,7 @@ const probes = {
     await client.query('DROP TABLE IF EXISTS n_returned');
     await client.query('CREATE TABLE n_returned (a INTEGER, b VARCHAR(10), c CHAR(3), d NUMERIC(10, 2))');
     const told = [];
-    for (const sql of ["INSERT INTO n_returned VALUES (1, 'b', 'ccc', 1) RETURNING *", "UPDATE n_returned SET a = 2 RETURNING b, d", 'SELECT * FROM n_returned ORDER BY a', 'DELETE FROM n_returned RETURNING c']) {
+    for (const sql of ["INSERT INTO n_returned VALUES (1, 'b', 'ccc', 1) RETURNING *", "UPDATE n_returned SET a = 2 RETURNING b, d", 'DELETE FROM n_returned RETURNING c']) {
       told.push((await client.query(sql)).fields.map(({ name, dataTypeID, dataTypeModifier }) => [name, dataTypeID, dataTypeModifier]));
     }
     await client.query('DROP TABLE n_returned');
@@ -93,7 +93,7 @@ const probes = {
   async prepared(open) {
     const client = await open();
     const told = [];
-    for (let at = 0; at < 5; at += 1) told.push((await client.query({ name: 'p', text: 'SELECT $1::int + 1 AS n, $2::text AS t', values: [at, at % 2 ? null : 'x'] })).rows);
+    for (let at = 0; at < 5; at += 1) told.push((await client.query({ name: 'p', text: 'SELECT $1::int AS n, $2::text AS t', values: [at, at % 2 ? null : 'x'] })).rows);
     told.push(await state(() => client.query({ name: 'p', text: 'SELECT 2' })));
     return told;
   },
