@@ -111,7 +111,8 @@ impl Engine {
         let before = inner.settings.temporary.clone();
         temporary::place(&mut inner.settings.temporary, &mut statement)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
-        let context = Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
             if work.changes_tables() {
                 check_may_write(inner)?;

@@ -161,6 +161,12 @@ impl Settings {
         })
     }
 
+    /// A setting's name as SHOW has it above its value.
+    pub(crate) fn shown_name(name: &str) -> &str {
+        let reported = Self::REPORTED.iter().find(|(_, own)| *own == name).map(|(shown, _)| *shown);
+        reported.unwrap_or(if name == "timezone" { "TimeZone" } else { name })
+    }
+
     /// What a client is told when it has logged in, and whenever it changes.
     pub(crate) const REPORTED: &[(&str, &str)] = &[
         ("server_version", "server_version"),

@@ -84,9 +84,7 @@ pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
             return ended;
         }
         Ok(Err(refusal)) => refusal,
-        Err(_) => Refusal::Error(
-            Error::new(ErrorKind::Unavailable, "the login took too long").with_code("57014"),
-        ),
+        Err(_) => Refusal::Error(Error::new(ErrorKind::Unavailable, "the login took too long").with_code("57014")),
     };
     match refusal {
         Refusal::Gone(gone) => Err(gone),
@@ -104,9 +102,9 @@ impl Newcomer {
     async fn start(&mut self) -> Result<(Settings, Arc<dyn DriverSession>, OwnedSemaphorePermit), Refusal> {
         let parameters = self.startup_message().await?;
         // A session that the limit leaves out is told so, which takes a connection; it is not kept waiting.
-        let permit = Arc::clone(&self.house.sessions).try_acquire_owned().map_err(|_| {
-            Error::new(ErrorKind::Exhausted, "sorry, too many clients already").with_code("53300")
-        })?;
+        let permit = Arc::clone(&self.house.sessions)
+            .try_acquire_owned()
+            .map_err(|_| Error::new(ErrorKind::Exhausted, "sorry, too many clients already").with_code("53300"))?;
         let user = self.login(&parameters).await?;
         self.check_database(&parameters)?;
         let session = self.house.sql.open_driver_session(Caller::new(user.as_str(), VIA));
@@ -217,9 +215,10 @@ impl Newcomer {
 
     /// The user, once they have proven who they are.
     async fn login(&mut self, parameters: &BTreeMap<String, String>) -> Result<String, Refusal> {
-        let user = parameters.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
-            Error::invalid("no PostgreSQL user name specified in startup packet").with_code("28000")
-        })?;
+        let user = parameters
+            .get("user")
+            .filter(|user| !user.is_empty())
+            .ok_or_else(|| Error::invalid("no PostgreSQL user name specified in startup packet").with_code("28000"))?;
         match &self.house.auth {
             Auth::Trust { user } => {
                 let user = user.clone();
@@ -364,10 +363,10 @@ mod tests {
         let read = |text: &str| parse_options(text).unwrap();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(read("-c search_path=a,b"), [pair("search_path", "a,b")]);
-        assert_eq!(read("-csearch_path=a\\ b --statement-timeout=5"), [
-            pair("search_path", "a b"),
-            pair("statement_timeout", "5")
-        ]);
+        assert_eq!(
+            read("-csearch_path=a\\ b --statement-timeout=5"),
+            [pair("search_path", "a b"), pair("statement_timeout", "5")]
+        );
         assert!(read("").is_empty());
         assert!(parse_options("-d 5").is_err());
         assert!(parse_options("-c").is_err());

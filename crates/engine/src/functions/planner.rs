@@ -239,7 +239,11 @@ impl ExprPlanner for FunctionPlanner {
         access: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        if !access.expr.to_field(schema).is_ok_and(|(_, field)| types::is_json(&field)) {
+        let Ok((_, field)) = access.expr.to_field(schema) else { return Ok(PlannerResult::Original(access)) };
+        if matches!(types::catalog_type(&field), Some("int2vector" | "oidvector")) {
+            return Ok(PlannerResult::Original(from_zero(access)));
+        }
+        if !types::is_json(&field) {
             return Ok(PlannerResult::Original(access));
         }
         let RawFieldAccessExpr { expr, field_access } = access;
@@ -271,4 +275,17 @@ impl ExprPlanner for FunctionPlanner {
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call("substring", args)))
     }
+}
+
+/// The vectors of PostgreSQL's catalog count from 0, and all other arrays from 1.
+fn from_zero(access: RawFieldAccessExpr) -> RawFieldAccessExpr {
+    let next = |place: Expr| place + lit(1_i64);
+    let field_access = match access.field_access {
+        GetFieldAccess::ListIndex { key } => GetFieldAccess::ListIndex { key: Box::new(next(*key)) },
+        GetFieldAccess::ListRange { start, stop, stride } => {
+            GetFieldAccess::ListRange { start: Box::new(next(*start)), stop: Box::new(next(*stop)), stride }
+        }
+        other => other,
+    };
+    RawFieldAccessExpr { field_access, ..access }
 }

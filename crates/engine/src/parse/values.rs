@@ -73,10 +73,14 @@ fn written(value: &Parameter) -> Result<Vec<Token>> {
     match type_name {
         None => Ok(vec![quoted()]),
         Some(name) if TEXTS.contains(&name) => Ok(vec![quoted()]),
-        Some(name) if NUMBERS.contains(&name) && is_plain_number(text, name == "numeric") => Ok(match text.strip_prefix('-') {
-            Some(digits) => vec![Token::LParen, Token::Minus, Token::Number(digits.to_owned(), false), Token::RParen],
-            None => vec![Token::Number(text.clone(), false)],
-        }),
+        Some(name) if NUMBERS.contains(&name) && is_plain_number(text, name == "numeric") => {
+            Ok(match text.strip_prefix('-') {
+                Some(digits) => {
+                    vec![Token::LParen, Token::Minus, Token::Number(digits.to_owned(), false), Token::RParen]
+                }
+                None => vec![Token::Number(text.clone(), false)],
+            })
+        }
         Some("boolean") if matches!(text.as_str(), "true" | "false") => Ok(vec![Token::make_keyword(text)]),
         Some(name) => cast(quoted(), name),
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    ContextModifier, DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    ContextModifier, DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel,
+    TransactionMode, Value,
 };
 use polder_capability::Caller;
 use polder_lake::{TransactionCell, Version};
@@ -51,9 +52,7 @@ impl Engine {
             }
             Statement::Savepoint { name } => savepoint(inner, fold(name)).await?,
             Statement::ReleaseSavepoint { name } => release(inner, &fold(name)).await?,
-            Statement::Set(set) => {
-                self.set(inner, set).await?
-            }
+            Statement::Set(set) => self.set(inner, set).await?,
             Statement::Discard { object_type } => self.discard(inner, object_type).await?,
             Statement::ShowVariable { variable } => {
                 let name = variable.iter().map(fold).collect::<Vec<_>>().join("_");
@@ -111,7 +110,9 @@ impl Engine {
     /// Ends what a session has gathered.
     async fn discard(&self, inner: &mut Inner, what: &DiscardObject) -> Result<Outcome> {
         if inner.open.is_some() {
-            return Err(Error::invalid(format!("DISCARD {what} cannot run inside a transaction block")).with_code("25001"));
+            return Err(
+                Error::invalid(format!("DISCARD {what} cannot run inside a transaction block")).with_code("25001")
+            );
         }
         if matches!(what, DiscardObject::ALL | DiscardObject::TEMP)
             && let Some(schema) = inner.settings.temporary.schema.clone()

@@ -179,16 +179,15 @@ pub(super) fn declared(rows: &SchemaRef, planned: &Schema) -> SchemaRef {
     if rows.fields().len() != planned.fields().len() {
         return Arc::clone(rows);
     }
-    let fields = rows.fields().iter().zip(planned.fields()).map(|(field, planned)| {
-        match planned.metadata().get(DECLARED) {
+    let fields =
+        rows.fields().iter().zip(planned.fields()).map(|(field, planned)| match planned.metadata().get(DECLARED) {
             Some(declared) if !field.metadata().contains_key(DECLARED) => {
                 let mut metadata = field.metadata().clone();
                 metadata.insert(DECLARED.to_owned(), declared.clone());
                 Arc::new(field.as_ref().clone().with_metadata(metadata))
             }
             _ => Arc::clone(field),
-        }
-    });
+        });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), rows.metadata().clone()))
 }
 

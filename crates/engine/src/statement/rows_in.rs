@@ -96,9 +96,7 @@ impl Context<'_> {
                     .with_hint("leave it out: it is computed"));
             }
             if names.contains(&column) {
-                return Err(
-                    Error::invalid(format!("column {column:?} specified more than once")).with_code("42701")
-                );
+                return Err(Error::invalid(format!("column {column:?} specified more than once")).with_code("42701"));
             }
             names.push(column);
         }
@@ -231,8 +229,7 @@ impl PartitionStream for Input {
             return Box::pin(RecordBatchStreamAdapter::new(schema, once));
         };
         let own = Arc::clone(&schema);
-        let batches =
-            rows.map(move |batch| batch.and_then(|batch| typed.batch(&batch, &own)).map_err(into_datafusion));
+        let batches = rows.map(move |batch| batch.and_then(|batch| typed.batch(&batch, &own)).map_err(into_datafusion));
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 }

@@ -193,9 +193,10 @@ impl Client {
     }
 
     fn take(&mut self, name: &str) -> Result<Portal> {
-        let portal = self.portals.remove(name).ok_or_else(|| {
-            Error::not_found(format!("portal \"{name}\" does not exist")).with_code("34000")
-        })?;
+        let portal = self
+            .portals
+            .remove(name)
+            .ok_or_else(|| Error::not_found(format!("portal \"{name}\" does not exist")).with_code("34000"))?;
         self.at = Some(Arc::clone(&portal.statement));
         Ok(portal)
     }

@@ -6,6 +6,7 @@ use polder_types::{Error, ErrorKind, QueryId, Result};
 use super::portal::{Hold, Portal, Prepared, Source, State};
 use super::run::Started;
 use super::{Client, Flow};
+use crate::settings::Settings;
 use crate::sql::command::Command;
 use crate::sql::cursor::{Declare, Fetch, Way};
 use crate::types::Format;
@@ -38,8 +39,10 @@ impl Client {
             },
             Command::SetCharacteristics(words) => characteristics(words),
             Command::Show(name) => match self.settings.show(name) {
-                Some(value) => Ok(Started::Rows(Source::of_text(QueryId::new(), "SHOW", name, &value)?)),
-                None => self.shown(sql).await,
+                Some(value) => {
+                    Ok(Started::Rows(Source::of_text(QueryId::new(), "SHOW", Settings::shown_name(name), &value)?))
+                }
+                None => self.shown(sql, name).await,
             },
             Command::Reset(name) if name == "all" => {
                 self.settings.reset_all();
@@ -99,9 +102,12 @@ impl Client {
         done(&answer.tag.verb)
     }
 
-    async fn shown(&mut self, sql: &str) -> Flow<Started> {
+    async fn shown(&mut self, sql: &str, name: &str) -> Flow<Started> {
         let mut source = self.query(sql, Vec::new(), &[]).await?;
         source.tag.verb = "SHOW".into();
+        if let Some(column) = source.columns.first_mut() {
+            Settings::shown_name(name).clone_into(&mut column.name);
+        }
         Ok(Started::Rows(source))
     }
 
@@ -191,9 +197,9 @@ impl Client {
             Way::All => (0, u64::MAX),
             Way::Relative(rows) => (rows - 1, 1),
             Way::Absolute(row) => {
-                let skipped = row.checked_sub(source.given + 1).ok_or_else(|| {
-                    Error::invalid("cursor can only scan forward").with_code("55000")
-                })?;
+                let skipped = row
+                    .checked_sub(source.given + 1)
+                    .ok_or_else(|| Error::invalid("cursor can only scan forward").with_code("55000"))?;
                 (skipped, 1)
             }
         };
@@ -201,9 +207,8 @@ impl Client {
             self.pull(source, skipped, |_, _, _| Ok(())).await?;
         }
         let moves = fetch.moves;
-        let pulled = self
-            .pull(source, wanted, |out, rows, row| if moves { Ok(()) } else { rows.data_row(out, row) })
-            .await?;
+        let pulled =
+            self.pull(source, wanted, |out, rows, row| if moves { Ok(()) } else { rows.data_row(out, row) }).await?;
         self.ends();
         Ok(format!("{} {}", if moves { "MOVE" } else { "FETCH" }, pulled.rows))
     }

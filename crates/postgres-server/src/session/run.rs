@@ -8,6 +8,7 @@ use polder_types::{Error, Result};
 
 use super::portal::{Described, Prepared, Source, tag};
 use super::{Client, Flow};
+use crate::settings::Settings;
 use crate::sql::command::{self, Command};
 use crate::sql::copy_options::CopyOptions;
 use crate::sql::cursor::Fetch;
@@ -20,7 +21,11 @@ pub(super) enum Started {
     Done(String),
     Rows(Source),
     CopyOut(Source, CopyOptions),
-    CopyIn { table: String, columns: Vec<String>, options: CopyOptions },
+    CopyIn {
+        table: String,
+        columns: Vec<String>,
+        options: CopyOptions,
+    },
     Fetch(Fetch),
 }
 
@@ -121,12 +126,7 @@ impl Client {
             .with_hint("ROLLBACK"))
     }
 
-    async fn plain(
-        &mut self,
-        statement: &Prepared,
-        values: Vec<Parameter>,
-        result_formats: &[i16],
-    ) -> Flow<Started> {
+    async fn plain(&mut self, statement: &Prepared, values: Vec<Parameter>, result_formats: &[i16]) -> Flow<Started> {
         let mut answer = self.answer(&statement.sql, values).await?;
         if answer.schema.fields().is_empty() {
             self.ends();
@@ -142,12 +142,7 @@ impl Client {
     }
 
     /// A query that must give rows.
-    pub(super) async fn query(
-        &mut self,
-        sql: &str,
-        values: Vec<Parameter>,
-        result_formats: &[i16],
-    ) -> Flow<Source> {
+    pub(super) async fn query(&mut self, sql: &str, values: Vec<Parameter>, result_formats: &[i16]) -> Flow<Source> {
         let answer = self.answer(sql, values).await?;
         if answer.schema.fields().is_empty() && answer.tag.verb != "SELECT" {
             return Err(Error::invalid("a query that gives rows is needed here").with_code("42601").into());
@@ -182,6 +177,17 @@ impl Client {
         };
         if statement.sql.to_ascii_lowercase().contains("chain") {
             return Err(Error::unsupported("AND CHAIN is not supported").into());
+        }
+        match command {
+            Command::Begin if !self.is_idle() => {
+                self.warn("25001", "there is already a transaction in progress");
+                return Ok(Started::Done("BEGIN".into()));
+            }
+            Command::Commit | Command::Rollback if self.is_idle() => {
+                self.warn("25P01", "there is no transaction in progress");
+                return Ok(Started::Done(sql.to_owned()));
+            }
+            _ => {}
         }
         if was_implicit {
             self.implicit = false;
@@ -219,7 +225,8 @@ impl Client {
                 Described { columns: None, ..self.asked(statement, &declare.query).await? }
             }
             Some(Command::Show(name)) => {
-                let column = Column { name: name.clone(), kind: Kind::text(), modifier: -1 };
+                let name = Settings::shown_name(name).to_owned();
+                let column = Column { name, kind: Kind::text(), modifier: -1 };
                 Described { oids: statement.oids.clone(), columns: Some(vec![column]) }
             }
             Some(Command::Fetch(fetch)) if !fetch.moves => {

@@ -10,7 +10,9 @@ use super::scan::{Statement, Token, TokenKind};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     /// For the engine. `reads`: nothing but rows comes of it, so that it may be begun when its columns are asked for.
-    Plain { reads: bool },
+    Plain {
+        reads: bool,
+    },
     /// BEGIN and START TRANSACTION.
     Begin,
     /// COMMIT and END.
@@ -21,10 +23,21 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// A cursor's name; `None`: all.
     Close(Option<String>),
-    CopyIn { table: String, columns: Vec<String>, options: CopyOptions },
-    CopyOut { query: String, options: CopyOptions },
+    CopyIn {
+        table: String,
+        columns: Vec<String>,
+        options: CopyOptions,
+    },
+    CopyOut {
+        query: String,
+        options: CopyOptions,
+    },
     /// `local`: until the end of the transaction.
-    Set { name: String, values: Vec<String>, local: bool },
+    Set {
+        name: String,
+        values: Vec<String>,
+        local: bool,
+    },
     /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION, with what follows.
     SetCharacteristics(Vec<String>),
     Show(String),
@@ -40,8 +53,29 @@ pub(crate) enum Command {
 
 /// Statements that change something, or say nothing about rows before they have run.
 const CHANGING: &[&str] = &[
-    "insert", "update", "delete", "merge", "create", "drop", "alter", "truncate", "comment", "grant", "revoke", "copy",
-    "savepoint", "release", "rollback", "prepare", "execute", "refresh", "call", "do", "lock", "set", "restore",
+    "insert",
+    "update",
+    "delete",
+    "merge",
+    "create",
+    "drop",
+    "alter",
+    "truncate",
+    "comment",
+    "grant",
+    "revoke",
+    "copy",
+    "savepoint",
+    "release",
+    "rollback",
+    "prepare",
+    "execute",
+    "refresh",
+    "call",
+    "do",
+    "lock",
+    "set",
+    "restore",
 ];
 
 /// # Errors

@@ -104,8 +104,7 @@ mod tests {
     fn cursors_are_declared() {
         let sql = "DECLARE \"c\" BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT 1 FOR UPDATE";
         let declare = declare(&scan(sql), sql).unwrap();
-        let expected =
-            Declare { name: "c".into(), binary: true, hold: true, query: "SELECT 1 FOR UPDATE".into() };
+        let expected = Declare { name: "c".into(), binary: true, hold: true, query: "SELECT 1 FOR UPDATE".into() };
         assert_eq!(declare, expected);
         let sql = "DECLARE c SCROLL CURSOR FOR SELECT 1";
         assert_eq!(super::declare(&scan(sql), sql).unwrap_err().code(), "0A000");

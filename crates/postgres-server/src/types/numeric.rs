@@ -76,8 +76,7 @@ pub(crate) fn read(bytes: Bytes) -> Result<String> {
         text.push('0');
     }
     if scale > 0 {
-        let fraction: String =
-            (weight + 1..=weight + 1 + scale / 4).map(|at| format!("{:04}", group(at))).collect();
+        let fraction: String = (weight + 1..=weight + 1 + scale / 4).map(|at| format!("{:04}", group(at))).collect();
         text.push('.');
         text.push_str(fraction.get(..usize::try_from(scale).unwrap_or(0)).unwrap_or(&fraction));
     }

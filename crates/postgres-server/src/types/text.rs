@@ -128,8 +128,7 @@ pub(crate) fn timestamptz<Z: TimeZone>(out: &mut BytesMut, moment: NaiveDateTime
 /// `1 year 2 mons -3 days +04:05:06.7`
 pub(crate) fn interval(out: &mut BytesMut, span: IntervalMonthDayNano) {
     let (mut any, mut negative_before) = (false, false);
-    let parts =
-        [(span.months / 12, "year", "years"), (span.months % 12, "mon", "mons"), (span.days, "day", "days")];
+    let parts = [(span.months / 12, "year", "years"), (span.months % 12, "mon", "mons"), (span.days, "day", "days")];
     for (value, one, many) in parts.into_iter().filter(|(value, ..)| *value != 0) {
         let space = if any { " " } else { "" };
         let plus = if negative_before && value > 0 { "+" } else { "" };

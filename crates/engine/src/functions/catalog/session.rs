@@ -74,7 +74,9 @@ pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
         match activity::setting(world, name) {
             None => Err(refuse("42704", format!("unrecognized configuration parameter \"{name}\""))),
             Some(value) if value == wanted => Ok(Some(value)),
-            Some(value) => Err(refuse("0A000", format!("{name} is {value:?}, and a query cannot set it: use SET {name}"))),
+            Some(value) => {
+                Err(refuse("0A000", format!("{name} is {value:?}, and a query cannot set it: use SET {name}")))
+            }
         }
     })
 }

@@ -42,7 +42,11 @@ fn wrong_rows_say_where_they_are() {
         ("", &b"1\tx\n2\n"[..], "COPY, line 2: missing data for column \"b\""),
         ("", b"1\tx\ty\n", "COPY, line 1: extra data after last expected column"),
         ("CSV", b"1,\"x\n", "COPY, line 1: unterminated CSV quoted field"),
-        ("(FORMAT csv, HEADER match)", b"a,c\n", "COPY, line 1: the names in the header line are not those of the columns"),
+        (
+            "(FORMAT csv, HEADER match)",
+            b"a,c\n",
+            "COPY, line 1: the names in the header line are not those of the columns",
+        ),
     ] {
         assert_eq!(rows(options, data).unwrap_err().message(), message);
     }
