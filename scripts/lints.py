@@ -54,7 +54,7 @@ class Record:
 
     def environment(self) -> dict:
         """What the crate's own code may ask for, such as its version."""
-        own = {name: self.here(value) for name, value in self.env.items() if name.startswith("CARGO") or name == "OUT_DIR"}
+        own = {name: self.here(value) for name, value in self.env.items() if name.startswith("CARGO") and name != "CARGO_MAKEFLAGS" or name == "OUT_DIR"}
         return {**os.environ, **own, "CLIPPY_ARGS": "", "CLIPPY_CONF_DIR": str(ROOT)}
 
     def stamp(self) -> pathlib.Path:
