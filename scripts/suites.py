@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the suites of tests, most of them one after the other, and says at the end what ran and what failed.
+"""Runs the suites of tests, those that build one after the other, and says at the end what ran and what failed.
 
     scripts/test            every suite
     scripts/test rust faults    only these
@@ -73,8 +73,9 @@ class Suite:
     commands: list
     folder: str = "."
     needs_binary: bool = False
-    # Once nothing else needs cargo, which builds one thing at a time.
-    beside: bool = False
+    # Once nothing needs cargo any more, which builds one thing at a time: the suites of one lane run one after the other,
+    # the lanes beside each other.
+    lane: str = ""
 
 
 @dataclasses.dataclass
@@ -93,8 +94,6 @@ def suites() -> list:
     pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider",
               # A file's tests stay together: they share a server. Those that take longest begin first (conftest.py).
               "--numprocesses", str(PYTEST_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder"]
-    # It runs beside the suites that wait for disks, servers and clocks, and takes what they leave of the processors.
-    clippy = ["nice", "-n", "19", "cargo", "clippy", "--release", "--workspace", "--lib", "--bins", "--examples"]
     return [
         Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),
         Suite("tidy", "floors, versions, words, sizes", "check",
@@ -107,12 +106,15 @@ def suites() -> list:
         Suite("rust", "units, SQL files and integration tests", "nextest",
               [["cargo", "nextest", "run", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]]),
         Suite("clients", "official clients against the binary", "pytest",
-              [[*pytest, "tests/clients", *(f"--ignore={path}" for path in FAULTS)]], needs_binary=True),
+              [[*pytest, "tests/clients", *(f"--ignore={path}" for path in FAULTS)]], needs_binary=True, lane="server"),
         Suite("faults", "isolation, crashes, full disks, flipped bits, many writers", "pytest",
-              [[*pytest, *FAULTS]], needs_binary=True),
+              [[*pytest, *FAULTS]], needs_binary=True, lane="server"),
         Suite("browser", "the console in Chromium, on the binary", "node",
-              [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True),
-        Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check", [clippy], beside=True),
+              [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True,
+              lane="browser"),
+        Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check",
+              # It takes what the suites that wait for disks, servers and clocks leave of the processors.
+              [[sys.executable, "scripts/lints.py"]], lane="lints"),
     ]
 
 
@@ -210,9 +212,10 @@ def show_end(name: str) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    print(f"--- the end of {path.relative_to(ROOT)} ({min(TAIL_LINES, len(lines))} of {len(lines)} lines)")
-    print("\n".join(lines[-TAIL_LINES:]))
-    print(f"--- end of {name}", flush=True)
+    shown = min(TAIL_LINES, len(lines))
+    head, foot = f"--- the end of {path.relative_to(ROOT)} ({shown} of {len(lines)} lines)", f"--- end of {name}"
+    # At once, since other suites print too.
+    print("\n".join([head, *lines[-TAIL_LINES:], foot]), flush=True)
 
 
 # What several suites stand on; a failure here fails those suites, not the others.
@@ -231,6 +234,16 @@ def run_one(suite: Suite, runner: Runner) -> tuple:
     if outcome.failed:
         show_end(suite.name)
     return suite.name, outcome, seconds
+
+
+def run_lanes(chosen: list, runner: Runner) -> list:
+    """The suites of each lane in their order, all lanes at once: most of their time is waiting."""
+    lanes: dict = {}
+    for suite in chosen:
+        lanes.setdefault(suite.lane, []).append(suite)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(lanes))) as pool:
+        running = [pool.submit(lambda lane=lane: [run_one(suite, runner) for suite in lane]) for lane in lanes.values()]
+        return [result for one in running for result in one.result()]
 
 
 def sources(step: str) -> None:
@@ -263,11 +276,8 @@ def main() -> int:
     results += [run_one(suite, runner) for suite in quick]
     if slow:
         results.append(run_one(BUILD, runner))
-    results += [run_one(suite, runner) for suite in slow if suite.name == "rust"]
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        beside = [pool.submit(run_one, suite, runner) for suite in slow if suite.beside]
-        results += [run_one(suite, runner) for suite in slow if suite.name != "rust" and not suite.beside]
-        results += [one.result() for one in beside]
+    results += [run_one(suite, runner) for suite in slow if not suite.lane]
+    results += run_lanes([suite for suite in slow if suite.lane], runner)
     sources("record")
 
     print()

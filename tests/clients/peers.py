@@ -104,9 +104,13 @@ class Pair:
 
 
 class Postgres:
-    """A PostgreSQL cluster in a temporary folder; it refuses to run as root, so it runs as another user then."""
+    """A PostgreSQL cluster in a temporary folder; it refuses to run as root, so it runs as another user then.
 
-    def __init__(self):
+    `settings` are for its command line, such as `max_connections=300`.
+    """
+
+    def __init__(self, *settings: str):
+        self.settings = [argument for setting in settings for argument in ("-c", setting)]
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
         if not found:
             raise RuntimeError("there is no PostgreSQL: scripts/install test")
@@ -142,7 +146,7 @@ class Postgres:
             [*self.prefix, str(self.bin / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1",
              "-k", str(self.folder),
              # It is Polder that is killed here, never PostgreSQL: nothing of its own needs to be on the disk.
-             "-c", "fsync=off"], cwd=self.folder, stdout=subprocess.DEVNULL,
+             "-c", "fsync=off", *self.settings], cwd=self.folder, stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("wb"))
         deadline = time.monotonic() + polder.READY_SECONDS
         while time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """COPY in both directions: columns and defaults as PostgreSQL has them, errors by their SQLSTATE, nothing left of what fails."""
 
+import gzip
 import json
 import shutil
 
@@ -89,6 +90,46 @@ def test_cells_come_back_as_what_they_were(server, tmp_path):
     assert lines[:3] == ["id,a;b,d", '1,"",2024-02-29', "2,,"]
 
 
+def test_columns_of_one_name(server, tmp_path):
+    """CSV has them as they are, in its header too; other formats cannot."""
+    client = server.client()
+    client.sql("CREATE TABLE named (a INT, \"x;y\" TEXT)")
+    client.sql("INSERT INTO named VALUES (2, 'p'), (1, 'q')")
+    for query, options, wanted in (
+            ("SELECT 1, 2", "", ["?column?,?column?", "1,2"]),
+            ('SELECT a, "x;y", "x;y", a FROM named ORDER BY a', ", DELIMITER ';'", ['a;"x;y";"x;y";a', "1;q;q;1", "2;p;p;2"]),
+            ("SELECT 10 - a AS a, a FROM named AS n ORDER BY n.a", "", ["a,a", "9,1", "8,2"]),
+            ("SELECT 10 - n.a AS a FROM named AS n ORDER BY n.a", "", ["a", "9", "8"])):
+        client.sql(f"COPY ({query}) TO '{tmp_path}/n.csv' (FORMAT csv{options})")
+        assert (tmp_path / "n.csv").read_text().splitlines() == wanted, query
+    for format in ("json", "parquet", "arrow"):
+        error = refused(client, f"COPY (SELECT 1, 2) TO '{tmp_path}/n.{format}' (FORMAT {format})")
+        assert error.code == "42701" and '"?column?"' in error.message and format in error.message, vars(error)
+        assert not (tmp_path / f"n.{format}").exists()
+    client.sql(f"COPY (SELECT 10 - n.a AS a FROM named AS n ORDER BY n.a) TO '{tmp_path}/n.json' (FORMAT json)")
+    assert (tmp_path / "n.json").read_text() == '{"a":9}\n{"a":8}\n'
+    for analyze in ("", "ANALYZE "):
+        assert refused(client, f"EXPLAIN {analyze}COPY named TO '{tmp_path}/none.csv'").code == "42601"
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_missing_values_in_json_come_back_as_missing(server, tmp_path):
+    """Not as what a column has by default; within objects and lists too."""
+    client = server.client()
+    client.sql("CREATE TABLE holed (id INT, city TEXT DEFAULT 'Delft', n INT DEFAULT 7, l INT[])")
+    client.sql("INSERT INTO holed VALUES (1, NULL, NULL, NULL), (2, 'Gouda', 3, ARRAY[1, NULL])")
+    client.sql(f"COPY (SELECT * FROM holed ORDER BY id) TO '{tmp_path}/h.json' (FORMAT json)")
+    assert [json.loads(line) for line in (tmp_path / "h.json").read_text().splitlines()] == [
+        {"id": 1, "city": None, "n": None, "l": None}, {"id": 2, "city": "Gouda", "n": 3, "l": [1, None]}]
+    wanted = client.sql("SELECT * FROM holed ORDER BY id")
+    client.sql(f"TRUNCATE holed; COPY holed FROM '{tmp_path}/h.json' (FORMAT json)")
+    assert client.sql("SELECT * FROM holed ORDER BY id") == wanted
+    client.sql(f"COPY (SELECT id, n FROM holed) TO '{tmp_path}/parts' (FORMAT json, PARTITION_BY (id))")
+    assert sorted(path.read_text() for path in (tmp_path / "parts").rglob("*.json")) == ['{"n":3}\n', '{"n":null}\n']
+    client.sql(f"COPY (SELECT id, n FROM holed ORDER BY id) TO '{tmp_path}/h.json.gz' (FORMAT json, COMPRESSION gzip)")
+    assert gzip.decompress((tmp_path / "h.json.gz").read_bytes()) == b'{"id":1,"n":null}\n{"id":2,"n":3}\n'
+
+
 def test_values_that_a_format_has_no_type_for(server, tmp_path):
     client = server.client()
     query = ("SELECT 1 AS n, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid AS u, '\\x00ff'::bytea AS b,"
@@ -102,6 +143,70 @@ def test_values_that_a_format_has_no_type_for(server, tmp_path):
     client.sql(f"COPY ({query}) TO '{tmp_path}/all.parquet' (FORMAT parquet)")
     assert duckdb.sql(f"SELECT u, i, l FROM '{tmp_path}/all.parquet'").fetchone() == \
         ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1 day 02:00:00", [1, 2])
+
+
+def test_bytes_uuids_and_decimals_are_read(server, tmp_path):
+    """As PostgreSQL reads them: bytes in both of their forms, UUIDs in any spelling, decimals rounded half away from zero."""
+    client = server.client()
+    client.sql("CREATE TABLE odd (id INT, u UUID, b BYTEA, n NUMERIC(5,2), w NUMERIC(3,0))")
+    lines = [(1, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "\\x00fF", "1.239", "9.5"),
+             (2, "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "a\\\\b\\000", "-1.235", "-.5"),
+             (3, "a0eebc999c0b4ef8bb6d6bb9bd380a11", "", ".005", "0.49")]
+    shown = "SELECT id, u::text AS u, b::text AS b, n::text AS n, w::text AS w FROM odd ORDER BY id"
+    uuid = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+    wanted = [(1, uuid, "\\x00ff", "1.24", "10"), (2, uuid, "\\x615c6200", "-1.24", "-1"), (3, uuid, "\\x", "0.01", "0")]
+    (tmp_path / "o.csv").write_text("id,u,b,n,w\n" + "".join(f'{n},{u},"{b}",{d},{w}\n' for n, u, b, d, w in lines) + "4,,,,\n")
+    client.sql(f"COPY odd FROM '{tmp_path}/o.csv' (FORMAT csv, HEADER)")
+    assert rows(client, shown) == [*wanted, (4, None, None, None, None)]
+    for format in ("csv", "json", "parquet"):
+        header = ", HEADER" if format == "csv" else ""
+        client.sql(f"COPY (SELECT * FROM odd ORDER BY id) TO '{tmp_path}/back.{format}' (FORMAT {format})")
+        client.sql("CREATE TABLE odd_back AS SELECT * FROM odd WHERE false")
+        client.sql(f"COPY odd_back FROM '{tmp_path}/back.{format}' (FORMAT {format}{header})")
+        assert rows(client, shown.replace("odd", "odd_back")) == rows(client, shown), format
+        client.sql("DROP TABLE odd_back; TRUNCATE odd")
+        documents = [dict(zip(("id", "u", "b", "n", "w"), line)) for line in lines]
+        documents[0]["n"] = 1.239
+        (tmp_path / "o.json").write_text("".join(json.dumps(document) + "\n" for document in documents))
+        client.sql(f"COPY odd FROM '{tmp_path}/o.json' (FORMAT json)")
+        assert rows(client, shown) == wanted
+    for u, b, n, code in (("a0eebc99", "", "1", "22P02"), (uuid, "\\x0", "1", "22P02"), (uuid, "a\\9", "1", "22P02"),
+                          (uuid, "", "999.995", "22P02"), (uuid, "", "1.2.3", "22P02")):
+        (tmp_path / "bad.json").write_text(json.dumps({"id": 9, "u": u, "b": b, "n": n}) + "\n")
+        assert refused(client, f"COPY odd FROM '{tmp_path}/bad.json' (FORMAT json)").code == code, (u, b, n)
+    assert rows(client, "SELECT count(*) FROM odd") == [(3,)]
+
+
+def test_times_without_a_zone_are_the_sessions(server, tmp_path):
+    """Skipped and doubled hours as PostgreSQL takes them; a zone in the file counts for itself; `polder load` has no session."""
+    client = server.client()
+    client.sql("CREATE TABLE placed (id INT, at TIMESTAMPTZ, shown TIMESTAMP)")
+    texts = ["2024-07-01 12:00:00", "2024-07-01T12:00", "2024-03-31 02:30:00", "2024-10-27 02:30:00", "2024-07-01",
+             "2024-07-01 12:00:00Z", "2024-07-01 12:00:00+05:30"]
+    times = [text[:19] for text in texts]
+    lines = [f"{n},{at},{shown}\n" for n, (at, shown) in enumerate(zip(texts, times))]
+    (tmp_path / "t.csv").write_text("id,at,shown\n" + "".join(lines))
+    (tmp_path / "t.json").write_text("".join(json.dumps({"id": n, "at": at, "shown": shown}) + "\n"
+                                             for n, (at, shown) in enumerate(zip(texts, times))))
+    values = ", ".join(f"({n}, '{at}', TIMESTAMP '2024-07-01 12:00:00')" for n, at in enumerate(texts))
+    duckdb.sql(f"COPY (SELECT * FROM (VALUES {values}) AS t(id, \"at\", shown)) TO '{tmp_path}/texts.parquet'")
+    utc = "SELECT id, (at AT TIME ZONE 'UTC')::text AS at, shown::text AS shown FROM placed ORDER BY id"
+    wanted = ["2024-07-01 10:00:00", "2024-07-01 10:00:00", "2024-03-31 01:30:00", "2024-10-27 01:30:00", "2024-06-30 22:00:00",
+              "2024-07-01 12:00:00", "2024-07-01 06:30:00"]
+    for name in ("t.csv", "t.json", "texts.parquet"):
+        header = ", HEADER" if name.endswith("csv") else ""
+        format = name.rpartition(".")[2]
+        found = client.sql(f"SET timezone = 'Europe/Paris'; COPY placed FROM '{tmp_path}/{name}' (FORMAT {format}{header}); {utc}")
+        assert [row["at"] for row in found] == wanted, name
+        assert {row["shown"] for row in found if row["id"] in (0, 1, 5, 6)} == {"2024-07-01 12:00:00"}, name
+        client.sql("TRUNCATE placed")
+    duckdb.sql(f"COPY (SELECT 0 AS id, TIMESTAMP '2024-07-01 12:00:00' AS at, DATE '2024-07-01' AS shown) TO '{tmp_path}/typed.parquet'")
+    for zone, at in (("Europe/Paris", "2024-07-01 10:00:00"), ("+02", "2024-07-01 14:00:00"), ("UTC", "2024-07-01 12:00:00")):
+        found = client.sql(f"SET timezone = '{zone}'; COPY placed FROM '{tmp_path}/typed.parquet' (FORMAT parquet); {utc}")
+        assert found == [{"id": 0, "at": at, "shown": "2024-07-01 00:00:00"}], zone
+        client.sql("TRUNCATE placed")
+    server.load(tmp_path / "t.csv", "--into", "placed", "--append", "--again")
+    assert client.sql(utc)[0]["at"] == "2024-07-01 12:00:00"
 
 
 def test_names_in_quotes(server, tmp_path):

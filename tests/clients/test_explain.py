@@ -89,3 +89,18 @@ def test_what_cannot_be_explained_says_so(tables, sql, code):
         tables.sql(sql)
     assert failed.value.code == code, failed.value
     assert contents(tables) == before
+
+
+def test_plans_show_no_tricks(tables):
+    """What only tells the names of two columns apart is not shown, nor is a node's name twice."""
+    query = "SELECT max(v), max(v::text), max(v::numeric(10, 2)) FROM t GROUP BY id, id::text"
+    for options in ("", "ANALYZE ", "VERBOSE ", "(FORMAT pgjson) "):
+        text = "\n".join(row["plan"] for row in tables.sql(f"EXPLAIN {options}{query}"))
+        assert "polder_same" not in text and "\x01" not in text and "u0001" not in text, text
+        assert "max(t.v)" in text, text
+    tables.sql("DELETE FROM t WHERE id = 1")
+    tree = tables.sql("EXPLAIN (FORMAT tree) SELECT v, v FROM t JOIN (SELECT id AS other, id AS other_too FROM t) AS o ON t.id = o.other")
+    lines = "\n".join(row["plan"] for row in tree).splitlines()
+    assert all("TableScanExec:" not in line for line in lines) and any("TableScanExec" in line for line in lines), lines
+    alone = [line.rstrip() for line in lines if line.startswith("│") and line.count("│") == 2 and line.rstrip().endswith("│")]
+    assert len({len(line) for line in alone}) == 1, lines

@@ -373,6 +373,23 @@ def test_a_single_statement_wins_against_a_slow_transaction(pair, table):
     assert content(pair, table) == [(1, 11), (2, 20)]
 
 
+def test_a_conflict_is_told_in_words(pair, table):
+    """Which table, and what both have done to it: neither has to know the catalog's numbers."""
+    with conversations(pair.client, 1) as (slow,):
+        slow.begin()
+        slow.run(f"ALTER TABLE {table} ADD COLUMN more int")
+        assert pair.client.run(f"INSERT INTO {table} VALUES (3, 30)").headers["Polder-Rows"] == "1"
+        told = slow.refused_commit().message
+        assert f"another transaction has added rows to table public.{table} meanwhile" in told, told
+        assert f"this one has altered table public.{table}" in told, told
+        slow.begin()
+        slow.run(f"ALTER TABLE {table} ADD COLUMN more int")
+        pair.client.sql(f"DELETE FROM {table} WHERE id = 1")
+        told = slow.refused_commit().message
+        assert f"another transaction has changed or deleted rows of table public.{table} meanwhile" in told, told
+        assert f"this one has altered table public.{table}" in told, told
+
+
 def test_serializable_is_refused_and_the_level_is_shown(pair):
     with conversations(pair.client, 1) as (talk,):
         for sql in ("BEGIN ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION ISOLATION LEVEL SERIALIZABLE",

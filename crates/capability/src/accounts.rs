@@ -67,3 +67,17 @@ pub trait Accounts: Send + Sync {
 
     async fn change_password(&self, user: &str, old: &str, new: &str) -> Result<()>;
 }
+
+/// Logins in which a password is proven without being told (SCRAM). The server that speaks the protocol checks the proof.
+#[async_trait::async_trait]
+pub trait ProvenLogins: Send + Sync {
+    /// What a proof is checked against, in PostgreSQL's form: `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`. A user who
+    /// does not exist has one too, always the same, which nothing proves: so nobody learns who exists.
+    async fn scram_verifier(&self, user: &str) -> Result<String>;
+
+    /// Settles a login: lets in whose proof was right, and counts the others as wrong passwords.
+    ///
+    /// # Errors
+    /// `Unauthenticated` unless `proven`, `Unavailable` while slowed down, as [`Accounts::login`].
+    async fn login_proven(&self, user: &str, proven: bool, origin: &str) -> Result<()>;
+}

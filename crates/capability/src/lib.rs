@@ -2,13 +2,18 @@
 
 mod accounts;
 mod command;
+mod driver;
 mod jobs;
 mod loading;
 mod saved;
 mod sql;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken};
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins};
 pub use command::{Setting, SettingKind};
+pub use driver::{
+    CATALOG_TYPE, Description, DriverSession, DriverSql, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
+    TransactionState,
+};
 pub use jobs::{
     CatchUp, IfExists, JobDefinition, JobKind, JobRun, JobStatus, Jobs, LogPart, RunFilter, RunLog, RunReason,
     RunRecord, RunState,

@@ -82,6 +82,8 @@ pub struct CopyTerms {
     pub columns: Option<LoadColumns>,
     /// Cells are missing that `options.nulls` names, and no others: an empty one is the empty text.
     pub empty_is_text: bool,
+    /// The zone of times that name none, in columns of instants: a place, or an offset such as `+02:00`. `None` is UTC.
+    pub time_zone: Option<String>,
 }
 
 /// Columns of a table, as a file has them.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
-use polder_capability::{Accounts, ApiToken, NewApiToken};
+use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins};
 use polder_metastore::Metastore;
 use polder_types::Result;
 
@@ -77,5 +77,16 @@ impl Accounts for StoredAccounts {
 
     async fn change_password(&self, user: &str, old: &str, new: &str) -> Result<()> {
         self.0.principals().change_password(user, old, new, "console").await
+    }
+}
+
+#[async_trait::async_trait]
+impl ProvenLogins for StoredAccounts {
+    async fn scram_verifier(&self, user: &str) -> Result<String> {
+        self.0.principals().scram_verifier_or_decoy(user).await
+    }
+
+    async fn login_proven(&self, user: &str, proven: bool, origin: &str) -> Result<()> {
+        self.0.principals().login_proven(user, proven, origin).await
     }
 }

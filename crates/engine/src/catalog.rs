@@ -18,6 +18,7 @@ use polder_types::Error;
 use crate::inline::{Functions, expand};
 use crate::parse::parse_kept;
 use crate::statement::travel::{self, Point};
+use crate::system::pg_catalog::{PgCatalog, World};
 use crate::system::{InformationSchema, SystemSchema, Views};
 
 /// Views that stand on views, and so on.
@@ -33,6 +34,7 @@ pub(crate) const INPUT_CATALOG: &str = "polder$input";
 pub(crate) struct View {
     pub lake: Arc<Lake>,
     pub snapshot: Arc<Snapshot>,
+    pub world: World,
     /// Set when the statement may insert.
     pub writer: Option<TransactionCell>,
     pub system: Arc<SystemSchema>,
@@ -61,6 +63,7 @@ impl CatalogProvider for LakeCatalog {
         names.retain(|name| name != "main" || !self.view.snapshot.names_in("main").is_empty());
         names.push("polder".into());
         names.push("information_schema".into());
+        names.push("pg_catalog".into());
         names.sort();
         names.dedup();
         names
@@ -74,6 +77,10 @@ impl CatalogProvider for LakeCatalog {
         if name == "information_schema" {
             let (snapshot, views) = (Arc::clone(&self.view.snapshot), Arc::new(PlannedViews(Arc::clone(&self.view))));
             return (!self.rows).then(|| Arc::new(InformationSchema { snapshot, views }) as _);
+        }
+        if name == "pg_catalog" {
+            let (world, views) = (self.view.world.clone(), Arc::new(PlannedViews(Arc::clone(&self.view))));
+            return (!self.rows).then(|| Arc::new(PgCatalog { world, views }) as _);
         }
         self.view.snapshot.schema(name)?;
         Some(Arc::new(LakeSchema { view: Arc::clone(&self.view), name: name.to_owned(), rows: self.rows }))

@@ -1,12 +1,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
+use chrono::{DateTime, Utc};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
-use polder_capability::{Caller, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession};
+use polder_capability::{
+    Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
+};
 use polder_lake::Lake;
 use polder_metastore::Metastore;
 use polder_runtime::{Clock, OwnFiles};
@@ -23,7 +26,9 @@ use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Session;
 use crate::setops::CountedRows;
+use crate::statement::Constants;
 use crate::system;
+use crate::system::pg_catalog::roles::Role;
 use crate::unique_names::UniqueNames;
 use crate::unnest::UnnestSubqueries;
 use crate::yielding::GiveWay;
@@ -55,7 +60,11 @@ pub struct Engine {
     pub(crate) lake: Arc<Lake>,
     pub(crate) metastore: Arc<Metastore>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) constants: Constants,
     pub(crate) own_files: OwnFiles,
+    pub(crate) started: DateTime<Utc>,
+    /// The users, as they were when somebody last asked for all of them.
+    pub(crate) roles: parking_lot::Mutex<Vec<Role>>,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
     /// Sessions hold the engine, and are opened through a plain reference to it.
@@ -113,13 +122,15 @@ impl Engine {
         datafusion_functions_json::register_all(&mut state).map_err(from_datafusion)?;
         functions::register(&mut state).map_err(from_datafusion)?;
         semantics::register(&mut state).map_err(from_datafusion)?;
+        let started = clock.now();
         let recorder = Recorder::start(Arc::clone(&metastore), clock);
         let mut registered = Ok(());
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            Self { lake, metastore, recorder, own_files, template: state, me, loader, jobs }
+            let (constants, roles) = (Constants::default(), parking_lot::Mutex::default());
+            Self { lake, metastore, recorder, constants, own_files, started, roles, template: state, me, loader, jobs }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
@@ -197,5 +208,11 @@ impl SqlRunner for Engine {
 
     fn cancel(&self, id: QueryId) -> bool {
         self.recorder.cancel(id)
+    }
+}
+
+impl DriverSql for Engine {
+    fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession> {
+        Arc::new(Session::for_driver(Weak::clone(&self.me), caller))
     }
 }

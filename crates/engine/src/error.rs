@@ -71,6 +71,11 @@ fn find_ours(error: &DataFusionError) -> Option<Error> {
     None
 }
 
+/// An error of ours on its way through a plan.
+pub(crate) fn into_datafusion(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 /// The parts of an error that a caller sees, as a new error.
 pub(crate) fn copy(error: &Error) -> Error {
     let mut copied = Error::new(error.kind(), error.message()).with_code(error.code());

@@ -24,6 +24,7 @@ use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::session::Settings;
 use crate::statement::Target;
+use crate::statement::temporary::Temporary;
 
 /// Plans the rules for the lake, which calls for them at each write.
 pub(crate) struct Keeper {
@@ -159,7 +160,8 @@ impl RuleKeeper for Keeper {
         new: Option<&RecordBatch>,
     ) -> Result<Option<String>> {
         let engine = self.engine()?;
-        let scope = engine.scope(Arc::clone(view), None, &Settings::default());
+        let settings = Settings { temporary: Temporary::of_all(), ..Settings::default() };
+        let scope = engine.scope(Arc::clone(view), None, &settings);
         let reference = TableReference::full("polder", table.schema.as_str(), table.table.as_str());
         let keys: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
         let frame = scope.context().table(reference).await.map_err(from_datafusion)?;

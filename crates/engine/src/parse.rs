@@ -1,6 +1,7 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 mod copy;
+mod values;
 
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, TableFactor};
@@ -28,6 +29,8 @@ const CHAIN_MAX: usize = 5_000;
 
 static DIALECT: PolderDialect = PolderDialect;
 
+pub(crate) use values::Filling;
+
 /// One statement.
 #[derive(Debug)]
 pub(crate) enum ParsedStatement {
@@ -52,6 +55,41 @@ pub(crate) struct Refresh {
 /// # Errors
 /// `InvalidInput` with line and column, `TooLarge`.
 pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
+    parse_with(sql, &[])
+}
+
+/// How many parameters a text has.
+///
+/// # Errors
+/// As [`parse`], as far as words go.
+pub(crate) fn parameters(sql: &str) -> Result<usize> {
+    Ok(values::count(&tokenize(sql)?))
+}
+
+/// As [`parse`], with values in the places of parameters.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_with(sql: &str, values: &[Filling]) -> Result<Vec<ParsedStatement>> {
+    let mut tokens = tokenize(sql)?;
+    if !values.is_empty() {
+        tokens = values::fill(tokens, values)?;
+    }
+    let mut statements = Vec::new();
+    for tokens in tokens.split(|token| token.token == Token::SemiColon) {
+        if tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
+            continue;
+        }
+        if statements.len() == STATEMENTS_MAX {
+            return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
+        }
+        check_chains(tokens)?;
+        statements.push(parse_one(sql, tokens.to_vec())?);
+    }
+    Ok(statements)
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     if sql.len() > limits::STATEMENT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -66,19 +104,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
     let tokens = Tokenizer::new(&DIALECT, sql)
         .tokenize_with_location()
         .map_err(|error| from_parser(&ParserError::from(error)))?;
-    let tokens = without_signs(tokens);
-    let mut statements = Vec::new();
-    for tokens in tokens.split(|token| token.token == Token::SemiColon) {
-        if tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
-            continue;
-        }
-        if statements.len() == STATEMENTS_MAX {
-            return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
-        }
-        check_chains(tokens)?;
-        statements.push(parse_one(sql, tokens.to_vec())?);
-    }
-    Ok(statements)
+    Ok(without_signs(tokens))
 }
 
 /// An operator ends in a sign only if it has one of these, as in PostgreSQL: `j->-1` and `a<>-1` are of -1.

@@ -217,10 +217,9 @@ impl Recorder {
         recorder
     }
 
-    /// # Errors
-    /// `InvalidInput` for an id that is in use.
-    pub fn begin(&self, id: QueryId, caller: &Caller, sql: &str) -> Result<Arc<Running>> {
-        let running = Arc::new(Running {
+    /// What is looked at and not run.
+    pub fn unrecorded(&self, id: QueryId, caller: &Caller, sql: &str) -> Arc<Running> {
+        Arc::new(Running {
             id,
             caller: caller.clone(),
             sql: sql.to_owned(),
@@ -235,7 +234,13 @@ impl Recorder {
             end: Mutex::default(),
             snapshot: Mutex::default(),
             committing: Mutex::default(),
-        });
+        })
+    }
+
+    /// # Errors
+    /// `InvalidInput` for an id that is in use.
+    pub fn begin(&self, id: QueryId, caller: &Caller, sql: &str) -> Result<Arc<Running>> {
+        let running = self.unrecorded(id, caller, sql);
         let mut all = self.running.lock();
         if all.contains_key(&id) || self.recent.lock().iter().any(|done| done.id == id) {
             return Err(

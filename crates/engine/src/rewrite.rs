@@ -3,10 +3,11 @@
 //! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
 
 pub(crate) mod casts_apart;
+mod catalog;
 mod ctes;
 mod distinct;
 mod elements;
-mod names;
+pub(crate) mod names;
 mod query;
 mod replaced;
 mod rows;
@@ -17,7 +18,7 @@ mod whole_rows;
 mod window;
 mod with;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -79,6 +80,8 @@ pub(crate) fn no_locks(lock: &str) -> Error {
 struct Rewriter {
     /// Queries around the one that is visited.
     depth: usize,
+    /// Names of queries in WITH, which no table of the system takes the place of.
+    named: HashSet<String>,
 }
 
 impl VisitorMut for Rewriter {
@@ -86,6 +89,8 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
+        let named = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.named.extend(named.map(|named| fold(&named.alias.name)));
         if let Some(lock) = query.locks.first() {
             return ControlFlow::Break(no_locks(&lock.lock_type.to_string()));
         }
@@ -128,6 +133,7 @@ impl VisitorMut for Rewriter {
         {
             return ControlFlow::Break(sampled(sample));
         }
+        catalog::qualify(factor, &self.named);
         name_series(factor);
         crate::functions::syntax::rewrite_table(factor);
         if let Err(error) = series::in_from(factor) {

@@ -14,10 +14,12 @@ use crate::catalog::{INPUT_CATALOG, LakeCatalog, ROWS_CATALOG, View};
 use crate::engine::Engine;
 use crate::session::Settings;
 use crate::system::SystemSchema;
+use crate::system::pg_catalog::World;
 
 pub(crate) struct Scope {
     pub state: Arc<SessionState>,
     pub snapshot: Arc<Snapshot>,
+    world: World,
     /// What the statement brings along.
     input: Option<Arc<dyn SchemaProvider>>,
 }
@@ -30,9 +32,12 @@ impl Engine {
         writer: Option<TransactionCell>,
         settings: &Settings,
     ) -> Scope {
+        let snapshot = settings.temporary.seen(snapshot);
+        let world = World::new(self, &snapshot, settings);
         let view = Arc::new(View {
             lake: Arc::clone(&self.lake),
             snapshot: Arc::clone(&snapshot),
+            world: world.clone(),
             writer,
             system: Arc::new(SystemSchema::new(self, Arc::clone(&snapshot))),
             planner: OnceLock::new(),
@@ -45,13 +50,14 @@ impl Engine {
         let options = state.config_mut().options_mut();
         options.catalog.default_schema.clone_from(&settings.schema);
         options.execution.time_zone = Some(settings.zone().to_owned());
+        options.extensions.insert(world.clone());
         state.register_catalog_list(Arc::new(catalogs));
         // What `now()` is, all through the statement.
         state.mark_start_execution();
         let state = Arc::new(state);
         // Set once, right here; nobody else can have.
         let _ = view.planner.set(Arc::downgrade(&state));
-        Scope { state, snapshot, input: None }
+        Scope { state, snapshot, world, input: None }
     }
 }
 
@@ -61,6 +67,7 @@ impl Scope {
         let view = Arc::new(View {
             lake: Arc::clone(&engine.lake),
             snapshot: Arc::clone(&self.snapshot),
+            world: self.world.clone(),
             writer: None,
             system: Arc::new(SystemSchema::new(engine, Arc::clone(&self.snapshot))),
             planner: OnceLock::new(),
@@ -79,12 +86,17 @@ impl Scope {
         state.register_catalog_list(Arc::new(catalogs));
         let state = Arc::new(state);
         let _ = view.planner.set(Arc::downgrade(&state));
-        Self { state, snapshot: Arc::clone(&self.snapshot), input: self.input.clone() }
+        Self { state, snapshot: Arc::clone(&self.snapshot), world: self.world.clone(), input: self.input.clone() }
     }
 
     /// The same scope, with tables that the statement brings along.
     pub fn with_input(&self, input: Arc<dyn SchemaProvider>) -> Self {
-        Self { state: Arc::clone(&self.state), snapshot: Arc::clone(&self.snapshot), input: Some(input) }
+        Self {
+            state: Arc::clone(&self.state),
+            snapshot: Arc::clone(&self.snapshot),
+            world: self.world.clone(),
+            input: Some(input),
+        }
     }
 
     pub fn context(&self) -> SessionContext {

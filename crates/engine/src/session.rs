@@ -1,5 +1,7 @@
 //! One caller's conversation: its settings, its transaction, its statements one after the other.
 
+mod driver;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,6 +18,7 @@ use crate::engine::Engine;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
+use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
 
 /// How often a single statement outside of a transaction is run again after a conflict.
@@ -24,6 +27,8 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// Who runs the session's statements.
+    pub user: String,
     /// The schema that things without one are made in.
     pub schema: String,
     /// The schemas in which names without one are looked for, in this order.
@@ -31,15 +36,28 @@ pub(crate) struct Settings {
     /// The version that reads see.
     pub version: Version,
     pub time_zone: Option<String>,
+    pub temporary: Temporary,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { schema: "public".into(), path: vec!["public".into()], version: Version::Newest, time_zone: None }
+        Self {
+            user: "polder".into(),
+            schema: "public".into(),
+            path: vec!["public".into()],
+            version: Version::Newest,
+            time_zone: None,
+            temporary: Temporary::default(),
+        }
     }
 }
 
 impl Settings {
+    /// Those of the same caller with nothing set.
+    pub fn unset(&self) -> Self {
+        Self { user: self.user.clone(), temporary: self.temporary.clone(), ..Self::default() }
+    }
+
     /// The time zone, in which times with a zone are read and shown.
     pub fn zone(&self) -> &str {
         self.time_zone.as_deref().unwrap_or("UTC")
@@ -60,6 +78,8 @@ pub(crate) struct Open {
     pub savepoints: Vec<Point>,
     /// The session's settings before it, which it has again when the transaction comes to nothing.
     pub settings: Settings,
+    /// After a SET LOCAL: the settings that the session has once the transaction is over.
+    pub lasting: Option<Settings>,
     /// Set by an answer that ends in an error, which may come long after its statement has.
     pub spoiled: Arc<AtomicBool>,
 }
@@ -70,6 +90,7 @@ pub(crate) struct Point {
     pub name: String,
     pub work: Savepoint,
     pub settings: Settings,
+    pub lasting: Option<Settings>,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +98,8 @@ pub(crate) struct Inner {
     pub settings: Settings,
     pub open: Option<Open>,
     pub prepared: HashMap<String, Prepared>,
+    /// Answers keep types that text would lose: for drivers.
+    pub typed: bool,
 }
 
 /// What came of one statement.
@@ -105,12 +128,40 @@ pub(crate) struct Session {
     engine: Weak<Engine>,
     caller: Caller,
     inner: Mutex<Inner>,
-    in_transaction: AtomicBool,
+    seen: parking_lot::Mutex<Seen>,
+}
+
+/// What can be told of a session while a statement runs in it: how it stood after the last one.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The open transaction: whether it had failed, and what says that it has since.
+    transaction: Option<(bool, Arc<AtomicBool>)>,
+    zone: String,
 }
 
 impl Session {
     pub fn new(engine: Weak<Engine>, caller: Caller) -> Self {
-        Self { engine, caller, inner: Mutex::default(), in_transaction: AtomicBool::new(false) }
+        Self::opened(engine, caller, Inner::default())
+    }
+
+    /// A session whose answers keep their types.
+    pub fn for_driver(engine: Weak<Engine>, caller: Caller) -> Self {
+        Self::opened(engine, caller, Inner { typed: true, ..Inner::default() })
+    }
+
+    fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
+        inner.settings.user.clone_from(&caller.user);
+        let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
+        Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
+    }
+
+    fn publish(&self, inner: &Inner) {
+        let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
+        *self.seen.lock() = Seen { transaction, zone: inner.settings.zone().to_owned() };
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>> {
+        self.engine.upgrade().ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server is stopping"))
     }
 
     /// Runs all statements; the last one's outcome is the answer.
@@ -139,7 +190,7 @@ impl Session {
                 open.busy = false;
                 open.failed |= result.is_err();
             }
-            self.in_transaction.store(inner.open.is_some(), Ordering::Relaxed);
+            self.publish(&inner);
             let mut outcome = result?;
             notices.append(&mut outcome.notices);
             running.read(outcome.snapshot);
@@ -178,12 +229,15 @@ impl Session {
     }
 }
 
-#[async_trait::async_trait]
-impl SqlSession for Session {
-    async fn run(&self, request: StatementRequest) -> Result<Answer> {
-        let Some(engine) = self.engine.upgrade() else {
-            return Err(Error::new(ErrorKind::Unavailable, "the server is stopping"));
-        };
+impl Session {
+    /// Runs what has been parsed. `closable`: the answer may be dropped before its end without an error.
+    async fn answer(
+        &self,
+        request: StatementRequest,
+        parse: impl FnOnce(&str) -> Result<Vec<ParsedStatement>> + Send,
+        closable: bool,
+    ) -> Result<Answer> {
+        let engine = self.engine()?;
         let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql)?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
@@ -191,9 +245,11 @@ impl SqlSession for Session {
             Ok(statements) => self.run_all(&engine, statements, &running).await,
             Err(error) => {
                 // A statement that is not understood fails its transaction as any other does.
-                if let Some(open) = &mut self.inner.lock().await.open {
+                let mut inner = self.inner.lock().await;
+                if let Some(open) = &mut inner.open {
                     open.failed = true;
                 }
+                self.publish(&inner);
                 Err(error)
             }
         };
@@ -209,6 +265,7 @@ impl SqlSession for Session {
             Some((schema, rows)) => {
                 let spoiled = self.inner.lock().await.open.as_ref().map(|open| Arc::clone(&open.spoiled));
                 let tracked = Tracked::new(rows, running, Arc::clone(&engine.recorder), request.row_limit, spoiled);
+                let tracked = if closable { tracked.closable() } else { tracked };
                 (schema, tracked.boxed())
             }
             None => {
@@ -225,9 +282,24 @@ impl SqlSession for Session {
             notices: outcome.notices,
         })
     }
+}
+
+#[async_trait::async_trait]
+impl SqlSession for Session {
+    async fn run(&self, request: StatementRequest) -> Result<Answer> {
+        self.answer(request, parse, false).await
+    }
 
     fn in_transaction(&self) -> bool {
-        self.in_transaction.load(Ordering::Relaxed)
+        self.seen.lock().transaction.is_some()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.upgrade() {
+            drop_later(&engine, &self.inner.get_mut().settings);
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 mod assign;
 mod blob_text;
 mod changes;
+mod constant;
 mod control;
 mod copy;
 mod copy_to;
 mod ddl;
+mod describe;
 mod dml;
 mod explain;
 mod exports;
@@ -21,11 +23,15 @@ mod prepare;
 mod query;
 mod resolve;
 mod returning;
+mod rows_in;
 mod seen_keys;
+mod sinks;
 mod suggest;
 mod target;
+pub(crate) mod temporary;
 pub(crate) mod travel;
 
+pub(crate) use constant::Constants;
 pub(crate) use control::time;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
@@ -34,10 +40,11 @@ pub(crate) use target::{Target, is_default, parse_query, quoted_ident};
 use std::fmt::Write;
 use std::sync::Arc;
 
+use arrow::datatypes::FieldRef;
 use datafusion::common::format::ExplainStatementOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
-use polder_capability::Caller;
+use polder_capability::{Caller, RowsIn};
 use polder_lake::{Transaction, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result};
 
@@ -57,6 +64,8 @@ pub(crate) struct Context<'a> {
     pub settings: &'a Settings,
     pub running: &'a Arc<Running>,
     pub extras: &'a Extras,
+    /// Answers keep types that text would lose: for drivers.
+    pub typed: bool,
 }
 
 impl Engine {
@@ -99,8 +108,11 @@ impl Engine {
         }
         prepare::check_no_parameters(&statement)?;
         explain::of_query(&mut statement)?;
+        let before = inner.settings.temporary.clone();
+        temporary::place(&mut inner.settings.temporary, &mut statement)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
-        let context = Context { engine: self, caller, settings: &settings, running, extras: &extras };
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
             if work.changes_tables() {
                 check_may_write(inner)?;
@@ -115,7 +127,13 @@ impl Engine {
                 Some(cell) => context.change_in(&cell, &kind).await,
                 None => context.change_alone(&kind, &beginning(&statement)).await,
             };
-            let Err(error) = changed else { return changed };
+            let Err(error) = changed else {
+                if inner.open.is_none() {
+                    inner.settings.temporary.committed();
+                }
+                return changed;
+            };
+            inner.settings.temporary = before;
             return Err(match self.lake.newest().await {
                 Ok(newest) => suggest::table(error, &newest, &settings.schema),
                 Err(_) => error,
@@ -135,7 +153,9 @@ impl Engine {
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
-        let context = Context { engine: self, caller, settings: &settings, running, extras: &Extras::default() };
+        let extras = Extras::default();
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         let name = &refresh.view;
         if refresh.explain {
             let cell = match open {
@@ -150,6 +170,46 @@ impl Engine {
             Some(cell) => context.change_in(&cell, &change).await,
             None => context.change_alone(&change, &format!("REFRESH MATERIALIZED VIEW {name}")).await,
         }
+    }
+}
+
+impl Engine {
+    /// Rows that a driver sends for a table.
+    pub(crate) async fn rows_in(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        rows: RowsIn,
+        running: &Arc<Running>,
+    ) -> Result<Outcome> {
+        let open = open_cell(inner)?;
+        check_may_write(inner)?;
+        let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
+        let extras = Extras::default();
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        match open {
+            Some(cell) => context.rows_within(&cell, rows).await,
+            None => context.rows_alone(rows).await,
+        }
+    }
+
+    /// The columns that rows for a table fill.
+    pub(crate) async fn columns_in(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        table: &str,
+        columns: &[String],
+        running: &Arc<Running>,
+    ) -> Result<Vec<FieldRef>> {
+        let open = open_cell(inner)?;
+        let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
+        let extras = Extras::default();
+        let context =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        let snapshot = context.engine.seen(&settings, open.as_ref()).await?;
+        Ok(context.filled_columns(&snapshot, table, columns)?.1)
     }
 }
 
@@ -289,7 +349,8 @@ impl Context<'_> {
             let result = self.change(&cell, change).await;
             let transaction = cell.take().await;
             let committed = match (result, transaction) {
-                (Ok(outcome), Some(transaction)) => {
+                (Ok(outcome), Some(mut transaction)) => {
+                    self.settings.temporary.before_commit(&mut transaction).await?;
                     self.running.start_commit()?;
                     let report = transaction.commit().await;
                     if report.is_err() {

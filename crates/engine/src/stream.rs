@@ -56,6 +56,8 @@ pub(crate) struct Tracked {
     left: Option<u64>,
     /// The transaction that an error spoils.
     spoiled: Option<Arc<AtomicBool>>,
+    /// Dropped before its end it has been read far enough: a cursor that is closed.
+    closable: bool,
 }
 
 impl Tracked {
@@ -67,7 +69,13 @@ impl Tracked {
         spoiled: Option<Arc<AtomicBool>>,
     ) -> Self {
         let cancelled = Box::pin(running.token.clone().cancelled_owned());
-        Self { inner: Some(inner), running, recorder, cancelled, left: row_limit, spoiled }
+        Self { inner: Some(inner), running, recorder, cancelled, left: row_limit, spoiled, closable: false }
+    }
+
+    /// As a cursor, which may be closed early.
+    pub fn closable(mut self) -> Self {
+        self.closable = true;
+        self
     }
 
     fn end(&mut self, error: Option<&Error>) {
@@ -120,7 +128,9 @@ impl Stream for Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        if self.inner.is_some() {
+        if self.inner.is_some() && self.closable && !self.running.token.is_cancelled() {
+            self.end(None);
+        } else if self.inner.is_some() {
             // Nobody knows how much of it was done: as after an error, only ROLLBACK is taken.
             let error = Error::cancelled();
             self.end(Some(&error));

@@ -5,6 +5,8 @@ mod functions;
 mod history;
 mod information;
 mod jobs;
+mod keywords;
+pub(crate) mod pg_catalog;
 mod profile;
 mod rules;
 mod series;
@@ -174,7 +176,8 @@ impl TableProvider for SystemTable {
 
 /// The functions that give tables.
 pub(crate) fn register_functions(state: &mut SessionState, engine: &Weak<Engine>) {
-    let functions: [(&str, Arc<dyn datafusion::catalog::TableFunctionImpl>); 3] = [
+    let functions: [(&str, Arc<dyn datafusion::catalog::TableFunctionImpl>); 4] = [
+        ("pg_get_keywords", Arc::new(keywords::KeywordsFunction)),
         ("profile", Arc::new(profile::ProfileFunction)),
         ("history", Arc::new(history::HistoryFunction::new(Weak::clone(engine)))),
         ("table_changes", Arc::new(changes::ChangesFunction::new(Weak::clone(engine)))),

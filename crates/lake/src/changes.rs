@@ -4,6 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+use crate::model::Snapshot;
+
 /// One change of one snapshot. Written and read in DuckLake's own words, so DuckDB's commits count too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -52,6 +54,37 @@ impl Change {
             | Self::InlineFlush(id)
             | Self::Compacted(id) => Some(*id),
             _ => None,
+        }
+    }
+
+    /// What a transaction has done, for people: `altered table public.sale`. The names are those of a version.
+    pub(crate) fn in_words(&self, names: &Snapshot) -> String {
+        let table = |id: &i64| match names.tables.get(id) {
+            Some(table) => format!("table {}", names.name_of(table)),
+            None => "a table that is gone by now".to_owned(),
+        };
+        let view = |id: &i64| match names.views.get(id) {
+            Some(view) => format!("view {:?}", view.name),
+            None => "a view that is gone by now".to_owned(),
+        };
+        match self {
+            Self::CreatedSchema(name) => format!("created schema {name:?}"),
+            Self::DroppedSchema(id) => match names.schemas.get(id) {
+                Some(schema) => format!("dropped schema {:?}", schema.name),
+                None => "dropped a schema".to_owned(),
+            },
+            Self::CreatedTable(schema, name) => format!("created table {schema}.{name}"),
+            Self::DroppedTable(id) => format!("dropped {}", table(id)),
+            Self::AlteredTable(id) => format!("altered {}", table(id)),
+            Self::CreatedView(schema, name) => format!("created view {schema}.{name}"),
+            Self::DroppedView(id) => format!("dropped {}", view(id)),
+            Self::AlteredView(id) => format!("altered {}", view(id)),
+            Self::CreatedMacro(schema, name, _) => format!("created function {schema}.{name}"),
+            Self::DroppedMacro(..) => "dropped a function".to_owned(),
+            Self::InsertedInto(id) | Self::InlinedInsert(id) => format!("added rows to {}", table(id)),
+            Self::DeletedFrom(id) | Self::InlinedDelete(id) => format!("changed or deleted rows of {}", table(id)),
+            Self::InlineFlush(id) | Self::Compacted(id) => format!("moved rows of {}", table(id)),
+            Self::Other(text) => format!("made a change that is not known here, {text:?}"),
         }
     }
 }

@@ -341,8 +341,11 @@ impl Task {
         }
         for theirs in since.iter().flat_map(|committed| committed.changes.iter()) {
             if let Some(ours) = applier.change_list().iter().find(|ours| excludes(ours, theirs)) {
-                return Err(Error::conflict(format!("{ours} excludes {theirs}, which was committed meanwhile"))
-                    .with_hint(AGAIN));
+                let (ours, theirs) = (ours.in_words(below), theirs.in_words(below));
+                return Err(Error::conflict(format!(
+                    "another transaction has {theirs} meanwhile, and this one has {ours}"
+                ))
+                .with_hint(AGAIN));
             }
         }
         check_reads(&request.reads, applier.change_list(), since)?;

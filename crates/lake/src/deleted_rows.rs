@@ -173,8 +173,13 @@ impl DeletedRowsExec {
 }
 
 impl DisplayAs for DeletedRowsExec {
-    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeletedRowsExec: files={}", self.deletes.files.len())
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => f.write_str("DeletedRowsExec: ")?,
+            // A tree has the node's name already.
+            DisplayFormatType::TreeRender => {}
+        }
+        write!(f, "files={}", self.deletes.files.len())
     }
 }
 

@@ -14,16 +14,11 @@ use arrow::datatypes::{
     DataType, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef,
 };
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, Result as DataFusionResult, Statistics};
-use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildStats, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 use futures::StreamExt;
 use polder_kernels::json::Json;
 use polder_types::{Error, Result};
@@ -248,7 +243,7 @@ pub(crate) struct LogicalExec {
 
 impl LogicalExec {
     /// A scan under a schema with the same columns; the scan itself, if no column is other than stored.
-    pub fn over(input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
+    pub fn above(input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
         if input.schema() == schema {
             return input;
         }
@@ -261,18 +256,24 @@ impl LogicalExec {
         );
         Arc::new(Self { input, schema, properties: Arc::new(properties) })
     }
+
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        Self::above(input, Arc::clone(&self.schema))
+    }
 }
 
 impl DisplayAs for LogicalExec {
-    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogicalExec")
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => f.write_str("LogicalExec"),
+            // A tree has the node's name already.
+            DisplayFormatType::TreeRender => Ok(()),
+        }
     }
 }
 
 impl ExecutionPlan for LogicalExec {
-    fn name(&self) -> &str {
-        "LogicalExec"
-    }
+    crate::one_input!("LogicalExec");
 
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -282,46 +283,12 @@ impl ExecutionPlan for LogicalExec {
         &self.properties
     }
 
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
-    ) -> DataFusionResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Self::over(input, Arc::clone(&self.schema))),
-            _ => Err(DataFusionError::Internal("it has one input".into())),
-        }
-    }
-
     fn repartitioned(
         &self,
         target_partitions: usize,
         config: &ConfigOptions,
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
-        let input = self.input.repartitioned(target_partitions, config)?;
-        Ok(input.map(|input| Self::over(input, Arc::clone(&self.schema))))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
+        Ok(self.input.repartitioned(target_partitions, config)?.map(|input| self.over(input)))
     }
 
     fn statistics_from_inputs(
@@ -330,10 +297,6 @@ impl ExecutionPlan for LogicalExec {
         _args: &StatisticsArgs,
     ) -> DataFusionResult<Arc<Statistics>> {
         Ok(Arc::new(without_texts(input_stats[0].as_ref().clone(), &self.schema)))
-    }
-
-    fn supports_limit_pushdown(&self) -> bool {
-        true
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {

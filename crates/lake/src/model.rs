@@ -17,7 +17,7 @@ use crate::partition::Transform;
 use crate::rules::TableRules;
 
 /// Ids from here up belong to one transaction and are exchanged for real ones at commit.
-pub(crate) const PROVISIONAL: i64 = 1 << 60;
+pub const PROVISIONAL: i64 = 1 << 60;
 
 /// One version of the whole lake: what every reader of that version sees.
 #[derive(Debug, Clone)]
@@ -229,6 +229,22 @@ impl Snapshot {
     pub fn name_of(&self, table: &TableState) -> TableName {
         let schema = self.schemas.get(&table.schema_id).map_or("", |schema| schema.name.as_str());
         TableName::new(schema, &table.name)
+    }
+
+    /// The snapshot without some schemas and what is in them; `None` if there are none of them.
+    #[must_use]
+    pub fn without_schemas(&self, hidden: impl Fn(&str) -> bool) -> Option<Self> {
+        let ids: HashSet<i64> =
+            self.schemas.values().filter(|schema| hidden(&schema.name)).map(|schema| schema.id).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        let mut fewer = self.clone();
+        fewer.schemas.retain(|id, _| !ids.contains(id));
+        fewer.tables.retain(|_, table| !ids.contains(&table.schema_id));
+        fewer.views.retain(|_, view| !ids.contains(&view.schema_id));
+        fewer.names.retain(|(schema, _), _| !ids.contains(schema));
+        Some(fewer)
     }
 
     /// Names of one schema, with what they stand for, sorted.

@@ -248,7 +248,7 @@ impl TableProvider for LakeTable {
             None => Arc::clone(&self.schema),
         };
         // Tables without such columns are scanned as they are.
-        let plan = if self.schema == self.files.schema() { plan } else { LogicalExec::over(plan, schema) };
+        let plan = if self.schema == self.files.schema() { plan } else { LogicalExec::above(plan, schema) };
         match self.scan_stored(projection).await.map_err(into_datafusion)? {
             Some(stored) => UnionExec::try_new(vec![plan, stored]),
             None => Ok(plan),

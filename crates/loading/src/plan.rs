@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use polder_capability::{ColumnChoice, LoadOptions};
 use polder_types::limits::COLUMNS_MAX;
@@ -83,6 +84,28 @@ pub(crate) fn wanted_type(text: &str) -> Result<WantedType> {
     Ok(WantedType { data_type: types::from_sql(name)?, order })
 }
 
+/// The zone of times that name none.
+struct Zone<'a> {
+    name: &'a str,
+    /// `None`: UTC.
+    clocks: Option<Tz>,
+}
+
+impl<'a> Zone<'a> {
+    /// # Errors
+    /// `InvalidInput` (22023) for a name of none.
+    fn of(options: &'a LoadOptions) -> Result<Self> {
+        let name = options.copy.as_ref().and_then(|copy| copy.time_zone.as_deref()).unwrap_or("UTC");
+        if name == "UTC" {
+            return Ok(Self { name, clocks: None });
+        }
+        let clocks = name.parse::<Tz>().map_err(|error| {
+            Error::invalid(format!("time zone {name:?} not recognized")).with_code("22023").with_source(error)
+        })?;
+        Ok(Self { name, clocks: Some(clocks) })
+    }
+}
+
 /// A column under one name, from all files that have it.
 struct Gathered {
     name: String,
@@ -107,6 +130,7 @@ pub(crate) fn plan(
         options.nulls.as_ref().map(|words| words.iter().map(|word| word.as_bytes().to_vec()).collect());
     let cells: Vec<Evidence> = gathered.iter().filter_map(merged_cells).collect();
     let around = Surroundings::of(cells.iter(), own_nulls.is_some());
+    let zone = Zone::of(options)?;
     let gathered = match existing {
         Some(schema) => arrange(gathered, schema, labels)?,
         None => gathered.into_iter().map(|column| (column, None)).collect(),
@@ -117,7 +141,7 @@ pub(crate) fn plan(
     let mut column_remarks = Vec::new();
     for (column, field) in gathered {
         let given = field.as_ref().map(|field: &Field| field.data_type().clone());
-        let (data_type, form, about) = settle(&column, given, &around)?;
+        let (data_type, form, about) = settle(&column, given, &around, &zone)?;
         column_remarks.extend(about.into_iter().map(|remark| (column.name.clone(), remark)));
         for (file, place) in places.iter_mut().zip(&column.places) {
             file.push(*place);
@@ -128,8 +152,10 @@ pub(crate) fn plan(
             source: column.source,
             data_type,
             form,
+            zone: zone.clocks,
             own_nulls: own_nulls.clone(),
             empty_is_text: false,
+            rounds: options.copy.is_some(),
             required: field.is_some_and(|field| !field.is_nullable()),
         });
     }
@@ -276,12 +302,12 @@ fn merged_cells(column: &Gathered) -> Option<Evidence> {
 type Settled = (DataType, CellForm, Vec<String>);
 
 /// The type of a column: the table's, the user's, the format's, or what the values show.
-fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings) -> Result<Settled> {
+fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings, zone: &Zone<'_>) -> Result<Settled> {
     refuse_foreign_types(column)?;
     let cells = merged_cells(column);
     let said = given.or_else(|| column.wanted.as_ref().map(|wanted| wanted.data_type.clone()));
     if let Some(data_type) = said.or_else(|| column.usual.clone()) {
-        return Ok(settle_given(column, data_type, cells.as_ref(), around));
+        return Ok(settle_given(column, data_type, cells.as_ref(), around, zone));
     }
     let mut remarks = Vec::new();
     let mut form = CellForm::default();
@@ -309,7 +335,13 @@ fn settle(column: &Gathered, given: Option<DataType>, around: &Surroundings) -> 
     Ok((data_type, form, remarks))
 }
 
-fn settle_given(column: &Gathered, data_type: DataType, cells: Option<&Evidence>, around: &Surroundings) -> Settled {
+fn settle_given(
+    column: &Gathered,
+    data_type: DataType,
+    cells: Option<&Evidence>,
+    around: &Surroundings,
+    zone: &Zone<'_>,
+) -> Settled {
     let nothing = Evidence::default();
     let cells = cells.unwrap_or(&nothing);
     let mut form = form_for(&data_type, cells, around);
@@ -320,7 +352,7 @@ fn settle_given(column: &Gathered, data_type: DataType, cells: Option<&Evidence>
         None => {}
     }
     if data_type == types::timestamptz() && cells.kinds.has(Kinds::DATE.and(Kinds::STAMP)) {
-        remarks.push("times without a zone are taken as UTC".into());
+        remarks.push(format!("times without a zone are taken as {}", zone.name));
     }
     (data_type, form, remarks)
 }

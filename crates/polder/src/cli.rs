@@ -41,7 +41,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the server: the console and the HTTP API
+    /// Start the server: the console, the HTTP API, and PostgreSQL's protocol
     #[command(after_help = UP_EXAMPLES)]
     Up(UpArgs),
     /// Run SQL, or open the SQL shell
@@ -101,6 +101,7 @@ pub struct ServerArgs {
 const UP_EXAMPLES: &str = "\
 Examples:
   polder up                              start on 127.0.0.1:7400, data in ./polder-data
+  psql postgres://polder@127.0.0.1:7432/polder    what PostgreSQL's clients then connect to
   polder up --demo                       with the flights of New York in 2013 and six saved queries
   polder up --http 127.0.0.1:0           on a free port; see polder-data/endpoints.json
   polder up --tables s3://bucket/prefix  Parquet files in an object store (AWS_* variables)
@@ -115,6 +116,15 @@ pub struct UpArgs {
     /// Where the console and the HTTP API listen; port 0 picks a free one
     #[arg(long, value_name = "ADDR", env = "POLDER_HTTP", default_value = "127.0.0.1:7400")]
     pub http: String,
+    /// Where PostgreSQL's clients connect; port 0 picks a free one, `off` takes none
+    #[arg(long, value_name = "ADDR", env = "POLDER_POSTGRES", default_value = "127.0.0.1:7432")]
+    pub postgres: String,
+    /// The certificate for TLS, in PEM [default: one of its own, made at the first start]
+    #[arg(long, value_name = "FILE", env = "POLDER_TLS_CERTIFICATE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "POLDER_TLS_KEY", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
     /// `trust` lets everyone in without a password; only on loopback addresses
     #[arg(long, value_enum, env = "POLDER_AUTH", default_value_t = AuthChoice::Password)]
     pub auth: AuthChoice,

@@ -14,6 +14,9 @@ const FILE: &str = "endpoints.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     pub http: SocketAddr,
+    /// `None`: it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<SocketAddr>,
 }
 
 impl Endpoints {

@@ -111,6 +111,10 @@ fn remembered(data: &Path) -> Result<Remembered> {
 pub struct Up {
     pub directory: Directory,
     pub http: SocketAddr,
+    /// `None`: switched off.
+    pub postgres: Option<SocketAddr>,
+    /// Certificate and key; `None`: those of the data directory.
+    pub tls: Option<(PathBuf, PathBuf)>,
     pub auth: AuthChoice,
     pub demo: bool,
     pub console: Option<PathBuf>,
@@ -121,13 +125,21 @@ impl Up {
     /// A usage error, also for trust on an address that others can reach.
     pub fn from_args(args: &UpArgs) -> Result<Self> {
         let http = address("--http", &args.http)?;
-        if args.auth == AuthChoice::Trust && !http.ip().is_loopback() {
-            return Err(Failure::usage(format!("--auth trust lets everyone in, and {http} is not a loopback address"))
-                .with_hint("use --http 127.0.0.1:7400, or --auth password")
-                .into());
+        let postgres = match args.postgres.as_str() {
+            "off" => None,
+            text => Some(address("--postgres", text)?),
+        };
+        for (option, listens) in [("--http 127.0.0.1:7400", Some(http)), ("--postgres 127.0.0.1:7432", postgres)] {
+            if args.auth == AuthChoice::Trust
+                && let Some(address) = listens.filter(|address| !address.ip().is_loopback())
+            {
+                let message = format!("--auth trust lets everyone in, and {address} is not a loopback address");
+                return Err(Failure::usage(message).with_hint(format!("use {option}, or --auth password")).into());
+            }
         }
+        let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
         let directory = Directory::from_args(&args.directory)?;
-        Ok(Self { directory, http, auth: args.auth, demo: args.demo, console: args.console.clone() })
+        Ok(Self { directory, http, postgres, tls, auth: args.auth, demo: args.demo, console: args.console.clone() })
     }
 }
 

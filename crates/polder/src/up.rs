@@ -1,7 +1,6 @@
 //! `polder up`: the server, from its start to its stop.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::connection;
 use crate::credentials::{self, Credentials, USER};
 use crate::endpoints::{Endpoints, reachable};
 use crate::settings::Up;
-use crate::wiring::{Auth, House, Listening};
+use crate::wiring::{Auth, DATABASE, House, Listening};
 use crate::{demo, first_start, output, terminal};
 
 /// From the signal to the end of the process, whatever still runs.
@@ -80,14 +79,21 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
         AuthChoice::Password => Auth::Password,
         AuthChoice::Trust => Auth::Trust { user: user.clone() },
     };
-    let listening = Listening { http: settings.http, auth, console: settings.console.clone() };
+    let listening = Listening {
+        http: settings.http,
+        postgres: settings.postgres,
+        tls: settings.tls.clone(),
+        auth,
+        console: settings.console.clone(),
+    };
     let servers = house.listen(&listening, workers, &shutdown).await?;
-    let address = servers.http_address();
+    let addresses = Endpoints { http: servers.http_address(), postgres: servers.postgres_address() };
+    let address = addresses.http;
     house.metastore.set_holder_note(&reachable(address).to_string()).await?;
     house.start_jobs(workers);
     let running = tokio::spawn(servers.serve());
-    Endpoints { http: address }.write(data)?;
-    greet(settings, &house, &user, address, is_first, started).await?;
+    addresses.write(data)?;
+    greet(settings, &house, &user, &addresses, is_first, started).await?;
     let stopped = until_stopped(running, &mut signals, &shutdown).await;
     let removed = Endpoints::remove(data);
     close(&house, &mut signals).await;
@@ -136,10 +142,11 @@ async fn greet(
     settings: &Up,
     house: &House,
     user: &str,
-    address: SocketAddr,
+    addresses: &Endpoints,
     is_first: bool,
     started: Instant,
 ) -> Result<()> {
+    let address = addresses.http;
     let base = format!("http://{}", reachable(address));
     let data = &settings.directory.data;
     let mut lines =
@@ -154,6 +161,9 @@ async fn greet(
     } else {
         lines.push(format!("  console  {base}"));
     }
+    if let Some(address) = addresses.postgres {
+        lines.push(format!("  psql     postgres://{user}@{}/{DATABASE}", reachable(address)));
+    }
     lines.push(format!("  data     {}", data.display()));
     match settings.auth {
         AuthChoice::Password => {
@@ -165,7 +175,8 @@ async fn greet(
     lines.push("Ctrl-C stops it. In another terminal: polder load FILE, polder sql".to_owned());
     // Started without anyone to read this, it runs all the same.
     let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
-    tracing::info!(address = %address, data = %data.display(), "ready");
+    let postgres = addresses.postgres.map(tracing::field::display);
+    tracing::info!(address = %address, postgres, data = %data.display(), "ready");
     Ok(())
 }
 

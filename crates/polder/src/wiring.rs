@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polder_capability::{Accounts, JobKind, Jobs, Loader, SavedQueries, SqlRunner};
+use polder_capability::{Accounts, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner};
 use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
@@ -14,12 +14,13 @@ use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, Sta
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
+use polder_postgres_server::{PostgresServer, PostgresServerOptions, TlsFiles};
 use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 
 use tokio::runtime::Handle;
 
 use crate::settings::Directory;
-use crate::workers::{WorkersLoader, WorkersRunner};
+use crate::workers::{WorkersDriver, WorkersLoader, WorkersRunner};
 
 /// An open data directory.
 pub struct House {
@@ -27,6 +28,7 @@ pub struct House {
     pub engine: Arc<Engine>,
     pub loader: Arc<dyn Loader>,
     pub accounts: Arc<dyn Accounts>,
+    logins: Arc<dyn ProvenLogins>,
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
     clock: Arc<dyn Clock>,
@@ -59,6 +61,10 @@ impl House {
             memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
             cores: None,
         })?;
+        // The directory is ours alone, so nobody has a session.
+        if let Err(error) = engine.drop_left_temporary().await {
+            tracing::warn!(%error, "temporary tables of sessions that a crash has ended stay");
+        }
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
@@ -72,10 +78,12 @@ impl House {
         })
         .await?;
         engine.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
+        let accounts = Arc::new(StoredAccounts::new(Arc::clone(&metastore)));
         Ok(Self {
             engine,
             loader,
-            accounts: Arc::new(StoredAccounts::new(Arc::clone(&metastore))),
+            logins: Arc::clone(&accounts) as Arc<dyn ProvenLogins>,
+            accounts,
             saved: Arc::new(StoredQueries::new(Arc::clone(&metastore))),
             jobs,
             metastore,
@@ -110,7 +118,34 @@ impl House {
             console: wanted.console.clone(),
         };
         let http = HttpServer::bind(options, services, shutdown.clone()).await?;
-        Ok(Servers { http })
+        let postgres = match wanted.postgres {
+            Some(address) => Some(self.listen_postgres(address, wanted, workers, shutdown).await?),
+            None => None,
+        };
+        Ok(Servers { http, postgres })
+    }
+
+    async fn listen_postgres(
+        &self,
+        address: SocketAddr,
+        wanted: &Listening,
+        workers: &Handle,
+        shutdown: &Shutdown,
+    ) -> Result<PostgresServer> {
+        let directory = self.metastore.data_dir();
+        let tls = match &wanted.tls {
+            Some((certificate, key)) => TlsFiles { certificate: certificate.clone(), key: key.clone(), make: false },
+            None => TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
+        };
+        let auth = match &wanted.auth {
+            Auth::Password => polder_postgres_server::Auth::Password,
+            Auth::Trust { user } => polder_postgres_server::Auth::Trust { user: user.clone() },
+        };
+        let options =
+            PostgresServerOptions { address, auth, tls, database: DATABASE, version: env!("CARGO_PKG_VERSION") };
+        let engine: Arc<dyn DriverSql> = Arc::clone(&self.engine) as _;
+        let sql = Arc::new(WorkersDriver::new(engine, workers.clone()));
+        Ok(PostgresServer::bind(options, sql, Arc::clone(&self.logins), shutdown.clone()).await?)
     }
 
     /// For spills and spools; emptied at each start.
@@ -132,6 +167,9 @@ impl House {
         self.metastore.close().await;
     }
 }
+
+/// The one database that PostgreSQL's clients connect to.
+pub const DATABASE: &str = "polder";
 
 /// Runs of jobs that may go on at once: enough that a long one does not hold up all others, few enough to leave room for
 /// people's own statements.
@@ -162,6 +200,10 @@ fn standing_jobs() -> Vec<StandingJob> {
 #[derive(Debug, Clone)]
 pub struct Listening {
     pub http: SocketAddr,
+    /// `None`: PostgreSQL's protocol is switched off.
+    pub postgres: Option<SocketAddr>,
+    /// Certificate and key for TLS; `None`: those that the first start makes.
+    pub tls: Option<(PathBuf, PathBuf)>,
     pub auth: Auth,
     /// The console's files while it is developed, instead of the embedded ones.
     pub console: Option<PathBuf>,
@@ -170,6 +212,7 @@ pub struct Listening {
 /// The servers of one house.
 pub struct Servers {
     http: HttpServer,
+    postgres: Option<PostgresServer>,
 }
 
 impl Servers {
@@ -178,9 +221,22 @@ impl Servers {
         self.http.local_addr()
     }
 
+    #[must_use]
+    pub fn postgres_address(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().map(PostgresServer::local_addr)
+    }
+
     /// Answers until shutdown has started and running requests have had their time.
     pub async fn serve(self) -> Result<()> {
-        Ok(self.http.serve().await?)
+        let Self { http, postgres } = self;
+        let postgres = async {
+            if let Some(postgres) = postgres {
+                postgres.serve().await;
+            }
+            Ok(())
+        };
+        tokio::try_join!(http.serve(), postgres)?;
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@
 //! anybody, even from hearing that it is to be cancelled. So statements and loads run on a runtime of their own, and
 //! only their batches cross over.
 
+mod driver;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+
+pub use driver::WorkersDriver;
 
 /// Batches on their way between the threads. One is made while another is sent.
 const BATCHES_BETWEEN: usize = 2;
@@ -79,15 +83,8 @@ struct WorkersSession {
 #[async_trait::async_trait]
 impl SqlSession for WorkersSession {
     async fn run(&self, request: StatementRequest) -> Result<Answer> {
-        let stop = Stop::register(&self.stops, request.query_id);
         let inner = Arc::clone(&self.inner);
-        let task = AbortOnDropHandle::new(self.workers.spawn(async move { inner.run(request).await }));
-        let answer = tokio::select! {
-            ended = task => ended.map_err(died)??,
-            () = stop.token.cancelled() => return Err(Error::cancelled()),
-        };
-        let batches = self.forward(answer.batches, stop);
-        Ok(Answer { batches, ..answer })
+        self.answer(request.query_id, async move { inner.run(request).await }).await
     }
 
     fn in_transaction(&self) -> bool {
@@ -96,6 +93,18 @@ impl SqlSession for WorkersSession {
 }
 
 impl WorkersSession {
+    /// Works on the workers' threads, and brings the answer here.
+    async fn answer(&self, id: QueryId, work: impl Future<Output = Result<Answer>> + Send + 'static) -> Result<Answer> {
+        let stop = Stop::register(&self.stops, id);
+        let task = AbortOnDropHandle::new(self.workers.spawn(work));
+        let answer = tokio::select! {
+            ended = task => ended.map_err(died)??,
+            () = stop.token.cancelled() => return Err(Error::cancelled()),
+        };
+        let batches = self.forward(answer.batches, stop);
+        Ok(Answer { batches, ..answer })
+    }
+
     /// Batches made on the workers' threads, read here. Dropping the stream stops the work.
     fn forward(&self, mut batches: BatchStream, stop: Stop) -> BoxStream<'static, Result<RecordBatch>> {
         let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);

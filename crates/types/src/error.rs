@@ -35,24 +35,61 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    const ALL: [Self; 13] = [
+        Self::InvalidInput,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::Exhausted,
+        Self::Cancelled,
+        Self::Unavailable,
+        Self::Unsupported,
+        Self::Corrupt,
+        Self::Internal,
+    ];
+
+    /// The SQLSTATE used when nothing more precise is known, and those by which [`ErrorKind::of_code`] knows the kind.
+    const fn codes(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::InvalidInput => (
+                "22000",
+                &[
+                    "22001", "22003", "22007", "22008", "22012", "22023", "2200H", "22P02", "22P04", "23502", "23505",
+                    "23514", "42601", "42602", "42701", "428C9", "55000",
+                ],
+            ),
+            Self::NotFound => ("42P01", &["3F000", "42703", "42704", "58P01"]),
+            Self::AlreadyExists => ("42P07", &[]),
+            Self::Unauthenticated => ("28P01", &[]),
+            Self::Forbidden => ("42501", &[]),
+            Self::Conflict => ("40001", &[]),
+            Self::TooLarge => ("54000", &["54011"]),
+            Self::Exhausted => ("53000", &["53100", "53200"]),
+            Self::Cancelled => ("57014", &[]),
+            Self::Unavailable => ("57P03", &["08006", "08007"]),
+            Self::Unsupported => ("0A000", &[]),
+            Self::Corrupt => ("XX001", &[]),
+            Self::Internal => ("XX000", &[]),
+        }
+    }
+
     /// The SQLSTATE used when nothing more precise is known.
     #[must_use]
     pub const fn default_code(self) -> &'static str {
-        match self {
-            Self::InvalidInput => "22000",
-            Self::NotFound => "42P01",
-            Self::AlreadyExists => "42P07",
-            Self::Unauthenticated => "28P01",
-            Self::Forbidden => "42501",
-            Self::Conflict => "40001",
-            Self::TooLarge => "54000",
-            Self::Exhausted => "53000",
-            Self::Cancelled => "57014",
-            Self::Unavailable => "57P03",
-            Self::Unsupported => "0A000",
-            Self::Corrupt => "XX001",
-            Self::Internal => "XX000",
-        }
+        self.codes().0
+    }
+
+    /// The kind of an error of which only the SQLSTATE is left, and that SQLSTATE. `None` for one that is not known.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<(Self, &'static str)> {
+        Self::ALL.into_iter().find_map(|kind| {
+            let (usual, others) = kind.codes();
+            let known = std::iter::once(&usual).chain(others).find(|known| **known == code)?;
+            Some((kind, *known))
+        })
     }
 }
 
@@ -209,3 +246,6 @@ impl std::error::Error for Error {
         self.0.source.as_deref().map(|source| source as _)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,7 @@ const GATES: &[(&str, &[&str], &str)] = &[
     ("datafusion-ducklake", &["polder-lake"], "the lake is the only crate that knows the table format's library"),
     ("sqlx", &["polder-metastore"], "the metastore owns the database's connections"),
     ("axum", &["polder-http-server"], "HTTP is the server's business"),
+    ("pgwire", &["polder-postgres-server"], "PostgreSQL's protocol is the server's business"),
 ];
 
 /// Crates that stay free of the query engine, so that they build and test in seconds.

@@ -357,7 +357,7 @@ impl Reader<'_> {
                 .collect::<Result<Vec<_>>>()?;
             if flat.is_empty() {
                 new_null_array(item.data_type(), 0)
-            } else if types::is_text(item.data_type()) && item.metadata().is_empty() {
+            } else if types::is_text(item.data_type()) && !types::is_json(item) {
                 types::fit(Arc::new(StringArray::from(flat)), item.data_type())?
             } else {
                 inner.texts(&StringArray::from(flat))?

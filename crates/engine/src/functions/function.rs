@@ -57,6 +57,12 @@ pub(crate) enum Gives {
     Timestamp,
     Interval,
     TextArray,
+    /// A name of PostgreSQL's catalog.
+    Name,
+    /// A number that is of this type of PostgreSQL's catalog, such as `oid` or `regclass`.
+    Oid(&'static str),
+    /// A time of UTC.
+    TimestampTz,
     /// The type of this argument.
     Argument(usize),
     Type(fn(&[DataType]) -> Result<DataType>),
@@ -310,7 +316,9 @@ impl Gives {
     fn data_type(self, arguments: &[DataType]) -> Result<DataType> {
         use DataType as D;
         Ok(match self {
-            Self::Text | Self::Json => D::Utf8View,
+            Self::Text | Self::Json | Self::Name => D::Utf8View,
+            Self::Oid(_) => D::Int64,
+            Self::TimestampTz => D::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Uuid => D::FixedSizeBinary(16),
             Self::Bool => D::Boolean,
             Self::Int4 => D::Int32,
@@ -405,6 +413,8 @@ impl ScalarUDFImpl for Native {
         Ok(Arc::new(match overload.gives {
             Gives::Json => types::json(field),
             Gives::Uuid => types::uuid(field),
+            Gives::Name => types::of_catalog(field, "name"),
+            Gives::Oid(name) => types::of_catalog(field, name),
             _ => field,
         }))
     }

@@ -5,6 +5,7 @@
 
 mod arrays;
 pub(crate) mod casts;
+pub(crate) mod catalog;
 mod dates;
 pub(crate) mod function;
 pub(crate) mod input;
@@ -33,6 +34,8 @@ pub(crate) const FAMILIES: &[(&str, &[Function])] = &[
     ("Arrays", arrays::FUNCTIONS),
     ("JSON", json::FUNCTIONS),
     ("Values and the session", system::FUNCTIONS),
+    ("PostgreSQL's catalog", catalog::FUNCTIONS),
+    ("PostgreSQL's catalog", catalog::references::FUNCTIONS),
 ];
 
 /// Registers all families.

@@ -173,6 +173,12 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
             return None;
         }
         let typed = |data_type: DataType| Some(Arc::new(Field::new("", data_type, true)));
+        // The name of what a reference is compared with.
+        if let Some(name) = types::catalog_type(&beside.field).filter(|name| name.starts_with("reg"))
+            && is_comparison(op)
+        {
+            return Some(Arc::new(types::of_catalog(Field::new("", beside.data_type().clone(), true), name)));
+        }
         match beside.data_type() {
             number if number.is_numeric() && arithmetic => typed(number_type(&literal.expr, number)),
             DataType::Boolean if is_comparison(op) => typed(DataType::Boolean),
@@ -233,7 +239,11 @@ impl ExprPlanner for FunctionPlanner {
         access: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        if !access.expr.to_field(schema).is_ok_and(|(_, field)| types::is_json(&field)) {
+        let Ok((_, field)) = access.expr.to_field(schema) else { return Ok(PlannerResult::Original(access)) };
+        if matches!(types::catalog_type(&field), Some("int2vector" | "oidvector")) {
+            return Ok(PlannerResult::Original(from_zero(access)));
+        }
+        if !types::is_json(&field) {
             return Ok(PlannerResult::Original(access));
         }
         let RawFieldAccessExpr { expr, field_access } = access;
@@ -265,4 +275,17 @@ impl ExprPlanner for FunctionPlanner {
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call("substring", args)))
     }
+}
+
+/// The vectors of PostgreSQL's catalog count from 0, and all other arrays from 1.
+fn from_zero(access: RawFieldAccessExpr) -> RawFieldAccessExpr {
+    let next = |place: Expr| place + lit(1_i64);
+    let field_access = match access.field_access {
+        GetFieldAccess::ListIndex { key } => GetFieldAccess::ListIndex { key: Box::new(next(*key)) },
+        GetFieldAccess::ListRange { start, stop, stride } => {
+            GetFieldAccess::ListRange { start: Box::new(next(*start)), stop: Box::new(next(*stop)), stride }
+        }
+        other => other,
+    };
+    RawFieldAccessExpr { field_access, ..access }
 }

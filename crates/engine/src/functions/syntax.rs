@@ -1,13 +1,15 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
 mod exponent;
+mod fields;
 mod lists;
+mod qualified;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    Subscript, TimezoneInfo, UnaryOperator, Value,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, OrderByExpr,
+    TimezoneInfo, UnaryOperator, Value,
 };
 use polder_types::{Error, Result};
 
@@ -118,16 +120,16 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             }
             None => Expr::IsNotNull(inner),
         },
-        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right)) {
-            (Some(left), Some(right)) => rows(left, &op, right)?,
-            _ => binary(*left, op, *right),
+        Expr::BinaryOp { left, op, right } => match (row(&left), row(&right), qualified::operator(op)) {
+            (Some(left), Some(right), op) => rows(left, &op, right)?,
+            (_, _, op) => binary(*left, op, *right),
         },
-        Expr::AnyOp { left, compare_op, right, is_some } => any(*left, compare_op, *right, is_some),
-        Expr::AllOp { left, compare_op, right } => all(*left, compare_op, *right),
-        Expr::CompoundFieldAccess { root, access_chain } => {
-            let access_chain = access_chain.into_iter().map(bounded).collect();
-            Expr::CompoundFieldAccess { root, access_chain }
+        Expr::AnyOp { left, compare_op, right, is_some } => {
+            any(*left, qualified::operator(compare_op), *right, is_some)
         }
+        Expr::AllOp { left, compare_op, right } => all(*left, qualified::operator(compare_op), *right),
+        Expr::Collate { expr, collation } if qualified::is_of_bytes(&collation) => *expr,
+        Expr::CompoundFieldAccess { root, access_chain } => fields::accessed(*root, access_chain),
         // Of a constant the planner takes the list for constants too, and loses what is computed in it. A long list is an
         // array: conditions nest, one within the other.
         Expr::InList { expr, list, negated } if is_constant(&expr) && !list.iter().all(is_constant) => {
@@ -176,6 +178,8 @@ fn of_session(word: &str) -> Option<Expr> {
         "localtime" => Some(moment(DataType::Time(None, TimezoneInfo::None))),
         "current_schema" => Some(call("current_schema", Vec::new())),
         "current_catalog" => Some(call("current_database", Vec::new())),
+        "current_user" | "current_role" => Some(call("current_user", Vec::new())),
+        "session_user" => Some(call("session_user", Vec::new())),
         _ => None,
     }
 }
@@ -285,20 +289,6 @@ fn escaped_any(op: &str, expr: Expr, pattern: Expr, escaped: bool) -> Result<Exp
     Ok(call("polder_any", vec![text(op), expr, unnested(pattern)]))
 }
 
-/// A slice without a bound reaches to the end.
-fn bounded(access: AccessExpr) -> AccessExpr {
-    match access {
-        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-            AccessExpr::Subscript(Subscript::Slice {
-                lower_bound: Some(lower_bound.unwrap_or_else(|| number(1))),
-                upper_bound: Some(upper_bound.unwrap_or_else(|| number(i32::MAX))),
-                stride,
-            })
-        }
-        other => other,
-    }
-}
-
 /// An interval as months, days and seconds, which the planner reads exactly.
 fn interval_literal(interval: Interval) -> Result<Expr> {
     let Interval { value, leading_field, last_field, .. } = &interval;
@@ -337,8 +327,23 @@ fn of_function(mut function: Function) -> Result<Expr> {
     {
         return Ok(value);
     }
+    if let FunctionArguments::List(list) = &mut function.args {
+        for clause in &mut list.clauses {
+            if let FunctionArgumentClause::OrderBy(sorts) = clause {
+                values_in_order(sorts);
+            }
+        }
+    }
     match name.as_str() {
         "make_interval" => return named_interval(&function),
+        // Without brackets it is no column.
+        "user" if matches!(function.args, FunctionArguments::None) => return Ok(call("current_user", Vec::new())),
+        // Rows of a number and its place.
+        "information_schema._pg_expandarray" => {
+            if let Some(arguments) = arguments(&function) {
+                return Ok(call("unnest", vec![call("polder_expand", arguments)]));
+            }
+        }
         // The literal's own type: the planner makes every whole number a bigint.
         "pg_typeof" => {
             if let Some(arguments) = arguments(&function)
@@ -384,6 +389,15 @@ fn of_function(mut function: Function) -> Result<Expr> {
     Ok(Expr::Function(function))
 }
 
+/// Numbers that an aggregate's rows are ordered by are values; bare ones the planner takes for places of columns.
+fn values_in_order(sorts: &mut [OrderByExpr]) {
+    for sort in sorts {
+        if matches!(&sort.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
+            sort.expr = Expr::Nested(Box::new(std::mem::replace(&mut sort.expr, null())));
+        }
+    }
+}
+
 /// All values of an aggregate's argument in an array, gathered under the same conditions.
 fn gathered(function: &Function, argument: Option<usize>) -> Expr {
     let mut inner = function.clone();
@@ -397,7 +411,8 @@ fn gathered(function: &Function, argument: Option<usize>) -> Expr {
 /// `mode() WITHIN GROUP (ORDER BY x)` and `percentile_disc(p) WITHIN GROUP (…)` over the values in their order.
 fn ordered(name: &str, function: Function) -> Expr {
     let mut given = arguments(&function).unwrap_or_default();
-    let order = function.within_group.clone();
+    let mut order = function.within_group.clone();
+    values_in_order(&mut order);
     let value = order.first().map_or_else(null, |order| order.expr.clone());
     let gathered = Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new("array_agg")]),

@@ -9,7 +9,7 @@ use super::{FAMILIES, call, register, syntax};
 const PAGE: &str = include_str!("../../../../docs/sql/functions.md");
 
 /// Table functions that the system adds, which need a lake.
-const OF_THE_LAKE: [&str; 3] = ["profile", "history", "table_changes"];
+const OF_THE_LAKE: [&str; 4] = ["profile", "history", "table_changes", "pg_get_keywords"];
 
 /// What stands between backticks, up to its bracket.
 fn named(page: &str) -> BTreeSet<String> {

@@ -7,6 +7,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
 
+use polder_capability::CATALOG_TYPE;
 pub(crate) use polder_lake::{EXTENSION, JSON_EXTENSION as JSON};
 
 pub(crate) const UUID: &str = "arrow.uuid";
@@ -25,6 +26,25 @@ pub(crate) fn json(field: Field) -> Field {
 /// Sixteen bytes that are a UUID.
 pub(crate) fn uuid(field: Field) -> Field {
     marked(field, UUID)
+}
+
+/// A number, text or list that is of a type of PostgreSQL's catalog.
+pub(crate) fn of_catalog(field: Field, name: &str) -> Field {
+    let mut metadata: HashMap<String, String> = field.metadata().clone();
+    metadata.insert(CATALOG_TYPE.into(), name.into());
+    field.with_metadata(metadata)
+}
+
+/// The name of a type of PostgreSQL's catalog, if a field is of one.
+pub(crate) fn catalog_type(field: &Field) -> Option<&str> {
+    let name = field.metadata().get(CATALOG_TYPE)?;
+    // A cast keeps what is said of its source, so the layout must be that of the type.
+    let fits = match name.as_str() {
+        "name" | "char" => is_text(field.data_type()),
+        "int2vector" | "oidvector" => field.data_type().is_nested(),
+        _ => field.data_type().is_integer(),
+    };
+    fits.then_some(name.as_str())
 }
 
 pub(crate) fn is_json(field: &Field) -> bool {
@@ -78,6 +98,12 @@ pub(crate) fn fit(array: ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 
 /// What PostgreSQL calls a field's type.
 pub(crate) fn field_name(field: &Field) -> String {
+    match catalog_type(field) {
+        // Without quotes it is a text of one letter.
+        Some("char") => return "\"char\"".into(),
+        Some(name) => return name.to_owned(),
+        None => {}
+    }
     match field.metadata().get(EXTENSION).map(String::as_str) {
         Some(JSON)
             if field.metadata().get(polder_lake::DECLARED).is_some_and(|declared| declared == polder_lake::JSON) =>

@@ -204,7 +204,11 @@ fn type_name(data_type: &DataType) -> String {
         D::Array(ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::AngleBracket(inner)) => {
             return type_name(inner);
         }
-        other => return other.to_string().to_lowercase(),
+        // Without the schema, and the quotes that tell `"char"` from a word of SQL.
+        other => {
+            let written = other.to_string().to_lowercase();
+            return written.strip_prefix("pg_catalog.").unwrap_or(&written).trim_matches('"').to_owned();
+        }
     }
     .to_owned()
 }

@@ -223,7 +223,7 @@ fn places(expr: &mut Expr, projection: &[SelectItem]) -> Result<()> {
     Ok(())
 }
 
-/// Joins that say neither ON nor USING.
+/// Joins that say neither ON nor USING, and joins of a kind that is not there.
 pub(super) fn check_joins(from: &[TableWithJoins]) -> Result<()> {
     for table in from {
         if let TableFactor::NestedJoin { table_with_joins, .. } = &table.relation {
@@ -232,6 +232,10 @@ pub(super) fn check_joins(from: &[TableWithJoins]) -> Result<()> {
         for Join { relation, join_operator, .. } in &table.joins {
             if let TableFactor::NestedJoin { table_with_joins, .. } = relation {
                 check_joins(std::slice::from_ref(table_with_joins))?;
+            }
+            if let Some(unknown) = unknown_join(join_operator) {
+                return Err(Error::unsupported(format!("{unknown} is not supported"))
+                    .with_hint("LEFT SEMI JOIN, LEFT ANTI JOIN, JOIN LATERAL, or a condition with EXISTS"));
             }
             use JoinOperator as J;
             let (J::Join(constraint)
@@ -252,6 +256,21 @@ pub(super) fn check_joins(from: &[TableWithJoins]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The name of a kind of join that is not there: the planner would show it as its parser keeps it.
+fn unknown_join(operator: &JoinOperator) -> Option<&'static str> {
+    use JoinOperator as J;
+    match operator {
+        J::Semi(_) => Some("SEMI JOIN"),
+        J::Anti(_) => Some("ANTI JOIN"),
+        J::CrossApply => Some("CROSS APPLY"),
+        J::OuterApply => Some("OUTER APPLY"),
+        J::StraightJoin(_) => Some("STRAIGHT_JOIN"),
+        J::ArrayJoin | J::LeftArrayJoin | J::InnerArrayJoin => Some("ARRAY JOIN"),
+        J::CrossJoin(constraint) if *constraint != JoinConstraint::None => Some("CROSS JOIN with a condition"),
+        _ => None,
+    }
 }
 
 /// `ORDER BY ALL` as the numbers of the columns, where the planner would take columns alone.

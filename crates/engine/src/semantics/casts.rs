@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
+use crate::functions::catalog::references;
 use crate::functions::{self, casts};
 
 #[derive(Debug)]
@@ -50,6 +51,11 @@ fn cast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transfo
     }
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
     let target = field.data_type();
+    if let Ok((_, from)) = inner.to_field(schema)
+        && let Some(planned) = references::planned(inner, &from, field)
+    {
+        return Ok(Transformed::yes(planned));
+    }
     if let Ok(from) = inner.get_type(schema)
         && let Some(planned) = casts::planned(inner, &from, field, false, config)?
     {

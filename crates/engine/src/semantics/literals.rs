@@ -23,6 +23,10 @@ pub(super) fn register(state: &mut dyn FunctionRegistry) -> Result<()> {
     Ok(())
 }
 
+fn is_uuid(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::FixedSizeBinary(16))
+}
+
 /// A function as the planner has it, but for texts beside values of another type: they are read as that type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneType {
@@ -42,8 +46,11 @@ impl ScalarUDFImpl for OneType {
         let other = arguments.iter().find(|argument| !is_text(argument) && !argument.is_null());
         let Some(other) = other.filter(|other| !other.is_numeric()) else { return self.inner.coerce_types(arguments) };
         let fits = |argument: &DataType| is_text(argument) || argument.is_null() || argument == other;
-        if matches!(other, DataType::FixedSizeBinary(_)) && arguments.iter().all(fits) {
-            return Ok(vec![other.clone(); arguments.len()]);
+        if is_uuid(other) && arguments.iter().all(fits) {
+            // Texts stay what they are until they are cast (`CommonTypes`): the planner asks Arrow whether they can be,
+            // which has no such cast.
+            let kept = arguments.iter().map(|argument| if is_text(argument) { argument } else { other });
+            return Ok(kept.cloned().collect());
         }
         let read = arguments.iter().map(|argument| if is_text(argument) { other } else { argument });
         self.inner.coerce_types(&read.cloned().collect::<Vec<_>>())
@@ -54,7 +61,13 @@ impl ScalarUDFImpl for OneType {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(arguments)
+        let mut types = arguments.arg_fields.iter().map(|field| field.data_type());
+        let uuid = types.find(|data_type| is_uuid(data_type)).cloned();
+        let field = self.inner.return_field_from_args(arguments)?;
+        Ok(match uuid {
+            Some(uuid) if is_text(field.data_type()) => Arc::new(field.as_ref().clone().with_data_type(uuid)),
+            _ => field,
+        })
     }
 
     fn simplify(&self, arguments: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, DataFusionError, Result, plan_err};
@@ -62,14 +62,51 @@ impl TypePlanner for PostgresTypes {
             SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
             SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),
             SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
-                match name.to_string().to_lowercase().as_str() {
-                    "name" | "bpchar" | "citext" | "pg_catalog.text" => plain(DataType::Utf8View),
-                    _ => Ok(None),
-                }
+                // In quotes it is the same; but `"char"` is not the type of blanks at the end.
+                let text = name.to_string().to_lowercase();
+                let plain = if text == "\"char\"" { text } else { text.replace('"', "") };
+                Ok(catalog_type(&plain).map(Arc::new))
             }
+            SqlType::Regclass => Ok(catalog_type("regclass").map(Arc::new)),
             _ => Ok(None),
         }
     }
+}
+
+/// Types that are in PostgreSQL's catalog and no words of SQL, and all by the names that they have there.
+fn catalog_type(name: &str) -> Option<Field> {
+    use DataType as D;
+    let of = |data_type: DataType| Field::new("", data_type, true);
+    let moment = |zone| of(D::Timestamp(TimeUnit::Microsecond, zone));
+    let bare = name.strip_prefix("pg_catalog.");
+    Some(match bare.unwrap_or(name) {
+        reference @ ("oid" | "regclass" | "regtype" | "regproc" | "regprocedure" | "regnamespace" | "regrole") => {
+            types::of_catalog(of(D::Int64), reference)
+        }
+        "int2vector" => types::of_catalog(of(D::new_list(D::Int16, true)), "int2vector"),
+        "oidvector" => types::of_catalog(of(D::new_list(D::Int64, true)), "oidvector"),
+        "xid" | "cid" => of(D::Int64),
+        "name" | "bpchar" | "citext" | "\"char\"" | "cstring" | "pg_node_tree" => of(D::Utf8View),
+        // The others have words of their own, which the parser knows.
+        _ if bare.is_none() => return None,
+        "text" | "varchar" => of(D::Utf8View),
+        "bool" => of(D::Boolean),
+        "int2" => of(D::Int16),
+        "int4" => of(D::Int32),
+        "int8" => of(D::Int64),
+        "float4" => of(D::Float32),
+        "float8" => of(D::Float64),
+        "numeric" => of(D::Decimal128(38, 10)),
+        "date" => of(D::Date32),
+        "time" => of(D::Time64(TimeUnit::Microsecond)),
+        "timestamp" => moment(None),
+        "timestamptz" => moment(Some("UTC".into())),
+        "interval" => of(D::Interval(IntervalUnit::MonthDayNano)),
+        "bytea" => of(D::Binary),
+        "uuid" => types::uuid(of(D::FixedSizeBinary(16))),
+        "json" | "jsonb" => types::json(of(D::Utf8View)),
+        _ => return None,
+    })
 }
 
 /// What the planner makes of `decimal`, by its short name.

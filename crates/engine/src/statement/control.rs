@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    ContextModifier, DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel,
+    TransactionMode, Value,
 };
 use polder_capability::Caller;
 use polder_lake::{TransactionCell, Version};
@@ -11,6 +12,7 @@ use polder_types::{Error, Result};
 
 use super::ended;
 use super::names::{fold, parts};
+use super::temporary::Temporary;
 use crate::engine::Engine;
 use crate::record::Running;
 use crate::semantics::Zone;
@@ -50,18 +52,8 @@ impl Engine {
             }
             Statement::Savepoint { name } => savepoint(inner, fold(name)).await?,
             Statement::ReleaseSavepoint { name } => release(inner, &fold(name)).await?,
-            Statement::Set(set) => {
-                let before = inner.settings.clone();
-                apply(&mut inner.settings, set)?;
-                // A version that is not there would fail every statement from here on.
-                if inner.settings.version != before.version
-                    && let Err(error) = self.lake.snapshot(inner.settings.version).await
-                {
-                    inner.settings = before;
-                    return Err(error);
-                }
-                Outcome::done("SET", None, self.lake.newest().await?.id)
-            }
+            Statement::Set(set) => self.set(inner, set).await?,
+            Statement::Discard { object_type } => self.discard(inner, object_type).await?,
             Statement::ShowVariable { variable } => {
                 let name = variable.iter().map(fold).collect::<Vec<_>>().join("_");
                 let shown = match name.as_str() {
@@ -87,10 +79,52 @@ impl Engine {
         }))
     }
 
+    async fn set(&self, inner: &mut Inner, set: &Set) -> Result<Outcome> {
+        let local = is_local(set);
+        let mut changed = inner.settings.clone();
+        apply(&mut changed, set)?;
+        // A version that is not there would fail every statement from here on.
+        if changed.version != inner.settings.version {
+            self.lake.snapshot(changed.version).await?;
+        }
+        let done = Outcome::done("SET", None, self.lake.newest().await?.id);
+        match &mut inner.open {
+            None if local => return Ok(done.notice("SET LOCAL can only be used in transaction blocks")),
+            Some(open) if local => drop(open.lasting.get_or_insert_with(|| inner.settings.clone())),
+            Some(Open { lasting: Some(lasting), .. }) => apply(lasting, set)?,
+            _ => {}
+        }
+        inner.settings = changed;
+        Ok(done)
+    }
+
     /// RESET of one setting, or of all.
     pub(crate) async fn reset(self: &std::sync::Arc<Self>, inner: &mut Inner, name: &ObjectName) -> Result<Outcome> {
         reset_one(&mut inner.settings, name)?;
+        if let Some(Open { lasting: Some(lasting), .. }) = &mut inner.open {
+            reset_one(lasting, name)?;
+        }
         Ok(Outcome::done("RESET", None, self.lake.newest().await?.id))
+    }
+
+    /// Ends what a session has gathered.
+    async fn discard(&self, inner: &mut Inner, what: &DiscardObject) -> Result<Outcome> {
+        if inner.open.is_some() {
+            return Err(
+                Error::invalid(format!("DISCARD {what} cannot run inside a transaction block")).with_code("25001")
+            );
+        }
+        if matches!(what, DiscardObject::ALL | DiscardObject::TEMP)
+            && let Some(schema) = inner.settings.temporary.schema.clone()
+        {
+            self.drop_temporary(&[schema]).await?;
+            inner.settings.temporary = Temporary::default();
+        }
+        if *what == DiscardObject::ALL {
+            inner.settings = inner.settings.unset();
+            inner.prepared.clear();
+        }
+        Ok(Outcome::done(&format!("DISCARD {what}"), None, self.lake.newest().await?.id))
     }
 
     async fn begin(
@@ -131,6 +165,7 @@ impl Engine {
             read_only,
             savepoints: Vec::new(),
             settings: inner.settings.clone(),
+            lasting: None,
             spoiled: Arc::default(),
         });
         Ok(Outcome::done("BEGIN", None, snapshot))
@@ -143,15 +178,18 @@ impl Engine {
         };
         // Kept only by a transaction that commits.
         let settings = std::mem::replace(&mut inner.settings, open.settings);
-        let transaction = open.cell.take().await.ok_or_else(ended)?;
+        let mut transaction = open.cell.take().await.ok_or_else(ended)?;
         if open.failed {
             // As PostgreSQL does: the caller asked for an end, and gets the only one there is, said plainly.
             return Ok(Outcome::done("ROLLBACK", None, transaction.base())
                 .notice("the transaction had failed, so it was rolled back"));
         }
+        settings.temporary.before_commit(&mut transaction).await?;
         running.start_commit()?;
         let report = transaction.commit().await?;
-        inner.settings = settings;
+        let temporary = settings.temporary.clone();
+        inner.settings = Settings { temporary, ..open.lasting.unwrap_or(settings) };
+        inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
 }
@@ -173,7 +211,8 @@ async fn savepoint(inner: &mut Inner, name: String) -> Result<Outcome> {
     let transaction = guard.as_mut().ok_or_else(ended)?;
     let (work, snapshot) = (transaction.savepoint(), transaction.base());
     drop(guard);
-    open.savepoints.push(Point { name, work, settings });
+    let lasting = open.lasting.clone();
+    open.savepoints.push(Point { name, work, settings, lasting });
     Ok(Outcome::done("SAVEPOINT", None, snapshot))
 }
 
@@ -195,6 +234,7 @@ async fn rollback_to(inner: &mut Inner, name: &str) -> Result<Outcome> {
     if let Some(point) = open.savepoints.last() {
         transaction.rollback_to(&point.work);
         settings = Some(point.settings.clone());
+        open.lasting = point.lasting.clone();
     }
     let done = Outcome::done("ROLLBACK", None, transaction.base());
     drop(guard);
@@ -223,11 +263,20 @@ fn text_of(expr: &Expr) -> String {
     }
 }
 
+/// Whether it holds until the end of the transaction only.
+fn is_local(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    }
+}
+
 fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
     match set {
         Set::SingleAssignment { scope, variable, values, .. } => {
-            if scope.is_some_and(|scope| scope.to_string().trim() != "SESSION") {
-                return Err(Error::unsupported("SET LOCAL is not supported").with_hint("SET, and RESET afterwards"));
+            if *scope == Some(ContextModifier::Global) {
+                return Err(Error::unsupported("SET GLOBAL is not supported").with_hint("SET, in each session"));
             }
             let name = parts(variable)?.join(".");
             let values: Vec<String> = values.iter().map(text_of).collect();
@@ -236,7 +285,7 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
         Set::SetTransaction { .. } => {
             Err(Error::unsupported("SET TRANSACTION is not supported").with_hint("BEGIN READ ONLY"))
         }
-        Set::SetTimeZone { local: false, value } => assign(settings, "timezone", &[text_of(value)]),
+        Set::SetTimeZone { value, .. } => assign(settings, "timezone", &[text_of(value)]),
         other => Err(Error::unsupported(format!("{other} is not supported"))),
     }
 }
@@ -309,7 +358,8 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
     let fresh = Settings::default();
     match parts(name)?.join(".").as_str() {
-        "all" => *settings = fresh,
+        // Who the caller is and what is temporary are no settings.
+        "all" => *settings = settings.unset(),
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,

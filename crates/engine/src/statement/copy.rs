@@ -8,7 +8,7 @@ use polder_lake::TableName;
 use polder_types::{Error, ErrorKind, LoadId, Result};
 
 use super::Context;
-use super::names::{fold, table_name};
+use super::names::fold;
 use super::target::{Target, quoted};
 use crate::session::Outcome;
 
@@ -32,7 +32,7 @@ impl Context<'_> {
                 );
             }
         };
-        let name = table_name(name, &self.settings.schema)?;
+        let name = self.name(name)?;
         let request = self.load_of(location, &name, columns, load_options(options)?).await?;
         let loader = self.engine.loader()?;
         let id = loader.start(request)?;
@@ -72,7 +72,11 @@ impl Context<'_> {
             false => None,
         };
         // As in PostgreSQL, NULL says what is missing, and nothing else is.
-        options.copy = Some(CopyTerms { columns: filled, empty_is_text: options.nulls.is_some() });
+        options.copy = Some(CopyTerms {
+            columns: filled,
+            empty_is_text: options.nulls.is_some(),
+            time_zone: Some(self.settings.zone().to_owned()),
+        });
         Ok(LoadRequest {
             load_id: LoadId::new(),
             caller: self.caller.clone(),
@@ -117,49 +121,10 @@ fn filled(target: &Target, listed: &[Ident]) -> Result<LoadColumns> {
     Ok(LoadColumns { names, listed: !listed.is_empty() })
 }
 
-/// What may go wrong in a load beyond its input, by SQLSTATE.
-const CODES: &[(&str, ErrorKind)] = &[
-    ("08006", ErrorKind::Unavailable),
-    ("08007", ErrorKind::Unavailable),
-    ("0A000", ErrorKind::Unsupported),
-    ("22001", ErrorKind::InvalidInput),
-    ("22003", ErrorKind::InvalidInput),
-    ("22007", ErrorKind::InvalidInput),
-    ("22008", ErrorKind::InvalidInput),
-    ("22012", ErrorKind::InvalidInput),
-    ("2200H", ErrorKind::InvalidInput),
-    ("22P02", ErrorKind::InvalidInput),
-    ("22P04", ErrorKind::InvalidInput),
-    ("23502", ErrorKind::InvalidInput),
-    ("23505", ErrorKind::InvalidInput),
-    ("23514", ErrorKind::InvalidInput),
-    ("3F000", ErrorKind::NotFound),
-    ("40001", ErrorKind::Conflict),
-    ("42501", ErrorKind::Forbidden),
-    ("42602", ErrorKind::InvalidInput),
-    ("42701", ErrorKind::InvalidInput),
-    ("42703", ErrorKind::NotFound),
-    ("42704", ErrorKind::NotFound),
-    ("428C9", ErrorKind::InvalidInput),
-    ("42P01", ErrorKind::NotFound),
-    ("42P07", ErrorKind::AlreadyExists),
-    ("53000", ErrorKind::Exhausted),
-    ("53100", ErrorKind::Exhausted),
-    ("53200", ErrorKind::Exhausted),
-    ("54000", ErrorKind::TooLarge),
-    ("54011", ErrorKind::TooLarge),
-    ("55000", ErrorKind::InvalidInput),
-    ("57014", ErrorKind::Cancelled),
-    ("57P03", ErrorKind::Unavailable),
-    ("58P01", ErrorKind::NotFound),
-    ("XX000", ErrorKind::Internal),
-    ("XX001", ErrorKind::Corrupt),
-];
-
 /// The error of a load, as the statement's.
 fn failed(error: &QueryError) -> Error {
-    let failed = match CODES.iter().find(|(code, _)| *code == error.code) {
-        Some((code, kind)) => Error::new(*kind, &error.message).with_code(*code),
+    let failed = match ErrorKind::of_code(&error.code) {
+        Some((kind, code)) => Error::new(kind, &error.message).with_code(code),
         None => Error::invalid(&error.message),
     };
     match &error.hint {

@@ -1,11 +1,12 @@
 //! COPY … TO: rows into files. What fails leaves nothing behind, and what was there before as it was.
 
+use std::collections::HashSet;
 use std::path::Path as DiskPath;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::Column;
+use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::dml::CopyTo;
@@ -15,8 +16,10 @@ use futures::{TryStreamExt, stream};
 use polder_capability::CommandTag;
 use polder_types::{Error, ErrorKind, Result};
 
-use super::Context;
 use super::exports::Writing;
+use super::names_out::{MARK, plain};
+use super::sinks::with_own_sink;
+use super::{Context, joins};
 use crate::error::from_datafusion;
 use crate::functions::strings::csv::CsvCells;
 use crate::functions::{call, types};
@@ -30,7 +33,8 @@ const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// missing in the columns that folders are named after. The sink would take whatever lies beneath a missing value for one.
 ///
 /// # Errors
-/// `NotFound` for a folder of a column that the rows have not.
+/// `NotFound` for a folder of a column that the rows have not; `InvalidInput` (42701) for two columns of one name, unless
+/// the files are CSV.
 pub(super) fn for_files(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(match plan {
         LogicalPlan::Copy(mut copy) => {
@@ -38,10 +42,6 @@ pub(super) fn for_files(plan: LogicalPlan) -> Result<LogicalPlan> {
             let cells = (format == "csv").then(|| cells_of(&mut copy)).flatten();
             copy.input = Arc::new(written(copy.input.as_ref().clone(), &copy.partition_by, &format, cells.as_ref())?);
             LogicalPlan::Copy(copy)
-        }
-        LogicalPlan::Analyze(mut analyze) => {
-            analyze.input = Arc::new(for_files(analyze.input.as_ref().clone())?);
-            LogicalPlan::Analyze(analyze)
         }
         other => other,
     })
@@ -74,6 +74,10 @@ fn written(input: LogicalPlan, folders: &[String], format: &str, cells: Option<&
     if let Some(unknown) = folders.iter().find(|name| !schema.fields().iter().any(|field| field.name() == *name)) {
         return Err(Error::not_found(format!("column {unknown:?} does not exist")).with_code("42703"));
     }
+    let is_csv = format == "csv";
+    if !is_csv {
+        refuse_repeated(&schema, format)?;
+    }
     let mut any = false;
     let columns = schema.iter().map(|(qualifier, field)| {
         let column = Expr::Column(Column::from((qualifier, field)));
@@ -93,15 +97,30 @@ fn written(input: LogicalPlan, folders: &[String], format: &str, cells: Option<&
             }
             _ => text,
         };
-        let name = cells.map_or_else(|| field.name().into(), |cells| cells.cell(field.name()));
-        any |= shown || cells.is_some();
-        cell.alias_qualified(qualifier.cloned(), name.as_ref())
+        let name = plain(field.name());
+        let written = cells.map_or_else(|| name.into(), |cells| cells.cell(name));
+        // In CSV the number of a repeated name is taken off by the sink: no plan has a name twice.
+        let number = if is_csv { &field.name()[name.len()..] } else { "" };
+        any |= shown || cells.is_some() || (!is_csv && field.name().contains(MARK));
+        cell.alias_qualified(qualifier.cloned(), format!("{written}{number}"))
     });
     let columns: Vec<Expr> = columns.collect();
     if !any {
         return Ok(input);
     }
     LogicalPlanBuilder::from(input).project(columns).and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
+}
+
+/// # Errors
+/// `InvalidInput` (42701) for two columns of one name.
+fn refuse_repeated(schema: &DFSchema, format: &str) -> Result<()> {
+    let mut seen = HashSet::new();
+    match schema.fields().iter().map(|field| plain(field.name())).find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("column {name:?} is there twice, and {format} has each name once"))
+            .with_code("42701")
+            .with_hint("give one of them another name with AS")),
+    }
 }
 
 /// Whether numbers and dates may hold what parts cells, and may have to be put in quotes, too.
@@ -154,18 +173,15 @@ impl Context<'_> {
     }
 
     async fn written(&self, scope: &Scope, plan: LogicalPlan) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        let counts = self.execute(scope, plan).await?;
+        let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
+        let counts = self.start(&scope.state, with_own_sink(physical))?;
         let schema = counts.schema();
         Ok((schema, counts.try_collect().await.map_err(from_datafusion)?))
     }
 
-    /// Refuses to write over what Polder keeps: a COPY … TO that is to run, or to be analyzed.
+    /// Refuses to write over what Polder keeps.
     pub(super) fn check_copy(&self, plan: &LogicalPlan) -> Result<()> {
-        let copy = match plan {
-            LogicalPlan::Copy(copy) => copy,
-            LogicalPlan::Analyze(analyze) => return self.check_copy(&analyze.input),
-            _ => return Ok(()),
-        };
+        let LogicalPlan::Copy(copy) = plan else { return Ok(()) };
         let url = ListingTableUrl::parse(&copy.output_url).map_err(from_datafusion)?;
         let store = self.engine.lake.store();
         let own = if url.scheme() == "file" {

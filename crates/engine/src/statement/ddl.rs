@@ -35,7 +35,8 @@ impl Context<'_> {
             }
             Statement::Drop { object_type, if_exists, names, cascade, temporary, .. } => {
                 if *temporary {
-                    return Err(Error::unsupported("temporary tables are not supported"));
+                    return Err(Error::unsupported("DROP TEMPORARY is not supported")
+                        .with_hint("leave TEMPORARY out: temporary tables are found first"));
                 }
                 self.drop_all(cell, *object_type, *if_exists, names, *cascade).await
             }
@@ -51,10 +52,6 @@ impl Context<'_> {
             }
             other => Err(super::not_there(other)),
         }
-    }
-
-    fn name(&self, name: &ObjectName) -> Result<TableName> {
-        table_name(name, &self.settings.schema)
     }
 
     async fn create_schema(
@@ -361,7 +358,7 @@ impl Context<'_> {
 }
 
 /// What stands in other schemas on what is in this one goes too.
-fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<TableName>> {
     let mut dropped = Vec::new();
     if cascade {
         for inner in transaction.view().names_in(name) {
@@ -374,7 +371,7 @@ fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Resu
 }
 
 /// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.
-fn drop_table(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_table(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
     if transaction.view().view(name).is_some() {
         return Err(wrong_kind(name, "a view", "DROP VIEW"));
     }

@@ -21,11 +21,19 @@ use crate::session::Outcome;
 /// A kind of plan, and the plan.
 type Told = (String, String);
 
-/// What is explained of a CREATE … AS is its query.
+/// What is explained of a CREATE … AS is its query; COPY is not explained, as in PostgreSQL.
+///
+/// # Errors
+/// `InvalidInput` (42601) for a COPY, `Unsupported` for an ANALYZE of a CREATE … AS.
 pub(super) fn of_query(statement: &mut Parsed) -> Result<()> {
     let Parsed::Explain(explain) = statement else { return Ok(()) };
-    let Parsed::Statement(inner) = explain.statement.as_ref() else { return Ok(()) };
-    let query = match inner.as_ref() {
+    let inner = match explain.statement.as_ref() {
+        Parsed::Statement(inner) => inner.as_ref(),
+        Parsed::CopyTo(_) => return Err(no_copy()),
+        _ => return Ok(()),
+    };
+    let query = match inner {
+        Statement::Copy { .. } => return Err(no_copy()),
         Statement::CreateTable(create) => create.query.clone(),
         Statement::CreateView(create) => Some(create.query.clone()),
         _ => None,
@@ -37,6 +45,12 @@ pub(super) fn of_query(statement: &mut Parsed) -> Result<()> {
     }
     explain.statement = Box::new(Parsed::Statement(Box::new(Statement::Query(query))));
     Ok(())
+}
+
+fn no_copy() -> Error {
+    Error::invalid("syntax error at or near \"COPY\": it is not explained")
+        .with_code("42601")
+        .with_hint("EXPLAIN its query")
 }
 
 pub(super) fn not_explained() -> Error {

@@ -20,8 +20,9 @@ use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
 use super::dml::{Planned, RowQuery};
-use super::names::{fold, parts, table_name};
+use super::names::{fold, parts};
 use super::names_out::number_in;
+use super::returning::holds_query;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use super::{Context, assign, ended};
 use crate::catalog::INPUT_CATALOG;
@@ -35,10 +36,11 @@ use crate::session::Outcome;
 const EXCLUDED: &str = "excluded";
 
 impl Context<'_> {
-    /// INSERTs do not read what was inserted before, so what is held back may stay so.
+    /// INSERTs of values do not read what was inserted before, so what is held back may stay so.
     async fn inserting_scope(&self, cell: &TransactionCell, insert: &Insert) -> Result<Scope> {
         let values_only = insert.source.as_ref().is_none_or(|query| matches!(query.body.as_ref(), SetExpr::Values(_)));
-        if !values_only || insert.on.is_some() {
+        let asks = insert.returning.iter().flatten().any(holds_query);
+        if !values_only || insert.on.is_some() || asks {
             return self.writing_scope(cell).await;
         }
         Ok(self.engine.scope(self.view(cell).await?, Some(cell.clone()), self.settings))
@@ -90,23 +92,27 @@ impl Context<'_> {
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         let scope = self.inserting_scope(cell, insert).await?;
         let target = Target::named(name, alias, &scope.snapshot)?;
-        let plain = with_defaults(&target, insert, self.extras.overriding)?;
+        let plan = self.insert_plan(&scope, &target, insert).await?;
+        Ok((scope, target, plan))
+    }
+
+    pub(super) async fn insert_plan(&self, scope: &Scope, target: &Target, insert: &Insert) -> Result<LogicalPlan> {
+        let plain = with_defaults(target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         assign::check_insert(&plan, &target.table)?;
-        let plan = assign::with_missing(plan).map_err(from_datafusion)?;
-        Ok((scope, target, plan))
+        assign::with_missing(plan).map_err(from_datafusion)
     }
 
     fn inserted_name(&self, insert: &Insert) -> Result<TableName> {
         match &insert.table {
-            TableObject::TableName(name) => table_name(name, &self.settings.schema),
+            TableObject::TableName(name) => self.name(name),
             _ => Err(Error::unsupported("INSERT goes into a table")),
         }
     }
 
     /// The rows stream straight into the table.
-    async fn insert_all(
+    pub(super) async fn insert_all(
         &self,
         cell: &TransactionCell,
         scope: &Scope,

@@ -21,7 +21,7 @@ use polder_lake::{
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use super::ddl::REPLACED;
-use super::names::{fold, table_name};
+use super::names::fold;
 use super::travel::{Point, resolve};
 use super::{Context, ended};
 use crate::parse::parse_expr;
@@ -57,7 +57,7 @@ impl Context<'_> {
     }
 
     fn full_name(&self, name: &ObjectName) -> Result<TableName> {
-        table_name(name, &self.settings.schema)
+        self.name(name)
     }
 
     /// The version that a clause means; without one, what the transaction sees.

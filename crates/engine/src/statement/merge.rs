@@ -15,6 +15,7 @@ use super::changes::{self, Again, Changes};
 use super::dml::{Planned, factor_name};
 use super::insert::refuse_always;
 use super::names::parts;
+use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use crate::parse::{NOTHING, parse_expr};
 use crate::session::Outcome;
@@ -128,6 +129,10 @@ fn marked(source: &TableFactor, name: &str) -> Result<TableFactor> {
         && let Some(inner) = select_of(subquery)?.from.first_mut()
     {
         inner.relation = source.clone();
+        // Columns of one name do no harm as long as nobody asks for them.
+        if let TableFactor::Derived { subquery, .. } = &mut inner.relation {
+            number_in(subquery);
+        }
     }
     Ok(factor)
 }

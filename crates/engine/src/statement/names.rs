@@ -34,7 +34,7 @@ pub(crate) fn table_name(name: &ObjectName, schema: &str) -> Result<TableName> {
                 .with_hint("a name is table, or schema.table"));
         }
     };
-    if matches!(full.schema.as_str(), "polder" | "information_schema") {
+    if matches!(full.schema.as_str(), "polder" | "information_schema" | "pg_catalog") {
         return Err(Error::new(
             polder_types::ErrorKind::Forbidden,
             format!("schema {} belongs to the system", full.schema),

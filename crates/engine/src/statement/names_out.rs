@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement,
 };
@@ -17,7 +17,7 @@ use polder_sql_tree::visit_expressions;
 
 use super::names::fold;
 use super::target::quoted_ident;
-use crate::rewrite::casts_apart::unwrapped;
+use crate::rewrite::casts_apart::{SAME, unwrapped};
 use crate::rewrite::has_query;
 
 /// What parts a name from the number that makes it unique.
@@ -29,6 +29,12 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
         Parsed::Explain(explain) => number_repeated(explain.statement.as_mut()),
         Parsed::Statement(statement) => {
             if let Statement::Query(query) = statement.as_mut() {
+                number_in(query);
+            }
+        }
+        // Folders are named after columns by the names that are written.
+        Parsed::CopyTo(copy) if copy.partitioned_by.is_empty() => {
+            if let CopyToSource::Query(query) = &mut copy.source {
                 number_in(query);
             }
         }
@@ -201,21 +207,13 @@ fn name_of(expr: &Expr) -> String {
     }
 }
 
-/// Takes the numbers out of a plan's text.
+/// Takes the numbers out of a plan's text, and what else only tells names apart.
 pub(super) fn restore_plan(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
-    let plain = |text: &str| match text.contains(MARK) {
-        true => {
-            let mut parts = text.split(MARK);
-            let first = parts.next().unwrap_or_default().to_owned();
-            parts.fold(first, |plain, part| plain + part.trim_start_matches(|letter: char| letter.is_ascii_digit()))
-        }
-        false => text.to_owned(),
-    };
     let batches = rows.map(move |batch| {
         let batch = batch?;
         let columns = batch.columns().iter().map(|column| match column.as_string_opt::<i32>() {
-            Some(texts) => Arc::new(texts.iter().map(|text| text.map(plain)).collect::<StringArray>()) as ArrayRef,
+            Some(texts) => Arc::new(texts.iter().map(|text| text.map(plan_text)).collect::<StringArray>()) as ArrayRef,
             None => Arc::clone(column),
         });
         Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
@@ -223,23 +221,100 @@ pub(super) fn restore_plan(rows: SendableRecordBatchStream) -> SendableRecordBat
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
+/// The side of a box, in a plan that is drawn as a tree.
+const SIDE: char = '│';
+
+fn plan_text(text: &str) -> String {
+    // In JSON the mark is written in letters.
+    let text = text.replace("\\u0001", &MARK.to_string());
+    let text = if text.contains(MARK) { without_numbers(&text) } else { text };
+    // The lines of a tree are cut, calls and all.
+    if text.contains(SIDE) { text } else { without_same(&text) }
+}
+
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    let mut lacking = 0;
+    while let Some(letter) = letters.next() {
+        match letter {
+            MARK => {
+                lacking += 1;
+                while letters.next_if(char::is_ascii_digit).is_some() {
+                    lacking += 1;
+                }
+            }
+            // The box keeps its width.
+            SIDE => {
+                plain.extend(std::iter::repeat_n(' ', std::mem::take(&mut lacking)));
+                plain.push(SIDE);
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Calls of the function that gives what it is given, as that.
+fn without_same(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(SAME) {
+        plain.push_str(before);
+        match behind.strip_prefix('(').and_then(first_of_two) {
+            Some((value, left)) => {
+                plain.push_str(&without_same(value));
+                rest = left;
+            }
+            None => {
+                plain.push_str(SAME);
+                rest = behind;
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
+/// The first of a call's two arguments, and what stands behind the call. `None` if its end is not found in the line.
+fn first_of_two(text: &str) -> Option<(&str, &str)> {
+    let (mut depth, mut quoted, mut comma) = (0_usize, false, None);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '\n' => return None,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ',' if depth == 0 => comma = Some(at),
+            ')' if depth == 0 => return comma.map(|comma| (&text[..comma], &text[at + 1..])),
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A name without its number.
+pub(super) fn plain(name: &str) -> &str {
+    name.split_once(MARK).map_or(name, |(plain, _)| plain)
+}
+
+/// The columns without those numbers.
+pub(super) fn restored(schema: &SchemaRef) -> SchemaRef {
+    if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_name(plain(field.name()))));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
 /// Takes the numbers away again.
 pub(super) fn restore(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
-    if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+    let plain = restored(&schema);
+    if Arc::ptr_eq(&schema, &plain) {
         return rows;
     }
-    let plain: SchemaRef = Arc::new(Schema::new_with_metadata(
-        schema
-            .fields()
-            .iter()
-            .map(|field| match field.name().split_once(MARK) {
-                Some((name, _)) => Arc::new(field.as_ref().clone().with_name(name)),
-                None => Arc::clone(field),
-            })
-            .collect::<Vec<_>>(),
-        schema.metadata().clone(),
-    ));
     let renamed = Arc::clone(&plain);
     let batches = rows.map(move |batch| {
         let batch = batch?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::Column;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -12,13 +12,14 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
 use polder_capability::CommandTag;
-use polder_lake::{TableName, TransactionCell};
-use polder_types::{Error, Result};
+use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell};
+use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
-use super::{Context, copy_to, ended, joins, names_out, suggest};
+use super::{Context, constant, copy_to, ended, joins, names_out, suggest};
 use crate::error::from_datafusion;
 use crate::functions::call;
+use crate::functions::catalog::references;
 use crate::parse::parse_kept;
 use crate::scope::Scope;
 use crate::session::Outcome;
@@ -44,24 +45,49 @@ pub(super) fn shown(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
+/// References to things of the catalog are numbers inside, and names to whoever reads the answer.
+pub(super) fn with_names(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let mut any = false;
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column(Column::from((qualifier, field)));
+            match references::shown(&column, field) {
+                Some(name) => {
+                    any = true;
+                    name.alias_qualified(qualifier.cloned(), field.name())
+                }
+                None => column,
+            }
+        })
+        .collect();
+    if any { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
+}
+
 impl Context<'_> {
     /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
-    async fn reading_scope(&self, open: Option<&TransactionCell>) -> Result<Scope> {
-        let snapshot = match open {
+    async fn reading_snapshot(&self, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
+        match open {
             Some(cell) => {
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
                 transaction.settle().await?;
-                Arc::clone(transaction.view())
+                Ok(Arc::clone(transaction.view()))
             }
-            None => self.engine.lake.snapshot(self.settings.version).await?,
-        };
-        Ok(self.engine.scope(snapshot, None, self.settings))
+            None => self.engine.lake.snapshot(self.settings.version).await,
+        }
     }
 
     pub(super) async fn read(&self, open: Option<&TransactionCell>, mut statement: Parsed) -> Result<Outcome> {
         names_out::number_repeated(&mut statement);
-        let scope = self.reading_scope(open).await?;
+        let snapshot = self.reading_snapshot(open).await?;
+        let constant = constant::Key::of(&statement, self);
+        if let Some(rows) = constant.as_ref().and_then(|key| self.engine.constants.rows(key)) {
+            let rows = names_out::restore(rows);
+            return Ok(answer("SELECT", snapshot.id, rows.schema(), rows));
+        }
+        let scope = self.engine.scope(snapshot, None, self.settings);
         if let Parsed::Statement(inner) = &statement
             && let Statement::ExplainTable { table_name, .. } = inner.as_ref()
         {
@@ -83,15 +109,27 @@ impl Context<'_> {
             }
             _ => "SELECT",
         };
-        let plan = if verb == "SELECT" { shown(plan).map_err(from_datafusion)? } else { plan };
-        let snapshot = scope.snapshot.id;
+        let plan = if verb == "SELECT" { with_names(plan).map_err(from_datafusion)? } else { plan };
+        let plan = if verb == "SELECT" && !self.typed { shown(plan).map_err(from_datafusion)? } else { plan };
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        let rows = names_out::restore(self.execute(&scope, plan).await?);
+        let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
+        if let Some(key) = constant
+            && let Some(row) = constant::row(&plan, &physical)
+        {
+            let told = if self.typed { declared(&row.schema(), &schema) } else { row.schema() };
+            if let Ok(row) = row.with_schema(told) {
+                self.engine.constants.keep(key, row);
+            }
+        }
+        let rows = names_out::restore(self.start(&scope.state, physical)?);
         let rows = if verb == "EXPLAIN" { names_out::restore_plan(rows) } else { rows };
         // What comes out may be typed a little narrower than planned; the stream knows best.
-        let schema = if rows.schema().fields().len() == schema.fields().len() { rows.schema() } else { schema };
-        let tag = CommandTag { verb: verb.to_owned(), rows: None };
-        Ok(Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) })
+        let schema = match rows.schema().fields().len() == schema.fields().len() {
+            true if self.typed => declared(&rows.schema(), &schema),
+            true => rows.schema(),
+            false => schema,
+        };
+        Ok(answer(verb, scope.snapshot.id, schema, rows))
     }
 
     /// DESCRIBE of a table or view, as a query.
@@ -106,7 +144,7 @@ impl Context<'_> {
             }
         };
         let full = TableName::new(schema.as_str(), table.as_str());
-        let system = matches!(schema.as_str(), "polder" | "information_schema");
+        let system = matches!(schema.as_str(), "polder" | "information_schema" | "pg_catalog");
         if !system && scope.snapshot.table(&full).is_none() && scope.snapshot.view(&full).is_none() {
             return Err(Error::not_found(format!("table {full} does not exist")).with_code("42P01"));
         }
@@ -134,6 +172,28 @@ impl Context<'_> {
         let rows = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
         Ok(keep_planner(rows, Arc::clone(state)))
     }
+}
+
+/// The columns of rows, with the types as declared (`varchar(10)`) that the plan knows of and its execution loses.
+pub(super) fn declared(rows: &SchemaRef, planned: &Schema) -> SchemaRef {
+    if rows.fields().len() != planned.fields().len() {
+        return Arc::clone(rows);
+    }
+    let fields =
+        rows.fields().iter().zip(planned.fields()).map(|(field, planned)| match planned.metadata().get(DECLARED) {
+            Some(declared) if !field.metadata().contains_key(DECLARED) => {
+                let mut metadata = field.metadata().clone();
+                metadata.insert(DECLARED.to_owned(), declared.clone());
+                Arc::new(field.as_ref().clone().with_metadata(metadata))
+            }
+            _ => Arc::clone(field),
+        });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), rows.metadata().clone()))
+}
+
+fn answer(verb: &str, snapshot: SnapshotId, schema: SchemaRef, rows: SendableRecordBatchStream) -> Outcome {
+    let tag = CommandTag { verb: verb.to_owned(), rows: None };
+    Outcome { tag, snapshot, notices: Vec::new(), rows: Some((schema, rows)) }
 }
 
 /// Keeps the planner for as long as rows are read: the tables of `information_schema` plan the views then.

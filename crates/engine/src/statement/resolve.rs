@@ -21,7 +21,7 @@ use crate::session::Settings;
 
 impl Engine {
     /// What the session's next statement sees.
-    async fn seen(&self, settings: &Settings, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
+    pub(super) async fn seen(&self, settings: &Settings, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
         match open {
             Some(cell) => Ok(Arc::clone(cell.lock().await.as_ref().ok_or_else(ended)?.view())),
             None => self.lake.snapshot(settings.version).await,
@@ -47,7 +47,7 @@ impl Engine {
         statement: &mut Parsed,
     ) -> Result<Settings> {
         let settings = self.current(settings, open).await?;
-        if settings.path.len() > 1 {
+        if settings.path.len() > 1 || settings.temporary.schema.is_some() {
             let snapshot = self.seen(&settings, open).await?;
             qualify_by_path(statement, &settings, &snapshot)?;
         }
@@ -82,7 +82,7 @@ impl Engine {
     }
 }
 
-fn inner(statement: &mut Parsed) -> Option<&mut Statement> {
+pub(super) fn inner(statement: &mut Parsed) -> Option<&mut Statement> {
     match statement {
         Parsed::Statement(statement) => Some(statement),
         Parsed::Explain(explain) => inner(&mut explain.statement),
@@ -124,9 +124,9 @@ fn qualify_by_path(statement: &mut Parsed, settings: &Settings, snapshot: &Snaps
     Ok(())
 }
 
-/// The first schema of the path that holds a table or view.
+/// The first schema of the path that holds a table or view; that of temporary ones comes before it.
 fn holder<'a>(table: &str, settings: &'a Settings, snapshot: &Snapshot) -> Option<&'a String> {
-    settings.path.iter().find(|schema| {
+    settings.temporary.schema.iter().chain(&settings.path).find(|schema| {
         let name = TableName::new(schema.as_str(), table);
         snapshot.table(&name).is_some() || snapshot.view(&name).is_some()
     })
@@ -140,6 +140,13 @@ impl Context<'_> {
         {
             return Ok(TableName::new(schema.as_str(), table));
         }
-        table_name(name, &self.settings.schema)
+        self.name(name)
+    }
+
+    /// What a name means that need not be there yet; in the first schema when it is in none.
+    pub(super) fn name(&self, name: &ObjectName) -> Result<TableName> {
+        let name = table_name(name, &self.settings.schema)?;
+        self.settings.temporary.check(&name)?;
+        Ok(name)
     }
 }

@@ -14,6 +14,7 @@ use polder_types::{Error, Result};
 
 use super::blob_text;
 use super::names::{fold, parts, table_name};
+use super::names_out::number_in;
 use crate::catalog::ROWS_CATALOG;
 use crate::identity;
 use crate::parse::{parse_expr, parse_kept};
@@ -272,6 +273,7 @@ fn one_of(query: &Query, at: usize, width: usize) -> Result<Expr> {
         && let TableFactor::Derived { subquery, .. } = &mut from.relation
     {
         **subquery = query.clone();
+        number_in(subquery);
     }
     Ok(Expr::Subquery(Box::new(outer)))
 }

@@ -18,6 +18,7 @@ pub(super) fn schema() -> Schema {
 
 /// The functions of tables are few, and DataFusion keeps no words about them.
 const TABLE_FUNCTIONS: &[(&str, &str, &str)] = &[
+    ("pg_get_keywords", "pg_get_keywords()", "The words of SQL, and whether they are reserved."),
     (
         "profile",
         "profile('schema.table')",

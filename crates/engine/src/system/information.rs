@@ -1,5 +1,8 @@
 //! `information_schema`, as the standard and PostgreSQL have it.
 
+mod fields;
+mod keys;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{ColumnState, Snapshot, TableRules, TextLength};
 
-use super::{TABLES, int, memory, text};
+use super::{TABLES, memory};
 
 /// The catalog that all of it is in.
 const CATALOG: &str = "polder";
@@ -37,22 +40,45 @@ impl fmt::Debug for InformationSchema {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    CheckConstraints,
     Columns,
+    ConstraintColumns,
     Constraints,
+    KeyColumns,
+    Privileges,
+    References,
     Routines,
     Schemata,
+    Sequences,
     Tables,
     Views,
 }
 
 const NAMES: &[(&str, Kind)] = &[
+    ("check_constraints", Kind::CheckConstraints),
     ("columns", Kind::Columns),
+    ("constraint_column_usage", Kind::ConstraintColumns),
+    ("key_column_usage", Kind::KeyColumns),
+    ("referential_constraints", Kind::References),
+    ("role_table_grants", Kind::Privileges),
     ("routines", Kind::Routines),
     ("schemata", Kind::Schemata),
+    ("sequences", Kind::Sequences),
     ("table_constraints", Kind::Constraints),
+    ("table_privileges", Kind::Privileges),
     ("tables", Kind::Tables),
     ("views", Kind::Views),
 ];
+
+/// The names of its tables.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
+/// The columns of one of its tables.
+pub(super) fn columns(table: &str) -> Vec<Field> {
+    NAMES.iter().find(|(name, _)| *name == table).map(|(_, kind)| kind.fields()).unwrap_or_default()
+}
 
 #[async_trait]
 impl SchemaProvider for InformationSchema {
@@ -73,59 +99,6 @@ impl SchemaProvider for InformationSchema {
             views: Arc::clone(&self.views),
         };
         Ok(Some(Arc::new(table)))
-    }
-}
-
-impl Kind {
-    fn fields(self) -> Vec<Field> {
-        let texts = |names: &[&str]| names.iter().map(|name| text(name, true)).collect();
-        match self {
-            Self::Columns => vec![
-                text("table_catalog", true),
-                text("table_schema", true),
-                text("table_name", true),
-                text("column_name", true),
-                int("ordinal_position", true),
-                text("column_default", true),
-                text("is_nullable", true),
-                text("data_type", true),
-                int("character_maximum_length", true),
-                int("numeric_precision", true),
-                int("numeric_scale", true),
-                int("datetime_precision", true),
-                text("is_identity", true),
-                text("identity_generation", true),
-                text("is_generated", true),
-                text("generation_expression", true),
-            ],
-            Self::Constraints => texts(&[
-                "constraint_catalog",
-                "constraint_schema",
-                "constraint_name",
-                "table_catalog",
-                "table_schema",
-                "table_name",
-                "constraint_type",
-            ]),
-            Self::Routines => texts(&[
-                "routine_catalog",
-                "routine_schema",
-                "routine_name",
-                "routine_type",
-                "external_language",
-                "routine_definition",
-            ]),
-            Self::Schemata => texts(&["catalog_name", "schema_name", "schema_owner"]),
-            Self::Tables => texts(&["table_catalog", "table_schema", "table_name", "table_type"]),
-            Self::Views => texts(&[
-                "table_catalog",
-                "table_schema",
-                "table_name",
-                "view_definition",
-                "check_option",
-                "is_updatable",
-            ]),
-        }
     }
 }
 
@@ -161,9 +134,16 @@ impl TableProvider for Table {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let mut rows = Rows::new(&self.schema);
         match self.kind {
+            Kind::CheckConstraints => self.check_constraints(&mut rows),
             Kind::Columns => self.columns(&mut rows).await,
+            Kind::ConstraintColumns => self.constraint_columns(&mut rows),
             Kind::Constraints => self.constraints(&mut rows),
+            Kind::KeyColumns => self.key_columns(&mut rows),
+            Kind::Privileges => self.privileges(&mut rows),
+            // There are no foreign keys.
+            Kind::References => {}
             Kind::Routines => self.routines(&mut rows),
+            Kind::Sequences => self.sequences(&mut rows),
             Kind::Schemata => self.schemata(&mut rows),
             Kind::Tables => self.tables(&mut rows),
             Kind::Views => self.views(&mut rows),
@@ -304,7 +284,7 @@ impl Table {
     }
 
     fn schemata(&self, rows: &mut Rows) {
-        let system = ["polder", "information_schema"];
+        let system = ["polder", "information_schema", "pg_catalog"];
         let own = self.snapshot.schemas.values().map(|schema| schema.name.as_str());
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         let own = own.filter(|name| *name != "main" || !self.snapshot.names_in("main").is_empty());
@@ -386,6 +366,9 @@ fn push_column(
         identity.into(),
         if generated.is_some() { "ALWAYS" } else { "NEVER" }.into(),
         generated.into(),
+        CATALOG.into(),
+        "pg_catalog".into(),
+        super::pg_catalog::types::name_of_field(field).as_str().into(),
     ]);
 }
 

@@ -28,7 +28,9 @@ fn nanoseconds(expr: &Expr) -> Expr {
         ScalarValue::TimestampMicrosecond(micros, zone) => {
             ScalarValue::TimestampNanosecond(micros.and_then(|micros| micros.checked_mul(1000)), zone.clone())
         }
-        ScalarValue::Int8(None) | ScalarValue::Int16(None) | ScalarValue::Int32(None) => ScalarValue::Int64(None),
+        ScalarValue::Int8(value) => ScalarValue::Int64(value.map(i64::from)),
+        ScalarValue::Int16(value) => ScalarValue::Int64(value.map(i64::from)),
+        ScalarValue::Int32(value) => ScalarValue::Int64(value.map(i64::from)),
         other => other.clone(),
     };
     Expr::Literal(value, metadata.clone())

@@ -9,6 +9,8 @@ use polder_types::{Error, Result};
 use super::{ColumnEvidence, GuessedColumn, Output, Target};
 use crate::infer::types;
 use crate::rejects::{NO_VALUE, Reject, raw_text};
+use crate::text::cells::instants;
+use crate::text::column::from_texts;
 use crate::text::reader::finish_batch;
 
 /// The columns of a file's schema under the types that the lake keeps. A type that it has not stays as it is, and is
@@ -55,7 +57,15 @@ fn fit(label: &str, column: &ArrayRef, data_type: &DataType, target: &Target) ->
     if column.data_type() == data_type {
         return Ok(column.clone());
     }
-    cast_with_options(column, data_type, &CastOptions::default()).map_err(|error| {
+    let is_text = types::kept_as(column.data_type()).is_some_and(|kept| types::is_text(&kept));
+    if is_text && types::is_binary(data_type) {
+        return from_texts(column, &target.plan);
+    }
+    let placed = match target.plan.zone {
+        Some(zone) if types::is_instant(data_type) => instants(column, zone, target.plan.form),
+        _ => Ok(column.clone()),
+    };
+    placed.and_then(|placed| cast_with_options(&placed, data_type, &CastOptions::default())).map_err(|error| {
         Error::invalid(format!(
             "column `{}` of {label} is {} and cannot become {}: {error}",
             target.plan.source,

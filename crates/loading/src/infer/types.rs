@@ -6,6 +6,9 @@ use polder_types::{Error, Result};
 /// Digits of the widest decimal.
 pub(crate) const DECIMAL_DIGITS_MAX: u8 = 38;
 
+/// Bytes of a UUID: the lake has nothing else of a fixed size.
+pub(crate) const UUID_BYTES: i32 = 16;
+
 /// Text as the lake reads it back.
 pub(crate) const TEXT: DataType = DataType::Utf8View;
 
@@ -59,6 +62,7 @@ pub(crate) fn to_sql(data_type: &DataType) -> String {
         DataType::Timestamp(_, Some(_)) => "timestamptz".into(),
         DataType::Interval(_) => "interval".into(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::FixedSizeBinary(UUID_BYTES) => "uuid".into(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             "bytea".into()
         }
@@ -73,6 +77,19 @@ pub(crate) fn to_sql(data_type: &DataType) -> String {
         }
         other => other.to_string().to_lowercase(),
     }
+}
+
+/// Whether its values are instants, and not what clocks show.
+pub(crate) fn is_instant(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, Some(_)))
+}
+
+/// Whether its values are bytes, or UUIDs.
+pub(crate) fn is_binary(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(UUID_BYTES)
+    )
 }
 
 pub(crate) fn is_text(data_type: &DataType) -> bool {

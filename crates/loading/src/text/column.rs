@@ -2,32 +2,40 @@
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
-    StringViewArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
+    Float64Array, Int64Array, StringArray, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit};
+use polder_kernels::bytea;
 use polder_types::{Error, Result};
+use uuid::Uuid;
 
+use super::cells::{parse_days, parse_decimal, parse_double, parse_micros, within};
 use crate::infer::cell::{self, trim};
-use crate::infer::dates::{self, DAY_US};
+use crate::infer::dates;
 use crate::infer::decide::CellForm;
-use crate::infer::types;
+use crate::infer::types::{self, UUID_BYTES};
 
 /// A column of the table that is being filled.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ColumnPlan {
     pub name: String,
     /// The name in the file, for messages.
     pub source: String,
     pub data_type: DataType,
     pub form: CellForm,
+    /// The zone of times that name none, in a column of instants. `None`: UTC.
+    pub zone: Option<Tz>,
     /// Words that the user calls missing, in every type.
     pub own_nulls: Option<Arc<[Vec<u8>]>>,
     /// An empty cell is the empty text, unless it is one of those words.
     pub empty_is_text: bool,
+    /// Decimals are rounded to the table's digits; otherwise they must have no more.
+    pub rounds: bool,
     /// The table wants a value in every row.
     pub required: bool,
 }
@@ -38,8 +46,10 @@ pub(crate) struct ColumnBuilder {
     values: Values,
     valid: Validity,
     form: CellForm,
+    zone: Option<Tz>,
     own_nulls: Option<Arc<[Vec<u8>]>>,
     empty_is_text: bool,
+    rounds: bool,
     data_type: DataType,
 }
 
@@ -67,6 +77,12 @@ enum Values {
         bytes: Vec<u8>,
         ends: Vec<i32>,
     },
+    Bytes {
+        bytes: Vec<u8>,
+        ends: Vec<i32>,
+    },
+    /// Their bytes, one UUID behind the other.
+    Uuid(Vec<u8>),
 }
 
 /// Bits of what is there. Nothing is kept while nothing is missing.
@@ -114,8 +130,10 @@ impl ColumnBuilder {
             values,
             valid: Validity::default(),
             form: plan.form,
+            zone: plan.zone.filter(|_| types::is_instant(&plan.data_type)),
             own_nulls: plan.own_nulls.clone(),
             empty_is_text: plan.empty_is_text,
+            rounds: plan.rounds,
             data_type: plan.data_type.clone(),
         })
     }
@@ -161,6 +179,20 @@ impl ColumnBuilder {
                 self.valid.push(true);
                 return Ok(());
             }
+            Values::Bytes { bytes, ends } => {
+                if cell.is_empty() && !quoted && !self.empty_is_text {
+                    self.push_null();
+                    return Ok(());
+                }
+                let before = bytes.len();
+                if bytea::read(cell, bytes).is_err() {
+                    bytes.truncate(before);
+                    return self.misfit();
+                }
+                ends.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+                self.valid.push(true);
+                return Ok(());
+            }
             Values::Int { values, min, max } => match cell::parse_i64(cell) {
                 Some(value) if value >= *min && value <= *max => {
                     values.push(value);
@@ -172,11 +204,12 @@ impl ColumnBuilder {
                 cell::parse_f64(cell).filter(|value| !value.is_nan()).map(|value| values.push(value)).is_some()
             }
             Values::Date(values) => dates::iso_days(cell).map(|days| values.push(days)).is_some(),
-            Values::Stamp { values, most } => dates::iso_micros(cell)
+            Values::Stamp { values, most } if self.zone.is_none() => dates::iso_micros(cell)
                 .filter(|micros| within(*micros, *most))
                 .map(|micros| values.push(micros))
                 .is_some(),
-            Values::Bool(_) | Values::Decimal { .. } => false,
+            Values::Uuid(values) => parse_uuid(cell, values).is_some(),
+            Values::Stamp { .. } | Values::Bool(_) | Values::Decimal { .. } => false,
         };
         if fits {
             self.valid.push(true);
@@ -195,7 +228,7 @@ impl ColumnBuilder {
             self.push_null();
             return Ok(());
         }
-        let form = self.form;
+        let (form, zone, rounds) = (self.form, self.zone, self.rounds);
         let fits = match &mut self.values {
             Values::Int { values, min, max } => {
                 cell::parse_i64(cell).filter(|value| (*min..=*max).contains(value)).map(|value| values.push(value))
@@ -204,12 +237,13 @@ impl ColumnBuilder {
             Values::Bool(values) => cell::parse_bool(cell).map(|value| values.push(value)),
             Values::Date(values) => parse_days(cell, form).map(|days| values.push(days)),
             Values::Stamp { values, most } => {
-                parse_micros(cell, form).filter(|micros| within(*micros, *most)).map(|micros| values.push(micros))
+                parse_micros(cell, form, zone).filter(|micros| within(*micros, *most)).map(|micros| values.push(micros))
             }
             Values::Decimal { values, digits, scale } => {
-                parse_decimal(cell, *digits, *scale).map(|value| values.push(value))
+                parse_decimal(cell, *digits, *scale, rounds).map(|value| values.push(value))
             }
-            Values::Text { .. } => None,
+            Values::Uuid(values) => parse_uuid(cell, values),
+            Values::Text { .. } | Values::Bytes { .. } => None,
         };
         match fits {
             Some(()) => {
@@ -230,7 +264,10 @@ impl ColumnBuilder {
             Values::Bool(values) => values.push(false),
             Values::Date(values) => values.push(0),
             Values::Decimal { values, .. } => values.push(0),
-            Values::Text { bytes, ends } => ends.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX)),
+            Values::Text { bytes, ends } | Values::Bytes { bytes, ends } => {
+                ends.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+            }
+            Values::Uuid(values) => values.extend_from_slice(Uuid::nil().as_bytes()),
         }
         self.valid.push(false);
     }
@@ -301,6 +338,12 @@ impl ColumnBuilder {
                     _ => Arc::new(array),
                 }
             }
+            Values::Bytes { bytes, ends } => {
+                Arc::new(BinaryArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), nulls).map_err(wrong)?)
+            }
+            Values::Uuid(values) => {
+                Arc::new(FixedSizeBinaryArray::try_new(UUID_BYTES, values.into(), nulls).map_err(wrong)?)
+            }
         };
         as_type(natural, &self.data_type)
     }
@@ -339,60 +382,43 @@ impl Values {
                 Some(Self::Decimal { values: Vec::with_capacity(rows), digits: *digits, scale: *scale })
             }
             text if types::is_text(text) => {
-                let mut ends = Vec::with_capacity(rows + 1);
-                ends.push(0);
-                Some(Self::Text { bytes: Vec::with_capacity(rows * 8), ends })
+                Some(Self::Text { bytes: Vec::with_capacity(rows * 8), ends: first_end(rows) })
             }
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+                Some(Self::Bytes { bytes: Vec::with_capacity(rows * 8), ends: first_end(rows) })
+            }
+            DataType::FixedSizeBinary(UUID_BYTES) => Some(Self::Uuid(Vec::with_capacity(rows * 16))),
             _ => None,
         }
     }
 }
 
-fn parse_double(cell: &[u8], form: CellForm) -> Option<f64> {
-    if form.comma && cell.contains(&b',') {
-        let text: Vec<u8> = cell.iter().map(|byte| if *byte == b',' { b'.' } else { *byte }).collect();
-        return cell::parse_f64(&text);
-    }
-    cell::parse_f64(cell)
+fn first_end(rows: usize) -> Vec<i32> {
+    let mut ends = Vec::with_capacity(rows + 1);
+    ends.push(0);
+    ends
 }
 
-fn parse_days(cell: &[u8], form: CellForm) -> Option<i32> {
-    if form.compact && cell.len() == 8 && cell.iter().all(u8::is_ascii_digit) {
-        return dates::compact(cell);
-    }
-    let moment = dates::parse(cell)?;
-    // Of a time with a zone, the day that was written, not the day in Greenwich.
-    moment.days(form.order)
+/// Adds the bytes of a UUID in one of its spellings.
+fn parse_uuid(cell: &[u8], values: &mut Vec<u8>) -> Option<()> {
+    let uuid = Uuid::try_parse_ascii(cell).ok()?;
+    values.extend_from_slice(uuid.as_bytes());
+    Some(())
 }
 
-fn parse_micros(cell: &[u8], form: CellForm) -> Option<i64> {
-    match dates::parse(cell) {
-        Some(moment) => moment.micros(form.order),
-        None if form.compact => dates::compact(cell).map(|days| i64::from(days) * DAY_US),
-        None => None,
+/// Texts of a file that knows its types, as what a column holds; those that it cannot hold become missing.
+pub(crate) fn from_texts(texts: &ArrayRef, plan: &ColumnPlan) -> Result<ArrayRef> {
+    let texts = as_type(texts.clone(), &types::TEXT)?;
+    let mut builder = ColumnBuilder::new(plan, texts.len())?;
+    for text in texts.as_string_view() {
+        let Some(text) = text else {
+            builder.push_null();
+            continue;
+        };
+        // A text that does not fit leaves a gap, which is found.
+        let _ = builder.push(text.as_bytes(), true);
     }
-}
-
-/// A decimal without an exponent; digits beyond the scale must be zeros.
-fn parse_decimal(cell: &[u8], digits: u8, scale: i8) -> Option<i128> {
-    let scale = usize::try_from(scale).ok()?;
-    let (whole, fraction) = match cell.iter().position(|byte| *byte == b'.') {
-        Some(point) => (&cell[..point], &cell[point + 1..]),
-        None => (cell, &[][..]),
-    };
-    if !fraction.iter().all(u8::is_ascii_digit) || fraction.iter().skip(scale).any(|digit| *digit != b'0') {
-        return None;
-    }
-    let mut text = whole.to_vec();
-    text.extend(fraction.iter().take(scale));
-    text.resize(text.len() + scale.saturating_sub(fraction.len()), b'0');
-    let value = cell::parse_i128(&text)?;
-    let bound = 10_i128.checked_pow(u32::from(digits)).unwrap_or(i128::MAX);
-    (value.abs() < bound).then_some(value)
-}
-
-fn within(micros: i64, most: i64) -> bool {
-    micros.unsigned_abs() <= most.unsigned_abs()
+    builder.finish()
 }
 
 /// An array of nothing.

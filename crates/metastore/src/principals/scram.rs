@@ -77,6 +77,19 @@ fn verifier_with(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> St
     )
 }
 
+/// A verifier of SHA-256 that no password belongs to, made of a secret.
+pub(super) fn decoy(secret: &[u8; 32]) -> String {
+    let part = |name: &[u8]| Hash::Sha256.keyed(secret, name);
+    let salt = part(b"salt");
+    format!(
+        "{}${ITERATIONS}:{}${}:{}",
+        Hash::Sha256.name(),
+        STANDARD.encode(salt.get(..SALT_BYTES).unwrap_or(&salt)),
+        STANDARD.encode(part(b"stored key")),
+        STANDARD.encode(part(b"server key"))
+    )
+}
+
 /// True if the password belongs to the verifier. `None` stands for a user who does not exist: that takes as long, and
 /// gives false. A text that is no verifier gives false too.
 pub(super) fn matches(verifier: Option<&str>, password: &str) -> bool {

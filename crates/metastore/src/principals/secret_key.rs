@@ -8,6 +8,7 @@ use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use polder_types::{Error, ErrorKind, Result};
 use rand::Rng;
+use sha2::{Digest, Sha256};
 
 use crate::error::io_error;
 use crate::principals::hex;
@@ -51,9 +52,19 @@ impl SecretKey {
         String::from_utf8(secret).map_err(|_| unreadable())
     }
 
+    /// A secret of its own for a purpose, always the same.
+    pub(crate) fn derived(&self, purpose: &str) -> Result<[u8; KEY_BYTES]> {
+        let digest = Sha256::new().chain_update(self.key(true)?).chain_update(purpose.as_bytes());
+        Ok(digest.finalize().into())
+    }
+
     fn cipher(&self, make: bool) -> Result<Aes256Gcm> {
-        let key = match self.key.get() {
-            Some(key) => key,
+        Ok(Aes256Gcm::new(self.key(make)?.into()))
+    }
+
+    fn key(&self, make: bool) -> Result<&[u8; KEY_BYTES]> {
+        match self.key.get() {
+            Some(key) => Ok(key),
             None => {
                 let key = match std::fs::read_to_string(&self.path) {
                     Ok(text) => parse(&text).ok_or_else(|| {
@@ -63,10 +74,9 @@ impl SecretKey {
                     Err(error) if make && error.kind() == std::io::ErrorKind::NotFound => make_file(&self.path)?,
                     Err(error) => return Err(io_error("reading", &self.path, error)),
                 };
-                self.key.get_or_init(|| key)
+                Ok(self.key.get_or_init(|| key))
             }
-        };
-        Ok(Aes256Gcm::new(key.into()))
+        }
     }
 }
 

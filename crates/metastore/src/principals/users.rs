@@ -91,6 +91,33 @@ impl Principals<'_> {
         rows.first().map(read).transpose()
     }
 
+    /// The SHA-256 verifier of a user, or one that no password belongs to: always the same for a name, and different from
+    /// one metastore to the next.
+    ///
+    /// # Errors
+    /// `Corrupt` for a damaged key file.
+    pub async fn scram_verifier_or_decoy(&self, name: &str) -> Result<String> {
+        let known = if check_name(name).is_ok() { self.scram_verifiers(name).await? } else { None };
+        match known {
+            Some(verifiers) => Ok(verifiers.sha_256),
+            None => Ok(scram::decoy(&self.0.secret_key.derived(&format!("no such user: {name}"))?)),
+        }
+    }
+
+    /// Settles a login whose proof another one has checked, slowed down as [`Principals::login`] is.
+    ///
+    /// # Errors
+    /// `Unauthenticated` unless `proven`, `Unavailable` while the wait lasts.
+    pub async fn login_proven(&self, name: &str, proven: bool, origin: &str) -> Result<()> {
+        let attempt = self.attempt_login(name, origin).await?;
+        if proven {
+            attempt.succeeded();
+            return Ok(());
+        }
+        attempt.failed();
+        Err(Error::new(ErrorKind::Unauthenticated, "wrong user name or password"))
+    }
+
     /// True if the user exists and the password is theirs. It takes as long for a user who does not exist. Nothing is
     /// slowed down here: servers call [`Principals::login`].
     pub async fn verify_password(&self, name: &str, password: &str) -> Result<bool> {

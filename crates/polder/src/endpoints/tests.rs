@@ -5,9 +5,13 @@ fn written_read_removed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     assert_eq!(Endpoints::read(data), None);
-    let endpoints = Endpoints { http: "127.0.0.1:7400".parse().unwrap() };
+    let endpoints = Endpoints { http: "127.0.0.1:7400".parse().unwrap(), postgres: None };
     endpoints.write(data).unwrap();
     assert_eq!(std::fs::read_to_string(data.join("endpoints.json")).unwrap(), "{\"http\":\"127.0.0.1:7400\"}\n");
+    assert_eq!(Endpoints::read(data), Some(endpoints));
+    let endpoints =
+        Endpoints { http: "127.0.0.1:7400".parse().unwrap(), postgres: Some("127.0.0.1:7432".parse().unwrap()) };
+    endpoints.write(data).unwrap();
     assert_eq!(Endpoints::read(data), Some(endpoints));
     Endpoints::remove(data).unwrap();
     Endpoints::remove(data).unwrap();

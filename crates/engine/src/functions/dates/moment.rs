@@ -6,6 +6,7 @@ use arrow::array::{AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
 use datafusion::common::Result;
+use polder_kernels::zones;
 
 use crate::functions::function::{Call, refuse};
 
@@ -57,21 +58,7 @@ pub(crate) fn in_zone(micros: i64, zone: Tz) -> Result<(NaiveDateTime, String, i
 
 /// The instant at which a zone's clocks show a time; of two, the one with the standard offset, as PostgreSQL takes it.
 pub(crate) fn from_zone(local: NaiveDateTime, zone: Tz) -> Result<i64> {
-    use chrono::LocalResult;
-    match zone.from_local_datetime(&local) {
-        LocalResult::Single(instant) => Ok(instant.timestamp_micros()),
-        LocalResult::Ambiguous(_, later) => Ok(later.timestamp_micros()),
-        LocalResult::None => {
-            // In the hour that is left out, the offset before it still counts.
-            let before = local - chrono::TimeDelta::hours(3);
-            match zone.from_local_datetime(&before) {
-                LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => {
-                    Ok(instant.timestamp_micros() + 3 * 3_600_000_000)
-                }
-                LocalResult::None => Err(out_of_range()),
-            }
-        }
-    }
+    zones::instant(zone, micros(local)).ok_or_else(out_of_range)
 }
 
 pub(crate) fn parts_of(moment: NaiveDateTime) -> Parts {

@@ -5,6 +5,7 @@ mod intervals;
 mod times;
 
 use datafusion::common::{DataFusionError, Result};
+use polder_kernels::bytea;
 
 pub(crate) use self::arrays::{Element, array};
 pub(crate) use self::intervals::interval;
@@ -129,30 +130,10 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Result<i128> {
 
 /// `\x00ff`, or letters with `\ooo` and `\\`.
 pub(crate) fn bytes(text: &str) -> Result<Vec<u8>> {
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
-        return digits
-            .chunks(2)
-            .map(|pair| match pair {
-                [high, low] => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low),
-                _ => None,
-            })
-            .collect::<Option<Vec<u8>>>()
-            .ok_or_else(|| refuse("22023", format!("invalid hexadecimal data: {text:?}")));
-    }
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        match (first, after) {
-            (b'\\', [b'\\', more @ ..]) => (out.push(b'\\'), rest = more).1,
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', more @ ..]) => {
-                out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = more;
-            }
-            (b'\\', _) => return Err(wrong("bytea", text)),
-            _ => (out.push(*first), rest = after).1,
-        }
-    }
+    bytea::read(text.as_bytes(), &mut out).map_err(|what| match what {
+        bytea::Wrong::Hex => refuse("22023", format!("invalid hexadecimal data: {text:?}")),
+        bytea::Wrong::Escape => wrong("bytea", text),
+    })?;
     Ok(out)
 }

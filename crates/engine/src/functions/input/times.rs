@@ -147,7 +147,8 @@ pub(crate) fn time(text: &str, kind: &str) -> Result<Said> {
                 said.time =
                     Some(time % 3_600_000_000 + (hour % 12 + if *piece == "pm" { 12 } else { 0 }) * 3_600_000_000);
             }
-            "+" | "-" if said.time.is_some() => {
+            // A date may have an offset too, as drivers send it.
+            "+" | "-" if said.time.is_some() || numbers.len() == 3 => {
                 let digits = parts.get(at).ok_or_else(|| wrong_time(kind, text))?;
                 at += 1;
                 let offset = offset(digits).ok_or_else(|| wrong_time(kind, text))?;

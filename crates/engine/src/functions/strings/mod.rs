@@ -5,6 +5,8 @@ mod format;
 mod patterns;
 mod plain;
 
+pub(crate) use plain::{ident as quoted_name, is_reserved, literal as quoted_literal};
+
 use super::function::{Function, Gives, Kind as K, function, way, way_rest};
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -178,14 +178,21 @@ const RESERVED: &[&str] = &[
     "xmltable",
 ];
 
-pub(super) fn ident(name: &str) -> String {
+/// Whether a word in small letters means something else than a name.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
+/// A name as SQL writes it, in quotes where it needs them.
+pub(crate) fn ident(name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
         && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
-        && !RESERVED.contains(&name);
+        && !is_reserved(name);
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-pub(super) fn literal(text: &str) -> String {
+/// A text as SQL writes it; one with a backslash in it begins with a blank.
+pub(crate) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if text.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }

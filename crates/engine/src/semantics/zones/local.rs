@@ -2,7 +2,8 @@
 
 use arrow::array::timezone::Tz;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
-use chrono::{DateTime, Duration, LocalResult, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, Offset, TimeZone, Utc};
+use polder_kernels::zones;
 use polder_types::{Error, Result};
 
 /// Short names that mean an offset and no place.
@@ -85,25 +86,7 @@ impl Zone {
     /// The instant at which its clocks show a time: of two, the one with standard time; a time that is skipped counts as
     /// if the clocks had not been moved yet.
     pub fn instant(self, local: i64) -> Result<i64> {
-        let naive = DateTime::from_timestamp_micros(local).ok_or_else(out_of_range)?.naive_utc();
-        let offset = self.offset_at(&naive).ok_or_else(out_of_range)?;
-        local.checked_sub(i64::from(offset) * 1_000_000).ok_or_else(out_of_range)
-    }
-
-    fn offset_at(self, naive: &NaiveDateTime) -> Option<i32> {
-        match self.0.offset_from_local_datetime(naive) {
-            LocalResult::Single(offset) => Some(offset.fix().local_minus_utc()),
-            LocalResult::Ambiguous(one, other) => Some(one.fix().local_minus_utc().min(other.fix().local_minus_utc())),
-            LocalResult::None => {
-                let before = naive.checked_sub_signed(Duration::hours(4))?;
-                match self.0.offset_from_local_datetime(&before) {
-                    LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => {
-                        Some(offset.fix().local_minus_utc())
-                    }
-                    LocalResult::None => None,
-                }
-            }
-        }
+        zones::instant(self.0, local).ok_or_else(out_of_range)
     }
 
     /// An instant as PostgreSQL writes it: `2024-07-01 12:00:00+02`.

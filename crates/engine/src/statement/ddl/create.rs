@@ -34,6 +34,7 @@ impl Context<'_> {
         {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
+            self.settings.temporary.prepare(transaction, &name)?;
             let exists = transaction.table(&name).is_some();
             if exists && create.if_not_exists {
                 return Ok(Outcome::done("CREATE TABLE", None, transaction.base())
@@ -272,9 +273,6 @@ pub(super) async fn fill(
 
 /// Refuses every option that would be accepted and then ignored.
 fn check_plain(create: &CreateTable) -> Result<()> {
-    if create.temporary {
-        return Err(Error::unsupported("temporary tables are not supported").with_hint("make a table, and drop it"));
-    }
     create.columns.iter().try_for_each(check_column)?;
     let plain = CreateTableBuilder::new(create.name.clone())
         .columns(create.columns.clone())

@@ -13,8 +13,9 @@ use polder_lake::{TableName, TransactionCell};
 use polder_sql_tree::visit_relations_mut;
 use polder_types::{Error, Result};
 
-use super::super::names_out::{MARK, number_in};
+use super::super::names_out::{number_in, plain};
 use super::super::target::{parse_query, quoted, select_of};
+use super::super::temporary::is_temporary;
 use super::super::{Context, ended};
 use super::depend::read_by;
 use crate::error::from_datafusion;
@@ -54,6 +55,7 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let done = Outcome::done("CREATE VIEW", None, transaction.base());
+        self.settings.temporary.prepare(transaction, &name)?;
         if transaction.view().view(&name).is_some() {
             if create.if_not_exists {
                 return Ok(done.notice(format!("view {name} exists already, skipping")));
@@ -72,13 +74,14 @@ impl Context<'_> {
     /// The query as it is kept: every name with its schema, and the columns that it has now.
     pub(super) async fn view_query(&self, scope: &Scope, create: &CreateView) -> Result<Query> {
         let mut query = create.query.as_ref().clone();
-        refuse_repeated(&query)?;
+        // Columns of one name are told apart, for the view to name them.
+        number_in(&mut query);
         qualify(&mut query, &self.settings.schema)?;
         let functions =
             Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
         functions.qualify(&mut query)?;
+        self.refuse_temporary(&query, create)?;
         let plan = self.plan_kept(scope, &query).await?;
-        distinct_names(&plan)?;
         let own: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
         if create.columns.len() > own.len() {
             return Err(Error::invalid(format!(
@@ -88,14 +91,17 @@ impl Context<'_> {
             ))
             .with_code("42601"));
         }
-        if create.columns.is_empty() && !has_wildcard(&query.body) {
-            return Ok(query);
-        }
         let mut names: Vec<String> = create.columns.iter().map(|column| super::column(&column.name)).collect();
-        names.extend(own.iter().skip(names.len()).map(|name| (*name).to_owned()));
+        names.extend(own.iter().skip(names.len()).map(|name| plain(name).to_owned()));
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(Error::invalid(format!("column {twice:?} is named twice")).with_code("42701"));
+            return Err(Error::invalid(format!("column {twice:?} is named twice"))
+                .with_code("42701")
+                .with_hint("give one of them another name with AS"));
+        }
+        let has_own_names = create.columns.is_empty() && own.iter().zip(&names).all(|(own, name)| own == name);
+        if has_own_names && !has_wildcard(&query.body) {
+            return Ok(query);
         }
         let items = own.iter().zip(&names).map(|(own, name)| match own == name {
             true => quoted(own),
@@ -109,6 +115,18 @@ impl Context<'_> {
             **subquery = query;
         }
         Ok(outer)
+    }
+
+    /// A view that stays cannot stand on what goes with the session.
+    fn refuse_temporary(&self, query: &Query, create: &CreateView) -> Result<()> {
+        let name = self.name(&create.name)?;
+        let below = read_by(query, &self.settings.schema)?;
+        match below.iter().find(|below| is_temporary(&below.schema) && !is_temporary(&name.schema)) {
+            Some(below) => Err(Error::invalid(format!("{name} would stand on {}, which is temporary", below.table))
+                .with_code("0A000")
+                .with_hint("CREATE TEMPORARY VIEW")),
+            None => Ok(()),
+        }
     }
 
     /// Plans a query that is to be kept, or is kept, with the functions that it calls.
@@ -150,18 +168,6 @@ fn keeps_columns(name: &TableName, old: &DFSchema, new: &DFSchema) -> Result<()>
     Ok(())
 }
 
-/// The planner would refuse two columns of one name in words of its own.
-fn refuse_repeated(query: &Query) -> Result<()> {
-    let mut numbered = query.clone();
-    number_in(&mut numbered);
-    if numbered == *query {
-        return Ok(());
-    }
-    Err(Error::invalid("two columns of the query have one name")
-        .with_code("42701")
-        .with_hint("give one of them another name with AS"))
-}
-
 fn has_wildcard(body: &SetExpr) -> bool {
     match body {
         SetExpr::Select(select) => select
@@ -172,21 +178,6 @@ fn has_wildcard(body: &SetExpr) -> bool {
         SetExpr::SetOperation { left, right, .. } => has_wildcard(left) || has_wildcard(right),
         SetExpr::Values(_) => false,
         _ => true,
-    }
-}
-
-/// Refuses a query with two columns of one name.
-pub(super) fn distinct_names(plan: &LogicalPlan) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
-    // Equal names that come from a query inside have been told apart.
-    let name = |field: &&std::sync::Arc<arrow::datatypes::Field>| {
-        field.name().split(MARK).next().unwrap_or_default().to_owned()
-    };
-    match plan.schema().fields().iter().find(|field| !seen.insert(name(field))) {
-        None => Ok(()),
-        Some(field) => Err(Error::invalid(format!("column {:?} is named twice", name(&field)))
-            .with_code("42701")
-            .with_hint("give one of them another name with AS")),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Expr, Insert, Query, SetExpr, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{self, CastKind, Expr, Insert, Query, SetExpr, UnaryOperator, Value};
 
 use crate::functions::{casts, types};
 use crate::semantics::Zone;
@@ -109,7 +109,36 @@ fn constant(expr: &Expr, field: &FieldRef, zone: &str) -> Option<ScalarValue> {
             },
             _ => None,
         },
+        Expr::Nested(inner) => constant(inner, field, zone),
+        // A parameter of a driver: what is cast to the column's own type is what the text would be there.
+        Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None } => {
+            let Expr::Value(value) = expr.as_ref() else { return None };
+            match &value.value {
+                Value::SingleQuotedString(text) if is_type_of(data_type, field.data_type()) => {
+                    text_as(text, field, zone)
+                }
+                Value::Null if is_type_of(data_type, field.data_type()) => {
+                    ScalarValue::try_from(field.data_type()).ok()
+                }
+                _ => None,
+            }
+        }
         _ => None,
+    }
+}
+
+/// Whether a type's name means just the type of a column.
+fn is_type_of(name: &ast::DataType, column: &DataType) -> bool {
+    use ast::{DataType as Name, TimezoneInfo};
+    match column {
+        DataType::Date32 => matches!(name, Name::Date),
+        DataType::Float64 => matches!(name, Name::DoublePrecision),
+        DataType::FixedSizeBinary(16) => matches!(name, Name::Uuid),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => matches!(name, Name::Timestamp(None, TimezoneInfo::None)),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+            matches!(name, Name::Timestamp(None, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz))
+        }
+        _ => false,
     }
 }
 

@@ -1,0 +1,97 @@
+//! What the drivers of a database protocol need of SQL beyond a text and its answer.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+use polder_types::Result;
+
+use crate::{Answer, BatchStream, Caller, SqlRunner, SqlSession, StatementRequest};
+
+/// The version of PostgreSQL whose catalog and functions clients find: the newest that their own queries are answered for.
+pub const POSTGRES_VERSION: &str = "15.14";
+
+/// The key of a field's metadata that names a type of PostgreSQL's catalog (`oid`, `name`, `char`, `int2vector`, …) for
+/// which Arrow has none: numbers of 64 bits, texts and lists stand for them.
+pub const CATALOG_TYPE: &str = "polder:catalog_type";
+
+/// A value for a parameter (`$1`, `$2`, …) of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// As SQL names it, such as `bigint` or `timestamptz[]`. `None`: the text is of no type yet, as one in quotes is.
+    pub type_name: Option<String>,
+    /// As PostgreSQL writes the value; `None`: NULL.
+    pub text: Option<String>,
+}
+
+/// What a statement takes and gives.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// One for each parameter. What may be of any type is a text.
+    pub parameters: Vec<FieldRef>,
+    /// The columns of its rows; `None` if it gives none.
+    pub schema: Option<SchemaRef>,
+}
+
+/// Whether a transaction is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TransactionState {
+    #[default]
+    None,
+    Open,
+    /// An error has happened: only ROLLBACK is taken.
+    Failed,
+}
+
+/// How a session stands between two statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionStatus {
+    pub transaction: TransactionState,
+    pub time_zone: String,
+}
+
+/// Rows on their way into a table.
+pub struct RowsIn {
+    /// The table's name, as written in a statement.
+    pub table: String,
+    /// Names of columns, as written in a statement. Empty: all that take values.
+    pub columns: Vec<String>,
+    /// Columns of texts, in that order, as PostgreSQL writes values.
+    pub rows: BatchStream,
+}
+
+/// A session that a driver of a database protocol talks to. Its answers keep the types that text would lose (UUIDs).
+#[async_trait::async_trait]
+pub trait DriverSession: SqlSession {
+    /// Looks at one statement without running it. `types`: those of the first parameters that are known, as SQL names
+    /// them; the others are found out.
+    ///
+    /// # Errors
+    /// As running it would, as far as planning goes.
+    async fn describe(&self, sql: &str, types: &[Option<String>]) -> Result<Description>;
+
+    /// As [`SqlSession::run`], with values for parameters. An answer of it may be dropped before its end, as a cursor is
+    /// closed: that fails no transaction.
+    async fn run_with(&self, request: StatementRequest, values: Vec<Parameter>) -> Result<Answer>;
+
+    /// The columns that rows for a table have.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for a column that takes no values.
+    async fn columns_of(&self, table: &str, columns: &[String]) -> Result<Vec<FieldRef>>;
+
+    /// Inserts rows, in the open transaction or as one of its own. `request` has the statement for the record.
+    ///
+    /// # Errors
+    /// That of the first row that is refused; nothing is inserted then.
+    async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer>;
+
+    fn status(&self) -> SessionStatus;
+
+    /// Something beside a statement went wrong: an open transaction has failed.
+    fn fail_transaction(&self);
+}
+
+/// Opens sessions for drivers.
+pub trait DriverSql: SqlRunner {
+    fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession>;
+}

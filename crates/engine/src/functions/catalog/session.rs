@@ -1,0 +1,124 @@
+//! Who, where and when.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Int32Array, Int64Array, ListBuilder, StringArray, StringViewBuilder,
+    TimestampMicrosecondArray, new_null_array,
+};
+use arrow::datatypes::Int64Type;
+use datafusion::common::Result;
+use polder_capability::POSTGRES_VERSION;
+
+use crate::functions::function::{Call, refuse};
+use crate::functions::types;
+use crate::system::pg_catalog::{World, activity, oids, roles, schemas as fixed};
+
+fn repeated(call: &Call<'_>, text: &str) -> Result<ArrayRef> {
+    let array: StringArray = std::iter::repeat_n(Some(text), call.rows).collect();
+    types::fit(Arc::new(array), call.gives)
+}
+
+pub(super) fn version(call: &Call<'_>) -> Result<ArrayRef> {
+    repeated(call, &format!("PostgreSQL {POSTGRES_VERSION} (Polder {})", env!("CARGO_PKG_VERSION")))
+}
+
+pub(super) fn user(call: &Call<'_>) -> Result<ArrayRef> {
+    repeated(call, World::of(call.config)?.user())
+}
+
+pub(super) fn utf8(call: &Call<'_>) -> Result<ArrayRef> {
+    repeated(call, "UTF8")
+}
+
+pub(super) fn encoding(call: &Call<'_>) -> Result<ArrayRef> {
+    let numbers = call.primitive::<Int64Type>(0);
+    call.texts(|row| Ok(Some(if numbers.value(row) == fixed::UTF8 { "UTF8" } else { "" }.to_owned())))
+}
+
+pub(super) fn schemas(call: &Call<'_>) -> Result<ArrayRef> {
+    let directory = World::of(call.config)?.directory();
+    let with_system = call.arrays[0].as_any().downcast_ref::<BooleanArray>();
+    let mut lists = ListBuilder::new(StringViewBuilder::new());
+    for row in 0..call.rows {
+        if !call.is_whole(row) {
+            lists.append_null();
+            continue;
+        }
+        let all = with_system.is_some_and(|all| all.value(row));
+        let path = directory.path().iter().filter(|oid| all || **oid != oids::PG_CATALOG);
+        lists.append_value(path.filter_map(|oid| directory.schema(*oid)).map(Some));
+    }
+    types::fit(Arc::new(lists.finish()), call.gives)
+}
+
+/// A setting by its name. With true as the second argument there is NULL for one that is not there.
+pub(super) fn setting(call: &Call<'_>) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    let lenient = call.arrays.get(1).and_then(|array| array.as_any().downcast_ref::<BooleanArray>());
+    call.texts(|row| {
+        let name = call.text(0).value(row);
+        let found = activity::setting(world, name);
+        if found.is_none() && !lenient.is_some_and(|lenient| lenient.value(row)) {
+            return Err(refuse("42704", format!("unrecognized configuration parameter \"{name}\"")));
+        }
+        Ok(found)
+    })
+}
+
+/// A query changes nothing, so it can only say that something is set as is wanted, as drivers ask for that cannot know.
+pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    call.texts(|row| {
+        let (name, wanted) = (call.text(0).value(row), call.text(1).value(row));
+        match activity::setting(world, name) {
+            None => Err(refuse("42704", format!("unrecognized configuration parameter \"{name}\""))),
+            Some(value) if value == wanted => Ok(Some(value)),
+            Some(value) => {
+                Err(refuse("0A000", format!("{name} is {value:?}, and a query cannot set it: use SET {name}")))
+            }
+        }
+    })
+}
+
+pub(super) fn always(call: &Call<'_>) -> Result<ArrayRef> {
+    call.bools(|_| Ok(Some(true)))
+}
+
+pub(super) fn process(call: &Call<'_>) -> Result<ArrayRef> {
+    let id = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    Ok(Arc::new(Int32Array::from(vec![id; call.rows])))
+}
+
+pub(super) fn never(call: &Call<'_>) -> Result<ArrayRef> {
+    call.bools(|_| Ok(Some(false)))
+}
+
+pub(super) fn nothing(call: &Call<'_>) -> Result<ArrayRef> {
+    Ok(new_null_array(call.gives, call.rows))
+}
+
+/// The object id of nothing.
+pub(super) fn none(call: &Call<'_>) -> Result<ArrayRef> {
+    Ok(Arc::new(Int64Array::from(vec![0; call.rows])))
+}
+
+pub(super) fn started(call: &Call<'_>) -> Result<ArrayRef> {
+    let started = World::of(call.config)?.engine().started.timestamp_micros();
+    Ok(Arc::new(TimestampMicrosecondArray::from(vec![started; call.rows]).with_timezone("UTC")))
+}
+
+pub(super) fn version_read(call: &Call<'_>) -> Result<ArrayRef> {
+    let id = World::of(call.config)?.snapshot().id;
+    Ok(Arc::new(Int64Array::from(vec![id; call.rows])))
+}
+
+pub(super) fn role(call: &Call<'_>) -> Result<ArrayRef> {
+    let roles = roles::known(World::of(call.config)?);
+    let numbers = call.primitive::<Int64Type>(0);
+    call.texts(|row| {
+        let oid = numbers.value(row);
+        let found = roles.iter().find(|role| role.oid == oid).map(|role| role.name.clone());
+        Ok(Some(found.unwrap_or_else(|| format!("unknown (OID={oid})"))))
+    })
+}

@@ -1,0 +1,156 @@
+//! The columns of each table of `pg_catalog`: name and type of each, as PostgreSQL 15 has them and in its order.
+//! (Of tables: `src/include/catalog/*.h` of its source; of views: `src/backend/catalog/system_views.sql`.)
+
+pub(super) const PG_AGGREGATE: &str = "aggfnoid regproc, aggkind char, aggnumdirectargs int2, aggtransfn regproc, aggfinalfn regproc, \
+     aggcombinefn regproc, aggserialfn regproc, aggdeserialfn regproc, aggmtransfn regproc, aggminvtransfn regproc, \
+     aggmfinalfn regproc, aggfinalextra bool, aggmfinalextra bool, aggfinalmodify char, aggmfinalmodify char, \
+     aggsortop oid, aggtranstype oid, aggtransspace int4, aggmtranstype oid, aggmtransspace int4, agginitval text, \
+     aggminitval text";
+pub(super) const PG_AM: &str = "oid oid, amname name, amhandler regproc, amtype char";
+pub(super) const PG_ATTRDEF: &str = "oid oid, adrelid oid, adnum int2, adbin pg_node_tree";
+pub(super) const PG_ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget int4, attlen int2, attnum int2, attndims int4, \
+     attcacheoff int4, atttypmod int4, attbyval bool, attalign char, attstorage char, attcompression char, \
+     attnotnull bool, atthasdef bool, atthasmissing bool, attidentity char, attgenerated char, attisdropped bool, \
+     attislocal bool, attinhcount int4, attcollation oid, attacl aclitem[], attoptions text[], attfdwoptions text[], \
+     attmissingval text[]";
+pub(super) const PG_AUTH_MEMBERS: &str = "roleid oid, member oid, grantor oid, admin_option bool";
+pub(super) const PG_AUTHID: &str = "oid oid, rolname name, rolsuper bool, rolinherit bool, rolcreaterole bool, rolcreatedb bool, rolcanlogin bool, \
+     rolreplication bool, rolbypassrls bool, rolconnlimit int4, rolpassword text, rolvaliduntil timestamptz";
+pub(super) const PG_CAST: &str =
+    "oid oid, castsource oid, casttarget oid, castfunc oid, castcontext char, castmethod char";
+pub(super) const PG_CLASS: &str = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, relowner oid, relam oid, relfilenode oid, \
+     reltablespace oid, relpages int4, reltuples float4, relallvisible int4, reltoastrelid oid, relhasindex bool, \
+     relisshared bool, relpersistence char, relkind char, relnatts int2, relchecks int2, relhasrules bool, \
+     relhastriggers bool, relhassubclass bool, relrowsecurity bool, relforcerowsecurity bool, relispopulated bool, \
+     relreplident char, relispartition bool, relrewrite oid, relfrozenxid xid, relminmxid xid, relacl aclitem[], \
+     reloptions text[], relpartbound pg_node_tree";
+pub(super) const PG_COLLATION: &str = "oid oid, collname name, collnamespace oid, collowner oid, collprovider char, collisdeterministic bool, \
+     collencoding int4, collcollate text, collctype text, colliculocale text, collversion text";
+pub(super) const PG_CONSTRAINT: &str = "oid oid, conname name, connamespace oid, contype char, condeferrable bool, condeferred bool, convalidated bool, \
+     conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype char, confdeltype char, \
+     confmatchtype char, conislocal bool, coninhcount int4, connoinherit bool, conkey int2[], confkey int2[], \
+     conpfeqop oid[], conppeqop oid[], conffeqop oid[], confdelsetcols int2[], conexclop oid[], conbin pg_node_tree";
+pub(super) const PG_CONVERSION: &str = "oid oid, conname name, connamespace oid, conowner oid, conforencoding int4, contoencoding int4, conproc regproc, \
+     condefault bool";
+pub(super) const PG_DATABASE: &str = "oid oid, datname name, datdba oid, encoding int4, datlocprovider char, datistemplate bool, datallowconn bool, \
+     datconnlimit int4, datfrozenxid xid, datminmxid xid, dattablespace oid, datcollate text, datctype text, \
+     daticulocale text, datcollversion text, datacl aclitem[]";
+pub(super) const PG_DB_ROLE_SETTING: &str = "setdatabase oid, setrole oid, setconfig text[]";
+pub(super) const PG_DEFAULT_ACL: &str =
+    "oid oid, defaclrole oid, defaclnamespace oid, defaclobjtype char, defaclacl aclitem[]";
+pub(super) const PG_DEPEND: &str =
+    "classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, refobjsubid int4, deptype char";
+pub(super) const PG_DESCRIPTION: &str = "objoid oid, classoid oid, objsubid int4, description text";
+pub(super) const PG_ENUM: &str = "oid oid, enumtypid oid, enumsortorder float4, enumlabel name";
+pub(super) const PG_EVENT_TRIGGER: &str =
+    "oid oid, evtname name, evtevent name, evtowner oid, evtfoid oid, evtenabled char, evttags text[]";
+pub(super) const PG_EXTENSION: &str = "oid oid, extname name, extowner oid, extnamespace oid, extrelocatable bool, extversion text, extconfig oid[], \
+     extcondition text[]";
+pub(super) const PG_FOREIGN_DATA_WRAPPER: &str =
+    "oid oid, fdwname name, fdwowner oid, fdwhandler oid, fdwvalidator oid, fdwacl aclitem[], fdwoptions text[]";
+pub(super) const PG_FOREIGN_SERVER: &str = "oid oid, srvname name, srvowner oid, srvfdw oid, srvtype text, srvversion text, srvacl aclitem[], \
+     srvoptions text[]";
+pub(super) const PG_FOREIGN_TABLE: &str = "ftrelid oid, ftserver oid, ftoptions text[]";
+pub(super) const PG_INDEX: &str = "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, indisunique bool, indnullsnotdistinct bool, \
+     indisprimary bool, indisexclusion bool, indimmediate bool, indisclustered bool, indisvalid bool, \
+     indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey int2vector, \
+     indcollation oidvector, indclass oidvector, indoption int2vector, indexprs pg_node_tree, indpred pg_node_tree";
+pub(super) const PG_INHERITS: &str = "inhrelid oid, inhparent oid, inhseqno int4, inhdetachpending bool";
+pub(super) const PG_INIT_PRIVS: &str = "objoid oid, classoid oid, objsubid int4, privtype char, initprivs aclitem[]";
+pub(super) const PG_LANGUAGE: &str = "oid oid, lanname name, lanowner oid, lanispl bool, lanpltrusted bool, lanplcallfoid oid, laninline oid, \
+     lanvalidator oid, lanacl aclitem[]";
+pub(super) const PG_LARGEOBJECT_METADATA: &str = "oid oid, lomowner oid, lomacl aclitem[]";
+pub(super) const PG_NAMESPACE: &str = "oid oid, nspname name, nspowner oid, nspacl aclitem[]";
+pub(super) const PG_OPCLASS: &str = "oid oid, opcmethod oid, opcname name, opcnamespace oid, opcowner oid, opcfamily oid, opcintype oid, \
+     opcdefault bool, opckeytype oid";
+pub(super) const PG_OPERATOR: &str = "oid oid, oprname name, oprnamespace oid, oprowner oid, oprkind char, oprcanmerge bool, oprcanhash bool, \
+     oprleft oid, oprright oid, oprresult oid, oprcom oid, oprnegate oid, oprcode regproc, oprrest regproc, \
+     oprjoin regproc";
+pub(super) const PG_OPFAMILY: &str = "oid oid, opfmethod oid, opfname name, opfnamespace oid, opfowner oid";
+pub(super) const PG_PARTITIONED_TABLE: &str = "partrelid oid, partstrat char, partnatts int2, partdefid oid, partattrs int2vector, partclass oidvector, \
+     partcollation oidvector, partexprs pg_node_tree";
+pub(super) const PG_POLICY: &str = "oid oid, polname name, polrelid oid, polcmd char, polpermissive bool, polroles oid[], polqual pg_node_tree, \
+     polwithcheck pg_node_tree";
+pub(super) const PG_PROC: &str = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, procost float4, prorows float4, \
+     provariadic oid, prosupport regproc, prokind char, prosecdef bool, proleakproof bool, proisstrict bool, \
+     proretset bool, provolatile char, proparallel char, pronargs int2, pronargdefaults int2, prorettype oid, \
+     proargtypes oidvector, proallargtypes oid[], proargmodes char[], proargnames text[], \
+     proargdefaults pg_node_tree, protrftypes oid[], prosrc text, probin text, prosqlbody pg_node_tree, \
+     proconfig text[], proacl aclitem[]";
+pub(super) const PG_PUBLICATION: &str = "oid oid, pubname name, pubowner oid, puballtables bool, pubinsert bool, pubupdate bool, pubdelete bool, \
+     pubtruncate bool, pubviaroot bool";
+pub(super) const PG_PUBLICATION_NAMESPACE: &str = "oid oid, pnpubid oid, pnnspid oid";
+pub(super) const PG_PUBLICATION_REL: &str =
+    "oid oid, prpubid oid, prrelid oid, prqual pg_node_tree, prattrs int2vector";
+pub(super) const PG_RANGE: &str = "rngtypid oid, rngsubtype oid, rngmultitypid oid, rngcollation oid, rngsubopc oid, rngcanonical regproc, \
+     rngsubdiff regproc";
+pub(super) const PG_REWRITE: &str = "oid oid, rulename name, ev_class oid, ev_type char, ev_enabled char, is_instead bool, ev_qual pg_node_tree, \
+     ev_action pg_node_tree";
+pub(super) const PG_SECLABEL: &str = "objoid oid, classoid oid, objsubid int4, provider text, label text";
+pub(super) const PG_SEQUENCE: &str = "seqrelid oid, seqtypid oid, seqstart int8, seqincrement int8, seqmax int8, seqmin int8, seqcache int8, \
+     seqcycle bool";
+pub(super) const PG_SHDEPEND: &str =
+    "dbid oid, classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, deptype char";
+pub(super) const PG_SHDESCRIPTION: &str = "objoid oid, classoid oid, description text";
+pub(super) const PG_STATISTIC_EXT: &str = "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, stxstattarget int4, stxkeys int2vector, \
+     stxkind char[], stxexprs pg_node_tree";
+pub(super) const PG_STATISTIC_EXT_DATA: &str = "stxoid oid, stxdinherit bool, stxdndistinct pg_ndistinct, stxddependencies pg_dependencies, stxdmcv pg_mcv_list, \
+     stxdexpr pg_statistic[]";
+pub(super) const PG_SUBSCRIPTION: &str = "oid oid, subdbid oid, subskiplsn pg_lsn, subname name, subowner oid, subenabled bool, subbinary bool, \
+     substream bool, subtwophasestate char, subdisableonerr bool, subconninfo text, subslotname name, \
+     subsynccommit text, subpublications text[]";
+pub(super) const PG_TABLESPACE: &str = "oid oid, spcname name, spcowner oid, spcacl aclitem[], spcoptions text[]";
+pub(super) const PG_TRIGGER: &str = "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled char, tgisinternal bool, \
+     tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, tginitdeferred bool, tgnargs int2, \
+     tgattr int2vector, tgargs bytea, tgqual pg_node_tree, tgoldtable name, tgnewtable name";
+pub(super) const PG_TS_CONFIG: &str = "oid oid, cfgname name, cfgnamespace oid, cfgowner oid, cfgparser oid";
+pub(super) const PG_TYPE: &str = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, typbyval bool, typtype char, \
+     typcategory char, typispreferred bool, typisdefined bool, typdelim char, typrelid oid, typsubscript regproc, \
+     typelem oid, typarray oid, typinput regproc, typoutput regproc, typreceive regproc, typsend regproc, \
+     typmodin regproc, typmodout regproc, typanalyze regproc, typalign char, typstorage char, typnotnull bool, \
+     typbasetype oid, typtypmod int4, typndims int4, typcollation oid, typdefaultbin pg_node_tree, typdefault text, \
+     typacl aclitem[]";
+pub(super) const PG_USER_MAPPING: &str = "oid oid, umuser oid, umserver oid, umoptions text[]";
+pub(super) const PG_ROLES: &str = "rolname name, rolsuper bool, rolinherit bool, rolcreaterole bool, rolcreatedb bool, rolcanlogin bool, \
+     rolreplication bool, rolconnlimit int4, rolpassword text, rolvaliduntil timestamptz, rolbypassrls bool, \
+     rolconfig text[], oid oid";
+pub(super) const PG_USER: &str = "usename name, usesysid oid, usecreatedb bool, usesuper bool, userepl bool, usebypassrls bool, passwd text, \
+     valuntil timestamptz, useconfig text[]";
+pub(super) const PG_SHADOW: &str = "usename name, usesysid oid, usecreatedb bool, usesuper bool, userepl bool, usebypassrls bool, passwd text, \
+     valuntil timestamptz, useconfig text[]";
+pub(super) const PG_GROUP: &str = "groname name, grosysid oid, grolist oid[]";
+pub(super) const PG_POLICIES: &str = "schemaname name, tablename name, policyname name, permissive text, roles name[], cmd text, qual text, \
+     with_check text";
+pub(super) const PG_RULES: &str = "schemaname name, tablename name, rulename name, definition text";
+pub(super) const PG_VIEWS: &str = "schemaname name, viewname name, viewowner name, definition text";
+pub(super) const PG_TABLES: &str = "schemaname name, tablename name, tableowner name, tablespace name, hasindexes bool, hasrules bool, \
+     hastriggers bool, rowsecurity bool";
+pub(super) const PG_MATVIEWS: &str = "schemaname name, matviewname name, matviewowner name, tablespace name, hasindexes bool, ispopulated bool, \
+     definition text";
+pub(super) const PG_INDEXES: &str = "schemaname name, tablename name, indexname name, tablespace name, indexdef text";
+pub(super) const PG_SEQUENCES: &str = "schemaname name, sequencename name, sequenceowner name, data_type regtype, start_value int8, min_value int8, \
+     max_value int8, increment_by int8, cycle bool, cache_size int8, last_value int8";
+pub(super) const PG_SETTINGS: &str = "name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, vartype text, \
+     source text, min_val text, max_val text, enumvals text[], boot_val text, reset_val text, sourcefile text, \
+     sourceline int4, pending_restart bool";
+pub(super) const PG_LOCKS: &str = "locktype text, database oid, relation oid, page int4, tuple int2, virtualxid text, transactionid xid, \
+     classid oid, objid oid, objsubid int2, virtualtransaction text, pid int4, mode text, granted bool, \
+     fastpath bool, waitstart timestamptz";
+pub(super) const PG_STAT_ACTIVITY: &str = "datid oid, datname name, pid int4, leader_pid int4, usesysid oid, usename name, application_name text, \
+     client_addr text, client_hostname text, client_port int4, backend_start timestamptz, xact_start timestamptz, \
+     query_start timestamptz, state_change timestamptz, wait_event_type text, wait_event text, state text, \
+     backend_xid xid, backend_xmin xid, query_id int8, query text, backend_type text";
+pub(super) const PG_STAT_USER_TABLES: &str = "relid oid, schemaname name, relname name, seq_scan int8, seq_tup_read int8, idx_scan int8, idx_tup_fetch int8, \
+     n_tup_ins int8, n_tup_upd int8, n_tup_del int8, n_tup_hot_upd int8, n_live_tup int8, n_dead_tup int8, \
+     n_mod_since_analyze int8, n_ins_since_vacuum int8, last_vacuum timestamptz, last_autovacuum timestamptz, \
+     last_analyze timestamptz, last_autoanalyze timestamptz, vacuum_count int8, autovacuum_count int8, \
+     analyze_count int8, autoanalyze_count int8";
+pub(super) const PG_PUBLICATION_TABLES: &str =
+    "pubname name, schemaname name, tablename name, attnames name[], rowfilter text";
+pub(super) const PG_CURSORS: &str =
+    "name text, statement text, is_holdable bool, is_binary bool, is_scrollable bool, creation_time timestamptz";
+pub(super) const PG_PREPARED_XACTS: &str = "transaction xid, gid text, prepared timestamptz, owner name, database name";
+pub(super) const PG_PREPARED_STATEMENTS: &str = "name text, statement text, prepare_time timestamptz, parameter_types text[], from_sql bool, generic_plans int8, \
+     custom_plans int8";
+pub(super) const PG_AVAILABLE_EXTENSIONS: &str =
+    "name name, default_version text, installed_version text, comment text";

@@ -1,0 +1,323 @@
+//! `pg_catalog`, as PostgreSQL 15 has it: what its clients ask to learn what there is.
+//!
+//! The tables are made from the statement's snapshot, which within a transaction is that transaction's own view, when they
+//! are scanned. One that describes what Polder has not (triggers, policies, foreign tables, …) is there and empty, so that a
+//! query over it has the answer that it should have.
+
+pub(crate) mod activity;
+mod attributes;
+mod columns;
+mod constraints;
+mod dependencies;
+pub(crate) mod directory;
+pub(crate) mod oids;
+pub(crate) mod programs;
+pub(crate) mod relations;
+pub(crate) mod roles;
+mod row;
+pub(crate) mod schemas;
+pub(crate) mod texts;
+pub(crate) mod types;
+mod views;
+mod world;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::common::{Result as DataFusionResult, ScalarValue};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use polder_types::Result;
+
+use self::row::Rows;
+pub(crate) use self::world::World;
+use super::{Views, external, memory};
+
+/// A table of `pg_catalog`.
+#[derive(Debug, Clone, Copy)]
+struct Definition {
+    name: &'static str,
+    /// The object id that the table itself has.
+    oid: i64,
+    /// Names and types of its columns.
+    columns: &'static str,
+    kind: Kind,
+    /// In PostgreSQL it is a view.
+    view: bool,
+}
+
+/// How the rows of a table are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    AccessMethods,
+    Activity,
+    Attributes,
+    Classes,
+    Collations,
+    Constraints,
+    Databases,
+    Defaults,
+    Dependencies,
+    Descriptions,
+    /// There is nothing of the kind.
+    Empty,
+    Functions,
+    Indexes,
+    IndexesShown,
+    Languages,
+    MaterializedViews,
+    Namespaces,
+    OperatorClasses,
+    Roles,
+    RolesShown,
+    Rules,
+    Sequences,
+    SequencesShown,
+    Settings,
+    TableStatistics,
+    Tables,
+    Tablespaces,
+    Types,
+    Users,
+    Views,
+}
+
+const fn table(name: &'static str, oid: i64, columns: &'static str, kind: Kind) -> Definition {
+    Definition { name, oid, columns, kind, view: false }
+}
+
+const fn view(name: &'static str, oid: i64, columns: &'static str, kind: Kind) -> Definition {
+    Definition { name, oid, columns, kind, view: true }
+}
+
+/// All of them. Adding one is a line here, its columns, and, unless it is empty, a function that gives its rows.
+const TABLES: &[Definition] = &[
+    table("pg_aggregate", 2600, columns::PG_AGGREGATE, Kind::Empty),
+    table("pg_am", 2601, columns::PG_AM, Kind::AccessMethods),
+    table("pg_attrdef", 2604, columns::PG_ATTRDEF, Kind::Defaults),
+    table("pg_attribute", 1249, columns::PG_ATTRIBUTE, Kind::Attributes),
+    table("pg_auth_members", 1261, columns::PG_AUTH_MEMBERS, Kind::Empty),
+    table("pg_authid", 1260, columns::PG_AUTHID, Kind::Roles),
+    table("pg_cast", 2605, columns::PG_CAST, Kind::Empty),
+    table("pg_class", 1259, columns::PG_CLASS, Kind::Classes),
+    table("pg_collation", 3456, columns::PG_COLLATION, Kind::Collations),
+    table("pg_constraint", 2606, columns::PG_CONSTRAINT, Kind::Constraints),
+    table("pg_conversion", 2607, columns::PG_CONVERSION, Kind::Empty),
+    table("pg_database", 1262, columns::PG_DATABASE, Kind::Databases),
+    table("pg_db_role_setting", 2964, columns::PG_DB_ROLE_SETTING, Kind::Empty),
+    table("pg_default_acl", 826, columns::PG_DEFAULT_ACL, Kind::Empty),
+    table("pg_depend", 2608, columns::PG_DEPEND, Kind::Dependencies),
+    table("pg_description", 2609, columns::PG_DESCRIPTION, Kind::Descriptions),
+    table("pg_enum", 3501, columns::PG_ENUM, Kind::Empty),
+    table("pg_event_trigger", 3466, columns::PG_EVENT_TRIGGER, Kind::Empty),
+    table("pg_extension", 3079, columns::PG_EXTENSION, Kind::Empty),
+    table("pg_foreign_data_wrapper", 2328, columns::PG_FOREIGN_DATA_WRAPPER, Kind::Empty),
+    table("pg_foreign_server", 1417, columns::PG_FOREIGN_SERVER, Kind::Empty),
+    table("pg_foreign_table", 3118, columns::PG_FOREIGN_TABLE, Kind::Empty),
+    table("pg_index", 2610, columns::PG_INDEX, Kind::Indexes),
+    table("pg_inherits", 2611, columns::PG_INHERITS, Kind::Empty),
+    table("pg_init_privs", 3394, columns::PG_INIT_PRIVS, Kind::Empty),
+    table("pg_language", 2612, columns::PG_LANGUAGE, Kind::Languages),
+    table("pg_largeobject_metadata", 2995, columns::PG_LARGEOBJECT_METADATA, Kind::Empty),
+    table("pg_namespace", 2615, columns::PG_NAMESPACE, Kind::Namespaces),
+    table("pg_opclass", 2616, columns::PG_OPCLASS, Kind::OperatorClasses),
+    table("pg_operator", 2617, columns::PG_OPERATOR, Kind::Empty),
+    table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::Empty),
+    table("pg_partitioned_table", 3350, columns::PG_PARTITIONED_TABLE, Kind::Empty),
+    table("pg_policy", 3256, columns::PG_POLICY, Kind::Empty),
+    table("pg_proc", 1255, columns::PG_PROC, Kind::Functions),
+    table("pg_publication", 6104, columns::PG_PUBLICATION, Kind::Empty),
+    table("pg_publication_namespace", 6237, columns::PG_PUBLICATION_NAMESPACE, Kind::Empty),
+    table("pg_publication_rel", 6106, columns::PG_PUBLICATION_REL, Kind::Empty),
+    table("pg_range", 3541, columns::PG_RANGE, Kind::Empty),
+    table("pg_rewrite", 2618, columns::PG_REWRITE, Kind::Rules),
+    table("pg_seclabel", 3596, columns::PG_SECLABEL, Kind::Empty),
+    table("pg_sequence", 2224, columns::PG_SEQUENCE, Kind::Sequences),
+    table("pg_shdepend", 1214, columns::PG_SHDEPEND, Kind::Empty),
+    table("pg_shdescription", 2396, columns::PG_SHDESCRIPTION, Kind::Empty),
+    table("pg_statistic_ext", 3381, columns::PG_STATISTIC_EXT, Kind::Empty),
+    table("pg_statistic_ext_data", 3429, columns::PG_STATISTIC_EXT_DATA, Kind::Empty),
+    table("pg_subscription", 6100, columns::PG_SUBSCRIPTION, Kind::Empty),
+    table("pg_tablespace", 1213, columns::PG_TABLESPACE, Kind::Tablespaces),
+    table("pg_trigger", 2620, columns::PG_TRIGGER, Kind::Empty),
+    table("pg_ts_config", 3602, columns::PG_TS_CONFIG, Kind::Empty),
+    table("pg_type", 1247, columns::PG_TYPE, Kind::Types),
+    table("pg_user_mapping", 1418, columns::PG_USER_MAPPING, Kind::Empty),
+    view("pg_roles", 12001, columns::PG_ROLES, Kind::RolesShown),
+    view("pg_user", 12002, columns::PG_USER, Kind::Users),
+    view("pg_shadow", 12003, columns::PG_SHADOW, Kind::Users),
+    view("pg_group", 12004, columns::PG_GROUP, Kind::Empty),
+    view("pg_policies", 12005, columns::PG_POLICIES, Kind::Empty),
+    view("pg_rules", 12006, columns::PG_RULES, Kind::Empty),
+    view("pg_views", 12007, columns::PG_VIEWS, Kind::Views),
+    view("pg_tables", 12008, columns::PG_TABLES, Kind::Tables),
+    view("pg_matviews", 12009, columns::PG_MATVIEWS, Kind::MaterializedViews),
+    view("pg_indexes", 12010, columns::PG_INDEXES, Kind::IndexesShown),
+    view("pg_sequences", 12011, columns::PG_SEQUENCES, Kind::SequencesShown),
+    view("pg_settings", 12012, columns::PG_SETTINGS, Kind::Settings),
+    view("pg_locks", 12013, columns::PG_LOCKS, Kind::Empty),
+    view("pg_stat_activity", 12014, columns::PG_STAT_ACTIVITY, Kind::Activity),
+    view("pg_stat_user_tables", 12015, columns::PG_STAT_USER_TABLES, Kind::TableStatistics),
+    view("pg_publication_tables", 12016, columns::PG_PUBLICATION_TABLES, Kind::Empty),
+    view("pg_cursors", 12017, columns::PG_CURSORS, Kind::Empty),
+    view("pg_prepared_xacts", 12018, columns::PG_PREPARED_XACTS, Kind::Empty),
+    view("pg_prepared_statements", 12019, columns::PG_PREPARED_STATEMENTS, Kind::Empty),
+    view("pg_available_extensions", 12020, columns::PG_AVAILABLE_EXTENSIONS, Kind::Empty),
+];
+
+impl Definition {
+    /// The letter that `relkind` has for it.
+    fn kind(&self) -> &'static str {
+        if self.view { "v" } else { "r" }
+    }
+}
+
+/// Whether a name without a schema means a table of `pg_catalog`, which is looked into before any other schema.
+pub(crate) fn is_table(name: &str) -> bool {
+    TABLES.iter().any(|table| table.name == name)
+}
+
+/// The columns of the table with an object id.
+fn columns_of(oid: i64) -> Option<&'static str> {
+    TABLES.iter().find(|table| table.oid == oid).map(|table| table.columns)
+}
+
+/// The schema in one statement.
+pub(crate) struct PgCatalog {
+    pub world: World,
+    pub views: Arc<dyn Views>,
+}
+
+impl fmt::Debug for PgCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PgCatalog")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for PgCatalog {
+    fn table_names(&self) -> Vec<String> {
+        TABLES.iter().map(|table| table.name.to_owned()).collect()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        is_table(name)
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some(definition) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
+        let schema: Schema = row::schema(definition.columns);
+        let (world, views) = (self.world.clone(), Arc::clone(&self.views));
+        Ok(Some(Arc::new(Table { definition, schema: Arc::new(schema), world, views })))
+    }
+}
+
+struct Table {
+    definition: &'static Definition,
+    schema: SchemaRef,
+    world: World,
+    views: Arc<dyn Views>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("name", &self.definition.name).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for Table {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        if self.definition.view { TableType::View } else { TableType::Base }
+    }
+
+    /// To know the columns of a view takes planning it, so a query about one relation need not do that for all.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        let taken = match self.definition.kind {
+            Kind::Attributes => TableProviderFilterPushDown::Inexact,
+            _ => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(vec![taken; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let only = filters.iter().find_map(|filter| wanted(filter, "attrelid"));
+        let columns = self.rows(only).await.map_err(external)?;
+        memory(&self.schema, columns, projection)
+    }
+}
+
+/// The only object id that a condition lets through in a column.
+fn wanted(filter: &Expr, column: &str) -> Option<i64> {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = filter else { return None };
+    let is_column = |expr: &Expr| match expr {
+        Expr::Column(found) => found.name == column,
+        Expr::Cast(cast) => matches!(cast.expr.as_ref(), Expr::Column(found) if found.name == column),
+        _ => false,
+    };
+    let value = match (is_column(left), is_column(right)) {
+        (true, false) => right,
+        (false, true) => left,
+        _ => return None,
+    };
+    let Expr::Literal(value, _) = value.as_ref() else { return None };
+    match value {
+        ScalarValue::Int64(oid) => *oid,
+        other => other.try_as_str().flatten().and_then(|text| text.parse().ok()),
+    }
+}
+
+impl Table {
+    async fn rows(&self, only: Option<i64>) -> Result<Vec<ArrayRef>> {
+        let world = &self.world;
+        match self.definition.kind {
+            Kind::AccessMethods => schemas::access_methods(),
+            Kind::Activity => activity::running(world),
+            Kind::Attributes => attributes::rows(world, self.views.as_ref(), only).await,
+            Kind::Classes => relations::classes(world),
+            Kind::Collations => schemas::collations(),
+            Kind::Constraints => constraints::rows(world),
+            Kind::Databases => schemas::databases(),
+            Kind::Defaults => attributes::defaults(world),
+            Kind::Dependencies => dependencies::rows(world),
+            Kind::Descriptions => dependencies::descriptions(world),
+            Kind::Empty => Rows::new(self.definition.columns).finish(),
+            Kind::Functions => programs::rows(world),
+            Kind::Indexes => relations::indexes(world),
+            Kind::IndexesShown => views::indexes(world),
+            Kind::Languages => schemas::languages(),
+            Kind::MaterializedViews => views::materialized(world),
+            Kind::Namespaces => schemas::namespaces(world),
+            Kind::OperatorClasses => schemas::operator_classes(),
+            Kind::Roles => roles::stored(world).await,
+            Kind::RolesShown => roles::shown(world).await,
+            Kind::Rules => dependencies::rules(world),
+            Kind::Sequences => relations::sequences(world),
+            Kind::SequencesShown => views::sequences(world),
+            Kind::Settings => activity::settings(world),
+            Kind::TableStatistics => views::statistics(world),
+            Kind::Tables => views::tables(world),
+            Kind::Tablespaces => schemas::tablespaces(),
+            Kind::Types => types::rows(world.directory()),
+            Kind::Users => roles::users(world, self.definition.columns).await,
+            Kind::Views => views::views(world),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! `pg_class`, `pg_index` and `pg_sequence`: relations, and what they are beside their columns.
+
+use arrow::array::ArrayRef;
+use polder_lake::TableState;
+use polder_types::Result;
+
+use super::columns;
+use super::directory::{self, Of, Relation};
+use super::row::Rows;
+use super::types;
+use super::{World, columns_of, oids};
+
+/// Bytes of a page, in which PostgreSQL counts sizes.
+const PAGE_BYTES: i64 = 8_192;
+
+/// Rows that PostgreSQL has not counted.
+const UNKNOWN: i64 = -1;
+
+pub(super) fn classes(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_CLASS);
+    for relation in world.directory().relations() {
+        class(&mut rows, world, relation);
+    }
+    rows.finish()
+}
+
+/// What differs from one kind of relation to another.
+struct Facts {
+    row_type: i64,
+    access_method: i64,
+    columns: i64,
+    checks: i64,
+    has_index: bool,
+    tuples: i64,
+    bytes: i64,
+    populated: bool,
+}
+
+fn facts(world: &World, relation: &Relation) -> Facts {
+    let table = world.table(relation);
+    let plain = Facts {
+        row_type: 0,
+        access_method: 0,
+        columns: 0,
+        checks: 0,
+        has_index: false,
+        tuples: UNKNOWN,
+        bytes: 0,
+        populated: true,
+    };
+    match (relation.of, table) {
+        (Of::Table(id), Some(table)) => Facts {
+            row_type: oids::of(id, oids::ROW_TYPE),
+            access_method: oids::HEAP,
+            columns: table.shown_columns() as i64,
+            checks: table.rules.checks.len() as i64,
+            has_index: directory::indexes(table).next().is_some(),
+            tuples: table.file_rows(),
+            bytes: bytes(table),
+            populated: table.rules.materialized.as_ref().is_none_or(|materialized| materialized.snapshot.is_some()),
+        },
+        (Of::Index(_, place), Some(table)) => {
+            let index = directory::indexes(table).find(|index| index.place == place);
+            let columns = index.map_or(0, |index| index.columns.len() as i64);
+            Facts { access_method: oids::BTREE, columns, tuples: table.file_rows(), ..plain }
+        }
+        // The last value, the log count, and whether it was called.
+        (Of::Sequence(..), _) => Facts { columns: 3, tuples: 1, ..plain },
+        (Of::View(id), _) => Facts { row_type: oids::of(id, oids::ROW_TYPE), ..plain },
+        _ => Facts {
+            access_method: if relation.kind == "r" { oids::HEAP } else { 0 },
+            columns: columns_of(relation.oid).map_or(0, |columns| columns.split(", ").count() as i64),
+            ..plain
+        },
+    }
+}
+
+/// Bytes of the data files of a table.
+pub(crate) fn bytes(table: &TableState) -> i64 {
+    table.files.iter().map(|file| file.file_size_bytes).sum()
+}
+
+fn class(rows: &mut Rows, world: &World, relation: &Relation) {
+    let facts = facts(world, relation);
+    let is_view = relation.kind == "v";
+    let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
+    rows.push([
+        ("oid", relation.oid.into()),
+        ("relname", relation.name.as_str().into()),
+        ("relnamespace", relation.schema.into()),
+        ("reltype", facts.row_type.into()),
+        ("relowner", oids::OWNER.into()),
+        ("relam", facts.access_method.into()),
+        ("relfilenode", if stored { relation.oid } else { 0 }.into()),
+        ("relpages", (facts.bytes / PAGE_BYTES).into()),
+        ("reltuples", facts.tuples.into()),
+        ("relhasindex", facts.has_index.into()),
+        ("relpersistence", "p".into()),
+        ("relkind", relation.kind.into()),
+        ("relnatts", facts.columns.into()),
+        ("relchecks", facts.checks.into()),
+        ("relhasrules", is_view.into()),
+        ("relispopulated", facts.populated.into()),
+        // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
+        ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
+    ]);
+}
+
+pub(super) fn indexes(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_INDEX);
+    for table in world.snapshot().tables.values() {
+        let schema = table.schema();
+        for index in directory::indexes(table) {
+            let numbers = directory::numbers(table, index.columns);
+            let count = numbers.len();
+            let field_type = |id: &i64| {
+                let column = table.top_columns().find(|column| column.id == *id)?;
+                schema.field_with_name(&column.name).ok().map(|field| types::of_field(field).0)
+            };
+            let kinds: Vec<i64> = index.columns.iter().filter_map(field_type).collect();
+            let collations: Vec<i64> = kinds.iter().map(|oid| types::layout(*oid).collation).collect();
+            let classes: Vec<i64> = kinds.iter().map(|oid| super::schemas::operator_class(*oid)).collect();
+            rows.push([
+                ("indexrelid", oids::of_index(table.id, index.place).into()),
+                ("indrelid", oids::of(table.id, 0).into()),
+                ("indnatts", (count as i64).into()),
+                ("indnkeyatts", (count as i64).into()),
+                ("indisunique", index.unique.into()),
+                ("indisprimary", index.primary.into()),
+                ("indimmediate", true.into()),
+                ("indisvalid", true.into()),
+                ("indisready", true.into()),
+                ("indislive", true.into()),
+                ("indkey", numbers.into()),
+                ("indcollation", collations.into()),
+                ("indclass", classes.into()),
+                ("indoption", vec![0_i64; count].into()),
+            ]);
+        }
+    }
+    rows.finish()
+}
+
+pub(super) fn sequences(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_SEQUENCE);
+    for table in world.snapshot().tables.values() {
+        let schema = table.schema();
+        for (place, identity, column) in directory::identities(table) {
+            let field = schema.field_with_name(&column.name).ok();
+            let data_type = field.map_or(types::INT8, |field| types::of_field(field).0);
+            let (least, greatest) = range(data_type, identity.step);
+            rows.push([
+                ("seqrelid", oids::of(table.id, oids::SEQUENCE + place as i64).into()),
+                ("seqtypid", data_type.into()),
+                ("seqstart", identity.start.into()),
+                ("seqincrement", identity.step.into()),
+                ("seqmax", greatest.into()),
+                ("seqmin", least.into()),
+                ("seqcache", 1_i64.into()),
+            ]);
+        }
+    }
+    rows.finish()
+}
+
+/// The least and the greatest number of a sequence that counts up or down in a column of a type.
+pub(crate) fn range(data_type: i64, step: i64) -> (i64, i64) {
+    let (low, high) = match data_type {
+        21 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+        23 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        _ => (i64::MIN, i64::MAX),
+    };
+    if step < 0 { (low, -1) } else { (1, high) }
+}

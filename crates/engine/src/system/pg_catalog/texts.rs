@@ -1,0 +1,125 @@
+//! What hangs on tables, as the SQL that would make it.
+
+use polder_lake::{Check, ColumnState, TableState};
+
+use super::World;
+use super::directory::{self, IndexOf, Of, Relation};
+use super::oids;
+use super::types;
+use crate::functions::strings::{quoted_literal, quoted_name};
+
+/// Types whose values stand in SQL as they are; all others are written as texts.
+const BARE: &[i64] = &[16, 20, 21, 23, 700, 701, 1_700];
+
+/// The default of a column, or the expression that it is computed by; none if it has neither.
+pub(crate) fn default_of(table: &TableState, column: &ColumnState) -> Option<String> {
+    let rules = &table.rules;
+    if let Some(expression) = rules.generated_of(column.id).or_else(|| rules.default_of(column.id)) {
+        return Some(expression.to_owned());
+    }
+    let constant = column.default_value.as_deref().filter(|text| *text != "NULL")?;
+    let schema = table.schema();
+    let field = schema.field_with_name(&column.name).ok()?;
+    let (oid, _) = types::of_field(field);
+    let title = types::find(oid).map_or("text", |(base, _)| base.title);
+    let array = if types::find(oid).is_some_and(|(_, array)| array) { "[]" } else { "" };
+    if BARE.contains(&oid) {
+        return Some(constant.to_owned());
+    }
+    Some(format!("{}::{title}{array}", quoted_literal(constant).trim_start()))
+}
+
+/// Names of columns by their ids, as a list in SQL.
+pub(super) fn names(table: &TableState, columns: &[i64]) -> String {
+    let name = |id: &i64| table.top_columns().find(|column| column.id == *id).map(|column| quoted_name(&column.name));
+    columns.iter().filter_map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// `CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id)`
+pub(super) fn index(world: &World, table: &TableState, index: &IndexOf<'_>) -> String {
+    let directory = world.directory();
+    let on = directory.relation(oids::of(table.id, 0)).map(|relation| relation.qualified(directory));
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let (name, columns) = (quoted_name(index.name), names(table, index.columns));
+    format!("CREATE {unique}INDEX {name} ON {} USING btree ({columns})", on.unwrap_or_default())
+}
+
+/// The definition of the index with an object id; with a column's number, that column alone.
+pub(crate) fn index_with(world: &World, oid: i64, column: usize) -> Option<String> {
+    let relation = world.directory().relation(oid)?;
+    let Of::Index(_, place) = relation.of else { return None };
+    let table = world.table(relation)?;
+    let found = directory::indexes(table).find(|index| index.place == place)?;
+    match column.checked_sub(1) {
+        None => Some(index(world, table, &found)),
+        Some(at) => Some(names(table, found.columns.get(at..=at)?)),
+    }
+}
+
+/// A constraint of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Constraint<'a> {
+    Key(IndexOf<'a>),
+    Check(&'a Check),
+}
+
+impl Constraint<'_> {
+    /// `short`: without the brackets that PostgreSQL puts around each condition.
+    pub(super) fn definition(&self, table: &TableState, short: bool) -> String {
+        match self {
+            Self::Key(key) => {
+                let kind = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
+                format!("{kind} ({})", names(table, key.columns))
+            }
+            Self::Check(check) if short => format!("CHECK ({})", check.sql),
+            Self::Check(check) => format!("CHECK (({}))", check.sql),
+        }
+    }
+}
+
+/// The constraints of a table, each with its object id.
+pub(super) fn constraints(table: &TableState) -> impl Iterator<Item = (i64, &str, Constraint<'_>)> {
+    let keys = directory::indexes(table).filter(|index| index.unique);
+    let keys = keys.map(move |key| (oids::of_index(table.id, key.place), key.name, Constraint::Key(key)));
+    let checks = table.rules.checks.iter().take(oids::CHECKS_MAX).enumerate();
+    let checks = checks.map(move |(place, check)| {
+        (oids::of(table.id, oids::CHECK + place as i64), check.name.as_str(), Constraint::Check(check))
+    });
+    keys.chain(checks)
+}
+
+/// The definition of the constraint with an object id.
+pub(crate) fn constraint_with(world: &World, oid: i64, short: bool) -> Option<String> {
+    world.snapshot().tables.values().find_map(|table| {
+        let (_, _, found) = constraints(table).find(|(known, ..)| *known == oid)?;
+        Some(found.definition(table, short))
+    })
+}
+
+/// The query of a view or materialized view.
+pub(crate) fn view(world: &World, relation: &Relation) -> Option<String> {
+    let of_view = world.view(relation).map(|view| view.sql.as_str());
+    let of_table = || match relation.of {
+        Of::Table(_) => {
+            world.table(relation)?.rules.materialized.as_ref().map(|materialized| materialized.sql.as_str())
+        }
+        _ => None,
+    };
+    // PostgreSQL ends it so.
+    of_view.or_else(of_table).map(|sql| format!("{sql};"))
+}
+
+/// The comment on a relation, or on one of its columns.
+pub(crate) fn comment<'a>(world: &'a World, relation: &Relation, column: i64) -> Option<&'a str> {
+    match relation.of {
+        Of::Table(_) => {
+            let table = world.table(relation)?;
+            if column == 0 {
+                return table.comment.as_deref();
+            }
+            table.top_columns().find(|known| directory::number(known) == column)?.comment.as_deref()
+        }
+        Of::View(_) if column == 0 => world.view(relation)?.comment.as_deref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,126 @@
+//! What the functions about the catalog know. It comes along in the configuration of each statement, since that is all that
+//! a function is called with.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use polder_lake::{Snapshot, TableState, ViewState};
+use polder_types::Error;
+
+use super::directory::{Directory, Of, Relation};
+use crate::engine::Engine;
+use crate::session::Settings;
+
+/// One statement's view of the catalog.
+#[derive(Clone)]
+pub(crate) struct World(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<Engine>,
+    snapshot: Arc<Snapshot>,
+    user: String,
+    path: Vec<String>,
+    zone: String,
+    directory: OnceLock<Directory>,
+}
+
+impl World {
+    pub(crate) fn new(engine: &Arc<Engine>, snapshot: &Arc<Snapshot>, settings: &Settings) -> Self {
+        Self(Arc::new(Inner {
+            engine: Arc::clone(engine),
+            snapshot: Arc::clone(snapshot),
+            user: settings.user.clone(),
+            path: settings.path.clone(),
+            zone: settings.zone().to_owned(),
+            directory: OnceLock::new(),
+        }))
+    }
+
+    /// The one of the statement that a function is called in.
+    ///
+    /// # Errors
+    /// `Internal` outside of a statement.
+    pub(crate) fn of(config: &ConfigOptions) -> DataFusionResult<&Self> {
+        config.extensions.get::<Self>().ok_or_else(|| {
+            DataFusionError::External(Box::new(Error::internal("a function of the catalog outside of a statement")))
+        })
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.0.engine
+    }
+
+    pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.0.snapshot
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        &self.0.user
+    }
+
+    pub(crate) fn path(&self) -> &[String] {
+        &self.0.path
+    }
+
+    pub(crate) fn zone(&self) -> &str {
+        &self.0.zone
+    }
+
+    /// Made when it is first asked for.
+    pub(crate) fn directory(&self) -> &Directory {
+        self.0.directory.get_or_init(|| Directory::new(&self.0.snapshot, &self.0.path))
+    }
+
+    /// The table of a relation, or the one that the relation hangs on.
+    pub(crate) fn table(&self, relation: &Relation) -> Option<&TableState> {
+        match relation.of {
+            Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) => {
+                self.0.snapshot.tables.get(&id).map(AsRef::as_ref)
+            }
+            Of::View(_) | Of::System => None,
+        }
+    }
+
+    pub(crate) fn view(&self, relation: &Relation) -> Option<&ViewState> {
+        match relation.of {
+            Of::View(id) => self.0.snapshot.views.get(&id).map(AsRef::as_ref),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("snapshot", &self.0.snapshot.id).finish_non_exhaustive()
+    }
+}
+
+impl ConfigExtension for World {
+    const PREFIX: &'static str = "polder_catalog";
+}
+
+/// It has no settings that could be shown or changed.
+impl ExtensionOptions for World {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, _value: &str) -> DataFusionResult<()> {
+        Err(DataFusionError::Configuration(format!("there is no setting {key:?}")))
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}

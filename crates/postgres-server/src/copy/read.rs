@@ -1,0 +1,219 @@
+//! Rows coming in: bytes in any pieces become batches of texts.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
+use bytes::{Buf, BytesMut};
+use polder_types::{Error, ErrorKind, Result, limits};
+
+use super::binary::{self, Tuple};
+use super::lines::{Field, LineEnds, csv_fields, text_fields};
+use crate::sql::copy_options::{CopyFormat, CopyOptions, Header};
+use crate::types::{Column, parameters};
+use crate::wire::frontend::utf8;
+
+/// A batch is handed on when it has so many rows, or so many bytes.
+const BATCH_ROWS: usize = 8_192;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// A row that has begun and does not end: nearly always a quote that was never closed.
+const ROW_BYTES_MAX: usize = 4 * limits::FIELD_BYTES_MAX;
+
+pub(crate) struct CopyReader {
+    options: CopyOptions,
+    columns: Vec<Column>,
+    schema: SchemaRef,
+    buffer: BytesMut,
+    ends: LineEnds,
+    builders: Vec<StringBuilder>,
+    rows: usize,
+    bytes: usize,
+    /// Lines or rows that have been read.
+    line: u64,
+    begun: bool,
+    ended: bool,
+}
+
+fn wrong(message: impl Into<String>) -> Error {
+    Error::invalid(message).with_code("22P04")
+}
+
+/// # Errors
+/// `InvalidInput` (22021).
+fn without_zeros(text: &str) -> Result<&str> {
+    match text.contains('\0') {
+        true => Err(Error::invalid("invalid byte sequence for encoding \"UTF8\": 0x00").with_code("22021")),
+        false => Ok(text),
+    }
+}
+
+impl CopyReader {
+    pub(crate) fn new(options: CopyOptions, columns: Vec<Column>) -> Self {
+        let field = |column: &Column| ArrowField::new(&column.name, DataType::Utf8, true);
+        Self {
+            schema: Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>())),
+            builders: columns.iter().map(|_| StringBuilder::new()).collect(),
+            options,
+            columns,
+            buffer: BytesMut::new(),
+            ends: LineEnds::default(),
+            rows: 0,
+            bytes: 0,
+            line: 0,
+            begun: false,
+            ended: false,
+        }
+    }
+
+    /// Takes bytes in; gives a batch once there is enough for one.
+    ///
+    /// # Errors
+    /// `InvalidInput` (22P04, 22021) with the line.
+    pub(crate) fn feed(&mut self, data: &[u8]) -> Result<Option<RecordBatch>> {
+        if self.ended {
+            // PostgreSQL too passes over what follows the end.
+            return Ok(None);
+        }
+        self.buffer.extend_from_slice(data);
+        let read = match self.options.format {
+            CopyFormat::Binary => self.tuples(),
+            _ => self.lines(),
+        };
+        read.map_err(|error| self.placed(error))?;
+        if self.buffer.len() > ROW_BYTES_MAX {
+            let message = format!("a row is longer than {} MiB", ROW_BYTES_MAX >> 20);
+            return Err(self.placed(Error::new(ErrorKind::TooLarge, message).with_hint("is a quote never closed?")));
+        }
+        if self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.batch() } else { Ok(None) }
+    }
+
+    /// The last batch.
+    ///
+    /// # Errors
+    /// As [`CopyReader::feed`], and for what is cut off.
+    pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        // The mark at the end may be left out, as with PostgreSQL; but a row is never.
+        let whole = self.begun && self.buffer.is_empty();
+        if !self.ended && !whole && self.options.format == CopyFormat::Binary {
+            return Err(self.placed(wrong("unexpected end of COPY data")));
+        }
+        if !self.ended && !self.buffer.is_empty() {
+            if self.ends.is_open() {
+                return Err(self.placed(wrong("unterminated CSV quoted field")));
+            }
+            let mut last = std::mem::take(&mut self.buffer);
+            if last.last() == Some(&b'\r') {
+                last.truncate(last.len() - 1);
+            }
+            self.line_of(&last).map_err(|error| self.placed(error))?;
+        }
+        if self.rows > 0 { self.batch() } else { Ok(None) }
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        let what = if self.options.format == CopyFormat::Binary { "row" } else { "line" };
+        error.context(format!("COPY, {what} {}", self.line.max(1)))
+    }
+
+    fn batch(&mut self) -> Result<Option<RecordBatch>> {
+        (self.rows, self.bytes) = (0, 0);
+        let columns = self.builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
+        batch.map(Some).map_err(|error| Error::internal(error.to_string()))
+    }
+
+    fn lines(&mut self) -> Result<()> {
+        while !self.ended {
+            let Some((length, end)) = self.ends.next(&self.buffer, &self.options) else { return Ok(()) };
+            let line = self.buffer.split_to(length);
+            self.buffer.advance(end);
+            self.line_of(&line)?;
+        }
+        Ok(())
+    }
+
+    fn line_of(&mut self, line: &[u8]) -> Result<()> {
+        self.line += 1;
+        if line == b"\\." {
+            self.ended = true;
+            return Ok(());
+        }
+        let is_header = !std::mem::replace(&mut self.begun, true) && self.options.header != Header::None;
+        let fields = match self.options.format {
+            CopyFormat::Csv => {
+                let (null, options, columns) = (self.options.null.as_bytes(), &self.options, &self.columns);
+                csv_fields(line, options, |at, text, quoted| {
+                    let name = columns.get(at).map(|column| column.name.as_str()).unwrap_or_default();
+                    let counts = if quoted { options.force_null.has(name) } else { !options.force_not_null.has(name) };
+                    !is_header && counts && text == null
+                })?
+            }
+            _ => text_fields(line, &self.options),
+        };
+        if is_header {
+            return self.check_header(&fields);
+        }
+        if fields.len() > self.columns.len() {
+            return Err(wrong("extra data after last expected column"));
+        }
+        if let Some(column) = self.columns.get(fields.len()) {
+            return Err(wrong(format!("missing data for column \"{}\"", column.name)));
+        }
+        for (builder, field) in self.builders.iter_mut().zip(&fields) {
+            match field {
+                Field::Null => builder.append_null(),
+                Field::Text(text) => builder.append_value(without_zeros(utf8(text)?)?),
+            }
+        }
+        self.rows += 1;
+        self.bytes += line.len();
+        Ok(())
+    }
+
+    fn check_header(&self, fields: &[Field]) -> Result<()> {
+        if self.options.header != Header::Match {
+            return Ok(());
+        }
+        let same = fields.len() == self.columns.len()
+            && fields.iter().zip(&self.columns).all(|(field, column)| match field {
+                Field::Text(text) => text == column.name.as_bytes(),
+                Field::Null => false,
+            });
+        if same { Ok(()) } else { Err(wrong("the names in the header line are not those of the columns")) }
+    }
+
+    fn tuples(&mut self) -> Result<()> {
+        if !self.begun {
+            self.begun = binary::head(&mut self.buffer)?;
+        }
+        while self.begun && !self.ended {
+            let before = self.buffer.len();
+            let row = match binary::tuple(&mut self.buffer, self.columns.len())? {
+                Tuple::Partial => return Ok(()),
+                Tuple::End => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                Tuple::Row(row) => row,
+            };
+            self.line += 1;
+            for ((builder, column), value) in self.builders.iter_mut().zip(&self.columns).zip(row) {
+                match value {
+                    None => builder.append_null(),
+                    Some(value) => {
+                        let mut text = BytesMut::new();
+                        parameters::binary(column.kind, value, &mut text)?;
+                        builder.append_value(without_zeros(utf8(&text)?)?);
+                    }
+                }
+            }
+            self.rows += 1;
+            self.bytes += before - self.buffer.len();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

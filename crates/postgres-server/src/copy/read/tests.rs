@@ -1,0 +1,62 @@
+use arrow::array::AsArray;
+use arrow::util::pretty::pretty_format_batches;
+
+use super::*;
+use crate::sql::copy_options::read;
+use crate::sql::scan::scan;
+use crate::types::Kind;
+
+fn reader(options: &str) -> CopyReader {
+    let column = |name: &str| Column { name: name.into(), kind: Kind::text(), modifier: -1 };
+    CopyReader::new(read(&scan(options), false).unwrap(), vec![column("a"), column("b")])
+}
+
+fn rows(options: &str, data: &[u8]) -> Result<Vec<(Option<String>, Option<String>)>> {
+    let mut reader = reader(options);
+    // One byte at a time: pieces end anywhere.
+    for byte in data {
+        assert!(reader.feed(&[*byte])?.is_none());
+    }
+    let Some(batch) = reader.finish()? else { return Ok(Vec::new()) };
+    let texts = |at: usize| batch.column(at).as_string::<i32>().iter().map(|text| text.map(str::to_owned));
+    Ok(texts(0).zip(texts(1)).collect())
+}
+
+fn some(a: &str, b: &str) -> (Option<String>, Option<String>) {
+    (Some(a.into()), Some(b.into()))
+}
+
+#[test]
+fn rows_come_out_of_pieces() {
+    assert_eq!(rows("", b"1\tx\n2\t\\N\n").unwrap(), [some("1", "x"), (Some("2".into()), None)]);
+    assert_eq!(rows("", b"1\tx\n\\.\n2\ty\n").unwrap(), [some("1", "x")]);
+    assert_eq!(rows("", b"1\tlast").unwrap(), [some("1", "last")]);
+    assert_eq!(rows("CSV HEADER", b"a,b\r\n1,\"x\ny\"\r\n").unwrap(), [some("1", "x\ny")]);
+    let forced = "(FORMAT csv, FORCE_NULL (b), FORCE_NOT_NULL (a))";
+    assert_eq!(rows(forced, b",\"\"\n").unwrap(), [(Some(String::new()), None)]);
+}
+
+#[test]
+fn wrong_rows_say_where_they_are() {
+    for (options, data, message) in [
+        ("", &b"1\tx\n2\n"[..], "COPY, line 2: missing data for column \"b\""),
+        ("", b"1\tx\ty\n", "COPY, line 1: extra data after last expected column"),
+        ("CSV", b"1,\"x\n", "COPY, line 1: unterminated CSV quoted field"),
+        (
+            "(FORMAT csv, HEADER match)",
+            b"a,c\n",
+            "COPY, line 1: the names in the header line are not those of the columns",
+        ),
+    ] {
+        assert_eq!(rows(options, data).unwrap_err().message(), message);
+    }
+}
+
+#[test]
+fn large_input_comes_in_batches() {
+    let mut reader = reader("");
+    let batch = reader.feed("1\tx\n".repeat(BATCH_ROWS).as_bytes()).unwrap().unwrap();
+    assert_eq!(batch.num_rows(), BATCH_ROWS);
+    assert!(reader.finish().unwrap().is_none());
+    assert!(pretty_format_batches(&[batch.slice(0, 1)]).unwrap().to_string().contains("| 1 | x |"));
+}

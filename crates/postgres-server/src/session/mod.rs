@@ -1,0 +1,316 @@
+//! One client's conversation, from its login to its end.
+//!
+//! `simple` and `extended` are the two ways to send statements; both start them in `run`, and read their rows by
+//! `portal`. `own` has the statements that are this server's, `copy` those that carry rows through the connection.
+
+mod copy;
+mod extended;
+mod own;
+mod portal;
+mod run;
+mod simple;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polder_capability::{DriverSession, Notice, StatementRequest, TransactionState};
+use polder_types::{Error, QueryId, Result};
+use tokio::time::Instant;
+
+use crate::registry::Registered;
+use crate::server::House;
+use crate::settings::{IDLE_IN_TRANSACTION_MAX, Level, Settings};
+use crate::wire::backend::{self, Severity};
+use crate::wire::frontend::Message;
+use crate::wire::{Gone, Wire};
+
+use portal::{Portal, Prepared};
+
+/// Why work stops before its end.
+pub(crate) enum Stop {
+    Gone(Gone),
+    Failed(Error),
+}
+
+impl From<Gone> for Stop {
+    fn from(gone: Gone) -> Self {
+        Self::Gone(gone)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+pub(crate) type Flow<T> = Result<T, Stop>;
+
+pub(crate) struct Client {
+    wire: Wire,
+    house: Arc<House>,
+    session: Arc<dyn DriverSession>,
+    settings: Settings,
+    /// After a SET LOCAL: the settings once the transaction is over.
+    lasting: Option<Settings>,
+    /// Those before the transaction, which hold again when it comes to nothing.
+    before: Option<Settings>,
+    registered: Registered,
+    prepared: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    /// The statement that the message at hand is about.
+    at: Option<Arc<Prepared>>,
+    /// A transaction that was begun for several statements that came together.
+    implicit: bool,
+    /// After an error, everything up to the next Sync is passed over.
+    skips: bool,
+    /// What the client was last told.
+    told: HashMap<&'static str, String>,
+    /// When the statement that runs has had its time.
+    deadline: Option<Instant>,
+}
+
+/// What the main loop waits for.
+enum Event {
+    Message(Result<Message>),
+    Stopping,
+    IdleTooLong,
+}
+
+impl Client {
+    pub(crate) fn new(
+        wire: Wire,
+        house: Arc<House>,
+        session: Arc<dyn DriverSession>,
+        settings: Settings,
+        registered: Registered,
+    ) -> Self {
+        Self {
+            wire,
+            house,
+            session,
+            settings,
+            lasting: None,
+            before: None,
+            registered,
+            prepared: HashMap::new(),
+            portals: HashMap::new(),
+            at: None,
+            implicit: false,
+            skips: false,
+            told: HashMap::new(),
+            deadline: None,
+        }
+    }
+
+    pub(crate) async fn serve(mut self) -> Result<(), Gone> {
+        self.tell_settings();
+        backend::key_data(&mut self.wire.output, self.registered.process, self.registered.secret);
+        self.ready();
+        self.wire.flush().await?;
+        loop {
+            match self.event().await? {
+                Event::Message(Ok(Message::Terminate)) => return Ok(()),
+                Event::Message(Ok(message)) => self.message(message).await?,
+                // Where the next message begins is not known any more.
+                Event::Message(Err(error)) => return self.leave(&error).await,
+                Event::Stopping => {
+                    let message = "terminating connection due to administrator command";
+                    let error = Error::new(polder_types::ErrorKind::Unavailable, message).with_code("57P01");
+                    return self.leave(&error).await;
+                }
+                Event::IdleTooLong => {
+                    let message = "terminating connection due to idle-in-transaction timeout";
+                    let error = Error::new(polder_types::ErrorKind::Unavailable, message).with_code("25P03");
+                    return self.leave(&error).await;
+                }
+            }
+        }
+    }
+
+    async fn leave(&mut self, error: &Error) -> Result<(), Gone> {
+        backend::error(&mut self.wire.output, error, Severity::Fatal, None);
+        self.wire.flush().await?;
+        self.wire.close().await;
+        Ok(())
+    }
+
+    async fn event(&mut self) -> Result<Event, Gone> {
+        let idle = match self.session.status().transaction {
+            TransactionState::None => None,
+            _ => Some(self.settings.idle_in_transaction.unwrap_or(IDLE_IN_TRANSACTION_MAX)),
+        };
+        let shutdown = self.house.shutdown.clone();
+        Ok(tokio::select! {
+            message = self.wire.message(None) => Event::Message(message?),
+            () = shutdown.wait() => Event::Stopping,
+            () = wait(idle) => Event::IdleTooLong,
+        })
+    }
+
+    async fn message(&mut self, message: Message) -> Result<(), Gone> {
+        match message {
+            Message::Sync => self.sync().await,
+            _ if self.skips => Ok(()),
+            Message::Query(sql) => self.simple(&sql).await,
+            Message::Flush => self.wire.flush().await,
+            // Left over from a COPY that has failed meanwhile.
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
+            message => match self.extended(message).await {
+                Ok(()) => self.wire.relieve().await,
+                Err(Stop::Gone(gone)) => Err(gone),
+                Err(Stop::Failed(error)) => {
+                    self.fail_placed(error);
+                    self.skips = true;
+                    // What asks for it is passed over too.
+                    self.wire.flush().await
+                }
+            },
+        }
+    }
+
+    /// Tells an error of the statement that a message was about, with its place in the text that the client sent.
+    fn fail_placed(&mut self, error: Error) {
+        let Some(statement) = self.at.take() else { return self.fail(&error, None) };
+        let (text, start) = statement.sent.as_ref().map_or((&statement.sql, 0), |(text, start)| (text, *start));
+        self.fail(&simple::placed(error, text, start), Some(text));
+    }
+
+    /// Tells an error, by which an open transaction has failed.
+    fn fail(&mut self, error: &Error, sql: Option<&str>) {
+        self.registered.runs(None);
+        self.deadline = None;
+        self.session.fail_transaction();
+        backend::error(&mut self.wire.output, error, Severity::Error, sql);
+    }
+
+    fn ready(&mut self) {
+        // A transaction that was begun for the client is none of its own.
+        let state = if self.implicit { TransactionState::None } else { self.session.status().transaction };
+        backend::ready(&mut self.wire.output, state);
+    }
+
+    /// Settings that the client keeps count of, as far as it does not know them yet.
+    fn tell_settings(&mut self) {
+        if self.is_idle() {
+            self.before = None;
+            if let Some(lasting) = self.lasting.take() {
+                self.settings = lasting;
+            }
+        }
+        let zone = self.session.status().time_zone;
+        let own = Settings::REPORTED.iter().filter_map(|(shown, name)| Some((*shown, self.settings.show(name)?)));
+        for (name, value) in own.chain([("TimeZone", zone)]) {
+            if self.told.get(name) != Some(&value) {
+                backend::parameter_status(&mut self.wire.output, name, &value);
+                self.told.insert(name, value);
+            }
+        }
+    }
+
+    fn notices(&mut self, notices: &[Notice]) {
+        if self.settings.level == Level::Notice {
+            notices.iter().for_each(|notice| backend::notice(&mut self.wire.output, notice));
+        }
+    }
+
+    fn warn(&mut self, code: &str, message: &str) {
+        if self.settings.level <= Level::Warning {
+            backend::warning(&mut self.wire.output, code, message);
+        }
+    }
+
+    /// Closes what ends with a transaction: all portals but the cursors that are held.
+    fn close_portals(&mut self, committed: bool) {
+        self.portals.retain(|_, portal| portal.outlives(committed));
+    }
+
+    /// Notes that a statement begins: it can be cancelled, and has a time.
+    fn begins(&mut self) -> QueryId {
+        let id = QueryId::new();
+        self.goes_on(id);
+        id
+    }
+
+    /// Notes that a statement goes on.
+    fn goes_on(&mut self, id: QueryId) {
+        self.registered.runs(Some(id));
+        self.deadline = self.settings.statement_timeout.map(|timeout| Instant::now() + timeout);
+    }
+
+    fn ends(&mut self) {
+        self.registered.runs(None);
+        self.deadline = None;
+    }
+
+    /// Waits for work of the engine, for as long as the client is there and the statement has time. What it sends
+    /// meanwhile is kept. Dropped work is cancelled.
+    async fn watched<T>(&mut self, work: impl Future<Output = T>) -> Flow<T> {
+        let deadline = self.deadline;
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            gone = self.wire.gone() => Err(Stop::Gone(gone)),
+            () = until(deadline) => Err(Stop::Failed(too_slow())),
+        }
+    }
+
+    /// Runs a statement of the server's own making, such as BEGIN, for what it does.
+    async fn command(&mut self, sql: &str) -> Flow<()> {
+        let session = Arc::clone(&self.session);
+        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None };
+        let done = self.watched(async move { session.run(request).await }).await;
+        self.ends();
+        done?.map(drop).map_err(Stop::from)
+    }
+
+    /// Begins a transaction for statements that came together.
+    async fn begin_implicit(&mut self) -> Flow<()> {
+        self.command("BEGIN").await?;
+        self.implicit = true;
+        Ok(())
+    }
+
+    /// Ends the transaction that was begun for statements that came together, if there is one.
+    async fn end_implicit(&mut self) -> Flow<()> {
+        if !std::mem::take(&mut self.implicit) {
+            return Ok(());
+        }
+        let failed = self.session.status().transaction == TransactionState::Failed;
+        let ended = self.command(if failed { "ROLLBACK" } else { "COMMIT" }).await;
+        self.close_portals(!failed && ended.is_ok());
+        ended
+    }
+
+    fn is_idle(&self) -> bool {
+        self.session.status().transaction == TransactionState::None
+    }
+}
+
+fn too_slow() -> Error {
+    Error::new(polder_types::ErrorKind::Cancelled, "canceling statement due to statement timeout")
+}
+
+async fn wait(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // A client that is gone waits for nothing: what still runs is stopped by dropping it, and its transaction with
+        // its session.
+        self.portals.clear();
+    }
+}

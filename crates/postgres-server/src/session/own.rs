@@ -1,0 +1,236 @@
+//! Statements that are this server's own: cursors, settings of the protocol, what a pool does to clean up.
+
+use polder_capability::Parameter;
+use polder_types::{Error, ErrorKind, QueryId, Result};
+
+use super::portal::{Hold, Portal, Prepared, Source, State};
+use super::run::Started;
+use super::{Client, Flow};
+use crate::settings::Settings;
+use crate::sql::command::Command;
+use crate::sql::cursor::{Declare, Fetch, Way};
+use crate::types::Format;
+use crate::wire::backend;
+
+/// Cursors that one client may keep.
+const CURSORS_MAX: usize = 1_000;
+
+fn done(tag: &str) -> Flow<Started> {
+    Ok(Started::Done(tag.to_owned()))
+}
+
+impl Client {
+    pub(super) async fn own(&mut self, command: &Command, sql: &str, values: Vec<Parameter>) -> Flow<Started> {
+        match command {
+            Command::Declare(declare) => self.declare(declare, values).await,
+            Command::Close(name) => {
+                match name {
+                    Some(name) => drop(self.portals.remove(name).ok_or_else(|| no_cursor(name))?),
+                    None => self.portals.clear(),
+                }
+                done(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" })
+            }
+            Command::Set { name, values, local } => match self.set(name, values, *local) {
+                Some(set) => {
+                    set?;
+                    done("SET")
+                }
+                None => self.engines(sql).await,
+            },
+            Command::SetCharacteristics(words) => characteristics(words),
+            Command::Show(name) => match self.settings.show(name) {
+                Some(value) => {
+                    Ok(Started::Rows(Source::of_text(QueryId::new(), "SHOW", Settings::shown_name(name), &value)?))
+                }
+                None => self.shown(sql, name).await,
+            },
+            Command::Reset(name) if name == "all" => {
+                self.settings.reset_all();
+                self.engines(sql).await
+            }
+            Command::Reset(name) => match self.settings.reset(name) {
+                Some(()) => done("RESET"),
+                None => self.engines(sql).await,
+            },
+            Command::DiscardAll => self.discard_all().await,
+            Command::DiscardNothing(tag) => done(tag),
+            Command::Deallocate(Some(name)) if self.prepared.remove(name).is_some() => done("DEALLOCATE"),
+            Command::Deallocate(Some(_)) => self.engines(sql).await,
+            Command::Deallocate(None) => {
+                self.prepared.retain(|name, _| name.is_empty());
+                self.command("DEALLOCATE ALL").await?;
+                done("DEALLOCATE ALL")
+            }
+            // Nobody listens, so nobody has to stop.
+            Command::Unlisten => done("UNLISTEN"),
+            Command::Refused(verb) => Err(Error::unsupported(format!("{verb} is not supported"))
+                .with_hint("there are no notifications; ask again, or use a job")
+                .into()),
+            _ => Err(Error::internal("a statement came the wrong way").into()),
+        }
+    }
+
+    /// Sets one of the server's own settings; `None` if it is none.
+    fn set(&mut self, name: &str, values: &[String], local: bool) -> Option<Result<()>> {
+        let before = self.settings.clone();
+        let set = self.settings.set(name, values)?;
+        match (&set, local) {
+            (Ok(()), true) if self.is_idle() => {
+                self.settings = before;
+                self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
+            }
+            (Ok(()), true) => drop(self.lasting.get_or_insert(before)),
+            (Ok(()), false) => {
+                // What is set for longer than a SET LOCAL holds too, once that is over.
+                if let Some(lasting) = &mut self.lasting {
+                    return lasting.set(name, values);
+                }
+            }
+            (Err(_), _) => {}
+        }
+        Some(set)
+    }
+
+    /// One of the engine's statements that gives no rows.
+    async fn engines(&mut self, sql: &str) -> Flow<Started> {
+        let session = std::sync::Arc::clone(&self.session);
+        let request =
+            polder_capability::StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None };
+        let answer = self.watched(async move { session.run(request).await }).await??;
+        self.notices(&answer.notices);
+        self.ends();
+        done(&answer.tag.verb)
+    }
+
+    async fn shown(&mut self, sql: &str, name: &str) -> Flow<Started> {
+        let mut source = self.query(sql, Vec::new(), &[]).await?;
+        source.tag.verb = "SHOW".into();
+        if let Some(column) = source.columns.first_mut() {
+            Settings::shown_name(name).clone_into(&mut column.name);
+        }
+        Ok(Started::Rows(source))
+    }
+
+    async fn discard_all(&mut self) -> Flow<Started> {
+        if !self.is_idle() {
+            return Err(Error::invalid("DISCARD ALL cannot run inside a transaction block").with_code("25001").into());
+        }
+        self.portals.clear();
+        self.prepared.clear();
+        self.settings.reset_all();
+        self.command("DISCARD ALL").await?;
+        done("DISCARD ALL")
+    }
+
+    async fn declare(&mut self, declare: &Declare, values: Vec<Parameter>) -> Flow<Started> {
+        if !declare.hold && self.is_idle() {
+            return Err(Error::invalid("DECLARE CURSOR can only be used in transaction blocks")
+                .with_code("25P01")
+                .with_hint("BEGIN, or declare it WITH HOLD")
+                .into());
+        }
+        if self.portals.contains_key(&declare.name) {
+            let message = format!("cursor \"{}\" already exists", declare.name);
+            return Err(Error::new(ErrorKind::AlreadyExists, message).with_code("42P03").into());
+        }
+        if self.portals.len() >= CURSORS_MAX {
+            return Err(Error::new(ErrorKind::TooLarge, format!("a connection keeps {CURSORS_MAX} cursors")).into());
+        }
+        let formats = [i16::from(declare.binary)];
+        let source = self.query(&declare.query, values, &formats).await?;
+        self.ends();
+        let hold = match (declare.hold, self.is_idle()) {
+            (false, _) => Hold::No,
+            (true, false) => Hold::IfCommitted,
+            (true, true) => Hold::Yes,
+        };
+        let portal = Portal {
+            statement: std::sync::Arc::new(Prepared::empty()),
+            values: Vec::new(),
+            result_formats: formats.to_vec(),
+            state: State::Rows(source),
+            hold,
+        };
+        self.portals.insert(declare.name.clone(), portal);
+        done("DECLARE CURSOR")
+    }
+
+    /// The rows of a cursor.
+    pub(super) fn cursor(&mut self, name: &str) -> Result<&mut Source> {
+        match self.portals.get_mut(name).map(|portal| &mut portal.state) {
+            Some(State::Rows(source)) => Ok(source),
+            _ => Err(no_cursor(name)),
+        }
+    }
+
+    /// FETCH and MOVE. `formats`: those that the rows are asked for in; without, they are the cursor's, and the columns
+    /// are told.
+    pub(super) async fn fetch(&mut self, fetch: &Fetch, formats: Option<&[i16]>) -> Flow<String> {
+        let mut portal = self.portals.remove(&fetch.name).ok_or_else(|| no_cursor(&fetch.name))?;
+        let fetched = self.fetch_from(&mut portal, fetch, formats).await;
+        // A cursor whose query has failed is gone, with its transaction.
+        let fetched = fetched?;
+        self.portals.insert(fetch.name.clone(), portal);
+        Ok(fetched)
+    }
+
+    async fn fetch_from(&mut self, portal: &mut Portal, fetch: &Fetch, formats: Option<&[i16]>) -> Flow<String> {
+        // A portal that a driver has bound is a cursor too.
+        if matches!(portal.state, State::Bound) {
+            let (statement, values) = (std::sync::Arc::clone(&portal.statement), std::mem::take(&mut portal.values));
+            if let Started::Rows(source) = Box::pin(self.start(&statement, values, &portal.result_formats)).await? {
+                portal.state = State::Rows(source);
+            }
+        }
+        let State::Rows(source) = &mut portal.state else { return Err(no_cursor(&fetch.name).into()) };
+        // Without, they are those that the cursor was declared with.
+        source.set_formats(Format::of_each(formats.unwrap_or(&portal.result_formats), source.columns.len())?);
+        if !fetch.moves && formats.is_none() {
+            backend::row_description(&mut self.wire.output, &source.columns, &source.formats);
+        }
+        self.goes_on(source.query_id);
+        let (skipped, wanted) = match fetch.way {
+            Way::Forward(0) | Way::Relative(0) => {
+                return Err(Error::unsupported("the current row of a cursor cannot be given again").into());
+            }
+            Way::Forward(rows) => (0, rows),
+            Way::All => (0, u64::MAX),
+            Way::Relative(rows) => (rows - 1, 1),
+            Way::Absolute(row) => {
+                let skipped = row
+                    .checked_sub(source.given + 1)
+                    .ok_or_else(|| Error::invalid("cursor can only scan forward").with_code("55000"))?;
+                (skipped, 1)
+            }
+        };
+        if skipped > 0 {
+            self.pull(source, skipped, |_, _, _| Ok(())).await?;
+        }
+        let moves = fetch.moves;
+        let pulled =
+            self.pull(source, wanted, |out, rows, row| if moves { Ok(()) } else { rows.data_row(out, row) }).await?;
+        self.ends();
+        Ok(format!("{} {}", if moves { "MOVE" } else { "FETCH" }, pulled.rows))
+    }
+}
+
+fn no_cursor(name: &str) -> Error {
+    Error::not_found(format!("cursor \"{name}\" does not exist")).with_code("34000")
+}
+
+/// What all transactions of the session shall be: a snapshot that may be written to is the only kind.
+fn characteristics(words: &[String]) -> Flow<Started> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["isolation", "level", "serializable", ..] => Err(Error::unsupported(
+            "SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins",
+        )
+        .into()),
+        ["isolation", "level", "read", "committed" | "uncommitted"]
+        | ["isolation", "level", "repeatable", "read"]
+        | ["read", "write"] => done("SET"),
+        _ => Err(Error::unsupported("these characteristics of transactions are not supported")
+            .with_hint("BEGIN READ ONLY for each one that only reads")
+            .into()),
+    }
+}

@@ -1,0 +1,272 @@
+//! A statement from its text to its first row, in either way of asking.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use polder_capability::{Answer, CommandTag, Parameter, StatementRequest, TransactionState};
+use polder_types::{Error, Result};
+
+use super::portal::{Described, Prepared, Source, tag};
+use super::{Client, Flow};
+use crate::settings::Settings;
+use crate::sql::command::{self, Command};
+use crate::sql::copy_options::CopyOptions;
+use crate::sql::cursor::Fetch;
+use crate::sql::scan::{Statement, TokenKind};
+use crate::types::{Column, Format, Kind};
+
+/// What a statement has come to.
+pub(super) enum Started {
+    /// Done; the words that say so.
+    Done(String),
+    Rows(Source),
+    CopyOut(Source, CopyOptions),
+    CopyIn {
+        table: String,
+        columns: Vec<String>,
+        options: CopyOptions,
+    },
+    Fetch(Fetch),
+}
+
+impl Prepared {
+    /// # Errors
+    /// `InvalidInput` for one of the server's own statements that is not understood.
+    pub(super) fn of(statement: &Statement<'_>, sql: &str, oids: Vec<u32>) -> Result<Self> {
+        let command = command::of(statement, sql)?;
+        let tokens = &statement.tokens;
+        let parameters = tokens
+            .iter()
+            .filter(|token| token.kind == TokenKind::Symbol('$'))
+            .filter_map(|token| sql.get(token.start + 1..token.end)?.parse::<usize>().ok())
+            .max()
+            .unwrap_or(0);
+        Ok(Self {
+            command: Some(command),
+            sql: statement.sql.to_owned(),
+            sent: None,
+            verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
+            returns: tokens.iter().any(|token| token.is_word("returning")),
+            parameters: parameters.max(oids.len()),
+            oids,
+            described: parking_lot::Mutex::new(None),
+            silent: AtomicBool::new(false),
+        })
+    }
+
+    /// A text without a statement.
+    pub(super) fn empty() -> Self {
+        Self {
+            command: None,
+            sql: String::new(),
+            sent: None,
+            verb: String::new(),
+            returns: false,
+            oids: Vec::new(),
+            parameters: 0,
+            described: parking_lot::Mutex::new(None),
+            silent: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether its columns are known only to the engine, or by beginning it.
+    pub(super) fn may_give_rows(&self) -> bool {
+        match &self.command {
+            Some(Command::Plain { reads: true }) => true,
+            Some(Command::Plain { reads: false }) => {
+                self.returns || matches!(self.verb.as_str(), "with" | "execute" | "call")
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it may be begun when its columns are asked for.
+    pub(super) fn may_begin_early(&self) -> bool {
+        matches!(self.command, Some(Command::Plain { reads: true })) || self.verb == "execute"
+    }
+}
+
+impl Client {
+    /// Starts a statement. Rows, if there are any, are still to be read.
+    pub(super) async fn start(
+        &mut self,
+        statement: &Prepared,
+        values: Vec<Parameter>,
+        result_formats: &[i16],
+    ) -> Flow<Started> {
+        let Some(command) = &statement.command else { return Ok(Started::Done(String::new())) };
+        self.check_not_failed(command, &statement.verb)?;
+        if self.implicit && matches!(statement.verb.as_str(), "savepoint" | "release") {
+            let message = format!("{} can only be used in transaction blocks", statement.verb.to_uppercase());
+            return Err(Error::invalid(message).with_code("25P01").into());
+        }
+        match command {
+            Command::Begin | Command::Commit | Command::Rollback => self.transaction(statement, command).await,
+            Command::Plain { .. } => self.plain(statement, values, result_formats).await,
+            Command::CopyOut { query, options } => {
+                let source = self.query(query, values, &[]).await?;
+                Ok(Started::CopyOut(source, options.clone()))
+            }
+            Command::CopyIn { table, columns, options } => {
+                Ok(Started::CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() })
+            }
+            Command::Fetch(fetch) => Ok(Started::Fetch(fetch.clone())),
+            own => self.own(own, &statement.sql, values).await,
+        }
+    }
+
+    /// In a transaction that has failed only its end is taken; the engine sees to its own statements.
+    fn check_not_failed(&self, command: &Command, verb: &str) -> Result<()> {
+        let ends = matches!(command, Command::Commit | Command::Rollback | Command::Plain { .. }) && verb != "release";
+        if ends || self.session.status().transaction != TransactionState::Failed {
+            return Ok(());
+        }
+        Err(Error::invalid("current transaction is aborted, commands ignored until end of transaction block")
+            .with_code("25P02")
+            .with_hint("ROLLBACK"))
+    }
+
+    async fn plain(&mut self, statement: &Prepared, values: Vec<Parameter>, result_formats: &[i16]) -> Flow<Started> {
+        let mut answer = self.answer(&statement.sql, values).await?;
+        if answer.schema.fields().is_empty() {
+            self.ends();
+            return Ok(Started::Done(tag(&answer.tag, None)));
+        }
+        if answer.tag.verb == "COPY" {
+            let rows = self.told_count(&mut answer.batches).await?;
+            self.ends();
+            return Ok(Started::Done(tag(&CommandTag { rows: Some(rows), ..answer.tag }, None)));
+        }
+        let described = statement.described.lock().clone();
+        Ok(Started::Rows(source(answer, described, result_formats)?))
+    }
+
+    /// A query that must give rows.
+    pub(super) async fn query(&mut self, sql: &str, values: Vec<Parameter>, result_formats: &[i16]) -> Flow<Source> {
+        let answer = self.answer(sql, values).await?;
+        if answer.schema.fields().is_empty() && answer.tag.verb != "SELECT" {
+            return Err(Error::invalid("a query that gives rows is needed here").with_code("42601").into());
+        }
+        Ok(source(answer, None, result_formats)?)
+    }
+
+    async fn answer(&mut self, sql: &str, values: Vec<Parameter>) -> Flow<Answer> {
+        let session = Arc::clone(&self.session);
+        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None };
+        let answer = self.watched(async move { session.run_with(request, values).await }).await??;
+        self.notices(&answer.notices);
+        Ok(answer)
+    }
+
+    /// BEGIN, COMMIT and ROLLBACK, when a transaction may have been begun for the client already.
+    async fn transaction(&mut self, statement: &Prepared, command: &Command) -> Flow<Started> {
+        let was_implicit = self.implicit;
+        if *command == Command::Begin && was_implicit {
+            if statement.sql.split_whitespace().count() > 2 {
+                let message = "BEGIN with modes must come first among statements that are sent together";
+                return Err(Error::unsupported(message).with_hint("send it by itself").into());
+            }
+            self.implicit = false;
+            self.before.get_or_insert_with(|| self.settings.clone());
+            return Ok(Started::Done("BEGIN".into()));
+        }
+        let sql = match command {
+            Command::Rollback => "ROLLBACK",
+            Command::Commit => "COMMIT",
+            _ => statement.sql.as_str(),
+        };
+        if statement.sql.to_ascii_lowercase().contains("chain") {
+            return Err(Error::unsupported("AND CHAIN is not supported").into());
+        }
+        match command {
+            Command::Begin if !self.is_idle() => {
+                self.warn("25001", "there is already a transaction in progress");
+                return Ok(Started::Done("BEGIN".into()));
+            }
+            Command::Commit | Command::Rollback if self.is_idle() => {
+                self.warn("25P01", "there is no transaction in progress");
+                return Ok(Started::Done(sql.to_owned()));
+            }
+            _ => {}
+        }
+        if was_implicit {
+            self.implicit = false;
+            self.warn("25P01", "there is no transaction in progress");
+        }
+        let answer = self.answer(sql, Vec::new()).await;
+        if *command == Command::Begin {
+            self.before.get_or_insert_with(|| self.settings.clone());
+        } else {
+            let committed = answer.as_ref().is_ok_and(|answer| answer.tag.verb == "COMMIT");
+            self.close_portals(committed);
+            if let Some(before) = self.before.take().filter(|_| !committed) {
+                self.settings = before;
+                self.lasting = None;
+            }
+        }
+        let answer = answer?;
+        self.ends();
+        match answer.tag.verb.as_str() {
+            "BEGIN" if statement.verb == "start" => Ok(Started::Done("START TRANSACTION".into())),
+            _ => Ok(Started::Done(tag(&answer.tag, None))),
+        }
+    }
+
+    /// What a statement takes and gives, asked of the engine once.
+    pub(super) async fn described(&mut self, statement: &Prepared) -> Flow<Described> {
+        if let Some(known) = statement.described.lock().clone() {
+            return Ok(known);
+        }
+        let described = match &statement.command {
+            Some(Command::Plain { .. }) if statement.parameters > 0 || statement.may_give_rows() => {
+                self.asked(statement, &statement.sql).await?
+            }
+            Some(Command::Declare(declare)) if statement.parameters > 0 => {
+                Described { columns: None, ..self.asked(statement, &declare.query).await? }
+            }
+            Some(Command::Show(name)) => {
+                let name = Settings::shown_name(name).to_owned();
+                let column = Column { name, kind: Kind::text(), modifier: -1 };
+                Described { oids: statement.oids.clone(), columns: Some(vec![column]) }
+            }
+            Some(Command::Fetch(fetch)) if !fetch.moves => {
+                let columns = self.cursor(&fetch.name)?.columns.clone();
+                // The cursor may be another one the next time.
+                return Ok(Described { oids: statement.oids.clone(), columns: Some(columns) });
+            }
+            _ => Described { oids: statement.oids.clone(), columns: None },
+        };
+        *statement.described.lock() = Some(described.clone());
+        Ok(described)
+    }
+}
+
+impl Client {
+    async fn asked(&mut self, statement: &Prepared, sql: &str) -> Flow<Described> {
+        let given = |oid: &u32| match oid {
+            0 | 705 => Ok(None),
+            oid => Kind::of_oid(*oid).map(|kind| Some(kind.name())),
+        };
+        let types = statement.oids.iter().map(given).collect::<Result<Vec<_>>>()?;
+        let (session, sql) = (Arc::clone(&self.session), sql.to_owned());
+        let told = self.watched(async move { session.describe(&sql, &types).await }).await??;
+        let oid = |(at, field): (usize, &arrow::datatypes::FieldRef)| match statement.oids.get(at) {
+            Some(oid) if !matches!(oid, 0 | 705) => *oid,
+            _ => Kind::of(field).oid(),
+        };
+        Ok(Described {
+            oids: told.parameters.iter().enumerate().map(oid).collect(),
+            columns: told.schema.map(|schema| Column::all(&schema)),
+        })
+    }
+}
+
+/// The rows of an answer, as the client was told that they are.
+fn source(answer: Answer, described: Option<Described>, result_formats: &[i16]) -> Result<Source> {
+    let columns = match described.and_then(|described| described.columns) {
+        Some(columns) => columns,
+        None => Column::all(&answer.schema),
+    };
+    let formats = Format::of_each(result_formats, columns.len())?;
+    Ok(Source::new(answer.query_id, answer.tag, columns, formats, answer.batches))
+}

@@ -1,0 +1,278 @@
+//! Settings of the protocol, which the engine knows nothing of: how values look on the wire, who is connected, and how
+//! long things may take. All others are the engine's.
+
+use std::time::Duration;
+
+use polder_types::{Error, Result};
+
+/// What clients are told that they talk to.
+pub(crate) const VERSION: &str = polder_capability::POSTGRES_VERSION;
+const VERSION_NUMBER: &str = "150014";
+
+const NAME_CHARS_MAX: usize = 63;
+
+/// A transaction that nobody goes on with holds its snapshot's files.
+pub(crate) const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(3_600);
+
+/// What a remark must be for the client to hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Notice,
+    Warning,
+    Error,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    pub user: String,
+    pub polder_version: &'static str,
+    pub application_name: String,
+    pub statement_timeout: Option<Duration>,
+    pub idle_in_transaction: Option<Duration>,
+    pub level: Level,
+    extra_float_digits: String,
+    /// Those of the start, which RESET goes back to.
+    initial: Option<Box<Settings>>,
+}
+
+impl Settings {
+    pub(crate) fn new(user: String, polder_version: &'static str) -> Self {
+        Self {
+            user,
+            polder_version,
+            application_name: String::new(),
+            statement_timeout: None,
+            idle_in_transaction: None,
+            level: Level::Notice,
+            extra_float_digits: "1".into(),
+            initial: None,
+        }
+    }
+
+    /// From here on RESET comes back to what is set now.
+    pub(crate) fn begin(&mut self) {
+        self.initial = Some(Box::new(self.clone()));
+    }
+
+    /// Sets one of them; `None` if it is none.
+    pub(crate) fn set(&mut self, name: &str, values: &[String]) -> Option<Result<()>> {
+        let first = values.first().map(String::as_str).unwrap_or_default();
+        if first == "default" && values.len() == 1 && self.show(name).is_some() {
+            return Some(self.reset(name).map_or_else(|| Err(fixed(name)), Ok));
+        }
+        let lower = first.to_ascii_lowercase();
+        Some(match name {
+            "application_name" => {
+                self.application_name = first.chars().filter(char::is_ascii).take(NAME_CHARS_MAX).collect();
+                Ok(())
+            }
+            // Some drivers put it in quotes even in the start-up message.
+            "client_encoding" => only(name, &["utf8", "utf-8", "unicode"], lower.trim_matches('\'')),
+            "datestyle" => date_style(values),
+            "intervalstyle" => only(name, &["postgres"], &lower),
+            "bytea_output" => only(name, &["hex"], &lower),
+            "standard_conforming_strings" => only(name, &["on", "true", "yes", "1"], &lower),
+            "extra_float_digits" => {
+                let fits = only(name, &["1", "2", "3"], first);
+                if fits.is_ok() {
+                    first.clone_into(&mut self.extra_float_digits);
+                }
+                fits
+            }
+            "statement_timeout" => duration(name, first).map(|timeout| self.statement_timeout = timeout),
+            "idle_in_transaction_session_timeout" => {
+                duration(name, first).map(|timeout| self.idle_in_transaction = timeout)
+            }
+            "client_min_messages" => level(&lower).map(|level| self.level = level),
+            "default_transaction_isolation" | "transaction_isolation" => {
+                only(name, &["read committed", "repeatable read", "read uncommitted", "snapshot"], &lower)
+            }
+            "default_transaction_read_only" => only(name, &["off", "false", "no", "0"], &lower),
+            // Nothing waits for a lock: the first to commit wins.
+            "lock_timeout" => only(name, &["0"], first),
+            _ if self.show(name).is_some() => Err(fixed(name)),
+            _ => return None,
+        })
+    }
+
+    /// Puts one of them back; `None` if it is none that can be set.
+    pub(crate) fn reset(&mut self, name: &str) -> Option<()> {
+        let unset = || Box::new(Self::new(self.user.clone(), self.polder_version));
+        let initial = self.initial.clone().unwrap_or_else(unset);
+        match name {
+            "application_name" => self.application_name.clone_from(&initial.application_name),
+            "extra_float_digits" => self.extra_float_digits.clone_from(&initial.extra_float_digits),
+            "statement_timeout" => self.statement_timeout = initial.statement_timeout,
+            "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
+            "client_min_messages" => self.level = initial.level,
+            "client_encoding"
+            | "datestyle"
+            | "intervalstyle"
+            | "bytea_output"
+            | "standard_conforming_strings"
+            | "default_transaction_isolation"
+            | "default_transaction_read_only"
+            | "lock_timeout" => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Puts all of them back.
+    pub(crate) fn reset_all(&mut self) {
+        if let Some(initial) = self.initial.clone() {
+            *self = Self { initial: Some(initial.clone()), ..*initial };
+        }
+    }
+
+    /// The value of one of them; `None` if it is none.
+    pub(crate) fn show(&self, name: &str) -> Option<String> {
+        let millis = |duration: Option<Duration>| match duration {
+            None => "0".to_owned(),
+            Some(duration) if duration.as_millis() % 1_000 == 0 => format!("{}s", duration.as_secs()),
+            Some(duration) => format!("{}ms", duration.as_millis()),
+        };
+        Some(match name {
+            "application_name" => self.application_name.clone(),
+            "client_encoding" | "server_encoding" => "UTF8".into(),
+            "datestyle" => "ISO, MDY".into(),
+            "intervalstyle" => "postgres".into(),
+            "bytea_output" => "hex".into(),
+            "standard_conforming_strings" | "integer_datetimes" | "is_superuser" => "on".into(),
+            "extra_float_digits" => self.extra_float_digits.clone(),
+            "statement_timeout" => millis(self.statement_timeout),
+            "idle_in_transaction_session_timeout" => millis(self.idle_in_transaction),
+            "client_min_messages" => match self.level {
+                Level::Notice => "notice".into(),
+                Level::Warning => "warning".into(),
+                Level::Error => "error".into(),
+            },
+            // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
+            "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
+            "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
+            "lock_timeout" => "0".into(),
+            "session_authorization" | "role" => self.user.clone(),
+            "server_version" => format!("{VERSION} (Polder {})", self.polder_version),
+            "server_version_num" => VERSION_NUMBER.into(),
+            "max_identifier_length" => polder_types::limits::NAME_BYTES_MAX.to_string(),
+            "max_index_keys" => "32".into(),
+            "lc_collate" | "lc_ctype" => "C".into(),
+            _ => return None,
+        })
+    }
+
+    /// A setting's name as SHOW has it above its value.
+    pub(crate) fn shown_name(name: &str) -> &str {
+        let reported = Self::REPORTED.iter().find(|(_, own)| *own == name).map(|(shown, _)| *shown);
+        reported.unwrap_or(if name == "timezone" { "TimeZone" } else { name })
+    }
+
+    /// What a client is told when it has logged in, and whenever it changes.
+    pub(crate) const REPORTED: &[(&str, &str)] = &[
+        ("server_version", "server_version"),
+        ("server_encoding", "server_encoding"),
+        ("client_encoding", "client_encoding"),
+        ("application_name", "application_name"),
+        ("default_transaction_read_only", "default_transaction_read_only"),
+        ("in_hot_standby", "in_hot_standby"),
+        ("is_superuser", "is_superuser"),
+        ("session_authorization", "session_authorization"),
+        ("DateStyle", "datestyle"),
+        ("IntervalStyle", "intervalstyle"),
+        ("integer_datetimes", "integer_datetimes"),
+        ("standard_conforming_strings", "standard_conforming_strings"),
+    ];
+}
+
+fn fixed(name: &str) -> Error {
+    Error::invalid(format!("parameter \"{name}\" cannot be changed")).with_code("55P02")
+}
+
+fn only(name: &str, known: &[&str], value: &str) -> Result<()> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))
+        .with_code("22023")
+        .with_hint(format!("it can be {}", known.join(", "))))
+}
+
+/// `ISO`, `ISO, MDY`: the order of day and month is of no importance for what is written so.
+fn date_style(values: &[String]) -> Result<()> {
+    let words = values.iter().flat_map(|value| value.split(',')).map(|word| word.trim().to_ascii_lowercase());
+    for word in words {
+        only("datestyle", &["iso", "mdy"], &word)?;
+    }
+    Ok(())
+}
+
+/// `0` for none, a number of milliseconds, or one with a unit.
+fn duration(name: &str, value: &str) -> Result<Option<Duration>> {
+    let value = value.trim();
+    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
+    let (number, unit) = value.split_at(digits);
+    let scale = match unit.trim() {
+        "" | "ms" => Some(1),
+        "s" => Some(1_000),
+        "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    let millis = number.parse::<u64>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
+    match millis {
+        Some(0) => Ok(None),
+        Some(millis) if millis <= i32::MAX as u64 => Ok(Some(Duration::from_millis(millis))),
+        _ => Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))
+            .with_code("22023")
+            .with_hint("a number of milliseconds, or one with ms, s, min, h or d; 0 for none")),
+    }
+}
+
+fn level(name: &str) -> Result<Level> {
+    match name {
+        "debug5" | "debug4" | "debug3" | "debug2" | "debug1" | "log" | "notice" => Ok(Level::Notice),
+        "warning" => Ok(Level::Warning),
+        "error" => Ok(Level::Error),
+        other => only("client_min_messages", &["notice", "warning", "error"], other).map(|()| Level::Error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(settings: &mut Settings, name: &str, value: &str) -> Option<Result<()>> {
+        settings.set(name, &[value.to_owned()])
+    }
+
+    #[test]
+    fn settings_are_set_shown_and_reset() {
+        let mut settings = Settings::new("polder".into(), "0.1.0");
+        set(&mut settings, "application_name", "first").unwrap().unwrap();
+        settings.begin();
+        set(&mut settings, "application_name", "second").unwrap().unwrap();
+        set(&mut settings, "statement_timeout", "5s").unwrap().unwrap();
+        assert_eq!(settings.show("statement_timeout").as_deref(), Some("5s"));
+        settings.reset_all();
+        assert_eq!(settings.show("application_name").as_deref(), Some("first"));
+        assert_eq!(settings.statement_timeout, None);
+        assert_eq!(settings.show("server_version").as_deref(), Some("15.14 (Polder 0.1.0)"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_and_what_is_not_ours_left() {
+        let mut settings = Settings::new("polder".into(), "0.1.0");
+        for (name, value) in [
+            ("client_encoding", "LATIN1"),
+            ("datestyle", "German"),
+            ("extra_float_digits", "0"),
+            ("statement_timeout", "soon"),
+            ("server_version", "16"),
+        ] {
+            assert!(set(&mut settings, name, value).unwrap().is_err(), "{name}");
+        }
+        assert!(set(&mut settings, "search_path", "a").is_none());
+        assert!(set(&mut settings, "datestyle", "ISO, MDY").unwrap().is_ok());
+    }
+}

@@ -1,0 +1,58 @@
+use super::*;
+use crate::sql::scan::statements;
+
+fn command(sql: &str) -> Command {
+    of(&statements(sql)[0], sql).unwrap()
+}
+
+#[test]
+fn transactions_are_recognised() {
+    for (sql, expected) in [
+        ("BEGIN ISOLATION LEVEL READ COMMITTED", Command::Begin),
+        ("start transaction", Command::Begin),
+        ("END", Command::Commit),
+        ("abort", Command::Rollback),
+        ("ROLLBACK", Command::Rollback),
+        ("ROLLBACK TO SAVEPOINT a", Command::Plain { reads: false }),
+        ("SELECT 1", Command::Plain { reads: true }),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", Command::Plain { reads: true }),
+        ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", Command::Plain { reads: false }),
+        ("INSERT INTO t VALUES (1)", Command::Plain { reads: false }),
+    ] {
+        assert_eq!(command(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn settings_are_recognised() {
+    let set = |name: &str, values: &[&str]| Command::Set {
+        name: name.into(),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        local: false,
+    };
+    assert_eq!(command("SET client_encoding TO 'UTF8'"), set("client_encoding", &["UTF8"]));
+    assert_eq!(command("SET SESSION extra_float_digits = 3"), set("extra_float_digits", &["3"]));
+    assert_eq!(command("set search_path = a, \"B\""), set("search_path", &["a", "B"]));
+    assert_eq!(command("SET NAMES 'utf8'"), set("client_encoding", &["utf8"]));
+    let local = Command::Set { name: "statement_timeout".into(), values: vec!["5s".into()], local: true };
+    assert_eq!(command("SET LOCAL statement_timeout = '5s'"), local);
+    assert_eq!(command("SET TIME ZONE 'UTC'"), Command::Plain { reads: false });
+    assert_eq!(command("SHOW TRANSACTION ISOLATION LEVEL"), Command::Show("transaction_isolation".into()));
+    assert_eq!(command("DEALLOCATE ALL"), Command::Deallocate(None));
+    assert_eq!(command("DEALLOCATE \"_pg3_0\""), Command::Deallocate(Some("_pg3_0".into())));
+    assert_eq!(command("DISCARD ALL"), Command::DiscardAll);
+    let characteristics = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
+    assert!(matches!(command(characteristics), Command::SetCharacteristics(words) if words.len() == 4));
+}
+
+#[test]
+fn copy_through_the_connection_is_recognised() {
+    let Command::CopyOut { query, .. } = command("COPY (SELECT ')' FROM t) TO STDOUT") else { panic!() };
+    assert_eq!(query, "SELECT ')' FROM t");
+    let Command::CopyOut { query, .. } = command("COPY s.\"T\" (a, \"b\") TO stdout (FORMAT csv)") else { panic!() };
+    assert_eq!(query, "SELECT a, \"b\" FROM s.\"T\"");
+    let Command::CopyIn { table, columns, .. } = command("copy t (a) from stdin") else { panic!() };
+    assert_eq!((table.as_str(), columns.len()), ("t", 1));
+    assert_eq!(command("COPY t FROM 'file.csv'"), Command::Plain { reads: false });
+    assert_eq!(command("COPY (SELECT 1) TO 'x.parquet' (FORMAT parquet)"), Command::Plain { reads: false });
+}

@@ -1,0 +1,176 @@
+//! Messages on a connection: what comes in is cut into whole messages, what goes out is gathered and sent in pieces.
+
+pub(crate) mod backend;
+pub(crate) mod frontend;
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use polder_types::{Error, ErrorKind, Result};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use frontend::{Message, broken};
+
+/// A message of a client. More is data in disguise, and comes by COPY in parts.
+const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// A message before anybody has logged in.
+pub(crate) const EARLY_BYTES_MAX: usize = 10_000;
+
+/// Gathered before it is sent: large enough for few calls of the system, small enough to be nothing in memory.
+const SEND_BYTES: usize = 64 << 10;
+
+/// Read ahead while a statement runs; more waits in the system's buffers.
+const AHEAD_BYTES_MAX: usize = 256 << 10;
+
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// A connection, after TLS.
+pub(crate) struct Wire {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    pub output: BytesMut,
+}
+
+/// The client is gone, or nothing can be sent to it.
+#[derive(Debug)]
+pub(crate) struct Gone(pub io::Error);
+
+impl From<io::Error> for Gone {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// A message, or what is wrong with it.
+pub(crate) type Incoming = Result<Message>;
+
+impl Wire {
+    pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new() }
+    }
+
+    /// The stream below, for TLS. Nothing may have been read ahead: what came in the clear must not count as secret.
+    pub(crate) fn into_stream(self) -> Option<Box<dyn Stream>> {
+        self.input.is_empty().then_some(self.stream)
+    }
+
+    /// The stream below, with what has been read ahead coming first: for TLS that begins by itself.
+    pub(crate) fn into_replayed(self) -> Box<dyn Stream> {
+        let ahead = io::Cursor::new(self.input.freeze());
+        let (reader, writer) = tokio::io::split(self.stream);
+        Box::new(tokio::io::join(AsyncReadExt::chain(ahead, reader), writer))
+    }
+
+    /// Reads what has arrived, at least one byte. Nothing is lost when this is dropped.
+    async fn fill(&mut self) -> Result<(), Gone> {
+        self.input.reserve(8 << 10);
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(Gone(io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends when the client goes away; what it sends meanwhile is kept.
+    pub(crate) async fn gone(&mut self) -> Gone {
+        while self.input.len() < AHEAD_BYTES_MAX {
+            if let Err(gone) = self.fill().await {
+                return gone;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// The body of a message without a type, as those of the start-up are.
+    ///
+    /// # Errors
+    /// `Ok(None)` for a length that cannot be.
+    pub(crate) async fn early(&mut self) -> Result<Option<Bytes>, Gone> {
+        while self.input.len() < 4 {
+            self.fill().await?;
+        }
+        let mut head = self.input.get(..4).unwrap_or_default();
+        let length = head.get_u32() as usize;
+        if !(8..=EARLY_BYTES_MAX).contains(&length) {
+            return Ok(None);
+        }
+        while self.input.len() < length {
+            self.fill().await?;
+        }
+        let mut message = self.input.split_to(length).freeze();
+        message.advance(4);
+        Ok(Some(message))
+    }
+
+    /// The first byte that the client sends, without taking it.
+    pub(crate) async fn first_byte(&mut self) -> Result<u8, Gone> {
+        while self.input.is_empty() {
+            self.fill().await?;
+        }
+        Ok(self.input.first().copied().unwrap_or_default())
+    }
+
+    /// The next message. Nothing is lost when this is dropped.
+    pub(crate) async fn message(&mut self, bytes_max: Option<usize>) -> Result<Incoming, Gone> {
+        loop {
+            match self.buffered(bytes_max) {
+                Some(message) => return Ok(message),
+                None => self.fill().await?,
+            }
+        }
+    }
+
+    /// The next message, if all of it is here.
+    fn buffered(&mut self, bytes_max: Option<usize>) -> Option<Incoming> {
+        let (kind, length) = self.head()?;
+        let bytes_max = bytes_max.unwrap_or(MESSAGE_BYTES_MAX);
+        if length < 4 {
+            return Some(Err(broken("a message has no length")));
+        }
+        if length > bytes_max {
+            let message = format!("a message of {length} bytes; at most {bytes_max} are taken");
+            return Some(Err(Error::new(ErrorKind::TooLarge, message).with_hint("load data with COPY")));
+        }
+        if self.input.len() < length + 1 {
+            return None;
+        }
+        let mut message = self.input.split_to(length + 1).freeze();
+        message.advance(5);
+        Some(Message::read(kind, message))
+    }
+
+    fn head(&self) -> Option<(u8, usize)> {
+        let mut head = self.input.get(..5)?;
+        Some((head.get_u8(), head.get_u32() as usize))
+    }
+
+    /// The type of the next message, if it begins to arrive in time.
+    pub(crate) async fn next_kind_within(&mut self, time: Duration) -> Result<Option<u8>, Gone> {
+        if self.input.is_empty()
+            && let Ok(filled) = tokio::time::timeout(time, self.fill()).await
+        {
+            filled?;
+        }
+        Ok(self.input.first().copied())
+    }
+
+    /// Sends what is gathered.
+    pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
+        self.stream.write_all_buf(&mut self.output).await?;
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// Sends what is gathered if it is much. Waits for as long as the client does not read.
+    pub(crate) async fn relieve(&mut self) -> Result<(), Gone> {
+        if self.output.len() >= SEND_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    pub(crate) async fn close(&mut self) {
+        // Whoever is gone already has missed nothing.
+        let _ = self.stream.shutdown().await;
+    }
+}

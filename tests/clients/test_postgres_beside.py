@@ -1,0 +1,244 @@
+"""The same messages to Polder and to PostgreSQL: the same answers, states and rows."""
+
+import itertools
+
+import pytest
+
+import raw_postgres as raw
+from raw_postgres import FLUSH, SYNC, asked, bind, close, describe, execute, frame, parse, query, text
+
+NUMBERS = itertools.count(1)
+# What is compared by its type alone. Remarks are each server's own.
+PLAIN = (b"1", b"2", b"3", b"n", b"s", b"I", b"G", b"c")
+# What may come before an error or not: PostgreSQL refuses at Parse or Bind what Polder refuses when it is described or run.
+BEFORE_ERRORS = ("1", "2", "n", "T")
+
+
+@pytest.fixture(scope="module")
+def both(server, postgres):
+    """Makes a session of each."""
+    address, _ = postgres.database()
+    database = address.rsplit("/", 1)[1]
+
+    def make():
+        return raw.login(server), raw.Raw("127.0.0.1", postgres.port).login("polder", database=database)
+
+    return make
+
+
+def names_of(body: bytes) -> tuple:
+    """The columns' names of a RowDescription."""
+    names, at = [], 2
+    while at < len(body):
+        end = body.index(b"\0", at)
+        names.append(body[at:end].decode())
+        at = end + 19
+    return tuple(names)
+
+
+def shown(kind: bytes, body: bytes):
+    """What of a message must be the same for both; None: nothing."""
+    if kind in PLAIN:
+        return kind.decode()
+    return {
+        b"C": lambda: ("C", body[:-1].decode()),
+        b"E": lambda: ("E", raw.fields(body)["C"]),
+        b"Z": lambda: ("Z", body.decode()),
+        b"D": lambda: ("D", *raw.row(body)),
+        b"d": lambda: ("d", body),
+        b"T": lambda: ("T", names_of(body)),
+    }.get(kind, lambda: None)()
+
+
+def answers(connection: raw.Raw, step: bytes) -> list:
+    """All that is answered up to the last ReadyForQuery."""
+    messages = connection.send(step).until(b"Z")
+    for _ in range(max(0, step.count(SYNC) - 1)):
+        messages += connection.until(b"Z")
+    told = []
+    for what in (shown(kind, body) for kind, body in messages):
+        if what is not None and what[0] == "E":
+            while told and told[-1][0] in BEFORE_ERRORS:
+                told.pop()
+        if what is not None:
+            told.append(what)
+    return told
+
+
+def compare(both, steps: list) -> None:
+    """Sends the steps to both, texts as simple queries; `{t}` in them is a table with a column `id`. Then compares its rows."""
+    name = f"beside_{next(NUMBERS)}".encode()
+    ours, theirs = both()
+    differences = []
+    with ours, theirs:
+        for connection in (ours, theirs):
+            connection.rows(f"CREATE TABLE {name.decode()} (id BIGINT)")
+        for step in [*steps, "ROLLBACK", "SELECT id FROM {t} ORDER BY id"]:
+            messages = with_table(query(step) if isinstance(step, str) else step, name)
+            got, wanted = answers(ours, messages), answers(theirs, messages)
+            if got != wanted:
+                differences.append(f"{step}\n  Polder:     {got}\n  PostgreSQL: {wanted}")
+    assert not differences, "\n".join(["", *differences])
+
+
+def with_table(messages: bytes, name: bytes) -> bytes:
+    """The messages with the table's name in them, each with its new length."""
+    made, at = b"", 0
+    while at < len(messages):
+        end = at + 1 + int.from_bytes(messages[at + 1:at + 5])
+        made += frame(messages[at:at + 1], messages[at + 5:end].replace(b"{t}", name))
+        at = end
+    return made
+
+
+INSERT = "INSERT INTO {t} VALUES (%s)"
+ONE, TWO, THREE = (INSERT % number for number in (1, 2, 3))
+WRONG = "SELECT * FROM nosuch_table"
+
+SIMPLE = {
+    "nothing": ["", ";", " ; ;; ", "-- a remark", "/* one /* in another */ */"],
+    "several": ["SELECT 1 AS a; SELECT 2 AS b;; SELECT 3 AS c;"],
+    "an error in the middle": ["SELECT 1 AS a; SELECT 1/0 AS b; SELECT 3 AS c", "SELECT 4 AS d"],
+    "all or nothing": [f"{ONE}; {WRONG}; {TWO}"],
+    "a commit between": [f"{ONE}; COMMIT; {TWO}; {WRONG}"],
+    "a rollback between": [f"{ONE}; ROLLBACK; {TWO}"],
+    "begin late": [f"{ONE}; BEGIN; {TWO}", "ROLLBACK"],
+    "begin late and commit": [f"{ONE}; BEGIN; {TWO}", "COMMIT"],
+    "a transaction and what follows": [f"BEGIN; {ONE}; COMMIT; {TWO}; {WRONG}"],
+    "a failed transaction": [f"BEGIN; {ONE}; {WRONG}; {TWO}", "SELECT 1 AS a", TWO, "SHOW search_path", "COMMIT", THREE],
+    "a failed transaction that is rolled back": ["BEGIN", ONE, WRONG, WRONG, "ROLLBACK", TWO],
+    "a failed transaction that begins again": ["BEGIN", WRONG, "BEGIN", "SAVEPOINT a", "RELEASE a", "ROLLBACK"],
+    "what fails before it is run": ["BEGIN", "SELEC 1", "SELECT 1 AS a", "END"],
+    "ends without a beginning": ["COMMIT", "ROLLBACK", "END", "ABORT"],
+    "begin twice": ["BEGIN", ONE, "BEGIN", "START TRANSACTION", TWO, "COMMIT"],
+    "savepoints": ["BEGIN", ONE, "SAVEPOINT a", TWO, "ROLLBACK TO a", THREE, "RELEASE SAVEPOINT a", "COMMIT"],
+    "a savepoint after an error": ["BEGIN", ONE, "SAVEPOINT a", WRONG, TWO, "ROLLBACK TO SAVEPOINT a", THREE, "COMMIT"],
+    "savepoints of one name": ["BEGIN", "SAVEPOINT a", ONE, "SAVEPOINT a", TWO, "ROLLBACK TO a", "RELEASE a", THREE, "ROLLBACK TO a", "COMMIT"],
+    "savepoints in savepoints": ["BEGIN", "SAVEPOINT a", ONE, "SAVEPOINT b", TWO, "ROLLBACK TO a", "ROLLBACK TO b", "ROLLBACK"],
+    "a savepoint that is not there": ["BEGIN", ONE, "ROLLBACK TO nosuch", "SELECT 1 AS a", "ROLLBACK"],
+    "a released savepoint": ["BEGIN", "SAVEPOINT a", "RELEASE a", "RELEASE a", "ROLLBACK"],
+    "savepoints outside": ["SAVEPOINT a", "ROLLBACK TO a", "RELEASE a"],
+    "savepoints among several": [f"{ONE}; SAVEPOINT a; {TWO}"],
+    "cursors among several": ["DECLARE c CURSOR FOR SELECT 1 AS a; FETCH 1 FROM c; CLOSE c"],
+    "tables come and go": ["BEGIN", "CREATE TABLE {t}_other (id BIGINT)", "INSERT INTO {t}_other VALUES (1)", "SELECT * FROM {t}_other", "ROLLBACK",
+                           "SELECT * FROM {t}_other"],
+    "a table dropped and back": [ONE, "BEGIN", "DROP TABLE {t}", "SELECT * FROM {t}", "ROLLBACK", "SELECT * FROM {t}"],
+    "read only": ["BEGIN READ ONLY", "SELECT 1 AS a", ONE, "ROLLBACK"],
+    "settings go with a rollback": ["SET timezone = 'UTC'", "BEGIN", "SET timezone = 'Asia/Tokyo'", "SET statement_timeout = '7s'",
+                                    "ROLLBACK", "SELECT '2024-01-01 00:00:00+00'::timestamptz AS at", "SHOW statement_timeout"],
+    "settings of one transaction": ["BEGIN", "SET LOCAL statement_timeout = '7s'", "SHOW statement_timeout", "COMMIT", "SHOW statement_timeout"],
+    "statements by name": ["PREPARE p AS SELECT 1 AS a", "EXECUTE p", "PREPARE p AS SELECT 2", "DEALLOCATE p", "EXECUTE p", "DEALLOCATE ALL"],
+    "cursors": ["DECLARE c CURSOR FOR SELECT 1 AS a", "BEGIN", "DECLARE c CURSOR FOR SELECT s AS a FROM generate_series(1, 5) AS s",
+                "FETCH 2 FROM c", "MOVE 1 IN c", "FETCH ALL FROM c", "FETCH 1 FROM c", "CLOSE c", "FETCH 1 FROM c", "ROLLBACK"],
+    "cursors end with a transaction": ["BEGIN", "DECLARE c CURSOR FOR SELECT 1 AS a", "COMMIT", "FETCH 1 FROM c"],
+    "cursors that are held": ["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT s AS a FROM generate_series(1, 3) AS s",
+                              "FETCH 1 FROM c", "COMMIT", "FETCH 1 FROM c", "BEGIN", "ROLLBACK", "FETCH 1 FROM c", "CLOSE c",
+                              "CLOSE ALL"],
+    "a held cursor of a rollback": ["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1 AS a", "ROLLBACK", "FETCH 1 FROM c"],
+    "discarding": ["BEGIN", "DISCARD ALL", "ROLLBACK", "DISCARD ALL", f"{ONE}; DISCARD ALL"],
+    "tags": [ONE, "INSERT INTO {t} VALUES (2), (3)", "UPDATE {t} SET id = id + 10 WHERE id > 1", "SELECT id FROM {t} ORDER BY id",
+             "DELETE FROM {t} WHERE id = 1", "INSERT INTO {t} VALUES (5) RETURNING id", "DELETE FROM {t} WHERE id = 99",
+             "TRUNCATE {t}", "CREATE VIEW {t}_view AS SELECT 1 AS a", "DROP VIEW {t}_view", "ALTER TABLE {t} ADD COLUMN x TEXT",
+             "ALTER TABLE {t} DROP COLUMN x", "COMMENT ON TABLE {t} IS 'x'", "CREATE SCHEMA {t}_schema", "DROP SCHEMA {t}_schema",
+             "SHOW client_encoding", "SET extra_float_digits = 3", "RESET extra_float_digits", "VALUES (1), (2)",
+             "CREATE TABLE {t}_made AS SELECT 1 AS a", "DROP TABLE {t}_made"],
+    "codes": ["SELECT nosuch", "SELECT * FROM nosuch", "SELECT nosuch()", "SELECT 1/0", "SELECT 'x'::int", "SELECT 99999999999::int",
+              "SELECT '2024-13-01'::date", "CREATE TABLE {t} (id BIGINT)", "DROP TABLE nosuch", "INSERT INTO {t} (nosuch) VALUES (1)",
+              "INSERT INTO {t} VALUES (1, 2)", "SELECT 'x'::uuid", "EXECUTE nosuch", "SELECT (SELECT 1 UNION SELECT 2)",
+              "SELECT id FROM {t} GROUP BY ()", "SELEC", "SELECT 1 +", "SET nosuch_setting = 1", "SHOW nosuch_setting",
+              "SELECT '{'::jsonb", "SELECT sum(id) FROM {t} WHERE sum(id) > 1", "CREATE SCHEMA public", "SELECT 1 UNION SELECT 1, 2",
+              "SELECT repeat('x', 3)::varchar(2)", "FETCH 1 FROM nosuch"],
+}
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_simple_queries(both, name):
+    compare(both, SIMPLE[name])
+
+
+SERIES = parse("SELECT s AS a FROM generate_series(1, 8) AS s")
+EXTENDED = {
+    "one": [asked(ONE) + SYNC, asked("SELECT id FROM {t}") + SYNC],
+    "several are one transaction": [asked(ONE) + asked(WRONG) + asked(TWO) + SYNC],
+    "each with its sync": [asked(ONE) + SYNC + asked(WRONG) + SYNC + asked(TWO) + SYNC],
+    "together": [asked(ONE) + asked(TWO) + SYNC],
+    "a transaction in a pipeline": [asked("BEGIN") + asked(ONE) + asked("COMMIT") + asked(TWO) + asked(WRONG) + SYNC],
+    "begin late": [asked(ONE) + asked("BEGIN") + asked(TWO) + SYNC, asked("ROLLBACK") + SYNC],
+    "a rollback without a beginning": [asked(ONE) + asked("ROLLBACK") + SYNC],
+    "a commit without a beginning": [asked(ONE) + asked("COMMIT") + asked(TWO) + asked(WRONG) + SYNC],
+    "an error in a transaction": [asked("BEGIN") + SYNC, asked(ONE) + asked(WRONG) + asked(TWO) + SYNC, asked("ROLLBACK") + SYNC],
+    "reads before changes": [asked("SELECT count(*) AS a FROM {t}") + asked(ONE) + asked("SELECT count(*) AS a FROM {t}") + asked(WRONG) + SYNC],
+    "simple after an error": [asked(WRONG) + query("SELECT 1 AS a") + SYNC, "SELECT 2 AS b"],
+    "rows in parts": [SERIES + bind() + execute(3) + execute(3) + execute(3) + execute(3) + SYNC],
+    "exactly as many rows": [SERIES + bind() + execute(8) + execute(8) + SYNC],
+    "a portal ends with its sync": [SERIES + bind(portal="p") + execute(2, "p") + SYNC, execute(2, "p") + SYNC],
+    "a portal stays in a transaction": ["BEGIN", SERIES + bind(portal="p") + execute(2, "p") + SYNC, execute(2, "p") + SYNC,
+                                        close(b"P", "p") + execute(2, "p") + SYNC, "ROLLBACK"],
+    "a portal of a name that is taken": ["BEGIN", SERIES + bind(portal="p") + bind(portal="p") + SYNC, "ROLLBACK"],
+    "unnamed portals take each other's place": ["BEGIN", SERIES + bind() + execute(2) + bind() + execute(2) + SYNC, "ROLLBACK"],
+    "statements by name": [parse("SELECT 1 AS a", "s") + parse("SELECT 2 AS a", "s") + SYNC, bind(statement="s") + execute() + SYNC,
+                           close(b"S", "s") + SYNC, bind(statement="s") + SYNC, close(b"S", "nosuch") + close(b"P", "nosuch") + SYNC],
+    "names of both kinds": [parse("SELECT 1 AS a", "s") + SYNC, "EXECUTE s", "DEALLOCATE s", bind(statement="s") + SYNC, "PREPARE q AS SELECT 2 AS a",
+                            bind(statement="q") + execute() + SYNC, parse("SELECT 3", "q") + SYNC],
+    "the unnamed statement": [parse("SELECT 1 AS a") + SYNC, "SELECT 2 AS b", bind() + execute() + SYNC],
+    "nothing": [parse("") + bind() + describe() + execute() + SYNC, parse("-- nothing") + describe(b"S") + bind() + execute() + SYNC],
+    "two at once": [parse("SELECT 1; SELECT 2") + SYNC],
+    "descriptions": [parse("SELECT id FROM {t} WHERE id = $1") + describe(b"S") + SYNC, parse(ONE) + describe(b"S") + bind() + describe() + SYNC,
+                     parse("INSERT INTO {t} VALUES ($1) RETURNING id AS a") + describe(b"S") + SYNC, parse("BEGIN") + describe(b"S") + SYNC],
+    "returning": [asked("INSERT INTO {t} VALUES (1), (2), (3) RETURNING id") + SYNC, asked("UPDATE {t} SET id = id + 1 RETURNING id - 1 AS a") + SYNC,
+                  asked("DELETE FROM {t} WHERE id = 4 RETURNING id") + SYNC],
+    "returning in parts": [parse("INSERT INTO {t} VALUES (1), (2), (3) RETURNING id") + bind() + execute(1) + execute(1) + SYNC],
+    "executing what is prepared": [f"PREPARE p AS {ONE}", asked("EXECUTE p") + SYNC, asked("EXECUTE p") + asked(WRONG) + SYNC,
+                                   "PREPARE q AS SELECT 1 AS a", asked("EXECUTE q") + SYNC],
+    "a cursor in either format": ["BEGIN", "DECLARE c CURSOR FOR SELECT s::bigint AS a FROM generate_series(1, 5) AS s",
+                                  asked("FETCH 1 FROM c", results=(1,)) + SYNC, asked("FETCH 1 FROM c") + SYNC, "FETCH 1 FROM c",
+                                  "ROLLBACK"],
+    "a binary cursor": ["BEGIN", "DECLARE c BINARY CURSOR FOR SELECT s::bigint AS a FROM generate_series(1, 5) AS s", "FETCH 1 FROM c", "ROLLBACK"],
+    "values": [parse("SELECT $1::bigint + $2::bigint AS a, $3::text AS b") + bind((b"1", b"2", None)) + execute() + SYNC,
+               parse("SELECT $2::bigint AS a, $1::bigint AS b", types=(20, 20)) + bind((b"\0" * 7 + b"\1", b"2"), (1, 0), (0, 1)) + execute() + SYNC],
+    "savepoints": ["BEGIN", asked(ONE) + asked("SAVEPOINT a") + asked(WRONG) + SYNC, asked("ROLLBACK TO a") + asked(TWO) + SYNC,
+                   asked("COMMIT") + SYNC],
+    "in a failed transaction": ["BEGIN", WRONG, asked("SELECT 1 AS a") + SYNC, asked(ONE) + SYNC, asked("COMMIT") + SYNC],
+    "mistakes": [asked("SELEC 1") + SYNC, parse("SELECT 1 AS a") + bind((b"1",)) + execute() + SYNC],
+    "flushes": [parse("SELECT 1 AS a") + FLUSH + bind() + FLUSH + execute() + FLUSH + SYNC],
+}
+
+
+@pytest.mark.parametrize("name", EXTENDED)
+def test_extended_queries(both, name):
+    compare(both, EXTENDED[name])
+
+
+def test_a_text_with_a_mistake_at_its_end_does_nothing(both):
+    ours, theirs = both()
+    name = f"beside_{next(NUMBERS)}"
+    with ours, theirs:
+        for connection in (ours, theirs):
+            connection.rows(f"CREATE TABLE {name} (id BIGINT)")
+            assert raw.refusal(connection.run(f"INSERT INTO {name} VALUES (1); SELEC 1"))["C"] == "42601"
+            assert connection.rows(f"SELECT count(*) FROM {name}") == [(b"0",)]
+
+
+ROWS = frame(b"d", b"1\n2\n") + frame(b"d", b"3\n") + frame(b"c")
+COPIES = {
+    "rows": [query("COPY {t} FROM STDIN") + ROWS],
+    "no rows": [query("COPY {t} FROM STDIN") + frame(b"c")],
+    "rows and a query": [query("COPY {t} FROM STDIN; SELECT count(*) AS a FROM {t}") + ROWS],
+    "rows, then an error": [query(f"COPY {{t}} FROM STDIN; {WRONG}") + ROWS],
+    "a wrong row": [query("COPY {t} FROM STDIN") + frame(b"d", b"1\nx\n") + frame(b"c")],
+    "the client gives up": [query("COPY {t} FROM STDIN") + frame(b"d", b"1\n") + frame(b"f", text("enough"))],
+    "in a transaction": ["BEGIN", query("COPY {t} FROM STDIN") + ROWS, "SELECT count(*) AS a FROM {t}", "ROLLBACK"],
+    "a wrong row in a transaction": ["BEGIN", ONE, query("COPY {t} FROM STDIN") + frame(b"d", b"x\n") + frame(b"c"), ONE, "COMMIT"],
+    "rows out": [query("COPY {t} FROM STDIN") + ROWS, "COPY (SELECT id FROM {t} ORDER BY id) TO STDOUT",
+                 "COPY (SELECT id FROM {t} WHERE id > 9) TO STDOUT",
+                 "COPY (SELECT id FROM {t} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"],
+    "by the other protocol": [parse("COPY {t} FROM STDIN") + bind() + execute() + ROWS + SYNC,
+                              parse("COPY (SELECT 1) TO STDOUT") + bind() + describe() + execute() + SYNC],
+    "an error by the other protocol": [parse("COPY {t} FROM STDIN") + bind() + execute() + frame(b"d", b"x\n") + frame(b"c") + SYNC],
+    "a table that is not there": ["COPY nosuch FROM STDIN", "COPY nosuch TO STDOUT", "COPY (SELECT nosuch) TO STDOUT"],
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies(both, name):
+    compare(both, COPIES[name])

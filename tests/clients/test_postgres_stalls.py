@@ -1,0 +1,112 @@
+"""Clients of PostgreSQL's protocol that stop in the middle, and requests to cancel."""
+
+import struct
+import time
+
+import psycopg
+
+import raw_postgres as raw
+from raw_postgres import FLUSH, frame, int32, query, text
+from test_postgres_psycopg import address
+# survives and witness are fixtures, which count by being imported.
+from witnesses import ENDLESS, MEMORY_MAX, goes_on, running, survives, wait_until, witness
+
+
+def stalled(server) -> dict:
+    """Connections that stop in the middle of something, and stay open."""
+    names = ("silent", "half a length", "half a start", "encryption", "half a handshake", "no password", "half a password")
+    made = {name: raw.connect(server) for name in names}
+    user = server.credentials["user"]
+    start = raw.startup(user=user, database="polder")
+    made["half a length"].send(start[:2])
+    made["half a start"].send(start[:-5])
+    made["encryption"].send(raw.early(raw.SSL_REQUEST)).take(1)
+    made["half a handshake"].send(b"\x16\x03\x01\x02\0\x01")
+    made["no password"].send(start).read()
+    made["half a password"].send(start).read()
+    made["half a password"].send(frame(b"p", text("SCRAM-SHA-256") + raw.sized(b"n,,n=,r=abc"))[:-2])
+    for name, messages in {
+        "half a head": query("SELECT 1")[:3],
+        "half a query": query("SELECT 1")[:-1],
+        "much announced": b"Q" + int32(200 << 20) + b"SELECT 1",
+        "no sync": raw.asked("SELECT 1") + FLUSH,
+        "an open transaction": query("BEGIN"),
+        "half a row": query("COPY stalled FROM STDIN") + frame(b"d", b"1\n2"),
+        "half a message of rows": query("COPY stalled FROM STDIN") + frame(b"d", b"1\n2\n")[:-3],
+        "rows in a transaction": query("BEGIN") + query("COPY stalled FROM STDIN"),
+        "a running query": query(ENDLESS),
+        "no reading": query("SELECT * FROM generate_series(1, 50000000)"),
+    }.items():
+        made[name] = raw.login(server).send(messages)
+    return made
+
+
+def test_those_who_stall_keep_nobody_waiting(fresh):
+    server = fresh()
+    server.start()
+    server.client().sql("CREATE TABLE stalled (id bigint)")
+    there = stalled(server)
+    try:
+        with psycopg.connect(**address(server), autocommit=True) as connection:
+            wait_until(lambda: running(connection, ENDLESS) == 1, "the query does not run")
+            connection.execute("INSERT INTO stalled VALUES (7)")
+            assert connection.execute("SELECT * FROM stalled").fetchall() == [(7,)]
+            with connection.cursor() as cursor, cursor.copy("COPY stalled FROM STDIN") as copy:
+                copy.write(b"8\n")
+            assert connection.execute("SELECT count(*) FROM stalled").fetchone() == (2,)
+        assert server.memory_bytes("VmHWM") < MEMORY_MAX
+        # Nor do they keep the server from stopping.
+        assert server.stop() == 0
+        for connection in there.values():
+            connection.to_the_end()
+    finally:
+        for connection in there.values():
+            connection.socket.close()
+    assert "panicked" not in server.log()
+    server.start()
+    with psycopg.connect(**address(server)) as connection:
+        assert connection.execute("SELECT count(*) FROM stalled").fetchone() == (2,)
+
+
+def test_rows_that_nobody_reads_wait_where_they_are(server, witness):
+    """A reader that stops keeps little in memory; when it leaves, its statement ends."""
+    sql = "SELECT s.value, repeat('x', 100) FROM generate_series(1, 20000000) AS s(value)"
+    before = server.memory_bytes()
+    with raw.login(server) as connection:
+        connection.send(query(sql))
+        assert connection.until(b"D")[0][0] == b"T"
+        wait_until(lambda: running(witness, sql) == 1, "the query does not run")
+        for _ in range(20):
+            assert witness.execute("SELECT 1").fetchone() == (1,)
+            time.sleep(0.05)
+        assert server.memory_bytes() - before < 256 << 20
+        assert running(witness, sql) == 1
+    wait_until(lambda: running(witness, sql) == 0, "a query goes on without its client")
+
+
+# Cancelling
+
+
+def cancel(server, key: bytes) -> None:
+    with raw.connect(server) as connection:
+        connection.send(raw.early(raw.CANCEL_REQUEST, key))
+        assert connection.to_the_end() == []
+
+
+def test_only_the_right_key_cancels(server, witness):
+    with raw.login(server) as connection:
+        connection.send(query(ENDLESS))
+        wait_until(lambda: running(witness, ENDLESS) == 1, "the query does not run")
+        process, secret = struct.unpack("!II", connection.key)
+        for wrong in (int32(process) + int32(secret ^ 1), int32(process) + int32(0), int32(process + 1) + int32(secret), int32(0) * 2, int32(-1) * 2,
+                      int32(secret) + int32(process)):
+            cancel(server, wrong)
+        with raw.login(server) as other:
+            goes_on(other)
+        assert running(witness, ENDLESS) == 1
+        cancel(server, connection.key)
+        told = raw.refusal(connection.until(b"Z"))
+        assert told["C"] == "57014", told
+        # When nothing runs there is nothing to cancel, and what comes later is not struck.
+        cancel(server, connection.key)
+        goes_on(connection)

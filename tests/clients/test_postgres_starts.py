@@ -1,0 +1,249 @@
+"""Starts of PostgreSQL's protocol that are none, logins that fail, and more clients than can be."""
+
+import contextlib
+import itertools
+import random
+import ssl
+import struct
+import threading
+
+import psycopg
+import pytest
+import requests
+
+import polder
+import raw_postgres as raw
+from raw_postgres import SYNC, frame, int32, query, text
+from test_postgres_psycopg import address
+# survives and witness are fixtures, which count by being imported.
+from witnesses import PROTOCOL_VIOLATION, comes_in, goes_on, survives, witness
+
+# More than the server takes at once.
+FLOOD_MAX = 1_500
+
+
+# Before the login
+
+
+def garbage() -> list:
+    chance = random.Random(5)
+    user = text("user") + text("polder")
+    return [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x80\0\0\1\0\0\0\0",
+        b"\0" * 64,
+        b"\xff" * 64,
+        int32(7) + b"abc",
+        int32(10_001) + int32(raw.PROTOCOL) + b"x" * 10_000,
+        raw.early(raw.PROTOCOL),
+        raw.early(raw.PROTOCOL, b"user"),
+        raw.early(raw.PROTOCOL, user),
+        raw.early(raw.PROTOCOL, user + b"\0x"),
+        raw.early(raw.PROTOCOL, user + text("database")),
+        raw.early(raw.PROTOCOL, b"\0"),
+        raw.startup(user=""),
+        raw.early(raw.PROTOCOL, text("user") + text(b"\xff\xfe") + b"\0"),
+        raw.startup(user="polder", replication="true"),
+        raw.startup(user="polder", replication="database"),
+        raw.early(1234 << 16),
+        raw.early(raw.CANCEL_REQUEST),
+        raw.early(raw.CANCEL_REQUEST, int32(1)),
+        raw.early(raw.GSS_REQUEST) * 5,
+        # Two requests for encryption: the second is no beginning of TLS.
+        raw.early(raw.SSL_REQUEST) + raw.early(raw.SSL_REQUEST),
+        # What is sent along in the clear must not count as sent in secret.
+        raw.early(raw.SSL_REQUEST) + raw.startup(user="polder"),
+        raw.early(raw.SSL_REQUEST) + b"\x16\x03\x01" + b"\xff" * 100,
+        b"\x16\x03\x01\x02\0" + b"\0" * 512,
+        *(chance.randbytes(size) for size in (1, 4, 8, 9, 100, 9_999)),
+        *(int32(size) + chance.randbytes(size - 4) for size in (8, 9, 100, 9_999)),
+    ]
+
+
+@pytest.mark.parametrize("packet", garbage(), ids=itertools.count())
+def test_garbage_at_the_start(server, packet):
+    with raw.connect(server) as connection:
+        connection.send(packet)
+        # It may be the beginning of something longer.
+        connection.half_close()
+        answer = b""
+        with contextlib.suppress(raw.Closed):
+            while True:
+                answer += connection.take(1)
+        assert b"\0\0\0\x08\0\0\0\0" not in answer, "somebody was let in"
+        # An error, a word about encryption, or nothing; a name of no password's owner is asked for one like any other.
+        assert answer[:1] in (b"", b"E", b"S", b"N", b"R", b"v", b"\x15"), answer
+
+
+def test_options_of_the_start_that_are_none(server):
+    known = server.credentials
+    for options in ("-c", "--", "-c x", "-c =1", "-c a.b.c=1 -d 5", "-c \\", "-c search_path", "'", "-c nosuch';DROP=1", "-c statement_timeout=x"):
+        with raw.connect(server) as connection:
+            connection.send(raw.startup(user=known["user"], database="polder", options=options))
+            connection.prove(known["password"])
+            told = raw.refusal(connection.to_the_end())
+            assert told["S"] == "FATAL", (options, told)
+
+
+def test_quotes_in_settings_of_the_start_are_values(server, witness):
+    with raw.login(server, options="-c search_path=a';DROP\\ TABLE\\ x;--,public") as connection:
+        assert connection.rows("SELECT 1") == [(b"1",)]
+        assert b"DROP TABLE" in connection.rows("SHOW search_path")[0][0]
+
+
+@pytest.mark.parametrize("code, words", [(2 << 16, "unsupported frontend protocol 2.0"), (4 << 16, "unsupported frontend protocol 4.0"), (0, "0.0"),
+                                         (0xffff_ffff, "unsupported frontend protocol")])
+def test_versions_that_are_not_spoken(server, code, words):
+    with raw.connect(server) as connection:
+        told = raw.refusal(connection.send(raw.startup(code, user="polder")).to_the_end())
+        assert (told["S"], told["C"]) == ("FATAL", "0A000") and words in told["M"], told
+
+
+@pytest.mark.parametrize("minor, options", [(2, {}), (9999, {}), (0, {"_pq_.compression": "zstd", "_pq_.other": "1"}), (2, {"_pq_.x": "y"})])
+def test_newer_versions_are_negotiated(server, minor, options):
+    known = server.credentials
+    with raw.connect(server) as connection:
+        connection.send(raw.startup(raw.PROTOCOL + minor, user=known["user"], database="polder", **options))
+        kind, body = connection.read()
+        assert kind == b"v"
+        version, unknown = struct.unpack_from("!II", body)
+        names = body[8:].decode().split("\0")[:-1]
+        assert version == raw.PROTOCOL and unknown == len(options) and names == list(options)
+        connection.prove(known["password"])
+        assert connection.until(b"Z")[-1] == (b"Z", b"I")
+        goes_on(connection)
+
+
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def test_encryption_is_asked_for_twice(server):
+    known = server.credentials
+    with raw.connect(server) as connection:
+        connection.send(raw.early(raw.SSL_REQUEST))
+        assert connection.take(1) == b"S"
+        connection.socket = tls().wrap_socket(connection.socket)
+        connection.send(raw.early(raw.SSL_REQUEST))
+        assert connection.take(1) == b"N"
+        connection.login(known["user"], known["password"])
+        goes_on(connection)
+
+
+def test_tls_at_once_without_its_name(server):
+    with raw.connect(server) as connection:
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            connection.socket = tls().wrap_socket(connection.socket)
+            assert connection.try_send(raw.startup(user="polder")).to_the_end() == []
+
+
+# Logging in
+
+
+SCRAM = text("SCRAM-SHA-256")
+
+
+@pytest.mark.parametrize("answer", [
+    query("SELECT 1"), SYNC, frame(b"p"), frame(b"p", b"SCRAM"), frame(b"p", text("MD5") + raw.sized(b"n,,n=,r=abc")),
+    frame(b"p", text("SCRAM-SHA-256-PLUS") + raw.sized(b"p=tls-server-end-point,,n=,r=abc")), frame(b"p", SCRAM + int32(-1)),
+    frame(b"p", SCRAM + int32(1 << 20) + b"n,,"), frame(b"p", SCRAM + int32(-2)), frame(b"p", SCRAM + raw.sized(b"")),
+    frame(b"p", SCRAM + raw.sized(b"n,,n=,r=")), frame(b"p", SCRAM + raw.sized(b"n,,n=,r=\x01")), frame(b"p", SCRAM + raw.sized(b"\xff,,n=,r=abc")),
+    frame(b"p", SCRAM + raw.sized(b"y,,m=x,r=abc")), frame(b"p", b"x" * 20_000), b"p" + int32(3), b"p" + int32(-1), frame(b"\0"),
+], ids=itertools.count())
+def test_logins_that_are_none(server, answer):
+    known = server.credentials
+    with raw.connect(server) as connection:
+        connection.send(raw.startup(user=known["user"], database="polder"))
+        assert connection.read()[0] == b"R"
+        told = raw.refusal(connection.send(answer).to_the_end())
+        assert told["S"] == "FATAL" and told["C"] in (PROTOCOL_VIOLATION, "22021", "28000", "54000", "28P01"), told
+
+
+@pytest.mark.parametrize("change", [lambda proof: "", lambda proof: proof[:-8], lambda proof: proof.replace("c=biws", "c=eSws"),
+                                    lambda proof: proof.replace("r=", "r=x"), lambda proof: proof.split(",p=")[0] + ",p=!!!",
+                                    lambda proof: proof.split(",p=")[0] + ",p=", lambda proof: proof + "\0", lambda proof: "c=biws," * 1000],
+                         ids=itertools.count())
+def test_proofs_that_are_none(server, change):
+    known = server.credentials
+    with raw.connect(server) as connection:
+        connection.send(raw.startup(user=known["user"], database="polder"))
+        assert connection.read()[0] == b"R"
+        connection.send(frame(b"p", SCRAM + raw.sized(b"n,,n=,r=abcdefgh")))
+        _, challenge = connection.read()
+        proof = change(raw.proof(known["password"], "n=,r=abcdefgh", challenge[4:].decode()))
+        told = raw.refusal(connection.send(frame(b"p", proof.encode())).to_the_end())
+        assert told["S"] == "FATAL" and told["C"] in (PROTOCOL_VIOLATION, "28000", "28P01"), told
+
+
+def test_wrong_passwords_are_slowed_down_here_and_at_the_console(fresh):
+    server = fresh()
+    server.start()
+    known = server.credentials
+    with psycopg.connect(**address(server), autocommit=True) as inside:
+        messages = []
+        for number in range(30):
+            with pytest.raises(psycopg.OperationalError) as caught:
+                psycopg.connect(**address(server, password=f"guess {number}", sslmode="disable"))
+            messages.append(str(caught.value))
+        tried = [message for message in messages if "password authentication failed" in message]
+        slowed = [message for message in messages if "too many wrong passwords" in message]
+        assert len(tried) + len(slowed) == len(messages) and tried and len(slowed) > len(tried), messages
+        # One wait for both doors, and whoever is inside stays there.
+        refused = []
+        for number in range(5):
+            with pytest.raises(polder.Failed) as caught:
+                polder.Client(server.url).login(known["user"], f"one more guess {number}")
+            refused.append(caught.value.message)
+        assert any("too many wrong passwords" in message for message in refused), refused
+        assert inside.execute("SELECT 1").fetchone() == (1,)
+
+
+# Many at once
+
+
+def test_a_flood_of_starts(server, witness):
+    """Each is asked for its password, until there are as many as can be; then it is told so, and nobody is kept waiting."""
+    start = raw.startup(user=server.credentials["user"], database="polder")
+    with contextlib.ExitStack() as stack:
+        for _ in range(FLOOD_MAX):
+            kind, body = stack.enter_context(raw.connect(server)).send(start).read()
+            assert witness.execute("SELECT 1").fetchone() == (1,)
+            if kind == b"E":
+                break
+            assert kind == b"R"
+        assert kind == b"E", "there is no bound"
+        told = raw.fields(body)
+        assert (told["S"], told["C"]) == ("FATAL", "53300"), told
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            psycopg.connect(**address(server))
+    comes_in(server)
+
+
+def test_a_flood_of_those_who_say_nothing(server, witness):
+    with contextlib.ExitStack() as stack:
+        for _ in range(FLOOD_MAX):
+            stack.enter_context(raw.connect(server))
+        assert witness.execute("SELECT 1").fetchone() == (1,)
+        assert requests.get(f"{server.url}/healthz", timeout=polder.SOON_SECONDS).status_code == 200
+    comes_in(server)
+
+
+def test_many_short_sessions(server, witness):
+    failures = []
+
+    def work():
+        try:
+            for _ in range(25):
+                with psycopg.connect(**address(server)) as connection:
+                    assert connection.execute("SELECT 1").fetchone() == (1,)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
