@@ -181,7 +181,8 @@ impl Client {
         match command {
             Command::Begin if !self.is_idle() => {
                 self.warn("25001", "there is already a transaction in progress");
-                return Ok(Started::Done("BEGIN".into()));
+                let tag = if statement.verb == "start" { "START TRANSACTION" } else { "BEGIN" };
+                return Ok(Started::Done(tag.into()));
             }
             Command::Commit | Command::Rollback if self.is_idle() => {
                 self.warn("25P01", "there is no transaction in progress");

@@ -192,11 +192,10 @@ impl Kind {
             D::Boolean => Base::Bool,
             D::Int8 | D::Int16 | D::UInt8 => Base::Int2,
             D::Int32 | D::UInt16 => Base::Int4,
-            // Row numbers and ranks; one beyond a bigint would be refused.
-            D::Int64 | D::UInt32 | D::UInt64 => Base::Int8,
+            D::Int64 | D::UInt32 => Base::Int8,
             D::Float16 | D::Float32 => Base::Float4,
             D::Float64 => Base::Float8,
-            D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => Base::Numeric,
+            D::UInt64 | D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => Base::Numeric,
             D::FixedSizeBinary(16) => Base::Uuid,
             D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => Base::Bytea,
             D::Date32 | D::Date64 => Base::Date,

@@ -8,7 +8,7 @@ fn columns_have_the_types_that_postgresql_calls_them() {
     for (data_type, oid, name) in [
         (DataType::Boolean, 16, "boolean"),
         (DataType::Int16, 21, "smallint"),
-        (DataType::UInt64, 20, "bigint"),
+        (DataType::UInt64, 1700, "numeric"),
         (DataType::Utf8View, 25, "text"),
         (DataType::FixedSizeBinary(16), 2950, "uuid"),
         (list(DataType::Int64), 1016, "bigint[]"),
