@@ -1,6 +1,6 @@
 //! Intervals as people write them.
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 
 use super::wrong_time;
 use crate::functions::dates::moment::{Span, span};
@@ -57,7 +57,19 @@ pub(crate) fn interval(text: &str, unit: Option<&str>) -> Result<Span> {
         return Err(wrong());
     }
     let span = total.span()?;
-    Ok(if ago { Span { months: -span.months, days: -span.days, nanoseconds: -span.nanoseconds } } else { span })
+    if ago { negated(span).ok_or_else(out_of_range) } else { Ok(span) }
+}
+
+fn negated(span: Span) -> Option<Span> {
+    Some(Span {
+        months: span.months.checked_neg()?,
+        days: span.days.checked_neg()?,
+        nanoseconds: span.nanoseconds.checked_neg()?,
+    })
+}
+
+fn out_of_range() -> DataFusionError {
+    refuse("22008", "interval out of range")
 }
 
 /// `3days` as `3` and `days`.
@@ -113,10 +125,9 @@ impl Fraction {
     fn span(&self) -> Result<Span> {
         let days = self.days + (self.months.fract() * 30.0 * 1e6).round() / 1e6;
         let micros = ((self.seconds + days.fract() * 86_400.0) * 1e6).round();
-        if micros.abs() > 9.2e15 {
-            return Err(refuse("22008", "interval out of range"));
-        }
-        span(self.months.trunc() as i64, days.trunc() as i64, micros as i64 * 1_000)
+        // A conversion of what is too large gives the largest number, which is too large as well.
+        let nanoseconds = (micros as i64).checked_mul(1_000).ok_or_else(out_of_range)?;
+        span(self.months.trunc() as i64, days.trunc() as i64, nanoseconds)
     }
 }
 
