@@ -9,6 +9,8 @@
 //! that crate's handlers know no transactions of several statements, no portals that stream, and no COPY in both ways.
 
 mod copy;
+#[doc(hidden)]
+pub mod fuzzing;
 mod registry;
 mod scram;
 mod server;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message as _;
 use pgwire::messages::startup::Authentication;
 use polder_capability::{Caller, DriverSession};
@@ -156,43 +156,10 @@ impl Newcomer {
                     self.wire.close().await;
                     return Err(Refusal::Done);
                 }
-                version => return Ok(self.parameters(version, fields)?),
+                version => return Ok(read_parameters(&mut self.wire.output, version, fields)?),
             }
         }
         Err(broken("the start-up message does not come").into())
-    }
-
-    fn parameters(&mut self, version: i32, mut fields: Fields) -> Result<BTreeMap<String, String>> {
-        let (major, minor) = (version >> 16, version & 0xffff);
-        if major != 3 {
-            return Err(Error::unsupported(format!(
-                "unsupported frontend protocol {major}.{minor}: server supports 3.0"
-            )));
-        }
-        let mut parameters = BTreeMap::new();
-        let mut unknown = Vec::new();
-        loop {
-            let name = fields.text()?;
-            if name.is_empty() {
-                break;
-            }
-            let value = fields.text()?;
-            if name.starts_with("_pq_.") {
-                unknown.push(name);
-            } else {
-                parameters.insert(name, value);
-            }
-        }
-        if fields.0.has_remaining() {
-            return Err(broken("invalid startup packet layout: expected terminator as last byte"));
-        }
-        if minor > 0 || !unknown.is_empty() {
-            backend::negotiate(&mut self.wire.output, unknown);
-        }
-        match parameters.get("replication").map(String::as_str) {
-            None | Some("false" | "off" | "no" | "0") => Ok(parameters),
-            Some(_) => Err(Error::unsupported("replication is not supported")),
-        }
     }
 
     /// `at_once`: without having asked, and so the client must name the protocol.
@@ -280,8 +247,47 @@ impl Newcomer {
     }
 }
 
+/// What a start-up message asks for; what of it this server does not know goes into `output`, to be told.
+///
+/// # Errors
+/// `InvalidInput` (08P01) for what is no such message, `Unsupported` for another protocol, and for replication.
+pub(crate) fn read_parameters(
+    output: &mut BytesMut,
+    version: i32,
+    mut fields: Fields,
+) -> Result<BTreeMap<String, String>> {
+    let (major, minor) = (version >> 16, version & 0xffff);
+    if major != 3 {
+        return Err(Error::unsupported(format!("unsupported frontend protocol {major}.{minor}: server supports 3.0")));
+    }
+    let mut parameters = BTreeMap::new();
+    let mut unknown = Vec::new();
+    loop {
+        let name = fields.text()?;
+        if name.is_empty() {
+            break;
+        }
+        let value = fields.text()?;
+        if name.starts_with("_pq_.") {
+            unknown.push(name);
+        } else {
+            parameters.insert(name, value);
+        }
+    }
+    if fields.0.has_remaining() {
+        return Err(broken("invalid startup packet layout: expected terminator as last byte"));
+    }
+    if minor > 0 || !unknown.is_empty() {
+        backend::negotiate(output, unknown);
+    }
+    match parameters.get("replication").map(String::as_str) {
+        None | Some("false" | "off" | "no" | "0") => Ok(parameters),
+        Some(_) => Err(Error::unsupported("replication is not supported")),
+    }
+}
+
 /// The settings that the start-up message asks for, those of its options first.
-fn wanted(parameters: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+pub(crate) fn wanted(parameters: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
     let mut wanted = match parameters.get("options") {
         Some(options) => parse_options(options)?,
         None => Vec::new(),

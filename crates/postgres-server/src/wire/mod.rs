@@ -65,6 +65,11 @@ impl Wire {
         Box::new(tokio::io::join(AsyncReadExt::chain(ahead, reader), writer))
     }
 
+    /// Takes bytes as if they had arrived.
+    pub(crate) fn receive(&mut self, data: &[u8]) {
+        self.input.extend_from_slice(data);
+    }
+
     /// Reads what has arrived, at least one byte. Nothing is lost when this is dropped.
     async fn fill(&mut self) -> Result<(), Gone> {
         self.input.reserve(8 << 10);
@@ -124,7 +129,7 @@ impl Wire {
     }
 
     /// The next message, if all of it is here.
-    fn buffered(&mut self, bytes_max: Option<usize>) -> Option<Incoming> {
+    pub(crate) fn buffered(&mut self, bytes_max: Option<usize>) -> Option<Incoming> {
         let (kind, length) = self.head()?;
         let bytes_max = bytes_max.unwrap_or(MESSAGE_BYTES_MAX);
         if length < 4 {
