@@ -110,11 +110,17 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
 /// An operator ends in a sign only if it has one of these, as in PostgreSQL: `j->-1` and `a<>-1` are of -1.
 const BEFORE_SIGNS: &[char] = &['~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];
 
-/// Operators and the signs behind them as tokens of their own.
+/// Operators and the signs behind them as tokens of their own. The text of a COMMENT, for which the parser knows one form
+/// only, in that form.
 fn without_signs(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_comment = words(&tokens).next() == Some(Keyword::COMMENT);
     let mut apart = Vec::with_capacity(tokens.len());
     for token in tokens {
         match &token.token {
+            Token::DollarQuotedString(text) if is_comment => {
+                let text = Token::SingleQuotedString(text.value.clone());
+                apart.push(TokenWithSpan { token: text, span: token.span });
+            }
             Token::CustomBinaryOperator(text) => match before_signs(text) {
                 Some(parts) => {
                     apart.extend(parts.into_iter().map(|part| TokenWithSpan { token: part, span: token.span }));

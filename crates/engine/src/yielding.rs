@@ -13,8 +13,8 @@ use datafusion::common::Result as DataFusionResult;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 use slices::SlicedExec;
 
@@ -63,7 +63,10 @@ impl PhysicalOptimizerRule for GiveWay {
 fn with_slices(join: Arc<dyn ExecutionPlan>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
     let inputs: Vec<_> = join.children().into_iter().map(Arc::clone).collect();
     match <[_; 2]>::try_from(inputs) {
-        Ok([left, right]) => join.with_new_children(vec![left, Arc::new(SlicedExec::new(right))]),
+        Ok([left, right]) => {
+            let inputs: Vec<Arc<dyn ExecutionPlan>> = vec![left, Arc::new(SlicedExec::new(right))];
+            join.replace_children(inputs, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+        }
         Err(_) => Ok(join),
     }
 }

@@ -52,9 +52,12 @@ impl TextLength {
         }
     }
 
-    /// The length that a field's metadata tells.
+    /// The length that a field's metadata tells. A cast keeps what is said of its source, so the field must be of texts.
     #[must_use]
     pub fn of_field(field: &Field) -> Option<Self> {
+        if !field.data_type().is_string() {
+            return None;
+        }
         field.metadata().get(DECLARED).and_then(|declared| Self::of(declared))
     }
 

@@ -16,7 +16,8 @@ use arrow::datatypes::{
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{ColumnStatistics, Result as DataFusionResult, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 use futures::StreamExt;
@@ -91,7 +92,7 @@ pub fn logical_schema(stored: &SchemaRef) -> SchemaRef {
 
 /// The columns of a scan, which knows nothing of declarations, as those of its table.
 pub(crate) fn scanned(scan: &SchemaRef, stored: &SchemaRef) -> SchemaRef {
-    let known = |name: &str| stored.field_with_name(name).ok().filter(|field| Kind::of(field).is_some());
+    let known = |name: &str| stored.field_with_name(name).ok().filter(|field| field.metadata().contains_key(DECLARED));
     if scan.fields().iter().all(|field| known(field.name()).is_none()) {
         return Arc::clone(scan);
     }
@@ -233,7 +234,14 @@ pub(crate) fn without_texts(mut statistics: Statistics, schema: &Schema) -> Stat
     statistics
 }
 
-/// Rows of a scan as those see them who compute with them. Filters stay above: below, the columns are texts.
+/// Whether the columns of two schemas have the same types, whatever else is said of them.
+fn same_types(one: &Schema, other: &Schema) -> bool {
+    let types = |schema: &Schema| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
+    types(one) == types(other)
+}
+
+/// Rows of a scan as those see them who compute with them. Where that is another type, filters stay above: below, the
+/// columns are texts.
 #[derive(Debug, Clone)]
 pub(crate) struct LogicalExec {
     input: Arc<dyn ExecutionPlan>,
@@ -248,8 +256,10 @@ impl LogicalExec {
             return input;
         }
         let below = input.properties();
+        let same_types = same_types(&input.schema(), &schema);
+        let orderings = below.equivalence_properties().oeq_class().iter().filter(|_| same_types).cloned();
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
+            EquivalenceProperties::new_with_orderings(Arc::clone(&schema), orderings),
             below.output_partitioning().clone(),
             below.emission_type,
             below.boundedness,
@@ -289,6 +299,23 @@ impl ExecutionPlan for LogicalExec {
         config: &ConfigOptions,
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
         Ok(self.input.repartitioned(target_partitions, config)?.map(|input| self.over(input)))
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![same_types(&self.input.schema(), &self.schema)]
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> DataFusionResult<FilterDescription> {
+        if same_types(&self.input.schema(), &self.schema) {
+            FilterDescription::from_children(parent_filters, &self.children())
+        } else {
+            Ok(FilterDescription::all_unsupported(&parent_filters, &self.children()))
+        }
     }
 
     fn statistics_from_inputs(

@@ -12,6 +12,9 @@ pub(crate) use polder_lake::{EXTENSION, JSON_EXTENSION as JSON};
 
 pub(crate) const UUID: &str = "arrow.uuid";
 
+/// A text of any length, where a field says how its type is declared.
+pub(crate) const TEXT: &str = "text";
+
 fn marked(field: Field, mark: &str) -> Field {
     let mut metadata: HashMap<String, String> = field.metadata().clone();
     metadata.insert(EXTENSION.into(), mark.into());

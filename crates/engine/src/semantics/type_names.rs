@@ -11,8 +11,8 @@ use datafusion::common::{DFSchema, DataFusionError, Result, plan_err};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility, cast,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
@@ -152,14 +152,26 @@ impl AnalyzerRule for CastsToLength {
     }
 }
 
-fn cut(expr: Expr, _schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn cut(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
-    let Some(declared) = field.metadata().get(DECLARED) else { return Ok(Transformed::no(expr)) };
+    let Some(declared) = field.metadata().get(DECLARED) else { return without_length(expr, schema) };
     if TextLength::of(declared).is_none() {
         return Ok(Transformed::no(expr));
     }
     let function = ScalarUDF::new_from_impl(Cut { declared: declared.clone(), signature: any(1) });
     Ok(Transformed::yes(Arc::new(function).call(vec![cast(inner.as_ref().clone(), DataType::Utf8View)])))
+}
+
+/// A cast to a text of any length says so: by itself it would keep what is said of its source.
+fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    if !field.data_type().is_string() || TextLength::of_field(&inner.to_field(schema)?.1).is_none() {
+        return Ok(Transformed::no(expr));
+    }
+    let mut metadata = field.metadata().clone();
+    metadata.insert(DECLARED.to_owned(), types::TEXT.to_owned());
+    let field = Arc::new(field.as_ref().clone().with_metadata(metadata));
+    Ok(Transformed::yes(Expr::Cast(Cast { expr: inner.clone(), field })))
 }
 
 fn any(arguments: usize) -> Signature {

@@ -173,6 +173,8 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let done = Outcome::done("COMMENT", None, transaction.base());
+        // An empty one is none, as with PostgreSQL.
+        let comment = comment.filter(|text| !text.is_empty());
         let result = match kind {
             CommentObject::Schema => transaction.comment_schema(&schema_name(name)?, comment),
             CommentObject::Table | CommentObject::View | CommentObject::MaterializedView => {

@@ -1,11 +1,12 @@
 //! MERGE: a join of target and source, and for each row the first clause that holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     CaseWhen, Expr, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause, MergeClauseKind,
-    MergeInsertExpr, MergeInsertKind, OutputClause, SelectItem, TableFactor,
+    MergeInsertExpr, MergeInsertKind, OutputClause, Query, SelectItem, TableFactor, VisitorMut,
 };
 use polder_lake::{Keys, TransactionCell};
 use polder_types::{Error, Result};
@@ -66,7 +67,7 @@ impl Context<'_> {
         }
         let mut clauses = Vec::with_capacity(merge.clauses.len());
         for clause in &merge.clauses {
-            clauses.push((condition(&target, &source, clause)?, deed(&target, clause)?));
+            clauses.push((condition(&target, &source, clause)?, deed(&target, &source, clause)?));
         }
         let number = |action: i32| parse_expr(&action.to_string());
         let actions = clauses
@@ -146,17 +147,62 @@ fn condition(target: &Target, source: &str, clause: &MergeClause) -> Result<Expr
         MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget => format!("{row} IS NULL"),
         MergeClauseKind::NotMatchedBySource => format!("{mark} IS NULL"),
     })?;
-    Ok(match &clause.predicate {
-        None => kind,
-        Some(predicate) => Expr::BinaryOp {
-            left: Box::new(kind),
-            op: datafusion::sql::sqlparser::ast::BinaryOperator::And,
-            right: Box::new(Expr::Nested(Box::new(predicate.clone()))),
-        },
+    let Some(predicate) = &clause.predicate else { return Ok(kind) };
+    let predicate = match clause.clause_kind {
+        MergeClauseKind::Matched => predicate.clone(),
+        MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget => of_one_side(predicate, target, source),
+        MergeClauseKind::NotMatchedBySource => of_one_side(predicate, target, &target.alias),
+    };
+    Ok(Expr::BinaryOp {
+        left: Box::new(kind),
+        op: datafusion::sql::sqlparser::ast::BinaryOperator::And,
+        right: Box::new(Expr::Nested(Box::new(predicate))),
     })
 }
 
-fn deed(target: &Target, clause: &MergeClause) -> Result<Deed> {
+/// An expression of a clause that sees one side only: names that both sides have are that side's.
+fn of_one_side(expr: &Expr, target: &Target, side: &str) -> Expr {
+    let mut expr = expr.clone();
+    let mut names = SideNames { columns: target.columns().collect(), side, depth: 0 };
+    // It never breaks off.
+    let _ = polder_sql_tree::visit_mut(&mut expr, &mut names);
+    expr
+}
+
+/// Qualifies the names of the target's columns, except in subqueries, which have names of their own.
+struct SideNames<'a> {
+    columns: HashSet<&'a str>,
+    side: &'a str,
+    depth: usize,
+}
+
+impl VisitorMut for SideNames<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = expr
+            && self.depth == 0
+        {
+            let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+            if self.columns.contains(name.as_str()) {
+                *expr = Expr::CompoundIdentifier(vec![quoted_ident(self.side), quoted_ident(&name)]);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn deed(target: &Target, source: &str, clause: &MergeClause) -> Result<Deed> {
     match &clause.action {
         MergeAction::Delete { .. } => Ok(Deed::Delete),
         MergeAction::Update(update) => {
@@ -172,11 +218,11 @@ fn deed(target: &Target, clause: &MergeClause) -> Result<Deed> {
             }
             Ok(Deed::Update(target.assignments(&update.assignments)?))
         }
-        MergeAction::Insert(insert) => inserted(target, insert),
+        MergeAction::Insert(insert) => inserted(target, source, insert),
     }
 }
 
-fn inserted(target: &Target, insert: &MergeInsertExpr) -> Result<Deed> {
+fn inserted(target: &Target, source: &str, insert: &MergeInsertExpr) -> Result<Deed> {
     if insert.insert_predicate.is_some() {
         return Err(Error::unsupported("WHERE behind the action of a MERGE is not supported")
             .with_hint("write WHEN NOT MATCHED AND … THEN"));
@@ -202,10 +248,13 @@ fn inserted(target: &Target, insert: &MergeInsertExpr) -> Result<Deed> {
     }
     let mut set = HashMap::new();
     for (column, expr) in columns.into_iter().zip(&row.content) {
-        if !is_default(expr) {
+        let value = if is_default(expr) {
+            target.default(&column)?
+        } else {
             refuse_always(target, std::slice::from_ref(&column), None)?;
-        }
-        set.insert(column.clone(), target.or_default(expr, &column)?);
+            target.typed(&of_one_side(expr, target, source), &column)
+        };
+        set.insert(column, value);
     }
     for column in target.columns() {
         if !set.contains_key(column) {

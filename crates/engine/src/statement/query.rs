@@ -174,14 +174,15 @@ impl Context<'_> {
     }
 }
 
-/// The columns of rows, with the types as declared (`varchar(10)`) that the plan knows of and its execution loses.
+/// The columns of rows, with the types as declared (`varchar(10)`) that the plan knows of, and its execution loses or, where
+/// a cast to what is there already was left out, still has.
 pub(super) fn declared(rows: &SchemaRef, planned: &Schema) -> SchemaRef {
     if rows.fields().len() != planned.fields().len() {
         return Arc::clone(rows);
     }
     let fields =
         rows.fields().iter().zip(planned.fields()).map(|(field, planned)| match planned.metadata().get(DECLARED) {
-            Some(declared) if !field.metadata().contains_key(DECLARED) => {
+            Some(declared) if field.metadata().get(DECLARED) != Some(declared) => {
                 let mut metadata = field.metadata().clone();
                 metadata.insert(DECLARED.to_owned(), declared.clone());
                 Arc::new(field.as_ref().clone().with_metadata(metadata))

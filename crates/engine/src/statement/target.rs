@@ -166,22 +166,13 @@ impl Target {
         if is_default(expr) { self.default(column) } else { Ok(self.typed(expr, column)) }
     }
 
-    /// A text that is written out is of no type yet: in a column of UUIDs it is one.
+    /// A text that is written out is of no type yet: in a column of moments it is one, and so on.
     pub fn typed(&self, expr: &Expr, column: &str) -> Expr {
         let is_text = matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
         let schema = self.table.schema();
-        let is_uuid =
-            schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::FixedSizeBinary(16));
-        if !is_text || !is_uuid {
-            return expr.clone();
-        }
-        Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(expr.clone()),
-            data_type: ast::DataType::Uuid,
-            array: false,
-            format: None,
-        }
+        let known = schema.field_with_name(column).ok().filter(|_| is_text);
+        let Some(data_type) = known.and_then(|field| read_as(field.data_type())) else { return expr.clone() };
+        Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr.clone()), data_type, array: false, format: None }
     }
 
     /// What the assignments of a SET give, by column.
@@ -215,6 +206,19 @@ impl Target {
         let touched = set.keys().any(|column| self.column_id(column).is_ok_and(in_key));
         if touched { Keys::MayChange } else { Keys::Kept }
     }
+}
+
+/// The types that read more texts than a conversion of texts would.
+fn read_as(data_type: &DataType) -> Option<ast::DataType> {
+    Some(match data_type {
+        DataType::FixedSizeBinary(16) => ast::DataType::Uuid,
+        DataType::Boolean => ast::DataType::Boolean,
+        DataType::Date32 => ast::DataType::Date,
+        DataType::Time64(_) => ast::DataType::Time(None, ast::TimezoneInfo::None),
+        DataType::Timestamp(_, None) => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
+        DataType::Timestamp(_, Some(_)) => ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone),
+        _ => return None,
+    })
 }
 
 /// `a = 1`, or `(a, b) = (1, 2)`, by column.

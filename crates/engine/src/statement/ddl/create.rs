@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
 };
 use futures::StreamExt;
-use polder_lake::{ColumnSpec, TableName, TransactionCell};
+use polder_lake::{ColumnSpec, TableName, TextLength, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, blob_text, ended};
@@ -242,7 +242,9 @@ pub(super) fn name_text(spec: &mut ColumnSpec, data_type: &SqlType) {
 /// A column as planned, with what its declaration says beyond the type.
 pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> ColumnSpec {
     let mut spec = ColumnSpec::new(field.name(), field.data_type().clone(), nullable);
-    spec.declared = field.metadata().get(polder_lake::DECLARED).cloned();
+    let declared = field.metadata().get(polder_lake::DECLARED).cloned();
+    let of_another = |declared: &str| TextLength::of(declared).is_some() && TextLength::of_field(field).is_none();
+    spec.declared = declared.filter(|declared| declared != types::TEXT && !of_another(declared));
     if spec.declared.is_none() && types::is_json(field) {
         // What a query computes of JSON has the form that jsonb has.
         spec.declared = Some(polder_lake::JSONB.to_owned());

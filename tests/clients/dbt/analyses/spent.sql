@@ -1,0 +1,1 @@
+select avg(spent) from {{ ref('customers') }}

@@ -1,0 +1,88 @@
+"""Runs the functional tests of dbt-postgres itself, which are not part of this repository, at Polder and at PostgreSQL.
+
+    python tests/clients/dbt_suite.py FOLDER [--only tests/functional/basic …] [--at-once 2] [--postgres-too]
+
+`FOLDER` is `dbt-postgres` of a checkout of github.com/dbt-labs/dbt-adapters. Besides this folder's requirements it takes dbt-tests-adapter,
+freezegun, pytest-mock and pytest-dotenv. A test that fails at PostgreSQL too is no matter of Polder's. `dbt_excluded.txt` has the tests that
+are known to fail, each with its reason. The exit code is 1 if another one fails, or if less than 95 of 100 pass.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+import drivers
+import peers
+import raw_postgres as raw
+
+WANTED = 0.95
+SUITE_SECONDS = 4 * 3600
+# To whom the suite grants.
+ROLES = ("dbt_test_user_1", "dbt_test_user_2", "dbt_test_user_3")
+EXCLUDED = drivers.HERE / "dbt_excluded.txt"
+
+
+def excluded() -> dict:
+    """The reason of each test that is known to fail, by the end of its name."""
+    lines = [line for line in EXCLUDED.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(tuple(part.strip() for part in line.split(" # ", 1)) for line in lines)
+
+
+def outcomes(folder: pathlib.Path, place: drivers.Place, only: list, at_once: int) -> dict:
+    """What came of each test: "" when it passed, or the first line of what was wrong."""
+    environment = {
+        **os.environ, "POSTGRES_TEST_HOST": place.host, "POSTGRES_TEST_PORT": str(place.port), "POSTGRES_TEST_USER": place.user,
+        "POSTGRES_TEST_PASS": place.password or "none", "POSTGRES_TEST_DATABASE": place.database, "POSTGRES_TEST_THREADS": "4",
+        **{role.upper(): role for role in ROLES},
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        report = pathlib.Path(scratch) / "report.xml"
+        subprocess.run([sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-n", str(at_once), "--dist", "loadfile",
+                        f"--junit-xml={report}", *(only or ["tests/functional"])], cwd=folder, env=environment, timeout=SUITE_SECONDS, check=False)
+        found = {}
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            name = f"{case.get('classname')}::{case.get('name')}"
+            if case.find("skipped") is not None:
+                continue
+            wrong = next((part for kind in ("failure", "error") if (part := case.find(kind)) is not None), None)
+            message = "" if wrong is None else (wrong.get("message") or wrong.text or "failed").strip().splitlines()[0]
+            found[name] = found.get(name) or message
+        return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--only", nargs="+", default=[], help="files or folders, as pytest takes them")
+    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--postgres-too", action="store_true", help="run it at PostgreSQL as well, to leave out what fails there")
+    options = parser.parse_args()
+    with peers.Postgres() as postgres, drivers.both(postgres) as places:
+        place = places["postgres"]
+        with raw.Raw(place.host, place.port).login(place.user, database=place.database) as connection:
+            for role in ROLES:
+                connection.run(f"CREATE ROLE {role}")
+        ours = outcomes(options.folder, places["polder"], options.only, options.at_once)
+        theirs = outcomes(options.folder, places["postgres"], options.only, options.at_once) if options.postgres_too else {}
+    counted = {name: wrong for name, wrong in ours.items() if not theirs.get(name)}
+    failed = {name: wrong for name, wrong in counted.items() if wrong}
+    known = excluded()
+    unknown = [name for name in failed if not any(name.endswith(end) for end in known)]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("dbt-core", "dbt-postgres", "dbt-tests-adapter"))
+    passed = len(counted) - len(failed)
+    print(f"\n{datetime.date.today()}: {passed} of {len(counted)} pass, {passed / max(1, len(counted)):.1%} ({versions})")
+    print(f"left out, since they fail at PostgreSQL too: {len(ours) - len(counted)}")
+    for name, wrong in sorted(failed.items()):
+        reason = next((reason for end, reason in known.items() if name.endswith(end)), "UNKNOWN")
+        print(f"- {name}: {reason}\n    {wrong[:300]}")
+    return 1 if unknown or passed < WANTED * len(counted) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
