@@ -87,7 +87,7 @@ def test_failures(shops):
     for shop in shops.values():
         (shop.folder / "tests" / "fails.sql").write_text("select order_id from {{ ref('orders') }}")
         (shop.folder / "models" / "marts" / "broken.sql").write_text("select order_id / 0 as x from {{ ref('orders') }}")
-    for command, wrong in (("test", "Got 5 results"), ("run", "division by zero")):
+    for command, wrong in (("test", "Got 6 results"), ("run", "division by zero")):
         said = dbt(shops, LATE, command, "--select", "fails", "broken", fails=True)
         same_said(said)
         assert all(wrong in text for text in said.values()), said

@@ -80,6 +80,10 @@ pub(crate) fn new_holder(table: &TableState, schema_version: i64, backend: Backe
     Some((holder, sql))
 }
 
+fn is_negative_zero(value: f64) -> bool {
+    value == 0.0 && value.is_sign_negative()
+}
+
 /// One value in the metastore's form; `None` when it has none.
 fn value(batch: &RecordBatch, column: usize, row: usize, backend: Backend) -> Option<Value> {
     let array = batch.column(column);
@@ -102,6 +106,11 @@ fn value(batch: &RecordBatch, column: usize, row: usize, backend: Backend) -> Op
         // The bounds in the catalog have no form for these two, but values do.
         (ScalarValue::Float32(Some(v)), Backend::Sqlite) if v.is_nan() => Value::Text("nan".into()),
         (ScalarValue::Float64(Some(v)), Backend::Sqlite) if v.is_nan() => Value::Text("nan".into()),
+        // They have no sign there either.
+        (ScalarValue::Float32(Some(v)), Backend::Sqlite) if is_negative_zero(f64::from(*v)) => {
+            Value::Text("-0.0".into())
+        }
+        (ScalarValue::Float64(Some(v)), Backend::Sqlite) if is_negative_zero(*v) => Value::Text("-0.0".into()),
         (ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), Backend::Postgres) => {
             Value::Bytes(text.clone().into_bytes())
         }

@@ -12,6 +12,7 @@ pub(crate) mod input;
 mod json;
 mod numbers;
 pub(crate) mod planner;
+mod sleep;
 pub(crate) mod strings;
 pub(crate) mod syntax;
 mod system;
@@ -57,6 +58,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     // Known by each of its names.
     state.deregister_udf("now")?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(dates::Now::new())))?;
+    state.register_udf(Arc::new(sleep::sleep()))?;
     Ok(())
 }
 

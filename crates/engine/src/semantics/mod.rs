@@ -4,6 +4,7 @@ mod arithmetic;
 mod average;
 mod casts;
 mod common;
+mod counting_windows;
 mod grouped;
 mod literals;
 mod operators;
@@ -49,6 +50,7 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(casts::RoundToEven::new())))?;
     zones::register(state)?;
     literals::register(state)?;
+    counting_windows::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());

@@ -32,6 +32,7 @@ fn values_have_duckdbs_forms() {
     check(Int32Array::from(vec![None]), sqlite, postgres);
     check(Float64Array::from(vec![0.1]), Some("0.1".into()), Some(Value::Float(0.1)));
     check(Float64Array::from(vec![f64::NEG_INFINITY]), Some("-inf".into()), Some(Value::Float(f64::NEG_INFINITY)));
+    check(Float64Array::from(vec![-0.0]), Some("-0.0".into()), Some(Value::Float(-0.0)));
     check(StringViewArray::from(vec!["it's"]), Some("it's".into()), Some(Value::Bytes(b"it's".to_vec())));
     check(StringViewArray::from(vec!["a\0b"]), None, Some(Value::Bytes(b"a\0b".to_vec())));
     let (sqlite, postgres) = both(vec![0xAA_u8, 0]);

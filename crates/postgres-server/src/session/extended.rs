@@ -43,7 +43,7 @@ impl Client {
     pub(super) async fn extended(&mut self, message: Message) -> Flow<()> {
         self.at = None;
         match message {
-            Message::Parse { name, sql, types } => self.parse(name, &sql, types),
+            Message::Parse { name, sql, types } => self.parse(name, &sql, types).await,
             Message::Bind(bind) => self.bind(bind).await,
             Message::Describe { target: Target::Statement, name } => self.describe_statement(&name).await,
             Message::Describe { target: Target::Portal, name } => self.describe_portal(&name).await,
@@ -76,7 +76,7 @@ impl Client {
         self.wire.flush().await
     }
 
-    fn parse(&mut self, name: String, sql: &str, types: Vec<u32>) -> Flow<()> {
+    async fn parse(&mut self, name: String, sql: &str, types: Vec<u32>) -> Flow<()> {
         if !name.is_empty() && self.prepared.contains_key(&name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(Error::new(ErrorKind::AlreadyExists, message).with_code("42P05").into());
@@ -100,7 +100,13 @@ impl Client {
                     .into());
             }
         };
-        self.prepared.insert(name, Arc::new(prepared));
+        let prepared = Arc::new(prepared);
+        if !name.is_empty() {
+            // It is to be used again, so its errors belong to those who prepare it. They are found by planning it.
+            self.at = Some(Arc::clone(&prepared));
+            self.described(&prepared).await?;
+        }
+        self.prepared.insert(name, prepared);
         backend::parse_complete(&mut self.wire.output);
         Ok(())
     }

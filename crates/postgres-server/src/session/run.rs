@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arrow::datatypes::Schema;
 use polder_capability::{Answer, CommandTag, Parameter, StatementRequest, TransactionState};
 use polder_types::{Error, Result};
 
@@ -14,6 +15,7 @@ use crate::sql::copy_options::CopyOptions;
 use crate::sql::cursor::Fetch;
 use crate::sql::scan::{Statement, TokenKind};
 use crate::types::{Column, Format, Kind};
+use crate::wire::backend;
 
 /// What a statement has come to.
 pub(super) enum Started {
@@ -67,6 +69,15 @@ impl Prepared {
             described: parking_lot::Mutex::new(None),
             silent: AtomicBool::new(false),
         }
+    }
+
+    /// Whether its rows are as the client was told. Tables may have changed since. What parameters of no type yet are taken
+    /// for may have changed too, and is made up for when rows are sent.
+    fn still_gives(&self, told: &[Column], schema: &Schema) -> bool {
+        let now = Column::all(schema);
+        let same =
+            |(told, now): (&Column, &Column)| told.name == now.name && (self.parameters > 0 || told.kind == now.kind);
+        told.len() == now.len() && told.iter().zip(&now).all(same)
     }
 
     /// Whether its columns are known only to the engine, or by beginning it.
@@ -137,8 +148,11 @@ impl Client {
             self.ends();
             return Ok(Started::Done(tag(&CommandTag { rows: Some(rows), ..answer.tag }, None)));
         }
-        let described = statement.described.lock().clone();
-        Ok(Started::Rows(source(answer, described, result_formats)?))
+        let told = statement.described.lock().as_ref().and_then(|described| described.columns.clone());
+        if told.as_deref().is_some_and(|told| !statement.still_gives(told, &answer.schema)) {
+            return Err(Error::unsupported(backend::PLAN_CHANGED).with_hint("prepare it again").into());
+        }
+        Ok(Started::Rows(source(answer, told, result_formats)?))
     }
 
     /// A query that must give rows.
@@ -263,11 +277,8 @@ impl Client {
 }
 
 /// The rows of an answer, as the client was told that they are.
-fn source(answer: Answer, described: Option<Described>, result_formats: &[i16]) -> Result<Source> {
-    let columns = match described.and_then(|described| described.columns) {
-        Some(columns) => columns,
-        None => Column::all(&answer.schema),
-    };
+fn source(answer: Answer, told: Option<Vec<Column>>, result_formats: &[i16]) -> Result<Source> {
+    let columns = told.unwrap_or_else(|| Column::all(&answer.schema));
     let formats = Format::of_each(result_formats, columns.len())?;
     Ok(Source::new(answer.query_id, answer.tag, columns, formats, answer.batches))
 }

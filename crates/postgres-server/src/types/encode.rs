@@ -14,7 +14,7 @@ use bytes::{BufMut, BytesMut};
 use polder_types::{Error, Result};
 
 use super::{Base, Column, Format, Kind, numeric, text};
-use crate::wire::backend::framed;
+use crate::wire::backend::{self, framed};
 
 /// The first byte of a `jsonb` in binary.
 const JSONB_VERSION: u8 = 1;
@@ -30,7 +30,7 @@ impl Rows {
     /// `InvalidInput` (0A000) when the batch has other columns than were told; what cannot be cast to their types.
     pub(crate) fn new(batch: &RecordBatch, columns: &[Column], formats: &[Format]) -> Result<Self> {
         if batch.num_columns() != columns.len() || formats.len() != columns.len() {
-            return Err(Error::unsupported("cached plan must not change result type").with_hint("prepare it again"));
+            return Err(Error::unsupported(backend::PLAN_CHANGED).with_hint("prepare it again"));
         }
         let writers = batch.columns().iter().zip(columns).zip(formats);
         let writers = writers.map(|((array, column), format)| Ok((Writer::new(array, column.kind)?, *format)));

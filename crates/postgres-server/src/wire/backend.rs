@@ -145,6 +145,12 @@ pub(crate) enum Severity {
     Fatal,
 }
 
+/// What PostgreSQL says when a prepared statement has other columns than it was told to have.
+pub(crate) const PLAN_CHANGED: &str = "cached plan must not change result type";
+
+/// The function in which PostgreSQL finds that out. Drivers know by it that preparing anew helps.
+const PLAN_CHANGED_IN: &str = "RevalidateCachedQuery";
+
 /// An error. `sql`: the text that its line and column are in.
 pub(crate) fn error(output: &mut BytesMut, error: &Error, severity: Severity, sql: Option<&str>) {
     if matches!(error.kind(), ErrorKind::Internal | ErrorKind::Corrupt) {
@@ -167,6 +173,9 @@ pub(crate) fn error(output: &mut BytesMut, error: &Error, severity: Severity, sq
         && let Some(at) = character(sql, place.line, place.column)
     {
         fields.push((b'P', at.to_string()));
+    }
+    if error.message() == PLAN_CHANGED {
+        fields.push((b'R', PLAN_CHANGED_IN.to_owned()));
     }
     put(output, &ErrorResponse::new(fields));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -144,8 +145,12 @@ impl Context<'_> {
             return Err(Error::internal("CREATE TABLE planned as something else"));
         };
         let from_query = create.query.is_some();
-        let mut specs: Vec<ColumnSpec> = table
-            .input
+        // What casts make of declared types is known when the query has been analysed.
+        let shown = match from_query {
+            true => analysed(&scope.state, table.input.as_ref())?,
+            false => table.input.as_ref().clone(),
+        };
+        let mut specs: Vec<ColumnSpec> = shown
             .schema()
             .fields()
             .iter()
@@ -237,6 +242,11 @@ pub(super) fn name_text(spec: &mut ColumnSpec, data_type: &SqlType) {
         _ => return,
     };
     spec.declared = Some(name.into());
+}
+
+fn analysed(state: &SessionState, plan: &LogicalPlan) -> Result<LogicalPlan> {
+    let options = state.config_options();
+    state.analyzer().execute_and_check(plan.clone(), options, |_, _| {}).map_err(from_datafusion)
 }
 
 /// A column as planned, with what its declaration says beyond the type.
