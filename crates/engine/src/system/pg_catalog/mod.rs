@@ -31,6 +31,7 @@ use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use polder_lake::{Snapshot, TableName};
 use polder_types::Result;
 
 use self::row::Rows;
@@ -192,6 +193,19 @@ pub(crate) fn is_table(name: &str) -> bool {
 /// The object id of a table of `pg_catalog`.
 pub(crate) fn oid_of(name: &str) -> Option<i64> {
     TABLES.iter().find(|table| table.name == name).map(|table| table.oid)
+}
+
+/// The object id of a table or view, and the number of a column of it. `place`: where that is among its columns.
+pub(crate) fn column_origin(snapshot: &Snapshot, name: &TableName, column: &str, place: usize) -> Option<(i64, i64)> {
+    let number = i64::try_from(place).ok()? + 1;
+    if name.schema == "pg_catalog" {
+        return Some((oid_of(&name.table)?, number));
+    }
+    if let Some(table) = snapshot.table(name) {
+        let column = table.top_columns().find(|known| known.name == column)?;
+        return Some((oids::of(table.id, 0), directory::number(column)));
+    }
+    Some((oids::of(snapshot.view(name)?.id, 0), number))
 }
 
 /// The columns of the table with an object id.
