@@ -318,8 +318,12 @@ impl Reader<'_> {
 
     /// JSON.
     fn marked(&self, texts: &StringArray) -> Result<ArrayRef> {
-        let values: Result<Vec<Option<String>>> =
-            texts.iter().map(|text| self.one(text, super::json::normalised)).collect();
+        let spelled = self.target.metadata().get(polder_lake::DECLARED).is_some_and(|kind| kind == polder_lake::JSON);
+        let read = |text: &str| {
+            let normal = super::json::normalised(text)?;
+            Ok(if spelled { text.to_owned() } else { normal })
+        };
+        let values: Result<Vec<Option<String>>> = texts.iter().map(|text| self.one(text, read)).collect();
         Ok(Arc::new(StringArray::from(values?)))
     }
 

@@ -26,6 +26,15 @@ pub(crate) fn json(field: Field) -> Field {
     marked(field, JSON)
 }
 
+/// A text that holds JSON and keeps its spelling, as PostgreSQL's `json` does and `jsonb` does not.
+pub(crate) fn spelled_json(field: Field) -> Field {
+    let mut field = json(field);
+    let mut metadata = field.metadata().clone();
+    metadata.insert(polder_lake::DECLARED.into(), polder_lake::JSON.into());
+    field.set_metadata(metadata);
+    field
+}
+
 /// Sixteen bytes that are a UUID.
 pub(crate) fn uuid(field: Field) -> Field {
     marked(field, UUID)

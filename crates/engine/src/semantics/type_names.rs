@@ -59,7 +59,8 @@ impl TypePlanner for PostgresTypes {
             },
             SqlType::Time(_, TimezoneInfo::None) => plain(DataType::Time64(TimeUnit::Microsecond)),
             SqlType::Dec(digits) => decimal(digits),
-            SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
+            SqlType::JSON => Ok(Some(Arc::new(types::spelled_json(Field::new("", DataType::Utf8View, true))))),
+            SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
             SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),
             SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
                 // In quotes it is the same; but `"char"` is not the type of blanks at the end.
@@ -104,7 +105,8 @@ fn catalog_type(name: &str) -> Option<Field> {
         "interval" => of(D::Interval(IntervalUnit::MonthDayNano)),
         "bytea" => of(D::Binary),
         "uuid" => types::uuid(of(D::FixedSizeBinary(16))),
-        "json" | "jsonb" => types::json(of(D::Utf8View)),
+        "json" => types::spelled_json(of(D::Utf8View)),
+        "jsonb" => types::json(of(D::Utf8View)),
         _ => return None,
     })
 }

@@ -94,7 +94,9 @@ pub(crate) fn binary(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()>
         Base::Timestamp | Base::Timestamptz => moment(out, fields.i64()?, kind.base == Base::Timestamptz)?,
         Base::Interval => {
             let (micros, days, months) = (fields.i64()?, fields.i32()?, fields.i32()?);
-            text::interval(out, IntervalMonthDayNano::new(months, days, micros.saturating_mul(1_000)));
+            let out_of_range = || Error::invalid("interval out of range").with_code("22008");
+            let nanoseconds = micros.checked_mul(1_000).ok_or_else(out_of_range)?;
+            text::interval(out, IntervalMonthDayNano::new(months, days, nanoseconds));
         }
         Base::Jsonb => {
             if fields.u8()? != 1 {
