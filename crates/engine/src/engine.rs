@@ -16,6 +16,7 @@ use polder_runtime::{Clock, OwnFiles};
 use polder_types::{Error, QueryId, Result};
 
 use crate::asof::AsOfPlanner;
+use crate::audit::AuditLog;
 use crate::error::from_datafusion;
 use crate::functions;
 use crate::identity;
@@ -60,6 +61,7 @@ pub struct Engine {
     pub(crate) lake: Arc<Lake>,
     pub(crate) metastore: Arc<Metastore>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) audit: Arc<AuditLog>,
     pub(crate) constants: Constants,
     pub(crate) own_files: OwnFiles,
     pub(crate) started: DateTime<Utc>,
@@ -123,14 +125,28 @@ impl Engine {
         functions::register(&mut state).map_err(from_datafusion)?;
         semantics::register(&mut state).map_err(from_datafusion)?;
         let started = clock.now();
-        let recorder = Recorder::start(Arc::clone(&metastore), clock);
+        let audit = AuditLog::start(Arc::clone(&metastore), Arc::clone(&clock));
+        let recorder = Recorder::start(Arc::clone(&metastore), clock, Arc::clone(&audit));
         let mut registered = Ok(());
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
             let (constants, roles) = (Constants::default(), parking_lot::Mutex::default());
-            Self { lake, metastore, recorder, constants, own_files, started, roles, template: state, me, loader, jobs }
+            Self {
+                lake,
+                metastore,
+                recorder,
+                audit,
+                constants,
+                own_files,
+                started,
+                roles,
+                template: state,
+                me,
+                loader,
+                jobs,
+            }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
@@ -163,9 +179,10 @@ impl Engine {
             .ok_or_else(|| Error::unsupported("jobs need the job runner, which is not part of this program"))
     }
 
-    /// Writes what is still unwritten of the record of queries.
+    /// Writes what is still unwritten of the record of queries and of the audit.
     pub async fn close(&self) {
         self.recorder.flush().await;
+        self.audit.flush().await;
     }
 }
 

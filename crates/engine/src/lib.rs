@@ -6,6 +6,7 @@
 
 mod accounts;
 mod asof;
+mod audit;
 mod catalog;
 mod dialect;
 mod engine;

@@ -16,6 +16,8 @@ use polder_types::{Error, ErrorKind, QueryId, Result, SnapshotId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditLog;
+
 /// Finished statements that can still be asked for their progress without the metastore.
 const RECENT_KEPT: usize = 256;
 
@@ -183,6 +185,7 @@ fn scan_rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
 pub(crate) struct Recorder {
     metastore: Arc<Metastore>,
     clock: Arc<dyn Clock>,
+    audit: Arc<AuditLog>,
     running: Mutex<HashMap<QueryId, Arc<Running>>>,
     recent: Mutex<VecDeque<Arc<Running>>>,
     unwritten: Mutex<VecDeque<QueryRow>>,
@@ -192,10 +195,11 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub fn start(metastore: Arc<Metastore>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn start(metastore: Arc<Metastore>, clock: Arc<dyn Clock>, audit: Arc<AuditLog>) -> Arc<Self> {
         let recorder = Arc::new(Self {
             metastore,
             clock,
+            audit,
             running: Mutex::default(),
             recent: Mutex::default(),
             unwritten: Mutex::default(),
@@ -273,6 +277,9 @@ impl Recorder {
             let mut end = running.end.lock();
             if end.is_some() {
                 return;
+            }
+            if let Some(error) = &error {
+                self.audit.refused(&running.caller.user, &running.caller.via, &error.code, &error.message);
             }
             let (rows_scanned, bytes_scanned) = running.scanned();
             *end = Some(End { state, elapsed_ms: running.elapsed_ms(), rows_scanned, bytes_scanned, error });
