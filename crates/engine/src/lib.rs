@@ -16,6 +16,7 @@ mod functions;
 mod identity;
 mod inline;
 mod keeper;
+mod limits;
 mod loads;
 mod parse;
 mod planning;
