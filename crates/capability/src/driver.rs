@@ -14,6 +14,10 @@ pub const POSTGRES_VERSION: &str = "15.14";
 /// which Arrow has none: numbers of 64 bits, texts and lists stand for them.
 pub const CATALOG_TYPE: &str = "polder:catalog_type";
 
+/// The key of a field's metadata that says which column of which table a column is, as it is: the table's object id and the
+/// column's number, such as `16512.2`.
+pub const ORIGIN: &str = "polder:origin";
+
 /// A value for a parameter (`$1`, `$2`, …) of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {

@@ -11,7 +11,7 @@ mod sql;
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins};
 pub use command::{Setting, SettingKind};
 pub use driver::{
-    CATALOG_TYPE, Description, DriverSession, DriverSql, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
+    CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
     TransactionState,
 };
 pub use jobs::{

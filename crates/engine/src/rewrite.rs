@@ -110,6 +110,10 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        broken(catalog::tableoids(select, &self.named))
+    }
+
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         broken(whole_select(select))
     }

@@ -21,6 +21,7 @@ pub(crate) mod maintenance;
 mod merge;
 mod names;
 pub(crate) mod names_out;
+mod origins;
 mod prepare;
 mod query;
 mod resolve;

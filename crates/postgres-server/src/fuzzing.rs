@@ -122,7 +122,7 @@ fn login(data: &[u8]) {
 fn rows(options: &CopyOptions, columns: usize, data: &[u8], piece: usize) -> Result<Vec<RecordBatch>, String> {
     let column = |(at, oid): (usize, &u32)| {
         let kind = Kind::of_oid(*oid).ok()?;
-        Some(Column { name: char::from(b'a' + u8::try_from(at).ok()?).into(), kind, modifier: -1 })
+        Some(Column { name: char::from(b'a' + u8::try_from(at).ok()?).into(), kind, modifier: -1, origin: (0, 0) })
     };
     let mut reader =
         CopyReader::new(options.clone(), KINDS.iter().enumerate().take(columns).filter_map(column).collect());

@@ -1,4 +1,4 @@
-//! Windows that count give `bigint`, as PostgreSQL's do: DataFusion's give numbers without a sign, which PostgreSQL has none of.
+//! Windows that count give `bigint` and `integer`, as PostgreSQL's do: DataFusion's give numbers without a sign, which PostgreSQL has none of.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,8 +19,14 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    for function in [row_number::row_number_udwf(), rank::rank_udwf(), rank::dense_rank_udwf(), ntile::ntile_udwf()] {
-        state.register_udwf(Arc::new(WindowUDF::new_from_impl(Signed { inner: function })))?;
+    let functions = [
+        (row_number::row_number_udwf(), DataType::Int64),
+        (rank::rank_udwf(), DataType::Int64),
+        (rank::dense_rank_udwf(), DataType::Int64),
+        (ntile::ntile_udwf(), DataType::Int32),
+    ];
+    for (inner, gives) in functions {
+        state.register_udwf(Arc::new(WindowUDF::new_from_impl(Signed { inner, gives })))?;
     }
     Ok(())
 }
@@ -29,6 +35,7 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Signed {
     inner: Arc<WindowUDF>,
+    gives: DataType,
 }
 
 impl WindowUDFImpl for Signed {
@@ -49,7 +56,8 @@ impl WindowUDFImpl for Signed {
     }
 
     fn partition_evaluator(&self, arguments: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
-        Ok(Box::new(SignedEvaluator(self.inner.partition_evaluator_factory(arguments)?)))
+        let inner = self.inner.partition_evaluator_factory(arguments)?;
+        Ok(Box::new(SignedEvaluator { inner, gives: self.gives.clone() }))
     }
 
     fn simplify(&self) -> Option<WindowFunctionSimplification> {
@@ -58,7 +66,7 @@ impl WindowUDFImpl for Signed {
 
     fn field(&self, arguments: WindowUDFFieldArgs) -> Result<FieldRef> {
         let field = self.inner.field(arguments)?;
-        Ok(Arc::new(Field::new(field.name(), DataType::Int64, field.is_nullable())))
+        Ok(Arc::new(Field::new(field.name(), self.gives.clone(), field.is_nullable())))
     }
 
     fn sort_options(&self) -> Option<SortOptions> {
@@ -87,46 +95,45 @@ impl WindowUDFImpl for Signed {
 }
 
 #[derive(Debug)]
-struct SignedEvaluator(Box<dyn PartitionEvaluator>);
-
-fn signed(counts: &ArrayRef) -> Result<ArrayRef> {
-    Ok(cast(counts, &DataType::Int64)?)
+struct SignedEvaluator {
+    inner: Box<dyn PartitionEvaluator>,
+    gives: DataType,
 }
 
 impl PartitionEvaluator for SignedEvaluator {
     fn memoize(&mut self, state: &mut WindowAggState) -> Result<()> {
-        self.0.memoize(state)
+        self.inner.memoize(state)
     }
 
     fn get_range(&self, at: usize, rows: usize) -> Result<Range<usize>> {
-        self.0.get_range(at, rows)
+        self.inner.get_range(at, rows)
     }
 
     fn is_causal(&self) -> bool {
-        self.0.is_causal()
+        self.inner.is_causal()
     }
 
     fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-        signed(&self.0.evaluate_all(values, rows)?)
+        Ok(cast(&self.inner.evaluate_all(values, rows)?, &self.gives)?)
     }
 
     fn evaluate(&mut self, values: &[ArrayRef], range: &Range<usize>) -> Result<ScalarValue> {
-        self.0.evaluate(values, range)?.cast_to(&DataType::Int64)
+        self.inner.evaluate(values, range)?.cast_to(&self.gives)
     }
 
     fn evaluate_all_with_rank(&self, rows: usize, ranks: &[Range<usize>]) -> Result<ArrayRef> {
-        signed(&self.0.evaluate_all_with_rank(rows, ranks)?)
+        Ok(cast(&self.inner.evaluate_all_with_rank(rows, ranks)?, &self.gives)?)
     }
 
     fn supports_bounded_execution(&self) -> bool {
-        self.0.supports_bounded_execution()
+        self.inner.supports_bounded_execution()
     }
 
     fn uses_window_frame(&self) -> bool {
-        self.0.uses_window_frame()
+        self.inner.uses_window_frame()
     }
 
     fn include_rank(&self) -> bool {
-        self.0.include_rank()
+        self.inner.include_rank()
     }
 }

@@ -142,9 +142,14 @@ fn text(name: &str, length: Option<&CharacterLength>) -> Result<Option<FieldRef>
 #[derive(Debug)]
 pub(super) struct CastsToLength;
 
+/// A plan whose columns say how their types are declared, casts of such types included.
+pub(crate) fn with_lengths(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &cut)).data()
+}
+
 impl AnalyzerRule for CastsToLength {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &cut)).data()
+        with_lengths(plan)
     }
 
     fn name(&self) -> &str {

@@ -23,7 +23,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
-use super::{Context, estimate, joins, names_out, open_cell, query};
+use super::{Context, estimate, joins, names_out, open_cell, origins, query};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::forms::{EstimateForm, Extras};
@@ -210,6 +210,7 @@ impl View {
         let plan = query::with_names(plan).map_err(from_datafusion)?;
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
         let schema = query::declared(&physical.schema(), plan.schema().as_arrow());
+        let schema = origins::told(&schema, &plan, &scope.snapshot, &self.schema);
         Ok(names_out::restored(&schema))
     }
 

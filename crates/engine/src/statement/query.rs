@@ -16,7 +16,7 @@ use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell};
 use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
-use super::{Context, constant, copy_to, ended, joins, names_out, suggest};
+use super::{Context, constant, copy_to, ended, joins, names_out, origins, suggest};
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::functions::catalog::references;
@@ -125,7 +125,10 @@ impl Context<'_> {
         let rows = if verb == "EXPLAIN" { names_out::restore_plan(rows) } else { rows };
         // What comes out may be typed a little narrower than planned; the stream knows best.
         let schema = match rows.schema().fields().len() == schema.fields().len() {
-            true if self.typed => declared(&rows.schema(), &schema),
+            true if self.typed => {
+                let columns = declared(&rows.schema(), &schema);
+                origins::told(&columns, &plan, &scope.snapshot, &self.settings.schema)
+            }
             true => rows.schema(),
             false => schema,
         };

@@ -116,7 +116,7 @@ impl Source {
         let schema = Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, true)]));
         let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(vec![value]))])
             .map_err(|error| Error::internal(error.to_string()))?;
-        let columns = vec![Column { name: name.to_owned(), kind: Kind::text(), modifier: -1 }];
+        let columns = vec![Column { name: name.to_owned(), kind: Kind::text(), modifier: -1, origin: (0, 0) }];
         let batches = futures::stream::iter([Ok(batch)]).boxed();
         let tag = CommandTag { verb: verb.to_owned(), rows: None };
         Ok(Self::new(query_id, tag, columns, vec![Format::Text], batches))

@@ -241,7 +241,7 @@ impl Client {
             }
             Some(Command::Show(name)) => {
                 let name = Settings::shown_name(name).to_owned();
-                let column = Column { name, kind: Kind::text(), modifier: -1 };
+                let column = Column { name, kind: Kind::text(), modifier: -1, origin: (0, 0) };
                 Described { oids: statement.oids.clone(), columns: Some(vec![column]) }
             }
             Some(Command::Fetch(fetch)) if !fetch.moves => {

@@ -6,7 +6,7 @@ pub(crate) mod parameters;
 pub(crate) mod text;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use polder_capability::CATALOG_TYPE;
+use polder_capability::{CATALOG_TYPE, ORIGIN};
 use polder_types::{Error, Result};
 
 use crate::wire::frontend::broken;
@@ -258,6 +258,8 @@ pub(crate) struct Column {
     pub kind: Kind,
     /// The length of a text, or precision and scale of a number; -1 if there is none.
     pub modifier: i32,
+    /// The object id of the table and the number of the column there that this one is, as it is; zeros if it is none.
+    pub origin: (u32, i16),
 }
 
 impl Column {
@@ -278,7 +280,11 @@ impl Column {
             }
             _ => -1,
         };
-        Self { name: field.name().clone(), kind, modifier }
+        let origin = field.metadata().get(ORIGIN).and_then(|origin| {
+            let (table, number) = origin.split_once('.')?;
+            Some((table.parse().ok()?, number.parse().ok()?))
+        });
+        Self { name: field.name().clone(), kind, modifier, origin: origin.unwrap_or_default() }
     }
 }
 

@@ -94,7 +94,9 @@ pub(crate) fn row_description(output: &mut BytesMut, columns: &[Column], formats
     let fields = columns.iter().zip(formats).map(|(column, format)| {
         let name = plain(&column.name);
         let (oid, size, modifier) = (column.kind.oid(), column.kind.size(), column.modifier);
-        FieldDescription::new(name, 0, 0, oid, size, modifier, format.code())
+        // Numbers beyond a sign are sent as the bytes that they have.
+        let (table, number) = (column.origin.0.cast_signed(), column.origin.1);
+        FieldDescription::new(name, table, number, oid, size, modifier, format.code())
     });
     put(output, &RowDescription::new(fields.collect()));
 }

@@ -53,6 +53,18 @@ macro_rules! of_oid {
     };
 }
 
+/// Whether something of a kind is found without its schema: what there is of it is.
+macro_rules! visible {
+    ($name:literal, $what:literal) => {
+        stable(
+            $name,
+            concat!($name, "(oid)"),
+            concat!("Whether ", $what, " is found without its schema: all are."),
+            &[way(&[K::Int8], Gives::Bool, s::always)],
+        )
+    };
+}
+
 /// Whether somebody may do something: of the session's user, or of another one who is named first.
 macro_rules! privilege {
     ($name:literal, $what:literal, [$($takes:expr),*]) => {
@@ -145,6 +157,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The name of an encoding; UTF8 is the only one.",
         &[way(&[K::Int8], Gives::Name, s::encoding)],
     ),
+    stable(
+        "pg_char_to_encoding",
+        "pg_char_to_encoding(name)",
+        "The number of an encoding; -1: it is none of ours.",
+        &[way(&[K::Text], Gives::Int4, s::encoding_number)],
+    ),
     stable("pg_client_encoding", "pg_client_encoding()", "UTF8.", &[way(&[], Gives::Name, s::utf8)]),
     stable("getdatabaseencoding", "getdatabaseencoding()", "UTF8.", &[way(&[], Gives::Name, s::utf8)]),
     stable("pg_get_userbyid", "pg_get_userbyid(oid)", "The name of a role.", &[way(&[K::Int8], Gives::Name, s::role)]),
@@ -202,6 +220,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     of_oid!("pg_get_functiondef", "function", "The statement that made a function.", d::function),
     of_oid!("pg_get_function_arguments", "function", "The arguments of a function, with their defaults.", d::arguments),
     of_oid!("pg_get_function_identity_arguments", "function", "The arguments of a function.", d::own_arguments),
+    of_oid!("pg_get_function_sqlbody", "function", "NULL: the text of a function is in `pg_proc.prosrc`.", s::nothing),
     of_oid!("pg_get_function_result", "function", "What a function gives.", d::result),
     stable(
         "pg_get_serial_sequence",
@@ -239,12 +258,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Whether a type is found without its schema.",
         &[way(&[K::Int8], Gives::Bool, d::visible_type)],
     ),
-    stable(
-        "pg_collation_is_visible",
-        "pg_collation_is_visible(oid)",
-        "Whether a collation is found without its schema: all are.",
-        &[way(&[K::Int8], Gives::Bool, s::always)],
-    ),
+    visible!("pg_collation_is_visible", "a collation"),
+    visible!("pg_conversion_is_visible", "a conversion"),
+    visible!("pg_operator_is_visible", "an operator"),
+    visible!("pg_opclass_is_visible", "an operator class"),
+    visible!("pg_opfamily_is_visible", "an operator family"),
+    visible!("pg_statistics_obj_is_visible", "an object of statistics"),
+    visible!("pg_ts_config_is_visible", "a configuration of text search"),
+    visible!("pg_ts_dict_is_visible", "a dictionary of text search"),
+    visible!("pg_ts_parser_is_visible", "a parser of text search"),
+    visible!("pg_ts_template_is_visible", "a template of text search"),
     stable(
         "pg_function_is_visible",
         "pg_function_is_visible(oid)",
@@ -263,6 +286,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     of_relation!("pg_table_size", "table", "Bytes of a table's data files.", Gives::Int8, sizes::files),
     of_relation!("pg_total_relation_size", "table", "Bytes of a table's data files.", Gives::Int8, sizes::files),
     of_relation!("pg_indexes_size", "table", "0: indexes are parts of the data files.", Gives::Int8, sizes::of_indexes),
+    stable(
+        "pg_tablespace_size",
+        "pg_tablespace_size(tablespace)",
+        "Bytes of all tables' data files.",
+        &[way(&[K::Int8], Gives::Int8, sizes::all), way(&[K::Text], Gives::Int8, sizes::all)],
+    ),
     stable(
         "pg_database_size",
         "pg_database_size(database)",

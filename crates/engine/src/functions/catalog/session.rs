@@ -6,13 +6,16 @@ use arrow::array::{
     ArrayRef, BooleanArray, Int32Array, Int64Array, ListBuilder, StringArray, StringViewBuilder,
     TimestampMicrosecondArray, new_null_array,
 };
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::Result;
 use polder_capability::POSTGRES_VERSION;
 
 use crate::functions::function::{Call, refuse};
 use crate::functions::types;
 use crate::system::pg_catalog::{World, activity, oids, roles, schemas as fixed};
+
+/// As `pg_database` has it, in the type of the function.
+const UTF8_NUMBER: i32 = 6;
 
 fn repeated(call: &Call<'_>, text: &str) -> Result<ArrayRef> {
     let array: StringArray = std::iter::repeat_n(Some(text), call.rows).collect();
@@ -34,6 +37,12 @@ pub(super) fn utf8(call: &Call<'_>) -> Result<ArrayRef> {
 pub(super) fn encoding(call: &Call<'_>) -> Result<ArrayRef> {
     let numbers = call.primitive::<Int64Type>(0);
     call.texts(|row| Ok(Some(if numbers.value(row) == fixed::UTF8 { "UTF8" } else { "" }.to_owned())))
+}
+
+pub(super) fn encoding_number(call: &Call<'_>) -> Result<ArrayRef> {
+    let names = call.text(0);
+    let known = |name: &str| name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("utf-8");
+    call.values::<Int32Type>(|row| Ok(Some(if known(names.value(row)) { UTF8_NUMBER } else { -1 })))
 }
 
 pub(super) fn schemas(call: &Call<'_>) -> Result<ArrayRef> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -23,7 +22,7 @@ use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
 use crate::scope::Scope;
-use crate::semantics::Zone;
+use crate::semantics::{Zone, with_lengths};
 use crate::session::Outcome;
 
 /// What to do about views that read columns which a table that is replaced has no more.
@@ -145,12 +144,9 @@ impl Context<'_> {
             return Err(Error::internal("CREATE TABLE planned as something else"));
         };
         let from_query = create.query.is_some();
-        // What casts make of declared types is known when the query has been analysed.
-        let shown = match from_query {
-            true => analysed(&scope.state, table.input.as_ref())?,
-            false => table.input.as_ref().clone(),
-        };
-        let mut specs: Vec<ColumnSpec> = shown
+        let input = table.input.as_ref().clone();
+        let planned = if from_query { with_lengths(input).map_err(from_datafusion)? } else { input };
+        let mut specs: Vec<ColumnSpec> = planned
             .schema()
             .fields()
             .iter()
@@ -242,11 +238,6 @@ pub(super) fn name_text(spec: &mut ColumnSpec, data_type: &SqlType) {
         _ => return,
     };
     spec.declared = Some(name.into());
-}
-
-fn analysed(state: &SessionState, plan: &LogicalPlan) -> Result<LogicalPlan> {
-    let options = state.config_options();
-    state.analyzer().execute_and_check(plan.clone(), options, |_, _| {}).map_err(from_datafusion)
 }
 
 /// A column as planned, with what its declaration says beyond the type.

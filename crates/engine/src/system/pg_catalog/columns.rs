@@ -104,6 +104,20 @@ pub(super) const PG_TRIGGER: &str = "oid oid, tgrelid oid, tgparentid oid, tgnam
      tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, tginitdeferred bool, tgnargs int2, \
      tgattr int2vector, tgargs bytea, tgqual pg_node_tree, tgoldtable name, tgnewtable name";
 pub(super) const PG_TS_CONFIG: &str = "oid oid, cfgname name, cfgnamespace oid, cfgowner oid, cfgparser oid";
+pub(super) const PG_TS_CONFIG_MAP: &str = "mapcfg oid, maptokentype int4, mapseqno int4, mapdict oid";
+pub(super) const PG_TS_DICT: &str =
+    "oid oid, dictname name, dictnamespace oid, dictowner oid, dicttemplate oid, dictinitoption text";
+pub(super) const PG_TS_PARSER: &str = "oid oid, prsname name, prsnamespace oid, prsstart regproc, prstoken regproc, prsend regproc, \
+     prsheadline regproc, prslextype regproc";
+pub(super) const PG_TS_TEMPLATE: &str =
+    "oid oid, tmplname name, tmplnamespace oid, tmplinit regproc, tmpllexize regproc";
+pub(super) const PG_AMOP: &str = "oid oid, amopfamily oid, amoplefttype oid, amoprighttype oid, amopstrategy int2, amoppurpose char, \
+     amopopr oid, amopmethod oid, amopsortfamily oid";
+pub(super) const PG_AMPROC: &str =
+    "oid oid, amprocfamily oid, amproclefttype oid, amprocrighttype oid, amprocnum int2, amproc regproc";
+pub(super) const PG_PARAMETER_ACL: &str = "oid oid, parname text, paracl aclitem[]";
+pub(super) const PG_USER_MAPPINGS: &str =
+    "umid oid, srvid oid, srvname name, umuser oid, usename name, umoptions text[]";
 pub(super) const PG_TYPE: &str = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, typbyval bool, typtype char, \
      typcategory char, typispreferred bool, typisdefined bool, typdelim char, typrelid oid, typsubscript regproc, \
      typelem oid, typarray oid, typinput regproc, typoutput regproc, typreceive regproc, typsend regproc, \

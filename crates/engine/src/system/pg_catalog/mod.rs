@@ -31,6 +31,7 @@ use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use polder_lake::{Snapshot, TableName};
 use polder_types::Result;
 
 use self::row::Rows;
@@ -98,6 +99,8 @@ const fn view(name: &'static str, oid: i64, columns: &'static str, kind: Kind) -
 const TABLES: &[Definition] = &[
     table("pg_aggregate", 2600, columns::PG_AGGREGATE, Kind::Empty),
     table("pg_am", 2601, columns::PG_AM, Kind::AccessMethods),
+    table("pg_amop", 2602, columns::PG_AMOP, Kind::Empty),
+    table("pg_amproc", 2603, columns::PG_AMPROC, Kind::Empty),
     table("pg_attrdef", 2604, columns::PG_ATTRDEF, Kind::Defaults),
     table("pg_attribute", 1249, columns::PG_ATTRIBUTE, Kind::Attributes),
     table("pg_auth_members", 1261, columns::PG_AUTH_MEMBERS, Kind::Empty),
@@ -127,6 +130,7 @@ const TABLES: &[Definition] = &[
     table("pg_opclass", 2616, columns::PG_OPCLASS, Kind::OperatorClasses),
     table("pg_operator", 2617, columns::PG_OPERATOR, Kind::Empty),
     table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::Empty),
+    table("pg_parameter_acl", 6243, columns::PG_PARAMETER_ACL, Kind::Empty),
     table("pg_partitioned_table", 3350, columns::PG_PARTITIONED_TABLE, Kind::Empty),
     table("pg_policy", 3256, columns::PG_POLICY, Kind::Empty),
     table("pg_proc", 1255, columns::PG_PROC, Kind::Functions),
@@ -145,6 +149,10 @@ const TABLES: &[Definition] = &[
     table("pg_tablespace", 1213, columns::PG_TABLESPACE, Kind::Tablespaces),
     table("pg_trigger", 2620, columns::PG_TRIGGER, Kind::Empty),
     table("pg_ts_config", 3602, columns::PG_TS_CONFIG, Kind::Empty),
+    table("pg_ts_config_map", 3603, columns::PG_TS_CONFIG_MAP, Kind::Empty),
+    table("pg_ts_dict", 3600, columns::PG_TS_DICT, Kind::Empty),
+    table("pg_ts_parser", 3601, columns::PG_TS_PARSER, Kind::Empty),
+    table("pg_ts_template", 3764, columns::PG_TS_TEMPLATE, Kind::Empty),
     table("pg_type", 1247, columns::PG_TYPE, Kind::Types),
     table("pg_user_mapping", 1418, columns::PG_USER_MAPPING, Kind::Empty),
     view("pg_roles", 12001, columns::PG_ROLES, Kind::RolesShown),
@@ -167,6 +175,7 @@ const TABLES: &[Definition] = &[
     view("pg_prepared_xacts", 12018, columns::PG_PREPARED_XACTS, Kind::Empty),
     view("pg_prepared_statements", 12019, columns::PG_PREPARED_STATEMENTS, Kind::Empty),
     view("pg_available_extensions", 12020, columns::PG_AVAILABLE_EXTENSIONS, Kind::Empty),
+    view("pg_user_mappings", 12021, columns::PG_USER_MAPPINGS, Kind::Empty),
 ];
 
 impl Definition {
@@ -179,6 +188,24 @@ impl Definition {
 /// Whether a name without a schema means a table of `pg_catalog`, which is looked into before any other schema.
 pub(crate) fn is_table(name: &str) -> bool {
     TABLES.iter().any(|table| table.name == name)
+}
+
+/// The object id of a table of `pg_catalog`.
+pub(crate) fn oid_of(name: &str) -> Option<i64> {
+    TABLES.iter().find(|table| table.name == name).map(|table| table.oid)
+}
+
+/// The object id of a table or view, and the number of a column of it. `place`: where that is among its columns.
+pub(crate) fn column_origin(snapshot: &Snapshot, name: &TableName, column: &str, place: usize) -> Option<(i64, i64)> {
+    let number = i64::try_from(place).ok()? + 1;
+    if name.schema == "pg_catalog" {
+        return Some((oid_of(&name.table)?, number));
+    }
+    if let Some(table) = snapshot.table(name) {
+        let column = table.top_columns().find(|known| known.name == column)?;
+        return Some((oids::of(table.id, 0), directory::number(column)));
+    }
+    Some((oids::of(snapshot.view(name)?.id, 0), number))
 }
 
 /// The columns of the table with an object id.

@@ -7,7 +7,7 @@ use crate::sql::scan::scan;
 use crate::types::Kind;
 
 fn reader(options: &str) -> CopyReader {
-    let column = |name: &str| Column { name: name.into(), kind: Kind::text(), modifier: -1 };
+    let column = |name: &str| Column { name: name.into(), kind: Kind::text(), modifier: -1, origin: (0, 0) };
     CopyReader::new(read(&scan(options), false).unwrap(), vec![column("a"), column("b")])
 }
 
