@@ -83,10 +83,10 @@ impl Running {
         self.plans.lock().push(Arc::clone(plan));
     }
 
-    /// What the statement that begins now may read.
-    pub fn allow(&self, statement: Option<u64>, day: Option<(u64, u64)>) {
+    /// What the statement that begins now may read, and until when.
+    pub fn allow(&self, statement: Option<u64>, day: Option<(u64, u64)>, ends: Option<Instant>) {
         let before = if statement.is_some() || day.is_some() { self.scanned().1 } else { 0 };
-        *self.allowance.lock() = Allowance { statement, day, before };
+        *self.allowance.lock() = Allowance { statement, day, before, ends };
     }
 
     pub fn allowance(&self) -> Allowance {

@@ -4,6 +4,7 @@ mod memory;
 mod usage;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use polder_types::{Error, ErrorKind, Result};
 
@@ -11,9 +12,10 @@ pub(crate) use memory::{NAME_IN_ERRORS, limited};
 pub(crate) use usage::Usage;
 
 /// The settings that are limits.
-pub(crate) const NAMES: &[&str] = &["max_bytes_scanned", "max_bytes_scanned_per_day", "statement_memory"];
+pub(crate) const NAMES: &[&str] =
+    &["max_bytes_scanned", "max_bytes_scanned_per_day", "statement_memory", "statement_timeout"];
 
-/// Bytes; `None`: as many as there are.
+/// Bytes and milliseconds; `None`: as many as there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Memory that one statement may take.
@@ -22,6 +24,8 @@ pub(crate) struct Limits {
     pub bytes_scanned: Option<u64>,
     /// What the statements of one user may read in a day, in UTC.
     pub bytes_scanned_per_day: Option<u64>,
+    /// How long one statement may take, by whatever way it comes.
+    pub timeout: Option<u64>,
 }
 
 impl Limits {
@@ -30,6 +34,7 @@ impl Limits {
             "statement_memory" => Some(&mut self.statement_memory),
             "max_bytes_scanned" => Some(&mut self.bytes_scanned),
             "max_bytes_scanned_per_day" => Some(&mut self.bytes_scanned_per_day),
+            "statement_timeout" => Some(&mut self.timeout),
             _ => None,
         }
     }
@@ -53,26 +58,26 @@ impl LimitSettings {
         let mut of_role = Limits::default();
         for (name, value) in settings {
             if let Some(slot) = of_role.slot(name) {
-                *slot = bytes(name, value)?;
+                *slot = amount(name, value)?;
             }
         }
         Ok(Self { now: of_role, of_role, is_bound: !is_superuser })
     }
 
     /// # Errors
-    /// `InvalidInput` (22023) for a value that is no number of bytes, `Forbidden` (42501) for one above the role's.
+    /// `InvalidInput` (22023) for a value that is no amount, `Forbidden` (42501) for one above the role's.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         if value == "default" {
             self.reset(name);
             return Ok(());
         }
-        let wanted = bytes(name, value)?;
+        let wanted = amount(name, value)?;
         let ceiling = self.of_role.slot(name).and_then(|slot| *slot).filter(|_| self.is_bound);
         if let Some(ceiling) = ceiling
             && wanted.is_none_or(|wanted| wanted > ceiling)
         {
             return Err(Error::new(ErrorKind::Forbidden, format!("permission denied to set parameter \"{name}\""))
-                .with_hint(format!("your role's limit is {}; it can be set lower", shown(Some(ceiling)))));
+                .with_hint(format!("your role's limit is {}; it can be set lower", told(name, Some(ceiling)))));
         }
         if let Some(slot) = self.now.slot(name) {
             *slot = wanted;
@@ -100,7 +105,44 @@ impl LimitSettings {
     /// The value of one; `None` if that is no limit.
     pub fn show(&self, name: &str) -> Option<String> {
         let mut now = self.now;
-        now.slot(name).map(|slot| shown(*slot))
+        now.slot(name).map(|slot| told(name, *slot))
+    }
+}
+
+const TIMEOUT: &str = "statement_timeout";
+
+fn amount(name: &str, value: &str) -> Result<Option<u64>> {
+    if name == TIMEOUT { millis(value) } else { bytes(name, value) }
+}
+
+fn told(name: &str, amount: Option<u64>) -> String {
+    match amount {
+        Some(millis) if name == TIMEOUT && millis % 1_000 == 0 => format!("{}s", millis / 1_000),
+        Some(millis) if name == TIMEOUT => format!("{millis}ms"),
+        amount => shown(amount),
+    }
+}
+
+/// As PostgreSQL reads times, where a number without a unit is one of milliseconds; 0 is no limit.
+fn millis(value: &str) -> Result<Option<u64>> {
+    let value = value.trim();
+    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
+    let (number, unit) = value.split_at(digits);
+    let scale = match unit.trim() {
+        "" | "ms" => Some(1),
+        "s" => Some(1_000),
+        "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    let millis = number.parse::<u64>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
+    match millis {
+        Some(0) => Ok(None),
+        Some(millis) if i32::try_from(millis).is_ok() => Ok(Some(millis)),
+        _ => Err(Error::invalid(format!("invalid value for parameter \"{TIMEOUT}\": \"{value}\""))
+            .with_code("22023")
+            .with_hint("a number of milliseconds, or one with ms, s, min, h or d; 0 for none")),
     }
 }
 
@@ -144,6 +186,8 @@ pub(crate) struct Allowance {
     pub day: Option<(u64, u64)>,
     /// What the statements before it in the same text have read.
     pub before: u64,
+    /// When it has to be over.
+    pub ends: Option<Instant>,
 }
 
 /// Footers are no part of what the catalog knows of columns, so a statement that was let in may read a little more.
@@ -152,7 +196,7 @@ const SLACK_BYTES: u64 = 1 << 20;
 impl Allowance {
     /// Whether there is any limit.
     pub fn is_limited(&self) -> bool {
-        self.statement.is_some() || self.day.is_some()
+        self.statement.is_some() || self.day.is_some() || self.ends.is_some()
     }
 
     /// Before a plan runs: `read` by the statement so far, and `planned`.
@@ -166,8 +210,12 @@ impl Allowance {
     /// While it runs.
     ///
     /// # Errors
-    /// `Exhausted` (53400).
+    /// `Exhausted` (53400), `Cancelled` (57014) when its time is over.
     pub fn check_read(&self, read: u64) -> Result<()> {
+        if self.ends.is_some_and(|ends| ends <= Instant::now()) {
+            return Err(Error::new(ErrorKind::Cancelled, "canceling statement due to statement timeout")
+                .with_hint("have statement_timeout raised"));
+        }
         self.check(read.saturating_sub(self.before), "has read", SLACK_BYTES)
     }
 

@@ -34,6 +34,10 @@ fn a_role_is_a_ceiling_but_for_superusers() {
         let error = limits.set("max_bytes_scanned", above).unwrap_err();
         assert_eq!((error.code(), error.hint()), ("42501", Some("your role's limit is 10MB; it can be set lower")));
     }
+    let mut timed = role(&[("statement_timeout", "5s")], false);
+    assert_eq!(timed.set("statement_timeout", "1min").unwrap_err().code(), "42501");
+    timed.set("statement_timeout", "250").unwrap();
+    assert_eq!(timed.show("statement_timeout").as_deref(), Some("250ms"));
     // What the role does not limit, a session may.
     limits.set("statement_memory", "1GB").unwrap();
     limits.set("statement_memory", "0").unwrap();
@@ -48,7 +52,7 @@ fn a_role_is_a_ceiling_but_for_superusers() {
 
 #[test]
 fn what_is_read_is_checked_before_and_while() {
-    let allowed = Allowance { statement: Some(100), day: Some((1_000, 950)), before: 7 };
+    let allowed = Allowance { statement: Some(100), day: Some((1_000, 950)), before: 7, ends: None };
     allowed.check_plan(7, 50).unwrap();
     let error = allowed.check_plan(7, 101).unwrap_err();
     assert_eq!(
@@ -61,4 +65,6 @@ fn what_is_read_is_checked_before_and_while() {
     allowed.check_read(1_000).unwrap();
     assert_eq!(allowed.check_read(2 << 20).unwrap_err().code(), "53400");
     assert!(!Allowance::default().is_limited());
+    let over = Allowance { ends: Some(std::time::Instant::now()), ..Allowance::default() };
+    assert_eq!(over.check_read(0).unwrap_err().code(), "57014");
 }

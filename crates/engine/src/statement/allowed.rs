@@ -1,7 +1,7 @@
 //! What a statement may read and hold: checked before its plans run, and while they do.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
@@ -23,13 +23,14 @@ use crate::record::Running;
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// Settles what the statement that begins now may read.
+    /// Settles what the statement that begins now may read, and how long it may take.
     pub(super) async fn allow(&self, caller: &Caller, limits: Limits, running: &Running) -> Result<()> {
         let day = match limits.bytes_scanned_per_day {
             Some(most) => Some((most, self.recorder.read_today(&caller.user).await?)),
             None => None,
         };
-        running.allow(limits.bytes_scanned, day);
+        let ends = limits.timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
+        running.allow(limits.bytes_scanned, day, ends);
         Ok(())
     }
 }

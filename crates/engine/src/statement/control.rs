@@ -292,7 +292,8 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 }
 
 /// The settings that there are.
-const NAMES: &str = "search_path, snapshot, timezone, statement_memory, max_bytes_scanned, max_bytes_scanned_per_day";
+const NAMES: &str = "search_path, snapshot, timezone, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
+                     statement_timeout";
 
 fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
