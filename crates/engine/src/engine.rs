@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -16,10 +17,12 @@ use polder_runtime::{Clock, OwnFiles};
 use polder_types::{Error, QueryId, Result};
 
 use crate::asof::AsOfPlanner;
+use crate::audit::AuditLog;
 use crate::error::from_datafusion;
 use crate::functions;
 use crate::identity;
 use crate::keeper::Keeper;
+use crate::limits::{LimitSettings, Limits};
 use crate::planning::dependencies;
 use crate::planning::outer_joins::OuterJoins;
 use crate::record::Recorder;
@@ -60,11 +63,14 @@ pub struct Engine {
     pub(crate) lake: Arc<Lake>,
     pub(crate) metastore: Arc<Metastore>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) audit: Arc<AuditLog>,
     pub(crate) constants: Constants,
     pub(crate) own_files: OwnFiles,
     pub(crate) started: DateTime<Utc>,
     /// The users, as they were when somebody last asked for all of them.
     pub(crate) roles: parking_lot::Mutex<Vec<Role>>,
+    /// The limits of users whose roles have any.
+    role_limits: parking_lot::Mutex<HashMap<String, LimitSettings>>,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
     /// Sessions hold the engine, and are opened through a plain reference to it.
@@ -123,18 +129,54 @@ impl Engine {
         functions::register(&mut state).map_err(from_datafusion)?;
         semantics::register(&mut state).map_err(from_datafusion)?;
         let started = clock.now();
-        let recorder = Recorder::start(Arc::clone(&metastore), clock);
+        let audit = AuditLog::start(Arc::clone(&metastore), Arc::clone(&clock));
+        let recorder = Recorder::start(Arc::clone(&metastore), clock, Arc::clone(&audit));
         let mut registered = Ok(());
         let engine = Arc::new_cyclic(|weak| {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
             let (constants, roles) = (Constants::default(), parking_lot::Mutex::default());
-            Self { lake, metastore, recorder, constants, own_files, started, roles, template: state, me, loader, jobs }
+            Self {
+                lake,
+                metastore,
+                recorder,
+                audit,
+                constants,
+                own_files,
+                started,
+                roles,
+                role_limits: parking_lot::Mutex::default(),
+                template: state,
+                me,
+                loader,
+                jobs,
+            }
         });
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
         Ok(engine)
+    }
+
+    /// Takes a role's settings, of which those that are limits hold for each session that it begins from now on: as
+    /// ceilings, unless it is a superuser.
+    ///
+    /// # Errors
+    /// `InvalidInput` (22023) for a limit that is no number of bytes.
+    pub fn set_role_limits(&self, role: &str, settings: &BTreeMap<String, String>, is_superuser: bool) -> Result<()> {
+        let limits = LimitSettings::of_role(settings, is_superuser)?;
+        let mut all = self.role_limits.lock();
+        if limits.now == Limits::default() {
+            all.remove(role);
+        } else {
+            all.insert(role.to_owned(), limits);
+        }
+        Ok(())
+    }
+
+    /// The limits that a user's session begins with.
+    pub(crate) fn limits_of(&self, user: &str) -> LimitSettings {
+        self.role_limits.lock().get(user).copied().unwrap_or_default()
     }
 
     /// Makes COPY … FROM work. Called once, by the wiring.
@@ -163,9 +205,10 @@ impl Engine {
             .ok_or_else(|| Error::unsupported("jobs need the job runner, which is not part of this program"))
     }
 
-    /// Writes what is still unwritten of the record of queries.
+    /// Writes what is still unwritten of the record of queries and of the audit.
     pub async fn close(&self) {
         self.recorder.flush().await;
+        self.audit.flush().await;
     }
 }
 

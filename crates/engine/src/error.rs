@@ -8,6 +8,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use polder_types::{Error, ErrorKind};
 
+use crate::limits::NAME_IN_ERRORS;
+
 /// Any error of planning or running a statement.
 pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
     let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| span.start);
@@ -35,6 +37,11 @@ fn map(error: &DataFusionError) -> Error {
     match root {
         DataFusionError::SQL(parser, _) => from_parser(parser),
         DataFusionError::SchemaError(schema, _) => from_schema(schema, text),
+        DataFusionError::ResourcesExhausted(_) if text.contains(NAME_IN_ERRORS) => {
+            Error::new(ErrorKind::Exhausted, text)
+                .with_code("53400")
+                .with_hint("filter or aggregate earlier, or have statement_memory raised")
+        }
         DataFusionError::ResourcesExhausted(_) => Error::new(ErrorKind::Exhausted, text)
             .with_code("53200")
             .with_hint("filter or aggregate earlier, or give the server more memory with --memory"),

@@ -2,6 +2,7 @@
 //!
 //! What cannot be said in such a form goes along beside the statement, as [`Extras`].
 
+mod estimate;
 mod refused;
 
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -9,6 +10,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Wor
 use polder_types::{Error, Result};
 
 use crate::dialect::PolderDialect;
+
+pub(crate) use estimate::EstimateForm;
 
 static DIALECT: PolderDialect = PolderDialect;
 
@@ -28,6 +31,8 @@ pub(crate) struct Extras {
     pub partitioned: Option<Vec<String>>,
     /// The keys of `CLUSTER BY (…)` or `SORTED BY (…)`; empty for `RESET SORTED BY`.
     pub clustered: Option<Vec<String>>,
+    /// `EXPLAIN (ESTIMATE)`
+    pub estimate: Option<EstimateForm>,
 }
 
 /// `INSERT … OVERRIDING … VALUE`
@@ -69,6 +74,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
             folder.overriding();
         }
         Some(Keyword::SELECT) => folder.locks()?,
+        Some(Keyword::EXPLAIN) => folder.estimate()?,
         // No table inherits from another, so ONLY one is each.
         Some(Keyword::UPDATE) if folder.is(1, "only") && folder.word(2).is_some() => folder.remove(1, 1),
         Some(Keyword::DELETE) if folder.are(1, &["from", "only"]) && folder.word(3).is_some() => folder.remove(2, 1),

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod asof;
+mod audit;
 mod catalog;
 mod dialect;
 mod engine;
@@ -15,6 +16,7 @@ mod functions;
 mod identity;
 mod inline;
 mod keeper;
+mod limits;
 mod loads;
 mod parse;
 mod planning;

@@ -16,6 +16,9 @@ use polder_types::{Error, ErrorKind, QueryId, Result, SnapshotId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditLog;
+use crate::limits::{Allowance, Usage};
+
 /// Finished statements that can still be asked for their progress without the metastore.
 const RECENT_KEPT: usize = 256;
 
@@ -48,6 +51,7 @@ pub(crate) struct Running {
     loaded: Mutex<(u64, u64)>,
     end: Mutex<Option<End>>,
     snapshot: Mutex<Option<SnapshotId>>,
+    allowance: Mutex<Allowance>,
     /// Set once the statement's change is on its way into the metastore: from then on it has an outcome, and the
     /// outcome is the answer.
     committing: Mutex<bool>,
@@ -77,6 +81,21 @@ impl Running {
             None => self.rows_total.store(UNKNOWN, Ordering::Relaxed),
         }
         self.plans.lock().push(Arc::clone(plan));
+    }
+
+    /// What the statement that begins now may read, and until when.
+    pub fn allow(&self, statement: Option<u64>, day: Option<(u64, u64)>, ends: Option<Instant>) {
+        let before = if statement.is_some() || day.is_some() { self.scanned().1 } else { 0 };
+        *self.allowance.lock() = Allowance { statement, day, before, ends };
+    }
+
+    pub fn allowance(&self) -> Allowance {
+        *self.allowance.lock()
+    }
+
+    /// Bytes that its plans have read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.scanned().1
     }
 
     pub fn returned(&self, rows: usize) {
@@ -183,6 +202,8 @@ fn scan_rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
 pub(crate) struct Recorder {
     metastore: Arc<Metastore>,
     clock: Arc<dyn Clock>,
+    audit: Arc<AuditLog>,
+    usage: Usage,
     running: Mutex<HashMap<QueryId, Arc<Running>>>,
     recent: Mutex<VecDeque<Arc<Running>>>,
     unwritten: Mutex<VecDeque<QueryRow>>,
@@ -192,10 +213,12 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub fn start(metastore: Arc<Metastore>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn start(metastore: Arc<Metastore>, clock: Arc<dyn Clock>, audit: Arc<AuditLog>) -> Arc<Self> {
         let recorder = Arc::new(Self {
             metastore,
             clock,
+            audit,
+            usage: Usage::default(),
             running: Mutex::default(),
             recent: Mutex::default(),
             unwritten: Mutex::default(),
@@ -233,6 +256,7 @@ impl Recorder {
             loaded: Mutex::default(),
             end: Mutex::default(),
             snapshot: Mutex::default(),
+            allowance: Mutex::default(),
             committing: Mutex::default(),
         })
     }
@@ -274,7 +298,11 @@ impl Recorder {
             if end.is_some() {
                 return;
             }
+            if let Some(error) = &error {
+                self.audit.refused(&running.caller.user, &running.caller.via, &error.code, &error.message);
+            }
             let (rows_scanned, bytes_scanned) = running.scanned();
+            self.usage.add(&running.caller.user, self.clock.now(), bytes_scanned);
             *end = Some(End { state, elapsed_ms: running.elapsed_ms(), rows_scanned, bytes_scanned, error });
         }
         // The plan holds files and memory; the numbers are all that is needed now.
@@ -299,6 +327,9 @@ impl Recorder {
 
     pub async fn flush(&self) {
         let _one_at_a_time = self.flushing.lock().await;
+        if let Err(error) = self.usage.flush(&self.metastore, self.clock.now()).await {
+            tracing::warn!(%error, "what users have read could not be written; trying again later");
+        }
         let rows: Vec<QueryRow> = self.unwritten.lock().iter().cloned().collect();
         if rows.is_empty() {
             return;
@@ -315,6 +346,14 @@ impl Recorder {
         {
             tracing::warn!(%error, "the record of queries could not be shortened");
         }
+    }
+
+    /// Bytes that a user's statements have read today, those that run too.
+    pub async fn read_today(&self, user: &str) -> Result<u64> {
+        let running: Vec<_> = self.running.lock().values().filter(|it| it.caller.user == user).cloned().collect();
+        let now_read: u64 = running.iter().map(|running| running.bytes_read()).sum();
+        let ended = self.usage.today(&self.metastore, user, self.clock.now()).await?;
+        Ok(ended.saturating_add(now_read))
     }
 
     fn known(&self, id: QueryId) -> Option<Arc<Running>> {

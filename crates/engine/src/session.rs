@@ -15,6 +15,7 @@ use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 
 use crate::engine::Engine;
+use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
     pub version: Version,
     pub time_zone: Option<String>,
     pub temporary: Temporary,
+    pub limits: LimitSettings,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             version: Version::Newest,
             time_zone: None,
             temporary: Temporary::default(),
+            limits: LimitSettings::default(),
         }
     }
 }
@@ -55,7 +58,8 @@ impl Default for Settings {
 impl Settings {
     /// Those of the same caller with nothing set.
     pub fn unset(&self) -> Self {
-        Self { user: self.user.clone(), temporary: self.temporary.clone(), ..Self::default() }
+        let limits = self.limits.unset();
+        Self { user: self.user.clone(), temporary: self.temporary.clone(), limits, ..Self::default() }
     }
 
     /// The time zone, in which times with a zone are read and shown.
@@ -151,6 +155,9 @@ impl Session {
 
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
         inner.settings.user.clone_from(&caller.user);
+        if let Some(engine) = engine.upgrade() {
+            inner.settings.limits = engine.limits_of(&caller.user);
+        }
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
         Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
     }

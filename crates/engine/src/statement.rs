@@ -1,5 +1,6 @@
 //! Statements, one module a family.
 
+mod allowed;
 mod assign;
 mod blob_text;
 mod changes;
@@ -10,6 +11,7 @@ mod copy_to;
 mod ddl;
 mod describe;
 mod dml;
+mod estimate;
 mod explain;
 mod exports;
 mod insert;
@@ -78,6 +80,7 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        self.allow(caller, inner.settings.limits.now, running).await?;
         let (mut statement, extras) = match statement {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
@@ -114,6 +117,9 @@ impl Engine {
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        if let Some(form) = extras.estimate {
+            return Box::pin(context.estimate(open.as_ref(), statement, form)).await;
+        }
         if let Some(work) = maintenance::Maintenance::of(&statement)? {
             if work.changes_tables() {
                 check_may_write(inner)?;

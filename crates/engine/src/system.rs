@@ -1,5 +1,6 @@
 //! The schema `polder`: what the system knows of itself, as tables.
 
+mod audit;
 mod changes;
 mod functions;
 mod history;
@@ -45,6 +46,7 @@ struct Definition {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
+    Audit,
     Tables,
     Columns,
     Constraints,
@@ -57,6 +59,7 @@ enum Kind {
 
 /// All system tables. Adding one is a line here and a function that gives its rows.
 const TABLES: &[Definition] = &[
+    Definition { name: "audit", columns: audit::schema, kind: Kind::Audit },
     Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
     Definition { name: "constraints", columns: rules::schema, kind: Kind::Constraints },
     Definition { name: "functions", columns: functions::schema, kind: Kind::Functions },
@@ -126,6 +129,7 @@ impl SystemTable {
     async fn rows(&self) -> Result<Vec<ArrayRef>> {
         let SystemSchema { engine, snapshot, views } = &self.of;
         match self.kind {
+            Kind::Audit => audit::rows(engine).await,
             Kind::Tables => tables::tables(engine, snapshot).await,
             Kind::Columns => Ok(tables::columns(snapshot, views.as_deref()).await),
             Kind::Constraints => Ok(rules::rows(snapshot)),

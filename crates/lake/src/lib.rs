@@ -42,6 +42,7 @@ mod provider;
 mod read;
 mod rules;
 mod scan;
+mod scan_size;
 mod schema;
 mod scrub;
 mod shapes;
@@ -75,6 +76,7 @@ pub use partition::Transform;
 pub use rules::{
     Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, Source, TableRules,
 };
+pub use scan_size::{ScanSize, scan_sizes};
 pub use schema::{arrow_type, ducklake_type};
 pub use scrub::Scrubbed;
 pub use store::{TableStore, TablesLocation};

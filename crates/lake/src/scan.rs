@@ -77,6 +77,14 @@ impl TableScanExec {
         Self { input, name, files }
     }
 
+    pub fn table_name(&self) -> &TableName {
+        &self.name
+    }
+
+    pub fn table(&self) -> &TableState {
+        &self.files.table
+    }
+
     fn over(&self, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         Arc::new(Self { input, ..self.clone() })
     }

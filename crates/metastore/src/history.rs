@@ -170,7 +170,7 @@ fn params(record: &QueryRow) -> [Value; COLUMN_COUNT] {
 }
 
 /// The text as it is kept: cut at a limit, and without the zero byte, which PostgreSQL has no place for.
-fn kept(text: &str, bytes_max: usize) -> String {
+pub(crate) fn kept(text: &str, bytes_max: usize) -> String {
     let cut = text.floor_char_boundary(bytes_max);
     let mut kept = text.get(..cut).unwrap_or_default().replace('\0', "\u{FFFD}");
     if cut < text.len() {

@@ -3,6 +3,7 @@
 //! Everything that changes goes through one connection: [`Metastore::commit`] for the lake, together with whatever
 //! rows of ours belong to it, and [`Metastore::write`] for our own rows alone. Reads have a small pool.
 
+mod audit;
 mod catalog;
 mod commit;
 mod connection;
@@ -39,6 +40,7 @@ use principals::{Guesses, SecretKey};
 use readers::Readers;
 use writer::Writer;
 
+pub use audit::{AUDIT_DAYS_KEPT, AUDIT_ROWS_KEPT, Audit, AuditEvent, AuditRefusal, AuditRow};
 pub use commit::CommitOutcome;
 pub use copy::{RestoreTarget, SQLITE_FILE, restore_copy};
 pub use data_files::{DataFileChecksum, DataFiles};

@@ -78,7 +78,7 @@ impl House {
         })
         .await?;
         engine.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
-        let accounts = Arc::new(StoredAccounts::new(Arc::clone(&metastore)));
+        let accounts = Arc::new(StoredAccounts::new(Arc::clone(&metastore), &engine));
         Ok(Self {
             engine,
             loader,

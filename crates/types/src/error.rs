@@ -67,7 +67,7 @@ impl ErrorKind {
             Self::Forbidden => ("42501", &[]),
             Self::Conflict => ("40001", &[]),
             Self::TooLarge => ("54000", &["54011"]),
-            Self::Exhausted => ("53000", &["53100", "53200"]),
+            Self::Exhausted => ("53000", &["53100", "53200", "53400"]),
             Self::Cancelled => ("57014", &[]),
             Self::Unavailable => ("57P03", &["08006", "08007"]),
             Self::Unsupported => ("0A000", &[]),

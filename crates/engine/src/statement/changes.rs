@@ -19,6 +19,7 @@ use super::target::Target;
 use super::{Context, assign, ended, joins};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
+use crate::limits::NAME_IN_ERRORS;
 
 /// What RETURNING may hold in memory.
 const RETURNED_BYTES_MAX: usize = 256 << 20;
@@ -105,7 +106,7 @@ impl Context<'_> {
         let mut physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
         let work = match self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await {
             // Joins that hold more than was expected. Nothing is in the transaction yet, so that others may try.
-            Err(error) if error.code() == OUT_OF_MEMORY => {
+            Err(error) if error.code() == OUT_OF_MEMORY || error.message().contains(NAME_IN_ERRORS) => {
                 physical = joins::sorted(state, &query.plan).await.map_err(from_datafusion)?.ok_or(error)?;
                 self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await?
             }

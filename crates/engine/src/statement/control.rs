@@ -14,6 +14,7 @@ use super::ended;
 use super::names::{fold, parts};
 use super::temporary::Temporary;
 use crate::engine::Engine;
+use crate::limits;
 use crate::record::Running;
 use crate::semantics::Zone;
 use crate::session::{Inner, Open, Outcome, Point, Settings};
@@ -66,11 +67,11 @@ impl Engine {
                         Version::At(time) => time.to_rfc3339(),
                     },
                     "all" => return Err(Error::unsupported("SHOW ALL is not supported").with_hint(settings_shown())),
-                    _ => {
-                        return Err(Error::not_found(format!("there is no setting {name:?}"))
+                    _ => inner.settings.limits.show(&name).ok_or_else(|| {
+                        Error::not_found(format!("there is no setting {name:?}"))
                             .with_code("42704")
-                            .with_hint(settings_shown()));
-                    }
+                            .with_hint(settings_shown())
+                    })?,
                 };
                 let snapshot = self.lake.newest().await?.id;
                 crate::system::one_text(&name, &shown, snapshot)?
@@ -291,7 +292,8 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 }
 
 /// The settings that there are.
-const NAMES: &str = "search_path, snapshot, timezone";
+const NAMES: &str = "search_path, snapshot, timezone, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
+                     statement_timeout";
 
 fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
@@ -327,6 +329,7 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
                 (text, Err(_)) => Version::At(time(text)?),
             };
         }
+        limit if limits::NAMES.contains(&limit) => settings.limits.set(limit, first)?,
         _ => {
             return Err(Error::not_found(format!("there is no setting {name:?}"))
                 .with_code("42704")
@@ -363,6 +366,7 @@ fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,
+        limit if settings.limits.reset(limit) => {}
         other => {
             return Err(Error::not_found(format!("there is no setting {other:?}"))
                 .with_code("42704")

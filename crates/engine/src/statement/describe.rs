@@ -23,10 +23,10 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
-use super::{Context, joins, names_out, open_cell, origins, query};
+use super::{Context, estimate, joins, names_out, open_cell, origins, query};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
-use crate::forms::Extras;
+use crate::forms::{EstimateForm, Extras};
 use crate::functions::types;
 use crate::parse::{Filling, ParsedStatement, parameters, parse_with};
 use crate::record::Running;
@@ -90,9 +90,10 @@ impl Engine {
         statement: Option<ParsedStatement>,
         running: &Arc<Running>,
     ) -> Result<View> {
-        let nothing = || View { scope: None, schema: String::new(), statement: None };
-        let mut statement = match statement {
-            Some(ParsedStatement::Standard(statement) | ParsedStatement::Extended(statement, _)) => statement,
+        let nothing = || View { scope: None, schema: String::new(), statement: None, estimate: None };
+        let (mut statement, estimate) = match statement {
+            Some(ParsedStatement::Standard(statement)) => (statement, None),
+            Some(ParsedStatement::Extended(statement, extras)) => (statement, extras.estimate),
             Some(ParsedStatement::Job(_) | ParsedStatement::Refresh(_)) | None => return Ok(nothing()),
         };
         if ends_a_transaction(&statement) {
@@ -104,7 +105,7 @@ impl Engine {
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         let scope = context.describing_scope(open.as_ref()).await?;
-        Ok(View { scope: Some(scope), schema: settings.schema, statement: Some(statement) })
+        Ok(View { scope: Some(scope), schema: settings.schema, statement: Some(statement), estimate })
     }
 }
 
@@ -137,6 +138,8 @@ struct View {
     scope: Option<Scope>,
     schema: String,
     statement: Option<Parsed>,
+    /// How it tells what it would read, instead of its plan.
+    estimate: Option<EstimateForm>,
 }
 
 impl View {
@@ -145,7 +148,10 @@ impl View {
         let (Some(scope), Some(statement)) = (&self.scope, &self.statement) else { return Ok(None) };
         let inner = match statement {
             Parsed::Statement(inner) => inner.as_ref(),
-            Parsed::Explain(_) => return Ok(Some(texts(&["plan_type", "plan"]))),
+            Parsed::Explain(_) => {
+                let plans = || texts(&["plan_type", "plan"]);
+                return Ok(Some(self.estimate.map_or_else(plans, estimate::columns)));
+            }
             _ => return Ok(None),
         };
         match inner {

@@ -67,7 +67,7 @@ pub(super) fn with_names(plan: LogicalPlan) -> datafusion::common::Result<Logica
 
 impl Context<'_> {
     /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
-    async fn reading_snapshot(&self, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
+    pub(super) async fn reading_snapshot(&self, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
         match open {
             Some(cell) => {
                 let mut guard = cell.lock().await;
@@ -171,8 +171,10 @@ impl Context<'_> {
         state: &Arc<SessionState>,
         physical: Arc<dyn ExecutionPlan>,
     ) -> Result<SendableRecordBatchStream> {
+        self.check_allowed(&physical)?;
         self.running.watch(&physical);
-        let rows = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
+        let rows = execute_stream(physical, self.task_context(state)?).map_err(from_datafusion)?;
+        let rows = self.within_allowance(rows);
         Ok(keep_planner(rows, Arc::clone(state)))
     }
 }

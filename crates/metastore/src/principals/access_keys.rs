@@ -5,7 +5,7 @@ use polder_types::Result;
 use rand::Rng;
 
 use super::{Principals, random_secret};
-use crate::Write;
+use crate::{AuditEvent, Write};
 
 const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -43,7 +43,8 @@ impl Principals<'_> {
                 self.0.clock().now().into(),
             ],
         );
-        self.0.write(&[write]).await?;
+        let told = AuditEvent::new("create access key", user, "").of(&key.id).write(self.0.clock().now());
+        self.0.write(&[write, told]).await?;
         Ok(key)
     }
 
@@ -71,6 +72,7 @@ impl Principals<'_> {
     /// True if there was such a key.
     pub async fn delete_access_key(&self, user: &str, id: &str) -> Result<bool> {
         let sql = "DELETE FROM polder_access_key WHERE id = $1 AND user_name = $2";
-        self.0.write_if_there(Write::new(sql, vec![id.into(), user.into()])).await
+        let write = Write::new(sql, vec![id.into(), user.into()]).affecting(1);
+        self.write_told(vec![write], &AuditEvent::new("drop access key", user, "").of(id)).await
     }
 }

@@ -14,10 +14,11 @@ mod users;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use polder_types::{ErrorKind, Result};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::Metastore;
+use crate::{AuditEvent, Metastore, Write};
 
 pub use access_keys::{AccessKey, NewAccessKey};
 pub(crate) use guesses::Guesses;
@@ -34,6 +35,19 @@ impl Metastore {
     #[must_use]
     pub fn principals(&self) -> Principals<'_> {
         Principals(self)
+    }
+}
+
+impl Principals<'_> {
+    /// A change of who may come in, and the row of the audit that tells of it. False, and nothing is written, if one of
+    /// the writes does not change the rows that it promises.
+    async fn write_told(&self, mut writes: Vec<Write>, told: &AuditEvent) -> Result<bool> {
+        writes.push(told.write(self.0.clock().now()));
+        match self.0.write(&writes).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use polder_types::{Error, Result, limits};
 use uuid::Uuid;
 
 use super::{Principals, random_secret, secret_hash};
-use crate::{Row, Write};
+use crate::{AuditEvent, Row, Write};
 
 /// Every secret begins so, which lets scanners of source code find one that was published.
 const PREFIX: &str = "polder_";
@@ -62,7 +62,8 @@ impl Principals<'_> {
                 expires_at.into(),
             ],
         );
-        self.0.write(&[write]).await?;
+        let told = AuditEvent::new("create token", user, "").of(name).write(token.created_at);
+        self.0.write(&[write, told]).await?;
         Ok(NewApiToken { token, secret })
     }
 
@@ -76,7 +77,8 @@ impl Principals<'_> {
     /// True if there was such a token.
     pub async fn delete_token(&self, user: &str, id: &str) -> Result<bool> {
         let sql = "DELETE FROM polder_api_token WHERE id = $1 AND user_name = $2";
-        self.0.write_if_there(Write::new(sql, vec![id.into(), user.into()])).await
+        let write = Write::new(sql, vec![id.into(), user.into()]).affecting(1);
+        self.write_told(vec![write], &AuditEvent::new("drop token", user, "").of(id)).await
     }
 
     /// The user of a live token.

@@ -5,7 +5,7 @@ use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::scram::{self, Hash};
 use super::{LoginAttempt, Principals};
-use crate::{Row, Write};
+use crate::{AuditEvent, Row, Write};
 
 const PASSWORD_LETTERS_MIN: usize = 8;
 /// A longer one only costs time to hash.
@@ -54,7 +54,8 @@ impl Principals<'_> {
             "INSERT INTO polder_principal (name, scram_sha_256, scram_sha_512, created_at) VALUES ($1, $2, $3, $4)",
             vec![name.into(), verifiers.sha_256.into(), verifiers.sha_512.into(), self.0.clock().now().into()],
         );
-        self.0.write(&[write]).await.map_err(|error| match error.kind() {
+        let told = AuditEvent::new("create user", name, "").of(name).write(self.0.clock().now());
+        self.0.write(&[write, told]).await.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => {
                 Error::new(ErrorKind::AlreadyExists, format!("the user {name:?} exists already")).with_code("42710")
             }
@@ -76,11 +77,7 @@ impl Principals<'_> {
         writes.extend(
             owned.map(|table| Write::new(format!("DELETE FROM {table} WHERE user_name = $1"), vec![name.into()])),
         );
-        match self.0.write(&writes).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.write_told(writes, &AuditEvent::new("drop user", name, "").of(name)).await
     }
 
     pub async fn scram_verifiers(&self, name: &str) -> Result<Option<ScramVerifiers>> {
@@ -166,7 +163,8 @@ impl Principals<'_> {
         let verifiers = ScramVerifiers::of(password).await?;
         let sql = "UPDATE polder_principal SET scram_sha_256 = $2, scram_sha_512 = $3 WHERE name = $1";
         let write = Write::new(sql, vec![name.into(), verifiers.sha_256.into(), verifiers.sha_512.into()]);
-        if self.0.write_if_there(write).await? {
+        let told = AuditEvent::new("set password", name, "").of(name);
+        if self.write_told(vec![write.affecting(1)], &told).await? {
             return Ok(());
         }
         Err(Error::not_found(format!("there is no user {name:?}")).with_code("42704"))

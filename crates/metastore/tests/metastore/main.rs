@@ -58,6 +58,8 @@ cases! {
     accounts::access_keys,
     records::settings,
     records::saved_queries,
+    records::audit,
+    records::bytes_scanned,
     jobs::jobs_are_kept,
     jobs::runs_are_listed_and_pruned,
     jobs::version_1_is_upgraded,

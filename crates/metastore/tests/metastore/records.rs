@@ -1,7 +1,10 @@
 //! Settings, saved queries, the record of queries, loaded content, checksums.
 
 use chrono::Duration;
-use polder_metastore::{DataFileChecksum, DataFiles, LoadedContent, LoadedContents, QueryRow, SavedQuery};
+use polder_metastore::{
+    AuditEvent, AuditRefusal, AuditRow, DataFileChecksum, DataFiles, LoadedContent, LoadedContents, QueryRow,
+    SavedQuery,
+};
 use polder_runtime::Clock;
 use polder_types::{Position, QueryId};
 
@@ -128,4 +131,52 @@ pub async fn loaded_content_and_checksums(place: Place) {
     commit_next(&metastore, "drop", &forget).await.unwrap();
     assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), []);
     assert_eq!(metastore.data_files().checksums().await.unwrap(), []);
+}
+
+pub async fn audit(place: Place) {
+    let metastore = place.open().await;
+    let audit = metastore.audit();
+    let row = |event: AuditEvent, times| AuditRow { happened_at: place.clock.now(), event, times };
+    let came = row(AuditEvent::new("login", "ada", "postgres"), 1);
+    let refusal = AuditRefusal { code: "28P01".into(), message: "wrong user name or password".into() };
+    let refused = AuditEvent {
+        origin: Some("127.0.0.1".into()),
+        refusal: Some(refusal),
+        ..AuditEvent::new("login", "eve", "http").of("console")
+    };
+    let refused = row(refused, 7);
+    audit.append(std::slice::from_ref(&came)).await.unwrap();
+    place.clock.advance(Duration::seconds(1));
+    audit.append(&[AuditRow { happened_at: place.clock.now(), ..refused.clone() }]).await.unwrap();
+    let rows = audit.recent(10).await.unwrap();
+    assert_eq!(rows[0].event, refused.event);
+    assert_eq!((rows[0].times, &rows[1]), (7, &came));
+    // Later refusals push out refusals alone.
+    place.clock.advance(Duration::seconds(1));
+    audit.append(&[AuditRow { happened_at: place.clock.now(), ..refused.clone() }]).await.unwrap();
+    audit.prune(1).await.unwrap();
+    let rows = audit.recent(10).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[1], came);
+    place.clock.advance(Duration::days(polder_metastore::AUDIT_DAYS_KEPT + 1));
+    audit.prune(1).await.unwrap();
+    assert_eq!(audit.recent(10).await.unwrap(), []);
+    // A user, and the row that tells of it, come in one transaction.
+    metastore.principals().create_user("ada", "a long password").await.unwrap();
+    metastore.principals().create_user("ada", "a long password").await.unwrap_err();
+    assert!(!metastore.principals().delete_user("eve").await.unwrap());
+    let rows = audit.recent(10).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].event.event.as_str(), rows[0].event.object.as_deref()), ("create user", Some("ada")));
+}
+
+pub async fn bytes_scanned(place: Place) {
+    let metastore = place.open().await;
+    let audit = metastore.audit();
+    let read = |day: &str, bytes| (day.to_owned(), "ada".to_owned(), bytes);
+    audit.add_bytes_scanned(&[read("2026-01-01", 5), read("2026-01-02", 7)], "2026-01-01").await.unwrap();
+    audit.add_bytes_scanned(&[read("2026-01-02", 1)], "2026-01-02").await.unwrap();
+    assert_eq!(audit.bytes_scanned("2026-01-02", "ada").await.unwrap(), 8);
+    assert_eq!(audit.bytes_scanned("2026-01-01", "ada").await.unwrap(), 0);
+    assert_eq!(audit.bytes_scanned("2026-01-02", "eve").await.unwrap(), 0);
 }
