@@ -76,7 +76,7 @@ def shared():
 
 # When files run beside each other, what takes longest must not come last. The third goes to the process that has the first.
 LONGEST_FIRST = ("test_crash_random.py", "test_power_cuts.py", "test_writers.py", "test_disk.py", "test_histories.py", "test_faults.py",
-                 "test_power_cuts_layouts.py", "test_power_cuts_jobs.py", "test_power_cuts_backups.py", "test_load.py", "test_duckdb.py", "test_jobs.py", "test_limits.py", "test_backup.py")
+                 "test_power_cuts_layouts.py", "test_power_cuts_jobs.py", "test_power_cuts_backups.py", "test_dbt.py", "test_load.py", "test_duckdb.py", "test_jobs.py", "test_limits.py", "test_backup.py")
 
 
 def pytest_collection_modifyitems(items):

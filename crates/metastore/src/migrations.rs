@@ -20,7 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "ground", sql: include_str!("../migrations/0001_ground.sql") },
     Migration { name: "jobs", sql: include_str!("../migrations/0002_jobs.sql") },
     Migration { name: "rows_changed", sql: include_str!("../migrations/0003_rows_changed.sql") },
-    Migration { name: "audit", sql: include_str!("../migrations/0005_audit.sql") },
+    Migration { name: "audit", sql: include_str!("../migrations/0004_audit.sql") },
 ];
 
 /// The version that this program brings a database to.
