@@ -43,8 +43,8 @@ def test_tokens_and_users(server, client):
     assert audit(client, "drop token")[-1]["user_name"] == user
 
 
-def test_it_outlives_a_restart(fresh):
-    server = fresh()
+def test_it_outlives_a_restart(fresh, tmp_path):
+    server = fresh(tmp_path / "data").start()
     client = server.client()
     for _ in range(4):
         with pytest.raises(polder.Failed):
@@ -98,8 +98,8 @@ def test_limits_over_postgres(server, big):
         assert connection.execute("SELECT count(t) FROM big").fetchone() == (500_000,)
 
 
-def test_a_days_bytes_outlive_a_restart(fresh):
-    server = fresh()
+def test_a_days_bytes_outlive_a_restart(fresh, tmp_path):
+    server = fresh(tmp_path / "data").start()
     client = server.client()
     client.sql("CREATE TABLE big AS SELECT value AS id, 'text ' || value AS t FROM generate_series(1, 500000) AS g(value)")
     client.sql("SELECT max(t) FROM big")

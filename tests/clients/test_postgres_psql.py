@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -60,3 +61,61 @@ def test_tls(server, mode):
     host, port = server.postgres.rsplit(":", 1)
     done = psql(server, f"host={host} port={port} sslmode={mode}", "-At", "-c", "SELECT 1")
     assert done.stdout == "1\n", done.stderr
+
+
+# The lists that psql has. Left out: those of operator classes, of the sizes of partitions, and of the options of foreign servers, which ask
+# for functions that are not there (docs/postgres.md).
+PLAIN = ("d", "da", "dA", "dAf", "dAo", "dAp", "db", "dc", "dconfig", "dC", "dd", "ddp", "dD", "des", "dE", "det", "deu", "dew", "df", "dF", "dFd", "dFp",
+         "dFt", "dg", "di", "dl", "dL", "dm", "dn", "do", "dO", "dp", "dP", "drds", "dRp", "dRs", "ds", "dt", "dT", "du", "dv", "dx", "dX", "dy", "l", "z")
+# With more about each.
+MORE = ("d", "da", "dA", "dAf", "dAo", "dAp", "db", "dC", "dD", "df", "dF", "dFd", "dFp", "dFt", "dg", "di", "dL", "dm", "dn", "do", "dO", "dRp", "dRs",
+        "ds", "dt", "dT", "du", "dv", "dx", "dX", "dy", "l")
+# With what is the system's.
+SYSTEM = ("d", "da", "dc", "dD", "df", "di", "dL", "dm", "dn", "do", "dO", "ds", "dt", "dT", "du", "dv")
+LISTS = [*PLAIN, *(f"{name}+" for name in MORE), *(f"{name}S" for name in SYSTEM)]
+
+
+def heads(text: str) -> dict:
+    """Of each list its title, if it has rows or columns to show, and what its columns are called."""
+    found = {}
+    for part in text.split("<<")[1:]:
+        name, _, shown = part.partition(">>")
+        rule = next((at for at, line in enumerate(shown.splitlines()) if set(line) <= set("-+") and line), None)
+        found[name] = None if rule is None else [cell.strip() for cell in shown.splitlines()[rule - 1].split("|")]
+    return found
+
+
+def test_lists_have_the_same_columns(server, postgres):
+    script = "".join(f"\\echo <<{name}>>\n\\{name}\n" for name in LISTS)
+    place = urllib.parse.urlparse(postgres.database()[0])
+    theirs = subprocess.run(["psql", f"host={place.hostname} port={place.port} user={place.username} dbname={place.path.lstrip('/')}", "-X"],
+                            input=script, text=True, capture_output=True, timeout=SECONDS, check=False)
+    ours = psql(server, "-v", "ON_ERROR_STOP=0", "-X", stdin=script)
+    assert "ERROR" not in theirs.stderr, theirs.stderr
+    assert "ERROR" not in ours.stderr, ours.stderr
+    got, wanted = heads(ours.stdout), heads(theirs.stdout)
+    assert list(got) == list(wanted) == LISTS
+    # A list without rows says so in words; one of the two servers may have some where the other has none.
+    for name in LISTS:
+        assert None in (got[name], wanted[name]) or got[name] == wanted[name], name
+    assert sum(head is not None for head in got.values()) > len(LISTS) / 2
+
+
+def test_watch(server):
+    host, port = server.postgres.rsplit(":", 1)
+    known = server.credentials
+    environment = {**os.environ, "PGPASSWORD": known["password"]}
+    watching = subprocess.Popen(["psql", f"host={host} port={port} user={known['user']} dbname=polder", "-X", "-At"], env=environment, text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        watching.stdin.write("SELECT 'again' \\watch 0.1\n")
+        watching.stdin.close()
+        seen = 0
+        for line in watching.stdout:
+            seen += line.strip() == "again"
+            if seen == 3:
+                break
+        assert seen == 3
+    finally:
+        watching.kill()
+        watching.wait()

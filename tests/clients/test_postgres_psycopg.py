@@ -226,8 +226,7 @@ def test_json(connection, binary):
 
 def test_columns_have_their_types(connection, table):
     cursor = connection.execute(f"SELECT * FROM {table}")
-    # What is read is a text, whatever length its column has.
-    assert [column.type_code for column in cursor.description] == [20, 25, 1700, 1184]
+    assert [column.type_code for column in cursor.description] == [20, 1043, 1700, 1184]
     assert (cursor.description[2].precision, cursor.description[2].scale) == (10, 2)
     (column,) = connection.execute("SELECT 'a'::varchar(5)").description
     assert (column.type_code, column.display_size) == (1043, 5)
@@ -264,7 +263,7 @@ def test_types_of_parameters_are_found(connection, table):
     assert described(f"INSERT INTO {table} (name, id) SELECT $1, $2") == ([1043, 20], [])
     assert described(f"UPDATE {table} SET name = $1 WHERE id = $2 RETURNING id") == ([1043, 20], [20])
     assert described(f"DELETE FROM {table} WHERE at < $1") == ([1184], [])
-    assert described(f"SELECT id, name FROM {table} WHERE id > $1 LIMIT $2") == ([20, 20], [20, 25])
+    assert described(f"SELECT id, name FROM {table} WHERE id > $1 LIMIT $2") == ([20, 20], [20, 1043])
     assert described("SELECT $1::date, $2") == ([1082, 25], [1082, 25])
 
 

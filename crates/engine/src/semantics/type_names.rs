@@ -84,6 +84,10 @@ fn catalog_type(name: &str) -> Option<Field> {
         reference @ ("oid" | "regclass" | "regtype" | "regproc" | "regprocedure" | "regnamespace" | "regrole") => {
             types::of_catalog(of(D::Int64), reference)
         }
+        // There is nothing that they could refer to.
+        "regoper" | "regoperator" | "regconfig" | "regdictionary" | "regcollation" => {
+            types::of_catalog(of(D::Int64), "oid")
+        }
         "int2vector" => types::of_catalog(of(D::new_list(D::Int16, true)), "int2vector"),
         "oidvector" => types::of_catalog(of(D::new_list(D::Int64, true)), "oidvector"),
         "xid" | "cid" => of(D::Int64),

@@ -76,7 +76,7 @@ impl Prepared {
     fn still_gives(&self, told: &[Column], schema: &Schema) -> bool {
         let now = Column::all(schema);
         let fixed = |column: &Column| self.parameters == 0 || column.origin != (0, 0);
-        let same = |(told, now): (&Column, &Column)| told.name == now.name && (!fixed(told) || told.kind == now.kind);
+        let same = |(told, now): (&Column, &Column)| !fixed(told) || (told.name == now.name && told.kind == now.kind);
         told.len() == now.len() && told.iter().zip(&now).all(same)
     }
 
