@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result, plan_err};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::TypePlanner;
@@ -150,12 +150,21 @@ pub(super) struct CastsToLength;
 
 /// A plan whose columns say how their types are declared, casts of such types included.
 pub(crate) fn with_lengths(plan: LogicalPlan) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &cut)).data()
+    let cut = cut_casts(plan)?;
+    if !cut.transformed {
+        return Ok(cut.data);
+    }
+    // What a column is said to be, each node above it says too.
+    cut.data.transform_up(|plan| plan.recompute_schema().map(Transformed::yes)).data()
+}
+
+fn cut_casts(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    plan.transform_up_with_subqueries(|plan| rewrite_plan(plan, &cut))
 }
 
 impl AnalyzerRule for CastsToLength {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        with_lengths(plan)
+        cut_casts(plan).data()
     }
 
     fn name(&self) -> &str {
