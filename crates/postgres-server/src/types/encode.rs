@@ -139,15 +139,14 @@ impl Writer {
     }
 
     fn text(&self, out: &mut BytesMut, row: usize) -> Result<()> {
-        use text::push;
         match &self.values {
             Values::Null => {}
             Values::Bool(values) => out.put_u8(if values.value(row) { b't' } else { b'f' }),
-            Values::Int2(values) => push(out, format_args!("{}", values.value(row))),
-            Values::Int4(values) => push(out, format_args!("{}", values.value(row))),
-            Values::Int8(values) => push(out, format_args!("{}", values.value(row))),
-            Values::Float4(values) => text::float(out, &format!("{:e}", values.value(row)), text::FLOAT4_PLACES),
-            Values::Float8(values) => text::float(out, &format!("{:e}", values.value(row)), text::FLOAT8_PLACES),
+            Values::Int2(values) => text::integer(out, values.value(row)),
+            Values::Int4(values) => text::integer(out, values.value(row)),
+            Values::Int8(values) => text::integer(out, values.value(row)),
+            Values::Float4(values) => text::float(out, values.value(row), text::FLOAT4_PLACES),
+            Values::Float8(values) => text::float(out, values.value(row), text::FLOAT8_PLACES),
             Values::Decimal128(values) => out.put_slice(values.value_as_string(row).as_bytes()),
             Values::Decimal256(values) => out.put_slice(values.value_as_string(row).as_bytes()),
             Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
@@ -162,7 +161,7 @@ impl Writer {
             Values::List(lists, items) => list_text(out, lists, items, row)?,
             Values::Vector(lists, items) => vector_text(out, lists, items, row)?,
             Values::Record(fields) => record_text(out, fields, row)?,
-            Values::Oid(values) => push(out, format_args!("{}", values.value(row))),
+            Values::Oid(values) => text::integer(out, values.value(row)),
         }
         Ok(())
     }

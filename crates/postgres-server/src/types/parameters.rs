@@ -74,11 +74,11 @@ pub(crate) fn binary(kind: Kind, value: Bytes, out: &mut BytesMut) -> Result<()>
         Base::Int8 => text::push(out, format_args!("{}", fields.i64()?)),
         Base::Float4 => {
             let value = f32::from_bits(fields.u32()?);
-            text::float(out, &format!("{value:e}"), text::FLOAT4_PLACES);
+            text::float(out, value, text::FLOAT4_PLACES);
         }
         Base::Float8 => {
             let value = f64::from_bits(u64::from_be_bytes(fields.i64()?.to_be_bytes()));
-            text::float(out, &format!("{value:e}"), text::FLOAT8_PLACES);
+            text::float(out, value, text::FLOAT8_PLACES);
         }
         Base::Numeric => {
             let rest = std::mem::take(&mut fields.0);

@@ -39,8 +39,40 @@ pub(crate) fn moment(micros: i64) -> Result<NaiveDateTime> {
     DateTime::<Utc>::from_timestamp_micros(micros).map(|moment| moment.naive_utc()).ok_or_else(out_of_range)
 }
 
-/// The shortest digits that read back as the number; `digits` is what Rust writes for `{:e}`.
-pub(crate) fn float(out: &mut BytesMut, digits: &str, places: i32) {
+/// A whole number.
+pub(crate) fn integer(out: &mut BytesMut, value: impl itoa::Integer) {
+    out.put_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// What is written of a float at first: it has at most 25 letters.
+#[derive(Default)]
+struct Letters {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Letters {
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+impl Write for Letters {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// The shortest digits that read back as the number.
+pub(crate) fn float(out: &mut BytesMut, value: impl std::fmt::LowerExp, places: i32) {
+    let mut letters = Letters::default();
+    // There is room for every float.
+    let _ = write!(letters, "{value:e}");
+    let digits = letters.as_str();
     let Some((mantissa, exponent)) = digits.split_once('e') else {
         let name = match digits {
             "inf" => "Infinity",
@@ -50,22 +82,35 @@ pub(crate) fn float(out: &mut BytesMut, digits: &str, places: i32) {
         return out.put_slice(name.as_bytes());
     };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-    let figures = mantissa.replace('.', "");
     if !(-4..places).contains(&exponent) {
         let mark = if exponent < 0 { '-' } else { '+' };
-        return push(out, format_args!("{sign}{mantissa}e{mark}{:02}", exponent.abs()));
+        return push(out, format_args!("{mantissa}e{mark}{:02}", exponent.abs()));
     }
-    let point = usize::try_from(exponent + 1).unwrap_or(0);
-    if point == 0 {
-        let zeros = usize::try_from(-exponent - 1).unwrap_or(0);
-        push(out, format_args!("{sign}0.{:0<zeros$}{figures}", ""));
-    } else if figures.len() <= point {
-        push(out, format_args!("{sign}{figures:0<point$}"));
+    let mantissa = mantissa.strip_prefix('-').inspect(|_| out.put_u8(b'-')).unwrap_or(mantissa);
+    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let point = usize::try_from(exponent).unwrap_or(0);
+    if exponent < 0 {
+        out.put_slice(b"0.");
+        out.put_bytes(b'0', usize::try_from(-exponent - 1).unwrap_or(0));
+        out.put_slice(first.as_bytes());
+        out.put_slice(rest.as_bytes());
+    } else if rest.len() <= point {
+        out.put_slice(first.as_bytes());
+        out.put_slice(rest.as_bytes());
+        out.put_bytes(b'0', point - rest.len());
     } else {
-        let (whole, rest) = figures.split_at(point);
-        push(out, format_args!("{sign}{whole}.{rest}"));
+        let (whole, rest) = rest.split_at(point);
+        out.put_slice(first.as_bytes());
+        out.put_slice(whole.as_bytes());
+        out.put_u8(b'.');
+        out.put_slice(rest.as_bytes());
     }
+}
+
+/// A number below a hundred in two digits.
+fn two(out: &mut BytesMut, value: u32) {
+    let digit = |value: u32| b'0' + u8::try_from(value % 10).unwrap_or(0);
+    out.put_slice(&[digit(value / 10), digit(value)]);
 }
 
 pub(crate) fn date(out: &mut BytesMut, date: NaiveDate) {
@@ -75,7 +120,17 @@ pub(crate) fn date(out: &mut BytesMut, date: NaiveDate) {
 
 fn date_only(out: &mut BytesMut, date: NaiveDate) {
     let year = if date.year() <= 0 { 1 - date.year() } else { date.year() };
-    push(out, format_args!("{year:04}-{:02}-{:02}", date.month(), date.day()));
+    match u32::try_from(year) {
+        Ok(year @ 0..10_000) => {
+            two(out, year / 100);
+            two(out, year % 100);
+        }
+        _ => push(out, format_args!("{year:04}")),
+    }
+    out.put_u8(b'-');
+    two(out, date.month());
+    out.put_u8(b'-');
+    two(out, date.day());
 }
 
 fn era(out: &mut BytesMut, date: NaiveDate) {
@@ -87,7 +142,15 @@ fn era(out: &mut BytesMut, date: NaiveDate) {
 /// A time of day, or a length of time that is not negative.
 pub(crate) fn time(out: &mut BytesMut, micros: u64) {
     let seconds = micros / 1_000_000;
-    push(out, format_args!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60));
+    let part = |value: u64| u32::try_from(value).unwrap_or(0);
+    match seconds / 3_600 {
+        hours @ 0..100 => two(out, part(hours)),
+        hours => integer(out, hours),
+    }
+    out.put_u8(b':');
+    two(out, part(seconds / 60 % 60));
+    out.put_u8(b':');
+    two(out, part(seconds % 60));
     let fraction = micros % 1_000_000;
     if fraction != 0 {
         let digits = format!(".{fraction:06}");

@@ -24,10 +24,10 @@ fn floats_are_the_shortest_that_read_back() {
         (f64::NAN, "NaN"),
         (f64::NEG_INFINITY, "-Infinity"),
     ] {
-        assert_eq!(written(|out| float(out, &format!("{value:e}"), FLOAT8_PLACES)), expected);
+        assert_eq!(written(|out| float(out, value, FLOAT8_PLACES)), expected);
     }
-    assert_eq!(written(|out| float(out, &format!("{:e}", 1e6f32), FLOAT4_PLACES)), "1e+06");
-    assert_eq!(written(|out| float(out, &format!("{:e}", 0.1f32), FLOAT4_PLACES)), "0.1");
+    assert_eq!(written(|out| float(out, 1e6f32, FLOAT4_PLACES)), "1e+06");
+    assert_eq!(written(|out| float(out, 0.1f32, FLOAT4_PLACES)), "0.1");
 }
 
 #[test]
