@@ -114,7 +114,7 @@ def test_only_the_right_key_cancels(server, witness):
 
 
 # More than the server gathers before it sends: whoever sees it knows that the server is busy with their message.
-AT_WORK = "SELECT repeat('x', 200000)"
+AT_WORK = "SELECT repeat('x', 200000) FROM generate_series(1, 2)"
 ON_THE_WAY = {
     "with others": query(f"{AT_WORK}; SELECT 1; SELECT 2; SELECT 3; {ENDLESS}"),
     "unnamed": raw.asked(AT_WORK) + raw.asked(ENDLESS) + raw.SYNC,
