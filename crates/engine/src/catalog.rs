@@ -17,6 +17,7 @@ use polder_types::Error;
 
 use crate::inline::{Functions, expand};
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
@@ -211,7 +212,7 @@ impl LakeSchema {
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
         let planned = match parse_kept(&definition.sql) {
             Ok(mut statement) => match self.expand(&mut statement, &state) {
-                Ok(()) => Box::pin(state.statement_to_plan(statement)).await.and_then(with_lengths),
+                Ok(()) => Box::pin(whole_numbers::plan(&state, statement)).await.and_then(with_lengths),
                 Err(error) => Err(external(error)),
             },
             Err(error) => Err(external(error)),

@@ -20,6 +20,7 @@ use super::returning::Other;
 use super::target::{Target, quoted_ident, select_of};
 use super::{Context, ended};
 use crate::error::from_datafusion;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -162,7 +163,7 @@ impl Context<'_> {
     pub(super) async fn query_rows(&self, scope: &Scope, query: Query) -> Result<RowQuery> {
         let scope = scope.with_rows(self.engine);
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let names = plan.schema().iter().map(|(table, field)| (table.cloned(), field.name().clone())).collect();
         Ok(RowQuery { state: scope.state, plan, names })
     }

@@ -15,6 +15,7 @@ use super::column;
 use super::create::{check_column, name_text, spec_of};
 use crate::error::from_datafusion;
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 
 impl Context<'_> {
     pub(super) async fn column_changes(
@@ -104,7 +105,7 @@ impl Context<'_> {
             create.columns = vec![definition.clone()];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("a column's definition planned as something else"));
         };
@@ -136,7 +137,7 @@ impl Context<'_> {
             create.columns = vec![definition];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(mut table)) if !table.column_defaults.is_empty() => {
                 Ok(table.column_defaults.swap_remove(0).1)
