@@ -233,6 +233,20 @@ impl Transaction {
         self.record(Op::CreateView { id, uuid, schema_id, name: view, sql, comment })
     }
 
+    /// Gives a view another query. Who owns it and who may read it stays.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn replace_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
+        let access = self.view().access(self.view_id(name)?).cloned();
+        self.drop_view(name)?;
+        self.create_view(name, sql, comment)?;
+        match access {
+            Some(access) => self.set_access(self.view_id(name)?, access.as_ref().clone()),
+            None => Ok(()),
+        }
+    }
+
     fn view_id(&self, name: &TableName) -> Result<i64> {
         let view = self.view().view(name);
         view.map(|view| view.id).ok_or_else(|| Error::not_found(format!("view {name} does not exist")))

@@ -37,6 +37,9 @@ async fn move_table(transaction: &mut Transaction, name: &TableName, to: &TableN
         return Err(Error::new(ErrorKind::AlreadyExists, format!("{to} exists already")).with_code("42P07"));
     }
     transaction.clone_table(to, name, &view).await?;
+    if let (Some(access), Some(moved)) = (view.access(table.id), transaction.table(to)) {
+        transaction.set_access(moved.id, access.as_ref().clone())?;
+    }
     if table.rules.materialized.is_some() {
         let rules: TableRules = table.rules.as_ref().clone();
         transaction.set_rules(to, rules)?;
