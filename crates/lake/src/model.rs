@@ -11,6 +11,7 @@ use datafusion_ducklake::ColumnStat;
 use polder_types::{Error, Result};
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::functions::FunctionState;
 use crate::names::TableName;
 use crate::partition::Transform;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub tables: BTreeMap<i64, Arc<TableState>>,
     pub views: BTreeMap<i64, Arc<ViewState>>,
     pub functions: Arc<BTreeMap<i64, Arc<FunctionState>>>,
+    /// Who may do what, by the id of the thing.
+    pub(crate) access: Arc<BTreeMap<i64, Arc<Access>>>,
     /// The newest version when this one was read: whatever other programs moved until then, it knows.
     pub(crate) read_at: i64,
     /// Held by everybody who reads this version, a transaction's own view of it too: its files must stay.

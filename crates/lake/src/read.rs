@@ -7,6 +7,7 @@ use datafusion_ducklake::ColumnStat;
 use polder_metastore::{Backend, Metastore, Row, Value};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
+use crate::access;
 use crate::changes::{self, SnapshotInfo};
 use crate::declared;
 use crate::functions;
@@ -92,6 +93,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         functions::IMPLEMENTATIONS.into(),
         functions::PARAMETERS.into(),
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", functions::TAG),
+        format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", access::TAG),
     ];
     let fixed = queries.len();
     queries.extend(delete_holders.iter().map(|(_, holder)| {
@@ -125,7 +127,8 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         macro_bodies,
         macro_parameters,
         definitions,
-    ]: [Vec<Row>; 24] =
+        accesses,
+    ]: [Vec<Row>; 25] =
         answers.try_into().map_err(|_| Error::internal("the metastore answered another number of queries"))?;
     let Some(head) = head.first() else {
         return Err(Error::not_found(format!("the lake has no version {newest}"))
@@ -170,6 +173,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
     parts.files = data_files(files, deletes, file_stats, partition_values)?;
     let mut snapshot = build(head, read_at, schemas, tables, views, parts)?;
     snapshot.functions = functions::read(&macros, &macro_bodies, &macro_parameters, &definitions)?;
+    snapshot.access = access::read(&accesses)?;
     Ok(snapshot)
 }
 
@@ -323,6 +327,7 @@ fn build(
         views: BTreeMap::new(),
         names: BTreeMap::new(),
         functions: Arc::default(),
+        access: Arc::default(),
     };
     for row in &schemas {
         let id = row.int(0)?;

@@ -57,6 +57,7 @@ impl Applier {
             self.end_function(&function);
         }
         self.snapshot.schemas.remove(&id);
+        self.forget_access(id);
         self.emit(
             "UPDATE ducklake_tag SET end_snapshot = $1 WHERE object_id = $2 AND end_snapshot IS NULL",
             vec![self.snapshot.id.into(), id.into()],
@@ -98,9 +99,12 @@ impl Applier {
         );
         self.emit_tag(new, schema.comment.as_deref());
         self.snapshot.schemas.remove(&old);
+        let access = self.snapshot.access(old).cloned();
+        self.forget_access(old);
         let renamed =
             SchemaState { id: new, uuid, name: name.to_owned(), begin_snapshot: at, ..schema.as_ref().clone() };
         self.snapshot.schemas.insert(new, Arc::new(renamed));
+        self.move_access(access, new)?;
         // Later changes of the same transaction may name the old id.
         self.ids.insert(old, new);
         self.schema_changed = true;
@@ -135,11 +139,13 @@ impl Applier {
         let functions: Vec<_> =
             self.snapshot.functions.values().filter(|function| function.schema_id == old).cloned().collect();
         for function in functions {
+            let access = self.snapshot.access(function.id).cloned();
             self.end_function(&function);
             let mut moved = function.as_ref().clone();
             moved.schema_id = new;
             moved.id = self.catalog_id(function.id);
             self.emit_function(&moved)?;
+            self.move_access(access, moved.id)?;
             Arc::make_mut(&mut self.snapshot.functions).insert(moved.id, Arc::new(moved));
         }
         Ok(())

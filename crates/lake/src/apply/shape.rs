@@ -142,6 +142,7 @@ impl Applier {
         let table = self.table(id)?;
         let (id, at) = (table.id, self.snapshot.id);
         self.snapshot.tables.remove(&id);
+        self.forget_access(id);
         self.snapshot.names.remove(&(table.schema_id, table.name.clone()));
         self.emit_exactly(1, end_sql("table"), vec![at.into(), id.into()]);
         for sql in [
@@ -267,6 +268,7 @@ impl Applier {
     pub(super) fn drop_view(&mut self, id: i64) -> Result<()> {
         let view = self.view_state(id)?;
         self.snapshot.views.remove(&view.id);
+        self.forget_access(view.id);
         self.snapshot.names.remove(&(view.schema_id, view.name.clone()));
         self.emit_exactly(1, end_sql("view"), vec![self.snapshot.id.into(), view.id.into()]);
         self.emit(
