@@ -70,6 +70,15 @@ impl Transaction {
         self.record(Op::Comment { id, comment })
     }
 
+    /// Words about a column of a view, by its place from 1.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn comment_view_column(&mut self, name: &TableName, place: i64, comment: Option<String>) -> Result<()> {
+        let id = self.view_id(name)?;
+        self.record(Op::CommentViewColumn { id, place, comment })
+    }
+
     /// All implementations of a function's name, in the place of those that it had; none drops it.
     ///
     /// # Errors
@@ -231,6 +240,21 @@ impl Transaction {
         let id = self.provisional();
         let (uuid, view, sql) = (Uuid::now_v7(), name.table.clone(), sql.to_owned());
         self.record(Op::CreateView { id, uuid, schema_id, name: view, sql, comment })
+    }
+
+    /// Gives a view another query. What is said about it and its columns stays.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn replace_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
+        let known = self.view().view(name).cloned();
+        self.drop_view(name)?;
+        let Some(known) = known else { return self.create_view(name, sql, comment) };
+        self.create_view(name, sql, comment.or_else(|| known.comment.clone()))?;
+        for (place, words) in &known.column_comments {
+            self.comment_view_column(name, *place, Some(words.clone()))?;
+        }
+        Ok(())
     }
 
     fn view_id(&self, name: &TableName) -> Result<i64> {

@@ -60,11 +60,12 @@ impl Context<'_> {
             if create.if_not_exists {
                 return Ok(done.notice(format!("view {name} exists already, skipping")));
             }
-            if create.or_replace {
-                transaction.drop_view(&name)?;
-            }
         }
-        transaction.create_view(&name, &query.to_string(), create.comment.clone())?;
+        let replaced = create.or_replace && transaction.view().view(&name).is_some();
+        match replaced {
+            true => transaction.replace_view(&name, &query.to_string(), create.comment.clone())?,
+            false => transaction.create_view(&name, &query.to_string(), create.comment.clone())?,
+        }
         for below in read_by(&query, &name.schema)? {
             transaction.stand_on(&below);
         }
