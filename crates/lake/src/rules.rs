@@ -264,14 +264,12 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
         table: &TableName,
         columns: &[String],
         new: Option<&RecordBatch>,
-    ) -> Result<Option<String>>;
+    ) -> Result<Option<RecordBatch>>;
 
     /// Whose the things are that a transaction has made, by the name of its author, and who may do what with them.
     fn owned(&self, _author: Option<&str>, _made: &[Unowned], _view: &Snapshot) -> Vec<(i64, Access)> {
         Vec::new()
     }
-=======
-    ) -> Result<Option<RecordBatch>>;
 }
 
 /// Fills in the generated columns of a batch whose other columns are as they will be stored.
