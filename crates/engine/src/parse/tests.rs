@@ -1,4 +1,6 @@
-use super::{ParsedStatement, parse};
+use polder_capability::Parameter;
+
+use super::{Filling, ParsedStatement, parse, parse_with};
 
 fn check(sql: &str, expected: &[&str]) {
     let shown = |statement: &ParsedStatement| match statement {
@@ -75,4 +77,22 @@ fn takes_the_options_of_copy() {
     ] {
         assert_eq!(parse(sql).unwrap_err().code(), code, "{sql}");
     }
+}
+
+#[test]
+fn a_bigint_that_is_sent_along_stays_one() {
+    let written = |sql: &str, type_name: &str, text: &str| {
+        let value = Parameter { type_name: Some(type_name.to_owned()), text: Some(text.to_owned()) };
+        match parse_with(sql, &[Filling::Value(value)]).unwrap().pop() {
+            Some(ParsedStatement::Standard(statement)) => statement.to_string(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(written("SELECT a FROM t WHERE b = $1", "bigint", "5"), "SELECT a FROM t WHERE b = 5L");
+    assert_eq!(written("SELECT a FROM t WHERE b = $1", "bigint", "-5"), "SELECT a FROM t WHERE b = (-5L)");
+    assert_eq!(written("SELECT a FROM t WHERE b = $1", "integer", "5"), "SELECT a FROM t WHERE b = 5");
+    assert_eq!(written("SELECT a FROM t WHERE b = $1", "numeric", "0.5"), "SELECT a FROM t WHERE b = 0.5");
+    // Whoever reads a view's text need not know of it.
+    let view = written("CREATE VIEW v AS SELECT a FROM t WHERE b = $1", "bigint", "5");
+    assert_eq!(view, "CREATE VIEW v AS SELECT a FROM t WHERE b = 5");
 }

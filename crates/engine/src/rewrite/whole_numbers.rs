@@ -77,22 +77,35 @@ pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<
 
 fn mark_statement(statement: &mut Parsed) {
     match statement {
-        Parsed::Statement(inner) => {
+        Parsed::Statement(inner) => match inner.as_mut() {
             // The rows of an INSERT become what its columns are.
-            let rows = matches!(inner.as_ref(), Statement::Insert(insert)
-                if insert.source.as_ref().is_some_and(|source| matches!(source.body.as_ref(), SetExpr::Values(_))));
-            if !rows {
-                let _ = visit_mut(inner.as_mut(), &mut Marker);
+            Statement::Insert(insert) if insert.source.as_deref().is_some_and(is_rows) => {}
+            // So do defaults.
+            Statement::CreateTable(create) => {
+                if let Some(query) = create.query.as_deref_mut() {
+                    let _ = visit_mut(query, &mut Marker::default());
+                }
             }
-        }
+            other => {
+                let _ = visit_mut(other, &mut Marker::default());
+            }
+        },
         Parsed::Explain(explain) => mark_statement(&mut explain.statement),
         Parsed::CopyTo(copy) => {
             if let CopyToSource::Query(query) = &mut copy.source {
-                let _ = visit_mut(query.as_mut(), &mut Marker);
+                let _ = visit_mut(query.as_mut(), &mut Marker::default());
             }
         }
         _ => {}
     }
+}
+
+/// As [`plan`], of an expression that stands for a column of an answer.
+pub(crate) fn of_column(expr: &Expr) -> Expr {
+    let mut expr = expr.clone();
+    let _ = visit_mut(&mut expr, &mut Marker::default());
+    mark(&mut expr);
+    expr
 }
 
 /// What the planner makes of an operator, if it is the mark.
@@ -110,7 +123,16 @@ pub(crate) fn narrowed(op: &BinaryOperator, number: &Planned) -> Option<Planned>
     })
 }
 
-struct Marker;
+fn is_rows(query: &Query) -> bool {
+    matches!(query.body.as_ref(), SetExpr::Values(_))
+}
+
+#[derive(Default)]
+struct Marker {
+    /// Calls in FROM around what is visited. The planner computes their arguments by itself, where an `integer` that
+    /// overflows would be another number.
+    calls: usize,
+}
 
 impl VisitorMut for Marker {
     type Break = ();
@@ -129,18 +151,24 @@ impl VisitorMut for Marker {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        self.calls += usize::from(matches!(factor, TableFactor::Table { args: Some(_), .. }));
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: Some(args), .. } = factor
-            && name.to_string().eq_ignore_ascii_case(SERIES)
-        {
-            mark_each(&mut args.args);
+        if let TableFactor::Table { name, args: Some(args), .. } = factor {
+            self.calls -= 1;
+            if name.to_string().eq_ignore_ascii_case(SERIES) {
+                mark_each(&mut args.args);
+            }
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::BinaryOp { left, op, right } if is_arithmetic(op) => {
+            Expr::BinaryOp { left, op, right } if self.calls == 0 && is_arithmetic(op) => {
                 mark(left);
                 mark(right);
             }
@@ -241,9 +269,7 @@ mod tests {
     use crate::parse::parse_expr;
 
     fn marked(sql: &str) -> String {
-        let mut expr = parse_expr(sql).expect("an expression");
-        let _ = visit_mut(&mut expr, &mut Marker);
-        mark(&mut expr);
+        let expr = of_column(&parse_expr(sql).unwrap());
         expr.to_string().replace(&format!("{MARK} NULL"), "#")
     }
 

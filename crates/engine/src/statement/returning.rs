@@ -148,7 +148,7 @@ impl Context<'_> {
     }
 
     fn returned(&self, scope: &Scope, plan: &LogicalPlan, expr: &ast::Expr) -> Result<Expr> {
-        let expr = ast::ExprWithAlias { expr: expr.clone(), alias: None };
+        let expr = ast::ExprWithAlias { expr: whole_numbers::of_column(expr), alias: None };
         scope.state.create_logical_expr_from_sql_expr(expr, plan.schema()).map_err(from_datafusion)
     }
 }
