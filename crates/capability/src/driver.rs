@@ -89,6 +89,9 @@ pub trait DriverSession: SqlSession {
     /// That of the first row that is refused; nothing is inserted then.
     async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer>;
 
+    /// The session begins: what is set by now is what RESET goes back to.
+    async fn begin(&self);
+
     fn status(&self) -> SessionStatus;
 
     /// Something beside a statement went wrong: an open transaction has failed.

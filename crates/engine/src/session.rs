@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub time_zone: Option<String>,
     pub temporary: Temporary,
     pub limits: LimitSettings,
+    /// Those that the session began with, which RESET goes back to. `None`: nothing is set in them.
+    pub first: Option<Arc<Settings>>,
 }
 
 impl Default for Settings {
@@ -51,15 +53,25 @@ impl Default for Settings {
             time_zone: None,
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
+            first: None,
         }
     }
 }
 
 impl Settings {
-    /// Those of the same caller with nothing set.
+    /// Those of the same caller with nothing set but what the session began with.
     pub fn unset(&self) -> Self {
-        let limits = self.limits.unset();
-        Self { user: self.user.clone(), temporary: self.temporary.clone(), limits, ..Self::default() }
+        let (user, temporary) = (self.user.clone(), self.temporary.clone());
+        match &self.first {
+            Some(first) => Self { user, temporary, first: self.first.clone(), ..first.as_ref().clone() },
+            None => Self { user, temporary, limits: self.limits.unset(), ..Self::default() },
+        }
+    }
+
+    /// From here on RESET comes back to what is set now.
+    pub fn begin(&mut self) {
+        self.first = None;
+        self.first = Some(Arc::new(self.clone()));
     }
 
     /// The time zone, in which times with a zone are read and shown.
@@ -121,9 +133,18 @@ impl Outcome {
         Self { tag, snapshot, notices: Vec::new(), rows: None }
     }
 
-    pub fn notice(mut self, message: impl Into<String>) -> Self {
-        self.notices.push(Notice { message: message.into(), hint: None });
+    pub fn notice(self, message: impl Into<String>) -> Self {
+        self.told(Notice::new(message))
+    }
+
+    pub fn told(mut self, notice: Notice) -> Self {
+        self.notices.push(notice);
         self
+    }
+
+    /// Something of this name is there, and stays.
+    pub fn skips(self, code: &'static str, what: &str, name: &str) -> Self {
+        self.told(Notice::new(format!("{what} {name:?} already exists, skipping")).with_code(code))
     }
 }
 

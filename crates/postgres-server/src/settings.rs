@@ -30,6 +30,7 @@ pub(crate) struct Settings {
     pub statement_timeout: Option<Duration>,
     pub idle_in_transaction: Option<Duration>,
     pub level: Level,
+    level_name: &'static str,
     extra_float_digits: String,
     /// Those of the start, which RESET goes back to.
     initial: Option<Box<Settings>>,
@@ -44,6 +45,7 @@ impl Settings {
             statement_timeout: None,
             idle_in_transaction: None,
             level: Level::Notice,
+            level_name: "notice",
             extra_float_digits: "1".into(),
             initial: None,
         }
@@ -83,7 +85,7 @@ impl Settings {
             "idle_in_transaction_session_timeout" => {
                 duration(name, first).map(|timeout| self.idle_in_transaction = timeout)
             }
-            "client_min_messages" => level(&lower).map(|level| self.level = level),
+            "client_min_messages" => level(&lower).map(|(name, level)| (self.level_name, self.level) = (name, level)),
             "default_transaction_isolation" | "transaction_isolation" => {
                 only(name, &["read committed", "repeatable read", "read uncommitted", "snapshot"], &lower)
             }
@@ -104,7 +106,7 @@ impl Settings {
             "extra_float_digits" => self.extra_float_digits.clone_from(&initial.extra_float_digits),
             "statement_timeout" => self.statement_timeout = initial.statement_timeout,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
-            "client_min_messages" => self.level = initial.level,
+            "client_min_messages" => (self.level_name, self.level) = (initial.level_name, initial.level),
             "client_encoding"
             | "datestyle"
             | "intervalstyle"
@@ -142,11 +144,7 @@ impl Settings {
             "extra_float_digits" => self.extra_float_digits.clone(),
             "statement_timeout" => millis(self.statement_timeout),
             "idle_in_transaction_session_timeout" => millis(self.idle_in_transaction),
-            "client_min_messages" => match self.level {
-                Level::Notice => "notice".into(),
-                Level::Warning => "warning".into(),
-                Level::Error => "error".into(),
-            },
+            "client_min_messages" => self.level_name.into(),
             // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
             "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
             "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
@@ -229,13 +227,20 @@ fn duration(name: &str, value: &str) -> Result<Option<Duration>> {
     }
 }
 
-fn level(name: &str) -> Result<Level> {
-    match name {
-        "debug5" | "debug4" | "debug3" | "debug2" | "debug1" | "log" | "notice" => Ok(Level::Notice),
-        "warning" => Ok(Level::Warning),
-        "error" => Ok(Level::Error),
-        other => only("client_min_messages", &["notice", "warning", "error"], other).map(|()| Level::Error),
-    }
+/// The levels of messages, from the least. Below notices this server has nothing to say.
+const LEVELS: &[&str] =
+    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "info", "notice", "warning", "error"];
+
+fn level(name: &str) -> Result<(&'static str, Level)> {
+    let name = if name == "debug" { "debug2" } else { name };
+    only("client_min_messages", LEVELS, name)?;
+    let known = LEVELS.iter().find(|known| **known == name).copied().unwrap_or("notice");
+    let level = match known {
+        "warning" => Level::Warning,
+        "error" => Level::Error,
+        _ => Level::Notice,
+    };
+    Ok((known, level))
 }
 
 #[cfg(test)]
@@ -254,7 +259,12 @@ mod tests {
         set(&mut settings, "application_name", "second").unwrap().unwrap();
         set(&mut settings, "statement_timeout", "5s").unwrap().unwrap();
         assert_eq!(settings.show("statement_timeout").as_deref(), Some("5s"));
+        set(&mut settings, "client_min_messages", "DEBUG").unwrap().unwrap();
+        assert_eq!((settings.level, settings.show("client_min_messages").as_deref()), (Level::Notice, Some("debug2")));
+        set(&mut settings, "client_min_messages", "warning").unwrap().unwrap();
+        assert_eq!(settings.level, Level::Warning);
         settings.reset_all();
+        assert_eq!(settings.show("client_min_messages").as_deref(), Some("notice"));
         assert_eq!(settings.show("application_name").as_deref(), Some("first"));
         assert_eq!(settings.statement_timeout, None);
         assert_eq!(settings.show("server_version").as_deref(), Some("15.14 (Polder 0.1.0)"));
@@ -267,6 +277,7 @@ mod tests {
             ("client_encoding", "LATIN1"),
             ("datestyle", "German"),
             ("extra_float_digits", "0"),
+            ("client_min_messages", "fatal"),
             ("statement_timeout", "soon"),
             ("server_version", "16"),
         ] {

@@ -113,6 +113,7 @@ impl Newcomer {
             set(&mut settings, session.as_ref(), &name, &value).await?;
         }
         settings.begin();
+        session.begin().await;
         Ok((settings, session, permit))
     }
 

@@ -68,7 +68,7 @@ impl LimitSettings {
     /// `InvalidInput` (22023) for a value that is no amount, `Forbidden` (42501) for one above the role's.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         if value == "default" {
-            self.reset(name);
+            self.reset(name, self.unset());
             return Ok(());
         }
         let wanted = amount(name, value)?;
@@ -85,10 +85,10 @@ impl LimitSettings {
         Ok(())
     }
 
-    /// Back to the role's. False if that is no limit.
-    pub fn reset(&mut self, name: &str) -> bool {
-        let of_role = self.of_role.slot(name).map(|slot| *slot);
-        match (self.now.slot(name), of_role) {
+    /// Back to what it is in `fresh`. False if that is no limit.
+    pub fn reset(&mut self, name: &str, mut fresh: Self) -> bool {
+        let fresh = fresh.now.slot(name).map(|slot| *slot);
+        match (self.now.slot(name), fresh) {
             (Some(slot), Some(value)) => {
                 *slot = value;
                 true

@@ -90,6 +90,10 @@ impl DriverSession for Session {
         })
     }
 
+    async fn begin(&self) {
+        self.inner.lock().await.settings.begin();
+    }
+
     fn status(&self) -> SessionStatus {
         let seen = self.seen.lock();
         let transaction = match &seen.transaction {

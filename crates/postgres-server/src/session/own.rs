@@ -46,10 +46,14 @@ impl Client {
             },
             Command::Reset(name) if name == "all" => {
                 self.settings.reset_all();
+                self.lasting.iter_mut().for_each(Settings::reset_all);
                 self.engines(sql).await
             }
             Command::Reset(name) => match self.settings.reset(name) {
-                Some(()) => done("RESET"),
+                Some(()) => {
+                    self.lasting.iter_mut().for_each(|lasting| drop(lasting.reset(name)));
+                    done("RESET")
+                }
                 None => self.engines(sql).await,
             },
             Command::DiscardAll => self.discard_all().await,

@@ -213,11 +213,7 @@ impl Client {
             self.before.get_or_insert_with(|| self.settings.clone());
         } else {
             let committed = answer.as_ref().is_ok_and(|answer| answer.tag.verb == "COMMIT");
-            self.close_portals(committed);
-            if let Some(before) = self.before.take().filter(|_| !committed) {
-                self.settings = before;
-                self.lasting = None;
-            }
+            self.ends_with_transaction(committed);
         }
         let answer = answer?;
         self.ends();
