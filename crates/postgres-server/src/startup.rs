@@ -17,6 +17,7 @@ use crate::scram::{self, Exchange};
 use crate::server::{Auth, House};
 use crate::session::Client;
 use crate::settings::Settings;
+use crate::starts::Place;
 use crate::tls::Tls;
 use crate::wire::backend::{self, Severity};
 use crate::wire::frontend::{Fields, Message, broken, utf8};
@@ -24,6 +25,9 @@ use crate::wire::{EARLY_BYTES_MAX, Gone, Stream, Wire};
 
 /// From the connection to the login.
 const STARTUP_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// For the last words to a client that is not let in.
+const PARTING_TIME_MAX: Duration = Duration::from_secs(1);
 
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
@@ -68,15 +72,22 @@ impl From<Error> for Refusal {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr) -> Result<(), Gone> {
+pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place: Place) -> Result<(), Gone> {
     let shutdown = house.shutdown.clone();
     let mut newcomer = Newcomer { house, wire: Wire::new(Box::new(stream)), peer, encrypted: false };
     let started = tokio::select! {
         () = shutdown.wait() => return Ok(()),
+        () = place.taken() => {
+            // A flood is not worth waiting for: it is told what can be told at once.
+            let error = Error::new(ErrorKind::Exhausted, "sorry, too many clients are logging in").with_code("53300");
+            let _ = tokio::time::timeout(Duration::ZERO, newcomer.refuse(&error)).await;
+            return Ok(());
+        }
         started = tokio::time::timeout(STARTUP_TIME_MAX, newcomer.start()) => started,
     };
     let refusal = match started {
         Ok(Ok((settings, session, permit))) => {
+            drop(place);
             let registered = newcomer.house.registry.enter();
             let client = Client::new(newcomer.wire, Arc::clone(&newcomer.house), session, settings, registered);
             let ended = client.serve().await;
@@ -90,10 +101,7 @@ pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
         Refusal::Gone(gone) => Err(gone),
         Refusal::Done => Ok(()),
         Refusal::Error(error) => {
-            backend::error(&mut newcomer.wire.output, &error, Severity::Fatal, None);
-            newcomer.wire.flush().await?;
-            newcomer.wire.close().await;
-            Ok(())
+            tokio::time::timeout(PARTING_TIME_MAX, newcomer.refuse(&error)).await.unwrap_or(Ok(()))
         }
     }
 }
@@ -101,11 +109,11 @@ pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
 impl Newcomer {
     async fn start(&mut self) -> Result<(Settings, Arc<dyn DriverSession>, OwnedSemaphorePermit), Refusal> {
         let parameters = self.startup_message().await?;
-        // A session that the limit leaves out is told so, which takes a connection; it is not kept waiting.
+        let user = self.login(&parameters).await?;
+        // Only who has proven who they are takes a session. Whom the limit leaves out is told so, and not kept waiting.
         let permit = Arc::clone(&self.house.sessions)
             .try_acquire_owned()
             .map_err(|_| Error::new(ErrorKind::Exhausted, "sorry, too many clients already").with_code("53300"))?;
-        let user = self.login(&parameters).await?;
         self.check_database(&parameters)?;
         let session = self.house.sql.open_driver_session(Caller::new(user.as_str(), VIA));
         let mut settings = Settings::new(user, self.house.version);
@@ -115,6 +123,14 @@ impl Newcomer {
         settings.begin();
         session.begin().await;
         Ok((settings, session, permit))
+    }
+
+    /// Says why nobody is let in, and hangs up.
+    async fn refuse(&mut self, error: &Error) -> Result<(), Gone> {
+        backend::error(&mut self.wire.output, error, Severity::Fatal, None);
+        self.wire.flush().await?;
+        self.wire.close().await;
+        Ok(())
     }
 
     fn check_database(&self, parameters: &BTreeMap<String, String>) -> Result<()> {

@@ -84,12 +84,13 @@ enum Event {
 
 impl Client {
     pub(crate) fn new(
-        wire: Wire,
+        mut wire: Wire,
         house: Arc<House>,
         session: Arc<dyn DriverSession>,
         settings: Settings,
         registered: Registered,
     ) -> Self {
+        wire.share(&house.unread, house.message_time);
         Self {
             wire,
             house,
