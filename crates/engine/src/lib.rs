@@ -7,6 +7,7 @@
 mod accounts;
 mod asof;
 mod audit;
+mod authz;
 mod catalog;
 mod dialect;
 mod engine;

@@ -14,6 +14,7 @@ use polder_lake::{Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 
+use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
@@ -28,8 +29,14 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Who runs the session's statements.
-    pub user: String,
+    /// The session's user, by number: whoever logged in, unless that was changed.
+    pub user: Option<i64>,
+    /// The role that SET ROLE has named.
+    pub role: Option<i64>,
+    /// In whose name the statement runs that is at hand, and with which rights.
+    pub who: Who,
+    /// The roles as the open transaction has changed them.
+    pub roles: Option<Arc<RoleBook>>,
     /// The schema that things without one are made in.
     pub schema: String,
     /// The schemas in which names without one are looked for, in this order.
@@ -46,7 +53,10 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            user: "polder".into(),
+            user: None,
+            role: None,
+            who: Who::system(),
+            roles: None,
             schema: "public".into(),
             path: vec!["public".into()],
             version: Version::Newest,
@@ -61,10 +71,13 @@ impl Default for Settings {
 impl Settings {
     /// Those of the same caller with nothing set but what the session began with.
     pub fn unset(&self) -> Self {
-        let (user, temporary) = (self.user.clone(), self.temporary.clone());
+        let (who, roles, temporary) = (self.who.clone(), self.roles.clone(), self.temporary.clone());
         match &self.first {
-            Some(first) => Self { user, temporary, first: self.first.clone(), ..first.as_ref().clone() },
-            None => Self { user, temporary, limits: self.limits.unset(), ..Self::default() },
+            None => Self { who, roles, temporary, limits: self.limits.unset(), ..Self::default() },
+            Some(first) => {
+                let limits = self.limits.back_to(first.limits);
+                Self { who, roles, temporary, limits, first: self.first.clone(), ..first.as_ref().clone() }
+            }
         }
     }
 
@@ -175,9 +188,11 @@ impl Session {
     }
 
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
-        inner.settings.user.clone_from(&caller.user);
+        // Until its first statement asks.
+        inner.settings.who = Who::nobody();
         if let Some(engine) = engine.upgrade() {
             inner.settings.limits = engine.limits_of(&caller.user);
+            engine.authority.count(&caller, 1);
         }
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
         Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
@@ -326,6 +341,7 @@ impl SqlSession for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.upgrade() {
+            engine.authority.count(&self.caller, -1);
             drop_later(&engine, &self.inner.get_mut().settings);
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! The only crate that imports `datafusion-ducklake`.
 
+mod access;
 mod apply;
 mod backup;
 mod changes;
@@ -52,6 +53,7 @@ mod transaction;
 mod travel;
 mod vacuum;
 
+pub use access::{Access, DefaultGrants, EVERYBODY, Grant, ThingKind, Unowned};
 pub use backup::{Backup, BackupFile, restore_backup};
 pub use changes::{Change, SnapshotInfo};
 pub use check::{CheckReport, Problem, ProblemKind};

@@ -15,6 +15,7 @@ use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::access::{Access, Unowned};
 use crate::conform::{is_overflow, nullable, stored};
 use crate::logical::{self, logical_batch};
 use crate::model::{Snapshot, TableState};
@@ -264,6 +265,11 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
         columns: &[String],
         new: Option<&RecordBatch>,
     ) -> Result<Option<RecordBatch>>;
+
+    /// Whose the things are that a transaction has made, by the name of its author, and who may do what with them.
+    fn owned(&self, _author: Option<&str>, _made: &[Unowned], _view: &Snapshot) -> Vec<(i64, Access)> {
+        Vec::new()
+    }
 }
 
 /// Fills in the generated columns of a batch whose other columns are as they will be stored.

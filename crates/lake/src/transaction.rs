@@ -382,6 +382,8 @@ impl Transaction {
     async fn commit_changes(mut self) -> Result<CommitReport> {
         self.verify_keys().await?;
         self.place_pending().await?;
+        let author = self.note.author.clone();
+        self.own_what_is_new(author.as_deref())?;
         if self.ops.is_empty() {
             // Rows of Polder's own alone make no version of the lake.
             let rows = std::mem::take(&mut self.rows);

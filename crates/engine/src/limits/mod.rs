@@ -97,6 +97,11 @@ impl LimitSettings {
         }
     }
 
+    /// All of them back to those of the session's start, as long as the role has the same limits.
+    pub fn back_to(&self, first: Self) -> Self {
+        if self.of_role == first.of_role { Self { now: first.now, ..*self } } else { self.unset() }
+    }
+
     /// All of them back to the role's.
     pub fn unset(&self) -> Self {
         Self { now: self.of_role, ..*self }

@@ -193,8 +193,11 @@ impl Engine {
         settings.temporary.before_commit(&mut transaction).await?;
         running.start_commit()?;
         let report = transaction.commit().await?;
+        if settings.roles.is_some() {
+            self.authority.changed().await;
+        }
         let temporary = settings.temporary.clone();
-        inner.settings = Settings { temporary, ..open.lasting.unwrap_or(settings) };
+        inner.settings = Settings { temporary, roles: None, ..open.lasting.unwrap_or(settings) };
         inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
@@ -371,8 +374,8 @@ fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
 fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
     let fresh = settings.unset();
     match name {
-        // Who the caller is and what is temporary are no settings.
-        "all" => *settings = fresh,
+        // Who the session is and what is temporary are no settings.
+        "all" => *settings = Settings { user: settings.user, role: settings.role, ..fresh },
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         zone if ZONE_NAMES.contains(&zone) => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,

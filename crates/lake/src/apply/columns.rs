@@ -74,6 +74,7 @@ impl Applier {
                     self.emit_rules(table.id, &rules)?;
                     altered.rules = Arc::new(rules);
                 }
+                self.move_column_access(table.id, root, None)?;
             }
             AlterColumn::Rename { name, to } => {
                 if altered.top_columns().any(|column| column.name != *name && same_name(&column.name, to)) {
@@ -216,6 +217,7 @@ impl Applier {
             self.emit_column_tags(table.id, row);
         }
         table.columns.splice(at..at, rows);
+        self.move_column_access(table.id, old.id, Some(new))?;
         let rules = table.rules.with_column(old.id, new);
         if rules != *table.rules {
             self.emit_rules(table.id, &rules)?;

@@ -58,8 +58,7 @@ pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName)
         let schema = schema_of(view.schema_id);
         let Some(sql) = renamed_sql(&view.sql, schema, renamed) else { continue };
         let name = TableName::new(schema, &view.name);
-        transaction.drop_view(&name)?;
-        transaction.create_view(&name, &sql, view.comment.clone())?;
+        transaction.replace_view(&name, &sql, view.comment.clone())?;
     }
     for table in snapshot.tables.values() {
         let Some(materialized) = &table.rules.materialized else { continue };
@@ -109,8 +108,7 @@ pub(super) fn keep_column(transaction: &mut Transaction, name: &TableName, old: 
                 continue;
             }
             let Some(sql) = renamed_column(&view.sql, &above.schema, name, &columns)? else { continue };
-            transaction.drop_view(&above)?;
-            transaction.create_view(&above, &sql, view.comment.clone())?;
+            transaction.replace_view(&above, &sql, view.comment.clone())?;
         } else if let Some(state) = snapshot.table(&above)
             && let Some(materialized) = &state.rules.materialized
             && let Some(sql) = renamed_column(&materialized.sql, &above.schema, name, &columns)?
