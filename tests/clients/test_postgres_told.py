@@ -4,7 +4,7 @@ import pytest
 
 import raw_postgres as raw
 # both is a fixture, which counts by being imported.
-from test_postgres_beside import NUMBERS, both
+from test_postgres_beside import NUMBERS, both, names_of
 
 # What programs take from an error instead of its message.
 FIELDS = "CMDstcn"
@@ -169,3 +169,26 @@ def test_what_is_told_at_the_start(started):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_that_change(started, name):
     compare_remarks(*started, SETTINGS[name])
+
+
+def test_all_settings_are_shown(both):
+    """Each is one that PostgreSQL has, under its name; the session's own values are there, by either way of asking."""
+    ours, theirs = both()
+    with ours, theirs:
+        known = {row[0]: row[2] for row in theirs.rows("SHOW ALL")}
+        ours.rows("SET application_name = 'it''s me'")
+        ours.rows("SET statement_timeout = '7s'")
+        ours.rows("SET TimeZone = 'Asia/Tokyo'")
+        shown = ours.rows("SHOW ALL")
+        names = [row[0] for row in shown]
+        assert set(names) <= set(known) and len(set(names)) == len(names)
+        values = {row[0]: row[1] for row in shown}
+        assert (values[b"application_name"], values[b"statement_timeout"], values[b"TimeZone"]) == (b"it's me", b"7s", b"Asia/Tokyo")
+        for name, value in values.items():
+            assert ours.rows(f"SHOW {name.decode()}") == [(value,)], name
+        ours.send(raw.parse("SHOW ALL") + raw.describe(b"S") + raw.bind() + raw.execute() + raw.SYNC)
+        messages = ours.until(b"Z")
+        assert [raw.row(body) for kind, body in messages if kind == b"D"] == shown
+        described = [body for kind, body in messages if kind == b"T"]
+        assert [names_of(body) for body in described] == [("name", "setting", "description")]
+        assert (b"C", b"SHOW\0") in messages

@@ -94,6 +94,9 @@ pub trait DriverSession: SqlSession {
 
     fn status(&self) -> SessionStatus;
 
+    /// Until somebody asks that the session end, as `pg_terminate_backend` does.
+    async fn ended(&self);
+
     /// Something beside a statement went wrong: an open transaction has failed.
     fn fail_transaction(&self);
 }

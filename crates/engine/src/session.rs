@@ -13,6 +13,7 @@ use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, Statemen
 use polder_lake::{Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub user: Option<i64>,
     /// The role that SET ROLE has named.
     pub role: Option<i64>,
+    /// The session's number, if it has one.
+    pub process: Option<i32>,
     /// In whose name the statement runs that is at hand, and with which rights.
     pub who: Who,
     /// The roles as the open transaction has changed them.
@@ -55,6 +58,7 @@ impl Default for Settings {
         Self {
             user: None,
             role: None,
+            process: None,
             who: Who::system(),
             roles: None,
             schema: "public".into(),
@@ -73,7 +77,10 @@ impl Settings {
     pub fn unset(&self) -> Self {
         let (who, roles, temporary) = (self.who.clone(), self.roles.clone(), self.temporary.clone());
         match &self.first {
-            None => Self { who, roles, temporary, limits: self.limits.unset(), ..Self::default() },
+            None => {
+                let (process, limits) = (self.process, self.limits.unset());
+                Self { process, who, roles, temporary, limits, ..Self::default() }
+            }
             Some(first) => {
                 let limits = self.limits.back_to(first.limits);
                 Self { who, roles, temporary, limits, first: self.first.clone(), ..first.as_ref().clone() }
@@ -166,6 +173,8 @@ pub(crate) struct Session {
     engine: Weak<Engine>,
     caller: Caller,
     inner: Mutex<Inner>,
+    /// Somebody has asked that it end.
+    ends: CancellationToken,
     seen: parking_lot::Mutex<Seen>,
 }
 
@@ -190,12 +199,15 @@ impl Session {
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
         // Until its first statement asks.
         inner.settings.who = Who::nobody();
+        inner.settings.process = caller.process;
+        let mut ends = CancellationToken::new();
         if let Some(engine) = engine.upgrade() {
+            ends = engine.backends.enter(&caller, engine.recorder.now());
             inner.settings.limits = engine.limits_of(&caller.user);
             engine.authority.count(&caller, 1);
         }
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
-        Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
+        Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
@@ -342,6 +354,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.upgrade() {
             engine.authority.count(&self.caller, -1);
+            engine.backends.leave(&self.caller);
             drop_later(&engine, &self.inner.get_mut().settings);
         }
     }

@@ -165,6 +165,26 @@ impl Settings {
         reported.unwrap_or(if name == "timezone" { "TimeZone" } else { name })
     }
 
+    /// A query for what SHOW ALL shows: these settings, and those of the engine.
+    pub(crate) fn all_query(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let names: Vec<String> = DESCRIBED.iter().map(|(name, _)| quoted(name)).collect();
+        let row = |(name, description): &(&str, &str)| {
+            let value = self.show(name).unwrap_or_default();
+            format!("({}, {}, {})", quoted(Self::shown_name(name)), quoted(&value), quoted(description))
+        };
+        let rows: Vec<String> = DESCRIBED.iter().map(row).collect();
+        format!(
+            "SELECT name, setting, description FROM (SELECT name, setting, short_desc FROM pg_catalog.pg_settings \
+             WHERE lower(name) NOT IN ({}) UNION ALL VALUES {}) AS shown (name, setting, description) ORDER BY lower(name)",
+            names.join(", "),
+            rows.join(", ")
+        )
+    }
+
+    /// The columns of [`Settings::all_query`].
+    pub(crate) const ALL_COLUMNS: [&str; 3] = ["name", "setting", "description"];
+
     /// What a client is told when it has logged in, and whenever it changes.
     pub(crate) const REPORTED: &[(&str, &str)] = &[
         ("server_version", "server_version"),
@@ -181,6 +201,37 @@ impl Settings {
         ("standard_conforming_strings", "standard_conforming_strings"),
     ];
 }
+
+/// What SHOW ALL says of each, in PostgreSQL's words where it has some.
+const DESCRIBED: &[(&str, &str)] = &[
+    ("application_name", "Sets the application name to be reported in statistics and logs."),
+    ("bytea_output", "Sets the output format for bytea."),
+    ("client_encoding", "Sets the client's character set encoding."),
+    ("client_min_messages", "Sets the message levels that are sent to the client."),
+    ("datestyle", "Sets the display format for date and time values."),
+    ("default_transaction_isolation", "Sets the transaction isolation level of each new transaction."),
+    ("default_transaction_read_only", "Sets the default read-only status of new transactions."),
+    ("extra_float_digits", "Sets the number of digits displayed for floating-point values."),
+    (
+        "idle_in_transaction_session_timeout",
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    ("in_hot_standby", "Shows whether hot standby is currently active."),
+    ("integer_datetimes", "Shows whether datetimes are integer based."),
+    ("intervalstyle", "Sets the display format for interval values."),
+    ("lc_collate", "Shows the collation order locale."),
+    ("lc_ctype", "Shows the character classification and case conversion locale."),
+    ("lock_timeout", "Sets the maximum allowed duration of any wait for a lock."),
+    ("max_identifier_length", "Shows the maximum identifier length."),
+    ("max_index_keys", "Shows the maximum number of index keys."),
+    ("server_encoding", "Shows the server (database) character set encoding."),
+    ("server_version", "Shows the server version."),
+    ("server_version_num", "Shows the server version as an integer."),
+    ("standard_conforming_strings", "Causes '...' strings to treat backslashes literally."),
+    ("statement_timeout", "Sets the maximum allowed duration of any statement."),
+    ("transaction_isolation", "Sets the current transaction's isolation level."),
+    ("transaction_read_only", "Sets the current transaction's read-only status."),
+];
 
 fn fixed(name: &str) -> Error {
     Error::invalid(format!("parameter \"{name}\" cannot be changed")).with_code("55P02")
@@ -285,5 +336,9 @@ mod tests {
         }
         assert!(set(&mut settings, "search_path", "a").is_none());
         assert!(set(&mut settings, "datestyle", "ISO, MDY").unwrap().is_ok());
+        for (name, _) in DESCRIBED {
+            assert!(settings.show(name).is_some(), "{name}");
+        }
+        assert!(settings.all_query().contains("('IntervalStyle', 'postgres', "));
     }
 }

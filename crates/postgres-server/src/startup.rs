@@ -13,6 +13,7 @@ use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::registry::Registered;
 use crate::scram::{self, Exchange};
 use crate::server::{Auth, House};
 use crate::session::Client;
@@ -48,6 +49,14 @@ struct Newcomer {
     wire: Wire,
     peer: SocketAddr,
     encrypted: bool,
+}
+
+/// Who has come in.
+struct Started {
+    settings: Settings,
+    session: Arc<dyn DriverSession>,
+    registered: Registered,
+    permit: OwnedSemaphorePermit,
 }
 
 /// The end of a start-up that is none.
@@ -86,9 +95,8 @@ pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
         started = tokio::time::timeout(STARTUP_TIME_MAX, newcomer.start()) => started,
     };
     let refusal = match started {
-        Ok(Ok((settings, session, permit))) => {
+        Ok(Ok(Started { settings, session, registered, permit })) => {
             drop(place);
-            let registered = newcomer.house.registry.enter();
             let client = Client::new(newcomer.wire, Arc::clone(&newcomer.house), session, settings, registered);
             let ended = client.serve().await;
             drop(permit);
@@ -107,7 +115,7 @@ pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
 }
 
 impl Newcomer {
-    async fn start(&mut self) -> Result<(Settings, Arc<dyn DriverSession>, OwnedSemaphorePermit), Refusal> {
+    async fn start(&mut self) -> Result<Started, Refusal> {
         let parameters = self.startup_message().await?;
         let user = self.login(&parameters).await?;
         // Only who has proven who they are takes a session. Whom the limit leaves out is told so, and not kept waiting.
@@ -115,14 +123,16 @@ impl Newcomer {
             .try_acquire_owned()
             .map_err(|_| Error::new(ErrorKind::Exhausted, "sorry, too many clients already").with_code("53300"))?;
         self.check_database(&parameters)?;
-        let session = self.house.sql.open_driver_session(Caller::new(user.as_str(), VIA));
+        let registered = self.house.registry.enter();
+        let caller = Caller::new(user.as_str(), VIA).of_process(registered.process);
+        let session = self.house.sql.open_driver_session(caller);
         let mut settings = Settings::new(user, self.house.version);
         for (name, value) in wanted(&parameters)? {
             set(&mut settings, session.as_ref(), &name, &value).await?;
         }
         settings.begin();
         session.begin().await;
-        Ok((settings, session, permit))
+        Ok(Started { settings, session, registered, permit })
     }
 
     /// Says why nobody is let in, and hangs up.

@@ -94,6 +94,10 @@ impl DriverSession for Session {
         self.inner.lock().await.settings.begin();
     }
 
+    async fn ended(&self) {
+        self.ends.cancelled().await;
+    }
+
     fn status(&self) -> SessionStatus {
         let seen = self.seen.lock();
         let transaction = match &seen.transaction {

@@ -109,6 +109,10 @@ impl DriverSession for WorkersDriverSession {
         self.inner.begin().await;
     }
 
+    async fn ended(&self) {
+        self.inner.ended().await;
+    }
+
     fn status(&self) -> SessionStatus {
         self.inner.status()
     }

@@ -149,10 +149,13 @@ impl Client {
         if !self.wire.has_message() {
             self.registered.waits();
         }
-        let shutdown = self.house.shutdown.clone();
+        let (shutdown, session) = (self.house.shutdown.clone(), Arc::clone(&self.session));
         Ok(tokio::select! {
-            message = self.wire.message(None) => Event::Message(message?),
+            // Before what has come meanwhile: whoever is to leave does no more.
+            biased;
+            () = session.ended() => Event::Stopping,
             () = shutdown.wait() => Event::Stopping,
+            message = self.wire.message(None) => Event::Message(message?),
             () = wait(idle) => Event::IdleTooLong,
         })
     }

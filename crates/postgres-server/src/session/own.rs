@@ -38,6 +38,11 @@ impl Client {
                 None => self.engines(sql).await,
             },
             Command::SetCharacteristics(words) => characteristics(words),
+            Command::Show(name) if name == "all" => {
+                let mut source = self.query(&self.settings.all_query(), Vec::new(), &[]).await?;
+                source.tag.verb = "SHOW".into();
+                Ok(Started::Rows(source))
+            }
             Command::Show(name) => match self.settings.show(name) {
                 Some(value) => {
                     Ok(Started::Rows(Source::of_text(QueryId::new(), "SHOW", Settings::shown_name(name), &value)?))
