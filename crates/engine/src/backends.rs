@@ -1,7 +1,6 @@
 //! Sessions of clients that have a number, as a process of PostgreSQL has one: who is there, and who is to leave.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
