@@ -55,7 +55,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::access_of_new;
 use crate::engine::Engine;
-use crate::forms::Extras;
+use crate::forms::{Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
@@ -205,7 +205,8 @@ impl Engine {
         let open = open_cell(inner)?;
         check_may_write(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
-        let extras = Extras::default();
+        // What a copy has of identities it keeps.
+        let extras = Extras { overriding: Some(Overriding::System), ..Extras::default() };
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         match open {
