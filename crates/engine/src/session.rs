@@ -2,7 +2,7 @@
 
 mod driver;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -20,6 +20,7 @@ use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
+use crate::statement::roles::begin_with;
 use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
 
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     pub time_zone: Option<String>,
     pub temporary: Temporary,
     pub limits: LimitSettings,
+    /// What its role's sessions begin with.
+    pub of_role: Arc<BTreeMap<String, String>>,
 }
 
 impl Default for Settings {
@@ -61,15 +64,19 @@ impl Default for Settings {
             time_zone: None,
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
+            of_role: Arc::default(),
         }
     }
 }
 
 impl Settings {
-    /// Those of the same caller with nothing set.
+    /// Those of the same caller with nothing set but what the role's sessions begin with.
     pub fn unset(&self) -> Self {
-        let (who, roles) = (self.who.clone(), self.roles.clone());
-        Self { who, roles, temporary: self.temporary.clone(), limits: self.limits.unset(), ..Self::default() }
+        let (who, roles, of_role) = (self.who.clone(), self.roles.clone(), Arc::clone(&self.of_role));
+        let (temporary, limits) = (self.temporary.clone(), self.limits.unset());
+        let mut unset = Self { who, roles, temporary, limits, of_role, ..Self::default() };
+        begin_with(&mut unset, &self.of_role);
+        unset
     }
 
     /// The time zone, in which times with a zone are read and shown.
@@ -167,7 +174,7 @@ impl Session {
         // Until its first statement asks.
         inner.settings.who = Who::nobody();
         if let Some(engine) = engine.upgrade() {
-            inner.settings.limits = engine.limits_of(&caller.user);
+            engine.start(&caller.user, &mut inner.settings);
             engine.authority.count(&caller, 1);
         }
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };

@@ -302,7 +302,7 @@ fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
 }
 
-fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
     let first = values.first().map(String::as_str).unwrap_or_default();
     match name {
         "search_path" => {
@@ -362,7 +362,7 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 }
 
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
-    let fresh = Settings::default();
+    let fresh = settings.unset();
     match parts(name)?.join(".").as_str() {
         // Who the session is and what is temporary are no settings.
         "all" => {
