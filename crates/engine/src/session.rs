@@ -2,7 +2,7 @@
 
 mod driver;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -21,6 +21,7 @@ use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
+use crate::statement::roles::begin_with;
 use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
 
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub limits: LimitSettings,
     /// Those that the session began with, which RESET goes back to. `None`: nothing is set in them.
     pub first: Option<Arc<Settings>>,
+    /// What its role's sessions begin with.
+    pub of_role: Arc<BTreeMap<String, String>>,
 }
 
 impl Default for Settings {
@@ -68,6 +71,7 @@ impl Default for Settings {
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
             first: None,
+            of_role: Arc::default(),
         }
     }
 }
@@ -78,8 +82,10 @@ impl Settings {
         let (who, roles, temporary) = (self.who.clone(), self.roles.clone(), self.temporary.clone());
         match &self.first {
             None => {
-                let (process, limits) = (self.process, self.limits.unset());
-                Self { process, who, roles, temporary, limits, ..Self::default() }
+                let (process, limits, of_role) = (self.process, self.limits.unset(), Arc::clone(&self.of_role));
+                let mut unset = Self { process, who, roles, temporary, limits, of_role, ..Self::default() };
+                begin_with(&mut unset, &self.of_role);
+                unset
             }
             Some(first) => {
                 let limits = self.limits.back_to(first.limits);
@@ -203,7 +209,7 @@ impl Session {
         let mut ends = CancellationToken::new();
         if let Some(engine) = engine.upgrade() {
             ends = engine.backends.enter(&caller, engine.recorder.now());
-            inner.settings.limits = engine.limits_of(&caller.user);
+            engine.start(&caller.user, &mut inner.settings);
             engine.authority.count(&caller, 1);
         }
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };

@@ -27,6 +27,7 @@ mod prepare;
 mod query;
 mod resolve;
 mod returning;
+pub(crate) mod roles;
 mod rows_in;
 mod seen_keys;
 mod sinks;
@@ -89,6 +90,9 @@ impl Engine {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
+            ParsedStatement::Role(statement) => {
+                return Box::pin(self.role(caller, inner, *statement, running)).await;
+            }
             ParsedStatement::Refresh(refresh) => return self.refresh(caller, inner, &refresh, running).await,
         };
         if let Parsed::Statement(statement) = &statement

@@ -309,7 +309,7 @@ fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
 }
 
-fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
     let first = values.first().map(String::as_str).unwrap_or_default();
     if values.len() == 1 && (first == "default" || (first == "local" && ZONE_NAMES.contains(&name))) {
         return reset_named(settings, name);
