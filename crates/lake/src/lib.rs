@@ -39,6 +39,7 @@ mod orphans;
 mod parquet_writer;
 mod partition;
 mod places;
+mod policies;
 mod provider;
 mod read;
 mod rules;
@@ -75,6 +76,7 @@ pub use names::TableName;
 pub use orphans::Sweep;
 pub use parquet_writer::{StagedFile, TableWriter};
 pub use partition::Transform;
+pub use policies::{Mask, Policies, PolicyCommand, RowPolicy};
 pub use rules::{
     Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, Source, TableRules,
 };
