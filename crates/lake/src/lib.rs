@@ -47,6 +47,7 @@ mod scan;
 mod scan_size;
 mod schema;
 mod scrub;
+mod sealed;
 mod shapes;
 mod store;
 mod table;
@@ -83,6 +84,7 @@ pub use rules::{
 pub use scan_size::{ScanSize, scan_sizes};
 pub use schema::{arrow_type, ducklake_type};
 pub use scrub::Scrubbed;
+pub use sealed::SealedExec;
 pub use store::{TableStore, TablesLocation};
 pub use table::{LakeTable, TransactionCell};
 pub use transaction::{CommitReport, Savepoint, Transaction};

@@ -59,7 +59,9 @@ impl Applier {
             |access: &&Arc<Access>| access.columns.contains_key(&column) || access.policies.masks.contains_key(&column);
         let Some(access) = self.snapshot.access(table).filter(known) else { return Ok(()) };
         let mut changed = access.as_ref().clone();
-        let (grants, mask) = (changed.columns.remove(&column), changed.policies.masks.remove(&column));
+        let grants = changed.columns.remove(&column);
+        // The mask of a column that has gone is still there for those who read an older version.
+        let mask = changed.policies.masks.get(&column).cloned();
         if let (Some(grants), Some(new)) = (grants, new) {
             changed.columns.insert(new, grants);
         }
