@@ -17,9 +17,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use futures::StreamExt;
-use polder_lake::{RowRule, RuleKeeper, Snapshot, TableName, TableState};
+use polder_lake::{Access, RowRule, RuleKeeper, Snapshot, TableName, TableState, Unowned};
+use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
 
+use crate::authz::access_of_new;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::session::Settings;
@@ -122,6 +124,14 @@ pub(crate) fn plan_generated(engine: &Engine, table: &TableState, name: &str, sq
 
 #[async_trait]
 impl RuleKeeper for Keeper {
+    fn owned(&self, author: Option<&str>, made: &[Unowned], view: &Snapshot) -> Vec<(i64, Access)> {
+        let Ok(engine) = self.engine() else { return Vec::new() };
+        let book = engine.authority.known();
+        let owner = author.and_then(|author| book.find(author)).map_or(OWNER_OID, |role| role.oid);
+        let who = book.who(owner, owner);
+        made.iter().filter_map(|made| Some((made.id, access_of_new(&who, made, view)?))).collect()
+    }
+
     fn row_rules(&self, table: &TableState) -> Result<Vec<RowRule>> {
         let engine = self.engine()?;
         let generated = table.rules.generated.iter().map(|generated| {

@@ -14,6 +14,7 @@ use polder_lake::{Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 
+use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
@@ -28,8 +29,14 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Who runs the session's statements.
-    pub user: String,
+    /// The session's user, by number: whoever logged in, unless that was changed.
+    pub user: Option<i64>,
+    /// The role that SET ROLE has named.
+    pub role: Option<i64>,
+    /// In whose name the statement runs that is at hand, and with which rights.
+    pub who: Who,
+    /// The roles as the open transaction has changed them.
+    pub roles: Option<Arc<RoleBook>>,
     /// The schema that things without one are made in.
     pub schema: String,
     /// The schemas in which names without one are looked for, in this order.
@@ -44,7 +51,10 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            user: "polder".into(),
+            user: None,
+            role: None,
+            who: Who::system(),
+            roles: None,
             schema: "public".into(),
             path: vec!["public".into()],
             version: Version::Newest,
@@ -58,8 +68,8 @@ impl Default for Settings {
 impl Settings {
     /// Those of the same caller with nothing set.
     pub fn unset(&self) -> Self {
-        let limits = self.limits.unset();
-        Self { user: self.user.clone(), temporary: self.temporary.clone(), limits, ..Self::default() }
+        let (who, roles) = (self.who.clone(), self.roles.clone());
+        Self { who, roles, temporary: self.temporary.clone(), limits: self.limits.unset(), ..Self::default() }
     }
 
     /// The time zone, in which times with a zone are read and shown.
@@ -154,9 +164,11 @@ impl Session {
     }
 
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
-        inner.settings.user.clone_from(&caller.user);
+        // Until its first statement asks.
+        inner.settings.who = Who::nobody();
         if let Some(engine) = engine.upgrade() {
             inner.settings.limits = engine.limits_of(&caller.user);
+            engine.authority.count(&caller, 1);
         }
         let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
         Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
@@ -305,6 +317,7 @@ impl SqlSession for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.upgrade() {
+            engine.authority.count(&self.caller, -1);
             drop_later(&engine, &self.inner.get_mut().settings);
         }
     }

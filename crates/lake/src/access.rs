@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use polder_metastore::Row;
+use polder_metastore::{OWNER_OID, Row};
 use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::Op;
-use crate::model::{PROVISIONAL, Snapshot};
+use crate::model::{Named, PROVISIONAL, Snapshot};
 use crate::policies::Policies;
 use crate::transaction::Transaction;
 
@@ -127,6 +127,18 @@ impl Snapshot {
         &self.access
     }
 
+    /// The snapshot with only those tables and views that somebody is to be told of.
+    #[must_use]
+    pub fn with_only(&self, told: impl Fn(i64) -> bool) -> Self {
+        let mut fewer = self.clone();
+        fewer.tables.retain(|id, _| told(*id));
+        fewer.views.retain(|id, _| told(*id));
+        fewer.names.retain(|_, named| match named {
+            Named::Table(id) | Named::View(id) => told(*id),
+        });
+        fewer
+    }
+
     pub(crate) fn has_thing(&self, id: i64) -> bool {
         self.tables.contains_key(&id)
             || self.views.contains_key(&id)
@@ -149,6 +161,14 @@ impl Transaction {
             return Ok(());
         }
         self.record(Op::SetAccess { id, expected, access: Arc::new(access) })
+    }
+
+    /// What has taken the place of something that nobody was named the owner of is not whoever's who put it there.
+    pub(crate) fn keep_owner(&mut self, id: i64) -> Result<()> {
+        match self.view().access(id) {
+            Some(_) => Ok(()),
+            None => self.set_access(id, Access { owner: Some(OWNER_OID), ..Access::default() }),
+        }
     }
 
     /// What was made here, and has no owner yet.

@@ -53,7 +53,8 @@ impl Transaction {
         check_name("schema", to)?;
         let id = self.schema_id(name)?;
         let new = self.provisional();
-        self.record(Op::RenameSchema { id, new, uuid: Uuid::now_v7(), name: to.to_owned() })
+        self.record(Op::RenameSchema { id, new, uuid: Uuid::now_v7(), name: to.to_owned() })?;
+        self.keep_owner(new)
     }
 
     /// # Errors
@@ -78,7 +79,9 @@ impl Transaction {
         check_name("function", &name.table)?;
         let schema_id = self.schema_id(&name.schema)?;
         let id = self.provisional();
-        self.record(Op::SetFunction { id, schema_id, name: name.table.clone(), macros, definitions })
+        let is_there = self.view().function(name).is_some() && !macros.is_empty();
+        self.record(Op::SetFunction { id, schema_id, name: name.table.clone(), macros, definitions })?;
+        if is_there { self.keep_owner(id) } else { Ok(()) }
     }
 
     /// Makes a table with the columns of an Arrow schema.
@@ -241,9 +244,10 @@ impl Transaction {
         let access = self.view().access(self.view_id(name)?).cloned();
         self.drop_view(name)?;
         self.create_view(name, sql, comment)?;
+        let new = self.view_id(name)?;
         match access {
-            Some(access) => self.set_access(self.view_id(name)?, access.as_ref().clone()),
-            None => Ok(()),
+            Some(access) => self.set_access(new, access.as_ref().clone()),
+            None => self.keep_owner(new),
         }
     }
 

@@ -61,6 +61,7 @@ impl House {
             memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
             cores: None,
         })?;
+        engine.load_roles().await?;
         // The directory is ours alone, so nobody has a session.
         if let Err(error) = engine.drop_left_temporary().await {
             tracing::warn!(%error, "temporary tables of sessions that a crash has ended stay");

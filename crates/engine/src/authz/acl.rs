@@ -11,12 +11,6 @@ pub(crate) fn rights_in(grants: &[Grant], who: &Who) -> u32 {
     grants.iter().filter(of).fold(0, |rights, grant| rights | grant.rights)
 }
 
-/// What a list gives one role by its own name, and what everybody has of it.
-pub(crate) fn grantable_in(grants: &[Grant], who: &Who) -> u32 {
-    let of = |grant: &&Grant| who.memberships.contains(&grant.role);
-    grants.iter().filter(of).fold(0, |rights, grant| rights | grant.grantable)
-}
-
 /// In whose name somebody grants: the owner, if it has the owner's rights; else the role of its own that may grant most.
 /// Beside it the rights that may be granted so.
 pub(crate) fn grantor(grants: &[Grant], owner: i64, all: u32, wanted: u32, who: &Who) -> (i64, u32) {
@@ -38,12 +32,17 @@ pub(crate) fn grantor(grants: &[Grant], owner: i64, all: u32, wanted: u32, who: 
 /// Adds rights. Nothing is granted to an owner that it has not lost.
 pub(crate) fn grant(grants: &mut Vec<Grant>, role: i64, grantor: i64, rights: u32, grantable: bool) {
     let grantable = if grantable { rights } else { 0 };
-    match grants.iter_mut().find(|grant| grant.role == role && grant.grantor == grantor) {
+    add(grants, &Grant { role, grantor, rights, grantable });
+}
+
+/// Adds what a grant gives to what is there.
+pub(crate) fn add(grants: &mut Vec<Grant>, added: &Grant) {
+    match grants.iter_mut().find(|known| known.role == added.role && known.grantor == added.grantor) {
         Some(known) => {
-            known.rights |= rights;
-            known.grantable |= grantable;
+            known.rights |= added.rights;
+            known.grantable |= added.grantable;
         }
-        None => grants.push(Grant { role, grantor, rights, grantable }),
+        None => grants.push(added.clone()),
     }
 }
 
@@ -97,13 +96,7 @@ pub(crate) fn handed_over(grants: &[Grant], from: i64, to: i64) -> Vec<Grant> {
     let named = |role: i64| if role == from { to } else { role };
     for grant in grants {
         let (role, grantor) = (named(grant.role), named(grant.grantor));
-        match all.iter_mut().find(|known| known.role == role && known.grantor == grantor) {
-            Some(known) => {
-                known.rights |= grant.rights;
-                known.grantable |= grant.grantable;
-            }
-            None => all.push(Grant { role, grantor, ..grant.clone() }),
-        }
+        add(&mut all, &Grant { role, grantor, ..grant.clone() });
     }
     all
 }

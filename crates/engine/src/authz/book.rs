@@ -68,11 +68,10 @@ impl RoleBook {
                 rows.roles.push(Role::new(*oid, *name));
             }
         }
-        let mut members = rows.members.clone();
-        members.push(RoleMember { role: READ_ALL_STATS, member: MONITOR, grantor: OWNER_OID, has_admin: false });
+        rows.members.push(RoleMember { role: READ_ALL_STATS, member: MONITOR, grantor: OWNER_OID, has_admin: false });
         rows.roles.sort_by_key(|role| role.oid);
         let mut above: BTreeMap<i64, Vec<(i64, bool)>> = BTreeMap::new();
-        for member in &members {
+        for member in &rows.members {
             above.entry(member.member).or_default().push((member.role, member.has_admin));
         }
         // What cannot be read any more is not granted.
@@ -95,6 +94,10 @@ impl RoleBook {
     /// In the order of their numbers.
     pub fn roles(&self) -> &[Role] {
         &self.rows.roles
+    }
+
+    pub fn members(&self) -> &[RoleMember] {
+        &self.rows.members
     }
 
     pub fn role(&self, oid: i64) -> Option<&Role> {
@@ -159,7 +162,10 @@ impl RoleBook {
             superuser: known.is_superuser,
             bypasses_policies: known.is_superuser || known.bypasses_policies,
             memberships: Arc::new(self.memberships(role, true)),
+            is_system: false,
+            lent: false,
             book: Arc::clone(self),
+            newest: None,
         }
     }
 

@@ -188,8 +188,11 @@ impl Engine {
         settings.temporary.before_commit(&mut transaction).await?;
         running.start_commit()?;
         let report = transaction.commit().await?;
+        if settings.roles.is_some() {
+            self.authority.changed().await;
+        }
         let temporary = settings.temporary.clone();
-        inner.settings = Settings { temporary, ..open.lasting.unwrap_or(settings) };
+        inner.settings = Settings { temporary, roles: None, ..open.lasting.unwrap_or(settings) };
         inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
@@ -361,8 +364,11 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
     let fresh = Settings::default();
     match parts(name)?.join(".").as_str() {
-        // Who the caller is and what is temporary are no settings.
-        "all" => *settings = settings.unset(),
+        // Who the session is and what is temporary are no settings.
+        "all" => {
+            let (user, role) = (settings.user, settings.role);
+            *settings = Settings { user, role, ..settings.unset() };
+        }
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
         "snapshot" => settings.version = fresh.version,

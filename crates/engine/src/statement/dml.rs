@@ -12,16 +12,17 @@ use datafusion::sql::sqlparser::ast::{
     Delete, FromTable, ObjectName, Query, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableFactor,
     TableWithJoins, Update, UpdateTableFromKind, WildcardAdditionalOptions,
 };
-use polder_lake::{Keys, TransactionCell};
+use polder_lake::{Keys, TableName, TransactionCell};
 use polder_types::{Error, Result};
 
 use super::changes::{self, Again, Changes};
 use super::returning::Other;
 use super::target::{Target, quoted_ident, select_of};
 use super::{Context, ended};
+use crate::authz::Who;
 use crate::error::from_datafusion;
 use crate::scope::Scope;
-use crate::session::Outcome;
+use crate::session::{Outcome, Settings};
 
 /// The query that finds the rows to be changed.
 pub(super) struct RowQuery {
@@ -44,13 +45,22 @@ pub(super) struct Planned<'a> {
 impl Context<'_> {
     /// What a changing statement sees, with inserts going into its transaction.
     pub(super) async fn writing_scope(&self, cell: &TransactionCell) -> Result<Scope> {
+        self.writing_scope_as(cell, self.settings).await
+    }
+
+    /// The same with every right, for what the statement looks up for itself and tells nobody.
+    pub(super) async fn trusted_scope(&self, cell: &TransactionCell) -> Result<Scope> {
+        self.writing_scope_as(cell, &Settings { who: Who::system(), ..self.settings.clone() }).await
+    }
+
+    async fn writing_scope_as(&self, cell: &TransactionCell, settings: &Settings) -> Result<Scope> {
         let snapshot = {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             transaction.settle().await?;
             Arc::clone(transaction.view())
         };
-        Ok(self.engine.scope(snapshot, Some(cell.clone()), self.settings))
+        Ok(self.engine.scope(snapshot, Some(cell.clone()), settings))
     }
 
     pub(super) async fn delete(&self, cell: &TransactionCell, delete: &Delete) -> Result<Outcome> {
@@ -87,7 +97,7 @@ impl Context<'_> {
         }
         select.from.extend(using);
         select.selection.clone_from(&delete.selection);
-        let query = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, &target.name, query).await?;
         let changes = Changes {
             target,
             action: Some(changes::DELETE),
@@ -126,7 +136,7 @@ impl Context<'_> {
         }
         select.from.extend(from);
         select.selection.clone_from(&update.selection);
-        let query = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, &target.name, query).await?;
         let keys = target.keys_under(&set);
         let changes = Changes {
             target,
@@ -159,8 +169,8 @@ impl Context<'_> {
     }
 
     /// Plans the query that finds rows, in a catalog where they have ids.
-    pub(super) async fn query_rows(&self, scope: &Scope, query: Query) -> Result<RowQuery> {
-        let scope = scope.with_rows(self.engine);
+    pub(super) async fn query_rows(&self, scope: &Scope, changed: &TableName, query: Query) -> Result<RowQuery> {
+        let scope = scope.with_rows(self.engine, Some(changed));
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         let names = plan.schema().iter().map(|(table, field)| (table.cloned(), field.name().clone())).collect();

@@ -148,7 +148,7 @@ impl Context<'_> {
         let view = Arc::new(ViewTable::new(input(plan)?, None));
         schema.register_table(EXCLUDED.into(), view).map_err(from_datafusion)?;
         let scope = scope.with_input(Arc::new(schema));
-        let query = self.query_rows(&scope, upsert_query(&target, conflict, &keys)?).await?;
+        let query = self.query_rows(&scope, &target.name, upsert_query(&target, conflict, &keys)?).await?;
         let (again, set) = match &conflict.action {
             OnConflictAction::DoNothing => (Again::Ignore, None),
             OnConflictAction::DoUpdate(update) => (

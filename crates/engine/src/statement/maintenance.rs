@@ -24,6 +24,7 @@ use super::ddl::REPLACED;
 use super::names::fold;
 use super::travel::{Point, resolve};
 use super::{Context, ended};
+use crate::authz::access_of_new;
 use crate::parse::parse_expr;
 use crate::session::{CONFLICT_TRIES, Outcome};
 
@@ -132,6 +133,11 @@ impl Context<'_> {
                     replaced = true;
                 }
                 let rows = transaction.clone_table(&name, &source, &version).await?;
+                for made in transaction.unowned() {
+                    if let Some(access) = access_of_new(&self.settings.who, &made, transaction.view()) {
+                        transaction.set_access(made.id, access)?;
+                    }
+                }
                 // What a materialized view keeps for itself is nothing to anybody else.
                 let kept = version.table(&source).and_then(|table| table.rules.materialized.clone());
                 for column in kept.into_iter().flat_map(|materialized| materialized.hidden) {

@@ -88,7 +88,7 @@ impl Context<'_> {
             let join_operator = join(&merge.clauses, merge.on.as_ref().clone());
             from.joins = vec![Join { relation: marked(&merge.source, &source)?, global: false, join_operator }];
         }
-        let query = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, &target.name, query).await?;
         let changed_keys = clauses
             .iter()
             .any(|(_, deed)| matches!(deed, Deed::Update(set) if target.keys_under(set) == Keys::MayChange));

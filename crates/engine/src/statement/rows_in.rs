@@ -107,6 +107,8 @@ impl Context<'_> {
                 }
             }
         }
+        let filled = names.iter().map(|name| target.column_id(name)).collect::<Result<_>>()?;
+        self.may_fill(snapshot, &target.name, &target.table, &filled)?;
         let schema = target.table.schema();
         let field = |name: &String| schema.field_with_name(name).cloned().map(Arc::new);
         let fields = names.iter().map(field).collect::<Result<Vec<_>, _>>();

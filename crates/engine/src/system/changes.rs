@@ -9,7 +9,10 @@ use datafusion::logical_expr::Expr;
 use polder_lake::{TableChanges, Version};
 use polder_types::Error;
 
+use super::pg_catalog::World;
 use super::{external, table_argument};
+use crate::authz::rights::SELECT;
+use crate::authz::{Rights, word_of};
 use crate::engine::Engine;
 
 pub(super) struct ChangesFunction {
@@ -39,6 +42,9 @@ impl TableFunctionImpl for ChangesFunction {
         let name = table_argument("table_changes", std::slice::from_ref(name)).map_err(|_| wrong())?;
         let engine = self.engine.upgrade().ok_or_else(|| external(Error::internal("the engine has stopped")))?;
         let changes = TableChanges::open(&engine.lake, &name, from, to).map_err(external)?;
+        let who = World::of(args.session().config_options())?.who();
+        let (known, table) = (engine.lake.known(), changes.table());
+        Rights::new(who, &known).require(word_of(table), &name, table.id, SELECT).map_err(external)?;
         Ok(Arc::new(changes))
     }
 }

@@ -14,6 +14,7 @@ use polder_metastore::Value;
 use polder_types::{Error, Result};
 
 use super::{Views, int, text, time};
+use crate::authz::{READ_ALL_STATS, Who};
 use crate::engine::Engine;
 
 /// Rows of `polder.queries` and `polder.snapshots`: more is no list any more.
@@ -283,8 +284,16 @@ pub(super) fn queries_schema() -> Schema {
     ])
 }
 
-pub(super) async fn queries(engine: &Engine) -> Result<Vec<ArrayRef>> {
-    let records = engine.recorder.all(u64::from(ROWS_MAX)).await?;
+/// Whether somebody may see what others have run: statements hold what is in tables.
+fn sees_all(who: &Who) -> bool {
+    who.superuser || who.has(READ_ALL_STATS)
+}
+
+pub(super) async fn queries(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
+    let mut records = engine.recorder.all(u64::from(ROWS_MAX)).await?;
+    if !sees_all(who) {
+        records.retain(|record| record.user == who.user_name());
+    }
     let mut texts: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
     let mut counts: [Int64Builder; 5] = std::array::from_fn(|_| Int64Builder::new());
     let mut started = TimestampMicrosecondBuilder::new();
@@ -329,7 +338,12 @@ pub(super) fn snapshots_schema() -> Schema {
     ])
 }
 
-pub(super) async fn snapshots(engine: &Engine) -> Result<Vec<ArrayRef>> {
+/// Whether somebody is told the message of a commit: it is the beginning of a statement, which holds values.
+pub(super) fn is_told_of(who: &Who, author: Option<&str>) -> bool {
+    sees_all(who) || author == Some(who.user_name())
+}
+
+pub(super) async fn snapshots(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
     let history = engine.lake.history(ROWS_MAX).await?;
     let mut ids = Int64Builder::new();
     let (mut authors, mut messages, mut changes) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -338,7 +352,7 @@ pub(super) async fn snapshots(engine: &Engine) -> Result<Vec<ArrayRef>> {
         ids.append_value(info.id);
         times.push(Some(info.committed_at));
         authors.append_option(info.author.as_deref());
-        messages.append_option(info.message.as_deref());
+        messages.append_option(info.message.as_deref().filter(|_| is_told_of(who, info.author.as_deref())));
         changes.append_value(info.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     Ok(vec![

@@ -46,7 +46,7 @@ fn rows(batches: &[RecordBatch]) -> String {
 async fn run(page: &Path) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let engine = super::engine(directory.path()).await;
-    let session = engine.open_session(Caller::new("test", "docs"));
+    let session = engine.open_session(Caller::new("polder", "docs"));
     let mut failed = Vec::new();
     let mut last = String::new();
     for (line, mark, text) in blocks(&std::fs::read_to_string(page).unwrap()) {

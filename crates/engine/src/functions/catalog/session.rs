@@ -12,7 +12,7 @@ use polder_capability::POSTGRES_VERSION;
 
 use crate::functions::function::{Call, refuse};
 use crate::functions::types;
-use crate::system::pg_catalog::{World, activity, oids, roles, schemas as fixed};
+use crate::system::pg_catalog::{World, activity, oids, schemas as fixed};
 
 /// As `pg_database` has it, in the type of the function.
 const UTF8_NUMBER: i32 = 6;
@@ -27,7 +27,11 @@ pub(super) fn version(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn user(call: &Call<'_>) -> Result<ArrayRef> {
-    repeated(call, World::of(call.config)?.user())
+    repeated(call, World::of(call.config)?.who().role_name())
+}
+
+pub(super) fn session_user(call: &Call<'_>) -> Result<ArrayRef> {
+    repeated(call, World::of(call.config)?.who().user_name())
 }
 
 pub(super) fn utf8(call: &Call<'_>) -> Result<ArrayRef> {
@@ -123,11 +127,11 @@ pub(super) fn version_read(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn role(call: &Call<'_>) -> Result<ArrayRef> {
-    let roles = roles::known(World::of(call.config)?);
+    let book = &World::of(call.config)?.who().book;
     let numbers = call.primitive::<Int64Type>(0);
     call.texts(|row| {
         let oid = numbers.value(row);
-        let found = roles.iter().find(|role| role.oid == oid).map(|role| role.name.clone());
+        let found = book.name(oid).map(str::to_owned);
         Ok(Some(found.unwrap_or_else(|| format!("unknown (OID={oid})"))))
     })
 }

@@ -78,7 +78,7 @@ impl Context<'_> {
             (true, None) => assigned(old.own(known), data_type),
         });
         let query = old.query(values.collect())?;
-        let rows = self.query_rows(&scope, query).await?;
+        let rows = self.query_rows(&scope, &old.name, query).await?;
         let (column, nullable) = (spec.name.clone(), spec.nullable);
         // Until the rows are written, none has a value in the new column.
         let spec = ColumnSpec { nullable: true, ..spec };

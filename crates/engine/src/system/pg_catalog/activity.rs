@@ -7,14 +7,17 @@ use polder_types::Result;
 use super::columns;
 use super::row::{Cell, Rows};
 use super::schemas::DATABASE;
-use super::{World, oids, roles};
+use super::{World, oids};
+use crate::authz::READ_ALL_STATS;
 
 /// The statements that run now, whatever way they came in.
 pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_ACTIVITY);
-    let known = roles::known(world);
+    let who = world.who();
     for record in world.engine().recorder.running() {
-        let oid = known.iter().find(|role| role.name == record.user).map(|role| role.oid);
+        let oid = who.book.find(&record.user).map(|role| role.oid);
+        // Statements hold what is in tables.
+        let is_told = who.superuser || who.has(READ_ALL_STATS) || oid.is_some_and(|oid| who.has(oid));
         let started = Cell::Time(record.started_at.timestamp_micros());
         rows.push([
             ("datid", oids::DATABASE.into()),
@@ -32,7 +35,7 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
             ("query_start", started.clone()),
             ("state_change", started),
             ("state", "active".into()),
-            ("query", record.sql.into()),
+            ("query", if is_told { record.sql } else { "<insufficient privilege>".into() }.into()),
             ("backend_type", "client backend".into()),
         ]);
     }

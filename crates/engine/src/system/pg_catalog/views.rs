@@ -7,13 +7,18 @@ use super::columns;
 use super::directory::{self, Relation};
 use super::row::Rows;
 use super::types;
-use super::{World, oids, relations, roles, texts};
+use super::{World, oids, relations, texts};
 
 /// The relations of a kind, each with the name of its schema.
 fn of_kind<'a>(world: &'a World, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a Relation)> {
     let directory = world.directory();
     let all = directory.relations().filter(move |relation| relation.kind == kind);
     all.map(move |relation| (directory.schema(relation.schema).unwrap_or_default(), relation))
+}
+
+/// The name of a relation's owner.
+fn owner<'a>(world: &'a World, relation: &Relation) -> &'a str {
+    world.who().book.name(world.owner_of(relation)).unwrap_or_default()
 }
 
 pub(super) fn tables(world: &World) -> Result<Vec<ArrayRef>> {
@@ -23,7 +28,7 @@ pub(super) fn tables(world: &World) -> Result<Vec<ArrayRef>> {
         rows.push([
             ("schemaname", schema.into()),
             ("tablename", relation.name.as_str().into()),
-            ("tableowner", roles::OWNER.into()),
+            ("tableowner", owner(world, relation).into()),
             ("tablespace", super::row::Cell::Null),
             ("hasindexes", indexed.into()),
         ]);
@@ -37,7 +42,7 @@ pub(super) fn views(world: &World) -> Result<Vec<ArrayRef>> {
         rows.push([
             ("schemaname", schema.into()),
             ("viewname", relation.name.as_str().into()),
-            ("viewowner", roles::OWNER.into()),
+            ("viewowner", owner(world, relation).into()),
             ("definition", texts::view(world, relation).into()),
         ]);
     }
@@ -52,7 +57,7 @@ pub(super) fn materialized(world: &World) -> Result<Vec<ArrayRef>> {
         rows.push([
             ("schemaname", schema.into()),
             ("matviewname", relation.name.as_str().into()),
-            ("matviewowner", roles::OWNER.into()),
+            ("matviewowner", owner(world, relation).into()),
             ("tablespace", super::row::Cell::Null),
             ("hasindexes", directory::indexes(table).next().is_some().into()),
             ("ispopulated", populated.into()),
@@ -91,7 +96,7 @@ pub(super) fn sequences(world: &World) -> Result<Vec<ArrayRef>> {
             rows.push([
                 ("schemaname", schema.into()),
                 ("sequencename", format!("{}_{}_seq", table.name, column.name).into()),
-                ("sequenceowner", roles::OWNER.into()),
+                ("sequenceowner", world.rights().owner_name(table.id).into()),
                 ("data_type", data_type.into()),
                 ("start_value", identity.start.into()),
                 ("min_value", least.into()),
@@ -111,7 +116,7 @@ pub(super) fn statistics(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_USER_TABLES);
     for kind in ["r", "m"] {
         for (schema, relation) in of_kind(world, kind) {
-            let Some(table) = world.table(relation) else { continue };
+            let Some(table) = world.table(relation).filter(|table| world.rights().reads(table.id)) else { continue };
             rows.push([
                 ("relid", relation.oid.into()),
                 ("schemaname", schema.into()),

@@ -11,6 +11,8 @@ use polder_lake::{Snapshot, TableState, ViewState};
 use polder_types::Error;
 
 use super::directory::{Directory, Of, Relation};
+use super::oids;
+use crate::authz::{Rights, Who};
 use crate::engine::Engine;
 use crate::session::Settings;
 
@@ -21,7 +23,7 @@ pub(crate) struct World(Arc<Inner>);
 struct Inner {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
-    user: String,
+    who: Who,
     path: Vec<String>,
     zone: String,
     directory: OnceLock<Directory>,
@@ -32,7 +34,7 @@ impl World {
         Self(Arc::new(Inner {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
-            user: settings.user.clone(),
+            who: settings.who.clone(),
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
             directory: OnceLock::new(),
@@ -57,8 +59,14 @@ impl World {
         &self.0.snapshot
     }
 
-    pub(crate) fn user(&self) -> &str {
-        &self.0.user
+    /// Who runs the statement.
+    pub(crate) fn who(&self) -> &Who {
+        &self.0.who
+    }
+
+    /// What they may do with the things of the snapshot.
+    pub(crate) fn rights(&self) -> Rights<'_> {
+        Rights::new(&self.0.who, &self.0.snapshot)
     }
 
     pub(crate) fn path(&self) -> &[String] {
@@ -81,6 +89,14 @@ impl World {
                 self.0.snapshot.tables.get(&id).map(AsRef::as_ref)
             }
             Of::View(_) | Of::System => None,
+        }
+    }
+
+    /// The owner of a relation, or of the one that it hangs on.
+    pub(crate) fn owner_of(&self, relation: &Relation) -> i64 {
+        match relation.of {
+            Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) | Of::View(id) => self.rights().owner(id),
+            Of::System => oids::OWNER,
         }
     }
 
