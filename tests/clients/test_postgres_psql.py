@@ -78,15 +78,15 @@ LISTS = [*PLAIN, *(f"{name}+" for name in MORE), *(f"{name}S" for name in SYSTEM
 def heads(text: str) -> dict:
     """Of each list its title, if it has rows or columns to show, and what its columns are called."""
     found = {}
-    for part in text.split("<<")[1:]:
-        name, _, shown = part.partition(">>")
+    for part in text.split("list: ")[1:]:
+        name, _, shown = part.partition("\n")
         rule = next((at for at, line in enumerate(shown.splitlines()) if set(line) <= set("-+") and line), None)
         found[name] = None if rule is None else [cell.strip() for cell in shown.splitlines()[rule - 1].split("|")]
     return found
 
 
 def test_lists_have_the_same_columns(server, postgres):
-    script = "".join(f"\\echo <<{name}>>\n\\{name}\n" for name in LISTS)
+    script = "".join(f"\\echo list: {name}\n\\{name}\n" for name in LISTS)
     place = urllib.parse.urlparse(postgres.database()[0])
     theirs = subprocess.run(["psql", f"host={place.hostname} port={place.port} user={place.username} dbname={place.path.lstrip('/')}", "-X"],
                             input=script, text=True, capture_output=True, timeout=SECONDS, check=False)

@@ -4,6 +4,7 @@ import struct
 import time
 
 import psycopg
+import pytest
 
 import raw_postgres as raw
 from raw_postgres import FLUSH, frame, int32, query, text
@@ -110,3 +111,30 @@ def test_only_the_right_key_cancels(server, witness):
         # When nothing runs there is nothing to cancel, and what comes later is not struck.
         cancel(server, connection.key)
         goes_on(connection)
+
+
+# More than the server gathers before it sends: whoever sees it knows that the server is busy with their message.
+AT_WORK = "SELECT repeat('x', 200000) FROM generate_series(1, 2)"
+ON_THE_WAY = {
+    "with others": query(f"{AT_WORK}; SELECT 1; SELECT 2; SELECT 3; {ENDLESS}"),
+    "unnamed": raw.asked(AT_WORK) + raw.asked(ENDLESS) + raw.SYNC,
+    # It is planned when it is prepared.
+    "prepared": raw.asked(AT_WORK) + raw.parse(ENDLESS, "s") + raw.bind(statement="s") + raw.execute() + raw.SYNC,
+    "asked for": raw.asked(AT_WORK) + raw.parse(ENDLESS, "s") + raw.describe(b"S", "s") + raw.bind(statement="s") + raw.execute() + raw.SYNC,
+}
+
+
+@pytest.mark.parametrize("messages", ON_THE_WAY.values(), ids=ON_THE_WAY)
+def test_what_is_on_its_way_is_cancelled(server, messages):
+    """A client asks once, at any moment after it has sent its statement."""
+    for delay in range(20):
+        with raw.login(server) as connection:
+            connection.send(messages).until(b"D")
+            time.sleep(delay / 1000)
+            cancel(server, connection.key)
+            told = raw.refusal(connection.until(b"Z"))
+            assert told["C"] == "57014", told
+            # What comes later is not struck, and the transaction of those that came together is over.
+            connection.send(raw.asked("SELECT 1"), raw.SYNC)
+            assert connection.until(b"Z")[-1] == (b"Z", b"I")
+            goes_on(connection)

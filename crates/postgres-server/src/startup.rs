@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message as _;
@@ -24,10 +24,6 @@ use crate::wire::{EARLY_BYTES_MAX, Gone, Stream, Wire};
 
 /// From the connection to the login.
 const STARTUP_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// How long a request to cancel waits for its statement to begin, and how often it looks.
-const CANCEL_TIME_MAX: Duration = Duration::from_secs(5);
-const CANCEL_AGAIN: Duration = Duration::from_millis(5);
 
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
@@ -120,18 +116,6 @@ impl Newcomer {
         Ok((settings, session, permit))
     }
 
-    /// Cancels what runs on a connection. A statement that is only on its way to the engine is waited for: a client asks once.
-    async fn cancel(&self, process: i32, secret: i32) {
-        let Some(id) = self.house.registry.running(process, secret) else { return };
-        let until = Instant::now() + CANCEL_TIME_MAX;
-        while !self.house.sql.cancel(id) && Instant::now() < until {
-            tokio::time::sleep(CANCEL_AGAIN).await;
-            if self.house.registry.running(process, secret) != Some(id) {
-                return;
-            }
-        }
-    }
-
     fn check_database(&self, parameters: &BTreeMap<String, String>) -> Result<()> {
         match parameters.get("database") {
             Some(name) if !name.is_empty() && name != self.house.database => {
@@ -166,7 +150,10 @@ impl Newcomer {
                 }
                 CANCEL_REQUEST => {
                     let (process, secret) = (fields.i32()?, fields.i32()?);
-                    self.cancel(process, secret).await;
+                    if let Some(id) = self.house.registry.cancel(process, secret) {
+                        // One that is only on its way to the engine is cancelled by its connection: a client asks once.
+                        self.house.sql.cancel(id);
+                    }
                     self.wire.close().await;
                     return Err(Refusal::Done);
                 }

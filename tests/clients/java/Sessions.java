@@ -186,8 +186,13 @@ final class Sessions {
 
     private static Object cancel(Probes.Server server) throws Exception {
         try (Connection connection = server.connect(); Statement statement = connection.createStatement()) {
-            // Again and again: one that comes before its statement has begun cancels nothing.
-            ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+            // Again and again: before its statement has begun the driver sends none, and then it sends one.
+            ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(work -> {
+                Thread thread = new Thread(work);
+                // A probe that is given up must not keep the program.
+                thread.setDaemon(true);
+                return thread;
+            });
             timer.scheduleWithFixedDelay(() -> {
                 try {
                     statement.cancel();

@@ -9,7 +9,7 @@ use polder_types::{Error, Result};
 use tokio::sync::mpsc;
 
 use super::portal::{Source, tag};
-use super::{Client, Flow, Stop, too_slow, until};
+use super::{Client, Flow, Stop, cancelled, too_slow, until};
 use crate::copy::read::CopyReader;
 use crate::copy::write::CopyWriter;
 use crate::sql::copy_options::{CopyFormat, CopyOptions};
@@ -81,6 +81,7 @@ impl Client {
         let mut inserting = async move { session.insert_rows(request, rows).await }.boxed();
         let mut reader = CopyReader::new(options, filled);
         let deadline = self.deadline;
+        let cancelled = cancelled(self.registered.work(), Arc::clone(&self.house));
         let ended = tokio::select! {
             biased;
             answered = &mut inserting => Ended::Refused(answered),
@@ -89,6 +90,7 @@ impl Client {
                 Ended::Done
             }
             () = until(deadline) => return Err(too_slow().into()),
+            error = cancelled => return Err(error.into()),
         };
         let answer = match ended {
             Ended::Done => self.watched(inserting).await??,

@@ -19,7 +19,7 @@ use polder_capability::{DriverSession, Notice, StatementRequest, TransactionStat
 use polder_types::{Error, QueryId, Result};
 use tokio::time::Instant;
 
-use crate::registry::Registered;
+use crate::registry::{Registered, Work};
 use crate::server::House;
 use crate::settings::{IDLE_IN_TRANSACTION_MAX, Level, Settings};
 use crate::wire::backend::{self, Severity};
@@ -27,6 +27,9 @@ use crate::wire::frontend::Message;
 use crate::wire::{Gone, Wire};
 
 use portal::{Portal, Prepared};
+
+/// How often a statement that is to be cancelled is looked for, while it is only on its way to the engine.
+const CANCEL_AGAIN: Duration = Duration::from_millis(5);
 
 /// Why work stops before its end.
 pub(crate) enum Stop {
@@ -142,6 +145,9 @@ impl Client {
             TransactionState::None => None,
             _ => Some(self.settings.idle_in_transaction.unwrap_or(IDLE_IN_TRANSACTION_MAX)),
         };
+        if !self.wire.has_message() {
+            self.registered.waits();
+        }
         let shutdown = self.house.shutdown.clone();
         Ok(tokio::select! {
             message = self.wire.message(None) => Event::Message(message?),
@@ -151,6 +157,10 @@ impl Client {
     }
 
     async fn message(&mut self, message: Message) -> Result<(), Gone> {
+        // After an error there is nothing to cancel: what is left must be carried out. Nor is there in what does nothing.
+        if !self.skips && !message.is_idle() {
+            self.registered.works();
+        }
         match message {
             Message::Sync => self.sync().await,
             _ if self.skips => Ok(()),
@@ -180,7 +190,7 @@ impl Client {
 
     /// Tells an error, by which an open transaction has failed.
     fn fail(&mut self, error: &Error, sql: Option<&str>) {
-        self.registered.runs(None);
+        self.registered.rests();
         self.deadline = None;
         self.session.fail_transaction();
         backend::error(&mut self.wire.output, error, Severity::Error, sql);
@@ -189,6 +199,7 @@ impl Client {
     fn ready(&mut self) {
         // A transaction that was begun for the client is none of its own.
         let state = if self.implicit { TransactionState::None } else { self.session.status().transaction };
+        self.registered.rests();
         backend::ready(&mut self.wire.output, state);
     }
 
@@ -245,15 +256,17 @@ impl Client {
         self.deadline = None;
     }
 
-    /// Waits for work of the engine, for as long as the client is there and the statement has time. What it sends
-    /// meanwhile is kept. Dropped work is cancelled.
+    /// Waits for work of the engine, for as long as the client is there and the statement has time, and nobody has asked that
+    /// it be cancelled. What it sends meanwhile is kept. Dropped work is cancelled.
     async fn watched<T>(&mut self, work: impl Future<Output = T>) -> Flow<T> {
         let deadline = self.deadline;
+        let cancelled = cancelled(self.registered.work(), Arc::clone(&self.house));
         tokio::select! {
             biased;
             done = work => Ok(done),
             gone = self.wire.gone() => Err(Stop::Gone(gone)),
             () = until(deadline) => Err(Stop::Failed(too_slow())),
+            error = cancelled => Err(Stop::Failed(error)),
         }
     }
 
@@ -291,6 +304,16 @@ impl Client {
 
 fn too_slow() -> Error {
     Error::new(polder_types::ErrorKind::Cancelled, "canceling statement due to statement timeout")
+}
+
+/// Waits for a request to cancel, and hands it on to the engine once that knows the statement: what is being committed has
+/// an outcome, so it is for the statement to end. What is only planned is no statement yet, and ends by this error.
+async fn cancelled(work: Arc<Work>, house: Arc<House>) -> Error {
+    let Some(id) = work.cancelled().await else { return Error::cancelled() };
+    while !house.sql.cancel(id) {
+        tokio::time::sleep(CANCEL_AGAIN).await;
+    }
+    std::future::pending().await
 }
 
 async fn wait(duration: Option<Duration>) {

@@ -84,6 +84,11 @@ impl Message {
         }
         Ok(message)
     }
+
+    /// Whether nothing is done for it, but perhaps for those around it.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, Self::Flush | Self::CopyData(_) | Self::CopyDone | Self::CopyFail(_))
+    }
 }
 
 /// An error of the protocol.

@@ -147,6 +147,11 @@ impl Wire {
         Some(Message::read(kind, message))
     }
 
+    /// Whether all of the next message is here.
+    pub(crate) fn has_message(&self) -> bool {
+        self.head().is_some_and(|(_, length)| self.input.len() > length)
+    }
+
     fn head(&self) -> Option<(u8, usize)> {
         let mut head = self.input.get(..5)?;
         Some((head.get_u8(), head.get_u32() as usize))
