@@ -70,6 +70,12 @@ pub(crate) enum Op {
         expected: Option<Arc<Access>>,
         access: Arc<Access>,
     },
+    /// Words about a column of a view, by its place from 1.
+    CommentViewColumn {
+        id: i64,
+        place: i64,
+        comment: Option<String>,
+    },
     /// All implementations of one name; none drops it.
     SetFunction {
         id: i64,
@@ -335,6 +341,7 @@ impl Applier {
             Op::RenameSchema { id, new, uuid, name } => self.rename_schema(*id, *new, *uuid, name),
             Op::Comment { id, comment } => self.comment(*id, comment.as_deref()),
             Op::SetAccess { id, expected, access } => self.set_access(*id, expected.as_ref(), access),
+            Op::CommentViewColumn { id, place, comment } => self.comment_view_column(*id, *place, comment.as_deref()),
             Op::SetFunction { id, schema_id, name, macros, definitions } => {
                 self.set_function(*id, *schema_id, name, macros, definitions)
             }

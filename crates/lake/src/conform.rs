@@ -35,7 +35,7 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str, rules: &[Ro
     for (array, field) in columns.iter().zip(schema.fields()) {
         if !field.is_nullable() && array.logical_null_count() > 0 {
             return Err(Error::invalid(format!(
-                "null value in column {:?} of {table}, which is NOT NULL",
+                "null value in column {:?} of relation {table:?} violates not-null constraint",
                 field.name()
             ))
             .with_code("23502"));

@@ -157,10 +157,10 @@ impl Transaction {
 }
 
 fn duplicate(table: &TableState, key: &Key, row: &str) -> Error {
-    let kind = if key.primary { "primary key" } else { "unique constraint" };
+    let (name, of) = (&key.name, &table.name);
     Error::new(
         polder_types::ErrorKind::AlreadyExists,
-        format!("{kind} {:?} of {}: there is a row with {row} already", key.name, table.name),
+        format!("duplicate key value violates unique constraint {name:?}: a row of {of} has {row} already"),
     )
     .with_code("23505")
     .with_hint("INSERT … ON CONFLICT DO UPDATE changes the row that is there")

@@ -72,7 +72,12 @@ pub struct ViewState {
     pub column_aliases: String,
     pub begin_snapshot: i64,
     pub comment: Option<String>,
+    /// Words about its columns, by their places from 1.
+    pub column_comments: BTreeMap<i64, String>,
 }
+
+/// The name of the tag of a view that holds words about one of its columns, less the column's place.
+pub(crate) const COLUMN_COMMENT: &str = "polder_comment:";
 
 /// A table: its columns, its files, and what is known of their contents.
 #[derive(Debug, Clone)]

@@ -318,7 +318,7 @@ pub(crate) fn enforce(rules: &[RowRule], batch: &RecordBatch, table: &str) -> Re
         let broken = (0..holds.len()).find(|row| holds.is_valid(*row) && !holds.value(*row));
         if let Some(row) = broken {
             return Err(Error::invalid(format!(
-                "new row of {table} violates check constraint {name:?}: {}",
+                "new row for relation {table:?} violates check constraint {name:?}: {}",
                 shown(batch, row)
             ))
             .with_code("23514"));

@@ -71,6 +71,15 @@ impl Transaction {
         self.record(Op::Comment { id, comment })
     }
 
+    /// Words about a column of a view, by its place from 1.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn comment_view_column(&mut self, name: &TableName, place: i64, comment: Option<String>) -> Result<()> {
+        let id = self.view_id(name)?;
+        self.record(Op::CommentViewColumn { id, place, comment })
+    }
+
     /// All implementations of a function's name, in the place of those that it had; none drops it.
     ///
     /// # Errors
@@ -236,14 +245,18 @@ impl Transaction {
         self.record(Op::CreateView { id, uuid, schema_id, name: view, sql, comment })
     }
 
-    /// Gives a view another query. Who owns it and who may read it stays.
+    /// Gives a view another query. Who owns it and who may read it stays, and what is said about it and its columns.
     ///
     /// # Errors
     /// `NotFound`.
     pub fn replace_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
-        let access = self.view().access(self.view_id(name)?).cloned();
+        let Some(known) = self.view().view(name).cloned() else { return self.create_view(name, sql, comment) };
+        let access = self.view().access(known.id).cloned();
         self.drop_view(name)?;
-        self.create_view(name, sql, comment)?;
+        self.create_view(name, sql, comment.or_else(|| known.comment.clone()))?;
+        for (place, words) in &known.column_comments {
+            self.comment_view_column(name, *place, Some(words.clone()))?;
+        }
         let new = self.view_id(name)?;
         match access {
             Some(access) => self.set_access(new, access.as_ref().clone()),

@@ -14,6 +14,7 @@ mod view;
 
 pub(super) use create::REPLACED;
 
+use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
     RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,
@@ -23,6 +24,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
+use crate::error::from_datafusion;
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -170,12 +172,31 @@ impl Context<'_> {
         comment: Option<String>,
         if_exists: bool,
     ) -> Result<Outcome> {
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let done = Outcome::done("COMMENT", None, transaction.base());
         // An empty one is none, as with PostgreSQL.
         let comment = comment.filter(|text| !text.is_empty());
         let result = match kind {
+            CommentObject::Column => self.comment_column(cell, name, comment).await,
+            kind => self.comment_thing(cell, kind, name, comment).await,
+        };
+        let done = Outcome::done("COMMENT", None, cell.lock().await.as_ref().ok_or_else(ended)?.base());
+        match result {
+            Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
+                Ok(done.notice(format!("{}, skipping", error.message())))
+            }
+            other => other.map(|()| done),
+        }
+    }
+
+    async fn comment_thing(
+        &self,
+        cell: &TransactionCell,
+        kind: CommentObject,
+        name: &ObjectName,
+        comment: Option<String>,
+    ) -> Result<()> {
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        match kind {
             CommentObject::Schema => transaction.comment_schema(&schema_name(name)?, comment),
             CommentObject::Table | CommentObject::View | CommentObject::MaterializedView => {
                 let name = self.existing_name(name, transaction.view())?;
@@ -194,27 +215,45 @@ impl Context<'_> {
                     _ => Err(Error::not_found(format!("view {name} does not exist"))),
                 }
             }
-            CommentObject::Column => {
-                let mut all = parts(name)?;
-                let column = all.pop().unwrap_or_default();
-                let table = match all.as_slice() {
-                    [table] => {
-                        let bare = datafusion::sql::sqlparser::ast::Ident::with_quote('"', table);
-                        self.existing_name(&ObjectName::from(vec![bare]), transaction.view())?
-                    }
-                    [.., schema, table] => TableName::new(schema, table),
-                    [] => return Err(Error::invalid("COMMENT ON COLUMN needs table.column").with_code("42601")),
-                };
-                transaction.alter_column(&table, AlterColumn::Comment { name: column, comment }).await
-            }
-            other => return Err(Error::unsupported(format!("COMMENT ON {other} is not supported"))),
-        };
-        match result {
-            Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
-                Ok(done.notice(format!("{}, skipping", error.message())))
-            }
-            other => other.map(|()| done),
+            other => Err(Error::unsupported(format!("COMMENT ON {other} is not supported"))),
         }
+    }
+
+    async fn comment_column(&self, cell: &TransactionCell, name: &ObjectName, comment: Option<String>) -> Result<()> {
+        let mut all = parts(name)?;
+        let column = all.pop().unwrap_or_default();
+        let (table, is_view) = {
+            let guard = cell.lock().await;
+            let seen = guard.as_ref().ok_or_else(ended)?.view();
+            let table = match all.as_slice() {
+                [table] => {
+                    let bare = datafusion::sql::sqlparser::ast::Ident::with_quote('"', table);
+                    self.existing_name(&ObjectName::from(vec![bare]), seen)?
+                }
+                [.., schema, table] => TableName::new(schema, table),
+                [] => return Err(Error::invalid("COMMENT ON COLUMN needs table.column").with_code("42601")),
+            };
+            let is_view = seen.view(&table).is_some();
+            (table, is_view)
+        };
+        let place = if is_view { Some(self.place_in_view(cell, &table, &column).await?) } else { None };
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        match place {
+            Some(place) => transaction.comment_view_column(&table, place, comment),
+            None => transaction.alter_column(&table, AlterColumn::Comment { name: column, comment }).await,
+        }
+    }
+
+    /// Where a column stands among those of a view, from 1.
+    async fn place_in_view(&self, cell: &TransactionCell, view: &TableName, column: &str) -> Result<i64> {
+        let scope = self.writing_scope(cell).await?;
+        let reference = TableReference::full("polder", view.schema.as_str(), view.table.as_str());
+        let planned = scope.context().table(reference).await.map_err(from_datafusion)?;
+        let place = planned.schema().fields().iter().position(|field| field.name() == column);
+        place.and_then(|place| i64::try_from(place + 1).ok()).ok_or_else(|| {
+            Error::not_found(format!("column {column:?} of view {view} does not exist")).with_code("42703")
+        })
     }
 
     async fn alter_table(&self, cell: &TransactionCell, alter: &AlterTable) -> Result<Outcome> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::shape::directory;
 use super::{AGAIN, Applier, end_sql};
 use crate::changes::Change;
-use crate::model::{Named, SchemaState};
+use crate::model::{COLUMN_COMMENT, Named, SchemaState};
 use crate::names::same_name;
 
 impl Applier {
@@ -172,6 +172,32 @@ impl Applier {
             vec![self.snapshot.id.into(), id.into()],
         );
         self.emit_tag(id, comment);
+        self.schema_changed = true;
+        Ok(())
+    }
+
+    /// Words about a column of a view, by its place from 1: a tag of the view.
+    pub(super) fn comment_view_column(&mut self, id: i64, place: i64, comment: Option<&str>) -> Result<()> {
+        let mut view = self.view_state(id)?.as_ref().clone();
+        let (id, at, key) = (view.id, self.snapshot.id, format!("{COLUMN_COMMENT}{place}"));
+        self.emit(
+            "UPDATE ducklake_tag SET end_snapshot = $1 WHERE object_id = $2 AND key = $3 AND end_snapshot IS NULL",
+            vec![at.into(), id.into(), key.as_str().into()],
+        );
+        match comment {
+            Some(comment) => {
+                self.emit_row(
+                    "ducklake_tag (object_id, begin_snapshot, value, key)",
+                    vec![id.into(), at.into(), comment.into(), key.into()],
+                );
+                view.column_comments.insert(place, comment.to_owned());
+            }
+            None => {
+                view.column_comments.remove(&place);
+            }
+        }
+        self.snapshot.views.insert(id, Arc::new(view));
+        self.changed(Change::AlteredView(id));
         self.schema_changed = true;
         Ok(())
     }

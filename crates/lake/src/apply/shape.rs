@@ -232,6 +232,7 @@ impl Applier {
             column_aliases: String::new(),
             begin_snapshot: self.snapshot.id,
             comment: comment.map(str::to_owned),
+            column_comments: BTreeMap::new(),
         };
         self.emit_view_row(&state);
         self.emit_tag(id, comment);

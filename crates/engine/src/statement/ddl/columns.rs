@@ -147,7 +147,10 @@ impl Context<'_> {
 
     pub(super) async fn check_no_nulls(&self, cell: &TransactionCell, table: &TableName, name: &str) -> Result<()> {
         if self.any_row(cell, table, &format!("{} IS NULL", quoted(name))).await? {
-            return Err(Error::invalid(format!("column {name:?} of {table} has missing values")).with_code("23502"));
+            let of = &table.table;
+            return Err(
+                Error::invalid(format!("column {name:?} of relation {of:?} contains null values")).with_code("23502")
+            );
         }
         Ok(())
     }
