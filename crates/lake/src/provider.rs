@@ -11,7 +11,9 @@ use datafusion_ducklake::metadata_provider::{
     DuckLakeTableColumnStatistics, DuckLakeTableField, DuckLakeTableStatistics, FileWithTable, SchemaMetadata,
     SnapshotMetadata, TableMetadata, TableWithSchema, reconstruct_columns,
 };
-use datafusion_ducklake::{ColumnStat, DuckLakeError, DuckLakeFileData, DuckLakeTableFile, MetadataProvider, PartitionSpec};
+use datafusion_ducklake::{
+    ColumnStat, DuckLakeError, DuckLakeFileData, DuckLakeTableFile, MetadataProvider, PartitionSpec,
+};
 
 use crate::model::{DataFile, Snapshot, TableState};
 

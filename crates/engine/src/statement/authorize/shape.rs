@@ -89,7 +89,12 @@ impl Context<'_> {
                 let table = known.ok_or_else(missing)?;
                 self.rights(view).require(word_of(table), &source, table.id, SELECT)
             }
-            Maintenance::History { .. } => Ok(()),
+            Maintenance::VacuumTables { tables, .. } | Maintenance::Analyze { tables } if !tables.is_empty() => {
+                tables.iter().try_for_each(|listed| self.must_own(view, &self.existing_name(&listed.table, view)?))
+            }
+            Maintenance::VacuumTables { .. } => superusers("vacuum all tables"),
+            // It looks at nothing.
+            Maintenance::Analyze { .. } | Maintenance::History { .. } => Ok(()),
             Maintenance::Optimize { table: None, .. } => superusers("optimize all tables"),
             Maintenance::Vacuum { .. } => superusers("expire versions"),
             Maintenance::Check => superusers("check all tables"),
