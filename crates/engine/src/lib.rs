@@ -21,6 +21,7 @@ mod limits;
 mod loads;
 mod parse;
 mod planning;
+mod policies;
 mod record;
 mod rewrite;
 mod saved;

@@ -2,7 +2,7 @@
 
 mod driver;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -44,6 +44,10 @@ pub(crate) struct Settings {
     /// The version that reads see.
     pub version: Version,
     pub time_zone: Option<String>,
+    /// Tables are shown as far as their row policies let; otherwise those are refused that are not shown as a whole.
+    pub row_security: bool,
+    /// Settings of applications, by their names, which have a dot in them: policies and masks may go by them.
+    pub custom: Arc<BTreeMap<String, String>>,
     pub temporary: Temporary,
     pub limits: LimitSettings,
 }
@@ -59,6 +63,8 @@ impl Default for Settings {
             path: vec!["public".into()],
             version: Version::Newest,
             time_zone: None,
+            row_security: true,
+            custom: Arc::default(),
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
         }

@@ -4,7 +4,7 @@
 //! back to, as an older version is read by what is granted now. Conditions and masks are kept as SQL, and planned by the
 //! floors above.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,10 @@ pub struct RowPolicy {
     /// The condition of rows that are written; without one it is that of rows that are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
+    /// The columns of the table that queries in its conditions name. Should such a query come to name another one, since a
+    /// column of its own has gone, say, then the policy does not mean any more what it meant.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outer: BTreeSet<String>,
 }
 
 /// What a policy is for.
@@ -66,6 +70,9 @@ pub struct Mask {
     /// The roles that see the values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<i64>,
+    /// As of a policy.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outer: BTreeSet<String>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -86,6 +93,19 @@ impl Policies {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&RowPolicy> {
         self.rows.iter().find(|policy| policy.name == name)
+    }
+
+    /// All conditions and masks.
+    pub fn expressions_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let of_rows = self.rows.iter_mut().flat_map(|policy| [policy.using.as_mut(), policy.check.as_mut()]);
+        of_rows.flatten().chain(self.masks.values_mut().map(|mask| &mut mask.sql))
+    }
+
+    /// The columns of the table that queries in conditions and masks may name.
+    #[must_use]
+    pub fn outer(&self) -> BTreeSet<String> {
+        let of_rows = self.rows.iter().flat_map(|policy| &policy.outer);
+        of_rows.chain(self.masks.values().flat_map(|mask| &mask.outer)).cloned().collect()
     }
 
     /// Whether a role is named in them.

@@ -139,7 +139,8 @@ impl ExecutionPlan for SealedExec {
         let named = rows.map(move |batch| {
             let batch = batch?;
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            let columns = batch.columns().to_vec();
+            // Of rows that are only counted none is asked for, and one is there.
+            let columns = batch.columns().iter().take(schema.fields().len()).cloned().collect();
             Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), named)))

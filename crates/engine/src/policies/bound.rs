@@ -1,8 +1,10 @@
 //! Which policies and masks of a table bind somebody. As PostgreSQL puts them together: of the permissive policies one has
 //! to hold, and of the restrictive ones each.
 
+use std::collections::BTreeSet;
+
 use polder_lake::{EVERYBODY, Mask, Policies, PolicyCommand, RowPolicy};
-use polder_types::{Error, ErrorKind};
+use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::{Rights, Who};
 
@@ -22,6 +24,8 @@ pub(crate) enum Purpose {
     Merge,
     /// To find the rows that stand in the way of others, whoever may see them.
     Conflicts,
+    /// To write all rows in another form.
+    Rewrite,
 }
 
 /// A condition of rows that are written.
@@ -63,6 +67,11 @@ impl<'a> Bound<'a> {
         (!mask.except.iter().any(|role| self.who.has(*role))).then_some(mask)
     }
 
+    /// The columns of the table that queries in conditions and masks may name.
+    pub fn outer(&self) -> BTreeSet<String> {
+        self.policies.outer()
+    }
+
     /// The policies for a command, those first that are permissive.
     fn of_command(&self, command: PolicyCommand, restrictive: bool) -> impl Iterator<Item = &'a RowPolicy> {
         let (policies, who) = (self.policies, self.who);
@@ -90,7 +99,7 @@ impl<'a> Bound<'a> {
             Purpose::Read | Purpose::Merge => self.seen_by(PolicyCommand::Select),
             Purpose::Update { reads } => self.seen_as(PolicyCommand::Update, reads),
             Purpose::Delete { reads } => self.seen_as(PolicyCommand::Delete, reads),
-            Purpose::Conflicts => None,
+            Purpose::Conflicts | Purpose::Rewrite => None,
         }
     }
 
@@ -149,10 +158,21 @@ pub(crate) fn off(table: &str, owns: bool) -> Error {
     Error::new(ErrorKind::Forbidden, message).with_hint(hint)
 }
 
+/// Loads write rows that nobody looks at.
+///
+/// # Errors
+/// `Unsupported` (0A000) for a table whose row policies bind whoever loads, as PostgreSQL says of COPY.
+pub(crate) fn check_load(rights: Rights<'_>, table: i64) -> Result<()> {
+    match Bound::of(rights, table) {
+        Some(bound) if bound.rows => Err(Error::unsupported("COPY FROM not supported with row-level security")
+            .with_hint("Use INSERT statements instead, or COPY … FROM STDIN")),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
@@ -167,7 +187,16 @@ mod tests {
 
     fn policy(name: &str, restrictive: bool, command: PolicyCommand, roles: &[i64], using: &str) -> RowPolicy {
         let using = Some(using.to_owned()).filter(|using| !using.is_empty());
-        RowPolicy { number: 1, name: name.into(), restrictive, command, roles: roles.to_vec(), using, check: None }
+        RowPolicy {
+            number: 1,
+            name: name.into(),
+            restrictive,
+            command,
+            roles: roles.to_vec(),
+            using,
+            check: None,
+            outer: BTreeSet::new(),
+        }
     }
 
     fn policies(rows: Vec<RowPolicy>) -> Policies {
@@ -207,7 +236,7 @@ mod tests {
 
     #[test]
     fn masks_are_for_all_but_some() {
-        let masks = BTreeMap::from([(1, Mask { sql: "NULL".into(), except: vec![STAFF] })]);
+        let masks = BTreeMap::from([(1, Mask { sql: "NULL".into(), except: vec![STAFF], outer: BTreeSet::new() })]);
         let policies = Policies { masks, ..Policies::default() };
         let (nobody, staff) = (who(&[ADA]), who(&[ADA, STAFF]));
         let bound = |who| Bound { policies: &policies, who, rows: false, masks: true };

@@ -4,6 +4,8 @@ use arrow::datatypes::{Field, FieldRef, SchemaRef};
 use polder_lake::TableState;
 use uuid::Uuid;
 
+use crate::catalog::ROWS_CATALOG;
+
 /// One of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
@@ -67,6 +69,24 @@ pub(crate) struct Hidden(String);
 impl Hidden {
     pub fn new() -> Self {
         Self(Uuid::new_v4().simple().to_string())
+    }
+
+    /// Those of somebody from whom nothing is hidden.
+    pub fn none() -> Self {
+        Self(String::new())
+    }
+
+    /// The catalog in which the rows are found that are changed.
+    pub fn catalog(&self) -> String {
+        format!("{ROWS_CATALOG} {}", self.0).trim_end().to_owned()
+    }
+
+    /// A plan without them.
+    pub fn left_out(&self, plan: &str) -> String {
+        match self.0.as_str() {
+            "" => plan.to_owned(),
+            own => plan.replace(&format!(" {own}"), ""),
+        }
     }
 
     /// What a masked column holds.

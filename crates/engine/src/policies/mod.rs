@@ -9,11 +9,15 @@
 mod bound;
 mod columns;
 mod governed;
+mod governing;
 mod leakproof;
+mod mentions;
 mod plan;
 mod written;
 
-pub(crate) use bound::{Bound, Purpose, off};
+pub(crate) use bound::{Bound, Purpose, check_load, off};
 pub(crate) use columns::{Given, Hidden};
+pub(crate) use governing::Governing;
+pub(crate) use mentions::{mentions, renamed};
 pub(crate) use plan::{Asked, Surroundings, govern};
-pub(crate) use written::{RowChecks, Shown};
+pub(crate) use written::{RowChecks, Shown, masked};

@@ -1,11 +1,13 @@
 //! Plans the rows of a table that somebody may see.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
 };
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result as DataFusionResult, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
@@ -18,6 +20,7 @@ use super::bound::{Bound, Purpose};
 use super::columns::{Given, Hidden};
 use super::governed::Governed;
 use crate::authz::Who;
+use crate::catalog::{LakeCatalog, View};
 use crate::error::from_datafusion;
 use crate::inline::{Functions, expand};
 use crate::parse::parse_kept;
@@ -54,6 +57,12 @@ impl Asked {
 }
 
 impl Surroundings {
+    /// Those of somebody who sees a view, planned by a state of it.
+    pub fn of(state: Arc<SessionState>, view: Arc<View>, who: Who) -> Self {
+        let snapshot = Arc::clone(&view.snapshot);
+        Self { state, catalog: Arc::new(LakeCatalog::of(&view, false, who.clone())), snapshot, who }
+    }
+
     /// Plans a query of `rows`, which it calls `SEALED_CATALOG.input.table`.
     async fn plan(&self, sql: &str, table: &str, rows: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
         let input = MemorySchemaProvider::new();
@@ -76,14 +85,79 @@ impl Surroundings {
         planned.and_then(with_lengths).map_err(from_datafusion)
     }
 
+    /// The same of policies and masks that are kept.
+    ///
+    /// # Errors
+    /// When something that they name has gone or may not be read.
+    async fn plan_kept(
+        &self,
+        sql: &str,
+        table: &TableName,
+        rows: Arc<dyn TableProvider>,
+        outer: &BTreeSet<String>,
+    ) -> Result<LogicalPlan> {
+        let plan = self.plan(sql, &table.table, rows).await.map_err(|error| of_table(&error, table))?;
+        match outer_columns(&plan).map_err(from_datafusion)?.difference(outer).next() {
+            None => Ok(plan),
+            Some(column) => {
+                let message = format!("column {column:?} of {table} is not what a policy or mask of the table means");
+                Err(Error::invalid(message).with_code("42703").with_hint(
+                    "a column that a query in it names has gone: DROP POLICY or DROP MASK, and make it again",
+                ))
+            }
+        }
+    }
+
     /// Plans whether a row of some that are written breaks a condition.
     ///
     /// # Errors
-    /// As planning goes.
-    pub async fn breaks(&self, sql: &str, table: &TableName, rows: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
+    /// As of all that is kept.
+    pub async fn breaks(
+        &self,
+        sql: &str,
+        table: &TableName,
+        rows: Arc<dyn TableProvider>,
+        outer: &BTreeSet<String>,
+    ) -> Result<LogicalPlan> {
         let query = format!("SELECT 1 AS broken FROM {} WHERE ({sql}) IS NOT TRUE LIMIT 1", input(table));
-        self.plan(&query, &table.table, rows).await.map_err(|error| of_table(&error, table))
+        self.plan_kept(&query, table, rows, outer).await
     }
+
+    /// Plans an expression over the rows of a table that is to be kept. Gives the plan of its value, and the columns of the
+    /// table that queries in it name.
+    ///
+    /// # Errors
+    /// As planning goes; for aggregates and the like.
+    pub async fn new_expression(
+        &self,
+        sql: &str,
+        table: &TableName,
+        rows: Arc<dyn TableProvider>,
+    ) -> Result<(LogicalPlan, BTreeSet<String>)> {
+        // What may not stand in WHERE may not stand in a policy or mask either.
+        let query = format!("SELECT 1 FROM {} WHERE ({sql}) IS NOT NULL", input(table));
+        let plan = self.plan(&query, &table.table, Arc::clone(&rows)).await?;
+        self.state.optimize(&plan).map_err(from_datafusion)?;
+        let plan = self.plan(&format!("SELECT ({sql}) AS value FROM {}", input(table)), &table.table, rows).await?;
+        let outer = outer_columns(&plan).map_err(from_datafusion)?;
+        Ok((plan, outer))
+    }
+}
+
+/// The columns that queries within a plan take from what is around them.
+fn outer_columns(plan: &LogicalPlan) -> DataFusionResult<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::OuterReferenceColumn(_, column) = part {
+                    found.insert(column.name.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// The rows as a query names them. Conditions may call them by the table's name.
@@ -118,7 +192,7 @@ pub(crate) async fn govern(
         sql.push_str(&format!(" WHERE {condition}"));
     }
     let rows = named(Arc::clone(&opened), columns).map_err(from_datafusion)?;
-    let plan = around.plan(&sql, &name.table, rows).await.map_err(|error| of_table(&error, name))?;
+    let plan = around.plan_kept(&sql, name, rows, &bound.outer()).await?;
     let plan = outputs.typed(plan).map_err(from_datafusion)?;
     let open = outputs.0.iter().filter(|output| output.is_stored).map(|output| output.name.clone()).collect();
     let fields: Vec<_> = outputs.0.into_iter().map(|output| output.field).collect();

@@ -1,16 +1,19 @@
 //! Rows that a statement writes, looked at before they are in the table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
-use polder_lake::{PolicyCommand, TableName, logical_batch, logical_schema};
+use polder_lake::{PolicyCommand, TableName, TableState, logical_batch, logical_schema};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::bound::{Bound, WrittenCondition};
-use super::plan::Surroundings;
+use super::columns::Given;
+use super::plan::{Asked, Surroundings, govern};
 use crate::error::from_datafusion;
 
 /// The conditions of rows that a statement writes into a table.
@@ -19,6 +22,8 @@ pub(crate) struct RowChecks {
     name: TableName,
     inserted: Vec<WrittenCondition>,
     updated: Vec<WrittenCondition>,
+    /// The columns of the table that queries in the conditions may name.
+    outer: BTreeSet<String>,
 }
 
 impl RowChecks {
@@ -29,6 +34,7 @@ impl RowChecks {
             name: name.clone(),
             inserted: bound.written_by(PolicyCommand::Insert, shown.inserted),
             updated: bound.written_by(PolicyCommand::Update, shown.updated),
+            outer: bound.outer(),
         })
     }
 
@@ -59,7 +65,7 @@ impl RowChecks {
     async fn any_breaks(&self, rows: &RecordBatch, sql: &str) -> Result<bool> {
         let rows = logical_batch(rows, &logical_schema(rows.schema_ref()))?;
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(from_datafusion)?;
-        let plan = self.around.breaks(sql, &self.name, Arc::new(table)).await?;
+        let plan = self.around.breaks(sql, &self.name, Arc::new(table), &self.outer).await?;
         let state = &self.around.state;
         let physical = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
         let mut found = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
@@ -89,6 +95,42 @@ impl RowChecks {
         Error::new(ErrorKind::Forbidden, message)
             .with_hint("change rows that a policy of the table lets you: SELECT * FROM pg_policies lists them")
     }
+}
+
+/// Rows that RETURNING gives, with masks in the place of what their table has in masked columns. The columns of the table are
+/// the first of them, and those behind are of other tables.
+///
+/// # Errors
+/// As planning and computing the masks goes.
+pub(crate) async fn masked(
+    around: &Surroundings,
+    name: &TableName,
+    table: &TableState,
+    bound: Bound<'_>,
+    batches: Vec<RecordBatch>,
+) -> Result<Vec<RecordBatch>> {
+    let Some(given) = batches.first().map(RecordBatch::schema) else { return Ok(batches) };
+    let internal = |error: arrow::error::ArrowError| Error::internal(error.to_string());
+    let own: Vec<&str> = table.arrow_schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let name_of = |at: usize| own.get(at).map_or_else(|| format!("polder$other {at}"), |name| (*name).to_owned());
+    let fields = given.fields().iter().enumerate().map(|(at, field)| field.as_ref().clone().with_name(name_of(at)));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let named = batches.iter().map(|batch| batch.clone().with_schema(Arc::clone(&schema)).map_err(internal));
+    let named = named.collect::<Result<Vec<_>>>()?;
+    let columns = Given::of(table, table, &schema);
+    let rows = Arc::new(MemTable::try_new(schema, vec![named]).map_err(from_datafusion)?);
+    // They have been looked at when they were written.
+    let bound = Bound { rows: false, ..bound };
+    let rows = govern(around, name, rows, &columns, &bound, &Asked::reading()).await?;
+    let state = &around.state;
+    let plan = rows.scan(state.as_ref(), None, &[], None).await.map_err(from_datafusion)?;
+    let masked = collect(plan, state.task_ctx()).await.map_err(from_datafusion)?;
+    let fields = given.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let given = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    masked
+        .into_iter()
+        .map(|batch| RecordBatch::try_new(Arc::clone(&given), batch.columns().to_vec()).map_err(internal))
+        .collect()
 }
 
 /// Which of the rows that a statement writes it also has to be shown.

@@ -80,11 +80,12 @@ async fn policies_are_kept(place: Place) {
         roles: vec![EVERYBODY, 12],
         using: Some("owner = current_user".into()),
         check: None,
+        outer: ["owner".to_owned()].into(),
     };
     let mut transaction = open.lake.begin().await.unwrap();
     let table = transaction.table(&name("t")).unwrap();
     let columns: Vec<(i64, String)> = table.top_columns().map(|column| (column.id, column.name.clone())).collect();
-    let mask = |sql: &str| Mask { sql: sql.into(), except: vec![12] };
+    let mask = |sql: &str| Mask { sql: sql.into(), except: vec![12], outer: Default::default() };
     let masks = columns.iter().map(|(id, _)| (*id, mask("NULL"))).collect();
     let policies = Policies { enabled: true, forced: false, rows: vec![policy], masks, last: 3 };
     assert!(policies.name_role(12) && !policies.name_role(13) && !policies.is_empty());
