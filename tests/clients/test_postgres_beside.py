@@ -42,7 +42,7 @@ def shown(kind: bytes, body: bytes):
         return kind.decode()
     return {
         b"C": lambda: ("C", body[:-1].decode()),
-        b"E": lambda: ("E", raw.fields(body)["C"]),
+        b"E": lambda: ("E", *(raw.fields(body).get(field) for field in "Cstcn")),
         b"Z": lambda: ("Z", body.decode()),
         b"D": lambda: ("D", *raw.row(body)),
         b"d": lambda: ("d", body),

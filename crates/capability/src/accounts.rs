@@ -17,6 +17,17 @@ impl Caller {
     }
 }
 
+/// How far somebody's rights go over what is another's: statements, loads, jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// To see it.
+    See,
+    /// To end it.
+    End,
+    /// To do with it what the other may.
+    Own,
+}
+
 /// An API token as listed: never its secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ApiToken {
@@ -66,6 +77,12 @@ pub trait Accounts: Send + Sync {
     async fn token_user(&self, secret: &str) -> Result<Option<String>>;
 
     async fn change_password(&self, user: &str, old: &str, new: &str) -> Result<()>;
+
+    /// Whether a user's rights go so far over what is `owner`'s. Their own is everybody's to see, to end and to change.
+    async fn reaches(&self, user: &str, owner: &str, reach: Reach) -> Result<bool>;
+
+    /// Whether nothing is refused to a user.
+    async fn is_superuser(&self, user: &str) -> Result<bool>;
 }
 
 /// Logins in which a password is proven without being told (SCRAM). The server that speaks the protocol checks the proof.

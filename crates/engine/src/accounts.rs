@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use parking_lot::Mutex;
-use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins};
+use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins, Reach};
 use polder_metastore::{AuditEvent, AuditRefusal, Metastore};
 use polder_types::{ErrorKind, Result};
 
 use crate::audit::AuditLog;
-use crate::authz::Authority;
+use crate::authz::{Authority, READ_ALL_STATS, SIGNAL_BACKEND};
 use crate::engine::Engine;
 
 /// Logins, sessions and tokens, kept in the metastore.
@@ -145,6 +145,26 @@ impl Accounts for StoredAccounts {
             self.audit.settled(AuditEvent::new("set password", user, "console").of(user), &result);
         }
         result
+    }
+
+    async fn reaches(&self, user: &str, owner: &str, reach: Reach) -> Result<bool> {
+        if user == owner {
+            return Ok(true);
+        }
+        let book = self.authority.book().await?;
+        // Whoever is not there any more reaches nothing.
+        let Some(role) = book.find(user) else { return Ok(false) };
+        let who = book.who(role.oid, role.oid);
+        let is_granted = match reach {
+            Reach::See => who.has(READ_ALL_STATS),
+            Reach::End => who.has(SIGNAL_BACKEND) && !book.find(owner).is_some_and(|owner| owner.is_superuser),
+            Reach::Own => false,
+        };
+        Ok(is_granted || who.superuser || book.find(owner).is_some_and(|owner| who.has(owner.oid)))
+    }
+
+    async fn is_superuser(&self, user: &str) -> Result<bool> {
+        Ok(self.authority.book().await?.find(user).is_some_and(|role| role.is_superuser))
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
@@ -168,7 +167,7 @@ impl RuleKeeper for Keeper {
         table: &TableName,
         columns: &[String],
         new: Option<&RecordBatch>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<RecordBatch>> {
         let engine = self.engine()?;
         let settings = Settings { temporary: Temporary::of_all(), ..Settings::default() };
         let scope = engine.scope(Arc::clone(view), None, &settings);
@@ -187,7 +186,7 @@ impl RuleKeeper for Keeper {
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(from_datafusion)?;
             if batch.num_rows() > 0 {
-                return Ok(Some(shown(&batch, columns)));
+                return Ok(Some(batch));
             }
         }
         Ok(None)
@@ -231,15 +230,4 @@ fn twice(frame: DataFrame, keys: Vec<Expr>) -> datafusion::common::Result<DataFr
         .aggregate(keys.clone(), vec![count(lit(1)).alias(times)])?
         .filter(Expr::Column(Column::from_name(times)).gt(lit(1)))?
         .select(keys)
-}
-
-/// `a = 1, b = x`
-fn shown(batch: &RecordBatch, columns: &[String]) -> String {
-    let options = FormatOptions::default();
-    let parts = columns.iter().zip(batch.columns()).map(|(name, column)| {
-        let value = ArrayFormatter::try_new(column, &options).ok();
-        let value = value.and_then(|formatter| formatter.value(0).try_to_string().ok()).unwrap_or_default();
-        format!("{name} = {value}")
-    });
-    parts.collect::<Vec<_>>().join(", ")
 }

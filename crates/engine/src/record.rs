@@ -284,7 +284,7 @@ impl Recorder {
         };
         let error = error.map(|error| QueryError {
             code: error.code().to_owned(),
-            message: error.message().to_owned(),
+            message: error.described(),
             position: error.position(),
             hint: error.hint().map(str::to_owned),
         });

@@ -42,10 +42,11 @@ impl Authority {
     /// `Exhausted` (53300) for one connection too many.
     pub async fn admit(&self, user: &str, via: &str, now: DateTime<Utc>) -> Result<()> {
         let mut book = self.book().await?;
-        if book.find(user).is_none() {
+        if book.check_login(user, now).is_err() {
+            // Users are made beside SQL too: at the first start, say.
             book = self.reload().await?;
+            book.check_login(user, now)?;
         }
-        book.check_login(user, now)?;
         let role = book.named(user)?;
         if role.is_superuser {
             return Ok(());

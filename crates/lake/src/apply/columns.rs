@@ -126,9 +126,14 @@ impl Applier {
         match (&spec.default, rows.first_mut()) {
             (Some(default), Some(row)) => row.initial_default = Some(default.clone()),
             _ if !spec.nullable && table.record_count > 0 => {
-                return Err(Error::invalid(format!("column {:?} is NOT NULL but has no default", spec.name))
-                    .with_code("23502")
-                    .with_hint("give it a DEFAULT for the rows that are there"));
+                return Err(Error::invalid(format!(
+                    "column {:?} of relation {:?} contains null values",
+                    spec.name, table.name
+                ))
+                .with_code("23502")
+                .of_table(self.snapshot.name_of(table).schema, &table.name)
+                .of_column(&spec.name)
+                .with_hint("give it a DEFAULT for the rows that are there"));
             }
             _ => {}
         }

@@ -147,10 +147,12 @@ impl Context<'_> {
 
     pub(super) async fn check_no_nulls(&self, cell: &TransactionCell, table: &TableName, name: &str) -> Result<()> {
         if self.any_row(cell, table, &format!("{} IS NULL", quoted(name))).await? {
-            let of = &table.table;
-            return Err(
-                Error::invalid(format!("column {name:?} of relation {of:?} contains null values")).with_code("23502")
-            );
+            let message = format!("column {name:?} of relation {:?} contains null values", table.table);
+            return Err(Error::invalid(message)
+                .with_code("23502")
+                .with_hint("UPDATE them first")
+                .of_table(&table.schema, &table.table)
+                .of_column(name));
         }
         Ok(())
     }

@@ -285,17 +285,16 @@ impl Context<'_> {
         draft.add(constraint)?;
         let not_null: Vec<String> =
             draft.keys.iter().filter(|(.., primary)| *primary).flat_map(|(_, columns, _)| columns.clone()).collect();
-        let conditions: Vec<String> = draft.checks.iter().map(|(.., expr)| expr.to_string()).collect();
         for column in &not_null {
             self.check_no_nulls(cell, name, column).await?;
         }
-        for condition in &conditions {
-            self.check_all(cell, name, condition).await?;
+        let table = existing(cell.lock().await.as_mut().ok_or_else(ended)?, name)?;
+        let rules = draft.onto(self.engine, &table)?;
+        for check in &rules.checks[table.rules.checks.len()..] {
+            self.check_all(cell, name, check).await?;
         }
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
-        let table = existing(transaction, name)?;
-        let rules = draft.onto(self.engine, &table)?;
         for column in not_null {
             transaction.alter_column(name, AlterColumn::SetNullable { name: column, nullable: false }).await?;
         }
@@ -327,11 +326,16 @@ impl Context<'_> {
     }
 
     /// A condition that all rows of a table keep.
-    async fn check_all(&self, cell: &TransactionCell, name: &TableName, condition: &str) -> Result<()> {
+    async fn check_all(&self, cell: &TransactionCell, name: &TableName, check: &Check) -> Result<()> {
+        let condition = &check.sql;
         if self.any_row(cell, name, &format!("NOT ({condition})")).await? {
-            return Err(Error::invalid(format!("a row of {name} makes {condition} false"))
+            let message =
+                format!("check constraint {:?} of relation {:?} is violated by some row", check.name, name.table);
+            return Err(Error::invalid(message)
                 .with_code("23514")
-                .with_hint(format!("SELECT * FROM {name} WHERE NOT ({condition})")));
+                .with_hint(format!("SELECT * FROM {name} WHERE NOT ({condition})"))
+                .of_table(&name.schema, &name.table)
+                .of_constraint(&check.name));
         }
         Ok(())
     }
