@@ -89,15 +89,8 @@ impl Target {
 
     /// An error without the values of the row that it is about, for those who may not read all of them.
     pub fn without_values(&self, error: Error) -> Error {
-        // Behind the name of the constraint that is broken.
-        match error.message().split_once("\": ") {
-            Some((broken, _)) if !self.is_told && matches!(error.code(), "23505" | "23514") => {
-                let bare = Error::new(error.kind(), format!("{broken}\"")).with_code(error.code());
-                match error.hint() {
-                    Some(hint) => bare.with_hint(hint),
-                    None => bare,
-                }
-            }
+        match error.code() {
+            "23502" | "23503" | "23505" | "23514" if !self.is_told => error.without_detail(),
             _ => error,
         }
     }
