@@ -22,6 +22,7 @@ mod limits;
 mod loads;
 mod parse;
 mod planning;
+mod policies;
 mod record;
 mod rewrite;
 mod saved;

@@ -48,6 +48,10 @@ pub(crate) struct Settings {
     /// The version that reads see.
     pub version: Version,
     pub time_zone: Option<String>,
+    /// Tables are shown as far as their row policies let; otherwise those are refused that are not shown as a whole.
+    pub row_security: bool,
+    /// Settings of applications, by their names, which have a dot in them: policies and masks may go by them.
+    pub custom: Arc<BTreeMap<String, String>>,
     pub temporary: Temporary,
     pub limits: LimitSettings,
     /// Those that the session began with, which RESET goes back to. `None`: nothing is set in them.
@@ -68,6 +72,8 @@ impl Default for Settings {
             path: vec!["public".into()],
             version: Version::Newest,
             time_zone: None,
+            row_security: true,
+            custom: Arc::default(),
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
             first: None,

@@ -41,7 +41,7 @@ pub(crate) use control::time;
 pub(crate) use copy::no_server_files;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
-pub(crate) use target::{Target, is_default, parse_query, quoted_ident};
+pub(crate) use target::{Target, is_default, parse_query, quoted, quoted_ident};
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -310,6 +310,9 @@ impl<'a> Change<'a> {
             | S::AlterSchema(_)
             | S::CreateFunction(_)
             | S::DropFunction(_)
+            | S::CreatePolicy(_)
+            | S::AlterPolicy(_)
+            | S::DropPolicy(_)
             | S::Comment { .. } => Some(Self::Shape(statement)),
             S::Query(_)
             | S::Explain { .. }

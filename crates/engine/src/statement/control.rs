@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use polder_capability::{Caller, Notice};
 use polder_lake::{TransactionCell, Version};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::ended;
 use super::names::{fold, parts};
@@ -61,17 +61,23 @@ impl Engine {
                     "search_path" => inner.settings.path.join(", "),
                     "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
                     "timezone" | "time_zone" => inner.settings.zone().to_owned(),
+                    "row_security" => if inner.settings.row_security { "on" } else { "off" }.to_owned(),
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),
                         Version::Snapshot(id) => id.to_string(),
                         Version::At(time) => time.to_rfc3339(),
                     },
                     "all" => return Err(Error::unsupported("SHOW ALL is not supported").with_hint(settings_shown())),
-                    _ => inner.settings.limits.show(&name).ok_or_else(|| {
-                        Error::not_found(format!("there is no setting {name:?}"))
-                            .with_code("42704")
-                            .with_hint(settings_shown())
-                    })?,
+                    _ => {
+                        let dotted =
+                            variable.iter().map(|part| fold(part).to_lowercase()).collect::<Vec<_>>().join(".");
+                        let custom = || inner.settings.custom.get(&dotted).cloned();
+                        inner.settings.limits.show(&name).or_else(custom).ok_or_else(|| {
+                            Error::not_found(format!("there is no setting {name:?}"))
+                                .with_code("42704")
+                                .with_hint(settings_shown())
+                        })?
+                    }
                 };
                 let snapshot = self.lake.newest().await?.id;
                 crate::system::one_text(&name, &shown, snapshot)?
@@ -300,10 +306,14 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 }
 
 /// The settings that there are.
-const NAMES: &str = "search_path, snapshot, timezone, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
+const NAMES: &str = "search_path, snapshot, timezone, row_security, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
                      statement_timeout";
 
 const ZONE_NAMES: &[&str] = &["timezone", "time.zone", "time_zone"];
+
+/// Settings of applications that a session keeps, and the bytes of one.
+const CUSTOM_MAX: usize = 256;
+const CUSTOM_BYTES_MAX: usize = 8 << 10;
 
 fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
@@ -338,13 +348,51 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
                 (text, Err(_)) => Version::At(time(text)?),
             };
         }
+        "row_security" => {
+            settings.row_security = match first.to_lowercase().as_str() {
+                "on" | "true" | "yes" | "1" | "default" => true,
+                "off" | "false" | "no" | "0" => false,
+                _ => {
+                    return Err(Error::invalid("parameter \"row_security\" requires a Boolean value")
+                        .with_code("22023")
+                        .with_hint("SET row_security = on, or off"));
+                }
+            };
+        }
         limit if limits::NAMES.contains(&limit) => settings.limits.set(limit, first)?,
+        custom if custom.contains('.') => set_custom(settings, custom, values)?,
         _ => {
             return Err(Error::not_found(format!("there is no setting {name:?}"))
                 .with_code("42704")
                 .with_hint(format!("the settings are {NAMES}")));
         }
     }
+    Ok(())
+}
+
+/// A setting of an application: PostgreSQL takes any whose name has a dot in it.
+fn set_custom(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+    let is_word = |part: &str| {
+        let begins = part.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
+        begins && part.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$')
+    };
+    if !name.split('.').all(is_word) {
+        return Err(Error::invalid(format!("invalid configuration parameter name \"{name}\""))
+            .with_code("42602")
+            .with_hint("custom parameter names must be two or more simple identifiers separated by dots"));
+    }
+    let (name, value) = (name.to_lowercase(), values.join(", "));
+    let custom = Arc::make_mut(&mut settings.custom);
+    if value == "default" && values.len() == 1 {
+        custom.remove(&name);
+        return Ok(());
+    }
+    let is_new = !custom.contains_key(&name);
+    if name.len() + value.len() > CUSTOM_BYTES_MAX || (is_new && custom.len() >= CUSTOM_MAX) {
+        let message = format!("a session keeps {CUSTOM_MAX} settings of its own, each of {CUSTOM_BYTES_MAX} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, message).with_code("54000").with_hint("keep them in a table"));
+    }
+    custom.insert(name, value);
     Ok(())
 }
 
@@ -378,8 +426,17 @@ fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
         "all" => *settings = Settings { user: settings.user, role: settings.role, ..fresh },
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         zone if ZONE_NAMES.contains(&zone) => settings.time_zone = fresh.time_zone,
+        "row_security" => settings.row_security = fresh.row_security,
         "snapshot" => settings.version = fresh.version,
         limit if settings.limits.reset(limit, fresh.limits) => {}
+        custom if custom.contains('.') => {
+            let name = custom.to_lowercase();
+            let custom = Arc::make_mut(&mut settings.custom);
+            match fresh.custom.get(&name) {
+                Some(value) => drop(custom.insert(name, value.clone())),
+                None => drop(custom.remove(&name)),
+            }
+        }
         other => {
             return Err(Error::not_found(format!("there is no setting {other:?}"))
                 .with_code("42704")

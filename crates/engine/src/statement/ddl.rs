@@ -8,6 +8,7 @@ mod layout;
 mod like;
 mod materialized;
 mod moves;
+mod policies;
 mod retype;
 mod rules;
 mod view;
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
+use self::policies::Becomes;
 use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
 use crate::error::from_datafusion;
@@ -50,6 +52,9 @@ impl Context<'_> {
             Statement::CreateFunction(create) => self.create_function(cell, create).await,
             Statement::DropFunction(drop) => self.drop_function(cell, drop).await,
             Statement::Truncate(truncate) => self.truncate(cell, truncate).await,
+            Statement::CreatePolicy(create) => self.create_policy(cell, create).await,
+            Statement::AlterPolicy(alter) => self.alter_policy(cell, alter).await,
+            Statement::DropPolicy(drop) => self.drop_policy(cell, drop).await,
             Statement::Comment { object_type, object_name, comment, if_exists } => {
                 self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
             }
@@ -313,7 +318,18 @@ impl Context<'_> {
             return Ok(name);
         }
         self.check_altered(cell, &name, operation).await?;
+        if let (Some(change), AlterTableOperation::AlterColumn { column_name, .. }) = (&self.extras.mask, operation) {
+            self.set_mask(cell, &name, &column(column_name), change).await?;
+            return Ok(name);
+        }
         match operation {
+            AlterTableOperation::EnableRowLevelSecurity
+            | AlterTableOperation::DisableRowLevelSecurity
+            | AlterTableOperation::ForceRowLevelSecurity
+            | AlterTableOperation::NoForceRowLevelSecurity => {
+                self.set_row_security(cell, &name, operation).await?;
+                return Ok(name);
+            }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
                 return Ok(name);
@@ -341,14 +357,18 @@ impl Context<'_> {
         name: &TableName,
         operation: &AlterTableOperation,
     ) -> Result<()> {
+        let cascade =
+            matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
         for change in self.column_changes(cell, name, operation).await? {
             let (renamed, dropped) = match &change {
                 AlterColumn::Rename { name: old, to } => {
                     self.checks_without(cell, name, old, Some(to)).await?;
+                    self.policies_without(cell, name, old, Becomes::Named(to)).await?;
                     (Some((old.clone(), to.clone())), false)
                 }
                 AlterColumn::Drop { name: old } => {
                     self.checks_without(cell, name, old, None).await?;
+                    self.policies_without(cell, name, old, Becomes::Nothing { cascade }).await?;
                     (None, true)
                 }
                 _ => (None, false),
@@ -365,10 +385,6 @@ impl Context<'_> {
                 self.check_views(cell, name, false, "drop the view first, and make it again with the new name").await?;
             }
             if dropped {
-                let cascade = matches!(
-                    operation,
-                    AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. }
-                );
                 self.check_views(cell, name, cascade, "drop the view first, or use DROP COLUMN … CASCADE").await?;
             }
         }

@@ -238,7 +238,7 @@ fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
         .collect()
 }
 
-fn column_id(table: &TableState, name: &str) -> Result<i64> {
+pub(super) fn column_id(table: &TableState, name: &str) -> Result<i64> {
     table
         .top_columns()
         .find(|column| column.name == name)

@@ -104,6 +104,13 @@ fn all(world: &World) -> Vec<Setting> {
         ("lc_ctype", fixed("C"), "Client", "The classes of letters.", "string"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
         ("max_index_keys", fixed("32"), "Preset", "Columns of an index.", "integer"),
+        (
+            "row_security",
+            fixed(if world.row_security() { "on" } else { "off" }),
+            "Client",
+            "Tables are shown as far as their row policies let.",
+            "bool",
+        ),
         ("search_path", path, "Client", "Schemas in which names are looked for.", "string"),
         ("server_encoding", fixed("UTF8"), "Preset", "The encoding of texts.", "string"),
         ("server_version", fixed(POSTGRES_VERSION), "Preset", "The version of PostgreSQL that is spoken.", "string"),
@@ -136,5 +143,6 @@ pub(super) fn settings(world: &World) -> Result<Vec<ArrayRef>> {
 
 /// The value of a setting; none if there is no such.
 pub(crate) fn setting(world: &World, name: &str) -> Option<String> {
-    all(world).into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(|(_, value, ..)| value)
+    let known = all(world).into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value, ..)| value).or_else(|| world.custom(name).cloned())
 }

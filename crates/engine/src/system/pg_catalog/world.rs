@@ -2,6 +2,7 @@
 //! a function is called with.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -27,6 +28,8 @@ struct Inner {
     process: Option<i32>,
     path: Vec<String>,
     zone: String,
+    row_security: bool,
+    custom: Arc<BTreeMap<String, String>>,
     directory: OnceLock<Directory>,
 }
 
@@ -39,6 +42,8 @@ impl World {
             process: settings.process,
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
+            row_security: settings.row_security,
+            custom: Arc::clone(&settings.custom),
             directory: OnceLock::new(),
         }))
     }
@@ -82,6 +87,16 @@ impl World {
 
     pub(crate) fn zone(&self) -> &str {
         &self.0.zone
+    }
+
+    /// Whether whoever runs the statement is shown the rows that policies allow; otherwise tables with policies are refused.
+    pub(crate) fn row_security(&self) -> bool {
+        self.0.row_security
+    }
+
+    /// A setting of an application.
+    pub(crate) fn custom(&self, name: &str) -> Option<&String> {
+        self.0.custom.get(&name.to_lowercase())
     }
 
     /// Made when it is first asked for.
