@@ -1,10 +1,16 @@
 """Roles and rights: the same scripts of several sessions at Polder and at PostgreSQL, statement by statement the same answers."""
 
+import threading
+import time
+import uuid
+
 import psycopg
 import pytest
 
 import peers
 import permissions
+import polder
+import ways
 from test_postgres_psycopg import address
 
 SALE = ["ana: CREATE TABLE sale (id INT PRIMARY KEY, city TEXT, amount INT)", "ana: INSERT INTO sale VALUES (1, 'Delft', 10), (2, 'Gouda', 20)"]
@@ -264,3 +270,197 @@ def both(server):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_same_as_postgresql(both, name):
     permissions.compare(*both, SCRIPTS[name])
+
+
+@pytest.fixture(scope="module")
+def world(server, both):
+    return ways.World(server, both[0])
+
+
+def marks(asker: ways.Asker) -> set:
+    return asker.found(*ways.HIDDEN, *ways.MASKED, *ways.GONE)
+
+
+@pytest.mark.parametrize("way", [*ways.ALL, *ways.BARE])
+def test_no_way_leads_in(world, way):
+    """eve may look at the schema, and has no right on the table."""
+    eve = world.asker("eve")
+    {**ways.ALL, **ways.BARE}[way](eve)
+    assert eve.heard
+    assert not marks(eve), "\n".join(eve.heard)[:5000]
+
+
+@pytest.mark.parametrize("way", ways.ALL)
+def test_each_way_leads_the_owner_in(world, way):
+    """What finds nothing where there is something would prove nothing."""
+    ana = world.asker("ana")
+    ways.ALL[way](ana)
+    assert marks(ana), "\n".join(ana.heard)[:5000]
+
+
+@pytest.fixture
+def lent(world):
+    """A table that eve may read for now, her session, and her login over HTTP with a session there."""
+    world.ana.execute("CREATE TABLE vault.lent (id INT, note TEXT)")
+    world.ana.execute("INSERT INTO vault.lent VALUES (1, 'hush7f3a')")
+    world.ana.execute("GRANT SELECT ON vault.lent TO eve")
+    yield world.asker("eve")
+    world.ana.execute("DROP TABLE vault.lent CASCADE")
+
+
+def refused(run) -> None:
+    with pytest.raises(psycopg.Error) as error:
+        run()
+    assert error.value.sqlstate == "42501", error.value
+
+
+def test_what_was_prepared_is_asked_for_again(world, lent):
+    eve, sql = lent.connection, "SELECT note FROM vault.lent WHERE id = %s"
+    assert eve.execute(sql, (1,), prepare=True).fetchall() == [("hush7f3a",)]
+    session = str(uuid.uuid4())
+    assert lent.client.sql("SELECT note FROM vault.lent", session=session) == [{"note": "hush7f3a"}]
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    refused(lambda: eve.execute(sql, (1,), prepare=True))
+    for more in ({"session": session}, {}):
+        with pytest.raises(polder.Failed) as error:
+            lent.client.sql("SELECT note FROM vault.lent", **more)
+        assert (error.value.status, error.value.code) == (403, "42501")
+
+
+def test_old_versions_are_read_by_the_grants_of_now(world, lent):
+    version = world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
+    old = f"SELECT note FROM vault.lent AT (VERSION => {version})"
+    assert lent.connection.execute(old).fetchall() == [("hush7f3a",)]
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    refused(lambda: lent.connection.execute(old))
+    lent.connection.execute(f"SET snapshot = {version}")
+    refused(lambda: lent.connection.execute("SELECT note FROM vault.lent"))
+    lent.connection.execute("RESET snapshot")
+    refused(lambda: lent.connection.execute("SELECT * FROM table_changes('vault.lent', 1)"))
+
+
+def test_a_table_of_that_name_is_another_table(world, lent):
+    """What was granted on one that was dropped is not granted on the next one."""
+    world.ana.execute("DROP TABLE vault.lent")
+    world.ana.execute("CREATE TABLE vault.lent (id INT, note TEXT)")
+    refused(lambda: lent.connection.execute("SELECT * FROM vault.lent"))
+    world.ana.execute("CREATE OR REPLACE TABLE vault.lent (id INT, note TEXT)")
+    refused(lambda: lent.connection.execute("SELECT * FROM vault.lent"))
+
+
+def test_a_job_has_its_owners_rights(world, lent):
+    eve = lent.client
+    eve.sql("CREATE JOB copies AS CREATE OR REPLACE TABLE lab.copied AS SELECT note FROM vault.lent")
+    assert run_of(eve, "copies")["state"] == "done"
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    run = run_of(eve, "copies")
+    assert (run["state"], run["error_code"]) == ("failed", "42501")
+    for sql in ("DROP JOB reads", "ALTER JOB reads PAUSE", "RUN JOB reads", "CREATE OR REPLACE JOB reads AS SELECT 1"):
+        refused(lambda sql=sql: lent.connection.execute(sql))
+    for method, path in (("POST", "/jobs/reads/run"), ("POST", "/jobs/reads/pause"), ("DELETE", "/jobs/reads"), ("POST", f"/runs/{world.run}/again"), ("DELETE", f"/runs/{world.run}")):
+        with pytest.raises(polder.Failed) as error:
+            eve.request(method, path)
+        assert error.value.status in (403, 404), (method, path)
+    eve.sql("DROP JOB copies")
+
+
+def run_of(client: polder.Client, job: str) -> dict:
+    """Runs a job to its end."""
+    run = next(iter(client.sql(f"RUN JOB {job}")[0].values()))
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while time.monotonic() < deadline:
+        found = client.sql(f"SELECT state, error_code FROM polder.runs WHERE run_id = '{run}'")
+        if found and found[0]["state"] not in ("waiting", "running"):
+            return found[0]
+        time.sleep(0.05)
+    raise TimeoutError(f"the run {run} did not end")
+
+
+def test_nobody_stops_what_others_run(world):
+    ana, eve = (world.asker(name) for name in ("ana", "eve"))
+    ana.connection.execute("BEGIN")
+    query = str(uuid.uuid4())
+    sleeper = threading.Thread(target=lambda: ana.client.http.post(
+        f"{ana.client.url}/api/v1/statements", json={"sql": "SELECT pg_sleep(5)", "format": "json", "query_id": query}, timeout=60))
+    sleeper.start()
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while query not in ana.http("GET", "/running"):
+        assert time.monotonic() < deadline
+    assert query not in eve.http("GET", "/running")
+    with pytest.raises(polder.Failed) as error:
+        eve.client.request("DELETE", f"/queries/{query}")
+    assert error.value.status in (403, 404)
+    eve.sql(f"SELECT pg_cancel_backend({ana.connection.info.backend_pid})", f"SELECT pg_terminate_backend({ana.connection.info.backend_pid})")
+    ana.client.request("DELETE", f"/queries/{query}")
+    sleeper.join()
+    assert ana.connection.execute("SELECT 1 AS one").fetchone() == (1,)
+    ana.connection.execute("ROLLBACK")
+
+
+def test_loads_ask_for_rights(world):
+    eve = world.asker("eve").client
+    for into, mode in (("vault.staff", "append"), ("vault.staff", "replace"), ("vault.mine", "create")):
+        upload = eve.upload("rows.csv", b"id,team,salary\n77,red,1\n")
+        with pytest.raises(polder.Failed) as error:
+            status = eve.load(upload_ids=[upload], into=into, mode=mode)
+            raise polder.Failed(403, {"code": (status["error"] or {}).get("code"), "message": str(status)})
+        assert error.value.code == "42501", (into, mode, str(error.value))
+    assert world.ana.execute("SELECT count(*) FROM vault.staff").fetchone() == (ways.ROWS,)
+    refused(lambda: world.connect("eve").execute("COPY lab.nosuch FROM '/etc/passwd'"))
+    refused(lambda: world.connect("eve").execute("COPY (SELECT 1 AS a) TO '/tmp/polder-permissions.csv'"))
+
+
+def test_the_audit(world, lent):
+    """Grants, refusals and logins are told, to superusers."""
+    refused(lambda: lent.connection.execute("SELECT * FROM vault.staff"))
+    refused(lambda: lent.connection.execute("SELECT * FROM polder.audit"))
+    world.ana.execute("GRANT INSERT ON vault.lent TO eve")
+    world.root.execute("CREATE ROLE auditor")
+    world.root.execute("GRANT auditor TO eve")
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while True:
+        told = world.root.execute("SELECT event, user_name, object, outcome, error_code FROM polder.audit").fetchall()
+        events = {(event, user, outcome, code) for event, user, _, outcome, code in told}
+        wanted = {("login", "eve", "ok", None), ("statement", "eve", "refused", "42501"), ("grant", "ana", "ok", None), ("create role", "polder", "ok", None)}
+        if wanted <= events or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert wanted <= events, sorted(events, key=str)
+    assert any("lent" in str(row) and row[0] == "grant" for row in told), told
+    assert not any(mark in str(told) for mark in ways.HIDDEN)
+
+
+def test_roles_outlive_a_restart(fresh, tmp_path):
+    server = fresh(tmp_path / "data").start()
+    with psycopg.connect(**address(server), autocommit=True) as root:
+        for sql in (f"CREATE ROLE ana LOGIN PASSWORD '{permissions.PASSWORD}'", "CREATE ROLE team", "GRANT team TO ana", "CREATE TABLE sale (id INT)", "CREATE TABLE shut (id INT)", "GRANT SELECT ON sale TO team"):
+            root.execute(sql)
+    server.restart()
+    with psycopg.connect(**address(server, user="ana", password=permissions.PASSWORD), autocommit=True) as ana:
+        assert ana.execute("SELECT count(*) FROM sale").fetchone() == (0,)
+        refused(lambda: ana.execute("SELECT count(*) FROM shut"))
+
+
+def test_passwords_and_tokens_of_roles(world):
+    client = polder.Client(world.server.url)
+    with pytest.raises(polder.Failed) as error:
+        client.login("eve", "not hers")
+    assert error.value.status == 401
+    eve = world.asker("eve")
+    token = eve.client.post("/tokens", json={"name": "hers"}).json()["secret"]
+    bearer = polder.Client(world.server.url)
+    bearer.http.headers["Authorization"] = f"Bearer {token}"
+    assert bearer.value("SELECT current_user AS me") == "eve"
+    with pytest.raises(polder.Failed) as error:
+        bearer.sql("SELECT * FROM vault.staff")
+    assert error.value.code == "42501"
+    world.root.execute("ALTER ROLE eve NOLOGIN")
+    try:
+        for run in (lambda: bearer.sql("SELECT 1 AS one"), lambda: polder.Client(world.server.url).login("eve", permissions.PASSWORD), lambda: eve.client.sql("SELECT 1 AS one")):
+            with pytest.raises(polder.Failed) as error:
+                run()
+            assert error.value.status == 401
+        with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+            world.connect("eve")
+    finally:
+        world.root.execute("ALTER ROLE eve LOGIN")
