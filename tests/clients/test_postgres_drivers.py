@@ -58,7 +58,8 @@ ASYNCPG_VALUES = [
     ("json", '{"a": 1}'), ("jsonb", '{"a": 1}'), ("text[]", ["a", None, "b,\"c\"", ""]), ("bigint", None),
 ]
 # Of these it asks the catalog first what they are made of.
-ASYNCPG_ARRAYS = [("bigint[]", [1, None, 3]), ("timestamptz[]", [MOMENT]), ("numeric(10, 2)[]", [decimal.Decimal("1.50")]), ("bigint[]", [])]
+ASYNCPG_ARRAYS = [("bigint[]", [1, None, 3]), ("timestamptz[]", [MOMENT]), ("numeric(10, 2)[]", [decimal.Decimal("1.50")]), ("bigint[]", []),
+                  ("jsonb[]", ['{"a": 1}', None]), ("oid[]", [2**32 - 1])]
 
 
 def comes_back(server, values: list) -> None:

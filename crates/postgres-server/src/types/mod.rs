@@ -163,6 +163,12 @@ impl Kind {
         if let Some(base) = meta(CATALOG_TYPE).and_then(Self::of_catalog).filter(fits) {
             return Self::one(base);
         }
+        // A list says itself what its items are of.
+        let item =
+            meta(CATALOG_TYPE).and_then(|name| name.strip_suffix("[]")).filter(|_| field.data_type().is_nested());
+        if let Some(base) = item.and_then(Self::of_array) {
+            return Self { base, array: true };
+        }
         match meta(DECLARED) {
             _ if !is_text => Self::of_type(field.data_type()),
             Some("json") => Self::one(Base::Json),
@@ -184,6 +190,15 @@ impl Kind {
             "oidvector" => Base::Oidvector,
             _ => return None,
         })
+    }
+
+    /// What an array is of, by the name of its items' type.
+    fn of_array(item: &str) -> Option<Base> {
+        match item {
+            "json" => Some(Base::Json),
+            "jsonb" => Some(Base::Jsonb),
+            other => Self::of_catalog(other),
+        }
     }
 
     fn of_type(data_type: &DataType) -> Self {

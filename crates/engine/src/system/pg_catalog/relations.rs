@@ -6,9 +6,9 @@ use polder_types::Result;
 
 use super::columns;
 use super::directory::{self, Of, Relation};
-use super::row::Rows;
+use super::row::{Cell, Rows};
 use super::types;
-use super::{World, columns_of, oids};
+use super::{World, columns_of, oids, roles};
 
 /// Bytes of a page, in which PostgreSQL counts sizes.
 const PAGE_BYTES: i64 = 8_192;
@@ -84,24 +84,37 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation) {
     let facts = facts(world, relation);
     let is_view = relation.kind == "v";
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
+    // How much is in a table is for those who may read it all.
+    let is_told = world.table(relation).is_none_or(|table| world.rights().counts(table.id));
+    let list = match relation.of {
+        Of::Table(id) | Of::View(id) => roles::list(world, id),
+        _ => Cell::Null,
+    };
+    let policies = match relation.of {
+        Of::Table(id) => world.rights().access(id).map(|access| &access.policies),
+        _ => None,
+    };
     rows.push([
         ("oid", relation.oid.into()),
         ("relname", relation.name.as_str().into()),
         ("relnamespace", relation.schema.into()),
         ("reltype", facts.row_type.into()),
-        ("relowner", oids::OWNER.into()),
+        ("relowner", world.owner_of(relation).into()),
         ("relam", facts.access_method.into()),
         ("relfilenode", if stored { relation.oid } else { 0 }.into()),
-        ("relpages", (facts.bytes / PAGE_BYTES).into()),
-        ("reltuples", facts.tuples.into()),
+        ("relpages", if is_told { facts.bytes / PAGE_BYTES } else { 0 }.into()),
+        ("reltuples", if is_told { facts.tuples } else { UNKNOWN }.into()),
         ("relhasindex", facts.has_index.into()),
         ("relpersistence", "p".into()),
         ("relkind", relation.kind.into()),
         ("relnatts", facts.columns.into()),
         ("relchecks", facts.checks.into()),
         ("relhasrules", is_view.into()),
+        ("relrowsecurity", policies.is_some_and(|policies| policies.enabled).into()),
+        ("relforcerowsecurity", policies.is_some_and(|policies| policies.forced).into()),
         ("relispopulated", facts.populated.into()),
         // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
+        ("relacl", list),
         ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
     ]);
 }

@@ -125,7 +125,8 @@ fn array_of(oid: i64) -> i64 {
 /// The object id and the modifier of a column's type; -1: none.
 pub(crate) fn of_field(field: &Field) -> (i64, i64) {
     if let Some(mark) = marks::catalog_type(field) {
-        return (named(mark), -1);
+        let oid = mark.strip_suffix("[]").map_or_else(|| named(mark), |item| array_of(named(item)));
+        return (oid, -1);
     }
     match TextLength::of_field(field) {
         Some(length) => {
