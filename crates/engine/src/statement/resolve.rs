@@ -75,9 +75,6 @@ impl Engine {
             return Ok(());
         }
         let snapshot = self.seen(settings, open).await?;
-        if snapshot.functions.is_empty() {
-            return Ok(());
-        }
         expand(part, &Functions { snapshot: &snapshot, path: &settings.path, state: &self.template })
     }
 }
