@@ -22,7 +22,7 @@ pub(crate) mod maintenance;
 mod merge;
 mod names;
 pub(crate) mod names_out;
-mod origins;
+pub(crate) mod origins;
 mod prepare;
 mod query;
 mod resolve;
