@@ -158,6 +158,8 @@ struct Seen {
     /// The open transaction: whether it had failed, and what says that it has since.
     transaction: Option<(bool, Arc<AtomicBool>)>,
     zone: String,
+    user: String,
+    is_superuser: bool,
 }
 
 impl Session {
@@ -173,17 +175,26 @@ impl Session {
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
         // Until its first statement asks.
         inner.settings.who = Who::nobody();
+        let mut is_superuser = false;
         if let Some(engine) = engine.upgrade() {
             engine.start(&caller.user, &mut inner.settings);
             engine.authority.count(&caller, 1);
+            is_superuser = engine.authority.known().find(&caller.user).is_some_and(|role| role.is_superuser);
         }
-        let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
+        let (zone, user) = (inner.settings.zone().to_owned(), caller.user.clone());
+        let seen = Seen { transaction: None, zone, user, is_superuser };
         Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
         let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
-        *self.seen.lock() = Seen { transaction, zone: inner.settings.zone().to_owned() };
+        let mut seen = self.seen.lock();
+        let who = &inner.settings.who;
+        // Before a session's first statement nobody has asked who it is.
+        if let Some(user) = who.book.name(who.user) {
+            (seen.user, seen.is_superuser) = (user.to_owned(), who.superuser);
+        }
+        (seen.transaction, seen.zone) = (transaction, inner.settings.zone().to_owned());
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

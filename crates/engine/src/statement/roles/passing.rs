@@ -8,7 +8,7 @@ use super::names::RoleName;
 use super::{Done, Work, done, forbidden};
 
 /// The code of something that stands in the way.
-const DEPENDENTS: &str = "2BP01";
+pub(super) const DEPENDENTS: &str = "2BP01";
 
 /// The code of what is in use.
 const IN_USE: &str = "55006";
@@ -76,6 +76,7 @@ impl Work<'_> {
         }
         Err(Error::invalid(format!("role \"{name}\" cannot be dropped because some objects depend on it"))
             .with_code(DEPENDENTS)
-            .with_hint(told(&holdings)))
+            .with_detail(told(&holdings))
+            .with_hint("REASSIGN OWNED BY … TO …, then DROP OWNED BY …"))
     }
 }
