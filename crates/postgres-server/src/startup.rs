@@ -108,7 +108,7 @@ impl Newcomer {
         let user = self.login(&parameters).await?;
         self.check_database(&parameters)?;
         let session = self.house.sql.open_driver_session(Caller::new(user.as_str(), VIA));
-        let mut settings = Settings::new(user, self.house.version);
+        let mut settings = Settings::new(self.house.version);
         for (name, value) in wanted(&parameters)? {
             set(&mut settings, session.as_ref(), &name, &value).await?;
         }
