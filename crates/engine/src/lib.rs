@@ -20,6 +20,7 @@ mod keeper;
 mod limits;
 mod loads;
 mod parse;
+mod passwords;
 mod planning;
 mod record;
 mod rewrite;

@@ -16,7 +16,7 @@ use super::rights::{CONNECT, Kind};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::session::Settings;
-use crate::statement::roles::begin_with;
+use crate::statement::roles::{begin_with, taken_on};
 
 /// All roles, read when they are first asked for, and again when they have changed. Nobody else changes them: the metastore
 /// is this process's alone.
@@ -127,6 +127,7 @@ impl Engine {
         // They were read when they were set; what cannot be read is no limit.
         settings.limits = LimitSettings::of_role(&of_role, role.is_superuser).unwrap_or_default();
         begin_with(settings, &of_role);
+        settings.role = taken_on(&book, role.oid, &of_role);
         settings.of_role = Arc::new(of_role);
     }
 

@@ -39,7 +39,7 @@ use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
 
 pub(crate) use grammar::parse_role;
 use names::RoleName;
-pub(crate) use settings::begin_with;
+pub(crate) use settings::{begin_with, taken_on};
 use statements::On;
 pub(crate) use statements::RoleStatement;
 
