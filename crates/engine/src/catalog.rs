@@ -22,6 +22,7 @@ use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
 use crate::inline::{Functions, expand};
 use crate::parse::parse_kept;
+use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
 use crate::semantics::with_lengths;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
@@ -30,7 +31,7 @@ use crate::system::{InformationSchema, SystemSchema, Views};
 /// Views that stand on views, and so on.
 const VIEW_DEPTH_MAX: usize = 32;
 
-/// The catalog in which every table shows the ids of its rows, for UPDATE and DELETE.
+/// How the catalog's name begins in which the table that a statement changes shows the ids of its rows.
 pub(crate) const ROWS_CATALOG: &str = "polder$rows";
 
 /// The catalog of what a statement brings along: the rows that an INSERT is about to make, in the schema `input`.
@@ -44,11 +45,47 @@ pub(crate) struct View {
     /// Set when the statement may insert.
     pub writer: Option<TransactionCell>,
     /// The table whose rows the statement changes: the only one that shows their ids.
-    pub changed: Option<TableName>,
+    pub changed: Option<Changed>,
     pub system: Arc<SystemSchema>,
     /// Plans the views. Set once the state exists that this catalog is part of; weak, since that state holds us.
     pub planner: OnceLock<Weak<SessionState>>,
     pub depth: AtomicUsize,
+}
+
+/// A table that is changed, as the query sees it that finds the rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    pub name: TableName,
+    pub asked: Asked,
+}
+
+impl Changed {
+    /// The name of the catalog that has it. Nobody but the statement knows it: there may be more rows in it than whoever
+    /// runs the statement may read.
+    pub fn catalog(&self) -> String {
+        self.asked.hidden.as_ref().map_or_else(|| ROWS_CATALOG.to_owned(), Hidden::catalog)
+    }
+}
+
+impl View {
+    /// What a statement sees of a snapshot, before it has a planner.
+    pub fn of(
+        world: &World,
+        snapshot: Arc<Snapshot>,
+        writer: Option<TransactionCell>,
+        changed: Option<Changed>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            lake: Arc::clone(&world.engine().lake),
+            snapshot,
+            world: world.clone(),
+            writer,
+            changed,
+            system: Arc::new(SystemSchema::new(world)),
+            planner: OnceLock::new(),
+            depth: AtomicUsize::new(0),
+        })
+    }
 }
 
 impl fmt::Debug for View {
@@ -69,7 +106,12 @@ pub(crate) struct LakeCatalog {
 impl LakeCatalog {
     /// The catalog of whoever runs the statement.
     pub fn new(view: &Arc<View>, rows: bool) -> Self {
-        Self { view: Arc::clone(view), rows, who: view.world.who().clone() }
+        Self::of(view, rows, view.world.who().clone())
+    }
+
+    /// The catalog of somebody whose rights a part of the statement has.
+    pub fn of(view: &Arc<View>, rows: bool, who: Who) -> Self {
+        Self { view: Arc::clone(view), rows, who }
     }
 }
 
@@ -144,7 +186,7 @@ impl SchemaProvider for LakeSchema {
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let full = TableName::new(&self.name, name);
         let view = &self.view;
-        if self.rows && view.changed.as_ref() != Some(&full) {
+        if self.rows && view.changed.as_ref().is_none_or(|changed| changed.name != full) {
             return Ok(None);
         }
         if let Some(table) = view.snapshot.table(&full) {
@@ -158,11 +200,16 @@ impl SchemaProvider for LakeSchema {
             let guard = self.guard(self.who.as_ref(), &view.snapshot, &full, table.id, word_of(table));
             let guard = guard.map_err(external)?;
             let opened = if self.rows {
-                LakeTable::open_with_row_ids(&view.lake, &view.snapshot, full, table)
+                LakeTable::open_with_row_ids(&view.lake, &view.snapshot, full.clone(), table)
             } else {
-                LakeTable::open(&view.lake, &view.snapshot, full, table, view.writer.clone())
+                LakeTable::open(&view.lake, &view.snapshot, full.clone(), table, view.writer.clone())
             };
             let opened = opened.map_err(external).and_then(|opened| shown(opened, self.rows))?;
+            // Of what nobody reads, nothing need be hidden.
+            let opened = match &guard {
+                Some(guard) if guard.columns.is_empty() => opened,
+                _ => self.governed(self.who.as_ref(), &view.snapshot, &full, table, opened).await.map_err(external)?,
+            };
             return Ok(Some(guarded(opened, guard, table)));
         }
         if let Some((table, point)) = travel::travelled(&full.table) {
@@ -222,6 +269,13 @@ fn guarded(opened: Arc<dyn TableProvider>, guard: Option<Guard>, table: &TableSt
     }
 }
 
+/// The refusal of a policy that reads its own table.
+fn recursion(name: &TableName) -> Error {
+    Error::invalid(format!("infinite recursion detected in policy for relation \"{}\"", name.table))
+        .with_code("42P17")
+        .with_hint("a policy that reads its own table does so by a view, whose owner it does not bind")
+}
+
 impl LakeSchema {
     /// What keeps somebody from columns; `None`: nothing does.
     ///
@@ -274,7 +328,66 @@ impl LakeSchema {
             LakeTable::open(&view.lake, &snapshot, name.clone(), table, None)
         };
         let opened = shown(opened?, self.rows).map_err(crate::error::from_datafusion)?;
+        let opened = self.governed(who.as_ref(), &snapshot, name, table, opened).await?;
         Ok(guarded(opened, guard, table))
+    }
+
+    /// A table with the rows and values of it that somebody may see.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501) for whoever wants to see all of it or nothing (`row_security`).
+    async fn governed(
+        &self,
+        who: Option<&Who>,
+        snapshot: &Snapshot,
+        name: &TableName,
+        then: &TableState,
+        opened: Arc<dyn TableProvider>,
+    ) -> polder_types::Result<Arc<dyn TableProvider>> {
+        let Some(who) = who else { return Ok(opened) };
+        let view = &self.view;
+        let asked = match &view.changed {
+            Some(changed) if self.rows => changed.asked.clone(),
+            _ => Asked::reading(),
+        };
+        let rights = Rights::new(who, snapshot);
+        let bound = Bound::of(rights, then.id).filter(|_| asked.purpose != Purpose::Rewrite);
+        let Some(bound) = bound else { return Ok(opened) };
+        if bound.rows && !view.world.row_security() {
+            return Err(off(&name.table, rights.owns(then.id)));
+        }
+        let state = view.planner.get().and_then(Weak::upgrade);
+        let state = state.ok_or_else(|| Error::internal("a table was asked for outside of a statement"))?;
+        let around = self.surroundings(state, who);
+        let now = around.snapshot.tables.get(&then.id);
+        let columns = Given::of(now.map_or(then, AsRef::as_ref), then, &opened.schema());
+        if view.depth.fetch_add(1, Ordering::SeqCst) >= VIEW_DEPTH_MAX {
+            view.depth.fetch_sub(1, Ordering::SeqCst);
+            return Err(recursion(name));
+        }
+        let governed = Box::pin(govern(&around, name, opened, &columns, &bound, &asked)).await;
+        view.depth.fetch_sub(1, Ordering::SeqCst);
+        governed
+    }
+
+    /// What policies are planned in. They are those of today, speak of the columns of today, and read what is in other
+    /// tables today, whatever version the session reads: nobody is let in by what has been taken from them since.
+    fn surroundings(&self, state: Arc<SessionState>, who: &Who) -> Surroundings {
+        let travels = self.who.as_ref().is_some_and(|who| who.newest.is_some());
+        if !travels {
+            let view = Arc::clone(&self.view);
+            return Surroundings::of(state, view, who.clone());
+        }
+        let who = Who { newest: None, ..who.clone() };
+        let view = View::of(&self.view.world, self.view.lake.known(), None, None);
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::of(&view, false, who.clone())));
+        let mut state = state.as_ref().clone();
+        state.register_catalog_list(Arc::new(catalogs));
+        let state = Arc::new(state);
+        // Nobody else has the view yet.
+        let _ = view.planner.set(Arc::downgrade(&state));
+        Surroundings::of(state, view, who)
     }
 
     /// Puts functions' bodies in the place of a view's calls.
@@ -313,7 +426,7 @@ impl LakeSchema {
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
         let owner = self.owner_of(definition);
         if let Some(owner) = &owner {
-            let catalog = LakeCatalog { view: Arc::clone(&self.view), rows: false, who: owner.clone() };
+            let catalog = LakeCatalog::of(&self.view, false, owner.clone());
             let catalogs = MemoryCatalogProviderList::new();
             catalogs.register_catalog("polder".into(), Arc::new(catalog));
             state.register_catalog_list(Arc::new(catalogs));

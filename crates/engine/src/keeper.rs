@@ -157,7 +157,7 @@ impl RuleKeeper for Keeper {
     ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         let mut state = self.engine()?.template.clone();
         state.mark_start_execution();
-        let target = Target { name: name.clone(), alias: name.table.clone(), table: Arc::clone(table) };
+        let target = Target::whole(name.clone(), Arc::clone(table));
         columns.iter().map(|column| plan_default(&state, &target, column)).collect()
     }
 

@@ -16,6 +16,7 @@ use polder_types::{Error, ErrorKind, LoadId, QueryId, Result};
 use crate::authz::rights::INSERT;
 use crate::authz::{Authority, READ_SERVER_FILES, Rights, Who, not_owner, word_of};
 use crate::engine::Engine;
+use crate::policies::check_load;
 use crate::record::{Recorder, Running};
 use crate::statement::no_server_files;
 
@@ -75,7 +76,10 @@ impl RecordedLoader {
         let known = self.lake.known();
         let rights = Rights::new(&who, &known);
         match (known.table(&name), request.mode) {
-            (Some(table), LoadMode::Append) => rights.require(word_of(table), &name, table.id, INSERT),
+            (Some(table), LoadMode::Append) => {
+                rights.require(word_of(table), &name, table.id, INSERT)?;
+                check_load(rights, table.id)
+            }
             (Some(table), LoadMode::Replace) if !rights.owns(table.id) => {
                 Err(not_owner(word_of(table), &name.table, rights.owner_name(table.id)))
             }

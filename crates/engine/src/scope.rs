@@ -1,19 +1,18 @@
 //! What a statement is planned in: functions, settings, and one view of the lake.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
 };
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
-use polder_lake::{Snapshot, TableName, TransactionCell};
+use polder_lake::{Snapshot, TransactionCell};
 
-use crate::catalog::{INPUT_CATALOG, LakeCatalog, ROWS_CATALOG, View};
+use crate::catalog::{Changed, INPUT_CATALOG, LakeCatalog, View};
 use crate::engine::Engine;
+use crate::policies::Surroundings;
 use crate::session::Settings;
-use crate::system::SystemSchema;
 use crate::system::pg_catalog::World;
 
 pub(crate) struct Scope {
@@ -34,16 +33,7 @@ impl Engine {
     ) -> Scope {
         let snapshot = settings.temporary.seen(snapshot);
         let world = World::new(self, &snapshot, settings);
-        let view = Arc::new(View {
-            lake: Arc::clone(&self.lake),
-            snapshot: Arc::clone(&snapshot),
-            world: world.clone(),
-            writer,
-            changed: None,
-            system: Arc::new(SystemSchema::new(&world)),
-            planner: OnceLock::new(),
-            depth: AtomicUsize::new(0),
-        });
+        let view = View::of(&world, Arc::clone(&snapshot), writer, None);
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::new(&view, false)));
         // A copy that is changed takes a tenth of the time of one that is built, which registers each function anew.
@@ -64,20 +54,13 @@ impl Engine {
 
 impl Scope {
     /// The same scope, in which the table that is changed also shows the ids of its rows.
-    pub fn with_rows(&self, engine: &Arc<Engine>, changed: Option<&TableName>) -> Self {
-        let view = Arc::new(View {
-            lake: Arc::clone(&engine.lake),
-            snapshot: Arc::clone(&self.snapshot),
-            world: self.world.clone(),
-            writer: None,
-            changed: changed.cloned(),
-            system: Arc::new(SystemSchema::new(&self.world)),
-            planner: OnceLock::new(),
-            depth: AtomicUsize::new(0),
-        });
+    pub fn with_rows(&self, changed: Option<&Changed>) -> Self {
+        let view = View::of(&self.world, Arc::clone(&self.snapshot), None, changed.cloned());
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::new(&view, false)));
-        catalogs.register_catalog(ROWS_CATALOG.into(), Arc::new(LakeCatalog::new(&view, true)));
+        if let Some(changed) = changed {
+            catalogs.register_catalog(changed.catalog(), Arc::new(LakeCatalog::new(&view, true)));
+        }
         if let Some(input) = &self.input {
             let catalog = MemoryCatalogProvider::new();
             // A new catalog has no schema of that name.
@@ -99,6 +82,14 @@ impl Scope {
             world: self.world.clone(),
             input: Some(input),
         }
+    }
+
+    /// What conditions of policies are planned in, for whoever runs the statement.
+    pub fn surroundings(&self) -> Surroundings {
+        let view = View::of(&self.world, Arc::clone(&self.snapshot), None, None);
+        // Nobody else has the view yet.
+        let _ = view.planner.set(Arc::downgrade(&self.state));
+        Surroundings::of(Arc::clone(&self.state), view, self.world.who().clone())
     }
 
     pub fn context(&self) -> SessionContext {

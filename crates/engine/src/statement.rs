@@ -41,7 +41,7 @@ pub(crate) use control::time;
 pub(crate) use copy::no_server_files;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
-pub(crate) use target::{Target, is_default, parse_query, quoted_ident};
+pub(crate) use target::{Target, is_default, parse_query, quoted, quoted_ident};
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::access_of_new;
 use crate::engine::Engine;
-use crate::forms::Extras;
+use crate::forms::{Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
@@ -84,6 +84,9 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        if matches!(&statement, ParsedStatement::Role(statement) if statement.is_about_session()) {
+            self.leave_gone(&mut inner.settings).await?;
+        }
         self.identify(caller, &mut inner.settings).await?;
         self.allow(caller, inner.settings.limits.now, running).await?;
         let (mut statement, extras) = match statement {
@@ -209,7 +212,8 @@ impl Engine {
         let open = open_cell(inner)?;
         check_may_write(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
-        let extras = Extras::default();
+        // What a copy has of identities it keeps.
+        let extras = Extras { overriding: Some(Overriding::System), ..Extras::default() };
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         match open {
@@ -309,6 +313,9 @@ impl<'a> Change<'a> {
             | S::AlterSchema(_)
             | S::CreateFunction(_)
             | S::DropFunction(_)
+            | S::CreatePolicy(_)
+            | S::AlterPolicy(_)
+            | S::DropPolicy(_)
             | S::Comment { .. } => Some(Self::Shape(statement)),
             S::Query(_)
             | S::Explain { .. }

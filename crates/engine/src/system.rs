@@ -136,7 +136,7 @@ impl SystemTable {
         match self.kind {
             Kind::Audit if !rights.who.superuser => Err(denied("table", "audit", "superusers read the audit")),
             Kind::Audit => audit::rows(engine).await,
-            Kind::Tables => tables::tables(engine, &visible(world, |id| rights.reads(id))).await,
+            Kind::Tables => tables::tables(engine, &visible(world, |id| rights.reads(id)), &rights).await,
             Kind::Columns => Ok(tables::columns(&visible(world, |id| rights.sees(id)), views.as_deref()).await),
             Kind::Constraints => Ok(rules::rows(&visible(world, |id| rights.sees(id)))),
             Kind::Functions => functions::rows(engine, world.snapshot()),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::apply::Op;
 use crate::model::{Named, PROVISIONAL, Snapshot};
+use crate::policies::Policies;
 use crate::transaction::Transaction;
 
 /// The tag's name.
@@ -37,6 +38,9 @@ pub struct Access {
     /// Of a schema: what roles grant on things that they make in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defaults: Vec<DefaultGrants>,
+    /// Of a table: which rows and values are shown to whom.
+    #[serde(default, skip_serializing_if = "Policies::is_empty")]
+    pub policies: Policies,
 }
 
 /// What one role has granted another one.

@@ -186,6 +186,13 @@ impl Error {
         self
     }
 
+    /// The same for those who may not know the particulars.
+    #[must_use]
+    pub fn without_detail(mut self) -> Self {
+        self.0.detail = None;
+        self
+    }
+
     /// The table that it is about.
     #[must_use]
     pub fn of_table(mut self, schema: impl Into<String>, table: impl Into<String>) -> Self {

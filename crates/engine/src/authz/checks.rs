@@ -11,6 +11,7 @@ use super::acl::rights_in;
 use super::book::{READ_ALL_DATA, WRITE_ALL_DATA};
 use super::rights::{self, Kind};
 use super::who::Who;
+use crate::policies::Bound;
 
 /// How the names of schemas begin that are one session's own. Those of other sessions are not in the snapshot.
 const TEMPORARY: &str = "pg_temp_";
@@ -239,6 +240,11 @@ impl<'a> Rights<'a> {
     /// Whether somebody may know what is in a table, as a whole.
     pub fn reads(&self, id: i64) -> bool {
         self.who.superuser || self.on(Kind::Table, id) & rights::SELECT != 0
+    }
+
+    /// Whether somebody may know how much is in a table: whoever is shown some of its rows only may not.
+    pub fn counts(&self, id: i64) -> bool {
+        self.reads(id) && !Bound::of(*self, id).is_some_and(|bound| bound.rows)
     }
 }
 

@@ -20,7 +20,6 @@ use super::names::{fold, parts, table_name};
 use super::{Change, Context, ended};
 use crate::authz::rights::{DELETE, INSERT, SELECT, UPDATE};
 use crate::authz::{Readable, Rights, Who, not_owner, word_of};
-use crate::catalog::ROWS_CATALOG;
 
 impl Context<'_> {
     pub(super) fn rights<'a>(&'a self, snapshot: &'a Snapshot) -> Rights<'a> {
@@ -151,25 +150,30 @@ impl Context<'_> {
     fn may_update(&self, view: &Snapshot, update: &Update) -> Result<()> {
         let Some(target) = self.target_of(view, &update.table.relation) else { return Ok(()) };
         self.must_have(view, &target, UPDATE, &target.assigned(&update.assignments))?;
-        let mut read = BTreeSet::new();
-        target.mentioned_in(update.assignments.iter().map(|assignment| &assignment.value), &mut read);
-        target.mentioned_in(update.selection.iter(), &mut read);
-        if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = &update.from {
-            target.mentioned_in(from.iter(), &mut read);
-        }
-        target.returned(update.returning.as_deref(), &mut read);
-        self.must_read(view, &target, &read)
+        self.must_read(view, &target, &read_by_update(&target, update))
+    }
+
+    /// Whether an UPDATE tells anything of the rows that it changes.
+    pub(super) fn read_by_update(&self, view: &Snapshot, update: &Update) -> bool {
+        let target = self.target_of(view, &update.table.relation);
+        target.is_some_and(|target| !read_by_update(&target, update).is_empty())
+    }
+
+    /// Whether a DELETE tells anything of the rows that it deletes.
+    pub(super) fn read_by_delete(&self, view: &Snapshot, delete: &Delete) -> bool {
+        let target = self.deleted_from(view, delete);
+        target.is_some_and(|target| !read_by_delete(&target, delete).is_empty())
+    }
+
+    fn deleted_from<'a>(&self, view: &'a Snapshot, delete: &Delete) -> Option<Target<'a>> {
+        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+        from.first().and_then(|from| self.target_of(view, &from.relation))
     }
 
     fn may_delete(&self, view: &Snapshot, delete: &Delete) -> Result<()> {
-        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-        let Some(target) = from.first().and_then(|from| self.target_of(view, &from.relation)) else { return Ok(()) };
+        let Some(target) = self.deleted_from(view, delete) else { return Ok(()) };
         self.rights(view).require(word_of(target.table), &target.name, target.table.id, DELETE)?;
-        let mut read = BTreeSet::new();
-        target.mentioned_in(delete.selection.iter(), &mut read);
-        target.mentioned_in(delete.using.iter().flatten(), &mut read);
-        target.returned(delete.returning.as_deref(), &mut read);
-        self.must_read(view, &target, &read)
+        self.must_read(view, &target, &read_by_delete(&target, delete))
     }
 
     fn may_merge(&self, view: &Snapshot, merge: &Merge) -> Result<()> {
@@ -204,6 +208,27 @@ impl Context<'_> {
     fn must_read(&self, view: &Snapshot, target: &Target<'_>, columns: &BTreeSet<i64>) -> Result<()> {
         if columns.is_empty() { Ok(()) } else { self.must_have(view, target, SELECT, columns) }
     }
+}
+
+/// The columns of the rows that an UPDATE changes of which it tells something.
+fn read_by_update(target: &Target<'_>, update: &Update) -> BTreeSet<i64> {
+    let mut read = BTreeSet::new();
+    target.mentioned_in(update.assignments.iter().map(|assignment| &assignment.value), &mut read);
+    target.mentioned_in(update.selection.iter(), &mut read);
+    if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = &update.from {
+        target.mentioned_in(from.iter(), &mut read);
+    }
+    target.returned(update.returning.as_deref(), &mut read);
+    read
+}
+
+/// The same of a DELETE.
+fn read_by_delete(target: &Target<'_>, delete: &Delete) -> BTreeSet<i64> {
+    let mut read = BTreeSet::new();
+    target.mentioned_in(delete.selection.iter(), &mut read);
+    target.mentioned_in(delete.using.iter().flatten(), &mut read);
+    target.returned(delete.returning.as_deref(), &mut read);
+    read
 }
 
 /// The table that a statement changes, and what the statement calls it.
@@ -296,14 +321,6 @@ impl Visitor for Mentions<'_> {
                 }
             }
             _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        // The table as the statement itself reads it, of which nobody but the statement is to know.
-        if parts(relation).is_ok_and(|parts| parts.first().is_some_and(|first| first == ROWS_CATALOG)) {
-            self.found.extend(self.target.all());
         }
         ControlFlow::Continue(())
     }

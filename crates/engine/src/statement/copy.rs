@@ -11,6 +11,7 @@ use super::Context;
 use super::names::fold;
 use super::target::{Target, quoted};
 use crate::authz::READ_SERVER_FILES;
+use crate::policies::check_load;
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -81,6 +82,7 @@ impl Context<'_> {
                 let filled = filled(&target, columns)?;
                 let ids = filled.names.iter().map(|name| target.column_id(name)).collect::<Result<_>>()?;
                 self.may_fill(&newest, name, &target.table, &ids)?;
+                check_load(self.rights(&newest), target.table.id)?;
                 Some(filled)
             }
             false => None,

@@ -8,6 +8,7 @@ mod layout;
 mod like;
 mod materialized;
 mod moves;
+mod policies;
 mod retype;
 mod rules;
 mod schemas;
@@ -24,10 +25,12 @@ use datafusion::sql::sqlparser::ast::{
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
+use self::policies::Becomes;
 use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
 use crate::error::from_datafusion;
 use crate::session::Outcome;
+use columns::passed_over;
 
 impl Context<'_> {
     pub(super) async fn shape(&self, cell: &TransactionCell, statement: &Statement) -> Result<Outcome> {
@@ -51,6 +54,9 @@ impl Context<'_> {
             Statement::CreateFunction(create) => self.create_function(cell, create).await,
             Statement::DropFunction(drop) => self.drop_function(cell, drop).await,
             Statement::Truncate(truncate) => self.truncate(cell, truncate).await,
+            Statement::CreatePolicy(create) => self.create_policy(cell, create).await,
+            Statement::AlterPolicy(alter) => self.alter_policy(cell, alter).await,
+            Statement::DropPolicy(drop) => self.drop_policy(cell, drop).await,
             Statement::Comment { object_type, object_name, comment, if_exists } => {
                 self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
             }
@@ -101,7 +107,8 @@ impl Context<'_> {
             };
             match dropped {
                 Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
-                    outcome = outcome.notice(format!("{}, skipping", error.message()));
+                    let (what, name) = (kind.to_string().to_lowercase(), parts(name)?.pop().unwrap_or_default());
+                    outcome = outcome.notice(format!("{what} {name:?} does not exist, skipping"));
                 }
                 other => {
                     for above in other? {
@@ -244,17 +251,21 @@ impl Context<'_> {
                 let missing = Error::not_found(format!("table {name} does not exist"));
                 if alter.if_exists {
                     return Ok(Outcome::done(verb, None, transaction.base())
-                        .notice(format!("{}, skipping", missing.message())));
+                        .notice(format!("relation {:?} does not exist, skipping", name.table)));
                 }
                 return Err(missing);
             }
         }
         let mut current = name;
+        let mut notices = Vec::new();
         for operation in &alter.operations {
+            let table = cell.lock().await.as_ref().ok_or_else(ended)?.table(&current);
+            notices.extend(table.into_iter().flat_map(|table| passed_over(&table, operation)));
             current = self.alter_one(cell, current, operation).await?;
         }
         let guard = cell.lock().await;
-        Ok(Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base()))
+        let done = Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base());
+        Ok(notices.into_iter().fold(done, Outcome::told))
     }
 
     /// One change; gives the name that the table has afterwards.
@@ -284,7 +295,18 @@ impl Context<'_> {
             return Ok(name);
         }
         self.check_altered(cell, &name, operation).await?;
+        if let (Some(change), AlterTableOperation::AlterColumn { column_name, .. }) = (&self.extras.mask, operation) {
+            self.set_mask(cell, &name, &column(column_name), change).await?;
+            return Ok(name);
+        }
         match operation {
+            AlterTableOperation::EnableRowLevelSecurity
+            | AlterTableOperation::DisableRowLevelSecurity
+            | AlterTableOperation::ForceRowLevelSecurity
+            | AlterTableOperation::NoForceRowLevelSecurity => {
+                self.set_row_security(cell, &name, operation).await?;
+                return Ok(name);
+            }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
                 return Ok(name);
@@ -312,14 +334,18 @@ impl Context<'_> {
         name: &TableName,
         operation: &AlterTableOperation,
     ) -> Result<()> {
+        let cascade =
+            matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
         for change in self.column_changes(cell, name, operation).await? {
             let (renamed, dropped) = match &change {
                 AlterColumn::Rename { name: old, to } => {
                     self.checks_without(cell, name, old, Some(to)).await?;
+                    self.policies_without(cell, name, old, Becomes::Named(to)).await?;
                     (Some((old.clone(), to.clone())), false)
                 }
                 AlterColumn::Drop { name: old } => {
                     self.checks_without(cell, name, old, None).await?;
+                    self.policies_without(cell, name, old, Becomes::Nothing { cascade }).await?;
                     (None, true)
                 }
                 _ => (None, false),
@@ -336,10 +362,6 @@ impl Context<'_> {
                 self.check_views(cell, name, false, "drop the view first, and make it again with the new name").await?;
             }
             if dropped {
-                let cascade = matches!(
-                    operation,
-                    AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. }
-                );
                 self.check_views(cell, name, cascade, "drop the view first, or use DROP COLUMN … CASCADE").await?;
             }
         }

@@ -58,8 +58,14 @@ impl Engine {
             self.expand_in(query.as_mut(), &settings, open).await?;
         }
         let Some(inner) = inner(statement) else { return Ok(settings) };
-        // Views and functions keep the calls: what they call may be replaced.
-        let keeps = matches!(inner, Statement::CreateFunction(_) | Statement::CreateView(_));
+        // Views, functions and policies keep the calls: what they call may be replaced.
+        let keeps = matches!(
+            inner,
+            Statement::CreateFunction(_)
+                | Statement::CreateView(_)
+                | Statement::CreatePolicy(_)
+                | Statement::AlterPolicy(_)
+        );
         if !keeps {
             self.expand_in(inner, &settings, open).await?;
         }

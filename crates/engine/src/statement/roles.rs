@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::TableReference;
-use polder_capability::Caller;
+use polder_capability::{Caller, Notice};
 use polder_lake::{Transaction, TransactionCell};
 use polder_metastore::{AuditEvent, Role, RoleRows};
 use polder_types::{Error, ErrorKind, Result};
@@ -55,7 +55,7 @@ struct Work<'a> {
     rows: RoleRows,
     /// Whether anything of them has changed.
     is_changed: bool,
-    notices: Vec<String>,
+    notices: Vec<Notice>,
     /// Who owns which job.
     jobs: Vec<(String, String)>,
 }
@@ -85,7 +85,7 @@ impl Engine {
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
-        if let RoleStatement::SetRole { .. } | RoleStatement::SetSession { .. } = &statement {
+        if statement.is_about_session() {
             return self.set_session(caller, inner, &statement).await;
         }
         check_may_write(inner)?;
@@ -169,7 +169,7 @@ impl Context<'_> {
         work.transaction.attach(event.write(self.engine.audit.now()));
         let book = work.is_changed.then(|| Arc::new(RoleBook::of(work.rows)));
         let outcome = Outcome::done(done.verb, None, base);
-        Ok((work.notices.into_iter().fold(outcome, Outcome::notice), book))
+        Ok((work.notices.into_iter().fold(outcome, Outcome::told), book))
     }
 
     /// The columns of the views on whose columns a statement grants, which are known by planning them.
@@ -226,6 +226,14 @@ impl Work<'_> {
                 Err(Error::internal("a statement about the session came the wrong way"))
             }
         }
+    }
+
+    fn note(&mut self, message: impl Into<String>) {
+        self.notices.push(Notice::new(message));
+    }
+
+    fn warn(&mut self, code: &'static str, message: impl Into<String>) {
+        self.notices.push(Notice::warning(code, message));
     }
 
     fn role(&self, oid: i64) -> Option<&Role> {

@@ -56,8 +56,8 @@ fn schema() -> Schema {
         text("author", true),
         text("message", true),
         text("changes", false),
-        int("rows_added", false),
-        int("rows_removed", false),
+        int("rows_added", true),
+        int("rows_removed", true),
     ])
 }
 
@@ -102,7 +102,9 @@ impl History {
         let table = snapshot
             .table(&self.name)
             .ok_or_else(|| Error::not_found(format!("table {} does not exist", self.name)))?;
-        Rights::new(who, &snapshot).require(word_of(table), &self.name, table.id, SELECT)?;
+        let rights = Rights::new(who, &snapshot);
+        rights.require(word_of(table), &self.name, table.id, SELECT)?;
+        let counts = rights.counts(table.id);
         let (added, removed) = self.changed_rows(table).await?;
         let mut ids = Int64Builder::new();
         let mut times = TimestampMicrosecondBuilder::new();
@@ -127,8 +129,9 @@ impl History {
             authors.append_option(info.author.as_deref());
             messages.append_option(info.message.as_deref().filter(|_| is_told_of(who, info.author.as_deref())));
             changes.append_value(of_table.join(","));
-            plus.append_value(added.get(&info.id).copied().unwrap_or(0));
-            minus.append_value(removed.get(&info.id).copied().unwrap_or(0));
+            let told = |rows: &BTreeMap<i64, i64>| counts.then(|| rows.get(&info.id).copied().unwrap_or(0));
+            plus.append_option(told(&added));
+            minus.append_option(told(&removed));
         }
         Ok(vec![
             Arc::new(ids.finish()),

@@ -14,7 +14,7 @@ use polder_metastore::Value;
 use polder_types::{Error, Result};
 
 use super::{Views, int, text, time};
-use crate::authz::{READ_ALL_STATS, Who};
+use crate::authz::{READ_ALL_STATS, Rights, Who};
 use crate::engine::Engine;
 
 /// Rows of `polder.queries` and `polder.snapshots`: more is no list any more.
@@ -99,7 +99,7 @@ async fn stored_deletes(engine: &Engine, table: &TableState, snapshot: i64) -> R
     Ok(count)
 }
 
-pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<ArrayRef>> {
+pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot, rights: &Rights<'_>) -> Result<Vec<ArrayRef>> {
     let mut ids: BTreeSet<i64> =
         snapshot.tables.values().flat_map(|table| [table.begin_snapshot, last_change(table)]).collect();
     ids.extend(snapshot.views.values().map(|view| view.begin_snapshot));
@@ -115,7 +115,7 @@ pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<A
         kinds.append_value("table");
         let stored =
             stored_rows(engine, table, snapshot.id).await? - stored_deletes(engine, table, snapshot.id).await?;
-        rows.append_value(table.file_rows() + stored);
+        rows.append_option(rights.counts(table.id).then(|| table.file_rows() + stored));
         bytes.append_value(table.files.iter().map(|file| file.file_size_bytes).sum());
         files.append_value(i64::try_from(table.files.len()).unwrap_or(i64::MAX));
         comments.append_option(table.comment.as_deref());

@@ -55,13 +55,18 @@ impl Applier {
 
     /// A column of a table has gone; `new` has taken its place, if there is one.
     pub(super) fn move_column_access(&mut self, table: i64, column: i64, new: Option<i64>) -> Result<()> {
-        let Some(access) = self.snapshot.access(table).filter(|access| access.columns.contains_key(&column)) else {
-            return Ok(());
-        };
+        let known =
+            |access: &&Arc<Access>| access.columns.contains_key(&column) || access.policies.masks.contains_key(&column);
+        let Some(access) = self.snapshot.access(table).filter(known) else { return Ok(()) };
         let mut changed = access.as_ref().clone();
         let grants = changed.columns.remove(&column);
+        // The mask of a column that has gone is still there for those who read an older version.
+        let mask = changed.policies.masks.get(&column).cloned();
         if let (Some(grants), Some(new)) = (grants, new) {
             changed.columns.insert(new, grants);
+        }
+        if let (Some(mask), Some(new)) = (mask, new) {
+            changed.policies.masks.insert(new, mask);
         }
         self.put_access(table, Arc::new(changed))
     }

@@ -1,11 +1,11 @@
 //! Who owns what and may do what with it goes with the thing, through names, transactions and restarts.
 
-use polder_lake::{Access, EVERYBODY, Grant, ThingKind};
+use polder_lake::{Access, AlterColumn, EVERYBODY, Grant, Mask, Policies, PolicyCommand, RowPolicy, ThingKind};
 use polder_types::ErrorKind;
 
 use crate::support::{Place, both, make_pairs, name, pairs};
 
-both!(goes_with_the_thing, of_one_grant_only);
+both!(goes_with_the_thing, of_one_grant_only, policies_are_kept);
 
 fn of(owner: i64) -> Access {
     let everybody = Grant { role: EVERYBODY, grantor: owner, rights: 2, grantable: 0 };
@@ -66,4 +66,41 @@ async fn of_one_grant_only(place: Place) {
     assert_eq!(other.commit().await.unwrap_err().kind(), ErrorKind::Conflict);
     let newest = open.lake.newest().await.unwrap();
     assert_eq!(newest.access(table).map(AsRef::as_ref), Some(&of(7)));
+}
+
+/// Policies are read back as they were.
+async fn policies_are_kept(place: Place) {
+    let open = place.open().await;
+    make_pairs(&open.lake, "t", 5).await;
+    let policy = RowPolicy {
+        number: 3,
+        name: "own rows".into(),
+        restrictive: true,
+        command: PolicyCommand::Update,
+        roles: vec![EVERYBODY, 12],
+        using: Some("owner = current_user".into()),
+        check: None,
+        outer: ["owner".to_owned()].into(),
+    };
+    let mut transaction = open.lake.begin().await.unwrap();
+    let table = transaction.table(&name("t")).unwrap();
+    let columns: Vec<(i64, String)> = table.top_columns().map(|column| (column.id, column.name.clone())).collect();
+    let mask = |sql: &str| Mask { sql: sql.into(), except: vec![12], outer: Default::default() };
+    let masks = columns.iter().map(|(id, _)| (*id, mask("NULL"))).collect();
+    let policies = Policies { enabled: true, forced: false, rows: vec![policy], masks, last: 3 };
+    assert!(policies.name_role(12) && !policies.name_role(13) && !policies.is_empty());
+    let access = Access { policies, ..of(7) };
+    transaction.set_access(table.id, access.clone()).unwrap();
+    transaction.commit().await.unwrap();
+    open.close().await;
+
+    let open = place.open().await;
+    let newest = open.lake.newest().await.unwrap();
+    assert_eq!(newest.access(table.id).map(AsRef::as_ref), Some(&access));
+    let mut transaction = open.lake.begin().await.unwrap();
+    let (gone, column) = columns.last().cloned().unwrap();
+    transaction.alter_column(&name("t"), AlterColumn::Drop { name: column }).await.unwrap();
+    let newest = transaction.commit().await.unwrap().snapshot;
+    // That of a column that has gone stays for those who read an older version.
+    assert!(newest.access(table.id).unwrap().policies.masks.contains_key(&gone));
 }

@@ -11,6 +11,7 @@ use super::super::names::{parts, schema_name, table_name};
 use super::super::{Context, temporary};
 use crate::authz::rights::{CREATE, SELECT, TEMPORARY, TRUNCATE};
 use crate::authz::{denied, not_owner, word_of};
+use crate::policies::Bound;
 
 impl Context<'_> {
     /// # Errors
@@ -53,6 +54,9 @@ impl Context<'_> {
             Statement::Truncate(truncate) => {
                 truncate.table_names.iter().try_for_each(|target| self.may_truncate(view, &target.name))
             }
+            Statement::CreatePolicy(create) => self.must_own(view, &self.existing_name(&create.table_name, view)?),
+            Statement::AlterPolicy(alter) => self.must_own(view, &self.existing_name(&alter.table_name, view)?),
+            Statement::DropPolicy(drop) => self.must_own(view, &self.existing_name(&drop.table_name, view)?),
             Statement::Comment { object_type, object_name, .. } => self.may_comment(view, *object_type, object_name),
             _ => Err(Error::new(ErrorKind::Forbidden, "permission denied: superusers may do this")),
         }
@@ -84,7 +88,14 @@ impl Context<'_> {
                 let known = view.table(&source);
                 let missing = || denied("table", &source.table, "it is not there any more: superusers may clone it");
                 let table = known.ok_or_else(missing)?;
-                self.rights(view).require(word_of(table), &source, table.id, SELECT)
+                self.rights(view).require(word_of(table), &source, table.id, SELECT)?;
+                match Bound::of(self.rights(view), table.id) {
+                    // A clone has all that is in the table.
+                    Some(_) => {
+                        Err(denied("table", &source.table, "CREATE TABLE … AS SELECT copies what you are shown"))
+                    }
+                    None => Ok(()),
+                }
             }
             Maintenance::VacuumTables { tables, .. } | Maintenance::Analyze { tables } if !tables.is_empty() => {
                 tables.iter().try_for_each(|listed| self.must_own(view, &self.existing_name(&listed.table, view)?))

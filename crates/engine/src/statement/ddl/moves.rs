@@ -26,6 +26,7 @@ pub(super) async fn rename(transaction: &mut Transaction, name: &TableName, to: 
         (true, false) => transaction.rename_view(name, to)?,
         (false, false) => move_table(transaction, name, to).await?,
     }
+    depend::keep_policies(transaction, name, to)?;
     depend::follow(transaction, &|known| if known == name { Some(to.clone()) } else { None })
 }
 

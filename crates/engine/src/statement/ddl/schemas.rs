@@ -39,7 +39,7 @@ impl Context<'_> {
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let done = Outcome::done("CREATE SCHEMA", None, transaction.base());
         if if_not_exists && transaction.view().schema(&name).is_some() {
-            return Ok(done.notice(format!("schema {name} exists already, skipping")));
+            return Ok(done.skips("42P06", "schema", &name));
         }
         transaction.create_schema(&name)?;
         if let Some(owner) = owner

@@ -127,13 +127,14 @@ impl Work<'_> {
     }
 
     fn note_less(&mut self, change: &Change<'_>, given: u32, wanted: u32, is_all: bool, what: &str) {
-        let done = if change.granted.is_grant { "were granted" } else { "could be revoked" };
+        let (done, code) =
+            if change.granted.is_grant { ("were granted", "01007") } else { ("could be revoked", "01006") };
         let how_many = match () {
             () if given == 0 => "no",
             () if given != wanted && !is_all => "not all",
             () => return,
         };
-        self.notices.push(format!("{how_many} privileges {done} for {what}"));
+        self.warn(code, format!("{how_many} privileges {done} for {what}"));
     }
 
     fn put_grants(&mut self, thing: &Thing, grants: Vec<Grant>) -> Result<()> {

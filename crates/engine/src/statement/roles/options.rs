@@ -209,7 +209,7 @@ impl Work<'_> {
         let Some(password) = &options.password else { return Ok(()) };
         let mut password = password.as_deref();
         if password == Some("") {
-            self.notices.push("empty string is not a valid password, clearing password".to_owned());
+            self.note("empty string is not a valid password, clearing password");
             password = None;
         }
         if password.is_some_and(is_md5) {

@@ -22,7 +22,7 @@ impl Work<'_> {
             Ok(thing) => thing,
             Err(error) if wanted.if_exists && error.kind() == ErrorKind::NotFound => {
                 let name = parts(&wanted.thing.name)?.pop().unwrap_or_default();
-                self.notices.push(format!("relation \"{name}\" does not exist, skipping"));
+                self.note(format!("relation \"{name}\" does not exist, skipping"));
                 return Ok(done(wanted.verb, "alter owner", wanted.thing.name.to_string()));
             }
             Err(error) => return Err(error),
@@ -196,14 +196,14 @@ impl Work<'_> {
             (Kind::Schema, _) => ddl::drop_schema(self.transaction, &thing.name, cascade)?,
             (Kind::Function, _) => {
                 let above = ddl::drop_whole_function(self.transaction, &name, cascade)?;
-                self.notices.extend(above.into_iter().map(|above| format!("{above} calls it, and is dropped too")));
+                above.iter().for_each(|above| self.note(format!("{above} calls it, and is dropped too")));
                 Vec::new()
             }
             (_, "view") => ddl::drop_view(self.transaction, &name, cascade)?,
             (_, "materialized view") => ddl::drop_materialized(self.transaction, &name, cascade)?,
             _ => ddl::drop_table(self.transaction, &name, cascade)?,
         };
-        self.notices.extend(dropped.iter().map(|above| format!("{above} stood on it, and is dropped too")));
+        dropped.iter().for_each(|above| self.note(format!("{above} stood on it, and is dropped too")));
         Ok(())
     }
 

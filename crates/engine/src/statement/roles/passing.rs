@@ -34,7 +34,7 @@ impl Work<'_> {
             let known = match self.named(name) {
                 Ok(known) => known.clone(),
                 Err(error) if if_exists => {
-                    self.notices.push(format!("{}, skipping", error.message()));
+                    self.note(format!("{}, skipping", error.message()));
                     continue;
                 }
                 Err(error) => return Err(error),

@@ -57,6 +57,13 @@ pub(crate) enum RoleStatement {
     },
 }
 
+impl RoleStatement {
+    /// Whether it says in whose name the session's statements run.
+    pub(crate) fn is_about_session(&self) -> bool {
+        matches!(self, Self::SetRole { .. } | Self::SetSession { .. })
+    }
+}
+
 /// What CREATE ROLE and ALTER ROLE say of a role. `None`: nothing.
 #[derive(Default)]
 pub(crate) struct RoleOptions {

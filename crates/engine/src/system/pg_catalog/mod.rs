@@ -1,7 +1,7 @@
 //! `pg_catalog`, as PostgreSQL 15 has it: what its clients ask to learn what there is.
 //!
 //! The tables are made from the statement's snapshot, which within a transaction is that transaction's own view, when they
-//! are scanned. One that describes what Polder has not (triggers, policies, foreign tables, …) is there and empty, so that a
+//! are scanned. One that describes what Polder has not (triggers, foreign tables, …) is there and empty, so that a
 //! query over it has the answer that it should have.
 
 pub(crate) mod activity;
@@ -11,6 +11,7 @@ mod constraints;
 mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod oids;
+mod policies;
 pub(crate) mod programs;
 pub(crate) mod relations;
 pub(crate) mod roles;
@@ -76,6 +77,8 @@ enum Kind {
     Members,
     Namespaces,
     OperatorClasses,
+    Policies,
+    PoliciesShown,
     RoleSettings,
     Roles,
     RolesShown,
@@ -136,7 +139,7 @@ const TABLES: &[Definition] = &[
     table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::Empty),
     table("pg_parameter_acl", 6243, columns::PG_PARAMETER_ACL, Kind::Empty),
     table("pg_partitioned_table", 3350, columns::PG_PARTITIONED_TABLE, Kind::Empty),
-    table("pg_policy", 3256, columns::PG_POLICY, Kind::Empty),
+    table("pg_policy", 3256, columns::PG_POLICY, Kind::Policies),
     table("pg_proc", 1255, columns::PG_PROC, Kind::Functions),
     table("pg_publication", 6104, columns::PG_PUBLICATION, Kind::Empty),
     table("pg_publication_namespace", 6237, columns::PG_PUBLICATION_NAMESPACE, Kind::Empty),
@@ -163,7 +166,7 @@ const TABLES: &[Definition] = &[
     view("pg_user", 12002, columns::PG_USER, Kind::Users),
     view("pg_shadow", 12003, columns::PG_SHADOW, Kind::Users),
     view("pg_group", 12004, columns::PG_GROUP, Kind::Groups),
-    view("pg_policies", 12005, columns::PG_POLICIES, Kind::Empty),
+    view("pg_policies", 12005, columns::PG_POLICIES, Kind::PoliciesShown),
     view("pg_rules", 12006, columns::PG_RULES, Kind::Empty),
     view("pg_views", 12007, columns::PG_VIEWS, Kind::Views),
     view("pg_tables", 12008, columns::PG_TABLES, Kind::Tables),
@@ -337,6 +340,8 @@ impl Table {
             Kind::Members => roles::members(world),
             Kind::Namespaces => schemas::namespaces(world),
             Kind::OperatorClasses => schemas::operator_classes(),
+            Kind::Policies => policies::stored(world),
+            Kind::PoliciesShown => policies::shown(world),
             Kind::RoleSettings => roles::role_settings(world),
             Kind::Roles => roles::stored(world),
             Kind::RolesShown => roles::shown(world),

@@ -84,11 +84,15 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation) {
     let facts = facts(world, relation);
     let is_view = relation.kind == "v";
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
-    // How much is in a table is for those who may read it.
-    let is_told = world.table(relation).is_none_or(|table| world.rights().reads(table.id));
+    // How much is in a table is for those who may read it all.
+    let is_told = world.table(relation).is_none_or(|table| world.rights().counts(table.id));
     let list = match relation.of {
         Of::Table(id) | Of::View(id) => roles::list(world, id),
         _ => Cell::Null,
+    };
+    let policies = match relation.of {
+        Of::Table(id) => world.rights().access(id).map(|access| &access.policies),
+        _ => None,
     };
     rows.push([
         ("oid", relation.oid.into()),
@@ -106,6 +110,8 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation) {
         ("relnatts", facts.columns.into()),
         ("relchecks", facts.checks.into()),
         ("relhasrules", is_view.into()),
+        ("relrowsecurity", policies.is_some_and(|policies| policies.enabled).into()),
+        ("relforcerowsecurity", policies.is_some_and(|policies| policies.forced).into()),
         ("relispopulated", facts.populated.into()),
         // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
         ("relacl", list),

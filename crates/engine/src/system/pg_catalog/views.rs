@@ -24,13 +24,16 @@ fn owner<'a>(world: &'a World, relation: &Relation) -> &'a str {
 pub(super) fn tables(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_TABLES);
     for (schema, relation) in of_kind(world, "r") {
-        let indexed = world.table(relation).is_some_and(|table| directory::indexes(table).next().is_some());
+        let table = world.table(relation);
+        let indexed = table.is_some_and(|table| directory::indexes(table).next().is_some());
+        let access = table.and_then(|table| world.rights().access(table.id));
         rows.push([
             ("schemaname", schema.into()),
             ("tablename", relation.name.as_str().into()),
             ("tableowner", owner(world, relation).into()),
             ("tablespace", super::row::Cell::Null),
             ("hasindexes", indexed.into()),
+            ("rowsecurity", access.is_some_and(|access| access.policies.enabled).into()),
         ]);
     }
     rows.finish()
@@ -116,7 +119,7 @@ pub(super) fn statistics(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_USER_TABLES);
     for kind in ["r", "m"] {
         for (schema, relation) in of_kind(world, kind) {
-            let Some(table) = world.table(relation).filter(|table| world.rights().reads(table.id)) else { continue };
+            let Some(table) = world.table(relation).filter(|table| world.rights().counts(table.id)) else { continue };
             rows.push([
                 ("relid", relation.oid.into()),
                 ("schemaname", schema.into()),

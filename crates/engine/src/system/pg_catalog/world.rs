@@ -2,6 +2,7 @@
 //! a function is called with.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -24,8 +25,11 @@ struct Inner {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     who: Who,
+    process: Option<i32>,
     path: Vec<String>,
     zone: String,
+    row_security: bool,
+    custom: Arc<BTreeMap<String, String>>,
     directory: OnceLock<Directory>,
 }
 
@@ -35,8 +39,11 @@ impl World {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
             who: settings.who.clone(),
+            process: settings.process,
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
+            row_security: settings.row_security,
+            custom: Arc::clone(&settings.custom),
             directory: OnceLock::new(),
         }))
     }
@@ -64,6 +71,11 @@ impl World {
         &self.0.who
     }
 
+    /// The number of their session, if it has one.
+    pub(crate) fn process(&self) -> Option<i32> {
+        self.0.process
+    }
+
     /// What they may do with the things of the snapshot.
     pub(crate) fn rights(&self) -> Rights<'_> {
         Rights::new(&self.0.who, &self.0.snapshot)
@@ -75,6 +87,16 @@ impl World {
 
     pub(crate) fn zone(&self) -> &str {
         &self.0.zone
+    }
+
+    /// Whether whoever runs the statement is shown the rows that policies allow; otherwise tables with policies are refused.
+    pub(crate) fn row_security(&self) -> bool {
+        self.0.row_security
+    }
+
+    /// A setting of an application.
+    pub(crate) fn custom(&self, name: &str) -> Option<&String> {
+        self.0.custom.get(&name.to_lowercase())
     }
 
     /// Made when it is first asked for.
