@@ -11,8 +11,7 @@ import drivers
 # Where Debian's libpostgresql-jdbc-java puts it.
 DRIVER = pathlib.Path("/usr/share/java/postgresql.jar")
 
-pytestmark = pytest.mark.skipif(shutil.which("javac") is None or not DRIVER.is_file(),
-                                reason="there is no Java compiler or no driver: scripts/install test")
+pytestmark = drivers.needs(shutil.which("javac") is not None and DRIVER.is_file(), "Java compiler or no pgjdbc")
 
 PROBES = [
     "connect", "settings", "transactions", "savepoints", "autosave", "read only", "isolation", "cancel", "timeouts", "listen",

@@ -8,12 +8,20 @@ pub struct Caller {
     pub user: String,
     /// `console`, `http`, `cli`, `postgres`, `job`, …; kept in `polder.queries`.
     pub via: String,
+    /// The number of the session, by which its client and others know it; `None`: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<i32>,
 }
 
 impl Caller {
     #[must_use]
     pub fn new(user: impl Into<String>, via: impl Into<String>) -> Self {
-        Self { user: user.into(), via: via.into() }
+        Self { user: user.into(), via: via.into(), process: None }
+    }
+
+    #[must_use]
+    pub fn of_process(self, process: i32) -> Self {
+        Self { process: Some(process), ..self }
     }
 }
 

@@ -18,6 +18,7 @@ use polder_types::{Error, QueryId, Result};
 use crate::asof::AsOfPlanner;
 use crate::audit::AuditLog;
 use crate::authz::Authority;
+use crate::backends::Backends;
 use crate::error::from_datafusion;
 use crate::functions;
 use crate::identity;
@@ -67,6 +68,8 @@ pub struct Engine {
     pub(crate) started: DateTime<Utc>,
     /// Who is there, and who is a member of what.
     pub(crate) authority: Arc<Authority>,
+    /// The sessions that have numbers.
+    pub(crate) backends: Backends,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
     /// Sessions hold the engine, and are opened through a plain reference to it.
@@ -142,6 +145,7 @@ impl Engine {
                 own_files,
                 started,
                 authority,
+                backends: Backends::default(),
                 template: state,
                 me,
                 loader,

@@ -8,6 +8,7 @@ mod accounts;
 mod asof;
 mod audit;
 mod authz;
+mod backends;
 mod catalog;
 mod dialect;
 mod engine;

@@ -389,6 +389,19 @@ impl Recorder {
         all
     }
 
+    /// By the clock that times are recorded with.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// As [`Recorder::running`], each with the number of its session, if that has one.
+    pub fn running_by_process(&self) -> Vec<(Option<i32>, QueryRecord)> {
+        let running: Vec<_> = self.running.lock().values().cloned().collect();
+        let mut all: Vec<_> = running.iter().map(|running| (running.caller.process, running.record())).collect();
+        all.sort_by_key(|(_, record)| record.started_at);
+        all
+    }
+
     /// True if it runs and could be cancelled. It is recorded as cancelled at once, though its thread may take a moment
     /// to notice.
     pub fn cancel(&self, id: QueryId) -> bool {

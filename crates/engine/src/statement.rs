@@ -27,6 +27,7 @@ mod prepare;
 mod query;
 mod resolve;
 mod returning;
+pub(crate) mod roles;
 mod rows_in;
 mod seen_keys;
 mod sinks;
@@ -55,7 +56,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::access_of_new;
 use crate::engine::Engine;
-use crate::forms::Extras;
+use crate::forms::{Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
@@ -89,6 +90,9 @@ impl Engine {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
+            ParsedStatement::Role(statement) => {
+                return Box::pin(self.role(caller, inner, *statement, running)).await;
+            }
             ParsedStatement::Refresh(refresh) => return self.refresh(caller, inner, &refresh, running).await,
         };
         if let Parsed::Statement(statement) = &statement
@@ -205,7 +209,8 @@ impl Engine {
         let open = open_cell(inner)?;
         check_may_write(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
-        let extras = Extras::default();
+        // What a copy has of identities it keeps.
+        let extras = Extras { overriding: Some(Overriding::System), ..Extras::default() };
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         match open {

@@ -342,7 +342,9 @@ pub(crate) fn refused_row(batch: &RecordBatch, row: usize) -> String {
 
 /// A key with its values, as PostgreSQL writes it: `(a, b)=(1, x)`.
 pub(crate) fn shown_key(key: &RecordBatch, row: usize) -> String {
-    let names: Vec<&str> = key.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+    let name = |name: &String| if name.chars().all(is_plain) { name.clone() } else { format!("{name:?}") };
+    let names: Vec<String> = key.schema_ref().fields().iter().map(|field| name(field.name())).collect();
     let values: Vec<String> = key.columns().iter().map(|column| shown(column.as_ref(), row)).collect();
     format!("({})=({})", names.join(", "), values.join(", "))
 }

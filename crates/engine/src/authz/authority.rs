@@ -16,6 +16,7 @@ use super::rights::{CONNECT, Kind};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::session::Settings;
+use crate::statement::roles::begin_with;
 
 /// All roles, read when they are first asked for, and again when they have changed. Nobody else changes them: the metastore
 /// is this process's alone.
@@ -117,12 +118,16 @@ impl Engine {
         self.authority.reload().await.map(drop)
     }
 
-    /// The limits that a user's session begins with: those of its role's settings, which are ceilings for all but superusers.
-    pub(crate) fn limits_of(&self, user: &str) -> LimitSettings {
+    /// Gives a user's session the settings that it begins with: those of its role, of which limits are ceilings for all but
+    /// superusers.
+    pub(crate) fn start(&self, user: &str, settings: &mut Settings) {
         let book = self.authority.known();
-        let Some(role) = book.find(user) else { return LimitSettings::default() };
+        let Some(role) = book.find(user) else { return };
+        let of_role = book.settings(role.oid);
         // They were read when they were set; what cannot be read is no limit.
-        LimitSettings::of_role(&book.settings(role.oid), role.is_superuser).unwrap_or_default()
+        settings.limits = LimitSettings::of_role(&of_role, role.is_superuser).unwrap_or_default();
+        begin_with(settings, &of_role);
+        settings.of_role = Arc::new(of_role);
     }
 
     /// Settles in whose name the next statement of a session runs, and with which rights.

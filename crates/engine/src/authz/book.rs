@@ -68,7 +68,10 @@ impl RoleBook {
                 rows.roles.push(Role::new(*oid, *name));
             }
         }
-        rows.members.push(RoleMember { role: READ_ALL_STATS, member: MONITOR, grantor: OWNER_OID, has_admin: false });
+        let monitor = RoleMember { role: READ_ALL_STATS, member: MONITOR, grantor: OWNER_OID, has_admin: false };
+        if !rows.members.contains(&monitor) {
+            rows.members.push(monitor);
+        }
         rows.roles.sort_by_key(|role| role.oid);
         let mut above: BTreeMap<i64, Vec<(i64, bool)>> = BTreeMap::new();
         for member in &rows.members {

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     ContextModifier, DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel,
     TransactionMode, Value,
 };
-use polder_capability::Caller;
+use polder_capability::{Caller, Notice};
 use polder_lake::{TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result};
 
@@ -40,7 +40,7 @@ impl Engine {
                 let snapshot = self.lake.newest().await?.id;
                 let outcome = Outcome::done("ROLLBACK", None, snapshot);
                 match inner.open.take() {
-                    None => outcome.notice("there is no transaction in progress"),
+                    None => outcome.told(Notice::warning("25P01", "there is no transaction in progress")),
                     Some(open) => {
                         inner.settings = open.settings;
                         outcome
@@ -96,7 +96,10 @@ impl Engine {
         }
         let done = Outcome::done("SET", None, self.lake.newest().await?.id);
         match &mut inner.open {
-            None if local => return Ok(done.notice("SET LOCAL can only be used in transaction blocks")),
+            None if local => {
+                let message = "SET LOCAL can only be used in transaction blocks";
+                return Ok(done.told(Notice::warning("25P01", message)));
+            }
             Some(open) if local => drop(open.lasting.get_or_insert_with(|| inner.settings.clone())),
             Some(Open { lasting: Some(lasting), .. }) => apply(lasting, set)?,
             _ => {}
@@ -155,7 +158,8 @@ impl Engine {
         }
         if let Some(open) = &inner.open {
             let snapshot = open.cell.lock().await.as_ref().ok_or_else(ended)?.base();
-            return Ok(Outcome::done("BEGIN", None, snapshot).notice("there is a transaction in progress already"));
+            let notice = Notice::warning("25001", "there is already a transaction in progress");
+            return Ok(Outcome::done("BEGIN", None, snapshot).told(notice));
         }
         if inner.settings.version != Version::Newest {
             return Err(Error::invalid("a session that reads an old version cannot begin a transaction")
@@ -181,7 +185,8 @@ impl Engine {
     async fn commit(self: &std::sync::Arc<Self>, inner: &mut Inner, running: &Running) -> Result<Outcome> {
         let Some(open) = inner.open.take() else {
             let snapshot = self.lake.newest().await?.id;
-            return Ok(Outcome::done("COMMIT", None, snapshot).notice("there is no transaction in progress"));
+            let notice = Notice::warning("25P01", "there is no transaction in progress");
+            return Ok(Outcome::done("COMMIT", None, snapshot).told(notice));
         };
         // Kept only by a transaction that commits.
         let settings = std::mem::replace(&mut inner.settings, open.settings);
@@ -304,6 +309,8 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 const NAMES: &str = "search_path, snapshot, timezone, row_security, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
                      statement_timeout";
 
+const ZONE_NAMES: &[&str] = &["timezone", "time.zone", "time_zone"];
+
 /// Settings of applications that a session keeps, and the bytes of one.
 const CUSTOM_MAX: usize = 256;
 const CUSTOM_BYTES_MAX: usize = 8 << 10;
@@ -312,24 +319,23 @@ fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
 }
 
-fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
     let first = values.first().map(String::as_str).unwrap_or_default();
+    if values.len() == 1 && (first == "default" || (first == "local" && ZONE_NAMES.contains(&name))) {
+        return reset_named(settings, name);
+    }
     match name {
         "search_path" => {
             let own = |schema: &&String| !matches!(schema.as_str(), "$user" | "pg_catalog" | "");
-            let mut path: Vec<String> = match values {
-                [only] if only == "default" => vec!["public".to_owned()],
-                _ => values.iter().filter(own).cloned().collect(),
-            };
+            let mut path: Vec<String> = values.iter().filter(own).cloned().collect();
             if path.is_empty() {
                 path.push("public".to_owned());
             }
             settings.schema.clone_from(&path[0]);
             settings.path = path;
         }
-        "timezone" | "time.zone" | "time_zone" => {
+        zone if ZONE_NAMES.contains(&zone) => {
             settings.time_zone = match first {
-                "default" | "local" => None,
                 // A bare number is hours east of Greenwich.
                 hours if hours.parse::<f64>().is_ok() => Some(hours_east(hours)?),
                 name => Some(Zone::canonical(name)?),
@@ -337,7 +343,7 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
         }
         "snapshot" => {
             settings.version = match (first, first.parse()) {
-                ("newest" | "default", _) => Version::Newest,
+                ("newest", _) => Version::Newest,
                 (_, Ok(id)) => Version::Snapshot(id),
                 (text, Err(_)) => Version::At(time(text)?),
             };
@@ -410,19 +416,27 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 }
 
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
-    let fresh = Settings::default();
-    match parts(name)?.join(".").as_str() {
+    reset_named(settings, &parts(name)?.join("."))
+}
+
+fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
+    let fresh = settings.unset();
+    match name {
         // Who the session is and what is temporary are no settings.
-        "all" => {
-            let (user, role) = (settings.user, settings.role);
-            *settings = Settings { user, role, ..settings.unset() };
-        }
+        "all" => *settings = Settings { user: settings.user, role: settings.role, ..fresh },
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
-        "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
+        zone if ZONE_NAMES.contains(&zone) => settings.time_zone = fresh.time_zone,
         "row_security" => settings.row_security = fresh.row_security,
         "snapshot" => settings.version = fresh.version,
-        limit if settings.limits.reset(limit) => {}
-        custom if custom.contains('.') => drop(Arc::make_mut(&mut settings.custom).remove(&custom.to_lowercase())),
+        limit if settings.limits.reset(limit, fresh.limits) => {}
+        custom if custom.contains('.') => {
+            let name = custom.to_lowercase();
+            let custom = Arc::make_mut(&mut settings.custom);
+            match fresh.custom.get(&name) {
+                Some(value) => drop(custom.insert(name, value.clone())),
+                None => drop(custom.remove(&name)),
+            }
+        }
         other => {
             return Err(Error::not_found(format!("there is no setting {other:?}"))
                 .with_code("42704")

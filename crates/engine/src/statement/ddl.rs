@@ -28,6 +28,7 @@ use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
 use crate::error::from_datafusion;
 use crate::session::Outcome;
+use columns::passed_over;
 
 impl Context<'_> {
     pub(super) async fn shape(&self, cell: &TransactionCell, statement: &Statement) -> Result<Outcome> {
@@ -80,7 +81,7 @@ impl Context<'_> {
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let done = Outcome::done("CREATE SCHEMA", None, transaction.base());
         if if_not_exists && transaction.view().schema(&name).is_some() {
-            return Ok(done.notice(format!("schema {name} exists already, skipping")));
+            return Ok(done.skips("42P06", "schema", &name));
         }
         transaction.create_schema(&name)?;
         Ok(done)
@@ -129,7 +130,8 @@ impl Context<'_> {
             };
             match dropped {
                 Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
-                    outcome = outcome.notice(format!("{}, skipping", error.message()));
+                    let (what, name) = (kind.to_string().to_lowercase(), parts(name)?.pop().unwrap_or_default());
+                    outcome = outcome.notice(format!("{what} {name:?} does not exist, skipping"));
                 }
                 other => {
                     for above in other? {
@@ -272,17 +274,21 @@ impl Context<'_> {
                 let missing = Error::not_found(format!("table {name} does not exist"));
                 if alter.if_exists {
                     return Ok(Outcome::done(verb, None, transaction.base())
-                        .notice(format!("{}, skipping", missing.message())));
+                        .notice(format!("relation {:?} does not exist, skipping", name.table)));
                 }
                 return Err(missing);
             }
         }
         let mut current = name;
+        let mut notices = Vec::new();
         for operation in &alter.operations {
+            let table = cell.lock().await.as_ref().ok_or_else(ended)?.table(&current);
+            notices.extend(table.into_iter().flat_map(|table| passed_over(&table, operation)));
             current = self.alter_one(cell, current, operation).await?;
         }
         let guard = cell.lock().await;
-        Ok(Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base()))
+        let done = Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base());
+        Ok(notices.into_iter().fold(done, Outcome::told))
     }
 
     /// One change; gives the name that the table has afterwards.

@@ -94,7 +94,9 @@ impl Engine {
         let (mut statement, estimate) = match statement {
             Some(ParsedStatement::Standard(statement)) => (statement, None),
             Some(ParsedStatement::Extended(statement, extras)) => (statement, extras.estimate),
-            Some(ParsedStatement::Job(_) | ParsedStatement::Refresh(_)) | None => return Ok(nothing()),
+            Some(ParsedStatement::Job(_) | ParsedStatement::Role(_) | ParsedStatement::Refresh(_)) | None => {
+                return Ok(nothing());
+            }
         };
         if ends_a_transaction(&statement) {
             return Ok(nothing());

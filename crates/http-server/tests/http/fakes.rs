@@ -201,7 +201,7 @@ impl SqlSession for FakeSession {
             ["insert"] => Ok(Answer {
                 tag: CommandTag { verb: "INSERT".to_owned(), rows: Some(3) },
                 schema: Arc::new(Schema::empty()),
-                notices: vec![Notice { message: "größer, \"quoted\"".to_owned(), hint: None }],
+                notices: vec![Notice::new("größer, \"quoted\"")],
                 ..answer(&request, Vec::new())
             }),
             _ => Ok(answer(&request, system_rows(&text).into_iter().map(Ok).collect())),

@@ -203,18 +203,11 @@ fn character(sql: &str, line: u64, column: u64) -> Option<usize> {
 }
 
 pub(crate) fn notice(output: &mut BytesMut, notice: &Notice) {
-    remark(output, "NOTICE", "00000", notice);
-}
-
-pub(crate) fn warning(output: &mut BytesMut, code: &str, message: &str) {
-    remark(output, "WARNING", code, &Notice { message: message.to_owned(), hint: None });
-}
-
-fn remark(output: &mut BytesMut, severity: &str, code: &str, notice: &Notice) {
+    let severity = if notice.warns { "WARNING" } else { "NOTICE" };
     let mut fields = vec![
         (b'S', severity.to_owned()),
         (b'V', severity.to_owned()),
-        (b'C', code.to_owned()),
+        (b'C', notice.code.clone().into_owned()),
         (b'M', plain(&notice.message)),
     ];
     if let Some(hint) = &notice.hint {

@@ -29,6 +29,16 @@ const fn stable(
     Function { volatility: Volatility::Stable, ..function(name, syntax, description, overloads) }
 }
 
+/// A function that does something each time.
+const fn volatile(
+    name: &'static str,
+    syntax: &'static str,
+    description: &'static str,
+    overloads: &'static [Overload],
+) -> Function {
+    Function { volatility: Volatility::Volatile, ..function(name, syntax, description, overloads) }
+}
+
 /// A function of a relation, named or by its object id.
 macro_rules! of_relation {
     ($name:literal, $argument:literal, $description:literal, $gives:expr, $run:expr) => {
@@ -110,8 +120,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
     stable(
         "pg_backend_pid",
         "pg_backend_pid()",
-        "The number of the process that serves the session: one serves all.",
+        "The number of the session, as its client was told; without one, that of the server's process.",
         &[way(&[], Gives::Int4, s::process)],
+    ),
+    volatile(
+        "pg_cancel_backend",
+        "pg_cancel_backend(number)",
+        "Cancels what the session of this number runs. False if there is none.",
+        &[way(&[K::Int8], Gives::Bool, s::cancel)],
+    ),
+    volatile(
+        "pg_terminate_backend",
+        "pg_terminate_backend(number[, timeout])",
+        "Ends the session of this number. False if there is none.",
+        &[way(&[K::Int8], Gives::Bool, s::terminate), way(&[K::Int8, K::Int8], Gives::Bool, s::terminate)],
     ),
     stable(
         "pg_is_in_recovery",

@@ -10,6 +10,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::Result;
 use polder_capability::POSTGRES_VERSION;
 
+use crate::error::into_datafusion;
 use crate::functions::function::{Call, refuse};
 use crate::functions::types;
 use crate::system::pg_catalog::{World, activity, oids, schemas as fixed};
@@ -99,8 +100,26 @@ pub(super) fn always(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn process(call: &Call<'_>) -> Result<ArrayRef> {
-    let id = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    let of_all = || i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    let id = World::of(call.config)?.process().unwrap_or_else(of_all);
     Ok(Arc::new(Int32Array::from(vec![id; call.rows])))
+}
+
+pub(super) fn cancel(call: &Call<'_>) -> Result<ArrayRef> {
+    signal(call, false)
+}
+
+pub(super) fn terminate(call: &Call<'_>) -> Result<ArrayRef> {
+    signal(call, true)
+}
+
+fn signal(call: &Call<'_>, terminate: bool) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    let processes = call.primitive::<Int64Type>(0);
+    call.bools(|row| {
+        let Ok(process) = i32::try_from(processes.value(row)) else { return Ok(Some(false)) };
+        activity::signal(world, process, terminate).map(Some).map_err(into_datafusion)
+    })
 }
 
 pub(super) fn never(call: &Call<'_>) -> Result<ArrayRef> {

@@ -27,7 +27,7 @@ use crate::session::Outcome;
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     keys: Vec<(Option<String>, Vec<String>, bool)>,
-    checks: Vec<(Option<String>, Option<String>, Expr)>,
+    checks: Vec<(Option<String>, Expr)>,
     identities: Vec<(String, bool, i64, i64)>,
     pub defaults: Vec<(String, Expr)>,
     generated: Vec<(String, Expr)>,
@@ -76,7 +76,7 @@ impl Draft {
                 ColumnOption::Unique(key) if key.characteristics.is_none() => {
                     self.keys.push((given, vec![name.clone()], false));
                 }
-                ColumnOption::Check(check) => self.add_check(given, Some(name.clone()), check)?,
+                ColumnOption::Check(check) => self.add_check(given, check)?,
                 ColumnOption::Generated { generated_as, sequence_options, generation_expr: None, .. } => {
                     let (start, step) = sequence(sequence_options.as_deref().unwrap_or_default())?;
                     let always = matches!(generated_as, GeneratedAs::Always);
@@ -123,18 +123,18 @@ impl Draft {
                 }
                 self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, false));
             }
-            TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), None, check)?,
+            TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), check)?,
             TableConstraint::ForeignKey(_) => return Err(no_foreign_keys()),
             other => return Err(Error::unsupported(format!("{other} is not supported"))),
         }
         Ok(())
     }
 
-    fn add_check(&mut self, name: Option<String>, column: Option<String>, check: &CheckConstraint) -> Result<()> {
+    fn add_check(&mut self, name: Option<String>, check: &CheckConstraint) -> Result<()> {
         if check.enforced == Some(false) {
             return Err(Error::unsupported("CHECK … NOT ENFORCED is not supported").with_hint("leave the check out"));
         }
-        self.checks.push((name, column, check.expr.as_ref().clone()));
+        self.checks.push((name, check.expr.as_ref().clone()));
         Ok(())
     }
 
@@ -183,12 +183,13 @@ impl Draft {
             let name = free_name(&rules, name, &default, &table.name)?;
             rules.keys.push(Key { name, columns: ids, primary });
         }
-        for (name, column, expr) in self.checks {
+        for (name, expr) in self.checks {
             let sql = expr.to_string();
-            plan_condition(engine, table, &sql)?;
-            let default = match column {
-                Some(column) => format!("{}_{column}_check", table.name),
-                None => format!("{}_check", table.name),
+            let (_, condition) = plan_condition(engine, table, &sql)?;
+            let mut columns = condition.column_refs().into_iter();
+            let default = match (columns.next(), columns.next()) {
+                (Some(only), None) => format!("{}_{}_check", table.name, only.name),
+                _ => format!("{}_check", table.name),
             };
             let name = free_name(&rules, name, &default, &table.name)?;
             rules.checks.push(Check { name, sql });
@@ -372,7 +373,7 @@ impl Context<'_> {
             && let Some((owner, _)) = find_index(transaction, &table.schema, name)
         {
             if create.if_not_exists {
-                return Ok(done.notice(format!("index {name} exists already, skipping")));
+                return Ok(done.skips("42P07", "relation", name));
             }
             return Err(Error::new(ErrorKind::AlreadyExists, format!("index {name:?} exists already, on {owner}"))
                 .with_code("42P07"));

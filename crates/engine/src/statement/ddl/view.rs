@@ -58,7 +58,7 @@ impl Context<'_> {
         self.settings.temporary.prepare(transaction, &name)?;
         if transaction.view().view(&name).is_some() {
             if create.if_not_exists {
-                return Ok(done.notice(format!("view {name} exists already, skipping")));
+                return Ok(done.skips("42P07", "relation", &name.table));
             }
         }
         let replaced = create.or_replace && transaction.view().view(&name).is_some();

@@ -25,6 +25,7 @@ struct Inner {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     who: Who,
+    process: Option<i32>,
     path: Vec<String>,
     zone: String,
     row_security: bool,
@@ -38,6 +39,7 @@ impl World {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
             who: settings.who.clone(),
+            process: settings.process,
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
             row_security: settings.row_security,
@@ -67,6 +69,11 @@ impl World {
     /// Who runs the statement.
     pub(crate) fn who(&self) -> &Who {
         &self.0.who
+    }
+
+    /// The number of their session, if it has one.
+    pub(crate) fn process(&self) -> Option<i32> {
+        self.0.process
     }
 
     /// What they may do with the things of the snapshot.
