@@ -20,11 +20,12 @@ use polder_types::Error;
 
 use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
-use crate::inline::{Functions, expand};
+use crate::inline::{Functions, calls_others, expand};
 use crate::parse::parse_kept;
 use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
 use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
+use crate::statement::origins;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
 use crate::system::{InformationSchema, SystemSchema, Views};
@@ -394,7 +395,7 @@ impl LakeSchema {
     /// Puts functions' bodies in the place of a view's calls.
     fn expand(&self, statement: &mut Parsed, state: &SessionState, who: &Who) -> polder_types::Result<()> {
         let Parsed::Statement(statement) = statement else { return Ok(()) };
-        if self.view.snapshot.functions.is_empty() {
+        if !calls_others(statement.as_ref(), state) {
             return Ok(());
         }
         let path = [self.name.clone()];
@@ -446,6 +447,9 @@ impl LakeSchema {
             // Its position is one in the view's text, not in the statement's.
             external(Error::new(inner.kind(), format!("view {name}: {}", inner.message())).with_code(inner.code()))
         })?;
+        // So that a column is known to be the view's, and not that of a table under it.
+        let mark = origins::view_mark(&name.schema, &name.table);
+        let plan = LogicalPlanBuilder::from(plan).alias(mark)?.build()?;
         Ok(Arc::new(ViewTable::new(plan, Some(definition.sql.clone()))))
     }
 }
