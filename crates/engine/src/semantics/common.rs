@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{BinaryExpr, Case};
+use datafusion::logical_expr::expr::{BinaryExpr, Case, InList};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
@@ -74,7 +74,14 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Between(between) => unify(&mut [&mut between.expr, &mut between.low, &mut between.high], schema),
         Expr::InList(list) => {
             let mut all: Vec<&mut Expr> = std::iter::once(&mut *list.expr).chain(&mut list.list).collect();
-            unify(&mut all, schema)
+            let changed = unify(&mut all, schema);
+            match cases_apart(list) {
+                Some(apart) => {
+                    expr = apart;
+                    true
+                }
+                None => changed,
+            }
         }
         Expr::InSubquery(within) => {
             let Ok(left) = within.expr.get_type(schema) else { return Ok(Transformed::no(expr)) };
@@ -122,6 +129,21 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         _ => false,
     };
     Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// A list with a CASE in it as comparisons, one by one: to find what is the same for all rows, the planner computes the list
+/// of no rows, and takes what some forms of CASE give there for a constant.
+fn cases_apart(list: &InList) -> Option<Expr> {
+    let has_case = |item: &&Expr| item.exists(|part| Ok(matches!(part, Expr::Case(_)))).unwrap_or(false);
+    if list.expr.is_volatile() || !list.list.iter().any(|item| has_case(&item)) {
+        return None;
+    }
+    let (cases, others): (Vec<&Expr>, Vec<&Expr>) = list.list.iter().partition(has_case);
+    let value = list.expr.as_ref();
+    let others = (!others.is_empty()).then(|| value.clone().in_list(others.into_iter().cloned().collect(), false));
+    let cases = cases.into_iter().map(|case| value.clone().eq(case.clone()));
+    let any = others.into_iter().chain(cases).reduce(Expr::or)?;
+    Some(if list.negated { Expr::Not(Box::new(any)) } else { any })
 }
 
 fn is_bytes(data_type: &DataType) -> bool {
