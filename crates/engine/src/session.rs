@@ -196,6 +196,8 @@ struct Seen {
     /// The open transaction: whether it had failed, and what says that it has since.
     transaction: Option<(bool, Arc<AtomicBool>)>,
     zone: String,
+    /// The zone once the transaction fails: what it has set since its last savepoint comes to nothing then.
+    zone_if_failed: String,
 }
 
 impl Session {
@@ -218,13 +220,18 @@ impl Session {
             engine.start(&caller.user, &mut inner.settings);
             engine.authority.count(&caller, 1);
         }
-        let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
+        let zone = inner.settings.zone().to_owned();
+        let seen = Seen { transaction: None, zone_if_failed: zone.clone(), zone };
         Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
         let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
-        *self.seen.lock() = Seen { transaction, zone: inner.settings.zone().to_owned() };
+        let kept =
+            |open: &Open| open.savepoints.last().map_or(&open.settings, |point| &point.settings).zone().to_owned();
+        let zone = inner.settings.zone().to_owned();
+        let zone_if_failed = inner.open.as_ref().map_or_else(|| zone.clone(), kept);
+        *self.seen.lock() = Seen { transaction, zone, zone_if_failed };
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

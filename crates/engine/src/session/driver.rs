@@ -105,7 +105,8 @@ impl DriverSession for Session {
             Some((failed, spoiled)) if *failed || spoiled.load(Ordering::Relaxed) => TransactionState::Failed,
             Some(_) => TransactionState::Open,
         };
-        SessionStatus { transaction, time_zone: seen.zone.clone() }
+        let zone = if transaction == TransactionState::Failed { &seen.zone_if_failed } else { &seen.zone };
+        SessionStatus { transaction, time_zone: zone.clone() }
     }
 
     fn fail_transaction(&self) {
