@@ -106,7 +106,8 @@ impl DriverSession for Session {
             Some(_) => TransactionState::Open,
         };
         let zone = if transaction == TransactionState::Failed { &seen.zone_if_failed } else { &seen.zone };
-        SessionStatus { transaction, time_zone: zone.clone() }
+        let (time_zone, user) = (zone.clone(), seen.user.clone());
+        SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser }
     }
 
     fn fail_transaction(&self) {
