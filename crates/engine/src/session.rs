@@ -200,6 +200,8 @@ struct Seen {
     /// The open transaction: whether it had failed, and what says that it has since.
     transaction: Option<(bool, Arc<AtomicBool>)>,
     zone: String,
+    /// The zone once the transaction fails: what it has set since its last savepoint comes to nothing then.
+    zone_if_failed: String,
     user: String,
     is_superuser: bool,
 }
@@ -227,19 +229,23 @@ impl Session {
             is_superuser = engine.authority.known().find(&caller.user).is_some_and(|role| role.is_superuser);
         }
         let (zone, user) = (inner.settings.zone().to_owned(), caller.user.clone());
-        let seen = Seen { transaction: None, zone, user, is_superuser };
+        let seen = Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser };
         Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
         let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
+        let kept =
+            |open: &Open| open.savepoints.last().map_or(&open.settings, |point| &point.settings).zone().to_owned();
+        let zone = inner.settings.zone().to_owned();
         let mut seen = self.seen.lock();
         let who = &inner.settings.who;
         // Before a session's first statement nobody has asked who it is.
         if let Some(user) = who.book.name(who.user) {
             (seen.user, seen.is_superuser) = (user.to_owned(), who.superuser);
         }
-        (seen.transaction, seen.zone) = (transaction, inner.settings.zone().to_owned());
+        seen.zone_if_failed = inner.open.as_ref().map_or_else(|| zone.clone(), kept);
+        (seen.transaction, seen.zone) = (transaction, zone);
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

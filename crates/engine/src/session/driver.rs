@@ -105,7 +105,8 @@ impl DriverSession for Session {
             Some((failed, spoiled)) if *failed || spoiled.load(Ordering::Relaxed) => TransactionState::Failed,
             Some(_) => TransactionState::Open,
         };
-        let (time_zone, user) = (seen.zone.clone(), seen.user.clone());
+        let zone = if transaction == TransactionState::Failed { &seen.zone_if_failed } else { &seen.zone };
+        let (time_zone, user) = (zone.clone(), seen.user.clone());
         SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser }
     }
 

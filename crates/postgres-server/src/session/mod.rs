@@ -60,6 +60,8 @@ pub(crate) struct Client {
     lasting: Option<Settings>,
     /// Those before the transaction, which hold again when it comes to nothing.
     before: Option<Settings>,
+    /// Those at each savepoint, which hold again when the transaction goes back to it.
+    points: Vec<Point>,
     registered: Registered,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
@@ -73,6 +75,13 @@ pub(crate) struct Client {
     told: HashMap<&'static str, String>,
     /// When the statement that runs has had its time.
     deadline: Option<Instant>,
+}
+
+/// The settings at a savepoint.
+struct Point {
+    name: String,
+    settings: Settings,
+    lasting: Option<Settings>,
 }
 
 /// What the main loop waits for.
@@ -98,6 +107,7 @@ impl Client {
             settings,
             lasting: None,
             before: None,
+            points: Vec::new(),
             registered,
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -197,6 +207,12 @@ impl Client {
         self.registered.rests();
         self.deadline = None;
         self.session.fail_transaction();
+        // What was set since the last savepoint, or since the transaction began, has come to nothing.
+        match (self.points.last(), &self.before) {
+            (Some(point), _) => (self.settings, self.lasting) = (point.settings.clone(), point.lasting.clone()),
+            (None, Some(before)) => (self.settings, self.lasting) = (before.clone(), None),
+            (None, None) => {}
+        }
         backend::error(&mut self.wire.output, error, Severity::Error, sql);
     }
 
@@ -211,6 +227,7 @@ impl Client {
     fn tell_settings(&mut self) {
         if self.is_idle() {
             self.before = None;
+            self.points.clear();
             if let Some(lasting) = self.lasting.take() {
                 self.settings = lasting;
             }
@@ -312,6 +329,7 @@ impl Client {
     /// What a transaction takes along when it ends: portals, and settings if it comes to nothing.
     fn ends_with_transaction(&mut self, committed: bool) {
         self.close_portals(committed);
+        self.points.clear();
         if let Some(before) = self.before.take().filter(|_| !committed) {
             self.settings = before;
             self.lasting = None;

@@ -56,7 +56,9 @@ impl Client {
             }
             Command::Reset(name) => match self.settings.reset(name) {
                 Some(()) => {
-                    self.lasting.iter_mut().for_each(|lasting| drop(lasting.reset(name)));
+                    if let Some(lasting) = &mut self.lasting {
+                        lasting.reset(name);
+                    }
                     done("RESET")
                 }
                 None => self.engines(sql).await,

@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub verb: String,
     /// ALTER VIEW.
     pub alters_view: bool,
+    /// What SAVEPOINT, RELEASE and ROLLBACK TO are about.
+    pub savepoint: Option<String>,
     pub returns: bool,
     /// As the client gave them; 0 is of no type yet.
     pub oids: Vec<u32>,

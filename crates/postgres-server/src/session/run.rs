@@ -9,7 +9,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::portal::{Described, Prepared, Source, tag};
 use super::simple::placed;
-use super::{Client, Flow, Stop};
+use super::{Client, Flow, Point, Stop};
 use crate::settings::Settings;
 use crate::sql::command::{self, Command};
 use crate::sql::copy_options::CopyOptions;
@@ -21,6 +21,9 @@ use crate::wire::backend;
 
 /// Statements and portals that one client may keep.
 pub(super) const KEPT_MAX: usize = 10_000;
+
+/// First words of statements about savepoints; those without a name are of the whole transaction, and come elsewhere.
+const SAVEPOINT_VERBS: &[&str] = &["savepoint", "release", "rollback"];
 
 /// What a statement has come to.
 pub(super) enum Started {
@@ -42,6 +45,7 @@ impl Prepared {
     pub(super) fn of(statement: &Statement<'_>, sql: &str, oids: Vec<u32>) -> Result<Self> {
         let command = command::of(statement, sql)?;
         let tokens = &statement.tokens;
+        let is_of_savepoint = tokens.first().and_then(Token::word).is_some_and(|word| SAVEPOINT_VERBS.contains(&word));
         let parameters = match command {
             // They are those of the statement that is prepared by it.
             Command::Prepare(_) => 0,
@@ -53,6 +57,7 @@ impl Prepared {
             sent: None,
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
             alters_view: matches!(tokens.as_slice(), [alter, view, ..] if alter.is_word("alter") && view.is_word("view")),
+            savepoint: tokens.last().filter(|_| is_of_savepoint).and_then(Token::name).map(str::to_owned),
             returns: tokens.iter().any(|token| token.is_word("returning")),
             parameters: parameters.max(oids.len()),
             oids,
@@ -69,6 +74,7 @@ impl Prepared {
             sent: None,
             verb: String::new(),
             alters_view: false,
+            savepoint: None,
             returns: false,
             oids: Vec::new(),
             parameters: 0,
@@ -177,6 +183,9 @@ impl Client {
             if answer.tag.verb == "ALTER TABLE" && statement.alters_view {
                 answer.tag.verb = "ALTER VIEW".into();
             }
+            if let Some(name) = &statement.savepoint {
+                self.at_savepoint(&statement.verb, name);
+            }
             self.ends();
             return Ok(Started::Done(tag(&answer.tag, None)));
         }
@@ -190,6 +199,25 @@ impl Client {
             return Err(Error::unsupported(backend::PLAN_CHANGED).with_hint("prepare it again").into());
         }
         Ok(Started::Rows(source(answer, told, result_formats)?))
+    }
+
+    /// Keeps or brings back the settings of a savepoint. The engine has found it.
+    fn at_savepoint(&mut self, verb: &str, name: &str) {
+        let known = self.points.iter().rposition(|point| point.name == name);
+        match (verb, known) {
+            ("savepoint", _) => {
+                let (settings, lasting) = (self.settings.clone(), self.lasting.clone());
+                self.points.push(Point { name: name.to_owned(), settings, lasting });
+            }
+            ("release", Some(at)) => self.points.truncate(at),
+            ("rollback", Some(at)) => {
+                self.points.truncate(at + 1);
+                if let Some(point) = self.points.last() {
+                    (self.settings, self.lasting) = (point.settings.clone(), point.lasting.clone());
+                }
+            }
+            _ => {}
+        }
     }
 
     /// A query that must give rows.

@@ -42,7 +42,7 @@ fn lines_end_outside_of_quotes_and_escapes() {
     let next = |ends: &mut LineEnds, data: &[u8], options: &CopyOptions| ends.next(data, options, false).unwrap();
     assert_eq!(next(&mut ends, b"a,\"b\n", &csv), None);
     assert!(ends.is_open());
-    assert_eq!(next(&mut ends, b"a,\"b\nc\"\r\nd", &csv), Some((6, 2)));
+    assert_eq!(next(&mut ends, b"a,\"b\nc\"\r\nd", &csv), Some((7, 2)));
     let plain = options("");
     let mut ends = LineEnds::default();
     assert_eq!(next(&mut ends, b"a\\", &plain), None);
