@@ -89,7 +89,13 @@ pub trait DriverSession: SqlSession {
     /// That of the first row that is refused; nothing is inserted then.
     async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer>;
 
+    /// The session begins: what is set by now is what RESET goes back to.
+    async fn begin(&self);
+
     fn status(&self) -> SessionStatus;
+
+    /// Until somebody asks that the session end, as `pg_terminate_backend` does.
+    async fn ended(&self);
 
     /// Something beside a statement went wrong: an open transaction has failed.
     fn fail_transaction(&self);

@@ -7,6 +7,8 @@
 mod accounts;
 mod asof;
 mod audit;
+mod authz;
+mod backends;
 mod catalog;
 mod dialect;
 mod engine;
@@ -20,6 +22,7 @@ mod limits;
 mod loads;
 mod parse;
 mod planning;
+mod policies;
 mod record;
 mod rewrite;
 mod saved;

@@ -284,7 +284,7 @@ impl Recorder {
         };
         let error = error.map(|error| QueryError {
             code: error.code().to_owned(),
-            message: error.message().to_owned(),
+            message: error.described(),
             position: error.position(),
             hint: error.hint().map(str::to_owned),
         });
@@ -386,6 +386,19 @@ impl Recorder {
     pub fn running(&self) -> Vec<QueryRecord> {
         let mut all: Vec<QueryRecord> = self.running.lock().values().map(|running| running.record()).collect();
         all.sort_by_key(|record| record.started_at);
+        all
+    }
+
+    /// By the clock that times are recorded with.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// As [`Recorder::running`], each with the number of its session, if that has one.
+    pub fn running_by_process(&self) -> Vec<(Option<i32>, QueryRecord)> {
+        let running: Vec<_> = self.running.lock().values().cloned().collect();
+        let mut all: Vec<_> = running.iter().map(|running| (running.caller.process, running.record())).collect();
+        all.sort_by_key(|(_, record)| record.started_at);
         all
     }
 

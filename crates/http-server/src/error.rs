@@ -106,7 +106,7 @@ impl ErrorAnswer {
             error: ErrorBody {
                 code: error.code().to_owned(),
                 kind: error.kind().into(),
-                message: error.message().to_owned(),
+                message: error.described(),
                 line: position.map(|position| position.line),
                 column: position.map(|position| position.column),
                 hint: error.hint().map(str::to_owned),

@@ -1,5 +1,6 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
+mod by_type;
 mod exponent;
 mod fields;
 mod lists;
@@ -380,6 +381,9 @@ fn of_function(mut function: Function) -> Result<Expr> {
         "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
         "variance" => function.name = ObjectName::from(vec![Ident::new("var_samp")]),
         _ => {
+            if let Some(cast) = by_type::cast(&name, &function) {
+                return Ok(cast);
+            }
             if let Some(bare) = name.strip_prefix("pg_catalog.") {
                 function.name = ObjectName::from(vec![Ident::new(bare)]);
                 return of_function(function);

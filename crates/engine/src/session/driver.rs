@@ -90,6 +90,14 @@ impl DriverSession for Session {
         })
     }
 
+    async fn begin(&self) {
+        self.inner.lock().await.settings.begin();
+    }
+
+    async fn ended(&self) {
+        self.ends.cancelled().await;
+    }
+
     fn status(&self) -> SessionStatus {
         let seen = self.seen.lock();
         let transaction = match &seen.transaction {

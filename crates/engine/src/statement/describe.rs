@@ -94,11 +94,14 @@ impl Engine {
         let (mut statement, estimate) = match statement {
             Some(ParsedStatement::Standard(statement)) => (statement, None),
             Some(ParsedStatement::Extended(statement, extras)) => (statement, extras.estimate),
-            Some(ParsedStatement::Job(_) | ParsedStatement::Refresh(_)) | None => return Ok(nothing()),
+            Some(ParsedStatement::Job(_) | ParsedStatement::Role(_) | ParsedStatement::Refresh(_)) | None => {
+                return Ok(nothing());
+            }
         };
         if ends_a_transaction(&statement) {
             return Ok(nothing());
         }
+        self.identify(caller, &mut inner.settings).await?;
         let open = open_cell(inner)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let extras = Extras::default();

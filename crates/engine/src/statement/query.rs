@@ -16,7 +16,8 @@ use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell};
 use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
-use super::{Context, constant, copy_to, ended, joins, names_out, origins, suggest};
+use super::{Context, constant, copy_to, ended, joins, names_out, no_server_files, origins, suggest};
+use crate::authz::WRITE_SERVER_FILES;
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::functions::catalog::references;
@@ -98,6 +99,9 @@ impl Context<'_> {
         self.check_copy(&plan)?;
         let plan = copy_to::for_files(plan)?;
         if let LogicalPlan::Copy(copy) = plan {
+            if !self.settings.who.has(WRITE_SERVER_FILES) {
+                return Err(no_server_files("pg_write_server_files", "COPY to a file"));
+            }
             return self.copy_to(&scope, copy).await;
         }
         let verb = match &plan {

@@ -94,7 +94,7 @@ impl Context<'_> {
     ) -> Result<SendableRecordBatchStream> {
         let input = MemorySchemaProvider::new();
         input.register_table("returned".to_owned(), Arc::new(rows)).map_err(from_datafusion)?;
-        let scope = scope.with_input(Arc::new(input)).with_rows(self.engine);
+        let scope = scope.with_input(Arc::new(input)).with_rows(None);
         let mut from = String::new();
         for (at, relation) in relations.iter().enumerate() {
             from.push_str(if at == 0 { "" } else { " JOIN " });

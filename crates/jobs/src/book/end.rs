@@ -34,7 +34,7 @@ impl Outcome {
             Self::Done => None,
             Self::Failed(error) => Some(QueryError {
                 code: error.code().to_owned(),
-                message: error.message().to_owned(),
+                message: error.described(),
                 position: error.position(),
                 hint: error.hint().map(str::to_owned),
             }),

@@ -282,7 +282,7 @@ impl Client {
         if statement.silent.load(Ordering::Relaxed) {
             let rows = self.drain(source).await?;
             let message = format!("{rows} rows of the answer are not shown: the driver was told that there are none");
-            self.notices(&[Notice { message, hint: Some("run it as a simple query".into()) }]);
+            self.notices(&[Notice { hint: Some("run it as a simple query".into()), ..Notice::new(message) }]);
             self.ends();
             backend::complete(&mut self.wire.output, &source.tag(rows));
             return Ok(true);

@@ -38,6 +38,11 @@ impl Client {
                 None => self.engines(sql).await,
             },
             Command::SetCharacteristics(words) => characteristics(words),
+            Command::Show(name) if name == "all" => {
+                let mut source = self.query(&self.settings.all_query(), Vec::new(), &[]).await?;
+                source.tag.verb = "SHOW".into();
+                Ok(Started::Rows(source))
+            }
             Command::Show(name) => match self.settings.show(name) {
                 Some(value) => {
                     Ok(Started::Rows(Source::of_text(QueryId::new(), "SHOW", Settings::shown_name(name), &value)?))
@@ -46,10 +51,14 @@ impl Client {
             },
             Command::Reset(name) if name == "all" => {
                 self.settings.reset_all();
+                self.lasting.iter_mut().for_each(Settings::reset_all);
                 self.engines(sql).await
             }
             Command::Reset(name) => match self.settings.reset(name) {
-                Some(()) => done("RESET"),
+                Some(()) => {
+                    self.lasting.iter_mut().for_each(|lasting| drop(lasting.reset(name)));
+                    done("RESET")
+                }
                 None => self.engines(sql).await,
             },
             Command::DiscardAll => self.discard_all().await,

@@ -52,6 +52,7 @@ impl Prepared {
             sql: without_void(statement.sql, &oids),
             sent: None,
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
+            alters_view: matches!(tokens.as_slice(), [alter, view, ..] if alter.is_word("alter") && view.is_word("view")),
             returns: tokens.iter().any(|token| token.is_word("returning")),
             parameters: parameters.max(oids.len()),
             oids,
@@ -67,6 +68,7 @@ impl Prepared {
             sql: String::new(),
             sent: None,
             verb: String::new(),
+            alters_view: false,
             returns: false,
             oids: Vec::new(),
             parameters: 0,
@@ -171,6 +173,10 @@ impl Client {
     async fn plain(&mut self, statement: &Prepared, values: Vec<Parameter>, result_formats: &[i16]) -> Flow<Started> {
         let mut answer = self.answer(&statement.sql, values).await?;
         if answer.schema.fields().is_empty() {
+            // Views are altered as tables are.
+            if answer.tag.verb == "ALTER TABLE" && statement.alters_view {
+                answer.tag.verb = "ALTER VIEW".into();
+            }
             self.ends();
             return Ok(Started::Done(tag(&answer.tag, None)));
         }
@@ -244,11 +250,7 @@ impl Client {
             self.before.get_or_insert_with(|| self.settings.clone());
         } else {
             let committed = answer.as_ref().is_ok_and(|answer| answer.tag.verb == "COMMIT");
-            self.close_portals(committed);
-            if let Some(before) = self.before.take().filter(|_| !committed) {
-                self.settings = before;
-                self.lasting = None;
-            }
+            self.ends_with_transaction(committed);
         }
         let answer = answer?;
         self.ends();
@@ -279,9 +281,13 @@ impl Client {
                 return Ok(Described { oids: statement.oids.clone(), columns });
             }
             Some(Command::Show(name)) => {
-                let name = Settings::shown_name(name).to_owned();
-                let column = Column { name, kind: Kind::text(), modifier: -1, origin: (0, 0) };
-                Described { oids: statement.oids.clone(), columns: Some(vec![column]) }
+                let column =
+                    |name: &str| Column { name: name.to_owned(), kind: Kind::text(), modifier: -1, origin: (0, 0) };
+                let columns = match name.as_str() {
+                    "all" => Settings::ALL_COLUMNS.iter().map(|name| column(name)).collect(),
+                    name => vec![column(Settings::shown_name(name))],
+                };
+                Described { oids: statement.oids.clone(), columns: Some(columns) }
             }
             Some(Command::Fetch(fetch)) if !fetch.moves => {
                 let columns = self.cursor(&fetch.name)?.columns.clone();

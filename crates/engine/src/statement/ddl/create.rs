@@ -37,8 +37,8 @@ impl Context<'_> {
             self.settings.temporary.prepare(transaction, &name)?;
             let exists = transaction.table(&name).is_some();
             if exists && create.if_not_exists {
-                return Ok(Outcome::done("CREATE TABLE", None, transaction.base())
-                    .notice(format!("table {name} exists already, skipping")));
+                let verb = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
+                return Ok(Outcome::done(verb, None, transaction.base()).skips("42P07", "relation", &name.table));
             }
             if exists && !create.or_replace {
                 return Err(Error::new(polder_types::ErrorKind::AlreadyExists, format!("table {name} exists already"))

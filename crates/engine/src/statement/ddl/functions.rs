@@ -12,7 +12,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, ended};
 use crate::error::from_datafusion;
-use crate::inline::{self, Body, Definition, Functions, called};
+use crate::inline::{self, Body, Definition, called};
 use crate::parse::parse_kept;
 use crate::scope::Scope;
 use crate::session::Outcome;
@@ -58,8 +58,7 @@ impl Context<'_> {
 
     /// Plans the body once, so that a function that cannot work is not made.
     async fn check_body(&self, scope: &Scope, definition: &Definition) -> Result<()> {
-        let functions =
-            Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
+        let functions = self.functions(scope);
         let query = inline::trial(definition, &functions)?;
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
         let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;

@@ -7,9 +7,9 @@ use polder_types::Result;
 use super::attributes;
 use super::columns;
 use super::directory::{self, Of, Relation};
-use super::row::Rows;
+use super::row::{Cell, Rows};
 use super::types;
-use super::{World, oids};
+use super::{World, oids, roles};
 use crate::statement::temporary;
 use crate::system::Views;
 
@@ -91,25 +91,38 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
     let is_view = relation.kind == "v";
     let is_temporary = world.directory().schema(relation.schema).is_some_and(temporary::is_temporary);
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
+    // How much is in a table is for those who may read it all.
+    let is_told = world.table(relation).is_none_or(|table| world.rights().counts(table.id));
+    let list = match relation.of {
+        Of::Table(id) | Of::View(id) => roles::list(world, id),
+        _ => Cell::Null,
+    };
+    let policies = match relation.of {
+        Of::Table(id) => world.rights().access(id).map(|access| &access.policies),
+        _ => None,
+    };
     rows.push([
         ("oid", relation.oid.into()),
         ("relname", relation.name.as_str().into()),
         ("relnamespace", relation.schema.into()),
         ("reltype", facts.row_type.into()),
-        ("relowner", oids::OWNER.into()),
+        ("relowner", world.owner_of(relation).into()),
         ("relam", facts.access_method.into()),
         ("relfilenode", if stored { relation.oid } else { 0 }.into()),
         // Nothing is read by its page: DuckDB would, where there are any.
         ("relpages", 0_i64.into()),
-        ("reltuples", facts.tuples.into()),
+        ("reltuples", if is_told { facts.tuples } else { UNKNOWN }.into()),
         ("relhasindex", facts.has_index.into()),
         ("relpersistence", if is_temporary { "t" } else { "p" }.into()),
         ("relkind", relation.kind.into()),
         ("relnatts", columns.unwrap_or(facts.columns).into()),
         ("relchecks", facts.checks.into()),
         ("relhasrules", is_view.into()),
+        ("relrowsecurity", policies.is_some_and(|policies| policies.enabled).into()),
+        ("relforcerowsecurity", policies.is_some_and(|policies| policies.forced).into()),
         ("relispopulated", facts.populated.into()),
         // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
+        ("relacl", list),
         ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
     ]);
 }

@@ -145,6 +145,7 @@ pub(crate) fn comment<'a>(world: &'a World, relation: &Relation, column: i64) ->
             table.top_columns().find(|known| directory::number(known) == column)?.comment.as_deref()
         }
         Of::View(_) if column == 0 => world.view(relation)?.comment.as_deref(),
+        Of::View(_) => world.view(relation)?.column_comments.get(&column).map(String::as_str),
         _ => None,
     }
 }
