@@ -23,6 +23,7 @@ use crate::authz::{Guarded, Readable, Rights, Who, word_of};
 use crate::inline::{Functions, calls_others, expand};
 use crate::parse::parse_kept;
 use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
+use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
 use crate::statement::origins;
 use crate::statement::travel::{self, Point};
@@ -435,7 +436,7 @@ impl LakeSchema {
         let who = owner.as_ref().unwrap_or_else(|| self.view.world.who());
         let planned = match parse_kept(&definition.sql) {
             Ok(mut statement) => match self.expand(&mut statement, &state, who) {
-                Ok(()) => Box::pin(state.statement_to_plan(statement)).await.and_then(with_lengths),
+                Ok(()) => Box::pin(whole_numbers::plan(&state, statement)).await.and_then(with_lengths),
                 Err(error) => Err(external(error)),
             },
             Err(error) => Err(external(error)),

@@ -14,6 +14,7 @@ use super::super::{Context, ended};
 use crate::error::from_datafusion;
 use crate::inline::{self, Body, Definition, called};
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -61,7 +62,7 @@ impl Context<'_> {
         let functions = self.functions(scope);
         let query = inline::trial(definition, &functions)?;
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let (Some(returns), Body::Value(_)) = (&definition.returns, &definition.body) else { return Ok(()) };
         let sql = format!("CAST(NULL AS {returns})");
         let wanted = scope.state.create_logical_expr(&sql, &DFSchema::empty()).map_err(from_datafusion)?;
