@@ -84,6 +84,9 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        if matches!(&statement, ParsedStatement::Role(statement) if statement.is_about_session()) {
+            self.leave_gone(&mut inner.settings).await?;
+        }
         self.identify(caller, &mut inner.settings).await?;
         self.allow(caller, inner.settings.limits.now, running).await?;
         let (mut statement, extras) = match statement {

@@ -61,6 +61,11 @@ impl<'a> Bound<'a> {
         (rows || masks).then_some(Self { policies, who: rights.who, rows, masks })
     }
 
+    /// The same for rows that have been looked at.
+    pub fn of_all_rows(self) -> Self {
+        Self { rows: false, ..self }
+    }
+
     /// What they see in the place of a column's values.
     pub fn mask_of(&self, column: i64) -> Option<&'a Mask> {
         let mask = self.policies.masks.get(&column).filter(|_| self.masks)?;

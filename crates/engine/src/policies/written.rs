@@ -120,7 +120,7 @@ pub(crate) async fn masked(
     let columns = Given::of(table, table, &schema);
     let rows = Arc::new(MemTable::try_new(schema, vec![named]).map_err(from_datafusion)?);
     // They have been looked at when they were written.
-    let bound = Bound { rows: false, ..bound };
+    let bound = bound.of_all_rows();
     let rows = govern(around, name, rows, &columns, &bound, &Asked::reading()).await?;
     let state = &around.state;
     let plan = rows.scan(state.as_ref(), None, &[], None).await.map_err(from_datafusion)?;

@@ -226,18 +226,8 @@ fn drop_one(
                 .with_hint("name the types of its arguments too"));
         }
     };
-    let mut dropped = Vec::new();
     if known.macros.len() == 1 {
-        loop {
-            let above = callers(transaction.view(), name);
-            let Some(first) = above.into_iter().next() else { break };
-            if !cascade {
-                return Err(Error::invalid(format!("function {name} cannot be dropped: {first} calls it"))
-                    .with_code("2BP01")
-                    .with_hint("DROP … CASCADE drops both"));
-            }
-            dropped.extend(drop_caller(transaction, &first)?);
-        }
+        return drop_whole(transaction, name, cascade);
     }
     let (mut macros, mut texts) = (known.macros.clone(), known.definitions.clone());
     match at {
@@ -253,6 +243,28 @@ fn drop_one(
         }
     }
     transaction.set_function(name, macros, texts)?;
+    Ok(Vec::new())
+}
+
+/// Drops a function with all its implementations. Gives what was dropped with it.
+///
+/// # Errors
+/// 2BP01 for one that others call, unless they are to go too.
+pub(in super::super) fn drop_whole(
+    transaction: &mut Transaction,
+    name: &TableName,
+    cascade: bool,
+) -> Result<Vec<String>> {
+    let mut dropped = Vec::new();
+    while let Some(first) = callers(transaction.view(), name).into_iter().next() {
+        if !cascade {
+            return Err(Error::invalid(format!("function {name} cannot be dropped: {first} calls it"))
+                .with_code("2BP01")
+                .with_hint("DROP … CASCADE drops both"));
+        }
+        dropped.extend(drop_caller(transaction, &first)?);
+    }
+    transaction.set_function(name, Vec::new(), Vec::new())?;
     Ok(dropped)
 }
 
