@@ -8,8 +8,7 @@ use polder_capability::{Answer, CommandTag, Parameter, StatementRequest, Transac
 use polder_types::{Error, ErrorKind, Result};
 
 use super::portal::{Described, Prepared, Source, tag};
-use super::simple::placed;
-use super::{Client, Flow, Point, Stop};
+use super::{Client, Flow, Point};
 use crate::settings::Settings;
 use crate::sql::command::{self, Command};
 use crate::sql::copy_options::CopyOptions;
@@ -147,16 +146,7 @@ impl Client {
                 Ok(Started::CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() })
             }
             Command::Fetch(fetch) => Ok(Started::Fetch(fetch.clone())),
-            Command::Prepare(prepare) => {
-                let place = |error: Error| match error.position() {
-                    Some(_) if !prepare.exact => error.at(1, 1),
-                    _ => error,
-                };
-                self.prepare(prepare).await.map_err(|stop| match stop {
-                    Stop::Failed(error) => Stop::Failed(placed(place(error), &statement.sql, prepare.start)),
-                    gone => gone,
-                })
-            }
+            Command::Prepare(prepare) => self.prepare(prepare, &statement.sql).await,
             Command::Execute(execute) => {
                 let filled = self.executed(execute)?;
                 Box::pin(self.start(&filled, values, result_formats)).await
@@ -347,15 +337,17 @@ impl Client {
 
 /// Statements by name: those that PREPARE makes and those that come as a message share their names.
 impl Client {
-    async fn prepare(&mut self, prepare: &prepare::Prepare) -> Flow<Started> {
+    /// `sql`: as it came.
+    async fn prepare(&mut self, prepare: &prepare::Prepare, sql: &str) -> Flow<Started> {
         self.check_new(&prepare.name)?;
         let statements = scan::statements(&prepare.statement);
         let [statement] = statements.as_slice() else {
             return Err(Error::invalid("PREPARE takes one statement").with_code("42601").into());
         };
         let prepared = Arc::new(Prepared::of(statement, &prepare.statement, Vec::new())?);
-        // Planned once, so that a mistake is told now.
-        self.described(&prepared).await?;
+        // The engine plans it, so that a mistake is told now. It is kept here, where drivers find it too.
+        self.command(sql).await?;
+        self.command(&format!("DEALLOCATE \"{}\"", prepare.name.replace('"', "\"\""))).await?;
         self.prepared.insert(prepare.name.clone(), prepared);
         Ok(Started::Done("PREPARE".into()))
     }

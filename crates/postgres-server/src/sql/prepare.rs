@@ -13,9 +13,6 @@ pub(crate) struct Prepare {
     pub name: String,
     /// The statement, in which each parameter that was declared is a cast to its type.
     pub statement: String,
-    /// Where it began behind PREPARE, in bytes, and whether its places are still those that it had there.
-    pub start: usize,
-    pub exact: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +28,6 @@ pub(crate) struct Execute {
 /// `InvalidInput` (42601).
 pub(crate) fn prepare(tokens: &[Token], sql: &str) -> Result<Prepare> {
     let wrong = || syntax("PREPARE name (types) AS statement");
-    let begins = tokens.first().map_or(0, |token| token.start);
     let name = tokens.get(1).and_then(Token::name).ok_or_else(wrong)?.to_owned();
     let (types, rest) = listed(tokens.get(2..).unwrap_or_default(), sql).ok_or_else(wrong)?;
     let [word, statement @ ..] = rest else { return Err(wrong()) };
@@ -42,7 +38,7 @@ pub(crate) fn prepare(tokens: &[Token], sql: &str) -> Result<Prepare> {
     }
     let text = sql.get(first.start..last.end).unwrap_or_default();
     let statement = filled(text, |at| types.get(at).map(|name| format!("CAST(${} AS {name})", at + 1)));
-    Ok(Prepare { name, statement, start: first.start - begins, exact: types.is_empty() })
+    Ok(Prepare { name, statement })
 }
 
 /// `EXECUTE name (values)`
