@@ -9,7 +9,7 @@ import polder
 import pytest
 
 # Takes minutes, and stops within a second when it is cancelled.
-LONG = ("INSERT INTO sink SELECT count(*) FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) "
+LONG = ("INSERT INTO sink SELECT count(*) FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) "
         "WHERE (x * y) % 7 = 3")
 EVERY_SECOND = "* * * * * *"
 ENDED = ("done", "failed", "cancelled", "interrupted", "missed")

@@ -25,7 +25,7 @@ from test_postgres_psycopg import address
 NUMBERS = itertools.count(1)
 WAIT_SECONDS = 60
 MOMENT = datetime.datetime(2024, 2, 29, 12, 34, 56, 789_012, tzinfo=datetime.timezone.utc)
-ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
+ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
 
 
 @pytest.fixture

@@ -435,7 +435,7 @@ def test_cancelling(connect):
     timer.start()
     started = time.monotonic()
     with pytest.raises(psycopg.errors.QueryCanceled):
-        connection.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
+        connection.execute("SELECT count(*) FROM generate_series(1, 100000::bigint) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
     assert time.monotonic() - started < WAIT_SECONDS
     timer.join()
     assert rows(connection, "SELECT 1") == [(1,)]
@@ -496,7 +496,7 @@ def test_an_idle_session_is_ended(connect):
 def test_statement_timeout(connection):
     connection.execute("SET statement_timeout = 500")
     with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
-        connection.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
+        connection.execute("SELECT count(*) FROM generate_series(1, 100000::bigint) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
     connection.execute("SET statement_timeout = 0")
     assert rows(connection, "SELECT 1") == [(1,)]
 

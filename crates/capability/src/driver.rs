@@ -51,6 +51,10 @@ pub enum TransactionState {
 pub struct SessionStatus {
     pub transaction: TransactionState,
     pub time_zone: String,
+    /// The session's user: whoever logged in, unless that was changed.
+    pub user: String,
+    /// Whether the role whose rights its statements have may do everything.
+    pub is_superuser: bool,
 }
 
 /// Rows on their way into a table.

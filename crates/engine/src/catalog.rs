@@ -20,10 +20,12 @@ use polder_types::Error;
 
 use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
-use crate::inline::{Functions, expand};
+use crate::inline::{Functions, calls_others, expand};
 use crate::parse::parse_kept;
 use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
+use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
+use crate::statement::origins;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
 use crate::system::{InformationSchema, SystemSchema, Views};
@@ -393,7 +395,7 @@ impl LakeSchema {
     /// Puts functions' bodies in the place of a view's calls.
     fn expand(&self, statement: &mut Parsed, state: &SessionState, who: &Who) -> polder_types::Result<()> {
         let Parsed::Statement(statement) = statement else { return Ok(()) };
-        if self.view.snapshot.functions.is_empty() {
+        if !calls_others(statement.as_ref(), state) {
             return Ok(());
         }
         let path = [self.name.clone()];
@@ -434,7 +436,7 @@ impl LakeSchema {
         let who = owner.as_ref().unwrap_or_else(|| self.view.world.who());
         let planned = match parse_kept(&definition.sql) {
             Ok(mut statement) => match self.expand(&mut statement, &state, who) {
-                Ok(()) => Box::pin(state.statement_to_plan(statement)).await.and_then(with_lengths),
+                Ok(()) => Box::pin(whole_numbers::plan(&state, statement)).await.and_then(with_lengths),
                 Err(error) => Err(external(error)),
             },
             Err(error) => Err(external(error)),
@@ -445,6 +447,9 @@ impl LakeSchema {
             // Its position is one in the view's text, not in the statement's.
             external(Error::new(inner.kind(), format!("view {name}: {}", inner.message())).with_code(inner.code()))
         })?;
+        // So that a column is known to be the view's, and not that of a table under it.
+        let mark = origins::view_mark(&name.schema, &name.table);
+        let plan = LogicalPlanBuilder::from(plan).alias(mark)?.build()?;
         Ok(Arc::new(ViewTable::new(plan, Some(definition.sql.clone()))))
     }
 }

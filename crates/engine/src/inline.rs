@@ -328,6 +328,14 @@ fn is_built_in(state: &SessionState, name: &str) -> bool {
         || state.table_functions().contains_key(name)
 }
 
+/// Whether a name is one of the system's functions that give one value for their arguments.
+fn gives_a_value(state: &SessionState, name: &ObjectName) -> bool {
+    let Ok(mut parts) = name_parts(name) else { return false };
+    let function = parts.pop().unwrap_or_default();
+    let own = parts.pop().is_none_or(|schema| schema == "pg_catalog");
+    own && state.scalar_functions().contains_key(&function) && !state.table_functions().contains_key(&function)
+}
+
 /// Whether a statement calls anything that is not one of the system's functions.
 pub(crate) fn calls_others<T: Node>(statement: &T, state: &SessionState) -> bool {
     struct Calls<'a>(&'a SessionState);
@@ -349,6 +357,12 @@ pub(crate) fn calls_others<T: Node>(statement: &T, state: &SessionState) -> bool
         }
         fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
             match factor {
+                // One that gives a value gives a row of it in FROM, which is written out too.
+                TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. }
+                    if gives_a_value(self.0, name) =>
+                {
+                    ControlFlow::Break(())
+                }
                 TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => self.look(name),
                 _ => ControlFlow::Continue(()),
             }

@@ -21,6 +21,7 @@ mod keeper;
 mod limits;
 mod loads;
 mod parse;
+mod passwords;
 mod planning;
 mod policies;
 mod record;

@@ -1,6 +1,7 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 mod copy;
+mod spelling;
 mod values;
 
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
@@ -107,7 +108,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&DIALECT, sql)
         .tokenize_with_location()
         .map_err(|error| from_parser(&ParserError::from(error)))?;
-    Ok(without_signs(tokens))
+    Ok(spelling::plain(without_signs(tokens)))
 }
 
 /// An operator ends in a sign only if it has one of these, as in PostgreSQL: `j->-1` and `a<>-1` are of -1.

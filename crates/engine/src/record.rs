@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::AuditLog;
 use crate::limits::{Allowance, Usage};
+use crate::passwords::concealed;
 
 /// Finished statements that can still be asked for their progress without the metastore.
 const RECENT_KEPT: usize = 256;
@@ -245,7 +246,7 @@ impl Recorder {
         Arc::new(Running {
             id,
             caller: caller.clone(),
-            sql: sql.to_owned(),
+            sql: concealed(sql).into_owned(),
             started_at: self.clock.now(),
             began: Instant::now(),
             token: CancellationToken::new(),

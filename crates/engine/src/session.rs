@@ -31,7 +31,9 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// The session's user, by number: whoever logged in, unless that was changed.
+    /// Whoever logged in, by number, if that is known: it goes on through changes of its name.
+    pub login: Option<i64>,
+    /// The session's user, by number, if it is another one.
     pub user: Option<i64>,
     /// The role that SET ROLE has named.
     pub role: Option<i64>,
@@ -63,6 +65,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            login: None,
             user: None,
             role: None,
             process: None,
@@ -88,8 +91,9 @@ impl Settings {
         let (who, roles, temporary) = (self.who.clone(), self.roles.clone(), self.temporary.clone());
         match &self.first {
             None => {
-                let (process, limits, of_role) = (self.process, self.limits.unset(), Arc::clone(&self.of_role));
-                let mut unset = Self { process, who, roles, temporary, limits, of_role, ..Self::default() };
+                let (login, process, of_role) = (self.login, self.process, Arc::clone(&self.of_role));
+                let limits = self.limits.unset();
+                let mut unset = Self { login, process, who, roles, temporary, limits, of_role, ..Self::default() };
                 begin_with(&mut unset, &self.of_role);
                 unset
             }
@@ -196,6 +200,8 @@ struct Seen {
     /// The open transaction: whether it had failed, and what says that it has since.
     transaction: Option<(bool, Arc<AtomicBool>)>,
     zone: String,
+    user: String,
+    is_superuser: bool,
 }
 
 impl Session {
@@ -211,20 +217,29 @@ impl Session {
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
         // Until its first statement asks.
         inner.settings.who = Who::nobody();
+        let mut is_superuser = false;
         inner.settings.process = caller.process;
         let mut ends = CancellationToken::new();
         if let Some(engine) = engine.upgrade() {
             ends = engine.backends.enter(&caller, engine.recorder.now());
             engine.start(&caller.user, &mut inner.settings);
             engine.authority.count(&caller, 1);
+            is_superuser = engine.authority.known().find(&caller.user).is_some_and(|role| role.is_superuser);
         }
-        let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
+        let (zone, user) = (inner.settings.zone().to_owned(), caller.user.clone());
+        let seen = Seen { transaction: None, zone, user, is_superuser };
         Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
         let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
-        *self.seen.lock() = Seen { transaction, zone: inner.settings.zone().to_owned() };
+        let mut seen = self.seen.lock();
+        let who = &inner.settings.who;
+        // Before a session's first statement nobody has asked who it is.
+        if let Some(user) = who.book.name(who.user) {
+            (seen.user, seen.is_superuser) = (user.to_owned(), who.superuser);
+        }
+        (seen.transaction, seen.zone) = (transaction, inner.settings.zone().to_owned());
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

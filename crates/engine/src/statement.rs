@@ -22,7 +22,7 @@ pub(crate) mod maintenance;
 mod merge;
 mod names;
 pub(crate) mod names_out;
-mod origins;
+pub(crate) mod origins;
 mod prepare;
 mod query;
 mod resolve;
@@ -84,6 +84,9 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        if matches!(&statement, ParsedStatement::Role(statement) if statement.is_about_session()) {
+            self.leave_gone(&mut inner.settings).await?;
+        }
         self.identify(caller, &mut inner.settings).await?;
         self.allow(caller, inner.settings.limits.now, running).await?;
         let (mut statement, extras) = match statement {

@@ -24,7 +24,6 @@ pub(crate) enum Level {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
-    pub user: String,
     pub polder_version: &'static str,
     pub application_name: String,
     pub statement_timeout: Option<Duration>,
@@ -37,9 +36,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(user: String, polder_version: &'static str) -> Self {
+    pub(crate) fn new(polder_version: &'static str) -> Self {
         Self {
-            user,
             polder_version,
             application_name: String::new(),
             statement_timeout: None,
@@ -99,7 +97,7 @@ impl Settings {
 
     /// Puts one of them back; `None` if it is none that can be set.
     pub(crate) fn reset(&mut self, name: &str) -> Option<()> {
-        let unset = || Box::new(Self::new(self.user.clone(), self.polder_version));
+        let unset = || Box::new(Self::new(self.polder_version));
         let initial = self.initial.clone().unwrap_or_else(unset);
         match name {
             "application_name" => self.application_name.clone_from(&initial.application_name),
@@ -140,7 +138,7 @@ impl Settings {
             "datestyle" => "ISO, MDY".into(),
             "intervalstyle" => "postgres".into(),
             "bytea_output" => "hex".into(),
-            "standard_conforming_strings" | "integer_datetimes" | "is_superuser" => "on".into(),
+            "standard_conforming_strings" | "integer_datetimes" => "on".into(),
             "extra_float_digits" => self.extra_float_digits.clone(),
             "statement_timeout" => millis(self.statement_timeout),
             "idle_in_transaction_session_timeout" => millis(self.idle_in_transaction),
@@ -149,7 +147,6 @@ impl Settings {
             "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
             "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
             "lock_timeout" => "0".into(),
-            "session_authorization" | "role" => self.user.clone(),
             "server_version" => format!("{VERSION} (Polder {})", self.polder_version),
             "server_version_num" => VERSION_NUMBER.into(),
             "max_identifier_length" => polder_types::limits::NAME_BYTES_MAX.to_string(),
@@ -193,8 +190,6 @@ impl Settings {
         ("application_name", "application_name"),
         ("default_transaction_read_only", "default_transaction_read_only"),
         ("in_hot_standby", "in_hot_standby"),
-        ("is_superuser", "is_superuser"),
-        ("session_authorization", "session_authorization"),
         ("DateStyle", "datestyle"),
         ("IntervalStyle", "intervalstyle"),
         ("integer_datetimes", "integer_datetimes"),
@@ -304,7 +299,7 @@ mod tests {
 
     #[test]
     fn settings_are_set_shown_and_reset() {
-        let mut settings = Settings::new("polder".into(), "0.1.0");
+        let mut settings = Settings::new("0.1.0");
         set(&mut settings, "application_name", "first").unwrap().unwrap();
         settings.begin();
         set(&mut settings, "application_name", "second").unwrap().unwrap();
@@ -323,7 +318,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_and_what_is_not_ours_left() {
-        let mut settings = Settings::new("polder".into(), "0.1.0");
+        let mut settings = Settings::new("0.1.0");
         for (name, value) in [
             ("client_encoding", "LATIN1"),
             ("datestyle", "German"),

@@ -126,7 +126,7 @@ impl Newcomer {
         let registered = self.house.registry.enter();
         let caller = Caller::new(user.as_str(), VIA).of_process(registered.process);
         let session = self.house.sql.open_driver_session(caller);
-        let mut settings = Settings::new(user, self.house.version);
+        let mut settings = Settings::new(self.house.version);
         for (name, value) in wanted(&parameters)? {
             set(&mut settings, session.as_ref(), &name, &value).await?;
         }

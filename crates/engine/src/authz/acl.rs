@@ -35,6 +35,25 @@ pub(crate) fn grant(grants: &mut Vec<Grant>, role: i64, grantor: i64, rights: u3
     add(grants, &Grant { role, grantor, rights, grantable });
 }
 
+/// # Errors
+/// 0LP01 when somebody would have the right to grant by whom it has been granted to.
+pub(crate) fn check_not_circular(grants: &[Grant], owner: i64, role: i64, grantor: i64, rights: u32) -> Result<()> {
+    // Owners have it from nobody.
+    if grantor == owner {
+        return Ok(());
+    }
+    let mut without = grants.to_vec();
+    while let Some(held) = without.iter().find(|grant| grant.role == role && grant.grantable != 0).cloned() {
+        let taken = Revoked { rights: held.grantable, option_only: true, cascade: true };
+        revoke(&mut without, owner, role, held.grantor, taken)?;
+    }
+    let left = without.iter().filter(|grant| grant.role == grantor).fold(0, |all, grant| all | grant.grantable);
+    if rights & !left == 0 {
+        return Ok(());
+    }
+    Err(Error::invalid("grant options cannot be granted back to your own grantor").with_code("0LP01"))
+}
+
 /// Adds what a grant gives to what is there.
 pub(crate) fn add(grants: &mut Vec<Grant>, added: &Grant) {
     match grants.iter_mut().find(|known| known.role == added.role && known.grantor == added.grantor) {

@@ -16,7 +16,7 @@ use super::rights::{CONNECT, Kind};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::session::Settings;
-use crate::statement::roles::begin_with;
+use crate::statement::roles::{begin_with, taken_on};
 
 /// All roles, read when they are first asked for, and again when they have changed. Nobody else changes them: the metastore
 /// is this process's alone.
@@ -127,7 +127,20 @@ impl Engine {
         // They were read when they were set; what cannot be read is no limit.
         settings.limits = LimitSettings::of_role(&of_role, role.is_superuser).unwrap_or_default();
         begin_with(settings, &of_role);
+        settings.login = Some(role.oid);
+        settings.role = taken_on(&book, role.oid, &of_role);
         settings.of_role = Arc::new(of_role);
+    }
+
+    /// Before a session says anew who it is: roles that are gone are left, in whose name nothing can be run.
+    pub(crate) async fn leave_gone(&self, settings: &mut Settings) -> Result<()> {
+        let book = match &settings.roles {
+            Some(changed) => Arc::clone(changed),
+            None => self.authority.book().await?,
+        };
+        settings.role = settings.role.filter(|role| book.role(*role).is_some());
+        settings.user = settings.user.filter(|user| book.role(*user).is_some());
+        Ok(())
     }
 
     /// Settles in whose name the next statement of a session runs, and with which rights.
@@ -139,14 +152,15 @@ impl Engine {
             Some(changed) => Arc::clone(changed),
             None => self.authority.book().await?,
         };
-        if settings.user.is_none() && settings.roles.is_none() && book.find(&caller.user).is_none() {
-            // Made beside SQL, since the roles were read.
-            book = self.authority.reload().await?;
-        }
-        let user = match settings.user {
+        let known = |book: &RoleBook| match settings.user.or(settings.login) {
             Some(user) => book.role(user).map(|role| role.oid),
             None => book.find(&caller.user).map(|role| role.oid),
         };
+        if settings.roles.is_none() && known(&book).is_none() {
+            // Made beside SQL, since the roles were read.
+            book = self.authority.reload().await?;
+        }
+        let user = known(&book);
         let user = user.ok_or_else(|| gone(&caller.user))?;
         let role = settings.role.unwrap_or(user);
         if book.role(role).is_none() {

@@ -6,7 +6,7 @@
 //! - [`Rights`] answers what somebody may do with the things of a snapshot. Every table that a plan reads is asked for
 //!   there when its name is resolved (`catalog.rs`), and every change before it is carried out (`statement/authorize`).
 
-mod acl;
+pub(crate) mod acl;
 mod authority;
 mod book;
 mod checks;

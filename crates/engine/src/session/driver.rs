@@ -105,7 +105,8 @@ impl DriverSession for Session {
             Some((failed, spoiled)) if *failed || spoiled.load(Ordering::Relaxed) => TransactionState::Failed,
             Some(_) => TransactionState::Open,
         };
-        SessionStatus { transaction, time_zone: seen.zone.clone() }
+        let (time_zone, user) = (seen.zone.clone(), seen.user.clone());
+        SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser }
     }
 
     fn fail_transaction(&self) {

@@ -61,6 +61,12 @@ impl Engine {
                     "search_path" => inner.settings.path.join(", "),
                     "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
                     "timezone" | "time_zone" => inner.settings.zone().to_owned(),
+                    "role" => match inner.settings.role {
+                        Some(_) => inner.settings.who.role_name().to_owned(),
+                        None => "none".to_owned(),
+                    },
+                    "session_authorization" => inner.settings.who.user_name().to_owned(),
+                    "is_superuser" => if inner.settings.who.superuser { "on" } else { "off" }.to_owned(),
                     "row_security" => if inner.settings.row_security { "on" } else { "off" }.to_owned(),
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),

@@ -11,14 +11,16 @@ mod moves;
 mod policies;
 mod retype;
 mod rules;
+mod schemas;
 mod view;
 
 pub(super) use create::REPLACED;
+pub(super) use functions::drop_whole as drop_whole_function;
 
 use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
-    RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,
+    RenameTableNameKind, Statement, Truncate, TruncateIdentityOption,
 };
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
@@ -60,31 +62,6 @@ impl Context<'_> {
             }
             other => Err(super::not_there(other)),
         }
-    }
-
-    async fn create_schema(
-        &self,
-        cell: &TransactionCell,
-        statement: &Statement,
-        name: &SchemaName,
-        if_not_exists: bool,
-    ) -> Result<Outcome> {
-        let SchemaName::Simple(object) = name else {
-            return Err(Error::unsupported("CREATE SCHEMA … AUTHORIZATION is not supported"));
-        };
-        let plain = format!("CREATE SCHEMA {}{object}", if if_not_exists { "IF NOT EXISTS " } else { "" });
-        if statement.to_string() != plain {
-            return Err(Error::unsupported("CREATE SCHEMA with options is not supported"));
-        }
-        let name = schema_name(object)?;
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let done = Outcome::done("CREATE SCHEMA", None, transaction.base());
-        if if_not_exists && transaction.view().schema(&name).is_some() {
-            return Ok(done.skips("42P06", "schema", &name));
-        }
-        transaction.create_schema(&name)?;
-        Ok(done)
     }
 
     async fn drop_all(
@@ -446,7 +423,7 @@ pub(super) fn drop_table(transaction: &mut Transaction, name: &TableName, cascad
     Ok(dropped)
 }
 
-fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
     if is_materialized(transaction, name) {
         return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
     }
@@ -458,7 +435,11 @@ fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> 
     Ok(dropped)
 }
 
-fn drop_materialized(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_materialized(
+    transaction: &mut Transaction,
+    name: &TableName,
+    cascade: bool,
+) -> Result<Vec<TableName>> {
     if transaction.view().view(name).is_some() {
         return Err(wrong_kind(name, "a view", "DROP VIEW"));
     }

@@ -23,6 +23,7 @@ use crate::authz::Who;
 use crate::catalog::Changed;
 use crate::error::from_datafusion;
 use crate::policies::{Asked, Bound, Purpose, RowChecks, Shown, masked};
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::{Outcome, Settings};
 
@@ -221,7 +222,7 @@ impl Context<'_> {
         let changed = Changed { name: target.name.clone(), asked };
         let scope = scope.with_rows(Some(&changed));
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let names = plan.schema().iter().map(|(table, field)| (table.cloned(), field.name().clone())).collect();
         Ok(RowQuery { state: scope.state, plan, names })
     }

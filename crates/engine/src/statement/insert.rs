@@ -30,6 +30,7 @@ use crate::error::from_datafusion;
 use crate::forms::Overriding;
 use crate::parse::parse_expr;
 use crate::policies::Shown;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -101,7 +102,7 @@ impl Context<'_> {
     pub(super) async fn insert_plan(&self, scope: &Scope, target: &Target, insert: &Insert) -> Result<LogicalPlan> {
         let plain = with_defaults(target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         assign::check_insert(&plan, &target.table)?;
         assign::with_missing(plan).map_err(from_datafusion)
     }

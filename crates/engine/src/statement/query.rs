@@ -22,6 +22,7 @@ use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::functions::catalog::references;
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -94,7 +95,7 @@ impl Context<'_> {
         {
             statement = self.describe_table(&scope, table_name)?;
         }
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion);
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion);
         let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
         self.check_copy(&plan)?;
         let plan = copy_to::for_files(plan)?;

@@ -82,9 +82,6 @@ impl Engine {
             return Ok(());
         }
         let snapshot = self.seen(settings, open).await?;
-        if snapshot.functions.is_empty() {
-            return Ok(());
-        }
         let (path, state, who) = (settings.path.as_slice(), &self.template, &settings.who);
         expand(part, &Functions { snapshot: &snapshot, path, state, who })
     }

@@ -3,34 +3,44 @@
 //! All statements but those about the session are parts of their transaction. Roles are rows of the metastore that go with
 //! its commit, and until then stand in the settings of the session, which go back with it; rights and owners are the lake's.
 
+mod defaults;
 mod dependents;
 mod grammar;
+mod grants;
 mod members;
 mod names;
 mod options;
+mod owners;
 mod passing;
+mod rights_grammar;
 mod session;
 mod settings;
 mod statements;
+mod things;
 mod words;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use polder_capability::Caller;
+use datafusion::common::TableReference;
+use polder_capability::{Caller, Notice};
 use polder_lake::{Transaction, TransactionCell};
 use polder_metastore::{AuditEvent, Role, RoleRows};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::{Context, check_may_write, ended, open_cell};
+use crate::authz::rights::Kind;
 use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
+use crate::error::from_datafusion;
 use crate::forms::Extras;
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
 
 pub(crate) use grammar::parse_role;
 use names::RoleName;
-pub(crate) use settings::begin_with;
+pub(crate) use settings::{begin_with, taken_on};
+use statements::On;
 pub(crate) use statements::RoleStatement;
 
 /// What the commit of such a statement is called in the history of the lake: its text may hold a password.
@@ -45,7 +55,7 @@ struct Work<'a> {
     rows: RoleRows,
     /// Whether anything of them has changed.
     is_changed: bool,
-    notices: Vec<String>,
+    notices: Vec<Notice>,
     /// Who owns which job.
     jobs: Vec<(String, String)>,
 }
@@ -75,7 +85,7 @@ impl Engine {
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
-        if let RoleStatement::SetRole { .. } | RoleStatement::SetSession { .. } = &statement {
+        if statement.is_about_session() {
             return self.set_session(caller, inner, &statement).await;
         }
         check_may_write(inner)?;
@@ -147,18 +157,42 @@ impl Context<'_> {
 
     async fn change_roles(&self, cell: &TransactionCell, statement: &RoleStatement) -> Result<Changed> {
         let jobs = self.owned_jobs(statement).await?;
+        let columns = self.columns_of_views(cell, statement).await?;
         let who = &self.settings.who;
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let (rows, base) = (who.book.rows.clone(), transaction.base());
         let mut work = Work { context: self, who, transaction, rows, is_changed: false, notices: Vec::new(), jobs };
-        let done = work.run(statement).await?;
+        let done = work.run(statement, &columns).await?;
         let mut event = AuditEvent::new(done.event, who.user_name(), &self.caller.via).of(&done.object);
         event.message = done.message;
         work.transaction.attach(event.write(self.engine.audit.now()));
         let book = work.is_changed.then(|| Arc::new(RoleBook::of(work.rows)));
         let outcome = Outcome::done(done.verb, None, base);
-        Ok((work.notices.into_iter().fold(outcome, Outcome::notice), book))
+        Ok((work.notices.into_iter().fold(outcome, Outcome::told), book))
+    }
+
+    /// The columns of the views on whose columns a statement grants, which are known by planning them.
+    async fn columns_of_views(
+        &self,
+        cell: &TransactionCell,
+        statement: &RoleStatement,
+    ) -> Result<BTreeMap<i64, Vec<String>>> {
+        let mut columns = BTreeMap::new();
+        let RoleStatement::Grant(granted) = statement else { return Ok(columns) };
+        let On::Relations(Kind::Table, names) = &granted.on else { return Ok(columns) };
+        if !granted.wanted.names_columns() {
+            return Ok(columns);
+        }
+        let scope = self.trusted_scope(cell).await?;
+        for name in names {
+            let name = self.existing_name(name, &scope.snapshot)?;
+            let Some(view) = scope.snapshot.view(&name) else { continue };
+            let reference = TableReference::full("polder", name.schema.as_str(), name.table.as_str());
+            let frame = scope.context().table(reference).await.map_err(from_datafusion)?;
+            columns.insert(view.id, frame.schema().fields().iter().map(|field| field.name().clone()).collect());
+        }
+        Ok(columns)
     }
 
     /// The jobs with their owners, where the statement may not leave one without.
@@ -174,7 +208,8 @@ impl Context<'_> {
 }
 
 impl Work<'_> {
-    async fn run(&mut self, statement: &RoleStatement) -> Result<Done> {
+    /// Of views on whose columns something is granted the names of their columns, by their ids.
+    async fn run(&mut self, statement: &RoleStatement, columns: &BTreeMap<i64, Vec<String>>) -> Result<Done> {
         match statement {
             RoleStatement::Create { name, options } => self.create(name, options).await,
             RoleStatement::Alter { role, options } => self.alter(role, options).await,
@@ -182,10 +217,23 @@ impl Work<'_> {
             RoleStatement::Configure { role, change } => self.configure(role, change),
             RoleStatement::Drop { roles, if_exists } => self.drop_roles(roles, *if_exists),
             RoleStatement::Members(members) => self.members(members),
+            RoleStatement::Grant(granted) => self.grant(granted, columns),
+            RoleStatement::Defaults(defaults) => self.defaults(defaults),
+            RoleStatement::Owner(owner) => self.set_owner(owner),
+            RoleStatement::Reassign { from, to } => self.reassign(from, to),
+            RoleStatement::DropOwned { by, cascade } => self.drop_owned(by, *cascade),
             RoleStatement::SetRole { .. } | RoleStatement::SetSession { .. } => {
                 Err(Error::internal("a statement about the session came the wrong way"))
             }
         }
+    }
+
+    fn note(&mut self, message: impl Into<String>) {
+        self.notices.push(Notice::new(message));
+    }
+
+    fn warn(&mut self, code: &'static str, message: impl Into<String>) {
+        self.notices.push(Notice::warning(code, message));
     }
 
     fn role(&self, oid: i64) -> Option<&Role> {

@@ -89,7 +89,8 @@ impl Context<'_> {
         table: &str,
         columns: &[String],
     ) -> Result<(Target, Vec<FieldRef>)> {
-        let (name, listed) = names_of(table, columns)?;
+        let (mut name, listed) = names_of(table, columns)?;
+        self.settings.temporary.meant(&mut name);
         let target = Target::named(self.existing_name(&name, snapshot)?, None, snapshot)?;
         let computed = |column: &str| target.column_id(column).map(|id| target.table.rules.generated_of(id).is_some());
         let mut names: Vec<String> = Vec::with_capacity(listed.len());

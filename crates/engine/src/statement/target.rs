@@ -270,6 +270,10 @@ fn read_as(data_type: &DataType) -> Option<ast::DataType> {
         DataType::Time64(_) => ast::DataType::Time(None, ast::TimezoneInfo::None),
         DataType::Timestamp(_, None) => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
         DataType::Timestamp(_, Some(_)) => ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone),
+        DataType::List(item) => {
+            let item = Box::new(read_as(item.data_type())?);
+            ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, None))
+        }
         _ => return None,
     })
 }

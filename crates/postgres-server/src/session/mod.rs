@@ -215,9 +215,15 @@ impl Client {
                 self.settings = lasting;
             }
         }
-        let zone = self.session.status().time_zone;
+        let status = self.session.status();
+        let is_superuser = if status.is_superuser { "on" } else { "off" };
+        let engines = [
+            ("TimeZone", status.time_zone),
+            ("is_superuser", is_superuser.to_owned()),
+            ("session_authorization", status.user),
+        ];
         let own = Settings::REPORTED.iter().filter_map(|(shown, name)| Some((*shown, self.settings.show(name)?)));
-        for (name, value) in own.chain([("TimeZone", zone)]) {
+        for (name, value) in own.chain(engines) {
             if self.told.get(name) != Some(&value) {
                 backend::parameter_status(&mut self.wire.output, name, &value);
                 self.told.insert(name, value);

@@ -4,7 +4,7 @@ use polder_capability::Parameter;
 use polder_types::{Error, ErrorKind, QueryId, Result};
 
 use super::portal::{Hold, Portal, Prepared, Source, State};
-use super::run::Started;
+use super::run::{Started, no_statement};
 use super::{Client, Flow};
 use crate::settings::Settings;
 use crate::sql::command::Command;
@@ -63,11 +63,12 @@ impl Client {
             },
             Command::DiscardAll => self.discard_all().await,
             Command::DiscardNothing(tag) => done(tag),
-            Command::Deallocate(Some(name)) if self.prepared.remove(name).is_some() => done("DEALLOCATE"),
-            Command::Deallocate(Some(_)) => self.engines(sql).await,
+            Command::Deallocate(Some(name)) => match self.prepared.remove(name) {
+                Some(_) => done("DEALLOCATE"),
+                None => Err(no_statement(name).into()),
+            },
             Command::Deallocate(None) => {
                 self.prepared.retain(|name, _| name.is_empty());
-                self.command("DEALLOCATE ALL").await?;
                 done("DEALLOCATE ALL")
             }
             // Nobody listens, so nobody has to stop.

@@ -4,6 +4,7 @@ use polder_types::{Error, Result};
 
 use super::copy_options::{self, CopyOptions};
 use super::cursor::{self, Declare, Fetch};
+use super::prepare::{self, Execute, Prepare};
 use super::scan::{Statement, Token, TokenKind};
 
 /// What a statement is, as far as the protocol is concerned.
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     DiscardAll,
     /// DISCARD of what is never kept here.
     DiscardNothing(&'static str),
+    Prepare(Prepare),
+    Execute(Execute),
     /// A prepared statement's name; `None`: all.
     Deallocate(Option<String>),
     Unlisten,
@@ -100,6 +103,8 @@ pub(crate) fn of(statement: &Statement<'_>, sql: &str) -> Result<Command> {
         "show" => Command::Show(setting(&tokens[1..])),
         "reset" => Command::Reset(setting(&tokens[1..])),
         "discard" => discard(second)?,
+        "prepare" if second != "transaction" => Command::Prepare(prepare::prepare(tokens, sql)?),
+        "execute" => Command::Execute(prepare::execute(tokens, sql)?),
         "deallocate" => {
             let skip = usize::from(second == "prepare" && tokens.len() > 2);
             Command::Deallocate(one_or_all(&tokens[skip..], "DEALLOCATE")?)

@@ -1,7 +1,7 @@
 //! Whether somebody may change the shape of things: owners may, and whoever may make things in a schema.
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, SchemaName, Statement,
+    AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, Statement,
 };
 use polder_lake::{Snapshot, TableName};
 use polder_types::{Error, ErrorKind, Result};
@@ -37,10 +37,7 @@ impl Context<'_> {
                 self.must_own_function(view, &name)?;
                 self.may_create(view, &name)
             }
-            Statement::CreateSchema { schema_name, .. } => match schema_name {
-                SchemaName::Simple(_) => self.may_create_schemas(view),
-                _ => Ok(()),
-            },
+            Statement::CreateSchema { .. } => self.may_create_schemas(view),
             Statement::Drop { object_type, names, .. } => {
                 names.iter().try_for_each(|name| self.may_drop(view, *object_type, name))
             }

@@ -16,6 +16,7 @@ use super::column;
 use super::create::{check_column, name_text, spec_of};
 use crate::error::from_datafusion;
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 
 /// What of a change there is nothing to do for: IF EXISTS, and IF NOT EXISTS.
 pub(super) fn passed_over(table: &TableState, operation: &AlterTableOperation) -> Vec<Notice> {
@@ -129,7 +130,7 @@ impl Context<'_> {
             create.columns = vec![definition.clone()];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("a column's definition planned as something else"));
         };
@@ -161,7 +162,7 @@ impl Context<'_> {
             create.columns = vec![definition];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(mut table)) if !table.column_defaults.is_empty() => {
                 Ok(table.column_defaults.swap_remove(0).1)

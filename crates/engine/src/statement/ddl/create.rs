@@ -21,6 +21,7 @@ use super::super::{Context, blob_text, ended};
 use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::semantics::{Zone, with_lengths};
 use crate::session::Outcome;
@@ -139,7 +140,7 @@ impl Context<'_> {
         plain.or_replace = false;
         plain.if_not_exists = false;
         let statement = Parsed::Statement(Box::new(Statement::CreateTable(plain)));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("CREATE TABLE planned as something else"));
         };

@@ -11,6 +11,7 @@ use super::super::target::parse_query;
 use super::super::{Context, ended};
 use super::depend;
 use crate::error::from_datafusion;
+use crate::rewrite::whole_numbers;
 use crate::session::Outcome;
 
 /// Gives a table or view another name, perhaps in another schema.
@@ -139,7 +140,7 @@ impl Context<'_> {
                 None => continue,
             };
             let query = Statement::Query(Box::new(parse_query(&sql)?));
-            let planned = scope.state.statement_to_plan(Parsed::Statement(Box::new(query))).await;
+            let planned = whole_numbers::plan(&scope.state, Parsed::Statement(Box::new(query))).await;
             let Err(error) = planned else { continue };
             if !cascade {
                 let reason = from_datafusion(error);

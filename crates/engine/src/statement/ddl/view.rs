@@ -20,6 +20,7 @@ use super::super::{Context, ended};
 use super::depend::read_by;
 use crate::error::from_datafusion;
 use crate::inline::expand;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -137,7 +138,7 @@ impl Context<'_> {
             expand(&mut statement, &functions)?;
         }
         let statement = Parsed::Statement(Box::new(statement));
-        scope.state.statement_to_plan(statement).await.map_err(from_datafusion)
+        whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)
     }
 }
 

@@ -6,6 +6,7 @@ use super::Work;
 use crate::authz::names_role;
 use crate::authz::rights::Kind;
 use crate::inline;
+use crate::system::pg_catalog::programs::signature;
 
 /// Things that an error tells; the others are counted.
 const TOLD_MAX: usize = 100;
@@ -107,7 +108,7 @@ impl Work<'_> {
         }
         let function = view.functions.get(&id)?;
         let signature = match inline::definitions(function).ok().and_then(|all| all.into_iter().next()) {
-            Some(first) => first.signature(),
+            Some(first) => signature(&function.name, &first),
             None => function.name.clone(),
         };
         Some(format!("function {}", named(function.schema_id, &signature)))

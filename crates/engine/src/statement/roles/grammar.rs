@@ -29,7 +29,7 @@ const KINDS: [&str; 3] = ["ROLE", "USER", "GROUP"];
 /// `InvalidInput` (42601), `Unsupported`.
 pub(crate) fn parse_role(tokens: &[TokenWithSpan]) -> Result<Option<RoleStatement>> {
     let first = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_)));
-    let begins = ["create", "alter", "drop", "grant", "revoke", "set", "reset"];
+    let begins = ["create", "alter", "drop", "grant", "revoke", "reassign", "set", "reset"];
     let may_be = |token: &Token| match token {
         Token::Word(word) => begins.iter().any(|begin| word.value.eq_ignore_ascii_case(begin)),
         _ => false,
@@ -49,21 +49,36 @@ pub(crate) fn parse_role(tokens: &[TokenWithSpan]) -> Result<Option<RoleStatemen
 
 impl Words<'_> {
     fn statement(&mut self) -> Result<Option<RoleStatement>> {
+        // A mapping of users is another thing.
+        if self.are(&["CREATE", "USER", "MAPPING", "FOR"]) || self.are(&["CREATE", "USER", "MAPPING", "IF"]) {
+            return Ok(None);
+        }
         for kind in KINDS {
             if self.take(&["CREATE", kind]) {
                 return self.create(kind).map(Some);
             }
-            // A mapping of users is another thing.
-            if !self.are(&["ALTER", kind, "MAPPING"]) && self.take(&["ALTER", kind]) {
+            if !self.are(&["ALTER", kind, "MAPPING", "FOR"]) && self.take(&["ALTER", kind]) {
                 return self.alter(kind).map(Some);
             }
-            if !self.are(&["DROP", kind, "MAPPING"]) && self.take(&["DROP", kind]) {
+            if !self.are(&["DROP", kind, "MAPPING", "FOR"]) && self.take(&["DROP", kind]) {
                 let if_exists = self.take(&["IF", "EXISTS"]);
                 return Ok(Some(RoleStatement::Drop { roles: self.roles()?, if_exists }));
             }
         }
         if self.are(&["GRANT"]) || self.are(&["REVOKE"]) {
             return self.grant_or_revoke().map(Some);
+        }
+        if self.take(&["ALTER", "DEFAULT", "PRIVILEGES"]) {
+            return self.default_rights().map(Some);
+        }
+        if self.take(&["REASSIGN", "OWNED", "BY"]) {
+            return self.reassign().map(Some);
+        }
+        if self.take(&["DROP", "OWNED", "BY"]) {
+            return self.drop_owned().map(Some);
+        }
+        if self.are(&["ALTER"]) {
+            return self.owner();
         }
         if self.take(&["RESET", "ROLE"]) {
             return Ok(Some(RoleStatement::SetRole { role: None, local: false, reset: true }));
@@ -277,29 +292,5 @@ impl Words<'_> {
             }
         };
         Ok(slot.replace(is_on).is_none())
-    }
-
-    fn grant_or_revoke(&mut self) -> Result<RoleStatement> {
-        let is_grant = self.take(&["GRANT"]);
-        if !is_grant {
-            self.expect(&["REVOKE"])?;
-        }
-        let admin_only = !is_grant && self.take(&["ADMIN", "OPTION", "FOR"]);
-        let roles = self.names("the name of a role")?;
-        self.expect(&[if is_grant { "TO" } else { "FROM" }])?;
-        let members = self.roles()?;
-        let with_admin = is_grant && self.take(&["WITH", "ADMIN", "OPTION"]);
-        let granted_by = if self.take(&["GRANTED", "BY"]) { Some(self.role()?) } else { None };
-        // What was granted on stays in either case, as with PostgreSQL.
-        let _ = !is_grant && self.take_one_of(&["CASCADE", "RESTRICT"]).is_some();
-        let admin_option = admin_only || with_admin;
-        Ok(RoleStatement::Members(Members {
-            is_grant,
-            roles,
-            members,
-            admin_option,
-            granted_by,
-            is_alter_group: false,
-        }))
     }
 }

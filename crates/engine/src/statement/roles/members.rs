@@ -89,7 +89,7 @@ impl Work<'_> {
         if let Some(known) = known.and_then(|at| self.rows.members.get(at))
             && (known.has_admin || !admin)
         {
-            self.notices.push(format!(
+            self.note(format!(
                 "role \"{}\" is already a member of role \"{}\"",
                 self.role_name(member),
                 self.role_name(role)
@@ -111,7 +111,7 @@ impl Work<'_> {
         let Some(known) = found else {
             let message =
                 format!("role \"{}\" is not a member of role \"{}\"", self.role_name(member), self.role_name(role));
-            return self.notices.push(message);
+            return self.warn("01000", message);
         };
         if admin_only {
             known.has_admin = false;

@@ -85,7 +85,7 @@ fn instant(text: &str, zone: &str) -> Result<Option<DateTime<Utc>>> {
 /// # Errors
 /// 42939 for a name that only roles have that are always there.
 pub(super) fn check_not_reserved(name: &str, detail: &str) -> Result<()> {
-    if name.starts_with(RESERVED) { Err(words::reserved(name).with_hint(detail)) } else { Ok(()) }
+    if name.starts_with(RESERVED) { Err(words::reserved(name).with_detail(detail)) } else { Ok(()) }
 }
 
 const PREFIX_RESERVED: &str = "Role names starting with \"pg_\" are reserved.";
@@ -177,7 +177,7 @@ impl Work<'_> {
     fn may_alter(&self, known: &Role, options: &RoleOptions) -> Result<()> {
         if known.oid == OWNER_OID && options.superuser == Some(false) {
             return Err(Error::unsupported("permission denied to alter role")
-                .with_hint("The bootstrap user must have the SUPERUSER attribute."));
+                .with_detail("The bootstrap user must have the SUPERUSER attribute."));
         }
         if self.who.superuser {
             return self.check_replication(options);
@@ -209,7 +209,7 @@ impl Work<'_> {
         let Some(password) = &options.password else { return Ok(()) };
         let mut password = password.as_deref();
         if password == Some("") {
-            self.notices.push("empty string is not a valid password, clearing password".to_owned());
+            self.note("empty string is not a valid password, clearing password");
             password = None;
         }
         if password.is_some_and(is_md5) {

@@ -8,7 +8,7 @@ use super::names::RoleName;
 use super::{Done, Work, done, forbidden};
 
 /// The code of something that stands in the way.
-const DEPENDENTS: &str = "2BP01";
+pub(super) const DEPENDENTS: &str = "2BP01";
 
 /// The code of what is in use.
 const IN_USE: &str = "55006";
@@ -34,7 +34,7 @@ impl Work<'_> {
             let known = match self.named(name) {
                 Ok(known) => known.clone(),
                 Err(error) if if_exists => {
-                    self.notices.push(format!("{}, skipping", error.message()));
+                    self.note(format!("{}, skipping", error.message()));
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -76,6 +76,7 @@ impl Work<'_> {
         }
         Err(Error::invalid(format!("role \"{name}\" cannot be dropped because some objects depend on it"))
             .with_code(DEPENDENTS)
-            .with_hint(told(&holdings)))
+            .with_detail(told(&holdings))
+            .with_hint("REASSIGN OWNED BY … TO …, then DROP OWNED BY …"))
     }
 }

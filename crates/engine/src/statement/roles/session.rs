@@ -75,6 +75,6 @@ fn settable_user(settings: &Settings, caller: &Caller, user: Option<&str>) -> Re
     if login.is_some_and(|login| login.is_superuser || login.oid == wanted.oid) {
         return Ok(Some(wanted.oid));
     }
-    Err(forbidden("permission denied to set session authorization")
+    Err(forbidden(format!("permission denied to set session authorization \"{name}\""))
         .with_hint("superusers may; SET ROLE takes on a role that one is a member of"))
 }

@@ -9,16 +9,26 @@ use super::names::RoleName;
 use super::options::check_not_reserved;
 use super::statements::SettingChange;
 use super::{Done, Work, done, forbidden};
+use crate::authz::RoleBook;
 use crate::limits;
 use crate::session::Settings;
 use crate::statement::control;
 
 const SEARCH_PATH: &str = "search_path";
 const TIME_ZONE: &str = "timezone";
+/// The role that sessions take on.
+const ROLE: &str = "role";
 
-/// Gives a session the settings that those of its role begin with, other than limits.
+/// The role that the sessions of a role take on, if they may.
+pub(crate) fn taken_on(book: &RoleBook, user: i64, of_role: &BTreeMap<String, String>) -> Option<i64> {
+    let role = book.find(of_role.get(ROLE)?)?.oid;
+    let is_superuser = book.role(user).is_some_and(|user| user.is_superuser);
+    (is_superuser || book.is_member(user, role)).then_some(role)
+}
+
+/// Gives a session the search path and the time zone that those of its role begin with.
 pub(crate) fn begin_with(settings: &mut Settings, of_role: &BTreeMap<String, String>) {
-    for (name, value) in of_role.iter().filter(|(name, _)| !limits::NAMES.contains(&name.as_str())) {
+    for (name, value) in of_role.iter().filter(|(name, _)| [SEARCH_PATH, TIME_ZONE].contains(&name.as_str())) {
         // They were tried when they were set; what is of no use any more leaves the usual one.
         let _ = control::assign(settings, name, &parts(name, value));
     }
@@ -65,7 +75,7 @@ fn kept(name: &str, values: &[String]) -> String {
 fn unknown(name: &str) -> Error {
     Error::not_found(format!("unrecognized configuration parameter \"{name}\""))
         .with_code("42704")
-        .with_hint(format!("roles have {SEARCH_PATH}, {TIME_ZONE}, {}", limits::NAMES.join(", ")))
+        .with_hint(format!("roles have {SEARCH_PATH}, {TIME_ZONE}, {ROLE}, {}", limits::NAMES.join(", ")))
 }
 
 impl Work<'_> {
@@ -97,7 +107,7 @@ impl Work<'_> {
     /// Limits are ceilings, which nobody raises for themselves.
     fn may_configure(&self, name: &str) -> Result<()> {
         let is_limit = limits::NAMES.contains(&name);
-        if !is_limit && name != SEARCH_PATH && name != TIME_ZONE {
+        if !is_limit && ![SEARCH_PATH, TIME_ZONE, ROLE].contains(&name) {
             return Err(unknown(name));
         }
         if is_limit && !self.who.superuser {
@@ -110,6 +120,11 @@ impl Work<'_> {
     /// The value to be kept, which a session could have.
     fn tried(&self, name: &str, values: &[String]) -> Result<String> {
         self.may_configure(name)?;
+        if name == ROLE {
+            let role = values.first().map(String::as_str).unwrap_or_default();
+            // Whether it may be taken on is asked when a session begins.
+            return if role == "none" { Ok(role.to_owned()) } else { self.named(role).map(|role| role.name.clone()) };
+        }
         let mut settings = Settings::default();
         control::assign(&mut settings, name, values)?;
         Ok(kept(name, values))
@@ -120,6 +135,7 @@ impl Work<'_> {
         match name {
             SEARCH_PATH => Ok(kept(name, &settings.path)),
             TIME_ZONE => Ok(settings.zone().to_owned()),
+            ROLE => Ok(settings.role.map_or_else(|| "none".to_owned(), |role| self.role_name(role).to_owned())),
             _ => settings.limits.show(name).ok_or_else(|| unknown(name)),
         }
     }

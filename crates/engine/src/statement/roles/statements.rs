@@ -1,6 +1,9 @@
 //! What statements about roles and rights say.
 
+use datafusion::sql::sqlparser::ast::ObjectName;
+
 use super::names::RoleName;
+use crate::authz::rights::Kind;
 
 /// A statement about roles or rights.
 #[derive(Debug)]
@@ -28,6 +31,18 @@ pub(crate) enum RoleStatement {
     },
     /// GRANT and REVOKE of membership.
     Members(Members),
+    /// GRANT and REVOKE of rights.
+    Grant(Granted),
+    Defaults(Defaults),
+    Owner(NewOwner),
+    Reassign {
+        from: Vec<RoleName>,
+        to: RoleName,
+    },
+    DropOwned {
+        by: Vec<RoleName>,
+        cascade: bool,
+    },
     /// SET ROLE and RESET ROLE; without a name for NONE.
     SetRole {
         role: Option<String>,
@@ -40,6 +55,13 @@ pub(crate) enum RoleStatement {
         local: bool,
         reset: bool,
     },
+}
+
+impl RoleStatement {
+    /// Whether it says in whose name the session's statements run.
+    pub(crate) fn is_about_session(&self) -> bool {
+        matches!(self, Self::SetRole { .. } | Self::SetSession { .. })
+    }
 }
 
 /// What CREATE ROLE and ALTER ROLE say of a role. `None`: nothing.
@@ -95,4 +117,96 @@ pub(crate) struct Members {
     pub granted_by: Option<RoleName>,
     /// ALTER GROUP … ADD and DROP USER.
     pub is_alter_group: bool,
+}
+
+/// What is to be granted or revoked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All rights, on some columns only if there are any.
+    All(Vec<String>),
+    These(Vec<WantedRight>),
+}
+
+impl Wanted {
+    /// Whether something is wanted on columns.
+    pub(super) fn names_columns(&self) -> bool {
+        match self {
+            Self::All(columns) => !columns.is_empty(),
+            Self::These(rights) => rights.iter().any(|right| !right.columns.is_empty()),
+        }
+    }
+}
+
+/// A right by its name, on some columns only if there are any. Of a GRANT without ON the name of a role.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WantedRight {
+    pub name: String,
+    pub columns: Vec<String>,
+}
+
+/// What rights are granted on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Database(Vec<String>),
+    Schemas(Vec<String>),
+    /// Tables and views, or sequences.
+    Relations(Kind, Vec<ObjectName>),
+    Functions(Vec<FunctionName>),
+    /// All of a kind in some schemas.
+    AllIn(Kind, Vec<String>),
+}
+
+/// A function, with the types of its arguments if they are named.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FunctionName {
+    pub name: ObjectName,
+    pub arguments: Option<Vec<String>>,
+}
+
+/// `GRANT … ON … TO …`, `REVOKE … ON … FROM …`
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub is_grant: bool,
+    pub wanted: Wanted,
+    pub on: On,
+    pub roles: Vec<RoleName>,
+    /// With the right to grant on, or of a REVOKE only that.
+    pub option: bool,
+    pub granted_by: Option<RoleName>,
+    pub cascade: bool,
+}
+
+/// ALTER DEFAULT PRIVILEGES
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// Whose things; empty: of whoever runs the statement.
+    pub of_roles: Vec<RoleName>,
+    /// In which schemas; empty: in all.
+    pub schemas: Vec<String>,
+    pub kind: Kind,
+    pub granted: Granted,
+}
+
+/// What has an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnedKind {
+    /// Or a view.
+    Table,
+    View,
+    Materialized,
+    Sequence,
+    Schema,
+    Database,
+    Function,
+}
+
+/// `ALTER … OWNER TO …`
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NewOwner {
+    pub kind: OwnedKind,
+    /// The command's tag.
+    pub verb: &'static str,
+    pub thing: FunctionName,
+    pub if_exists: bool,
+    pub to: RoleName,
 }

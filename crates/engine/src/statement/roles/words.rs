@@ -66,6 +66,13 @@ impl<'a> Words<'a> {
         if self.is_at_end() { Ok(()) } else { Err(self.expected("the end")) }
     }
 
+    /// Whether the statement ends in `OWNER TO` and a name.
+    pub fn ends_with_owner(&self) -> bool {
+        let behind = self.tokens.len().saturating_sub(3);
+        let rest = self.tokens.get(behind..).unwrap_or_default();
+        matches!(rest, [owner, to, _] if is_word(&owner.token, "OWNER") && is_word(&to.token, "TO"))
+    }
+
     pub fn expected(&self, what: &str) -> Error {
         let found = match self.peek() {
             // What is in quotes may be a password.

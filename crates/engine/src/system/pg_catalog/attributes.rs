@@ -90,7 +90,11 @@ pub(super) async fn rows(world: &World, views: &dyn Views, only: Option<i64>) ->
                     push(&mut rows, &Attribute { list, ..Attribute::plain(relation.oid, number, field) });
                 }
             }
-            (Of::System, _) => of_system(&mut rows, relation),
+            (Of::System, _) => {
+                if let Some(schema) = of_system(relation) {
+                    numbered(&mut rows, relation, &schema);
+                }
+            }
             _ => {}
         }
     }
@@ -133,19 +137,13 @@ fn of_index(rows: &mut Rows, relation: &Relation, table: &TableState, index: &In
     }
 }
 
-fn of_system(rows: &mut Rows, relation: &Relation) {
-    let schema = match relation.schema {
-        oids::INFORMATION_SCHEMA => Schema::new(information::columns(&relation.name)),
-        oids::POLDER => match TABLES.iter().find(|table| table.name == relation.name) {
-            Some(table) => (table.columns)(),
-            None => return,
-        },
-        _ => match columns_of(relation.oid) {
-            Some(columns) => row::schema(columns),
-            None => return,
-        },
-    };
-    numbered(rows, relation, &schema);
+/// The columns of one of the system's own tables.
+pub(super) fn of_system(relation: &Relation) -> Option<Schema> {
+    match relation.schema {
+        oids::INFORMATION_SCHEMA => Some(Schema::new(information::columns(&relation.name))),
+        oids::POLDER => TABLES.iter().find(|table| table.name == relation.name).map(|table| (table.columns)()),
+        _ => columns_of(relation.oid).map(row::schema),
+    }
 }
 
 pub(super) fn defaults(world: &World) -> Result<Vec<ArrayRef>> {

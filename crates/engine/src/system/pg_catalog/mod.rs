@@ -290,7 +290,11 @@ impl TableProvider for Table {
         _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let only = filters.iter().find_map(|filter| wanted(filter, "attrelid"));
-        let columns = self.rows(only).await.map_err(external)?;
+        let planned = |name: &str| {
+            let place = self.schema.index_of(name).ok();
+            projection.is_none_or(|wanted| wanted.iter().any(|at| Some(*at) == place))
+        };
+        let columns = self.rows(only, planned("relnatts")).await.map_err(external)?;
         memory(&self.schema, columns, projection)
     }
 }
@@ -316,13 +320,14 @@ fn wanted(filter: &Expr, column: &str) -> Option<i64> {
 }
 
 impl Table {
-    async fn rows(&self, only: Option<i64>) -> Result<Vec<ArrayRef>> {
+    /// `planned`: what takes planning views is asked for.
+    async fn rows(&self, only: Option<i64>, planned: bool) -> Result<Vec<ArrayRef>> {
         let world = &self.world;
         match self.definition.kind {
             Kind::AccessMethods => schemas::access_methods(),
             Kind::Activity => activity::running(world),
             Kind::Attributes => attributes::rows(world, self.views.as_ref(), only).await,
-            Kind::Classes => relations::classes(world),
+            Kind::Classes => relations::classes(world, self.views.as_ref(), planned).await,
             Kind::Collations => schemas::collations(),
             Kind::Constraints => constraints::rows(world),
             Kind::Databases => schemas::databases(world),

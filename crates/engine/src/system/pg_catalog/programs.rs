@@ -101,6 +101,12 @@ pub(crate) fn all(world: &World) -> Vec<Program> {
     programs
 }
 
+/// A function with the types of its arguments, as PostgreSQL names it: `f(integer, text)`.
+pub(crate) fn signature(name: &str, definition: &Definition) -> String {
+    let types = definition.parameters.iter().map(|parameter| type_of(parameter.data_type.as_ref()).1);
+    format!("{name}({})", types.collect::<Vec<_>>().join(", "))
+}
+
 /// The object id of a type as written, and its name as PostgreSQL's; a text if it is not known.
 fn type_of(data_type: Option<&DataType>) -> (i64, String) {
     let Some(data_type) = data_type else { return (ANY, "\"any\"".into()) };

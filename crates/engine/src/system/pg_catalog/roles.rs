@@ -23,7 +23,9 @@ fn until(role: &Role) -> Cell {
 /// The settings of a role, as `name=value`.
 fn settings(world: &World, role: i64) -> Cell {
     let all = world.who().book.settings(role);
-    let texts: Vec<String> = all.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    // As PostgreSQL spells it.
+    let spelt = |name: String| if name == "timezone" { "TimeZone".to_owned() } else { name };
+    let texts: Vec<String> = all.into_iter().map(|(name, value)| format!("{}={value}", spelt(name))).collect();
     if texts.is_empty() { Cell::Null } else { Cell::Texts(texts) }
 }
 

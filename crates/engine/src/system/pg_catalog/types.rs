@@ -144,7 +144,9 @@ pub(crate) fn of_field(field: &Field) -> (i64, i64) {
     }
     match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            (array_of(of_field(item).0), -1)
+            // What is said of the items is said of the array.
+            let (item, modifier) = of_field(item);
+            (array_of(item), modifier)
         }
         // 38 digits are what a number without any has.
         DataType::Decimal128(precision, scale) if *precision < 38 => {
