@@ -107,11 +107,4 @@ impl Policies {
         let of_rows = self.rows.iter().flat_map(|policy| &policy.outer);
         of_rows.chain(self.masks.values().flat_map(|mask| &mask.outer)).cloned().collect()
     }
-
-    /// Whether a role is named in them.
-    #[must_use]
-    pub fn name_role(&self, role: i64) -> bool {
-        let in_rows = self.rows.iter().any(|policy| policy.roles.contains(&role));
-        in_rows || self.masks.values().any(|mask| mask.except.contains(&role))
-    }
 }

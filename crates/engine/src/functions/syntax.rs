@@ -56,6 +56,15 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
+/// A call by a name that is a word of SQL without brackets: in quotes, it is read back as it is written.
+fn word_called(name: &str) -> Expr {
+    let mut call = call(name, Vec::new());
+    if let Expr::Function(function) = &mut call {
+        function.name = ObjectName::from(vec![Ident::with_quote('"', name)]);
+    }
+    call
+}
+
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
@@ -179,8 +188,8 @@ fn of_session(word: &str) -> Option<Expr> {
         "localtime" => Some(moment(DataType::Time(None, TimezoneInfo::None))),
         "current_schema" => Some(call("current_schema", Vec::new())),
         "current_catalog" => Some(call("current_database", Vec::new())),
-        "current_user" | "current_role" => Some(call("current_user", Vec::new())),
-        "session_user" => Some(call("session_user", Vec::new())),
+        "current_user" | "current_role" => Some(word_called("current_user")),
+        "session_user" => Some(word_called("session_user")),
         _ => None,
     }
 }
@@ -338,7 +347,7 @@ fn of_function(mut function: Function) -> Result<Expr> {
     match name.as_str() {
         "make_interval" => return named_interval(&function),
         // Without brackets it is no column.
-        "user" if matches!(function.args, FunctionArguments::None) => return Ok(call("current_user", Vec::new())),
+        "user" if matches!(function.args, FunctionArguments::None) => return Ok(word_called("current_user")),
         // Rows of a number and its place.
         "information_schema._pg_expandarray" => {
             if let Some(arguments) = arguments(&function) {

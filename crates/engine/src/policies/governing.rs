@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result as DataFusionResult;
+use datafusion::common::{Result as DataFusionResult, ScalarValue};
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{Snapshot, TableName, TableState};
 use polder_types::{Error, Result};
@@ -19,6 +20,9 @@ use super::plan::{Asked, Surroundings, govern};
 use crate::authz::Rights;
 use crate::error::into_datafusion;
 use crate::system::pg_catalog::World;
+
+/// The column of the ids of rows.
+const ROW_ID: &str = "rowid";
 
 /// They are governed when they are asked for, by the rights of whoever runs the statement.
 pub(crate) struct Governing {
@@ -32,7 +36,18 @@ pub(crate) struct Governing {
 
 impl Governing {
     /// `rows` have the columns of the table as it is in the snapshot, under its names, and may have others beside them.
-    pub fn new(snapshot: Arc<Snapshot>, name: TableName, table: &TableState, rows: Arc<dyn TableProvider>) -> Self {
+    /// `ids`: the ids of rows are given, which tell how many others there are.
+    ///
+    /// # Errors
+    /// As planning goes.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        name: TableName,
+        table: &TableState,
+        rows: Arc<dyn TableProvider>,
+        ids: bool,
+    ) -> DataFusionResult<Self> {
+        let rows = if ids { rows } else { without_ids(rows)? };
         let columns = Given::of(table, table, &rows.schema());
         // A mask may have nothing for a value that is there.
         let fields = rows.schema();
@@ -41,7 +56,7 @@ impl Governing {
             field.as_ref().clone().with_nullable(stored || field.is_nullable())
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self { snapshot, name, table: table.id, columns, rows, schema }
+        Ok(Self { snapshot, name, table: table.id, columns, rows, schema })
     }
 
     async fn governed(&self, state: &dyn Session) -> Result<Arc<dyn TableProvider>> {
@@ -60,6 +75,18 @@ impl Governing {
         let rows = Arc::clone(&self.rows);
         Box::pin(govern(&around, &self.name, rows, &self.columns, &bound, &Asked::reading())).await
     }
+}
+
+/// Rows with nothing in the place of their ids.
+fn without_ids(rows: Arc<dyn TableProvider>) -> DataFusionResult<Arc<dyn TableProvider>> {
+    let schema = rows.schema();
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        ROW_ID => lit(ScalarValue::Int64(None)).alias(ROW_ID),
+        name => ident(name),
+    });
+    let columns: Vec<_> = columns.collect();
+    let plan = LogicalPlanBuilder::scan("changes", provider_as_source(rows), None)?.project(columns)?.build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 impl fmt::Debug for Governing {

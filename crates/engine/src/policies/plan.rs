@@ -140,9 +140,23 @@ impl Surroundings {
         let plan = self.plan(&query, &table.table, Arc::clone(&rows)).await?;
         self.state.optimize(&plan).map_err(from_datafusion)?;
         let plan = self.plan(&format!("SELECT ({sql}) AS value FROM {}", input(table)), &table.table, rows).await?;
+        check_of_one_row(&plan)?;
         let outer = outer_columns(&plan).map_err(from_datafusion)?;
         Ok((plan, outer))
     }
+}
+
+/// Refuses what hangs on other rows than the one that it is computed for, or makes several of it.
+fn check_of_one_row(plan: &LogicalPlan) -> Result<()> {
+    let (what, code) = match plan {
+        LogicalPlan::Window(_) => ("window functions", "42P20"),
+        LogicalPlan::Aggregate(_) => ("aggregate functions", "42803"),
+        LogicalPlan::Unnest(_) => ("set-returning functions", "0A000"),
+        other => return other.inputs().into_iter().try_for_each(check_of_one_row),
+    };
+    Err(Error::invalid(format!("{what} are not allowed in policy expressions"))
+        .with_code(code)
+        .with_hint("use a subquery"))
 }
 
 /// The columns that queries within a plan take from what is around them.

@@ -115,8 +115,8 @@ pub(crate) async fn masked(
     let name_of = |at: usize| own.get(at).map_or_else(|| format!("polder$other {at}"), |name| (*name).to_owned());
     let fields = given.fields().iter().enumerate().map(|(at, field)| field.as_ref().clone().with_name(name_of(at)));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let named = batches.iter().map(|batch| batch.clone().with_schema(Arc::clone(&schema)).map_err(internal));
-    let named = named.collect::<Result<Vec<_>>>()?;
+    let named = |batch: &RecordBatch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec());
+    let named = batches.iter().map(named).collect::<std::result::Result<Vec<_>, _>>().map_err(internal)?;
     let columns = Given::of(table, table, &schema);
     let rows = Arc::new(MemTable::try_new(schema, vec![named]).map_err(from_datafusion)?);
     // They have been looked at when they were written.

@@ -51,7 +51,8 @@ impl TableFunctionImpl for ChangesFunction {
         if bound.rows && !world.row_security() {
             return Err(external(off(&name.table, rights.owns(table.id))));
         }
-        Ok(Arc::new(Governing::new(known, name, &table, Arc::new(changes))))
+        let ids = !bound.rows;
+        Ok(Arc::new(Governing::new(known, name, &table, Arc::new(changes), ids)?))
     }
 }
 

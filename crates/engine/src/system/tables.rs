@@ -115,9 +115,10 @@ pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot, rights: &Rights
         kinds.append_value("table");
         let stored =
             stored_rows(engine, table, snapshot.id).await? - stored_deletes(engine, table, snapshot.id).await?;
-        rows.append_option(rights.counts(table.id).then(|| table.file_rows() + stored));
-        bytes.append_value(table.files.iter().map(|file| file.file_size_bytes).sum());
-        files.append_value(i64::try_from(table.files.len()).unwrap_or(i64::MAX));
+        let told = |count: i64| rights.counts(table.id).then_some(count);
+        rows.append_option(told(table.file_rows() + stored));
+        bytes.append_option(told(table.files.iter().map(|file| file.file_size_bytes).sum()));
+        files.append_option(told(i64::try_from(table.files.len()).unwrap_or(i64::MAX)));
         comments.append_option(table.comment.as_deref());
         created.push(times.get(&table.begin_snapshot).copied());
         updated.push(times.get(&last_change(table)).copied());

@@ -34,6 +34,11 @@ impl Work<'_> {
                         .map(|column| format!("privileges for column {column} of {thing}")),
                 );
             }
+            let policies = access.policies.rows.iter().filter(|policy| policy.roles.contains(&oid));
+            found.extend(policies.map(|policy| format!("target of policy {} on {thing}", policy.name)));
+            if access.policies.masks.values().any(|mask| mask.except.contains(&oid)) {
+                found.push(format!("excepted from a mask of {thing}"));
+            }
             let schema = view.schemas.get(id).map(|schema| schema.name.as_str());
             let defaults = access.defaults.iter();
             found.extend(defaults.filter_map(|known| self.default_holding(known, schema, oid)));

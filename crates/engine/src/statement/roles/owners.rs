@@ -1,6 +1,6 @@
 //! ALTER … OWNER TO, REASSIGN OWNED and DROP OWNED.
 
-use polder_lake::{EVERYBODY, Grant, TableName};
+use polder_lake::{EVERYBODY, Grant, Policies, TableName};
 use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
 
@@ -237,6 +237,7 @@ impl Work<'_> {
                 is_changed |= forget(grants, owner, role)?;
             }
             access.columns.retain(|_, grants| !grants.is_empty());
+            is_changed |= owner != role && forget_in_policies(&mut access.policies, role);
             let before = access.defaults.len();
             access.defaults.retain(|known| known.role != role);
             is_changed |= access.defaults.len() != before;
@@ -250,6 +251,15 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Takes a role out of policies and masks; a policy that was for nobody else goes. Whether there was any.
+fn forget_in_policies(policies: &mut Policies, role: i64) -> bool {
+    let before = policies.clone();
+    policies.rows.iter_mut().for_each(|policy| policy.roles.retain(|known| *known != role));
+    policies.rows.retain(|policy| !policy.roles.is_empty());
+    policies.masks.values_mut().for_each(|mask| mask.except.retain(|known| *known != role));
+    *policies != before
 }
 
 /// Takes what a role has, and what it has granted, from a list. Whether there was any.

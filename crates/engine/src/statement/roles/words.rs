@@ -68,9 +68,12 @@ impl<'a> Words<'a> {
 
     /// Whether the statement ends in `OWNER TO` and a name.
     pub fn ends_with_owner(&self) -> bool {
-        let behind = self.tokens.len().saturating_sub(3);
+        let behind = self.tokens.len().saturating_sub(4);
         let rest = self.tokens.get(behind..).unwrap_or_default();
-        matches!(rest, [owner, to, _] if is_word(&owner.token, "OWNER") && is_word(&to.token, "TO"))
+        // A column may be called so, and be renamed.
+        let is_column = |token: &TokenWithSpan| is_word(&token.token, "COLUMN") || is_word(&token.token, "RENAME");
+        matches!(rest, [before, owner, to, _]
+            if is_word(&owner.token, "OWNER") && is_word(&to.token, "TO") && !is_column(before))
     }
 
     pub fn expected(&self, what: &str) -> Error {

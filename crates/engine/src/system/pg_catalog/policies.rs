@@ -31,6 +31,8 @@ fn command(command: PolicyCommand) -> (&'static str, &'static str) {
 /// A condition as PostgreSQL writes it: in brackets, where it is an operator.
 fn written(sql: Option<&String>) -> Cell {
     let Some(sql) = sql else { return Cell::Null };
+    let words = [("\"current_user\"()", "CURRENT_USER"), ("\"session_user\"()", "SESSION_USER")];
+    let shown = words.iter().fold(sql.clone(), |text, (call, word)| text.replace(call, word));
     let alone = |expr: &Expr| {
         matches!(
             expr,
@@ -44,8 +46,8 @@ fn written(sql: Option<&String>) -> Cell {
         )
     };
     match parse_expr(sql) {
-        Ok(expr) if !alone(&expr) => format!("({sql})").into(),
-        _ => sql.as_str().into(),
+        Ok(expr) if !alone(&expr) => format!("({shown})").into(),
+        _ => shown.into(),
     }
 }
 
