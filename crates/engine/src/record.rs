@@ -286,7 +286,7 @@ impl Recorder {
             code: error.code().to_owned(),
             message: error.message().to_owned(),
             position: error.position(),
-            hint: error.hint().map(str::to_owned),
+            hint: error.hint().or(error.detail()).map(str::to_owned),
         });
         self.end_as(running, state, error);
     }

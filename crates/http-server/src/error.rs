@@ -109,7 +109,7 @@ impl ErrorAnswer {
                 message: error.message().to_owned(),
                 line: position.map(|position| position.line),
                 column: position.map(|position| position.column),
-                hint: error.hint().map(str::to_owned),
+                hint: error.hint().or(error.detail()).map(str::to_owned),
                 request_id: request_id.to_owned(),
             },
         }

@@ -171,7 +171,7 @@ impl Inner {
             code: error.code().to_owned(),
             message: error.message().to_owned(),
             position: error.position(),
-            hint: error.hint().map(str::to_owned),
+            hint: error.hint().or(error.detail()).map(str::to_owned),
         });
         let status = LoadStatus { load_id, state, progress: progress.snapshot(), report, error };
         let mut loads = self.loads.lock();

@@ -199,7 +199,7 @@ fn from_ref(error: &Error) -> Failure {
         message: error.message().to_owned(),
         code: Some(error.code().to_owned()),
         position: error.position(),
-        hint: error.hint().map(str::to_owned),
+        hint: error.hint().or(error.detail()).map(str::to_owned),
         ..Failure::default()
     }
 }

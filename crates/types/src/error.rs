@@ -57,8 +57,8 @@ impl ErrorKind {
             Self::InvalidInput => (
                 "22000",
                 &[
-                    "22001", "22003", "22007", "22008", "22012", "22023", "2200H", "22P02", "22P04", "23502", "23505",
-                    "23514", "42601", "42602", "42701", "428C9", "55000",
+                    "22001", "22003", "22007", "22008", "22012", "22023", "2200H", "22P02", "22P04", "23502", "23503",
+                    "23505", "23514", "42601", "42602", "42701", "428C9", "55000",
                 ],
             ),
             Self::NotFound => ("42P01", &["3F000", "42703", "42704", "58P01"]),
@@ -107,6 +107,7 @@ struct Inner {
     kind: ErrorKind,
     code: &'static str,
     message: String,
+    detail: Option<String>,
     hint: Option<String>,
     position: Option<Position>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -122,6 +123,7 @@ impl Error {
             kind,
             code: kind.default_code(),
             message: message.into(),
+            detail: None,
             hint: None,
             position: None,
             source: None,
@@ -162,6 +164,13 @@ impl Error {
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
         self.0.code = code;
+        self
+    }
+
+    /// More about what is wrong, such as the values that are: PostgreSQL's DETAIL.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
         self
     }
 
@@ -208,6 +217,11 @@ impl Error {
     }
 
     #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -223,6 +237,9 @@ impl fmt::Display for Error {
         f.write_str(&self.0.message)?;
         if let Some(Position { line, column }) = self.0.position {
             write!(f, " (line {line}, column {column})")?;
+        }
+        if let Some(detail) = &self.0.detail {
+            write!(f, ": {detail}")?;
         }
         if let Some(hint) = &self.0.hint {
             write!(f, "; {hint}")?;

@@ -168,6 +168,9 @@ pub(crate) fn error(output: &mut BytesMut, error: &Error, severity: Severity, sq
         (b'C', error.code().to_owned()),
         (b'M', plain(error.message())),
     ];
+    if let Some(detail) = error.detail() {
+        fields.push((b'D', plain(detail)));
+    }
     if let Some(hint) = error.hint() {
         fields.push((b'H', plain(hint)));
     }
