@@ -40,6 +40,7 @@ mod partition;
 mod places;
 mod provider;
 mod read;
+mod references;
 mod rules;
 mod scan;
 mod scan_size;
@@ -73,8 +74,10 @@ pub use names::TableName;
 pub use orphans::Sweep;
 pub use parquet_writer::{StagedFile, TableWriter};
 pub use partition::Transform;
+pub use references::{Broken, ForeignKey, Reference, ReferenceAction};
 pub use rules::{
     Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, Source, TableRules,
+    values,
 };
 pub use scan_size::{ScanSize, scan_sizes};
 pub use schema::{arrow_type, ducklake_type};

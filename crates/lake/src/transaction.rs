@@ -305,6 +305,7 @@ impl Transaction {
         let files = table.files.iter().map(|file| ended_file(&table, file)).collect();
         self.end_files(table.id, files)?;
         self.end_inlined(table.id, stored)?;
+        self.keys.references.shrunk(&table);
         Ok(gone)
     }
 
@@ -396,6 +397,7 @@ impl Transaction {
             note: self.note.clone(),
             rows: std::mem::take(&mut self.rows),
             claims: self.keys.claims(),
+            references: self.keys.references.promises(),
             reads: std::mem::take(&mut self.reads),
         };
         let committed = self.lake.commit(request).await;

@@ -3,6 +3,7 @@
 mod columns;
 mod create;
 mod depend;
+mod foreign;
 mod functions;
 mod layout;
 mod like;
@@ -13,10 +14,12 @@ mod rules;
 mod view;
 
 pub(super) use create::REPLACED;
+pub(super) use foreign::release;
 
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
-    RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, ColumnOption, CommentObject, DropBehavior,
+    ObjectName, ObjectType, RenameTableNameKind, SchemaName, Statement, TableConstraint, Truncate,
+    TruncateIdentityOption,
 };
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
@@ -98,6 +101,12 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let mut outcome = Outcome::done(verb, None, transaction.base());
+        let together = match kind {
+            ObjectType::Table => {
+                names.iter().map(|name| self.existing_name(name, transaction.view())).collect::<Result<Vec<_>>>()?
+            }
+            _ => Vec::new(),
+        };
         for name in names {
             let dropped = match kind {
                 ObjectType::Schema => {
@@ -114,9 +123,9 @@ impl Context<'_> {
                 kind => {
                     let name = self.existing_name(name, transaction.view())?;
                     match kind {
-                        ObjectType::Table => drop_table(transaction, &name, cascade),
-                        ObjectType::MaterializedView => drop_materialized(transaction, &name, cascade),
-                        _ => drop_view(transaction, &name, cascade),
+                        ObjectType::Table => drop_table(transaction, &name, cascade, &together),
+                        ObjectType::MaterializedView => drop_materialized(transaction, &name, cascade).map(told),
+                        _ => drop_view(transaction, &name, cascade).map(told),
                     }
                 }
             };
@@ -126,7 +135,7 @@ impl Context<'_> {
                 }
                 other => {
                     for above in other? {
-                        outcome = outcome.notice(format!("{above} stood on it, and is dropped too"));
+                        outcome = outcome.notice(above);
                     }
                 }
             }
@@ -145,8 +154,17 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let mut outcome = Outcome::done("TRUNCATE TABLE", None, transaction.base());
-        for target in &truncate.table_names {
-            let name = self.existing_name(&target.name, transaction.view())?;
+        let named = truncate.table_names.iter().map(|target| self.existing_name(&target.name, transaction.view()));
+        let mut all: Vec<TableName> = named.collect::<Result<_>>()?;
+        if truncate.cascade == Some(CascadeOption::Cascade) {
+            let more = foreign::referring(transaction, &all);
+            for name in &more {
+                outcome = outcome.notice(format!("truncate cascades to table \"{}\"", name.table));
+            }
+            all.extend(more);
+        }
+        foreign::check_emptied(transaction, &all)?;
+        for name in all {
             if is_materialized(transaction, &name) {
                 return Err(wrong_kind(&name, "a materialized view", "REFRESH MATERIALIZED VIEW"));
             }
@@ -268,6 +286,18 @@ impl Context<'_> {
             return Ok(name);
         }
         self.check_altered(cell, &name, operation).await?;
+        if let Some((plain, constraints)) = without_references(operation) {
+            let known = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
+            self.change_columns(cell, &name, &plain).await?;
+            let now = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
+            // IF NOT EXISTS found it there, and adds nothing.
+            if known != now {
+                for constraint in &constraints {
+                    self.add_constraint(cell, &name, constraint).await?;
+                }
+            }
+            return Ok(name);
+        }
         match operation {
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
@@ -280,8 +310,9 @@ impl Context<'_> {
                 self.set_data_type(cell, &name, &column(column_name), data_type, using.as_ref()).await?;
                 return Ok(name);
             }
-            AlterTableOperation::DropConstraint { if_exists, name: constraint, .. } => {
-                self.drop_constraint(cell, &name, constraint, *if_exists).await?;
+            AlterTableOperation::DropConstraint { if_exists, name: constraint, drop_behavior } => {
+                let cascade = *drop_behavior == Some(DropBehavior::Cascade);
+                self.drop_constraint(cell, &name, constraint, *if_exists, cascade).await?;
                 return Ok(name);
             }
             _ => {}
@@ -308,9 +339,14 @@ impl Context<'_> {
                 }
                 _ => (None, false),
             };
+            let cascade =
+                matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
             {
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
+                if let AlterColumn::Drop { name: column } = &change {
+                    foreign::release_column(transaction, name, column, cascade)?;
+                }
                 transaction.alter_column(name, change).await?;
                 if let Some((old, new)) = &renamed {
                     depend::keep_column(transaction, name, old, new)?;
@@ -320,10 +356,6 @@ impl Context<'_> {
                 self.check_views(cell, name, false, "drop the view first, and make it again with the new name").await?;
             }
             if dropped {
-                let cascade = matches!(
-                    operation,
-                    AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. }
-                );
                 self.check_views(cell, name, cascade, "drop the view first, or use DROP COLUMN … CASCADE").await?;
             }
         }
@@ -360,27 +392,46 @@ impl Context<'_> {
 }
 
 /// What stands in other schemas on what is in this one goes too.
-pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<String>> {
     let mut dropped = Vec::new();
+    let mut freed = Vec::new();
     if cascade {
-        for inner in transaction.view().names_in(name) {
-            dropped.extend(depend::release(transaction, &TableName::new(name, inner), true)?);
+        let inside: Vec<TableName> =
+            transaction.view().names_in(name).into_iter().map(|inner| TableName::new(name, inner)).collect();
+        for inner in &inside {
+            dropped.extend(depend::release(transaction, inner, true)?);
+            freed.extend(foreign::release(transaction, inner, true, &inside)?);
         }
     }
     transaction.drop_schema(name, cascade)?;
     dropped.retain(|above| above.schema != name);
+    let mut dropped = told(dropped);
+    dropped.extend(freed);
     Ok(dropped)
 }
 
+/// Words about what was dropped with something else.
+fn told(above: Vec<TableName>) -> Vec<String> {
+    above.iter().map(|above| format!("{above} stood on it, and is dropped too")).collect()
+}
+
 /// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.
-pub(super) fn drop_table(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+///
+/// `together`: what goes in the same statement.
+pub(super) fn drop_table(
+    transaction: &mut Transaction,
+    name: &TableName,
+    cascade: bool,
+    together: &[TableName],
+) -> Result<Vec<String>> {
     if transaction.view().view(name).is_some() {
         return Err(wrong_kind(name, "a view", "DROP VIEW"));
     }
     if is_materialized(transaction, name) {
         return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
     }
-    let dropped = depend::release(transaction, name, cascade)?;
+    let mut dropped = told(depend::release(transaction, name, cascade)?);
+    dropped.extend(foreign::release(transaction, name, cascade, together)?);
     transaction.drop_table(name)?;
     Ok(dropped)
 }
@@ -407,6 +458,24 @@ fn drop_materialized(transaction: &mut Transaction, name: &TableName, cascade: b
     let dropped = depend::release(transaction, name, cascade)?;
     transaction.drop_table(name)?;
     Ok(dropped)
+}
+
+/// ADD COLUMN … REFERENCES, as the column and what is added to the table afterwards; `None` for anything else.
+fn without_references(operation: &AlterTableOperation) -> Option<(AlterTableOperation, Vec<TableConstraint>)> {
+    let mut plain = operation.clone();
+    let AlterTableOperation::AddColumn { column_def, .. } = &mut plain else { return None };
+    let mut constraints = Vec::new();
+    for option in std::mem::take(&mut column_def.options) {
+        match option.option {
+            ColumnOption::ForeignKey(mut key) => {
+                key.name = option.name;
+                key.columns = vec![column_def.name.clone()];
+                constraints.push(TableConstraint::ForeignKey(key));
+            }
+            _ => column_def.options.push(option),
+        }
+    }
+    (!constraints.is_empty()).then_some((plain, constraints))
 }
 
 fn is_materialized(transaction: &Transaction, name: &TableName) -> bool {

@@ -140,8 +140,7 @@ impl TableProvider for Table {
             Kind::Constraints => self.constraints(&mut rows),
             Kind::KeyColumns => self.key_columns(&mut rows),
             Kind::Privileges => self.privileges(&mut rows),
-            // There are no foreign keys.
-            Kind::References => {}
+            Kind::References => self.references(&mut rows),
             Kind::Routines => self.routines(&mut rows),
             Kind::Sequences => self.sequences(&mut rows),
             Kind::Schemata => self.schemata(&mut rows),
@@ -299,7 +298,8 @@ impl Table {
             let keys = table.rules.keys.iter();
             let keys = keys.map(|key| (&key.name, if key.primary { "PRIMARY KEY" } else { "UNIQUE" }));
             let checks = table.rules.checks.iter().map(|check| (&check.name, "CHECK"));
-            for (name, kind) in keys.chain(checks) {
+            let foreign = table.rules.foreign_keys.iter().map(|key| (&key.name, "FOREIGN KEY"));
+            for (name, kind) in keys.chain(foreign).chain(checks) {
                 rows.push([
                     CATALOG.into(),
                     full.schema.as_str().into(),

@@ -1,9 +1,9 @@
-//! What `information_schema` tells of keys, checks, sequences and rights.
+//! What `information_schema` tells of keys, foreign keys, checks, sequences and rights.
 
-use polder_lake::TableState;
+use polder_lake::{Key, Reference, TableState};
 
 use super::{CATALOG, Cell, Rows, Table, standard_name};
-use crate::system::pg_catalog::{directory, relations, roles, types};
+use crate::system::pg_catalog::{directory, relations, roles, texts, types};
 
 /// What every user may do with every table.
 const PRIVILEGES: &[&str] = &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
@@ -36,6 +36,45 @@ impl Table {
                 Cell::Int(None),
             ]);
         });
+        for reference in self.each_reference() {
+            let (schema, table) = (self.schema_of(reference.child.schema_id), reference.child.name.as_str());
+            let unique = unique(&reference).map(|key| key.columns.as_slice()).unwrap_or_default();
+            let columns = reference.columns();
+            for ((place, column), referenced) in (1..).zip(&columns).zip(&reference.key.referenced) {
+                let place_there = (1..).zip(unique).find(|(_, id)| *id == referenced).map(|(place, _)| place);
+                rows.push([
+                    CATALOG.into(),
+                    schema.into(),
+                    reference.key.name.as_str().into(),
+                    CATALOG.into(),
+                    schema.into(),
+                    table.into(),
+                    column.as_str().into(),
+                    Some(place).into(),
+                    place_there.into(),
+                ]);
+            }
+        }
+    }
+
+    fn each_reference(&self) -> impl Iterator<Item = Reference> + '_ {
+        self.snapshot.tables.values().flat_map(|table| self.snapshot.references_from(table))
+    }
+
+    pub(super) fn references(&self, rows: &mut Rows) {
+        for reference in self.each_reference() {
+            rows.push([
+                CATALOG.into(),
+                self.schema_of(reference.child.schema_id).into(),
+                reference.key.name.as_str().into(),
+                CATALOG.into(),
+                self.schema_of(reference.parent.schema_id).into(),
+                unique(&reference).map(|key| key.name.clone()).into(),
+                if reference.key.full { "FULL" } else { "NONE" }.into(),
+                texts::words(reference.key.on_update).into(),
+                texts::words(reference.key.on_delete).into(),
+            ]);
+        }
     }
 
     pub(super) fn constraint_columns(&self, rows: &mut Rows) {
@@ -50,6 +89,20 @@ impl Table {
                 key.into(),
             ]);
         });
+        // Of a foreign key, the columns that it refers to.
+        for reference in self.each_reference() {
+            for column in reference.referenced() {
+                rows.push([
+                    CATALOG.into(),
+                    self.schema_of(reference.parent.schema_id).into(),
+                    reference.parent.name.as_str().into(),
+                    column.as_str().into(),
+                    CATALOG.into(),
+                    self.schema_of(reference.child.schema_id).into(),
+                    reference.key.name.as_str().into(),
+                ]);
+            }
+        }
     }
 
     pub(super) fn check_constraints(&self, rows: &mut Rows) {
@@ -101,4 +154,15 @@ impl Table {
             }
         }
     }
+}
+
+/// The key that a foreign key refers to.
+fn unique(reference: &Reference) -> Option<&Key> {
+    let sorted = |ids: &[i64]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    let wanted = sorted(&reference.key.referenced);
+    reference.parent.rules.keys.iter().find(|key| sorted(&key.columns) == wanted)
 }

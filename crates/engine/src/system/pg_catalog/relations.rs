@@ -1,8 +1,11 @@
 //! `pg_class`, `pg_index` and `pg_sequence`: relations, and what they are beside their columns.
 
+use std::collections::HashSet;
+
 use arrow::array::ArrayRef;
 use polder_lake::TableState;
 use polder_types::Result;
+use uuid::Uuid;
 
 use super::columns;
 use super::directory::{self, Of, Relation};
@@ -18,10 +21,17 @@ const UNKNOWN: i64 = -1;
 
 pub(super) fn classes(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_CLASS);
+    let referred = referred_to(world);
     for relation in world.directory().relations() {
-        class(&mut rows, world, relation);
+        class(&mut rows, world, relation, &referred);
     }
     rows.finish()
+}
+
+/// The tables that foreign keys refer to.
+fn referred_to(world: &World) -> HashSet<Uuid> {
+    let keys = world.snapshot().tables.values().flat_map(|table| table.rules.foreign_keys.iter());
+    keys.map(|key| key.table).collect()
 }
 
 /// What differs from one kind of relation to another.
@@ -80,8 +90,12 @@ pub(crate) fn bytes(table: &TableState) -> i64 {
     table.files.iter().map(|file| file.file_size_bytes).sum()
 }
 
-fn class(rows: &mut Rows, world: &World, relation: &Relation) {
+fn class(rows: &mut Rows, world: &World, relation: &Relation, referred: &HashSet<Uuid>) {
     let facts = facts(world, relation);
+    // PostgreSQL checks foreign keys by triggers, and clients ask for foreign keys only where there are some.
+    let table = world.table(relation).filter(|_| matches!(relation.of, Of::Table(_)));
+    let has_triggers =
+        table.is_some_and(|table| !table.rules.foreign_keys.is_empty() || referred.contains(&table.uuid));
     let is_view = relation.kind == "v";
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
     rows.push([
@@ -100,6 +114,7 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation) {
         ("relnatts", facts.columns.into()),
         ("relchecks", facts.checks.into()),
         ("relhasrules", is_view.into()),
+        ("relhastriggers", has_triggers.into()),
         ("relispopulated", facts.populated.into()),
         // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
         ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
