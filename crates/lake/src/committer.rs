@@ -374,7 +374,7 @@ impl Task {
     }
 }
 
-/// A view and a drop of what it reads do not commute, whichever comes first.
+/// A view or foreign key and a drop of what it stands on do not commute, whichever comes first.
 fn check_reads(reads: &BTreeSet<i64>, ours: &[Change], since: &[Arc<Committed>]) -> Result<()> {
     use Change as C;
     let reshaped = |change: &Change| match change {
@@ -385,8 +385,10 @@ fn check_reads(reads: &BTreeSet<i64>, ours: &[Change], since: &[Arc<Committed>])
     let mut ours = ours.iter().filter_map(reshaped);
     let is_read = |id: i64| since.iter().any(|committed| committed.reads.contains(&id));
     if theirs.any(|id| reads.contains(&id)) || ours.any(is_read) {
-        return Err(Error::conflict("a view was made while another transaction dropped or altered what it reads")
-            .with_hint(AGAIN));
+        return Err(Error::conflict(
+            "a view or foreign key was made while another transaction dropped or altered what it stands on",
+        )
+        .with_hint(AGAIN));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::changes::Change;
 use crate::model::{Snapshot, TableState};
+use crate::rules::Key;
 
 /// Rows of this table refer to those of another. Tables and columns are named by what outlives a rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,10 +80,25 @@ impl Reference {
         names(&self.child, &self.key.columns)
     }
 
+    /// The key that is referred to.
+    #[must_use]
+    pub fn parent_key(&self) -> Option<&Key> {
+        self.parent.rules.keys.iter().find(|key| key.is_of(&self.key.referenced))
+    }
+
     /// The names of the columns that are referred to.
     #[must_use]
     pub fn referenced(&self) -> Vec<String> {
         names(&self.parent, &self.key.referenced)
+    }
+}
+
+impl Key {
+    /// Whether it is the key of these columns, in any order.
+    #[must_use]
+    pub fn is_of(&self, columns: &[i64]) -> bool {
+        let own: BTreeSet<i64> = self.columns.iter().copied().collect();
+        own == columns.iter().copied().collect() && self.columns.len() == columns.len()
     }
 }
 
@@ -177,8 +193,6 @@ pub(crate) struct ReferenceState {
     looked_at: BTreeMap<i64, i64>,
     /// Tables that have lost rows, or keys of rows, since those that refer to them were looked at.
     shrunk: BTreeSet<i64>,
-    /// The same, since the rows that refer to them were changed as their foreign keys ask for.
-    followed: BTreeSet<i64>,
     promises: Promises,
 }
 
@@ -217,7 +231,6 @@ impl ReferenceState {
         // What has no key is referred to by nothing.
         if !table.rules.keys.is_empty() {
             self.shrunk.insert(table.id);
-            self.followed.insert(table.id);
             self.promises.removed.insert(table.id);
         }
     }

@@ -136,7 +136,7 @@ impl Transaction {
         crate::model::PROVISIONAL + self.applier.next_provisional
     }
 
-    /// A view that is made here reads a table or view: whoever drops or alters that meanwhile is in conflict with this
+    /// A view or foreign key that is made here stands on a table or view: whoever drops or alters that meanwhile is in conflict with this
     /// transaction. A name that nothing has is passed over.
     pub fn stand_on(&mut self, name: &TableName) {
         let table = self.view.table(name).map(|table| table.id);

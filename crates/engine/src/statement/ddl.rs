@@ -17,9 +17,8 @@ pub(super) use create::REPLACED;
 pub(super) use foreign::release;
 
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, ColumnOption, CommentObject, DropBehavior,
-    ObjectName, ObjectType, RenameTableNameKind, SchemaName, Statement, TableConstraint, Truncate,
-    TruncateIdentityOption,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, CommentObject, DropBehavior, ObjectName,
+    ObjectType, RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,
 };
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
@@ -286,7 +285,7 @@ impl Context<'_> {
             return Ok(name);
         }
         self.check_altered(cell, &name, operation).await?;
-        if let Some((plain, constraints)) = without_references(operation) {
+        if let Some((plain, constraints)) = foreign::without_references(operation) {
             let known = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
             self.change_columns(cell, &name, &plain).await?;
             let now = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
@@ -299,6 +298,10 @@ impl Context<'_> {
             return Ok(name);
         }
         match operation {
+            AlterTableOperation::AddConstraint { not_valid: true, .. } => {
+                return Err(Error::unsupported("ALTER TABLE … ADD CONSTRAINT … NOT VALID is not supported")
+                    .with_hint("leave NOT VALID out: the rows that are there must keep the constraint too"));
+            }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
                 return Ok(name);
@@ -458,24 +461,6 @@ fn drop_materialized(transaction: &mut Transaction, name: &TableName, cascade: b
     let dropped = depend::release(transaction, name, cascade)?;
     transaction.drop_table(name)?;
     Ok(dropped)
-}
-
-/// ADD COLUMN … REFERENCES, as the column and what is added to the table afterwards; `None` for anything else.
-fn without_references(operation: &AlterTableOperation) -> Option<(AlterTableOperation, Vec<TableConstraint>)> {
-    let mut plain = operation.clone();
-    let AlterTableOperation::AddColumn { column_def, .. } = &mut plain else { return None };
-    let mut constraints = Vec::new();
-    for option in std::mem::take(&mut column_def.options) {
-        match option.option {
-            ColumnOption::ForeignKey(mut key) => {
-                key.name = option.name;
-                key.columns = vec![column_def.name.clone()];
-                constraints.push(TableConstraint::ForeignKey(key));
-            }
-            _ => column_def.options.push(option),
-        }
-    }
-    (!constraints.is_empty()).then_some((plain, constraints))
 }
 
 fn is_materialized(transaction: &Transaction, name: &TableName) -> bool {

@@ -56,8 +56,11 @@ impl Context<'_> {
     pub(super) async fn delete(&self, cell: &TransactionCell, delete: &Delete) -> Result<Outcome> {
         let planned = self.plan_delete(cell, delete).await?;
         if delete.selection.is_none() && delete.using.is_none() && delete.returning.is_none() {
-            let mut guard = cell.lock().await;
-            let gone = guard.as_mut().ok_or_else(ended)?.truncate(&planned.changes.target.name).await?;
+            let name = &planned.changes.target.name;
+            let before = self.settled_view(cell).await?;
+            let gone = cell.lock().await.as_mut().ok_or_else(ended)?.truncate(name).await?;
+            self.follow(cell, name, before).await?;
+            cell.lock().await.as_mut().ok_or_else(ended)?.verify_references().await?;
             return Ok(Outcome::done("DELETE", Some(gone), planned.scope.snapshot.id));
         }
         self.carry_out(cell, planned).await

@@ -16,17 +16,6 @@ use crate::rules::values;
 use crate::transaction::Transaction;
 
 impl Transaction {
-    /// A table that has lost rows, or keys of rows, and whose foreign keys may ask for changes of the rows that refer to
-    /// it. Each is given once for each change.
-    pub fn next_to_follow(&mut self) -> Option<Arc<TableState>> {
-        while let Some(id) = self.keys.references.followed.pop_first() {
-            if let Some(table) = self.view().tables.get(&id) {
-                return Some(Arc::clone(table));
-            }
-        }
-        None
-    }
-
     /// Checks the foreign keys of all rows added since the last time, and those that refer to rows taken away.
     ///
     /// # Errors

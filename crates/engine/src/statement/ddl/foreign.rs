@@ -2,7 +2,8 @@
 
 use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{
-    ConstraintReferenceMatchKind, ForeignKeyConstraint, ObjectName, ReferentialAction,
+    AlterTableOperation, ColumnOption, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint,
+    ObjectName, ReferentialAction, TableConstraint,
 };
 use polder_lake::{ForeignKey, Key, Reference, ReferenceAction, TableName, TableRules, TableState, Transaction};
 use polder_types::{Error, Result};
@@ -34,7 +35,7 @@ impl Foreign {
                 return Err(Error::unsupported("FOREIGN KEY … NOT ENFORCED is not supported")
                     .with_hint("leave the foreign key out; joins need no declaration"));
             }
-            let deferred = given.initially == Some(datafusion::sql::sqlparser::ast::DeferrableInitial::Deferred);
+            let deferred = given.initially == Some(DeferrableInitial::Deferred);
             if given.deferrable == Some(true) || deferred {
                 return Err(no_deferral());
             }
@@ -55,19 +56,20 @@ impl Foreign {
             columns: column.map_or_else(|| constraint.columns.iter().map(fold).collect(), |column| vec![column]),
             table: constraint.foreign_table.clone(),
             referenced: constraint.referred_columns.iter().map(fold).collect(),
-            on_delete: action("DELETE", constraint.on_delete)?,
-            on_update: action("UPDATE", constraint.on_update)?,
+            on_delete: action(constraint.on_delete),
+            on_update: action(constraint.on_update),
             full,
         })
     }
 }
 
-fn action(verb: &str, given: Option<ReferentialAction>) -> Result<ReferenceAction> {
+fn action(given: Option<ReferentialAction>) -> ReferenceAction {
     match given {
-        None | Some(ReferentialAction::NoAction) => Ok(ReferenceAction::NoAction),
-        Some(ReferentialAction::Restrict) => Ok(ReferenceAction::Restrict),
-        Some(other) => Err(Error::unsupported(format!("ON {verb} {other} is not supported"))
-            .with_hint(format!("ON {verb} NO ACTION refuses the change; change the rows that refer to it first"))),
+        None | Some(ReferentialAction::NoAction) => ReferenceAction::NoAction,
+        Some(ReferentialAction::Restrict) => ReferenceAction::Restrict,
+        Some(ReferentialAction::Cascade) => ReferenceAction::Cascade,
+        Some(ReferentialAction::SetNull) => ReferenceAction::SetNull,
+        Some(ReferentialAction::SetDefault) => ReferenceAction::SetDefault,
     }
 }
 
@@ -123,7 +125,7 @@ impl Foreign {
             return Err(Error::invalid("number of referencing and referenced columns for foreign key disagree")
                 .with_code("42830"));
         }
-        if !parent.rules.keys.iter().any(|key| is_of(key, &referenced)) {
+        if !parent.rules.keys.iter().any(|key| key.is_of(&referenced)) {
             return Err(Error::invalid(format!(
                 "there is no unique constraint matching given keys for referenced table \"{}\"",
                 parent.name
@@ -135,8 +137,20 @@ impl Foreign {
         let name = free_name(rules, self.name, &default, &child.name)?;
         check_types(&name, (child, &columns), (parent, &referenced))?;
         let Self { on_delete, on_update, full, .. } = self;
+        let computed = columns.iter().any(|column| rules.generated_of(*column).is_some());
+        if computed && on_update.changes_rows() {
+            return Err(computed_column("UPDATE"));
+        }
+        if computed && on_delete.changes_rows() && on_delete != ReferenceAction::Cascade {
+            return Err(computed_column("DELETE"));
+        }
         Ok(ForeignKey { name, columns, table: parent.uuid, referenced, on_delete, on_update, full })
     }
+}
+
+fn computed_column(verb: &str) -> Error {
+    let message = format!("invalid ON {verb} action for foreign key constraint containing generated column");
+    Error::invalid(message).with_code("42601").with_hint("NO ACTION refuses the change")
 }
 
 fn no_table(name: &TableName) -> Error {
@@ -156,16 +170,6 @@ fn ids(table: &TableState, names: &[String]) -> Result<Vec<i64>> {
         })
     };
     names.iter().map(id).collect()
-}
-
-/// Whether a key is of these columns, in any order.
-fn is_of(key: &Key, columns: &[i64]) -> bool {
-    let sorted = |ids: &[i64]| {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids
-    };
-    sorted(&key.columns) == sorted(columns)
 }
 
 /// The types of both sides must be comparable, and no value of the one that refers may be lost in the other.
@@ -268,7 +272,7 @@ pub(super) fn release_keys(
     cascade: bool,
 ) -> Result<Vec<String>> {
     let mut references = transaction.view().references_to(table);
-    references.retain(|reference| !kept.iter().any(|key| is_of(key, &reference.key.referenced)));
+    references.retain(|reference| !kept.iter().any(|key| key.is_of(&reference.key.referenced)));
     if let (Some(first), false) = (references.first(), cascade) {
         return Err(Error::invalid(format!("cannot drop {what} because other objects depend on it"))
             .with_code("2BP01")
@@ -328,4 +332,24 @@ pub(super) fn referring(transaction: &Transaction, all: &[TableName]) -> Vec<Tab
         }
     }
     found.split_off(all.len())
+}
+
+/// ADD COLUMN … REFERENCES, as the column and what is added to the table afterwards; `None` for anything else.
+pub(super) fn without_references(
+    operation: &AlterTableOperation,
+) -> Option<(AlterTableOperation, Vec<TableConstraint>)> {
+    let mut plain = operation.clone();
+    let AlterTableOperation::AddColumn { column_def, .. } = &mut plain else { return None };
+    let mut constraints = Vec::new();
+    for option in std::mem::take(&mut column_def.options) {
+        match option.option {
+            ColumnOption::ForeignKey(mut key) => {
+                key.name = option.name;
+                key.columns = vec![column_def.name.clone()];
+                constraints.push(TableConstraint::ForeignKey(key));
+            }
+            _ => column_def.options.push(option),
+        }
+    }
+    (!constraints.is_empty()).then_some((plain, constraints))
 }

@@ -98,7 +98,7 @@ impl Context<'_> {
             keys: Keys::MayChange,
             returning: false,
         };
-        self.apply(cell, &changes, &rows).await?;
+        self.apply_rows(cell, &changes, &rows).await?;
         if !nullable {
             self.check_no_nulls(cell, &old.name, &column).await?;
         }

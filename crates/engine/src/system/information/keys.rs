@@ -1,6 +1,6 @@
 //! What `information_schema` tells of keys, foreign keys, checks, sequences and rights.
 
-use polder_lake::{Key, Reference, TableState};
+use polder_lake::{Reference, TableState};
 
 use super::{CATALOG, Cell, Rows, Table, standard_name};
 use crate::system::pg_catalog::{directory, relations, roles, texts, types};
@@ -38,7 +38,7 @@ impl Table {
         });
         for reference in self.each_reference() {
             let (schema, table) = (self.schema_of(reference.child.schema_id), reference.child.name.as_str());
-            let unique = unique(&reference).map(|key| key.columns.as_slice()).unwrap_or_default();
+            let unique = reference.parent_key().map(|key| key.columns.as_slice()).unwrap_or_default();
             let columns = reference.columns();
             for ((place, column), referenced) in (1..).zip(&columns).zip(&reference.key.referenced) {
                 let place_there = (1..).zip(unique).find(|(_, id)| *id == referenced).map(|(place, _)| place);
@@ -69,7 +69,7 @@ impl Table {
                 reference.key.name.as_str().into(),
                 CATALOG.into(),
                 self.schema_of(reference.parent.schema_id).into(),
-                unique(&reference).map(|key| key.name.clone()).into(),
+                reference.parent_key().map(|key| key.name.clone()).into(),
                 if reference.key.full { "FULL" } else { "NONE" }.into(),
                 texts::words(reference.key.on_update).into(),
                 texts::words(reference.key.on_delete).into(),
@@ -154,15 +154,4 @@ impl Table {
             }
         }
     }
-}
-
-/// The key that a foreign key refers to.
-fn unique(reference: &Reference) -> Option<&Key> {
-    let sorted = |ids: &[i64]| {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids
-    };
-    let wanted = sorted(&reference.key.referenced);
-    reference.parent.rules.keys.iter().find(|key| sorted(&key.columns) == wanted)
 }

@@ -74,18 +74,19 @@ impl Constraint<'_> {
             }
             Self::Check(check) if short => format!("CHECK ({})", check.sql),
             Self::Check(check) => format!("CHECK (({}))", check.sql),
-            Self::Foreign(reference) => foreign(world, reference),
+            Self::Foreign(reference) => {
+                let directory = world.directory();
+                let parent = directory.relation(oids::of(reference.parent.id, 0));
+                foreign(&parent.map(|relation| relation.shown(directory)).unwrap_or_default(), reference)
+            }
         }
     }
 }
 
-/// `FOREIGN KEY (a) REFERENCES t(id) ON DELETE CASCADE`
-fn foreign(world: &World, reference: &Reference) -> String {
-    let directory = world.directory();
-    let parent = directory.relation(oids::of(reference.parent.id, 0));
-    let (own, theirs) =
-        (names(&reference.child, &reference.key.columns), names(&reference.parent, &reference.key.referenced));
-    let parent = parent.map(|relation| relation.shown(directory)).unwrap_or_default();
+/// `FOREIGN KEY (a) REFERENCES t(id) ON DELETE CASCADE`, where `parent` is what the other table is called.
+pub(crate) fn foreign(parent: &str, reference: &Reference) -> String {
+    let own = names(&reference.child, &reference.key.columns);
+    let theirs = names(&reference.parent, &reference.key.referenced);
     let full = if reference.key.full { " MATCH FULL" } else { "" };
     let on = |verb: &str, action: ReferenceAction| match words(action) {
         "NO ACTION" => String::new(),
@@ -135,13 +136,8 @@ pub(crate) fn constraint_with(world: &World, oid: i64, short: bool) -> Option<St
 
 /// The object id of the index that a foreign key is checked by.
 pub(super) fn referenced_index(reference: &Reference) -> i64 {
-    let sorted = |ids: &[i64]| {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids
-    };
-    let wanted = sorted(&reference.key.referenced);
-    let found = directory::indexes(&reference.parent).find(|index| index.unique && sorted(index.columns) == wanted);
+    let key = reference.parent_key().map(|key| key.name.as_str());
+    let found = directory::indexes(&reference.parent).find(|index| index.unique && Some(index.name) == key);
     found.map_or(0, |index| oids::of_index(reference.parent.id, index.place))
 }
 
