@@ -73,7 +73,10 @@ pub(crate) struct KeyState {
 impl KeyState {
     pub fn held(&mut self, table: &TableState, from: usize) {
         if !table.rules.keys.is_empty() {
-            self.unverified.entry(table.id).or_insert(Unverified::Held(from));
+            // What a statement that failed has left here may lie behind rows that come now.
+            if let Unverified::Held(known) = self.unverified.entry(table.id).or_insert(Unverified::Held(from)) {
+                *known = from.min(*known);
+            }
         }
         self.references.held(table, from);
     }

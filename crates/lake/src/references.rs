@@ -199,7 +199,10 @@ pub(crate) struct ReferenceState {
 impl ReferenceState {
     pub fn held(&mut self, table: &TableState, from: usize) {
         if !table.rules.foreign_keys.is_empty() {
-            self.unchecked.entry(table.id).or_insert(Unchecked::Held(from));
+            // What a statement that failed has left here may lie behind rows that come now.
+            if let Unchecked::Held(known) = self.unchecked.entry(table.id).or_insert(Unchecked::Held(from)) {
+                *known = from.min(*known);
+            }
         }
     }
 
