@@ -255,6 +255,8 @@ def sources(step: str) -> None:
 
 def main() -> int:
     os.chdir(ROOT)
+    # What is missing fails here: scripts/install has put it there, and a test that is passed over proves nothing.
+    os.environ["POLDER_ALL_PROGRAMS"] = "1"
     LOGS.mkdir(parents=True, exist_ok=True)
     known = suites()
     wanted = sys.argv[1:]

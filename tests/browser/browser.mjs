@@ -21,7 +21,7 @@ const STILL_MS = 120;
 const STILL_MS_MAX = 1000;
 
 /** A statement that ends in no test's time. */
-export const SLOW = mocked ? 'SELECT slow FROM flights' : 'SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3';
+export const SLOW = mocked ? 'SELECT slow FROM flights' : 'SELECT count(*) AS n FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3';
 
 export function launch() {
   return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });

@@ -8,6 +8,8 @@ import pathlib
 import subprocess
 import urllib.parse
 
+import pytest
+
 import polder
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -45,10 +47,21 @@ def both(postgres):
         yield {"polder": polders(running), "postgres": postgresqls(postgres)}
 
 
+def needs(found: bool, what: str):
+    """A mark for tests that need a program: skipped where it is missing, but not in the suites, for which all are installed."""
+    if not found and os.environ.get("POLDER_ALL_PROGRAMS"):
+        raise RuntimeError(f"there is no {what}: scripts/install test")
+    return pytest.mark.skipif(not found, reason=f"there is no {what}: scripts/install test")
+
+
 def told(*command, cwd=None) -> dict:
     """What a program tells: of each server, of each probe, what came of it."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, "TZ": "Asia/Kolkata"}, capture_output=True, text=True,
-                          timeout=PROGRAM_SECONDS, check=False)
+    try:
+        done = subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, "TZ": "Asia/Kolkata"}, capture_output=True,
+                              text=True, timeout=PROGRAM_SECONDS, check=False)
+    except subprocess.TimeoutExpired as late:
+        said = [(part or b"")[-4000:] for part in (late.stdout, late.stderr)]
+        pytest.fail(f"no end within {PROGRAM_SECONDS} s: {said}")
     assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
     return json.loads(done.stdout)
 

@@ -105,8 +105,8 @@ def row(body: bytes) -> tuple:
 class Raw:
     """One connection. Without `login` it has said nothing yet."""
 
-    def __init__(self, host: str, port: int):
-        self.socket = socket.create_connection((host, port), timeout=WAIT_SECONDS)
+    def __init__(self, host: str, port: int, origin: str = ""):
+        self.socket = socket.create_connection((host, port), timeout=WAIT_SECONDS, source_address=(origin, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.key = None
@@ -217,10 +217,10 @@ def proof(password: str, first: str, server_first: str) -> str:
     return f"{without_proof},p={base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()}"
 
 
-def connect(server) -> Raw:
-    """A connection to Polder's server that has said nothing yet."""
+def connect(server, origin: str = "") -> Raw:
+    """A connection to Polder's server that has said nothing yet. `origin`: the address that it comes from."""
     host, port = server.postgres.rsplit(":", 1)
-    return Raw(host, int(port))
+    return Raw(host, int(port), origin)
 
 
 def login(server, **more: str) -> Raw:

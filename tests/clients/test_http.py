@@ -13,7 +13,7 @@ import requests
 import polder
 
 # Long enough to be cancelled, and never finished in a test's time.
-ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
+ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
 
 
 def state_at_the_end(client, query_id: str) -> str:

@@ -19,7 +19,7 @@ TRIES = 60
 ARRIVES_SECONDS = 1.0
 # More than go into the catalog as rows, so that each change writes a file.
 ROWS = 200
-ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
+ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
 
 
 def send_and_leave(server, body: dict, seconds: float, begun=False) -> None:

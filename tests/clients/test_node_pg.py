@@ -10,8 +10,7 @@ import drivers
 
 FOLDER = drivers.HERE / "node"
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None or not (FOLDER / "node_modules" / "pg").is_dir(),
-                                reason="there is no Node or no `pg`: scripts/install test")
+pytestmark = drivers.needs(shutil.which("node") is not None and (FOLDER / "node_modules" / "pg").is_dir(), "Node or no `pg`")
 
 PROBES = [
     "connect", "values as texts", "values in binary", "json in binary", "returned columns", "columns", "several statements", "prepared",

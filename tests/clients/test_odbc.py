@@ -10,12 +10,16 @@ import pytest
 
 import drivers
 
-pyodbc = pytest.importorskip("pyodbc")
+try:
+    import pyodbc
+except ImportError:
+    drivers.needs(False, "pyodbc, or no unixODBC that it needs")
+    pytest.skip("there is no pyodbc", allow_module_level=True)
 
 # Where Debian's odbc-postgresql puts it. Named by its file, it needs no entry in the system's list of drivers.
 FOUND = sorted(glob.glob("/usr/lib/*/odbc/psqlodbcw.so"))
 
-pytestmark = pytest.mark.skipif(not FOUND, reason="there is no psqlODBC: scripts/install test")
+pytestmark = drivers.needs(bool(FOUND), "psqlODBC")
 
 LONG = "SELECT count(*) FROM generate_series(1, 100000) AS a(x), generate_series(1, 100000) AS b(y) WHERE (x + y) % 7 = 3"
 

@@ -6,8 +6,11 @@ import subprocess
 
 import psycopg
 import pytest
+from asyncpg import introspection
 
-pytestmark = pytest.mark.skipif(shutil.which("psql") is None, reason="there is no psql: apt install postgresql-client")
+import drivers
+
+pytestmark = drivers.needs(shutil.which("psql") is not None, "psql")
 
 SECONDS = 120
 
@@ -155,6 +158,15 @@ QUERIES = {
         FROM pg_catalog.pg_type AS t INNER JOIN pg_catalog.pg_namespace ns ON (ns.oid = t.typnamespace)
           LEFT JOIN pg_type elem_t ON (t.typlen = -1 AND t.typelem != 0 AND t.typelem = elem_t.oid)
         WHERE t.oid IN (20, 25, 1007, 1700) ORDER BY 1""",
+    "asyncpg introspection": introspection.INTRO_LOOKUP_TYPES.replace("$1::oid[]", "'{1016}'::oid[]"),
+    "psycopg's and pgjdbc's ways with arrays": """
+        SELECT typname FROM pg_type WHERE typname OPERATOR(pg_catalog.=) ANY (ARRAY['int4', 'int8'])
+          AND oid OPERATOR ( pg_catalog . <> ) ALL ('{20,21}') ORDER BY 1""",
+    "names of references above groups": """
+        SELECT conrelid::regclass::text, contype, count(*), array_agg(conname::text ORDER BY conname) FROM pg_constraint
+        WHERE conrelid IN ('goods'::regclass, 'lines'::regclass) GROUP BY conrelid, contype ORDER BY 1, 2""",
+    "how many columns there are": """
+        SELECT relname, relnatts FROM pg_class WHERE relname IN ('goods', 'lines', 'cheap', 'goods_pkey', 'pg_tables') ORDER BY 1""",
     "dbt-postgres list_relations": """
         select 'polder' as database, tablename as name, schemaname as schema, 'table' as type from pg_tables where schemaname ilike 'public'
         union all select 'polder', viewname, schemaname, 'view' from pg_views where schemaname ilike 'public'
@@ -203,6 +215,24 @@ def test_drivers_are_told_the_same(ours, theirs, name):
     found, wanted = ours.rows(QUERIES[name]), theirs.rows(QUERIES[name])
     assert found == wanted
     assert found
+
+
+FROM_VIEWS = ["SELECT id, code, id + 1 FROM cheap", "SELECT * FROM (SELECT c.code, g.code, c.id FROM cheap c JOIN goods g USING (id)) s",
+              "SELECT cheap.id FROM goods AS cheap", "SELECT s.id FROM (SELECT id FROM goods) AS s", "SELECT code FROM above", "SELECT relname FROM pg_class"]
+
+
+def test_columns_say_where_they_come_from(ours, theirs):
+    def told(side: Side) -> list:
+        with psycopg.connect(**side.address, autocommit=True) as connection:
+            connection.execute("CREATE VIEW above AS SELECT code, id FROM cheap")
+            names = dict(connection.execute("SELECT oid, relname FROM pg_class").fetchall())
+            try:
+                return [[(names.get(result.ftable(at)), result.ftablecol(at)) for at in range(result.nfields)]
+                        for result in (connection.execute(sql).pgresult for sql in FROM_VIEWS)]
+            finally:
+                connection.execute("DROP VIEW above")
+
+    assert told(ours) == told(theirs)
 
 
 def test_types_of_the_catalog_on_the_wire(ours):

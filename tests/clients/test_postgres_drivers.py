@@ -25,7 +25,7 @@ from test_postgres_psycopg import address
 NUMBERS = itertools.count(1)
 WAIT_SECONDS = 60
 MOMENT = datetime.datetime(2024, 2, 29, 12, 34, 56, 789_012, tzinfo=datetime.timezone.utc)
-ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
+ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ ASYNCPG_VALUES = [
     ("json", '{"a": 1}'), ("jsonb", '{"a": 1}'), ("text[]", ["a", None, "b,\"c\"", ""]), ("bigint", None),
 ]
 # Of these it asks the catalog first what they are made of.
-ASYNCPG_ARRAYS = [("bigint[]", [1, None, 3]), ("timestamptz[]", [MOMENT]), ("numeric(10, 2)[]", [decimal.Decimal("1.50")]), ("bigint[]", [])]
+ASYNCPG_ARRAYS = [("bigint[]", [1, None, 3]), ("timestamptz[]", [MOMENT]), ("numeric(10, 2)[]", [decimal.Decimal("1.50")]), ("bigint[]", []),
+                  ("jsonb[]", ['{"a": 1}', None]), ("oid[]", [2**32 - 1])]
 
 
 def comes_back(server, values: list) -> None:

@@ -7,7 +7,9 @@ import urllib.parse
 
 import pytest
 
-pytestmark = pytest.mark.skipif(shutil.which("psql") is None, reason="there is no psql: apt install postgresql-client")
+import drivers
+
+pytestmark = drivers.needs(shutil.which("psql") is not None, "psql")
 
 SECONDS = 60
 

@@ -435,16 +435,68 @@ def test_cancelling(connect):
     timer.start()
     started = time.monotonic()
     with pytest.raises(psycopg.errors.QueryCanceled):
-        connection.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
+        connection.execute("SELECT count(*) FROM generate_series(1, 100000::bigint) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
     assert time.monotonic() - started < WAIT_SECONDS
     timer.join()
     assert rows(connection, "SELECT 1") == [(1,)]
 
 
+ENDLESS = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a * b % 7 = 3"
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_sessions_are_known_by_their_numbers(connect):
+    """The number that a client is told is the one by which others see, cancel and end its session."""
+    one, other = connect(application_name="one"), connect()
+    number = one.info.backend_pid
+    assert rows(one, "SELECT pg_backend_pid()") == [(number,)] and number != other.info.backend_pid
+    seen = "SELECT state, query, usename, backend_start IS NOT NULL FROM pg_stat_activity WHERE pid = %s"
+    assert rows(other, seen, number) == [("idle", "", "polder", True)]
+    assert rows(one, "SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid() AND state = 'active'") == [(1,)]
+    # What is not running cannot be cancelled, and nothing is struck later.
+    assert rows(other, "SELECT pg_cancel_backend(%s)", number) == [(True,)]
+    assert rows(one, "SELECT 1") == [(1,)]
+    failures = []
+
+    def work(expected):
+        try:
+            one.execute(ENDLESS)
+        except expected as error:
+            failures.append(error)
+
+    for call, expected in (("pg_cancel_backend", psycopg.errors.QueryCanceled), ("pg_terminate_backend", psycopg.Error)):
+        thread = threading.Thread(target=work, args=(expected,))
+        thread.start()
+        wait_for(lambda: rows(other, seen, number)[0][:2] == ("active", ENDLESS))
+        assert rows(other, f"SELECT {call}(%s)", number) == [(True,)]
+        thread.join(WAIT_SECONDS)
+        assert isinstance(failures.pop(), expected)
+    with pytest.raises(psycopg.OperationalError):
+        one.execute("SELECT 1")
+    wait_for(lambda: rows(other, seen, number) == [])
+    for call in ("pg_cancel_backend", "pg_terminate_backend"):
+        assert rows(other, f"SELECT {call}(%s), {call}(-1), {call}(NULL)", number) == [(False, False, None)]
+
+
+def test_an_idle_session_is_ended(connect):
+    one, other = connect(autocommit=False), connect()
+    one.execute("CREATE TABLE of_whom_leaves (id BIGINT)")
+    assert rows(other, "SELECT pg_terminate_backend(%s)", one.info.backend_pid) == [(True,)]
+    with pytest.raises((psycopg.errors.AdminShutdown, psycopg.OperationalError), match="administrator command"):
+        one.execute("SELECT 1")
+    assert rows(other, "SELECT to_regclass('of_whom_leaves') IS NULL") == [(True,)]
+
+
 def test_statement_timeout(connection):
     connection.execute("SET statement_timeout = 500")
     with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
-        connection.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
+        connection.execute("SELECT count(*) FROM generate_series(1, 100000::bigint) a, generate_series(1, 100000) b WHERE a * b % 7 = 3")
     connection.execute("SET statement_timeout = 0")
     assert rows(connection, "SELECT 1") == [(1,)]
 

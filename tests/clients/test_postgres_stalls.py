@@ -1,16 +1,18 @@
 """Clients of PostgreSQL's protocol that stop in the middle, and requests to cancel."""
 
+import contextlib
 import struct
 import time
 
 import psycopg
 import pytest
 
+import polder
 import raw_postgres as raw
 from raw_postgres import FLUSH, frame, int32, query, text
 from test_postgres_psycopg import address
 # survives and witness are fixtures, which count by being imported.
-from witnesses import ENDLESS, MEMORY_MAX, goes_on, running, survives, wait_until, witness
+from witnesses import ENDLESS, MEMORY_MAX, goes_on, refused_and_closed, running, survives, wait_until, witness
 
 
 def stalled(server) -> dict:
@@ -83,6 +85,83 @@ def test_rows_that_nobody_reads_wait_where_they_are(server, witness):
         assert server.memory_bytes() - before < 256 << 20
         assert running(witness, sql) == 1
     wait_until(lambda: running(witness, sql) == 0, "a query goes on without its client")
+
+
+# Messages of which only a part comes
+
+
+@pytest.fixture(scope="module")
+def impatient():
+    """A server that waits two seconds for the rest of a message."""
+    with polder.Server(None, "--message-timeout", 2) as running:
+        running.client().sql("CREATE TABLE stalled (id bigint)")
+        yield running
+
+
+@pytest.mark.parametrize("messages, codes", [
+    (query("SELECT 1")[:1], ["08006"]), (query("SELECT 1")[:3], ["08006"]), (query("SELECT 1")[:-1], ["08006"]),
+    (b"Q" + int32(200 << 20) + b"SELECT 1", ["08006"]), (raw.asked("SELECT 1") + FLUSH + raw.SYNC[:-1], ["08006"]),
+    (query("BEGIN") + query("SELECT 1")[:-1], ["08006"]),
+    # The copy fails, and then the connection ends.
+    (query("COPY stalled FROM STDIN") + frame(b"d", b"1\n2\n")[:-3], ["08006", "08006"]),
+], ids=["type", "head", "query", "much announced", "sync", "in a transaction", "rows"])
+def test_half_messages_end_a_connection(impatient, messages, codes):
+    with raw.login(impatient) as connection:
+        begun = time.monotonic()
+        answers = connection.send(messages).to_the_end()
+        assert 1 < time.monotonic() - begun < 30
+        told = [raw.fields(body) for kind, body in answers if kind == b"E"]
+        assert [fields["C"] for fields in told] == codes and told[-1]["S"] == "FATAL", told
+    with raw.login(impatient) as other:
+        assert other.rows("SELECT count(*) FROM stalled") == [(b"0",)]
+
+
+def test_those_who_go_on_are_waited_for(impatient):
+    """Nothing is not half a message; and a large one may take its time, as long as it goes on."""
+    large = query("SELECT '" + "x" * 300_000 + "' AS a")
+    with raw.login(impatient) as idle, raw.login(impatient) as copying, raw.login(impatient) as slow:
+        copying.send(query("COPY stalled FROM STDIN")).until(b"G")
+        for part in range(0, len(large), 100_000):
+            slow.send(large[part:part + 100_000])
+            time.sleep(1)
+        assert slow.until(b"Z")[1][0] == b"D"
+        copying.send(frame(b"c"))
+        assert copying.until(b"Z")[0] == (b"C", b"COPY 0\0")
+        goes_on(idle)
+
+
+def takes_large(server) -> bool:
+    """Whether a large message is read to its end, and then refused for what it is."""
+    with raw.login(server) as connection, contextlib.suppress(ConnectionError, raw.Closed):
+        if raw.refusal(connection.run("SELECT '" + "x" * (100 << 20) + "'"))["C"] == "54000":
+            goes_on(connection)
+            return True
+    return False
+
+
+def test_all_half_messages_together_are_bounded(fresh):
+    """Each has less than a message may have; together they have no more than the server holds of them."""
+    server = fresh()
+    server.start()
+    with psycopg.connect(**address(server), autocommit=True) as inside, contextlib.ExitStack() as stack:
+        part = bytes(1 << 20)
+        there = [stack.enter_context(raw.login(server)) for _ in range(12)]
+        for connection in there:
+            connection.try_send(b"Q" + int32(250 << 20))
+            for _ in range(120):
+                connection.try_send(part)
+            assert inside.execute("SELECT 1").fetchone() == (1,)
+        assert server.memory_bytes("VmHWM") < MEMORY_MAX
+        # The first ones have their room, and wait; the last one had none.
+        told = refused_and_closed(there[-1], "53200")
+        assert not told or told["S"] == "FATAL"
+        # What is small is not shut out by it.
+        inside.execute("SELECT %s", ["x" * 200_000])
+        for connection in there:
+            connection.socket.close()
+        # And there is room again once they are gone: this is whole, and merely too long.
+        wait_until(lambda: takes_large(server), "there is no room")
+    assert "panicked" not in server.log()
 
 
 # Cancelling

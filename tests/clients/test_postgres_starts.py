@@ -1,11 +1,16 @@
 """Starts of PostgreSQL's protocol that are none, logins that fail, and more clients than can be."""
 
+import collections
+import concurrent.futures
 import contextlib
+import hashlib
 import itertools
+import math
 import random
 import ssl
 import struct
 import threading
+import time
 
 import psycopg
 import pytest
@@ -16,10 +21,13 @@ import raw_postgres as raw
 from raw_postgres import SYNC, frame, int32, query, text
 from test_postgres_psycopg import address
 # survives and witness are fixtures, which count by being imported.
-from witnesses import PROTOCOL_VIOLATION, comes_in, goes_on, survives, witness
+from witnesses import MEMORY_MAX, PROTOCOL_VIOLATION, comes_in, goes_on, refused_and_closed, survives, witness
 
-# More than the server takes at once.
-FLOOD_MAX = 1_500
+# What the server takes at once, and as many more that are logging in.
+SESSIONS_MAX = 500
+# For a login while others flood: it takes a few milliseconds when the machine has time.
+COMING_IN_SECONDS_MAX = 10
+GUESSES, GUESSERS = 1_000, 20
 
 
 # Before the login
@@ -200,34 +208,160 @@ def test_wrong_passwords_are_slowed_down_here_and_at_the_console(fresh):
         assert inside.execute("SELECT 1").fetchone() == (1,)
 
 
+def newcomers(server, count: int) -> None:
+    """Who has the right password comes in, and soon."""
+    for _ in range(count):
+        begun = time.monotonic()
+        with psycopg.connect(**address(server)) as newcomer:
+            assert newcomer.execute("SELECT 1").fetchone() == (1,)
+        assert time.monotonic() - begun < COMING_IN_SECONDS_MAX
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("answer", [
+    lambda known: known["password"],
+    lambda known: "md5" + hashlib.md5((hashlib.md5((known["password"] + known["user"]).encode()).hexdigest() + "salt").encode()).hexdigest(),
+], ids=["in the clear", "md5"])
+def test_the_right_password_is_not_taken_like_that(server, answer, encrypted):
+    """Nobody has asked for it, and who sends it all the same must not be let in, nor learn whether it was right."""
+    known = server.credentials
+    with raw.connect(server) as connection:
+        if encrypted:
+            assert connection.send(raw.early(raw.SSL_REQUEST)).take(1) == b"S"
+            connection.socket = tls().wrap_socket(connection.socket)
+        kind, body = connection.send(raw.startup(user=known["user"], database="polder")).read()
+        assert kind == b"R" and struct.unpack_from("!I", body) == (10,)
+        messages = connection.send(frame(b"p", text(answer(known)))).to_the_end()
+        assert [kind for kind, _ in messages] == [b"E"]
+        told = raw.refusal(messages)
+        assert (told["S"], told["C"]) == ("FATAL", PROTOCOL_VIOLATION), told
+        assert known["password"] not in told["M"]
+
+
+def guess(server, user: str, origin: str, password: str) -> dict:
+    with raw.connect(server, origin) as connection:
+        connection.send(raw.startup(user=user, database="polder"))
+        try:
+            connection.prove(password)
+        except AssertionError as refused:
+            (_, told), = refused.args
+            return told
+    raise AssertionError("somebody was let in")
+
+
+def measured(work, seconds: list) -> None:
+    begun = time.monotonic()
+    work()
+    seconds.append(time.monotonic() - begun)
+
+
+@pytest.mark.parametrize("user, origin", [(None, "127.0.0.2"), ("nobody", "127.0.0.1")], ids=["another address", "another user"])
+def test_a_thousand_wrong_passwords(fresh, user, origin):
+    """Each gets its answer, few are looked at, and nobody else notices: neither who is in, nor who comes from another address or as another user."""
+    server = fresh()
+    server.start()
+    known = server.credentials
+    answers, guessing, working = [], [], []
+    begun = time.monotonic()
+
+    def guesser(number: int):
+        for turn in range(GUESSES // GUESSERS):
+            measured(lambda: answers.append(guess(server, user or known["user"], origin, f"guess {number} {turn}")), guessing)
+
+    with psycopg.connect(**address(server), autocommit=True) as inside, concurrent.futures.ThreadPoolExecutor(GUESSERS) as threads:
+        work = [threads.submit(guesser, number) for number in range(GUESSERS)]
+        while not all(one.done() for one in work):
+            measured(lambda: inside.execute("SELECT 1").fetchone(), working)
+            newcomers(server, 1)
+        for one in work:
+            one.result()
+        assert inside.execute("SELECT 1").fetchone() == (1,)
+    assert len(answers) == GUESSES and {told["S"] for told in answers} == {"FATAL"}
+    assert {told["C"] for told in answers} == {"28P01", "57P03"}
+    looked_at = sum(told["C"] == "28P01" for told in answers)
+    # Five are free; then the waits double.
+    assert looked_at <= 6 + math.log2(time.monotonic() - begun + 1), looked_at
+    assert max(guessing) < COMING_IN_SECONDS_MAX and max(working) < COMING_IN_SECONDS_MAX, (max(guessing), max(working))
+    # The right one from there has to wait as well.
+    if user is None:
+        assert guess(server, known["user"], origin, known["password"])["C"] == "57P03"
+    assert server.memory_bytes("VmHWM") < MEMORY_MAX
+    assert "panicked" not in server.log()
+
+
 # Many at once
 
 
-def test_a_flood_of_starts(server, witness):
-    """Each is asked for its password, until there are as many as can be; then it is told so, and nobody is kept waiting."""
+def test_a_flood_of_starts_shuts_nobody_out(server, witness):
+    """Who only begins takes no session, and makes room for those who mean it, while they stand beside those who say nothing."""
     start = raw.startup(user=server.credentials["user"], database="polder")
     with contextlib.ExitStack() as stack:
-        for _ in range(FLOOD_MAX):
-            kind, body = stack.enter_context(raw.connect(server)).send(start).read()
-            assert witness.execute("SELECT 1").fetchone() == (1,)
-            if kind == b"E":
-                break
-            assert kind == b"R"
-        assert kind == b"E", "there is no bound"
-        told = raw.fields(body)
-        assert (told["S"], told["C"]) == ("FATAL", "53300"), told
-        with pytest.raises(psycopg.OperationalError, match="too many clients"):
-            psycopg.connect(**address(server))
-    comes_in(server)
-
-
-def test_a_flood_of_those_who_say_nothing(server, witness):
-    with contextlib.ExitStack() as stack:
-        for _ in range(FLOOD_MAX):
-            stack.enter_context(raw.connect(server))
+        begun = [stack.enter_context(raw.connect(server)).send(start) for _ in range(SESSIONS_MAX)]
+        for connection in begun:
+            assert connection.read()[0] in (b"R", b"E")
+        newcomers(server, 5)
+        silent = [stack.enter_context(raw.connect(server)) for _ in range(2 * SESSIONS_MAX)]
+        newcomers(server, 20)
         assert witness.execute("SELECT 1").fetchone() == (1,)
         assert requests.get(f"{server.url}/healthz", timeout=polder.SOON_SECONDS).status_code == 200
+        # The oldest have had to leave, and those of them who had said who they are were told why.
+        told = refused_and_closed(begun[0])
+        assert (told.get("S"), told.get("C")) in (("FATAL", "53300"), (None, None)), told
+        refused_and_closed(silent[0], "53300")
+        # The newest still stand, and may go on.
+        silent[-1].login(server.credentials["user"], server.credentials["password"])
+        goes_on(silent[-1])
+        newcomers(server, 5)
+
+
+def test_starts_that_come_all_the_time(server, witness):
+    """A flood that goes on, each connection from the same address as those who mean it."""
+    over, counts = threading.Event(), []
+
+    def flood():
+        there, count = collections.deque(maxlen=100), 0
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                there.append(raw.connect(server))
+                count += 1
+            # The system has so many ports.
+            time.sleep(0.001)
+        counts.append(count)
+
+    threads = [threading.Thread(target=flood) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        newcomers(server, 10)
+        assert witness.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert min(counts) > 0
+
+
+def test_sessions_are_bounded(server, witness):
+    """Of those who are in there are so many; the next one is told so, once they have proven who they are."""
+    with contextlib.ExitStack() as stack:
+        with pytest.raises(psycopg.OperationalError, match="too many clients already"):
+            for _ in range(SESSIONS_MAX):
+                stack.enter_context(contextlib.closing(psycopg.connect(**address(server, sslmode="disable"))))
+        assert witness.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(**address(server, password="wrong"))
     comes_in(server)
+
+
+def test_starts_that_go_no_further_are_ended(server, witness):
+    """One has half a minute."""
+    start = raw.startup(user=server.credentials["user"], database="polder")
+    with raw.connect(server) as silent, raw.connect(server) as half, raw.connect(server) as unproven:
+        half.send(start[:-5])
+        assert unproven.send(start).read()[0] == b"R"
+        for connection in (silent, half, unproven):
+            told = refused_and_closed(connection)
+            assert (told["S"], told["C"]) == ("FATAL", "57014"), told
 
 
 def test_many_short_sessions(server, witness):

@@ -248,7 +248,7 @@ def test_a_statement_that_takes_too_long(connect, table, watcher):
 @pytest.mark.parametrize("way", ["simple", "extended", "portal"])
 def test_rows_that_take_too_long(server, way):
     """Each going on with a cursor or a portal is a statement of its own, with a time of its own."""
-    slow = "SELECT x FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 9"
+    slow = "SELECT x FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 9"
     again = {"simple": query("FETCH 1 FROM c"), "extended": raw.asked("FETCH 1 FROM c") + raw.SYNC, "portal": raw.execute(1, "c") + raw.SYNC}[way]
     with raw.login(server) as connection:
         connection.run("BEGIN")

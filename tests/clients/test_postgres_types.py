@@ -195,6 +195,23 @@ def test_instants_in_zones(ours, theirs, zone):
             asker.run("SET timezone = 'UTC'")
 
 
+# What Arrow has no type for, through what makes other values of it.
+OF_CATALOG = ["array_agg(oid)", "array_agg(oid ORDER BY oid DESC)", "array_agg(typname)", "array_agg(DISTINCT typtype)", "array_agg('{}'::jsonb)",
+              "array_agg('{}'::json)"]
+OF_CATALOG_TOO = ["CASE WHEN oid > 5 THEN oid END", "CASE WHEN oid > 5 THEN NULL ELSE typname END", "coalesce(oid, typelem)", "nullif(oid, typelem)",
+                  "CASE WHEN oid > 5 THEN '{}'::jsonb ELSE NULL END", "CASE WHEN oid > 5 THEN '1'::json WHEN oid > 4 THEN '2'::json END",
+                  "ARRAY[oid, typelem]", "ARRAY['{}'::jsonb, NULL]", "ARRAY(SELECT oid FROM pg_class)", "('{}'::jsonb[])::text[]",
+                  "(SELECT array_agg(relname) FROM pg_class WHERE pg_class.oid = pg_type.typrelid)",
+                  "CASE WHEN typtype = 'c' THEN (SELECT array_agg(attname ORDER BY attnum) FROM pg_attribute WHERE attrelid = typrelid) ELSE NULL END",
+                  "CASE WHEN oid > 5 THEN 1::smallint END"]
+
+
+@pytest.mark.parametrize("expression", [*OF_CATALOG, *OF_CATALOG_TOO])
+def test_types_of_expressions(ours, theirs, expression):
+    sql = f"SELECT {expression} AS v FROM pg_type WHERE oid < 0"
+    assert ours.ask(sql)[0] == theirs.ask(sql)[0]
+
+
 # Tables
 
 

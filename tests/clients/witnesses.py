@@ -11,7 +11,7 @@ from test_postgres_psycopg import address
 
 MEMORY_MAX = 1 << 30
 PROTOCOL_VIOLATION = "08P01"
-ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
+ENDLESS = "SELECT count(*) AS n FROM generate_series(1, 1000000::bigint) a(x), generate_series(1, 1000000) b(y) WHERE (x * y) % 7 = 3"
 
 
 @pytest.fixture(scope="module")

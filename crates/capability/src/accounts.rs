@@ -8,13 +8,32 @@ pub struct Caller {
     pub user: String,
     /// `console`, `http`, `cli`, `postgres`, `job`, …; kept in `polder.queries`.
     pub via: String,
+    /// The number of the session, by which its client and others know it; `None`: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<i32>,
 }
 
 impl Caller {
     #[must_use]
     pub fn new(user: impl Into<String>, via: impl Into<String>) -> Self {
-        Self { user: user.into(), via: via.into() }
+        Self { user: user.into(), via: via.into(), process: None }
     }
+
+    #[must_use]
+    pub fn of_process(self, process: i32) -> Self {
+        Self { process: Some(process), ..self }
+    }
+}
+
+/// How far somebody's rights go over what is another's: statements, loads, jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// To see it.
+    See,
+    /// To end it.
+    End,
+    /// To do with it what the other may.
+    Own,
 }
 
 /// An API token as listed: never its secret.
@@ -66,6 +85,12 @@ pub trait Accounts: Send + Sync {
     async fn token_user(&self, secret: &str) -> Result<Option<String>>;
 
     async fn change_password(&self, user: &str, old: &str, new: &str) -> Result<()>;
+
+    /// Whether a user's rights go so far over what is `owner`'s. Their own is everybody's to see, to end and to change.
+    async fn reaches(&self, user: &str, owner: &str, reach: Reach) -> Result<bool>;
+
+    /// Whether nothing is refused to a user.
+    async fn is_superuser(&self, user: &str) -> Result<bool>;
 }
 
 /// Logins in which a password is proven without being told (SCRAM). The server that speaks the protocol checks the proof.

@@ -51,6 +51,10 @@ pub enum TransactionState {
 pub struct SessionStatus {
     pub transaction: TransactionState,
     pub time_zone: String,
+    /// The session's user: whoever logged in, unless that was changed.
+    pub user: String,
+    /// Whether the role whose rights its statements have may do everything.
+    pub is_superuser: bool,
 }
 
 /// Rows on their way into a table.
@@ -89,7 +93,13 @@ pub trait DriverSession: SqlSession {
     /// That of the first row that is refused; nothing is inserted then.
     async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer>;
 
+    /// The session begins: what is set by now is what RESET goes back to.
+    async fn begin(&self);
+
     fn status(&self) -> SessionStatus;
+
+    /// Until somebody asks that the session end, as `pg_terminate_backend` does.
+    async fn ended(&self);
 
     /// Something beside a statement went wrong: an open transaction has failed.
     fn fail_transaction(&self);

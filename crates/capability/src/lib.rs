@@ -8,7 +8,7 @@ mod loading;
 mod saved;
 mod sql;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins};
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins, Reach};
 pub use command::{Setting, SettingKind};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,

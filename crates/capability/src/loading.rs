@@ -120,6 +120,8 @@ pub struct LoadProgress {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadStatus {
     pub load_id: LoadId,
+    /// Who loads.
+    pub user: String,
     pub state: LoadState,
     pub progress: LoadProgress,
     pub report: Option<LoadReport>,

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -36,6 +37,33 @@ pub struct CommandTag {
 pub struct Notice {
     pub message: String,
     pub hint: Option<String>,
+    /// PostgreSQL's SQLSTATE for it.
+    #[serde(default = "no_code")]
+    pub code: Cow<'static, str>,
+    /// What was asked for makes no sense where it stands: PostgreSQL's WARNING.
+    #[serde(default)]
+    pub warns: bool,
+}
+
+const fn no_code() -> Cow<'static, str> {
+    Cow::Borrowed("00000")
+}
+
+impl Notice {
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, code: no_code(), warns: false }
+    }
+
+    #[must_use]
+    pub fn with_code(self, code: &'static str) -> Self {
+        Self { code: Cow::Borrowed(code), ..self }
+    }
+
+    #[must_use]
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { warns: true, ..Self::new(message).with_code(code) }
+    }
 }
 
 /// The answer to a statement: a schema at once, batches as they come.

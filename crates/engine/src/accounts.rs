@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use parking_lot::Mutex;
-use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins};
+use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins, Reach};
 use polder_metastore::{AuditEvent, AuditRefusal, Metastore};
-use polder_types::Result;
+use polder_types::{ErrorKind, Result};
 
 use crate::audit::AuditLog;
+use crate::authz::{Authority, READ_ALL_STATS, SIGNAL_BACKEND};
 use crate::engine::Engine;
 
 /// Logins, sessions and tokens, kept in the metastore.
@@ -15,6 +16,7 @@ use crate::engine::Engine;
 pub struct StoredAccounts {
     metastore: Arc<Metastore>,
     audit: Arc<AuditLog>,
+    authority: Arc<Authority>,
     /// When the audit was last told that a user's token is in use.
     tokens_told: Mutex<HashMap<String, DateTime<Utc>>>,
 }
@@ -25,7 +27,22 @@ const TOKENS_TOLD_EVERY: Duration = Duration::hours(1);
 impl StoredAccounts {
     #[must_use]
     pub fn new(metastore: Arc<Metastore>, engine: &Engine) -> Self {
-        Self { metastore, audit: Arc::clone(&engine.audit), tokens_told: Mutex::default() }
+        let (audit, authority) = (Arc::clone(&engine.audit), Arc::clone(&engine.authority));
+        Self { metastore, audit, authority, tokens_told: Mutex::default() }
+    }
+
+    /// Lets in whom others have found to be who they say, if they are let in at all.
+    async fn admit(&self, user: &str, via: &str) -> Result<()> {
+        self.authority.admit(user, via, self.audit.now()).await
+    }
+
+    async fn admitted(&self, user: Option<String>) -> Result<Option<String>> {
+        let Some(user) = user else { return Ok(None) };
+        match self.admit(&user, "http").await {
+            Ok(()) => Ok(Some(user)),
+            Err(error) if matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn told_of_token(&self, user: Option<&str>) {
@@ -72,13 +89,19 @@ fn token(token: polder_metastore::principals::ApiToken) -> ApiToken {
 #[async_trait::async_trait]
 impl Accounts for StoredAccounts {
     async fn login(&self, user: &str, password: &str, origin: &str) -> Result<String> {
-        let result = self.metastore.principals().login(user, password, origin).await;
+        let result = match self.metastore.principals().login(user, password, origin).await {
+            Ok(()) => self.admit(user, "http").await,
+            refused => refused,
+        };
         self.audit.settled(from(AuditEvent::new("login", user, "http"), origin), &result);
         result.map(|()| user.to_owned())
     }
 
     async fn redeem_link(&self, token: &str) -> Result<String> {
-        let result = self.metastore.principals().redeem_link(token).await;
+        let result = match self.metastore.principals().redeem_link(token).await {
+            Ok(user) => self.admit(&user, "http").await.map(|()| user),
+            refused => refused,
+        };
         let user = result.as_deref().unwrap_or_default();
         self.audit.settled(AuditEvent::new("login", user, "link"), &result);
         result
@@ -89,7 +112,7 @@ impl Accounts for StoredAccounts {
     }
 
     async fn session_user(&self, secret: &str) -> Result<Option<String>> {
-        self.metastore.principals().session_user(secret).await
+        self.admitted(self.metastore.principals().session_user(secret).await?).await
     }
 
     async fn end_session(&self, secret: &str) -> Result<()> {
@@ -110,7 +133,7 @@ impl Accounts for StoredAccounts {
     }
 
     async fn token_user(&self, secret: &str) -> Result<Option<String>> {
-        let user = self.metastore.principals().token_user(secret).await?;
+        let user = self.admitted(self.metastore.principals().token_user(secret).await?).await?;
         self.told_of_token(user.as_deref());
         Ok(user)
     }
@@ -123,6 +146,26 @@ impl Accounts for StoredAccounts {
         }
         result
     }
+
+    async fn reaches(&self, user: &str, owner: &str, reach: Reach) -> Result<bool> {
+        if user == owner {
+            return Ok(true);
+        }
+        let book = self.authority.book().await?;
+        // Whoever is not there any more reaches nothing.
+        let Some(role) = book.find(user) else { return Ok(false) };
+        let who = book.who(role.oid, role.oid);
+        let is_granted = match reach {
+            Reach::See => who.has(READ_ALL_STATS),
+            Reach::End => who.has(SIGNAL_BACKEND) && !book.find(owner).is_some_and(|owner| owner.is_superuser),
+            Reach::Own => false,
+        };
+        Ok(is_granted || who.superuser || book.find(owner).is_some_and(|owner| who.has(owner.oid)))
+    }
+
+    async fn is_superuser(&self, user: &str) -> Result<bool> {
+        Ok(self.authority.book().await?.find(user).is_some_and(|role| role.is_superuser))
+    }
 }
 
 #[async_trait::async_trait]
@@ -132,7 +175,10 @@ impl ProvenLogins for StoredAccounts {
     }
 
     async fn login_proven(&self, user: &str, proven: bool, origin: &str) -> Result<()> {
-        let result = self.metastore.principals().login_proven(user, proven, origin).await;
+        let result = match self.metastore.principals().login_proven(user, proven, origin).await {
+            Ok(()) => self.admit(user, "postgres").await,
+            refused => refused,
+        };
         self.audit.settled(from(AuditEvent::new("login", user, "postgres"), origin), &result);
         result
     }

@@ -1,23 +1,31 @@
 //! The lake as DataFusion's catalog: one snapshot, or a transaction's own view of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::sql::parser::Statement as Parsed;
-use polder_lake::{Lake, LakeTable, Snapshot, TableName, TransactionCell, ViewState};
+use polder_lake::{Lake, LakeTable, Snapshot, TableName, TableState, TransactionCell, ViewState};
 use polder_types::Error;
 
-use crate::inline::{Functions, expand};
+use crate::authz::rights::{INSERT, SELECT};
+use crate::authz::{Guarded, Readable, Rights, Who, word_of};
+use crate::inline::{Functions, calls_others, expand};
 use crate::parse::parse_kept;
+use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
+use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
+use crate::statement::origins;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
 use crate::system::{InformationSchema, SystemSchema, Views};
@@ -25,7 +33,7 @@ use crate::system::{InformationSchema, SystemSchema, Views};
 /// Views that stand on views, and so on.
 const VIEW_DEPTH_MAX: usize = 32;
 
-/// The catalog in which every table shows the ids of its rows, for UPDATE and DELETE.
+/// How the catalog's name begins in which the table that a statement changes shows the ids of its rows.
 pub(crate) const ROWS_CATALOG: &str = "polder$rows";
 
 /// The catalog of what a statement brings along: the rows that an INSERT is about to make, in the schema `input`.
@@ -38,10 +46,48 @@ pub(crate) struct View {
     pub world: World,
     /// Set when the statement may insert.
     pub writer: Option<TransactionCell>,
+    /// The table whose rows the statement changes: the only one that shows their ids.
+    pub changed: Option<Changed>,
     pub system: Arc<SystemSchema>,
     /// Plans the views. Set once the state exists that this catalog is part of; weak, since that state holds us.
     pub planner: OnceLock<Weak<SessionState>>,
     pub depth: AtomicUsize,
+}
+
+/// A table that is changed, as the query sees it that finds the rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    pub name: TableName,
+    pub asked: Asked,
+}
+
+impl Changed {
+    /// The name of the catalog that has it. Nobody but the statement knows it: there may be more rows in it than whoever
+    /// runs the statement may read.
+    pub fn catalog(&self) -> String {
+        self.asked.hidden.as_ref().map_or_else(|| ROWS_CATALOG.to_owned(), Hidden::catalog)
+    }
+}
+
+impl View {
+    /// What a statement sees of a snapshot, before it has a planner.
+    pub fn of(
+        world: &World,
+        snapshot: Arc<Snapshot>,
+        writer: Option<TransactionCell>,
+        changed: Option<Changed>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            lake: Arc::clone(&world.engine().lake),
+            snapshot,
+            world: world.clone(),
+            writer,
+            changed,
+            system: Arc::new(SystemSchema::new(world)),
+            planner: OnceLock::new(),
+            depth: AtomicUsize::new(0),
+        })
+    }
 }
 
 impl fmt::Debug for View {
@@ -52,9 +98,23 @@ impl fmt::Debug for View {
 
 #[derive(Debug)]
 pub(crate) struct LakeCatalog {
-    pub view: Arc<View>,
+    view: Arc<View>,
     /// Tables with row ids, and nothing else.
-    pub rows: bool,
+    rows: bool,
+    /// With whose rights tables are read.
+    who: Who,
+}
+
+impl LakeCatalog {
+    /// The catalog of whoever runs the statement.
+    pub fn new(view: &Arc<View>, rows: bool) -> Self {
+        Self::of(view, rows, view.world.who().clone())
+    }
+
+    /// The catalog of somebody whose rights a part of the statement has.
+    pub fn of(view: &Arc<View>, rows: bool, who: Who) -> Self {
+        Self { view: Arc::clone(view), rows, who }
+    }
 }
 
 impl CatalogProvider for LakeCatalog {
@@ -76,15 +136,16 @@ impl CatalogProvider for LakeCatalog {
             return (!self.rows).then(|| Arc::new(self.view.system.with_views(views)) as _);
         }
         if name == "information_schema" {
-            let (snapshot, views) = (Arc::clone(&self.view.snapshot), Arc::new(PlannedViews(Arc::clone(&self.view))));
-            return (!self.rows).then(|| Arc::new(InformationSchema { snapshot, views }) as _);
+            let (world, views) = (self.view.world.clone(), Arc::new(PlannedViews(Arc::clone(&self.view))));
+            return (!self.rows).then(|| Arc::new(InformationSchema::new(world, views)) as _);
         }
         if name == "pg_catalog" {
             let (world, views) = (self.view.world.clone(), Arc::new(PlannedViews(Arc::clone(&self.view))));
             return (!self.rows).then(|| Arc::new(PgCatalog { world, views }) as _);
         }
         self.view.snapshot.schema(name)?;
-        Some(Arc::new(LakeSchema { view: Arc::clone(&self.view), name: name.to_owned(), rows: self.rows }))
+        let (view, who) = (Arc::clone(&self.view), Some(self.who.clone()));
+        Some(Arc::new(LakeSchema { view, name: name.to_owned(), rows: self.rows, who }))
     }
 }
 
@@ -94,7 +155,7 @@ struct PlannedViews(Arc<View>);
 #[async_trait]
 impl Views for PlannedViews {
     async fn columns(&self, schema: &str, view: &str) -> Option<SchemaRef> {
-        let schema = LakeSchema { view: Arc::clone(&self.0), name: schema.to_owned(), rows: false };
+        let schema = LakeSchema { view: Arc::clone(&self.0), name: schema.to_owned(), rows: false, who: None };
         // One that cannot be planned any more has no columns.
         schema.table(view).await.ok().flatten().map(|table| table.schema())
     }
@@ -105,6 +166,8 @@ struct LakeSchema {
     view: Arc<View>,
     name: String,
     rows: bool,
+    /// With whose rights tables are read; `None` when only their columns are looked at.
+    who: Option<Who>,
 }
 
 fn external(error: Error) -> DataFusionError {
@@ -125,6 +188,9 @@ impl SchemaProvider for LakeSchema {
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let full = TableName::new(&self.name, name);
         let view = &self.view;
+        if self.rows && view.changed.as_ref().is_none_or(|changed| changed.name != full) {
+            return Ok(None);
+        }
         if let Some(table) = view.snapshot.table(&full) {
             if table.rules.materialized.as_ref().is_some_and(|materialized| materialized.snapshot.is_none()) {
                 return Err(external(
@@ -133,18 +199,35 @@ impl SchemaProvider for LakeSchema {
                         .with_hint("REFRESH MATERIALIZED VIEW"),
                 ));
             }
+            let guard = self.guard(self.who.as_ref(), &view.snapshot, &full, table.id, word_of(table));
+            let guard = guard.map_err(external)?;
             let opened = if self.rows {
-                LakeTable::open_with_row_ids(&view.lake, &view.snapshot, full, table)
+                LakeTable::open_with_row_ids(&view.lake, &view.snapshot, full.clone(), table)
             } else {
-                LakeTable::open(&view.lake, &view.snapshot, full, table, view.writer.clone())
+                LakeTable::open(&view.lake, &view.snapshot, full.clone(), table, view.writer.clone())
             };
-            return opened.map_err(external).and_then(|opened| shown(opened, self.rows)).map(Some);
+            let opened = opened.map_err(external).and_then(|opened| shown(opened, self.rows))?;
+            // Of what nobody reads, nothing need be hidden.
+            let opened = match &guard {
+                Some(guard) if guard.columns.is_empty() => opened,
+                _ => self.governed(self.who.as_ref(), &view.snapshot, &full, table, opened).await.map_err(external)?,
+            };
+            return Ok(Some(guarded(opened, guard, table)));
         }
         if let Some((table, point)) = travel::travelled(&full.table) {
             return self.at(&TableName::new(&self.name, table), &point).await.map(Some).map_err(external);
         }
         match view.snapshot.view(&full) {
-            Some(definition) if !self.rows => self.plan_view(&full, definition).await.map(Some),
+            Some(definition) if !self.rows => {
+                let guard = self.guard(self.who.as_ref(), &view.snapshot, &full, definition.id, "view");
+                let guard = guard.map_err(external)?;
+                let planned = self.plan_view(&full, definition).await?;
+                let Some(guard) = guard else { return Ok(Some(planned)) };
+                let fields = planned.schema();
+                let places = (1_i64..).zip(fields.fields());
+                let columns = places.map(|(place, field)| (place, field.name().clone()));
+                Ok(Some(guard.around(Arc::clone(&planned), columns)))
+            }
             _ => Ok(None),
         }
     }
@@ -164,7 +247,66 @@ fn shown(table: LakeTable, rows: bool) -> DataFusionResult<Arc<dyn TableProvider
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
+/// The columns of a thing that may be read, and what is said to whoever reads others.
+struct Guard {
+    columns: BTreeSet<i64>,
+    refusal: Error,
+}
+
+impl Guard {
+    fn around(
+        self,
+        table: Arc<dyn TableProvider>,
+        columns: impl Iterator<Item = (i64, String)>,
+    ) -> Arc<dyn TableProvider> {
+        let allowed = columns.filter(|(id, _)| self.columns.contains(id)).map(|(_, name)| name).collect();
+        Arc::new(Guarded::new(table, allowed, self.refusal))
+    }
+}
+
+fn guarded(opened: Arc<dyn TableProvider>, guard: Option<Guard>, table: &TableState) -> Arc<dyn TableProvider> {
+    match guard {
+        Some(guard) => guard.around(opened, table.top_columns().map(|column| (column.id, column.name.clone()))),
+        None => opened,
+    }
+}
+
+/// The refusal of a policy that reads its own table.
+fn recursion(name: &TableName) -> Error {
+    Error::invalid(format!("infinite recursion detected in policy for relation \"{}\"", name.table))
+        .with_code("42P17")
+        .with_hint("a policy that reads its own table does so by a view, whose owner it does not bind")
+}
+
 impl LakeSchema {
+    /// What keeps somebody from columns; `None`: nothing does.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501) for a table or view of which they may read nothing.
+    fn guard(
+        &self,
+        who: Option<&Who>,
+        snapshot: &Snapshot,
+        name: &TableName,
+        id: i64,
+        word: &str,
+    ) -> polder_types::Result<Option<Guard>> {
+        // Tables with row ids are those that a statement changes, of which it has been asked before.
+        let Some(who) = who.filter(|who| !who.superuser && !self.rows) else { return Ok(None) };
+        let rights = Rights::new(who, snapshot);
+        let readable = rights.readable(name, id)?;
+        let refusal = || rights.denied_on(word, name, id, SELECT);
+        match readable {
+            Readable::All => Ok(None),
+            Readable::Columns(columns) => Ok(Some(Guard { columns, refusal: refusal() })),
+            // It may be what rows go into.
+            Readable::Nothing if self.view.writer.is_some() && rights.on_any_column(id) & INSERT != 0 => {
+                Ok(Some(Guard { columns: BTreeSet::new(), refusal: refusal() }))
+            }
+            Readable::Nothing => Err(refusal()),
+        }
+    }
+
     /// A table as it was in another version.
     async fn at(&self, name: &TableName, point: &Point) -> polder_types::Result<Arc<dyn TableProvider>> {
         let view = &self.view;
@@ -178,22 +320,97 @@ impl LakeSchema {
                 None => error.with_hint("SELECT * FROM polder.snapshots lists the versions that are kept"),
             });
         };
+        // By what is granted now; what has gone since is for superusers.
+        let now = |who: &Who| who.newest.is_none().then(|| who.with_grants(view.snapshot.all_access()));
+        let who = self.who.as_ref().map(|who| now(who).unwrap_or_else(|| who.clone()));
+        let guard = self.guard(who.as_ref(), &snapshot, name, table.id, word_of(table))?;
         let opened = if self.rows {
             LakeTable::open_with_row_ids(&view.lake, &snapshot, name.clone(), table)
         } else {
             LakeTable::open(&view.lake, &snapshot, name.clone(), table, None)
         };
-        shown(opened?, self.rows).map_err(crate::error::from_datafusion)
+        let opened = shown(opened?, self.rows).map_err(crate::error::from_datafusion)?;
+        let opened = self.governed(who.as_ref(), &snapshot, name, table, opened).await?;
+        Ok(guarded(opened, guard, table))
+    }
+
+    /// A table with the rows and values of it that somebody may see.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501) for whoever wants to see all of it or nothing (`row_security`).
+    async fn governed(
+        &self,
+        who: Option<&Who>,
+        snapshot: &Snapshot,
+        name: &TableName,
+        then: &TableState,
+        opened: Arc<dyn TableProvider>,
+    ) -> polder_types::Result<Arc<dyn TableProvider>> {
+        let Some(who) = who else { return Ok(opened) };
+        let view = &self.view;
+        let asked = match &view.changed {
+            Some(changed) if self.rows => changed.asked.clone(),
+            _ => Asked::reading(),
+        };
+        let rights = Rights::new(who, snapshot);
+        let bound = Bound::of(rights, then.id).filter(|_| asked.purpose != Purpose::Rewrite);
+        let Some(bound) = bound else { return Ok(opened) };
+        if bound.rows && !view.world.row_security() {
+            return Err(off(&name.table, rights.owns(then.id)));
+        }
+        let state = view.planner.get().and_then(Weak::upgrade);
+        let state = state.ok_or_else(|| Error::internal("a table was asked for outside of a statement"))?;
+        let around = self.surroundings(state, who);
+        let now = around.snapshot.tables.get(&then.id);
+        let columns = Given::of(now.map_or(then, AsRef::as_ref), then, &opened.schema());
+        if view.depth.fetch_add(1, Ordering::SeqCst) >= VIEW_DEPTH_MAX {
+            view.depth.fetch_sub(1, Ordering::SeqCst);
+            return Err(recursion(name));
+        }
+        let governed = Box::pin(govern(&around, name, opened, &columns, &bound, &asked)).await;
+        view.depth.fetch_sub(1, Ordering::SeqCst);
+        governed
+    }
+
+    /// What policies are planned in. They are those of today, speak of the columns of today, and read what is in other
+    /// tables today, whatever version the session reads: nobody is let in by what has been taken from them since.
+    fn surroundings(&self, state: Arc<SessionState>, who: &Who) -> Surroundings {
+        let travels = self.who.as_ref().is_some_and(|who| who.newest.is_some());
+        if !travels {
+            let view = Arc::clone(&self.view);
+            return Surroundings::of(state, view, who.clone());
+        }
+        let who = Who { newest: None, ..who.clone() };
+        let view = View::of(&self.view.world, self.view.lake.known(), None, None);
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::of(&view, false, who.clone())));
+        let mut state = state.as_ref().clone();
+        state.register_catalog_list(Arc::new(catalogs));
+        let state = Arc::new(state);
+        // Nobody else has the view yet.
+        let _ = view.planner.set(Arc::downgrade(&state));
+        Surroundings::of(state, view, who)
     }
 
     /// Puts functions' bodies in the place of a view's calls.
-    fn expand(&self, statement: &mut Parsed, state: &SessionState) -> polder_types::Result<()> {
+    fn expand(&self, statement: &mut Parsed, state: &SessionState, who: &Who) -> polder_types::Result<()> {
         let Parsed::Statement(statement) = statement else { return Ok(()) };
-        if self.view.snapshot.functions.is_empty() {
+        if !calls_others(statement.as_ref(), state) {
             return Ok(());
         }
         let path = [self.name.clone()];
-        expand(statement.as_mut(), &Functions { snapshot: &self.view.snapshot, path: &path, state })
+        expand(statement.as_mut(), &Functions { snapshot: &self.view.snapshot, path: &path, state, who })
+    }
+
+    /// With whose rights a view reads; `None` when they are those of whoever runs the statement.
+    fn owner_of(&self, definition: &ViewState) -> Option<Who> {
+        let asks = self.view.world.who();
+        let owner = Rights::new(asks, &self.view.snapshot).owner(definition.id);
+        if asks.is_system || owner == asks.role {
+            return None;
+        }
+        let owner = asks.acting_as(owner);
+        (!owner.superuser || !asks.superuser).then_some(owner)
     }
 
     async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {
@@ -209,9 +426,17 @@ impl LakeSchema {
         // A view that DuckDB made names its tables relative to its own schema.
         let mut state = state.as_ref().clone();
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
+        let owner = self.owner_of(definition);
+        if let Some(owner) = &owner {
+            let catalog = LakeCatalog::of(&self.view, false, owner.clone());
+            let catalogs = MemoryCatalogProviderList::new();
+            catalogs.register_catalog("polder".into(), Arc::new(catalog));
+            state.register_catalog_list(Arc::new(catalogs));
+        }
+        let who = owner.as_ref().unwrap_or_else(|| self.view.world.who());
         let planned = match parse_kept(&definition.sql) {
-            Ok(mut statement) => match self.expand(&mut statement, &state) {
-                Ok(()) => Box::pin(state.statement_to_plan(statement)).await.and_then(with_lengths),
+            Ok(mut statement) => match self.expand(&mut statement, &state, who) {
+                Ok(()) => Box::pin(whole_numbers::plan(&state, statement)).await.and_then(with_lengths),
                 Err(error) => Err(external(error)),
             },
             Err(error) => Err(external(error)),
@@ -222,6 +447,9 @@ impl LakeSchema {
             // Its position is one in the view's text, not in the statement's.
             external(Error::new(inner.kind(), format!("view {name}: {}", inner.message())).with_code(inner.code()))
         })?;
+        // So that a column is known to be the view's, and not that of a table under it.
+        let mark = origins::view_mark(&name.schema, &name.table);
+        let plan = LogicalPlanBuilder::from(plan).alias(mark)?.build()?;
         Ok(Arc::new(ViewTable::new(plan, Some(definition.sql.clone()))))
     }
 }

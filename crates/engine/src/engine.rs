@@ -1,4 +1,3 @@
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -18,11 +17,12 @@ use polder_types::{Error, QueryId, Result};
 
 use crate::asof::AsOfPlanner;
 use crate::audit::AuditLog;
+use crate::authz::Authority;
+use crate::backends::Backends;
 use crate::error::from_datafusion;
 use crate::functions;
 use crate::identity;
 use crate::keeper::Keeper;
-use crate::limits::{LimitSettings, Limits};
 use crate::planning::dependencies;
 use crate::planning::outer_joins::OuterJoins;
 use crate::record::Recorder;
@@ -31,7 +31,6 @@ use crate::session::Session;
 use crate::setops::CountedRows;
 use crate::statement::Constants;
 use crate::system;
-use crate::system::pg_catalog::roles::Role;
 use crate::unique_names::UniqueNames;
 use crate::unnest::UnnestSubqueries;
 use crate::yielding::GiveWay;
@@ -67,10 +66,10 @@ pub struct Engine {
     pub(crate) constants: Constants,
     pub(crate) own_files: OwnFiles,
     pub(crate) started: DateTime<Utc>,
-    /// The users, as they were when somebody last asked for all of them.
-    pub(crate) roles: parking_lot::Mutex<Vec<Role>>,
-    /// The limits of users whose roles have any.
-    role_limits: parking_lot::Mutex<HashMap<String, LimitSettings>>,
+    /// Who is there, and who is a member of what.
+    pub(crate) authority: Arc<Authority>,
+    /// The sessions that have numbers.
+    pub(crate) backends: Backends,
     /// Functions, optimizer and runtime, without a catalog.
     pub(crate) template: SessionState,
     /// Sessions hold the engine, and are opened through a plain reference to it.
@@ -136,7 +135,7 @@ impl Engine {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            let (constants, roles) = (Constants::default(), parking_lot::Mutex::default());
+            let (constants, authority) = (Constants::default(), Arc::new(Authority::new(Arc::clone(&metastore))));
             Self {
                 lake,
                 metastore,
@@ -145,8 +144,8 @@ impl Engine {
                 constants,
                 own_files,
                 started,
-                roles,
-                role_limits: parking_lot::Mutex::default(),
+                authority,
+                backends: Backends::default(),
                 template: state,
                 me,
                 loader,
@@ -156,27 +155,6 @@ impl Engine {
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
         Ok(engine)
-    }
-
-    /// Takes a role's settings, of which those that are limits hold for each session that it begins from now on: as
-    /// ceilings, unless it is a superuser.
-    ///
-    /// # Errors
-    /// `InvalidInput` (22023) for a limit that is no number of bytes.
-    pub fn set_role_limits(&self, role: &str, settings: &BTreeMap<String, String>, is_superuser: bool) -> Result<()> {
-        let limits = LimitSettings::of_role(settings, is_superuser)?;
-        let mut all = self.role_limits.lock();
-        if limits.now == Limits::default() {
-            all.remove(role);
-        } else {
-            all.insert(role.to_owned(), limits);
-        }
-        Ok(())
-    }
-
-    /// The limits that a user's session begins with.
-    pub(crate) fn limits_of(&self, user: &str) -> LimitSettings {
-        self.role_limits.lock().get(user).copied().unwrap_or_default()
     }
 
     /// Makes COPY … FROM work. Called once, by the wiring.

@@ -85,17 +85,7 @@ pub(crate) fn into_datafusion(error: Error) -> DataFusionError {
 
 /// The parts of an error that a caller sees, as a new error.
 pub(crate) fn copy(error: &Error) -> Error {
-    let mut copied = Error::new(error.kind(), error.message()).with_code(error.code());
-    if let Some(detail) = error.detail() {
-        copied = copied.with_detail(detail);
-    }
-    if let Some(hint) = error.hint() {
-        copied = copied.with_hint(hint);
-    }
-    if let Some(position) = error.position() {
-        copied = copied.at(position.line, position.column);
-    }
-    copied
+    error.copy()
 }
 
 /// Messages start in lower case and end without a full stop.

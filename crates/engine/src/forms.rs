@@ -3,6 +3,7 @@
 //! What cannot be said in such a form goes along beside the statement, as [`Extras`].
 
 mod estimate;
+mod mask;
 mod refused;
 
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -12,6 +13,7 @@ use polder_types::{Error, Result};
 use crate::dialect::PolderDialect;
 
 pub(crate) use estimate::EstimateForm;
+pub(crate) use mask::MaskChange;
 
 static DIALECT: PolderDialect = PolderDialect;
 
@@ -33,6 +35,8 @@ pub(crate) struct Extras {
     pub clustered: Option<Vec<String>>,
     /// `EXPLAIN (ESTIMATE)`
     pub estimate: Option<EstimateForm>,
+    /// `ALTER COLUMN … SET MASK` and `DROP MASK`
+    pub mask: Option<MaskChange>,
 }
 
 /// `INSERT … OVERRIDING … VALUE`
@@ -63,6 +67,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
         Some(Keyword::CREATE) => folder.create()?,
         Some(Keyword::ALTER) => {
             folder.column_drops()?;
+            folder.mask()?;
             folder.alter();
         }
         Some(Keyword::INSERT) => {

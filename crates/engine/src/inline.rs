@@ -16,6 +16,7 @@ use polder_sql_tree::{Node, visit, visit_mut};
 use polder_types::{Error, ErrorKind, Result};
 
 use self::expander::{Expander, cast, typed};
+use crate::authz::{Rights, Who, denied};
 use crate::parse::{parse_expr, parse_kept};
 use crate::rewrite::rewrite;
 use crate::statement::{fold, name_parts, parse_query};
@@ -117,6 +118,21 @@ impl Definition {
         (needed..=self.parameters.len()).contains(&arguments)
     }
 
+    /// Whether the body has a query in it that reads anything.
+    pub fn reads_tables(&self) -> bool {
+        struct Reads;
+        impl Visitor for Reads {
+            type Break = ();
+            fn pre_visit_table_factor(&mut self, _factor: &TableFactor) -> ControlFlow<()> {
+                ControlFlow::Break(())
+            }
+        }
+        match &self.body {
+            Body::Value(body) => visit(body.as_ref(), &mut Reads).is_break(),
+            Body::Rows(query, _) => visit(query.as_ref(), &mut Reads).is_break(),
+        }
+    }
+
     pub fn signature(&self) -> String {
         let types = self.parameters.iter().map(|parameter| {
             parameter
@@ -206,11 +222,41 @@ pub(crate) struct Functions<'a> {
     /// The schemas of names without one.
     pub path: &'a [String],
     pub state: &'a SessionState,
+    /// Who calls them, with whose rights.
+    pub who: &'a Who,
 }
 
 impl Functions<'_> {
     /// The function that a name means; `None` for one of the system's.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501) for one that may not be called.
     fn find(&self, name: &ObjectName) -> Result<Option<&FunctionState>> {
+        let found = self.look_up(name)?;
+        if let Some(function) = found
+            && !self.who.superuser
+        {
+            Rights::new(self.who, self.snapshot).execute(function)?;
+            self.check_lent(function)?;
+        }
+        Ok(found)
+    }
+
+    /// In a view a function reads with the rights of the view's owner: those are lent to nobody else who wrote it.
+    fn check_lent(&self, function: &FunctionState) -> Result<()> {
+        let owner = Rights::new(self.who, self.snapshot).owner(function.id);
+        let is_trusted = owner == self.who.role || self.who.book.role(owner).is_some_and(|owner| owner.is_superuser);
+        if !self.who.lent || is_trusted || !definitions(function)?.iter().any(Definition::reads_tables) {
+            return Ok(());
+        }
+        Err(denied(
+            "function",
+            &function.name,
+            format!("it reads tables, and within a view of {} only that role's functions do", self.who.role_name()),
+        ))
+    }
+
+    fn look_up(&self, name: &ObjectName) -> Result<Option<&FunctionState>> {
         let mut parts = name_parts(name)?;
         let function = parts.pop().unwrap_or_default();
         if let Some(schema) = parts.pop() {
@@ -282,6 +328,14 @@ fn is_built_in(state: &SessionState, name: &str) -> bool {
         || state.table_functions().contains_key(name)
 }
 
+/// Whether a name is one of the system's functions that give one value for their arguments.
+fn gives_a_value(state: &SessionState, name: &ObjectName) -> bool {
+    let Ok(mut parts) = name_parts(name) else { return false };
+    let function = parts.pop().unwrap_or_default();
+    let own = parts.pop().is_none_or(|schema| schema == "pg_catalog");
+    own && state.scalar_functions().contains_key(&function) && !state.table_functions().contains_key(&function)
+}
+
 /// Whether a statement calls anything that is not one of the system's functions.
 pub(crate) fn calls_others<T: Node>(statement: &T, state: &SessionState) -> bool {
     struct Calls<'a>(&'a SessionState);
@@ -303,6 +357,12 @@ pub(crate) fn calls_others<T: Node>(statement: &T, state: &SessionState) -> bool
         }
         fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
             match factor {
+                // One that gives a value gives a row of it in FROM, which is written out too.
+                TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. }
+                    if gives_a_value(self.0, name) =>
+                {
+                    ControlFlow::Break(())
+                }
                 TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => self.look(name),
                 _ => ControlFlow::Continue(()),
             }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
@@ -19,9 +18,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use futures::StreamExt;
-use polder_lake::{Broken, Reference, RowRule, RuleKeeper, Snapshot, TableName, TableState, values};
+use polder_lake::{Access, Broken, Reference, RowRule, RuleKeeper, Snapshot, TableName, TableState, Unowned, values};
+use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
 
+use crate::authz::access_of_new;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::session::Settings;
@@ -132,6 +133,14 @@ pub(crate) fn plan_generated(engine: &Engine, table: &TableState, name: &str, sq
 
 #[async_trait]
 impl RuleKeeper for Keeper {
+    fn owned(&self, author: Option<&str>, made: &[Unowned], view: &Snapshot) -> Vec<(i64, Access)> {
+        let Ok(engine) = self.engine() else { return Vec::new() };
+        let book = engine.authority.known();
+        let owner = author.and_then(|author| book.find(author)).map_or(OWNER_OID, |role| role.oid);
+        let who = book.who(owner, owner);
+        made.iter().filter_map(|made| Some((made.id, access_of_new(&who, made, view)?))).collect()
+    }
+
     fn row_rules(&self, table: &TableState) -> Result<Vec<RowRule>> {
         let engine = self.engine()?;
         let generated = table.rules.generated.iter().map(|generated| {
@@ -158,7 +167,7 @@ impl RuleKeeper for Keeper {
     ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         let mut state = self.engine()?.template.clone();
         state.mark_start_execution();
-        let target = Target { name: name.clone(), alias: name.table.clone(), table: Arc::clone(table) };
+        let target = Target::whole(name.clone(), Arc::clone(table));
         columns.iter().map(|column| plan_default(&state, &target, column)).collect()
     }
 
@@ -168,7 +177,7 @@ impl RuleKeeper for Keeper {
         table: &TableName,
         columns: &[String],
         new: Option<&RecordBatch>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<RecordBatch>> {
         let keys: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
         let frame = self.rows(view, table).await?;
         let frame = match new {
@@ -178,8 +187,7 @@ impl RuleKeeper for Keeper {
             }
             None => twice(frame, keys),
         };
-        let found = any_row(frame.map_err(from_datafusion)?).await?;
-        Ok(found.map(|batch| shown(&batch, columns)))
+        any_row(frame.map_err(from_datafusion)?).await
     }
 
     async fn found(
@@ -289,15 +297,4 @@ fn twice(frame: DataFrame, keys: Vec<Expr>) -> datafusion::common::Result<DataFr
         .aggregate(keys.clone(), vec![count(lit(1)).alias(times)])?
         .filter(Expr::Column(Column::from_name(times)).gt(lit(1)))?
         .select(keys)
-}
-
-/// `a = 1, b = x`
-fn shown(batch: &RecordBatch, columns: &[String]) -> String {
-    let options = FormatOptions::default();
-    let parts = columns.iter().zip(batch.columns()).map(|(name, column)| {
-        let value = ArrayFormatter::try_new(column, &options).ok();
-        let value = value.and_then(|formatter| formatter.value(0).try_to_string().ok()).unwrap_or_default();
-        format!("{name} = {value}")
-    });
-    parts.collect::<Vec<_>>().join(", ")
 }

@@ -7,6 +7,8 @@
 mod accounts;
 mod asof;
 mod audit;
+mod authz;
+mod backends;
 mod catalog;
 mod dialect;
 mod engine;
@@ -19,7 +21,9 @@ mod keeper;
 mod limits;
 mod loads;
 mod parse;
+mod passwords;
 mod planning;
+mod policies;
 mod record;
 mod rewrite;
 mod saved;

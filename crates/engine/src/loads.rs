@@ -5,14 +5,20 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use datafusion::common::TableReference;
 use parking_lot::Mutex;
 use polder_capability::{
     Caller, LoadMode, LoadOptions, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, Preview, QueryState,
 };
-use polder_types::{LoadId, QueryId, Result};
+use polder_lake::{Lake, TableName};
+use polder_types::{Error, ErrorKind, LoadId, QueryId, Result};
 
+use crate::authz::rights::INSERT;
+use crate::authz::{Authority, READ_SERVER_FILES, Rights, Who, not_owner, word_of};
 use crate::engine::Engine;
+use crate::policies::check_load;
 use crate::record::{Recorder, Running};
+use crate::statement::no_server_files;
 
 /// Sources that are named one by one.
 const SOURCES_SHOWN: usize = 20;
@@ -22,6 +28,8 @@ const SOURCES_SHOWN: usize = 20;
 struct RecordedLoader {
     inner: Arc<dyn Loader>,
     recorder: Arc<Recorder>,
+    lake: Arc<Lake>,
+    authority: Arc<Authority>,
     going_on: Arc<Mutex<HashMap<LoadId, Arc<Running>>>>,
 }
 
@@ -29,7 +37,54 @@ impl Engine {
     /// The same loader, with a record of each load.
     #[must_use]
     pub fn recorded(&self, loader: Arc<dyn Loader>) -> Arc<dyn Loader> {
-        Arc::new(RecordedLoader { inner: loader, recorder: Arc::clone(&self.recorder), going_on: Arc::default() })
+        Arc::new(RecordedLoader {
+            inner: loader,
+            recorder: Arc::clone(&self.recorder),
+            lake: Arc::clone(&self.lake),
+            authority: Arc::clone(&self.authority),
+            going_on: Arc::default(),
+        })
+    }
+}
+
+impl RecordedLoader {
+    /// Whoever loads, if they may read what they load.
+    fn reader(&self, caller: &Caller, sources: &[LoadSource]) -> Result<Who> {
+        let book = self.authority.known();
+        let role = book.named(&caller.user)?.oid;
+        let who = book.who(role, role);
+        let is_elsewhere = |source: &LoadSource| matches!(source, LoadSource::Location(_));
+        if !who.has(READ_SERVER_FILES) && sources.iter().any(is_elsewhere) {
+            return Err(no_server_files("pg_read_server_files", "load a file of the server's"));
+        }
+        Ok(who)
+    }
+
+    /// # Errors
+    /// `Forbidden` (42501) unless whoever loads may write into the table, or make it.
+    fn check(&self, request: &LoadRequest) -> Result<()> {
+        let who = self.reader(&request.caller, &request.sources)?;
+        if who.superuser {
+            return Ok(());
+        }
+        let Some(into) = &request.into else {
+            let message = "permission denied: the tables of a load are named unless a superuser loads";
+            return Err(Error::new(ErrorKind::Forbidden, message).with_hint("name the table: --into schema.table"));
+        };
+        let into = TableReference::parse_str(into);
+        let name = TableName::new(into.schema().unwrap_or("public"), into.table());
+        let known = self.lake.known();
+        let rights = Rights::new(&who, &known);
+        match (known.table(&name), request.mode) {
+            (Some(table), LoadMode::Append) => {
+                rights.require(word_of(table), &name, table.id, INSERT)?;
+                check_load(rights, table.id)
+            }
+            (Some(table), LoadMode::Replace) if !rights.owns(table.id) => {
+                Err(not_owner(word_of(table), &name.table, rights.owner_name(table.id)))
+            }
+            _ => rights.create_in(&name.schema),
+        }
     }
 }
 
@@ -83,12 +138,13 @@ fn end(recorder: &Recorder, running: &Arc<Running>, status: Option<LoadStatus>) 
 #[async_trait::async_trait]
 impl Loader for RecordedLoader {
     async fn preview(&self, caller: &Caller, source: &LoadSource, options: &LoadOptions) -> Result<Preview> {
+        self.reader(caller, std::slice::from_ref(source))?;
         self.inner.preview(caller, source, options).await
     }
 
     fn start(&self, request: LoadRequest) -> Result<LoadId> {
         let running = self.recorder.begin(QueryId::new(), &request.caller, &in_words(&request))?;
-        let id = match self.inner.start(request) {
+        let id = match self.check(&request).and_then(|()| self.inner.start(request)) {
             Ok(id) => id,
             Err(error) => {
                 self.recorder.end(&running, Some(&error));

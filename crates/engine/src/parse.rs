@@ -1,6 +1,7 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 mod copy;
+mod spelling;
 mod values;
 
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
@@ -16,6 +17,7 @@ use crate::error::{from_datafusion, from_parser};
 use crate::forms::{Extras, fold_forms};
 use crate::rewrite::{rewrite, rewrite_query, rewrite_statement};
 use crate::statement::jobs::{JobStatement, parse_job};
+use crate::statement::roles::{RoleStatement, parse_role};
 use crate::statement::{maintenance, travel};
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
@@ -39,6 +41,8 @@ pub(crate) enum ParsedStatement {
     /// One with words that the parser does not know.
     Extended(Statement, Extras),
     Job(JobStatement),
+    /// About roles, rights or owners.
+    Role(Box<RoleStatement>),
     Refresh(Refresh),
 }
 
@@ -104,7 +108,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&DIALECT, sql)
         .tokenize_with_location()
         .map_err(|error| from_parser(&ParserError::from(error)))?;
-    Ok(without_signs(tokens))
+    Ok(spelling::plain(without_signs(tokens)))
 }
 
 /// An operator ends in a sign only if it has one of these, as in PostgreSQL: `j->-1` and `a<>-1` are of -1.
@@ -233,6 +237,9 @@ fn copies_from(tokens: &[TokenWithSpan]) -> bool {
 pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedStatement> {
     if let Some(refresh) = parse_refresh(&tokens)? {
         return Ok(ParsedStatement::Refresh(refresh));
+    }
+    if let Some(statement) = parse_role(&tokens)? {
+        return Ok(ParsedStatement::Role(Box::new(statement)));
     }
     match parse_job(sql, &tokens)? {
         Some(statement) => Ok(ParsedStatement::Job(statement)),

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::AuditLog;
 use crate::limits::{Allowance, Usage};
+use crate::passwords::concealed;
 
 /// Finished statements that can still be asked for their progress without the metastore.
 const RECENT_KEPT: usize = 256;
@@ -245,7 +246,7 @@ impl Recorder {
         Arc::new(Running {
             id,
             caller: caller.clone(),
-            sql: sql.to_owned(),
+            sql: concealed(sql).into_owned(),
             started_at: self.clock.now(),
             began: Instant::now(),
             token: CancellationToken::new(),
@@ -284,9 +285,9 @@ impl Recorder {
         };
         let error = error.map(|error| QueryError {
             code: error.code().to_owned(),
-            message: error.message().to_owned(),
+            message: error.described(),
             position: error.position(),
-            hint: error.hint().or(error.detail()).map(str::to_owned),
+            hint: error.hint().map(str::to_owned),
         });
         self.end_as(running, state, error);
     }
@@ -386,6 +387,19 @@ impl Recorder {
     pub fn running(&self) -> Vec<QueryRecord> {
         let mut all: Vec<QueryRecord> = self.running.lock().values().map(|running| running.record()).collect();
         all.sort_by_key(|record| record.started_at);
+        all
+    }
+
+    /// By the clock that times are recorded with.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// As [`Recorder::running`], each with the number of its session, if that has one.
+    pub fn running_by_process(&self) -> Vec<(Option<i32>, QueryRecord)> {
+        let running: Vec<_> = self.running.lock().values().cloned().collect();
+        let mut all: Vec<_> = running.iter().map(|running| (running.caller.process, running.record())).collect();
+        all.sort_by_key(|(_, record)| record.started_at);
         all
     }
 

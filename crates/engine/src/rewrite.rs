@@ -14,6 +14,7 @@ mod rows;
 mod series;
 mod using;
 mod values;
+pub(crate) mod whole_numbers;
 mod whole_rows;
 mod window;
 mod with;

@@ -2,7 +2,7 @@
 
 mod driver;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -13,12 +13,15 @@ use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, Statemen
 use polder_lake::{Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
+use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
+use crate::statement::roles::begin_with;
 use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
 
@@ -28,8 +31,18 @@ pub(crate) const CONFLICT_TRIES: usize = 10;
 /// What `SET` changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Who runs the session's statements.
-    pub user: String,
+    /// Whoever logged in, by number, if that is known: it goes on through changes of its name.
+    pub login: Option<i64>,
+    /// The session's user, by number, if it is another one.
+    pub user: Option<i64>,
+    /// The role that SET ROLE has named.
+    pub role: Option<i64>,
+    /// The session's number, if it has one.
+    pub process: Option<i32>,
+    /// In whose name the statement runs that is at hand, and with which rights.
+    pub who: Who,
+    /// The roles as the open transaction has changed them.
+    pub roles: Option<Arc<RoleBook>>,
     /// The schema that things without one are made in.
     pub schema: String,
     /// The schemas in which names without one are looked for, in this order.
@@ -37,29 +50,64 @@ pub(crate) struct Settings {
     /// The version that reads see.
     pub version: Version,
     pub time_zone: Option<String>,
+    /// Tables are shown as far as their row policies let; otherwise those are refused that are not shown as a whole.
+    pub row_security: bool,
+    /// Settings of applications, by their names, which have a dot in them: policies and masks may go by them.
+    pub custom: Arc<BTreeMap<String, String>>,
     pub temporary: Temporary,
     pub limits: LimitSettings,
+    /// Those that the session began with, which RESET goes back to. `None`: nothing is set in them.
+    pub first: Option<Arc<Settings>>,
+    /// What its role's sessions begin with.
+    pub of_role: Arc<BTreeMap<String, String>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            user: "polder".into(),
+            login: None,
+            user: None,
+            role: None,
+            process: None,
+            who: Who::system(),
+            roles: None,
             schema: "public".into(),
             path: vec!["public".into()],
             version: Version::Newest,
             time_zone: None,
+            row_security: true,
+            custom: Arc::default(),
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
+            first: None,
+            of_role: Arc::default(),
         }
     }
 }
 
 impl Settings {
-    /// Those of the same caller with nothing set.
+    /// Those of the same caller with nothing set but what the session began with.
     pub fn unset(&self) -> Self {
-        let limits = self.limits.unset();
-        Self { user: self.user.clone(), temporary: self.temporary.clone(), limits, ..Self::default() }
+        let (who, roles, temporary) = (self.who.clone(), self.roles.clone(), self.temporary.clone());
+        match &self.first {
+            None => {
+                let (login, process, of_role) = (self.login, self.process, Arc::clone(&self.of_role));
+                let limits = self.limits.unset();
+                let mut unset = Self { login, process, who, roles, temporary, limits, of_role, ..Self::default() };
+                begin_with(&mut unset, &self.of_role);
+                unset
+            }
+            Some(first) => {
+                let limits = self.limits.back_to(first.limits);
+                Self { who, roles, temporary, limits, first: self.first.clone(), ..first.as_ref().clone() }
+            }
+        }
+    }
+
+    /// From here on RESET comes back to what is set now.
+    pub fn begin(&mut self) {
+        self.first = None;
+        self.first = Some(Arc::new(self.clone()));
     }
 
     /// The time zone, in which times with a zone are read and shown.
@@ -121,9 +169,18 @@ impl Outcome {
         Self { tag, snapshot, notices: Vec::new(), rows: None }
     }
 
-    pub fn notice(mut self, message: impl Into<String>) -> Self {
-        self.notices.push(Notice { message: message.into(), hint: None });
+    pub fn notice(self, message: impl Into<String>) -> Self {
+        self.told(Notice::new(message))
+    }
+
+    pub fn told(mut self, notice: Notice) -> Self {
+        self.notices.push(notice);
         self
+    }
+
+    /// Something of this name is there, and stays.
+    pub fn skips(self, code: &'static str, what: &str, name: &str) -> Self {
+        self.told(Notice::new(format!("{what} {name:?} already exists, skipping")).with_code(code))
     }
 }
 
@@ -132,6 +189,8 @@ pub(crate) struct Session {
     engine: Weak<Engine>,
     caller: Caller,
     inner: Mutex<Inner>,
+    /// Somebody has asked that it end.
+    ends: CancellationToken,
     seen: parking_lot::Mutex<Seen>,
 }
 
@@ -141,6 +200,8 @@ struct Seen {
     /// The open transaction: whether it had failed, and what says that it has since.
     transaction: Option<(bool, Arc<AtomicBool>)>,
     zone: String,
+    user: String,
+    is_superuser: bool,
 }
 
 impl Session {
@@ -154,17 +215,31 @@ impl Session {
     }
 
     fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
-        inner.settings.user.clone_from(&caller.user);
+        // Until its first statement asks.
+        inner.settings.who = Who::nobody();
+        let mut is_superuser = false;
+        inner.settings.process = caller.process;
+        let mut ends = CancellationToken::new();
         if let Some(engine) = engine.upgrade() {
-            inner.settings.limits = engine.limits_of(&caller.user);
+            ends = engine.backends.enter(&caller, engine.recorder.now());
+            engine.start(&caller.user, &mut inner.settings);
+            engine.authority.count(&caller, 1);
+            is_superuser = engine.authority.known().find(&caller.user).is_some_and(|role| role.is_superuser);
         }
-        let seen = Seen { transaction: None, zone: inner.settings.zone().to_owned() };
-        Self { engine, caller, inner: Mutex::new(inner), seen: parking_lot::Mutex::new(seen) }
+        let (zone, user) = (inner.settings.zone().to_owned(), caller.user.clone());
+        let seen = Seen { transaction: None, zone, user, is_superuser };
+        Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
         let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
-        *self.seen.lock() = Seen { transaction, zone: inner.settings.zone().to_owned() };
+        let mut seen = self.seen.lock();
+        let who = &inner.settings.who;
+        // Before a session's first statement nobody has asked who it is.
+        if let Some(user) = who.book.name(who.user) {
+            (seen.user, seen.is_superuser) = (user.to_owned(), who.superuser);
+        }
+        (seen.transaction, seen.zone) = (transaction, inner.settings.zone().to_owned());
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {
@@ -305,6 +380,8 @@ impl SqlSession for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.upgrade() {
+            engine.authority.count(&self.caller, -1);
+            engine.backends.leave(&self.caller);
             drop_later(&engine, &self.inner.get_mut().settings);
         }
     }

@@ -2,6 +2,7 @@
 
 mod allowed;
 mod assign;
+mod authorize;
 mod blob_text;
 mod changes;
 mod constant;
@@ -22,11 +23,12 @@ pub(crate) mod maintenance;
 mod merge;
 mod names;
 pub(crate) mod names_out;
-mod origins;
+pub(crate) mod origins;
 mod prepare;
 mod query;
 mod resolve;
 mod returning;
+pub(crate) mod roles;
 mod rows_in;
 mod seen_keys;
 mod sinks;
@@ -37,9 +39,10 @@ pub(crate) mod travel;
 
 pub(crate) use constant::Constants;
 pub(crate) use control::time;
+pub(crate) use copy::no_server_files;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
-pub(crate) use target::{Target, is_default, parse_query, quoted_ident};
+pub(crate) use target::{Target, is_default, parse_query, quoted, quoted_ident};
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -52,8 +55,9 @@ use polder_capability::{Caller, RowsIn};
 use polder_lake::{Transaction, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result};
 
+use crate::authz::access_of_new;
 use crate::engine::Engine;
-use crate::forms::Extras;
+use crate::forms::{Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
@@ -81,11 +85,18 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        if matches!(&statement, ParsedStatement::Role(statement) if statement.is_about_session()) {
+            self.leave_gone(&mut inner.settings).await?;
+        }
+        self.identify(caller, &mut inner.settings).await?;
         self.allow(caller, inner.settings.limits.now, running).await?;
         let (mut statement, extras) = match statement {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
+            ParsedStatement::Role(statement) => {
+                return Box::pin(self.role(caller, inner, *statement, running)).await;
+            }
             ParsedStatement::Refresh(refresh) => return self.refresh(caller, inner, &refresh, running).await,
         };
         if let Parsed::Statement(statement) = &statement
@@ -125,6 +136,7 @@ impl Engine {
             if work.changes_tables() {
                 check_may_write(inner)?;
             }
+            context.may_maintain(&*self.seen(&settings, open.as_ref()).await?, &work)?;
             return context.maintain(open.as_ref(), &work).await;
         }
         if let Some(kind) = Change::of(&statement)? {
@@ -160,11 +172,18 @@ impl Engine {
         running: &Arc<Running>,
     ) -> Result<Outcome> {
         let open = open_cell(inner)?;
-        let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
+        let mut settings = self.current(inner.settings.clone(), open.as_ref()).await?;
         let extras = Extras::default();
+        let name = &refresh.view;
+        let seen = self.seen(&settings, open.as_ref()).await?;
+        let asking =
+            Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
+        // It holds what its owner may read, whoever has it computed anew.
+        if let Some(owner) = asking.refreshed(&seen, name)? {
+            settings.who = owner;
+        }
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
-        let name = &refresh.view;
         if refresh.explain {
             let cell = match open {
                 Some(cell) => cell,
@@ -190,10 +209,12 @@ impl Engine {
         rows: RowsIn,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
+        self.identify(caller, &mut inner.settings).await?;
         let open = open_cell(inner)?;
         check_may_write(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
-        let extras = Extras::default();
+        // What a copy has of identities it keeps.
+        let extras = Extras { overriding: Some(Overriding::System), ..Extras::default() };
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         match open {
@@ -211,6 +232,7 @@ impl Engine {
         columns: &[String],
         running: &Arc<Running>,
     ) -> Result<Vec<FieldRef>> {
+        self.identify(caller, &mut inner.settings).await?;
         let open = open_cell(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
         let extras = Extras::default();
@@ -292,6 +314,9 @@ impl<'a> Change<'a> {
             | S::AlterSchema(_)
             | S::CreateFunction(_)
             | S::DropFunction(_)
+            | S::CreatePolicy(_)
+            | S::AlterPolicy(_)
+            | S::DropPolicy(_)
             | S::Comment { .. } => Some(Self::Shape(statement)),
             S::Query(_)
             | S::Explain { .. }
@@ -390,8 +415,9 @@ impl Context<'_> {
     }
 
     async fn change(&self, cell: &TransactionCell, change: &Change<'_>) -> Result<Outcome> {
+        self.authorize(cell, change).await?;
         // Each on the heap: one future that held them all would be large, and slow to compile.
-        match change {
+        let done = match change {
             Change::Insert(insert) => Box::pin(self.insert(cell, insert)).await,
             Change::Update(update) => Box::pin(self.update(cell, update)).await,
             Change::Delete(delete) => Box::pin(self.delete(cell, delete)).await,
@@ -400,7 +426,23 @@ impl Context<'_> {
             Change::Shape(statement) => Box::pin(self.shape(cell, statement)).await,
             Change::Explain(options, change) => Box::pin(self.explain(cell, options, change)).await,
             Change::CopyFrom(_) => Err(Error::internal("COPY has its own way")),
+        }?;
+        if matches!(change, Change::Shape(_)) {
+            self.own_what_is_made(cell).await?;
         }
+        Ok(done)
+    }
+
+    /// Whoever runs a statement owns what it has made.
+    async fn own_what_is_made(&self, cell: &TransactionCell) -> Result<()> {
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        for made in transaction.unowned() {
+            if let Some(access) = access_of_new(&self.settings.who, &made, transaction.view()) {
+                transaction.set_access(made.id, access)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -23,18 +23,17 @@ pub(crate) fn in_zone(
     rows: SendableRecordBatchStream,
     zone: &str,
 ) -> (SchemaRef, SendableRecordBatchStream) {
-    let shown = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
-    let moved = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_))) && *data_type != shown;
+    let zone: Arc<str> = zone.into();
     let given = rows.schema();
-    if !given.fields().iter().any(|field| moved(field.data_type())) {
+    if !given.fields().iter().any(|field| shown(field.data_type(), &zone).is_some()) {
         return (schema, rows);
     }
     let fields: Vec<_> = given
         .fields()
         .iter()
-        .map(|field| match moved(field.data_type()) {
-            true => Arc::new(field.as_ref().clone().with_data_type(shown.clone())),
-            false => Arc::clone(field),
+        .map(|field| match shown(field.data_type(), &zone) {
+            Some(shown) => Arc::new(field.as_ref().clone().with_data_type(shown)),
+            None => Arc::clone(field),
         })
         .collect();
     let schema = Arc::new(Schema::new_with_metadata(fields, given.metadata().clone()));
@@ -46,6 +45,19 @@ pub(crate) fn in_zone(
         Ok(RecordBatch::try_new(Arc::clone(&own), columns)?)
     });
     (Arc::clone(&schema), Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+}
+
+/// A type in the session's zone; none if nothing of it is a time in another one.
+fn shown(data_type: &DataType, zone: &Arc<str>) -> Option<DataType> {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Microsecond, Some(own)) if own == zone => None,
+        DataType::Timestamp(_, Some(_)) => Some(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)))),
+        DataType::List(item) => {
+            let inner = shown(item.data_type(), zone)?;
+            Some(DataType::List(Arc::new(item.as_ref().clone().with_data_type(inner))))
+        }
+        _ => None,
+    }
 }
 
 pub(crate) struct Tracked {

@@ -30,8 +30,11 @@ use polder_capability::CommandTag;
 use polder_lake::Snapshot;
 use polder_types::{Error, Result, SnapshotId};
 
+use crate::authz::denied;
 use crate::engine::Engine;
 use crate::session::Outcome;
+
+use pg_catalog::World;
 
 pub(crate) use information::{InformationSchema, Views};
 pub(crate) use tables::type_name;
@@ -74,7 +77,7 @@ const TABLES: &[Definition] = &[
 #[derive(Clone)]
 pub(crate) struct SystemSchema {
     engine: Arc<Engine>,
-    snapshot: Arc<Snapshot>,
+    world: World,
     /// Knows the columns of views, once there is a planner.
     views: Option<Arc<dyn Views>>,
 }
@@ -86,8 +89,8 @@ impl fmt::Debug for SystemSchema {
 }
 
 impl SystemSchema {
-    pub fn new(engine: &Arc<Engine>, snapshot: Arc<Snapshot>) -> Self {
-        Self { engine: Arc::clone(engine), snapshot, views: None }
+    pub fn new(world: &World) -> Self {
+        Self { engine: Arc::clone(world.engine()), world: world.clone(), views: None }
     }
 
     pub fn with_views(&self, views: Arc<dyn Views>) -> Self {
@@ -127,18 +130,29 @@ impl fmt::Debug for SystemTable {
 
 impl SystemTable {
     async fn rows(&self) -> Result<Vec<ArrayRef>> {
-        let SystemSchema { engine, snapshot, views } = &self.of;
+        let SystemSchema { engine, world, views } = &self.of;
+        let rights = world.rights();
+        // What is in a table is known by those who may read it, and that it is there by those who have any right on it.
         match self.kind {
+            Kind::Audit if !rights.who.superuser => Err(denied("table", "audit", "superusers read the audit")),
             Kind::Audit => audit::rows(engine).await,
-            Kind::Tables => tables::tables(engine, snapshot).await,
-            Kind::Columns => Ok(tables::columns(snapshot, views.as_deref()).await),
-            Kind::Constraints => Ok(rules::rows(snapshot)),
-            Kind::Functions => functions::rows(engine, snapshot),
-            Kind::Jobs => jobs::jobs(engine).await,
-            Kind::Runs => jobs::runs(engine).await,
-            Kind::Queries => tables::queries(engine).await,
-            Kind::Snapshots => tables::snapshots(engine).await,
+            Kind::Tables => tables::tables(engine, &visible(world, |id| rights.reads(id)), &rights).await,
+            Kind::Columns => Ok(tables::columns(&visible(world, |id| rights.sees(id)), views.as_deref()).await),
+            Kind::Constraints => Ok(rules::rows(&visible(world, |id| rights.sees(id)))),
+            Kind::Functions => functions::rows(engine, world.snapshot()),
+            Kind::Jobs => jobs::jobs(engine, rights.who).await,
+            Kind::Runs => jobs::runs(engine, rights.who).await,
+            Kind::Queries => tables::queries(engine, rights.who).await,
+            Kind::Snapshots => tables::snapshots(engine, rights.who).await,
         }
+    }
+}
+
+/// The snapshot with only those tables and views that somebody is to be told of.
+pub(crate) fn visible(world: &World, told: impl Fn(i64) -> bool) -> Arc<Snapshot> {
+    match world.who().superuser {
+        true => Arc::clone(world.snapshot()),
+        false => Arc::new(world.snapshot().with_only(told)),
     }
 }
 

@@ -121,7 +121,7 @@ async fn run(file: &Path) -> (usize, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let engine = engine(directory.path()).await;
     let mut runner = Runner::new(|| {
-        let session = engine.open_session(Caller::new("test", "slt"));
+        let session = engine.open_session(Caller::new("polder", "slt"));
         async move { Ok(Connection(session)) }
     });
     let (mut checked, mut failed) = (0, Vec::new());

@@ -106,10 +106,10 @@ impl ErrorAnswer {
             error: ErrorBody {
                 code: error.code().to_owned(),
                 kind: error.kind().into(),
-                message: error.message().to_owned(),
+                message: error.described(),
                 line: position.map(|position| position.line),
                 column: position.map(|position| position.column),
-                hint: error.hint().or(error.detail()).map(str::to_owned),
+                hint: error.hint().map(str::to_owned),
                 request_id: request_id.to_owned(),
             },
         }

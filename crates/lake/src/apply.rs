@@ -4,6 +4,7 @@
 //! what a transaction saw is what it commits. Nothing here waits or reads: given the same input it gives the same
 //! output.
 
+mod access;
 mod columns;
 mod functions;
 mod layout;
@@ -31,6 +32,7 @@ use polder_metastore::{Backend, Value, Write};
 use polder_types::{Error, Result};
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::changes::Change;
 use crate::ddl::AlterColumn;
 use crate::functions::Macro;
@@ -60,6 +62,18 @@ pub(crate) enum Op {
     /// Words about a schema or a view.
     Comment {
         id: i64,
+        comment: Option<String>,
+    },
+    /// Who owns a thing, and who may do what with it. `expected` is what the transaction saw.
+    SetAccess {
+        id: i64,
+        expected: Option<Arc<Access>>,
+        access: Arc<Access>,
+    },
+    /// Words about a column of a view, by its place from 1.
+    CommentViewColumn {
+        id: i64,
+        place: i64,
         comment: Option<String>,
     },
     /// All implementations of one name; none drops it.
@@ -326,6 +340,8 @@ impl Applier {
             Op::DropSchema { id } => self.drop_schema(*id),
             Op::RenameSchema { id, new, uuid, name } => self.rename_schema(*id, *new, *uuid, name),
             Op::Comment { id, comment } => self.comment(*id, comment.as_deref()),
+            Op::SetAccess { id, expected, access } => self.set_access(*id, expected.as_ref(), access),
+            Op::CommentViewColumn { id, place, comment } => self.comment_view_column(*id, *place, comment.as_deref()),
             Op::SetFunction { id, schema_id, name, macros, definitions } => {
                 self.set_function(*id, *schema_id, name, macros, definitions)
             }

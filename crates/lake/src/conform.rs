@@ -10,7 +10,7 @@ use polder_types::{Error, Result};
 
 use crate::declared::fit_all;
 use crate::logical;
-use crate::rules::{RowRule, enforce, generate};
+use crate::rules::{RowRule, enforce, generate, refused_row};
 
 /// The batch with exactly the schema's types and lengths, its generated columns computed, NOT NULL and the table's checks
 /// checked.
@@ -34,17 +34,29 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef, table: &str, rules: &[Ro
     generate(rules, schema, &mut columns, table)?;
     for (array, field) in columns.iter().zip(schema.fields()) {
         if !field.is_nullable() && array.logical_null_count() > 0 {
+            let missing = array.logical_nulls().and_then(|nulls| (0..nulls.len()).find(|row| nulls.is_null(*row)));
             return Err(Error::invalid(format!(
-                "null value in column {:?} of {table}, which is NOT NULL",
+                "null value in column {:?} of relation {table:?} violates not-null constraint",
                 field.name()
             ))
-            .with_code("23502"));
+            .with_code("23502")
+            .with_detail(refused_row(&nullable(schema, &columns, table)?, missing.unwrap_or(0)))
+            .of_column(field.name()));
         }
     }
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(|error| Error::internal(format!("{table}: {error}")))?;
     enforce(rules, &batch, table)?;
     Ok(batch)
+}
+
+/// The columns as a batch, whatever is missing in them.
+pub(crate) fn nullable(schema: &SchemaRef, columns: &[ArrayRef], table: &str) -> Result<RecordBatch> {
+    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let given = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(Arc::clone(&given), columns.to_vec())
+        .map_err(|error| Error::internal(format!("{table}: {error}")))?;
+    logical::logical_batch(&batch, &logical::logical_schema(&given))
 }
 
 /// One column with its type and its length.

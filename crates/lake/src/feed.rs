@@ -85,6 +85,12 @@ impl TableChanges {
         Ok(Self { lake: Arc::clone(lake), name: name.clone(), table, from, to, schema })
     }
 
+    /// The table whose changes they are.
+    #[must_use]
+    pub fn table(&self) -> &Arc<TableState> {
+        &self.table
+    }
+
     /// The changes as batches, version by version.
     async fn run(&self, sender: &mpsc::Sender<DataFusionResult<RecordBatch>>) -> Result<()> {
         let (from, to) = (self.number(self.from).await?, self.number(self.to).await?);

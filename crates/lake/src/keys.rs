@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::model::TableState;
 use crate::names::TableName;
 use crate::references::ReferenceState;
-use crate::rules::{Key, shown};
+use crate::rules::{Key, shown_key};
 use crate::transaction::Transaction;
 
 /// Keys that one transaction remembers for a table. Beyond that it conflicts with everybody who adds rows meanwhile.
@@ -119,7 +119,8 @@ impl Transaction {
             self.keys.files(&table);
             self.keys.references.all(&table);
         }
-        self.verify_keys().await
+        self.verify_unique().await.map_err(not_unique)?;
+        self.verify_references().await
     }
 
     /// Checks the keys of all rows added since the last time, and foreign keys.
@@ -154,9 +155,9 @@ impl Transaction {
             Unverified::Files => 0,
         };
         let new = project(table, &held[from..], &columns)?;
-        let hashes = hashes(&held, table, &columns, index, key)?;
-        let keeper = self.lake().rule_keeper()?;
         let name = self.view().name_of(table);
+        let hashes = hashes(&held, &name, &columns, index, key)?;
+        let keeper = self.lake().rule_keeper()?;
         let names: Vec<String> = columns.iter().map(|(_, name)| name.clone()).collect();
         let few = matches!(unverified, Unverified::Held(_)) && new.num_rows() <= LOOKED_UP_MAX;
         let found = if few {
@@ -166,7 +167,7 @@ impl Transaction {
             keeper.duplicate(self.view(), &name, &names, None).await?
         };
         if let Some(row) = found {
-            return Err(duplicate(table, key, &row));
+            return Err(duplicate(&name, key, &row, 0));
         }
         let claim = self.keys.claims.remove(&table.id).unwrap_or_else(Claim::none_added);
         self.keys.claims.insert(table.id, claim.and(few.then_some(hashes)));
@@ -174,14 +175,29 @@ impl Transaction {
     }
 }
 
-fn duplicate(table: &TableState, key: &Key, row: &str) -> Error {
-    let kind = if key.primary { "primary key" } else { "unique constraint" };
+fn duplicate(table: &TableName, key: &Key, keys: &RecordBatch, row: usize) -> Error {
     Error::new(
         polder_types::ErrorKind::AlreadyExists,
-        format!("{kind} {:?} of {}: there is a row with {row} already", key.name, table.name),
+        format!("duplicate key value violates unique constraint {:?}", key.name),
     )
     .with_code("23505")
+    .with_detail(format!("Key {} already exists.", shown_key(keys, row)))
     .with_hint("INSERT … ON CONFLICT DO UPDATE changes the row that is there")
+    .of_table(&table.schema, &table.table)
+    .of_constraint(&key.name)
+}
+
+/// What a key is refused with that the rows of its table do not have.
+fn not_unique(error: Error) -> Error {
+    let Some((subject, detail)) = error.subject().zip(error.detail()) else { return error };
+    let name = subject.constraint.clone().unwrap_or_default();
+    let (schema, table) = (subject.schema.clone().unwrap_or_default(), subject.table.clone().unwrap_or_default());
+    Error::new(error.kind(), format!("could not create unique index {name:?}"))
+        .with_code(error.code())
+        .with_detail(detail.replace(" already exists.", " is duplicated."))
+        .with_hint("remove the rows that are there twice")
+        .of_table(schema, table)
+        .of_constraint(name)
 }
 
 /// (place among the table's columns, name) of each column of a key.
@@ -211,7 +227,7 @@ fn project(table: &TableState, batches: &[RecordBatch], columns: &[(usize, Strin
 /// One hash for each key of the batches; refuses one that is there twice. Rows with a missing value have no key.
 fn hashes(
     batches: &[RecordBatch],
-    table: &TableState,
+    table: &TableName,
     columns: &[(usize, String)],
     index: usize,
     key: &Key,
@@ -224,7 +240,7 @@ fn hashes(
             if !all.insert(hash) {
                 let at: Vec<usize> = columns.iter().map(|(at, _)| *at).collect();
                 let keys = batch.project(&at).map_err(|error| Error::internal(error.to_string()))?;
-                return Err(duplicate(table, key, &shown(&keys, row)));
+                return Err(duplicate(table, key, &keys, row));
             }
         }
     }

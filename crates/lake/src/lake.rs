@@ -195,7 +195,8 @@ impl Lake {
     }
 
     /// The newest snapshot that this process knows, without asking.
-    pub(crate) fn known(&self) -> Arc<Snapshot> {
+    #[must_use]
+    pub fn known(&self) -> Arc<Snapshot> {
         self.head.known()
     }
 

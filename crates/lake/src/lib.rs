@@ -6,6 +6,7 @@
 //!
 //! The only crate that imports `datafusion-ducklake`.
 
+mod access;
 mod apply;
 mod backup;
 mod changes;
@@ -38,6 +39,7 @@ mod orphans;
 mod parquet_writer;
 mod partition;
 mod places;
+mod policies;
 mod provider;
 mod read;
 mod references;
@@ -46,6 +48,7 @@ mod scan;
 mod scan_size;
 mod schema;
 mod scrub;
+mod sealed;
 mod shapes;
 mod store;
 mod table;
@@ -53,6 +56,7 @@ mod transaction;
 mod travel;
 mod vacuum;
 
+pub use access::{Access, DefaultGrants, EVERYBODY, Grant, ThingKind, Unowned};
 pub use backup::{Backup, BackupFile, restore_backup};
 pub use changes::{Change, SnapshotInfo};
 pub use check::{CheckReport, Problem, ProblemKind};
@@ -74,6 +78,7 @@ pub use names::TableName;
 pub use orphans::Sweep;
 pub use parquet_writer::{StagedFile, TableWriter};
 pub use partition::Transform;
+pub use policies::{Mask, Policies, PolicyCommand, RowPolicy};
 pub use references::{Broken, ForeignKey, Reference, ReferenceAction};
 pub use rules::{
     Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, Source, TableRules,
@@ -82,6 +87,7 @@ pub use rules::{
 pub use scan_size::{ScanSize, scan_sizes};
 pub use schema::{arrow_type, ducklake_type};
 pub use scrub::Scrubbed;
+pub use sealed::SealedExec;
 pub use store::{TableStore, TablesLocation};
 pub use table::{LakeTable, TransactionCell};
 pub use transaction::{CommitReport, Savepoint, Transaction};

@@ -11,6 +11,7 @@ use datafusion_ducklake::ColumnStat;
 use polder_types::{Error, Result};
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::functions::FunctionState;
 use crate::names::TableName;
 use crate::partition::Transform;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub tables: BTreeMap<i64, Arc<TableState>>,
     pub views: BTreeMap<i64, Arc<ViewState>>,
     pub functions: Arc<BTreeMap<i64, Arc<FunctionState>>>,
+    /// Who may do what, by the id of the thing.
+    pub(crate) access: Arc<BTreeMap<i64, Arc<Access>>>,
     /// The newest version when this one was read: whatever other programs moved until then, it knows.
     pub(crate) read_at: i64,
     /// Held by everybody who reads this version, a transaction's own view of it too: its files must stay.
@@ -69,7 +72,12 @@ pub struct ViewState {
     pub column_aliases: String,
     pub begin_snapshot: i64,
     pub comment: Option<String>,
+    /// Words about its columns, by their places from 1.
+    pub column_comments: BTreeMap<i64, String>,
 }
+
+/// The name of the tag of a view that holds words about one of its columns, less the column's place.
+pub(crate) const COLUMN_COMMENT: &str = "polder_comment:";
 
 /// A table: its columns, its files, and what is known of their contents.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ use crate::conform::{conform, for_file, in_file};
 use crate::error::{from_io, from_parquet};
 use crate::model::TableState;
 use crate::partition::{OpenParts, PartitionKey, Partitioning};
-use crate::rules::RowRule;
+use crate::rules::{RowRule, with_subject};
 use crate::store::TableStore;
 
 /// A new file is begun at about this size: large enough to read well, small enough to rewrite.
@@ -70,6 +70,8 @@ pub struct StagedFile {
 #[derive(Debug)]
 pub struct TableWriter {
     schema: SchemaRef,
+    /// Where the table is: refusals say so.
+    within: String,
     table: String,
     rules: Arc<Vec<RowRule>>,
     sender: Option<mpsc::Sender<RecordBatch>>,
@@ -168,7 +170,12 @@ impl TableWriter {
         let complete = Arc::new(AtomicBool::new(false));
         let all_given = Arc::clone(&complete);
         let worker = tokio::task::spawn_blocking(move || encode_all(&target, receiver, &all_given));
-        Self { schema, table, rules, sender: Some(sender), complete, worker: Some(worker) }
+        Self { schema, within: String::new(), table, rules, sender: Some(sender), complete, worker: Some(worker) }
+    }
+
+    /// Says where the table is.
+    pub(crate) fn in_schema(self, schema: &str) -> Self {
+        Self { within: schema.to_owned(), ..self }
     }
 
     /// The columns that batches must have, in this order. Types that Arrow can cast without loss are cast.
@@ -183,7 +190,8 @@ impl TableWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = conform(&batch, &self.schema, &self.table, &self.rules)?;
+        let batch = conform(&batch, &self.schema, &self.table, &self.rules)
+            .map_err(|error| with_subject(error, &self.within, &self.table))?;
         let Some(sender) = &self.sender else { return Err(Error::internal("the writer is finished")) };
         if sender.send(batch).await.is_ok() {
             return Ok(());

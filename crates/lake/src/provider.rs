@@ -11,7 +11,9 @@ use datafusion_ducklake::metadata_provider::{
     DuckLakeTableColumnStatistics, DuckLakeTableField, DuckLakeTableStatistics, FileWithTable, SchemaMetadata,
     SnapshotMetadata, TableMetadata, TableWithSchema, reconstruct_columns,
 };
-use datafusion_ducklake::{DuckLakeError, DuckLakeFileData, DuckLakeTableFile, MetadataProvider, PartitionSpec};
+use datafusion_ducklake::{
+    ColumnStat, DuckLakeError, DuckLakeFileData, DuckLakeTableFile, MetadataProvider, PartitionSpec,
+};
 
 use crate::model::{DataFile, Snapshot, TableState};
 
@@ -91,11 +93,18 @@ fn file_statistics(file: &DataFile) -> Vec<DuckLakeFileColumnStatistics> {
             column_size_bytes: stat.column_size_bytes,
             value_count: stat.value_count,
             null_count: stat.null_count,
-            min_value: stat.min_value.clone(),
+            min_value: stat.min_value.clone().filter(|_| !only_zeros(stat)),
             max_value: stat.max_value.clone(),
             contains_nan: stat.contains_nan,
         })
         .collect()
+}
+
+/// Bounds of fractions do not tell zero from minus zero: a column of both is between the same bounds as one value in all rows,
+/// and would be read as such.
+fn only_zeros(stat: &ColumnStat) -> bool {
+    let zero = |bound: &Option<String>| bound.as_deref().is_some_and(|bound| matches!(bound, "0.0" | "-0.0"));
+    zero(&stat.min_value) && zero(&stat.max_value)
 }
 
 impl MetadataProvider for SnapshotProvider {

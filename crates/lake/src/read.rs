@@ -7,12 +7,13 @@ use datafusion_ducklake::ColumnStat;
 use polder_metastore::{Backend, Metastore, Row, Value};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
+use crate::access;
 use crate::changes::{self, SnapshotInfo};
 use crate::declared;
 use crate::functions;
 use crate::model::{
-    ColumnRange, ColumnState, DataFile, DeleteFile, Named, PartitionState, SchemaState, Snapshot, SortState,
-    TableState, ViewState,
+    COLUMN_COMMENT, ColumnRange, ColumnState, DataFile, DeleteFile, Named, PartitionState, SchemaState, Snapshot,
+    SortState, TableState, ViewState,
 };
 use crate::rules::{self, TableRules};
 use crate::schema::readable_schema;
@@ -80,7 +81,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         "SELECT table_id, column_id, contains_null, contains_nan, min_value, max_value FROM ducklake_table_column_stats WHERE $1 >= 0".into(),
         "SELECT table_id, table_name, schema_version FROM ducklake_inlined_data_tables WHERE $1 >= 0 ORDER BY schema_version".into(),
         "SELECT table_id, max(schema_version) FROM ducklake_schema_versions WHERE begin_snapshot <= $1 AND table_id IS NOT NULL GROUP BY table_id".into(),
-        format!("SELECT object_id, value FROM ducklake_tag WHERE key = 'comment' AND {LIVE}"),
+        format!("SELECT object_id, value, key FROM ducklake_tag WHERE (key = 'comment' OR key LIKE '{COLUMN_COMMENT}%') AND {LIVE}"),
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", rules::TAG),
         format!("SELECT table_id, column_id, value FROM ducklake_column_tag WHERE key = 'comment' AND {LIVE}"),
         format!("SELECT object_id, key, value FROM ducklake_tag WHERE key LIKE '{}%' AND {LIVE}", declared::TAG),
@@ -92,6 +93,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         functions::IMPLEMENTATIONS.into(),
         functions::PARAMETERS.into(),
         format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", functions::TAG),
+        format!("SELECT object_id, value FROM ducklake_tag WHERE key = '{}' AND {LIVE}", access::TAG),
     ];
     let fixed = queries.len();
     queries.extend(delete_holders.iter().map(|(_, holder)| {
@@ -125,13 +127,16 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         macro_bodies,
         macro_parameters,
         definitions,
-    ]: [Vec<Row>; 24] =
+        accesses,
+    ]: [Vec<Row>; 25] =
         answers.try_into().map_err(|_| Error::internal("the metastore answered another number of queries"))?;
     let Some(head) = head.first() else {
         return Err(Error::not_found(format!("the lake has no version {newest}"))
             .with_code("42704")
             .with_hint("SELECT * FROM polder.snapshots lists the versions that are kept"));
     };
+    let (tags, of_views): (Vec<Row>, Vec<Row>) =
+        tags.into_iter().partition(|row| row.text(2).is_ok_and(|key| key == "comment"));
     let mut parts = Parts {
         columns: grouped(columns, |row| Ok((row.int(0)?, column(row)?)))?,
         files: BTreeMap::new(),
@@ -140,6 +145,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
         totals: keyed(stats, |row| Ok((row.int(0)?, (row.int(1)?, row.int(2)?, row.int(3)?))))?,
         versions: keyed(versions, |row| Ok((row.int(0)?, row.int(1)?)))?,
         comments: keyed(tags, |row| Ok((row.int(0)?, row.opt_text(1)?.map(str::to_owned))))?,
+        view_columns: grouped(of_views, |row| Ok((row.int(0)?, view_column(row)?)))?,
         rules: keyed(rules, |row| {
             let rules = row.opt_text(1)?.map(TableRules::from_tag).transpose()?.unwrap_or_default();
             Ok((row.int(0)?, Arc::new(rules)))
@@ -170,6 +176,7 @@ async fn read_version(metastore: &Metastore, newest: SnapshotId, read_at: Snapsh
     parts.files = data_files(files, deletes, file_stats, partition_values)?;
     let mut snapshot = build(head, read_at, schemas, tables, views, parts)?;
     snapshot.functions = functions::read(&macros, &macro_bodies, &macro_parameters, &definitions)?;
+    snapshot.access = access::read(&accesses)?;
     Ok(snapshot)
 }
 
@@ -182,6 +189,8 @@ struct Parts {
     totals: HashMap<i64, (i64, i64, i64)>,
     versions: HashMap<i64, i64>,
     comments: HashMap<i64, Option<String>>,
+    /// Words about columns of views, by the column's place.
+    view_columns: HashMap<i64, Vec<(i64, String)>>,
     rules: HashMap<i64, Arc<TableRules>>,
     column_comments: HashMap<(i64, i64), Option<String>>,
     declared: HashMap<(i64, i64), Option<String>>,
@@ -189,6 +198,14 @@ struct Parts {
     sorts: HashMap<i64, Vec<(i64, (i64, String, String, String, String))>>,
     inlined_deletes: HashMap<i64, BTreeMap<i64, Vec<i64>>>,
     last_columns: HashMap<i64, i64>,
+}
+
+/// The place of a view's column and the words about it.
+fn view_column(row: &Row) -> Result<(i64, String)> {
+    let key = row.text(2)?;
+    let place = key.strip_prefix(COLUMN_COMMENT).and_then(|place| place.parse().ok());
+    let place = place.ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("the tag {key:?} is of no column")))?;
+    Ok((place, row.opt_text(1)?.unwrap_or_default().to_owned()))
 }
 
 fn grouped<V>(rows: Vec<Row>, read: impl Fn(&Row) -> Result<(i64, V)>) -> Result<HashMap<i64, Vec<V>>> {
@@ -323,6 +340,7 @@ fn build(
         views: BTreeMap::new(),
         names: BTreeMap::new(),
         functions: Arc::default(),
+        access: Arc::default(),
     };
     for row in &schemas {
         let id = row.int(0)?;
@@ -354,6 +372,7 @@ fn build(
             column_aliases: row.opt_text(6)?.unwrap_or_default().to_owned(),
             begin_snapshot: row.int(7)?,
             comment: parts.comments.remove(&id).flatten(),
+            column_comments: parts.view_columns.remove(&id).unwrap_or_default().into_iter().collect(),
         };
         snapshot.names.insert((state.schema_id, state.name.clone()), Named::View(id));
         snapshot.views.insert(id, Arc::new(state));

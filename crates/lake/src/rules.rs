@@ -7,8 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::physical_expr::PhysicalExpr;
@@ -16,7 +15,8 @@ use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::conform::{is_overflow, stored};
+use crate::access::{Access, Unowned};
+use crate::conform::{is_overflow, nullable, stored};
 use crate::logical::{self, logical_batch};
 use crate::model::{Snapshot, TableState};
 use crate::names::TableName;
@@ -25,8 +25,9 @@ use crate::references::{Broken, ForeignKey, Reference};
 /// The tag's name.
 pub(crate) const TAG: &str = "polder_rules";
 
-/// Columns of a row that an error shows.
-const SHOWN_COLUMNS: usize = 6;
+/// Columns of a row that an error shows, and characters of each value.
+const SHOWN_COLUMNS: usize = 100;
+const SHOWN_CHARS: usize = 64;
 
 /// The rules of one table. Columns are named by their ids, so that a rename leaves them as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -259,7 +260,7 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
             .with_hint("write with SQL"))
     }
 
-    /// The first key that is there twice, as text: among the rows of the view when `new` is `None`, in both the view
+    /// The first key that is there twice, as a batch of one row: among the rows of the view when `new` is `None`, in both the view
     /// and `new` (the key's columns, in order) otherwise.
     ///
     /// # Errors
@@ -270,7 +271,12 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
         table: &TableName,
         columns: &[String],
         new: Option<&RecordBatch>,
-    ) -> Result<Option<String>>;
+    ) -> Result<Option<RecordBatch>>;
+
+    /// Whose the things are that a transaction has made, by the name of its author, and who may do what with them.
+    fn owned(&self, _author: Option<&str>, _made: &[Unowned], _view: &Snapshot) -> Vec<(i64, Access)> {
+        Vec::new()
+    }
 
     /// Those of some keys (the columns, in order) that rows of a table have.
     ///
@@ -309,11 +315,7 @@ pub(crate) fn generate(rules: &[RowRule], schema: &SchemaRef, columns: &mut [Arr
         return Ok(());
     }
     // NOT NULL is not checked yet.
-    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    let internal = |error: ArrowError| Error::internal(format!("{table}: {error}"));
-    let given = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&given), columns.to_vec()).map_err(internal)?;
-    let batch = logical_batch(&batch, &logical::logical_schema(&given))?;
+    let batch = nullable(schema, columns, table)?;
     for rule in rules {
         let RowRule::Generate { column, expr } = rule else { continue };
         let field = schema.field(*column);
@@ -345,43 +347,60 @@ pub(crate) fn enforce(rules: &[RowRule], batch: &RecordBatch, table: &str) -> Re
         let Some(holds) = value.as_boolean_opt() else { return Err(failed(&"it is neither true nor false")) };
         let broken = (0..holds.len()).find(|row| holds.is_valid(*row) && !holds.value(*row));
         if let Some(row) = broken {
-            return Err(Error::invalid(format!(
-                "new row of {table} violates check constraint {name:?}: {}",
-                shown(batch, row)
-            ))
-            .with_code("23514"));
+            return Err(Error::invalid(format!("new row for relation {table:?} violates check constraint {name:?}"))
+                .with_code("23514")
+                .with_detail(refused_row(batch, row))
+                .of_constraint(name));
         }
     }
     Ok(())
 }
 
-/// The values of one row: `1, x`.
-pub fn values(batch: &RecordBatch, row: usize) -> String {
-    let options = FormatOptions::default().with_null("NULL");
-    let value = |column: &ArrayRef| {
-        let formatter = ArrayFormatter::try_new(column, &options).ok();
-        formatter.and_then(|formatter| formatter.value(row).try_to_string().ok()).unwrap_or_default()
-    };
-    batch.columns().iter().map(value).collect::<Vec<_>>().join(", ")
+/// A refusal that names a constraint or a column, with the table that they are of.
+pub(crate) fn with_subject(error: Error, schema: &str, table: &str) -> Error {
+    if error.subject().is_some() { error.of_table(schema, table) } else { error }
 }
 
-/// One row as a person reads it: `a = 1, b = x`.
-pub(crate) fn shown(batch: &RecordBatch, row: usize) -> String {
-    let options = FormatOptions::default().with_null("NULL");
-    let mut parts: Vec<String> = Vec::new();
-    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+/// What PostgreSQL says of a row that a constraint refuses.
+pub(crate) fn refused_row(batch: &RecordBatch, row: usize) -> String {
     // The id that a rewritten row carries along is nothing to a person.
-    let columns = columns.filter(|(field, _)| !field.name().starts_with("_ducklake_internal"));
-    for (field, column) in columns.take(SHOWN_COLUMNS) {
-        let value = ArrayFormatter::try_new(column, &options)
-            .ok()
-            .and_then(|formatter| formatter.value(row).try_to_string().ok())
-            .unwrap_or_default();
-        let value: String = value.chars().take(60).collect();
-        parts.push(format!("{} = {value}", field.name()));
+    let own = |at: &usize| !batch.schema_ref().field(*at).name().starts_with("_ducklake_internal");
+    let columns: Vec<usize> = (0..batch.num_columns()).filter(own).collect();
+    let mut values: Vec<String> =
+        columns.iter().take(SHOWN_COLUMNS).map(|at| shown(batch.column(*at).as_ref(), row)).collect();
+    if columns.len() > SHOWN_COLUMNS {
+        values.push("…".to_owned());
     }
-    if batch.num_columns() > SHOWN_COLUMNS {
-        parts.push("…".into());
+    format!("Failing row contains ({}).", values.join(", "))
+}
+
+/// A key with its values, as PostgreSQL writes it: `(a, b)=(1, x)`.
+pub(crate) fn shown_key(key: &RecordBatch, row: usize) -> String {
+    let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+    let name = |name: &String| if name.chars().all(is_plain) { name.clone() } else { format!("{name:?}") };
+    let names: Vec<String> = key.schema_ref().fields().iter().map(|field| name(field.name())).collect();
+    format!("({})=({})", names.join(", "), values(key, row))
+}
+
+/// The values of one row: `1, x`.
+#[must_use]
+pub fn values(batch: &RecordBatch, row: usize) -> String {
+    batch.columns().iter().map(|column| shown(column.as_ref(), row)).collect::<Vec<_>>().join(", ")
+}
+
+/// One value as PostgreSQL writes it, cut short when it is long.
+fn shown(column: &dyn Array, row: usize) -> String {
+    if column.is_null(row) {
+        return "null".to_owned();
     }
-    parts.join(", ")
+    if let Some(values) = column.as_boolean_opt() {
+        return if values.value(row) { "t" } else { "f" }.to_owned();
+    }
+    let options = FormatOptions::default().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+    let formatter = ArrayFormatter::try_new(column, &options).ok();
+    let value = formatter.and_then(|formatter| formatter.value(row).try_to_string().ok()).unwrap_or_default();
+    match value.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &value[..end]),
+        None => value,
+    }
 }

@@ -12,6 +12,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use crate::model::TableState;
 use crate::names::TableName;
 use crate::scan::TableScanExec;
+use crate::sealed::SealedExec;
 
 /// Where a field says by which id files know its column.
 const FIELD_ID: &str = "PARQUET:field_id";
@@ -38,6 +39,9 @@ pub fn scan_sizes(plan: &Arc<dyn ExecutionPlan>) -> Vec<ScanSize> {
 }
 
 fn walk(plan: &Arc<dyn ExecutionPlan>, within: Option<&TableScanExec>, found: &mut Vec<ScanSize>) {
+    if let Some(sealed) = plan.downcast_ref::<SealedExec>() {
+        found.push(sealed.cost().clone());
+    }
     let within = plan.downcast_ref::<TableScanExec>().or(within);
     if let Some(source) = plan.downcast_ref::<DataSourceExec>()
         && let Some(config) = source.data_source().downcast_ref::<FileScanConfig>()

@@ -53,7 +53,8 @@ impl Transaction {
         check_name("schema", to)?;
         let id = self.schema_id(name)?;
         let new = self.provisional();
-        self.record(Op::RenameSchema { id, new, uuid: Uuid::now_v7(), name: to.to_owned() })
+        self.record(Op::RenameSchema { id, new, uuid: Uuid::now_v7(), name: to.to_owned() })?;
+        self.keep_owner(new)
     }
 
     /// # Errors
@@ -70,6 +71,15 @@ impl Transaction {
         self.record(Op::Comment { id, comment })
     }
 
+    /// Words about a column of a view, by its place from 1.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn comment_view_column(&mut self, name: &TableName, place: i64, comment: Option<String>) -> Result<()> {
+        let id = self.view_id(name)?;
+        self.record(Op::CommentViewColumn { id, place, comment })
+    }
+
     /// All implementations of a function's name, in the place of those that it had; none drops it.
     ///
     /// # Errors
@@ -78,7 +88,9 @@ impl Transaction {
         check_name("function", &name.table)?;
         let schema_id = self.schema_id(&name.schema)?;
         let id = self.provisional();
-        self.record(Op::SetFunction { id, schema_id, name: name.table.clone(), macros, definitions })
+        let is_there = self.view().function(name).is_some() && !macros.is_empty();
+        self.record(Op::SetFunction { id, schema_id, name: name.table.clone(), macros, definitions })?;
+        if is_there { self.keep_owner(id) } else { Ok(()) }
     }
 
     /// Makes a table with the columns of an Arrow schema.
@@ -254,6 +266,25 @@ impl Transaction {
         let id = self.provisional();
         let (uuid, view, sql) = (Uuid::now_v7(), name.table.clone(), sql.to_owned());
         self.record(Op::CreateView { id, uuid, schema_id, name: view, sql, comment })
+    }
+
+    /// Gives a view another query. Who owns it and who may read it stays, and what is said about it and its columns.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn replace_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
+        let Some(known) = self.view().view(name).cloned() else { return self.create_view(name, sql, comment) };
+        let access = self.view().access(known.id).cloned();
+        self.drop_view(name)?;
+        self.create_view(name, sql, comment.or_else(|| known.comment.clone()))?;
+        for (place, words) in &known.column_comments {
+            self.comment_view_column(name, *place, Some(words.clone()))?;
+        }
+        let new = self.view_id(name)?;
+        match access {
+            Some(access) => self.set_access(new, access.as_ref().clone()),
+            None => self.keep_owner(new),
+        }
     }
 
     fn view_id(&self, name: &TableName) -> Result<i64> {

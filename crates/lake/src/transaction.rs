@@ -16,6 +16,7 @@ use crate::mutate::ended_file;
 use crate::names::TableName;
 use crate::parquet_writer::{StagedFile, TableWriter, discard};
 use crate::partition::Partitioning;
+use crate::rules::with_subject;
 
 /// What a commit made.
 #[derive(Debug, Clone)]
@@ -178,7 +179,8 @@ impl Transaction {
         let table = self.existing(name)?;
         writable(&table)?;
         let rules = self.lake.row_rules(&table)?;
-        TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, rules)
+        Ok(TableWriter::open(self.lake.store().clone(), self.directory(&table)?, &table, rules)?
+            .in_schema(&self.view.name_of(&table).schema))
     }
 
     /// Files on disk that a later change will name: removed with the transaction if none does.
@@ -189,7 +191,8 @@ impl Transaction {
     pub(crate) fn append_with_row_ids(&self, table: &TableState) -> Result<TableWriter> {
         writable(table)?;
         let rules = self.lake.row_rules(table)?;
-        TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table, rules)
+        Ok(TableWriter::open_with_row_ids(self.lake.store().clone(), self.directory(table)?, table, rules)?
+            .in_schema(&self.view.name_of(table).schema))
     }
 
     /// The table's directory relative to the tables' root.
@@ -253,7 +256,10 @@ impl Transaction {
         let conformed = batches
             .iter()
             .filter(|batch| batch.num_rows() > 0)
-            .map(|batch| crate::conform::conform(batch, &table.arrow_schema, &table.name, &rules))
+            .map(|batch| {
+                crate::conform::conform(batch, &table.arrow_schema, &table.name, &rules)
+                    .map_err(|error| with_subject(error, &name.schema, &table.name))
+            })
             .collect::<Result<Vec<_>>>()?;
         let rows: usize = conformed.iter().map(RecordBatch::num_rows).sum();
         let held = self.pending.entry(table.id).or_default();
@@ -377,6 +383,8 @@ impl Transaction {
     async fn commit_changes(mut self) -> Result<CommitReport> {
         self.verify_keys().await?;
         self.place_pending().await?;
+        let author = self.note.author.clone();
+        self.own_what_is_new(author.as_deref())?;
         if self.ops.is_empty() {
             // Rows of Polder's own alone make no version of the lake.
             let rows = std::mem::take(&mut self.rows);

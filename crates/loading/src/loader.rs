@@ -64,6 +64,7 @@ struct Loads {
 }
 
 struct Running {
+    user: String,
     cancel: CancellationToken,
     progress: Arc<Progress>,
     done: watch::Receiver<bool>,
@@ -71,7 +72,14 @@ struct Running {
 
 impl Running {
     fn status(&self, load_id: LoadId) -> LoadStatus {
-        LoadStatus { load_id, state: LoadState::Running, progress: self.progress.snapshot(), report: None, error: None }
+        LoadStatus {
+            load_id,
+            user: self.user.clone(),
+            state: LoadState::Running,
+            progress: self.progress.snapshot(),
+            report: None,
+            error: None,
+        }
     }
 }
 
@@ -169,13 +177,13 @@ impl Inner {
         };
         let error = error.map(|error| QueryError {
             code: error.code().to_owned(),
-            message: error.message().to_owned(),
+            message: error.described(),
             position: error.position(),
-            hint: error.hint().or(error.detail()).map(str::to_owned),
+            hint: error.hint().map(str::to_owned),
         });
-        let status = LoadStatus { load_id, state, progress: progress.snapshot(), report, error };
         let mut loads = self.loads.lock();
-        loads.running.remove(&load_id);
+        let user = loads.running.remove(&load_id).map(|running| running.user).unwrap_or_default();
+        let status = LoadStatus { load_id, user, state, progress: progress.snapshot(), report, error };
         loads.ended.insert(load_id, status);
         loads.order.push_back(load_id);
         while loads.order.len() > ENDED_MAX {
@@ -230,7 +238,8 @@ impl Loader for FileLoader {
                 )
                 .with_hint("wait for some to end"));
             }
-            loads.running.insert(load_id, Running { cancel: cancel.clone(), progress: progress.clone(), done });
+            let user = request.caller.user.clone();
+            loads.running.insert(load_id, Running { user, cancel: cancel.clone(), progress: progress.clone(), done });
         }
         let inner = self.0.clone();
         runtime.spawn(async move {

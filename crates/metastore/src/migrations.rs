@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "jobs", sql: include_str!("../migrations/0002_jobs.sql") },
     Migration { name: "rows_changed", sql: include_str!("../migrations/0003_rows_changed.sql") },
     Migration { name: "audit", sql: include_str!("../migrations/0004_audit.sql") },
+    Migration { name: "roles", sql: include_str!("../migrations/0005_roles.sql") },
 ];
 
 /// The version that this program brings a database to.

@@ -125,6 +125,10 @@ pub struct UpArgs {
     /// The key of that certificate, in PEM
     #[arg(long, value_name = "FILE", env = "POLDER_TLS_KEY", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
+    /// Seconds in which a message of PostgreSQL's protocol that has begun must go on; then its connection ends
+    #[arg(long, value_name = "SECONDS", env = "POLDER_MESSAGE_TIMEOUT", default_value_t = 120,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub message_timeout: u64,
     /// `trust` lets everyone in without a password; only on loopback addresses
     #[arg(long, value_enum, env = "POLDER_AUTH", default_value_t = AuthChoice::Password)]
     pub auth: AuthChoice,

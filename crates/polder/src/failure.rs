@@ -196,10 +196,10 @@ pub fn as_failure(error: &anyhow::Error) -> Failure {
 
 fn from_ref(error: &Error) -> Failure {
     Failure {
-        message: error.message().to_owned(),
+        message: error.described(),
         code: Some(error.code().to_owned()),
         position: error.position(),
-        hint: error.hint().or(error.detail()).map(str::to_owned),
+        hint: error.hint().map(str::to_owned),
         ..Failure::default()
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,7 @@ pub struct Up {
     pub postgres: Option<SocketAddr>,
     /// Certificate and key; `None`: those of the data directory.
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub message_timeout: Duration,
     pub auth: AuthChoice,
     pub demo: bool,
     pub console: Option<PathBuf>,
@@ -139,7 +141,16 @@ impl Up {
         }
         let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
         let directory = Directory::from_args(&args.directory)?;
-        Ok(Self { directory, http, postgres, tls, auth: args.auth, demo: args.demo, console: args.console.clone() })
+        Ok(Self {
+            directory,
+            http,
+            postgres,
+            tls,
+            message_timeout: Duration::from_secs(args.message_timeout),
+            auth: args.auth,
+            demo: args.demo,
+            console: args.console.clone(),
+        })
     }
 }
 

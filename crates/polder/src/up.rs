@@ -83,6 +83,7 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
         http: settings.http,
         postgres: settings.postgres,
         tls: settings.tls.clone(),
+        message_timeout: settings.message_timeout,
         auth,
         console: settings.console.clone(),
     };

@@ -61,6 +61,7 @@ impl House {
             memory_bytes: usize::try_from(directory.memory_bytes).unwrap_or(usize::MAX),
             cores: None,
         })?;
+        engine.load_roles().await?;
         // The directory is ours alone, so nobody has a session.
         if let Err(error) = engine.drop_left_temporary().await {
             tracing::warn!(%error, "temporary tables of sessions that a crash has ended stay");
@@ -141,8 +142,14 @@ impl House {
             Auth::Password => polder_postgres_server::Auth::Password,
             Auth::Trust { user } => polder_postgres_server::Auth::Trust { user: user.clone() },
         };
-        let options =
-            PostgresServerOptions { address, auth, tls, database: DATABASE, version: env!("CARGO_PKG_VERSION") };
+        let options = PostgresServerOptions {
+            address,
+            auth,
+            tls,
+            message_time: wanted.message_timeout,
+            database: DATABASE,
+            version: env!("CARGO_PKG_VERSION"),
+        };
         let engine: Arc<dyn DriverSql> = Arc::clone(&self.engine) as _;
         let sql = Arc::new(WorkersDriver::new(engine, workers.clone()));
         Ok(PostgresServer::bind(options, sql, Arc::clone(&self.logins), shutdown.clone()).await?)
@@ -204,6 +211,8 @@ pub struct Listening {
     pub postgres: Option<SocketAddr>,
     /// Certificate and key for TLS; `None`: those that the first start makes.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// How long the next part of a message of PostgreSQL's protocol may take.
+    pub message_timeout: Duration,
     pub auth: Auth,
     /// The console's files while it is developed, instead of the embedded ones.
     pub console: Option<PathBuf>,

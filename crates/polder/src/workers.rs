@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use polder_capability::{
     Answer, BatchStream, Caller, LoadOptions, LoadRequest, LoadSource, LoadStatus, Loader, Preview, QueryProgress,
@@ -96,12 +96,16 @@ impl WorkersSession {
     /// Works on the workers' threads, and brings the answer here.
     async fn answer(&self, id: QueryId, work: impl Future<Output = Result<Answer>> + Send + 'static) -> Result<Answer> {
         let stop = Stop::register(&self.stops, id);
-        let task = AbortOnDropHandle::new(self.workers.spawn(work));
-        let answer = tokio::select! {
-            ended = task => ended.map_err(died)??,
+        let task = AbortOnDropHandle::new(self.workers.spawn(async move { Ok(Begun::of(work.await?)) }));
+        let begun = tokio::select! {
+            ended = task => ended.map_err(died)?,
             () = stop.token.cancelled() => return Err(Error::cancelled()),
         };
-        let batches = self.forward(answer.batches, stop);
+        let Begun { answer, ready, has_ended } = begun?;
+        let batches = match has_ended {
+            true => stream::iter(ready).boxed(),
+            false => stream::iter(ready).chain(self.forward(answer.batches, stop)).boxed(),
+        };
         Ok(Answer { batches, ..answer })
     }
 
@@ -120,6 +124,32 @@ impl WorkersSession {
         stream::unfold(reader, |mut reader| async move { reader.next().await.map(|batch| (batch, reader)) })
             .fuse()
             .boxed()
+    }
+}
+
+/// An answer with those of its batches that were there at once. Each step from thread to thread takes longer than many a
+/// statement, and a short answer takes one.
+struct Begun {
+    answer: Answer,
+    ready: Vec<Result<RecordBatch>>,
+    /// Nothing follows.
+    has_ended: bool,
+}
+
+impl Begun {
+    fn of(mut answer: Answer) -> Self {
+        let mut ready = Vec::new();
+        loop {
+            match answer.batches.next().now_or_never() {
+                Some(Some(batch)) => ready.push(batch),
+                Some(None) => return Self { answer, ready, has_ended: true },
+                None => break,
+            }
+            if ready.len() == BATCHES_BETWEEN {
+                break;
+            }
+        }
+        Self { answer, ready, has_ended: false }
     }
 }
 

@@ -17,6 +17,7 @@ mod server;
 mod session;
 mod settings;
 mod sql;
+mod starts;
 mod startup;
 mod tls;
 mod types;

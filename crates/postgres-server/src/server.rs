@@ -2,24 +2,26 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use polder_capability::{DriverSql, ProvenLogins};
 use polder_runtime::Shutdown;
 use polder_types::{Error, ErrorKind, Result};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::registry::Registry;
+use crate::starts::{Place, Starts};
 use crate::startup;
 use crate::tls::{Tls, TlsFiles};
 
 /// Sessions at once: each may hold a transaction and a few batches of rows.
 const SESSIONS_MAX: usize = 500;
 
-/// Connections at once, with those that only cancel or are still logging in. Further ones wait in the system's backlog.
-const CONNECTIONS_MAX: usize = 2 * SESSIONS_MAX;
+/// Connections that wait for the server to take them.
+const BACKLOG: u32 = 1_024;
 
 /// Time that running statements get once the server is stopping.
 const GRACE: Duration = Duration::from_secs(3);
@@ -43,6 +45,8 @@ pub struct PostgresServerOptions {
     pub address: SocketAddr,
     pub auth: Auth,
     pub tls: TlsFiles,
+    /// How long the next part of a message that has begun may take.
+    pub message_time: Duration,
     /// The name of the one database.
     pub database: &'static str,
     /// Told with the version of PostgreSQL.
@@ -64,7 +68,11 @@ pub(crate) struct House {
     pub auth: Auth,
     pub tls: Tls,
     pub registry: Arc<Registry>,
+    pub starts: Arc<Starts>,
     pub sessions: Arc<Semaphore>,
+    /// What all connections hold of messages whose ends have not come.
+    pub unread: Arc<AtomicUsize>,
+    pub message_time: Duration,
     pub database: &'static str,
     pub version: &'static str,
     pub shutdown: Shutdown,
@@ -82,7 +90,7 @@ impl PostgresServer {
         logins: Arc<dyn ProvenLogins>,
         shutdown: Shutdown,
     ) -> Result<Self> {
-        let PostgresServerOptions { address, auth, tls, database, version } = options;
+        let PostgresServerOptions { address, auth, tls, message_time, database, version } = options;
         if matches!(auth, Auth::Trust { .. }) && !address.ip().is_loopback() {
             return Err(Error::invalid(format!(
                 "without passwords the server listens on loopback only, not on {address}"
@@ -95,7 +103,7 @@ impl PostgresServer {
                 .with_hint("another program may use this port; choose another with --postgres, or --postgres off")
                 .with_source(error)
         };
-        let listener = TcpListener::bind(address).await.map_err(unavailable)?;
+        let listener = listen(address).map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
         let house = Arc::new(House {
             sql,
@@ -103,6 +111,9 @@ impl PostgresServer {
             auth,
             tls,
             registry: Arc::default(),
+            starts: Arc::default(),
+            unread: Arc::default(),
+            message_time,
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
             database,
             version,
@@ -121,24 +132,17 @@ impl PostgresServer {
     /// 3 seconds, and drops what still runs.
     pub async fn serve(self) {
         let Self { listener, house, shutdown, .. } = self;
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
         loop {
-            let slot = tokio::select! {
-                () = shutdown.wait() => break,
-                slot = Arc::clone(&slots).acquire_owned() => slot,
-            };
             let accepted = tokio::select! {
                 () = shutdown.wait() => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let house = Arc::clone(&house);
-                    connections.spawn(async move {
-                        connected(house, stream, peer).await;
-                        drop(slot);
-                    });
+                    // Taken at once: there is always a place for one more, which another one may have to leave.
+                    let place = house.starts.enter(peer.ip());
+                    connections.spawn(connected(Arc::clone(&house), stream, peer, place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -161,11 +165,23 @@ impl PostgresServer {
     }
 }
 
-async fn connected(house: Arc<House>, stream: TcpStream, peer: SocketAddr) {
+/// Listens as `TcpListener::bind` does, and has the system look after connections that are silent: whoever is gone without
+/// a word is found out some day.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // What is accepted has it from here.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn connected(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot send small packets at once");
     }
-    if let Err(gone) = startup::serve(house, stream, peer).await {
+    if let Err(gone) = startup::serve(house, stream, peer, place).await {
         tracing::debug!(%peer, error = %gone.0, "a client went away");
     }
 }

@@ -24,26 +24,26 @@ pub(crate) enum Level {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
-    pub user: String,
     pub polder_version: &'static str,
     pub application_name: String,
     pub statement_timeout: Option<Duration>,
     pub idle_in_transaction: Option<Duration>,
     pub level: Level,
+    level_name: &'static str,
     extra_float_digits: String,
     /// Those of the start, which RESET goes back to.
     initial: Option<Box<Settings>>,
 }
 
 impl Settings {
-    pub(crate) fn new(user: String, polder_version: &'static str) -> Self {
+    pub(crate) fn new(polder_version: &'static str) -> Self {
         Self {
-            user,
             polder_version,
             application_name: String::new(),
             statement_timeout: None,
             idle_in_transaction: None,
             level: Level::Notice,
+            level_name: "notice",
             extra_float_digits: "1".into(),
             initial: None,
         }
@@ -83,7 +83,7 @@ impl Settings {
             "idle_in_transaction_session_timeout" => {
                 duration(name, first).map(|timeout| self.idle_in_transaction = timeout)
             }
-            "client_min_messages" => level(&lower).map(|level| self.level = level),
+            "client_min_messages" => level(&lower).map(|(name, level)| (self.level_name, self.level) = (name, level)),
             "default_transaction_isolation" | "transaction_isolation" => {
                 only(name, &["read committed", "repeatable read", "read uncommitted", "snapshot"], &lower)
             }
@@ -97,14 +97,14 @@ impl Settings {
 
     /// Puts one of them back; `None` if it is none that can be set.
     pub(crate) fn reset(&mut self, name: &str) -> Option<()> {
-        let unset = || Box::new(Self::new(self.user.clone(), self.polder_version));
+        let unset = || Box::new(Self::new(self.polder_version));
         let initial = self.initial.clone().unwrap_or_else(unset);
         match name {
             "application_name" => self.application_name.clone_from(&initial.application_name),
             "extra_float_digits" => self.extra_float_digits.clone_from(&initial.extra_float_digits),
             "statement_timeout" => self.statement_timeout = initial.statement_timeout,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
-            "client_min_messages" => self.level = initial.level,
+            "client_min_messages" => (self.level_name, self.level) = (initial.level_name, initial.level),
             "client_encoding"
             | "datestyle"
             | "intervalstyle"
@@ -138,20 +138,15 @@ impl Settings {
             "datestyle" => "ISO, MDY".into(),
             "intervalstyle" => "postgres".into(),
             "bytea_output" => "hex".into(),
-            "standard_conforming_strings" | "integer_datetimes" | "is_superuser" => "on".into(),
+            "standard_conforming_strings" | "integer_datetimes" => "on".into(),
             "extra_float_digits" => self.extra_float_digits.clone(),
             "statement_timeout" => millis(self.statement_timeout),
             "idle_in_transaction_session_timeout" => millis(self.idle_in_transaction),
-            "client_min_messages" => match self.level {
-                Level::Notice => "notice".into(),
-                Level::Warning => "warning".into(),
-                Level::Error => "error".into(),
-            },
+            "client_min_messages" => self.level_name.into(),
             // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
             "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
             "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
             "lock_timeout" => "0".into(),
-            "session_authorization" | "role" => self.user.clone(),
             "server_version" => format!("{VERSION} (Polder {})", self.polder_version),
             "server_version_num" => VERSION_NUMBER.into(),
             "max_identifier_length" => polder_types::limits::NAME_BYTES_MAX.to_string(),
@@ -167,6 +162,26 @@ impl Settings {
         reported.unwrap_or(if name == "timezone" { "TimeZone" } else { name })
     }
 
+    /// A query for what SHOW ALL shows: these settings, and those of the engine.
+    pub(crate) fn all_query(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let names: Vec<String> = DESCRIBED.iter().map(|(name, _)| quoted(name)).collect();
+        let row = |(name, description): &(&str, &str)| {
+            let value = self.show(name).unwrap_or_default();
+            format!("({}, {}, {})", quoted(Self::shown_name(name)), quoted(&value), quoted(description))
+        };
+        let rows: Vec<String> = DESCRIBED.iter().map(row).collect();
+        format!(
+            "SELECT name, setting, description FROM (SELECT name, setting, short_desc FROM pg_catalog.pg_settings \
+             WHERE lower(name) NOT IN ({}) UNION ALL VALUES {}) AS shown (name, setting, description) ORDER BY lower(name)",
+            names.join(", "),
+            rows.join(", ")
+        )
+    }
+
+    /// The columns of [`Settings::all_query`].
+    pub(crate) const ALL_COLUMNS: [&str; 3] = ["name", "setting", "description"];
+
     /// What a client is told when it has logged in, and whenever it changes.
     pub(crate) const REPORTED: &[(&str, &str)] = &[
         ("server_version", "server_version"),
@@ -175,14 +190,43 @@ impl Settings {
         ("application_name", "application_name"),
         ("default_transaction_read_only", "default_transaction_read_only"),
         ("in_hot_standby", "in_hot_standby"),
-        ("is_superuser", "is_superuser"),
-        ("session_authorization", "session_authorization"),
         ("DateStyle", "datestyle"),
         ("IntervalStyle", "intervalstyle"),
         ("integer_datetimes", "integer_datetimes"),
         ("standard_conforming_strings", "standard_conforming_strings"),
     ];
 }
+
+/// What SHOW ALL says of each, in PostgreSQL's words where it has some.
+const DESCRIBED: &[(&str, &str)] = &[
+    ("application_name", "Sets the application name to be reported in statistics and logs."),
+    ("bytea_output", "Sets the output format for bytea."),
+    ("client_encoding", "Sets the client's character set encoding."),
+    ("client_min_messages", "Sets the message levels that are sent to the client."),
+    ("datestyle", "Sets the display format for date and time values."),
+    ("default_transaction_isolation", "Sets the transaction isolation level of each new transaction."),
+    ("default_transaction_read_only", "Sets the default read-only status of new transactions."),
+    ("extra_float_digits", "Sets the number of digits displayed for floating-point values."),
+    (
+        "idle_in_transaction_session_timeout",
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    ("in_hot_standby", "Shows whether hot standby is currently active."),
+    ("integer_datetimes", "Shows whether datetimes are integer based."),
+    ("intervalstyle", "Sets the display format for interval values."),
+    ("lc_collate", "Shows the collation order locale."),
+    ("lc_ctype", "Shows the character classification and case conversion locale."),
+    ("lock_timeout", "Sets the maximum allowed duration of any wait for a lock."),
+    ("max_identifier_length", "Shows the maximum identifier length."),
+    ("max_index_keys", "Shows the maximum number of index keys."),
+    ("server_encoding", "Shows the server (database) character set encoding."),
+    ("server_version", "Shows the server version."),
+    ("server_version_num", "Shows the server version as an integer."),
+    ("standard_conforming_strings", "Causes '...' strings to treat backslashes literally."),
+    ("statement_timeout", "Sets the maximum allowed duration of any statement."),
+    ("transaction_isolation", "Sets the current transaction's isolation level."),
+    ("transaction_read_only", "Sets the current transaction's read-only status."),
+];
 
 fn fixed(name: &str) -> Error {
     Error::invalid(format!("parameter \"{name}\" cannot be changed")).with_code("55P02")
@@ -229,13 +273,20 @@ fn duration(name: &str, value: &str) -> Result<Option<Duration>> {
     }
 }
 
-fn level(name: &str) -> Result<Level> {
-    match name {
-        "debug5" | "debug4" | "debug3" | "debug2" | "debug1" | "log" | "notice" => Ok(Level::Notice),
-        "warning" => Ok(Level::Warning),
-        "error" => Ok(Level::Error),
-        other => only("client_min_messages", &["notice", "warning", "error"], other).map(|()| Level::Error),
-    }
+/// The levels of messages, from the least. Below notices this server has nothing to say.
+const LEVELS: &[&str] =
+    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "info", "notice", "warning", "error"];
+
+fn level(name: &str) -> Result<(&'static str, Level)> {
+    let name = if name == "debug" { "debug2" } else { name };
+    only("client_min_messages", LEVELS, name)?;
+    let known = LEVELS.iter().find(|known| **known == name).copied().unwrap_or("notice");
+    let level = match known {
+        "warning" => Level::Warning,
+        "error" => Level::Error,
+        _ => Level::Notice,
+    };
+    Ok((known, level))
 }
 
 #[cfg(test)]
@@ -248,13 +299,18 @@ mod tests {
 
     #[test]
     fn settings_are_set_shown_and_reset() {
-        let mut settings = Settings::new("polder".into(), "0.1.0");
+        let mut settings = Settings::new("0.1.0");
         set(&mut settings, "application_name", "first").unwrap().unwrap();
         settings.begin();
         set(&mut settings, "application_name", "second").unwrap().unwrap();
         set(&mut settings, "statement_timeout", "5s").unwrap().unwrap();
         assert_eq!(settings.show("statement_timeout").as_deref(), Some("5s"));
+        set(&mut settings, "client_min_messages", "DEBUG").unwrap().unwrap();
+        assert_eq!((settings.level, settings.show("client_min_messages").as_deref()), (Level::Notice, Some("debug2")));
+        set(&mut settings, "client_min_messages", "warning").unwrap().unwrap();
+        assert_eq!(settings.level, Level::Warning);
         settings.reset_all();
+        assert_eq!(settings.show("client_min_messages").as_deref(), Some("notice"));
         assert_eq!(settings.show("application_name").as_deref(), Some("first"));
         assert_eq!(settings.statement_timeout, None);
         assert_eq!(settings.show("server_version").as_deref(), Some("15.14 (Polder 0.1.0)"));
@@ -262,11 +318,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_and_what_is_not_ours_left() {
-        let mut settings = Settings::new("polder".into(), "0.1.0");
+        let mut settings = Settings::new("0.1.0");
         for (name, value) in [
             ("client_encoding", "LATIN1"),
             ("datestyle", "German"),
             ("extra_float_digits", "0"),
+            ("client_min_messages", "fatal"),
             ("statement_timeout", "soon"),
             ("server_version", "16"),
         ] {
@@ -274,5 +331,9 @@ mod tests {
         }
         assert!(set(&mut settings, "search_path", "a").is_none());
         assert!(set(&mut settings, "datestyle", "ISO, MDY").unwrap().is_ok());
+        for (name, _) in DESCRIBED {
+            assert!(settings.show(name).is_some(), "{name}");
+        }
+        assert!(settings.all_query().contains("('IntervalStyle', 'postgres', "));
     }
 }

@@ -13,10 +13,12 @@ use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::registry::Registered;
 use crate::scram::{self, Exchange};
 use crate::server::{Auth, House};
 use crate::session::Client;
 use crate::settings::Settings;
+use crate::starts::Place;
 use crate::tls::Tls;
 use crate::wire::backend::{self, Severity};
 use crate::wire::frontend::{Fields, Message, broken, utf8};
@@ -24,6 +26,9 @@ use crate::wire::{EARLY_BYTES_MAX, Gone, Stream, Wire};
 
 /// From the connection to the login.
 const STARTUP_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// For the last words to a client that is not let in.
+const PARTING_TIME_MAX: Duration = Duration::from_secs(1);
 
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
@@ -44,6 +49,14 @@ struct Newcomer {
     wire: Wire,
     peer: SocketAddr,
     encrypted: bool,
+}
+
+/// Who has come in.
+struct Started {
+    settings: Settings,
+    session: Arc<dyn DriverSession>,
+    registered: Registered,
+    permit: OwnedSemaphorePermit,
 }
 
 /// The end of a start-up that is none.
@@ -68,16 +81,22 @@ impl From<Error> for Refusal {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr) -> Result<(), Gone> {
+pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place: Place) -> Result<(), Gone> {
     let shutdown = house.shutdown.clone();
     let mut newcomer = Newcomer { house, wire: Wire::new(Box::new(stream)), peer, encrypted: false };
     let started = tokio::select! {
         () = shutdown.wait() => return Ok(()),
+        () = place.taken() => {
+            // A flood is not worth waiting for: it is told what can be told at once.
+            let error = Error::new(ErrorKind::Exhausted, "sorry, too many clients are logging in").with_code("53300");
+            let _ = tokio::time::timeout(Duration::ZERO, newcomer.refuse(&error)).await;
+            return Ok(());
+        }
         started = tokio::time::timeout(STARTUP_TIME_MAX, newcomer.start()) => started,
     };
     let refusal = match started {
-        Ok(Ok((settings, session, permit))) => {
-            let registered = newcomer.house.registry.enter();
+        Ok(Ok(Started { settings, session, registered, permit })) => {
+            drop(place);
             let client = Client::new(newcomer.wire, Arc::clone(&newcomer.house), session, settings, registered);
             let ended = client.serve().await;
             drop(permit);
@@ -90,30 +109,38 @@ pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
         Refusal::Gone(gone) => Err(gone),
         Refusal::Done => Ok(()),
         Refusal::Error(error) => {
-            backend::error(&mut newcomer.wire.output, &error, Severity::Fatal, None);
-            newcomer.wire.flush().await?;
-            newcomer.wire.close().await;
-            Ok(())
+            tokio::time::timeout(PARTING_TIME_MAX, newcomer.refuse(&error)).await.unwrap_or(Ok(()))
         }
     }
 }
 
 impl Newcomer {
-    async fn start(&mut self) -> Result<(Settings, Arc<dyn DriverSession>, OwnedSemaphorePermit), Refusal> {
+    async fn start(&mut self) -> Result<Started, Refusal> {
         let parameters = self.startup_message().await?;
-        // A session that the limit leaves out is told so, which takes a connection; it is not kept waiting.
+        let user = self.login(&parameters).await?;
+        // Only who has proven who they are takes a session. Whom the limit leaves out is told so, and not kept waiting.
         let permit = Arc::clone(&self.house.sessions)
             .try_acquire_owned()
             .map_err(|_| Error::new(ErrorKind::Exhausted, "sorry, too many clients already").with_code("53300"))?;
-        let user = self.login(&parameters).await?;
         self.check_database(&parameters)?;
-        let session = self.house.sql.open_driver_session(Caller::new(user.as_str(), VIA));
-        let mut settings = Settings::new(user, self.house.version);
+        let registered = self.house.registry.enter();
+        let caller = Caller::new(user.as_str(), VIA).of_process(registered.process);
+        let session = self.house.sql.open_driver_session(caller);
+        let mut settings = Settings::new(self.house.version);
         for (name, value) in wanted(&parameters)? {
             set(&mut settings, session.as_ref(), &name, &value).await?;
         }
         settings.begin();
-        Ok((settings, session, permit))
+        session.begin().await;
+        Ok(Started { settings, session, registered, permit })
+    }
+
+    /// Says why nobody is let in, and hangs up.
+    async fn refuse(&mut self, error: &Error) -> Result<(), Gone> {
+        backend::error(&mut self.wire.output, error, Severity::Fatal, None);
+        self.wire.flush().await?;
+        self.wire.close().await;
+        Ok(())
     }
 
     fn check_database(&self, parameters: &BTreeMap<String, String>) -> Result<()> {

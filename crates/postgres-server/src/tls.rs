@@ -8,10 +8,10 @@ use std::sync::Arc;
 use polder_types::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
 
 /// What a client asks for that begins with TLS at once (PostgreSQL's documentation, "ALPN").
 const PROTOCOL: &[u8] = b"postgresql";
@@ -50,15 +50,23 @@ impl Tls {
         let chain = CertificateDer::pem_file_iter(&files.certificate)
             .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
             .map_err(|error| unusable(&files.certificate, error))?;
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, error))?;
         let first = chain.first().ok_or_else(|| unusable(&files.certificate, "it has no certificate"))?;
+        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match error {
+            pem::Error::NoItemsFound => unusable(&files.key, "it has no key"),
+            error => unusable(&files.key, error),
+        })?;
         let certificate_hash = hash(first.as_ref()).map(Into::into);
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&files.certificate, error))?
             .with_no_client_auth()
             .with_single_cert(chain, key)
-            .map_err(|error| unusable(&files.certificate, error))?;
+            .map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    unusable(&files.certificate, format!("{} is the key of another one", files.key.display()))
+                }
+                error => unusable(&files.certificate, error),
+            })?;
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_hash })
     }

@@ -100,6 +100,15 @@ pub struct Position {
     pub column: u64,
 }
 
+/// What an error is about, as PostgreSQL tells it in fields of their own, so that no program takes a message apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    pub schema: Option<String>,
+    pub table: Option<String>,
+    pub column: Option<String>,
+    pub constraint: Option<String>,
+}
+
 /// An error as a caller sees it: what, where, and what to do next.
 pub struct Error(Box<Inner>);
 
@@ -110,6 +119,8 @@ struct Inner {
     detail: Option<String>,
     hint: Option<String>,
     position: Option<Position>,
+    /// Few errors have one.
+    subject: Option<Box<Subject>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -126,6 +137,7 @@ impl Error {
             detail: None,
             hint: None,
             position: None,
+            subject: None,
             source: None,
         }))
     }
@@ -167,10 +179,39 @@ impl Error {
         self
     }
 
-    /// More about what is wrong, such as the values that are: PostgreSQL's DETAIL.
+    /// The particulars, such as the row that was refused: a sentence.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// The same for those who may not know the particulars.
+    #[must_use]
+    pub fn without_detail(mut self) -> Self {
+        self.0.detail = None;
+        self
+    }
+
+    /// The table that it is about.
+    #[must_use]
+    pub fn of_table(mut self, schema: impl Into<String>, table: impl Into<String>) -> Self {
+        let subject = self.0.subject.get_or_insert_default();
+        (subject.schema, subject.table) = (Some(schema.into()), Some(table.into()));
+        self
+    }
+
+    /// The column that it is about.
+    #[must_use]
+    pub fn of_column(mut self, column: impl Into<String>) -> Self {
+        self.0.subject.get_or_insert_default().column = Some(column.into());
+        self
+    }
+
+    /// The constraint that it is about.
+    #[must_use]
+    pub fn of_constraint(mut self, constraint: impl Into<String>) -> Self {
+        self.0.subject.get_or_insert_default().constraint = Some(constraint.into());
         self
     }
 
@@ -221,6 +262,35 @@ impl Error {
         self.0.detail.as_deref()
     }
 
+    /// The message, and the detail behind it: for those who have one place for both.
+    #[must_use]
+    pub fn described(&self) -> String {
+        match &self.0.detail {
+            Some(detail) => format!("{}: {}", self.0.message, detail.trim_end_matches('.')),
+            None => self.0.message.clone(),
+        }
+    }
+
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.0.subject.as_deref()
+    }
+
+    /// The parts that a caller sees, as a new error.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Box::new(Inner {
+            kind: self.0.kind,
+            code: self.0.code,
+            message: self.0.message.clone(),
+            detail: self.0.detail.clone(),
+            hint: self.0.hint.clone(),
+            position: self.0.position,
+            subject: self.0.subject.clone(),
+            source: None,
+        }))
+    }
+
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
@@ -234,12 +304,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(&self.described())?;
         if let Some(Position { line, column }) = self.0.position {
             write!(f, " (line {line}, column {column})")?;
-        }
-        if let Some(detail) = &self.0.detail {
-            write!(f, ": {detail}")?;
         }
         if let Some(hint) = &self.0.hint {
             write!(f, "; {hint}")?;

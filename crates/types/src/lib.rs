@@ -4,5 +4,5 @@ mod error;
 mod ids;
 pub mod limits;
 
-pub use error::{Error, ErrorKind, Position, Result};
+pub use error::{Error, ErrorKind, Position, Result, Subject};
 pub use ids::{LoadId, QueryId, RunId, SnapshotId};

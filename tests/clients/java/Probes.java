@@ -34,6 +34,8 @@ public final class Probes {
         Connection connect(String... settings) throws SQLException {
             Properties properties = new Properties();
             properties.setProperty("user", user);
+            // An answer that never comes is told by the place that waits for it.
+            properties.setProperty("socketTimeout", Integer.toString(ANSWER_SECONDS));
             if (!password.isEmpty()) properties.setProperty("password", password);
             for (int at = 0; at < settings.length; at += 2) properties.setProperty(settings[at], settings[at + 1]);
             return DriverManager.getConnection(url, properties);
@@ -43,6 +45,8 @@ public final class Probes {
     private static final List<Map<String, Probe>> ALL = List.of(Sessions.ALL, Statements.ALL, Values.ALL, Catalog.ALL);
 
     private static final int PROBE_SECONDS = 60;
+
+    private static final int ANSWER_SECONDS = 45;
 
     /** Where a failure is looked for. */
     private static final List<String> FILES = List.of("Sessions.java", "Statements.java", "Values.java", "Catalog.java");

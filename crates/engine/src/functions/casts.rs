@@ -10,7 +10,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
 };
-use arrow::datatypes::{FieldRef, TimestampMicrosecondType};
+use arrow::datatypes::{Field, FieldRef, TimestampMicrosecondType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
@@ -329,19 +329,21 @@ impl Reader<'_> {
 
     /// Flattens all arrays, reads their elements at once, and cuts them again.
     fn lists(&self, texts: &StringArray, item: &FieldRef) -> Result<ArrayRef> {
+        let leaf = leaf_of(self.target, item);
         let mut lists = Vec::with_capacity(texts.len());
         for text in texts {
             lists.push(self.one(text, input::array)?);
         }
-        self.list_of(lists, item)
+        self.list_of(lists, item, &leaf)
     }
 
-    fn list_of(&self, lists: Vec<Option<Vec<Element>>>, item: &FieldRef) -> Result<ArrayRef> {
+    /// `leaf`: what the innermost elements are read as.
+    fn list_of(&self, lists: Vec<Option<Vec<Element>>>, item: &FieldRef, leaf: &FieldRef) -> Result<ArrayRef> {
         let malformed = || refuse("22P02", "malformed array literal: arrays of one level must have the same depth");
         let lengths: Vec<usize> = lists.iter().map(|list| list.as_ref().map_or(0, Vec::len)).collect();
         let nulls: arrow::buffer::NullBuffer = lists.iter().map(Option::is_some).collect::<Vec<_>>().into();
         let elements = lists.into_iter().flatten().flatten();
-        let inner = Reader { target: item, lenient: self.lenient, session: self.session };
+        let inner = Reader { target: leaf, lenient: self.lenient, session: self.session };
         let values = if let DataType::List(deeper) = item.data_type() {
             let nested = elements
                 .map(|element| match element {
@@ -350,7 +352,7 @@ impl Reader<'_> {
                     Element::Text(_) => Err(malformed()),
                 })
                 .collect::<Result<Vec<_>>>()?;
-            inner.list_of(nested, deeper)?
+            inner.list_of(nested, deeper, leaf)?
         } else {
             let flat = elements
                 .map(|element| match element {
@@ -361,7 +363,7 @@ impl Reader<'_> {
                 .collect::<Result<Vec<_>>>()?;
             if flat.is_empty() {
                 new_null_array(item.data_type(), 0)
-            } else if types::is_text(item.data_type()) && !types::is_json(item) {
+            } else if types::is_text(item.data_type()) && !types::is_json(leaf) {
                 types::fit(Arc::new(StringArray::from(flat)), item.data_type())?
             } else {
                 inner.texts(&StringArray::from(flat))?
@@ -369,5 +371,17 @@ impl Reader<'_> {
         };
         let offsets = arrow::buffer::OffsetBuffer::from_lengths(lengths);
         Ok(Arc::new(arrow::array::ListArray::try_new(Arc::clone(item), offsets, values, Some(nulls))?))
+    }
+}
+
+/// What the innermost elements of a list are read as: JSON, if the list's own mark says so.
+fn leaf_of(list: &Field, item: &FieldRef) -> FieldRef {
+    if let DataType::List(deeper) = item.data_type() {
+        return leaf_of(list, deeper);
+    }
+    match types::catalog_type(list) {
+        Some("json[]") => Arc::new(types::spelled_json(item.as_ref().clone())),
+        Some("jsonb[]") => Arc::new(types::json(item.as_ref().clone())),
+        _ => Arc::clone(item),
     }
 }

@@ -195,7 +195,9 @@ impl Kind {
             Self::Bool => (*given == D::Boolean).then_some(0),
             Self::Int4 => match given {
                 D::Int32 => Some(0),
-                D::Int8 | D::Int16 | D::UInt8 | D::UInt16 | D::Int64 | D::UInt32 | D::UInt64 => Some(1),
+                D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => Some(1),
+                // Where nothing wider is taken, however many of the others are narrow.
+                D::Int64 | D::UInt32 | D::UInt64 => Some(3),
                 _ => None,
             },
             Self::Int8 => match given {

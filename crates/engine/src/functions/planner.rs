@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
 use super::function::refuse;
 use super::{call, dates, types};
+use crate::rewrite::whole_numbers::narrowed;
 
 #[derive(Debug)]
 pub(crate) struct FunctionPlanner;
@@ -204,6 +205,9 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
 
 impl ExprPlanner for FunctionPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(number) = narrowed(&raw.op, &raw.left) {
+            return Ok(PlannerResult::Planned(number));
+        }
         let (Ok((_, left)), Ok((_, right))) = (raw.left.to_field(schema), raw.right.to_field(schema)) else {
             return Ok(PlannerResult::Original(raw));
         };

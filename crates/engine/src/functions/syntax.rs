@@ -1,5 +1,6 @@
 //! Forms of expressions that the planner does not know, written as calls and operators that it does.
 
+mod by_type;
 mod exponent;
 mod fields;
 mod lists;
@@ -344,25 +345,6 @@ fn of_function(mut function: Function) -> Result<Expr> {
                 return Ok(call("unnest", vec![call("polder_expand", arguments)]));
             }
         }
-        // The literal's own type: the planner makes every whole number a bigint.
-        "pg_typeof" => {
-            if let Some(arguments) = arguments(&function)
-                && let [Expr::Value(value)] = arguments.as_slice()
-                && let Value::Number(digits, _) = &value.value
-                && digits.parse::<i32>().is_ok()
-            {
-                return Ok(call(
-                    "pg_typeof",
-                    vec![Expr::Cast {
-                        kind: CastKind::Cast,
-                        expr: Box::new(Expr::Value(value.clone())),
-                        data_type: DataType::Integer(None),
-                        array: false,
-                        format: None,
-                    }],
-                ));
-            }
-        }
         name if SETS.iter().any(|(set, _)| *set == name) => {
             if let Some(list) = set(&function) {
                 return Ok(call("unnest", vec![list]));
@@ -380,6 +362,9 @@ fn of_function(mut function: Function) -> Result<Expr> {
         "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
         "variance" => function.name = ObjectName::from(vec![Ident::new("var_samp")]),
         _ => {
+            if let Some(cast) = by_type::cast(&name, &function) {
+                return Ok(cast);
+            }
             if let Some(bare) = name.strip_prefix("pg_catalog.") {
                 function.name = ObjectName::from(vec![Ident::new(bare)]);
                 return of_function(function);

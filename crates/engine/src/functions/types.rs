@@ -1,6 +1,6 @@
 //! Types by the names that PostgreSQL has for them, and the marks of those that Arrow has no type for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -54,9 +54,36 @@ pub(crate) fn catalog_type(field: &Field) -> Option<&str> {
     let fits = match name.as_str() {
         "name" | "char" => is_text(field.data_type()),
         "int2vector" | "oidvector" => field.data_type().is_nested(),
+        name if name.ends_with("[]") => field.data_type().is_nested(),
         _ => field.data_type().is_integer(),
     };
     fits.then_some(name.as_str())
+}
+
+/// What a list of such values is marked with, where it is an array of a type that Arrow has none for. The mark is the list's own:
+/// what a field of its items says is part of Arrow's type, and gets lost.
+pub(crate) fn list_mark(item: &Field) -> Option<String> {
+    match catalog_type(item) {
+        Some(array) if array.ends_with("[]") => Some(array.to_owned()),
+        Some(name @ ("oid" | "name" | "char")) => Some(format!("{name}[]")),
+        Some(_) => None,
+        None if is_json(item) && is_text(item.data_type()) => Some(format!("{}[]", field_name(item))),
+        None => None,
+    }
+}
+
+/// All that a field says of its type beyond its layout, but for lengths.
+pub(crate) fn marks(field: &Field) -> BTreeMap<String, String> {
+    let mut marks = BTreeMap::new();
+    if let Some(name) = catalog_type(field) {
+        marks.insert(CATALOG_TYPE.to_owned(), name.to_owned());
+    } else if is_json(field) && is_text(field.data_type()) {
+        marks.insert(EXTENSION.to_owned(), JSON.to_owned());
+        if field_name(field) == polder_lake::JSON {
+            marks.insert(polder_lake::DECLARED.to_owned(), polder_lake::JSON.to_owned());
+        }
+    }
+    marks
 }
 
 pub(crate) fn is_json(field: &Field) -> bool {
@@ -113,6 +140,7 @@ pub(crate) fn field_name(field: &Field) -> String {
     match catalog_type(field) {
         // Without quotes it is a text of one letter.
         Some("char") => return "\"char\"".into(),
+        Some("char[]") => return "\"char\"[]".into(),
         Some(name) => return name.to_owned(),
         None => {}
     }

@@ -12,7 +12,7 @@ use polder_lake::FunctionState;
 use polder_sql_tree::{Node, visit, visit_mut};
 use polder_types::{Error, ErrorKind, Result};
 
-use super::{Body, Definition, Functions, definitions};
+use super::{Body, Definition, Functions, definitions, gives_a_value};
 use crate::statement::{fold, name_parts, parse_query};
 
 /// Functions that call functions, and so on.
@@ -111,7 +111,7 @@ impl Expander<'_> {
             TableFactor::Function { name, args, alias, .. } => (name, args, alias),
             _ => return Ok(None),
         };
-        let Some(found) = self.functions.find(name)? else { return Ok(None) };
+        let Some(found) = self.functions.find(name)? else { return self.row(factor) };
         let (definition, arguments) = self.call(found, arguments)?;
         let query = match &definition.body {
             Body::Rows(query, _) => {
@@ -138,10 +138,51 @@ impl Expander<'_> {
             at: None,
         });
         // One column is called as the table is, unless it has a name of its own.
-        if alias.columns.is_empty() && columns.len() == 1 && fold(&columns[0].0) == definition.name {
+        let is_value = matches!(definition.body, Body::Value(_));
+        let named = columns.len() == 1 && fold(&columns[0].0) == definition.name;
+        if alias.columns.is_empty() && (is_value || named) {
             alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
         }
-        Ok(Some(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None }))
+        let lateral = is_value && arguments.iter().any(|argument| look_at(argument, self.functions.state).0);
+        Ok(Some(TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None }))
+    }
+
+    /// A function of the system's that gives a value, in FROM: a row of it.
+    fn row(&self, factor: &TableFactor) -> Result<Option<TableFactor>> {
+        let (name, arguments, alias, ordinality) = match factor {
+            TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
+                (name, &args.args, alias, *with_ordinality)
+            }
+            TableFactor::Function { name, args, alias, with_ordinality, .. } => (name, args, alias, *with_ordinality),
+            _ => return Ok(None),
+        };
+        if !gives_a_value(self.functions.state, name) {
+            return Ok(None);
+        }
+        let function = name_parts(name)?.pop().unwrap_or_default();
+        let mut alias = alias.clone().unwrap_or_else(|| TableAlias {
+            explicit: true,
+            name: Ident::with_quote('"', &function),
+            columns: Vec::new(),
+            at: None,
+        });
+        let column = |name: Ident| TableAliasColumnDef { name, data_type: None };
+        // One column is called as the table is, unless it has a name of its own.
+        if alias.columns.is_empty() {
+            alias.columns.push(column(alias.name.clone()));
+        }
+        if ordinality && alias.columns.len() == 1 {
+            alias.columns.push(column(Ident::new("ordinality")));
+        }
+        let values: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let number = if ordinality { ", CAST(1 AS BIGINT)" } else { "" };
+        let query =
+            parse_query(&format!("SELECT {}({}){number}", Ident::with_quote('"', &function), values.join(", ")))?;
+        let lateral = arguments.iter().any(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => look_at(expr, self.functions.state).0,
+            _ => false,
+        });
+        Ok(Some(TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None }))
     }
 
     /// The implementation that takes a call's arguments, and those, each as its parameter's type.

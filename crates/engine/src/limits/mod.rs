@@ -68,7 +68,7 @@ impl LimitSettings {
     /// `InvalidInput` (22023) for a value that is no amount, `Forbidden` (42501) for one above the role's.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         if value == "default" {
-            self.reset(name);
+            self.reset(name, self.unset());
             return Ok(());
         }
         let wanted = amount(name, value)?;
@@ -85,16 +85,21 @@ impl LimitSettings {
         Ok(())
     }
 
-    /// Back to the role's. False if that is no limit.
-    pub fn reset(&mut self, name: &str) -> bool {
-        let of_role = self.of_role.slot(name).map(|slot| *slot);
-        match (self.now.slot(name), of_role) {
+    /// Back to what it is in `fresh`. False if that is no limit.
+    pub fn reset(&mut self, name: &str, mut fresh: Self) -> bool {
+        let fresh = fresh.now.slot(name).map(|slot| *slot);
+        match (self.now.slot(name), fresh) {
             (Some(slot), Some(value)) => {
                 *slot = value;
                 true
             }
             _ => false,
         }
+    }
+
+    /// All of them back to those of the session's start, as long as the role has the same limits.
+    pub fn back_to(&self, first: Self) -> Self {
+        if self.of_role == first.of_role { Self { now: first.now, ..*self } } else { self.unset() }
     }
 
     /// All of them back to the role's.

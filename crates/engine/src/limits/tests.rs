@@ -44,7 +44,7 @@ fn a_role_is_a_ceiling_but_for_superusers() {
     assert_eq!(limits.show("max_bytes_scanned").as_deref(), Some("5MB"));
     limits.set("max_bytes_scanned", "default").unwrap();
     assert_eq!(limits, limits.unset());
-    assert!(!limits.reset("search_path"));
+    assert!(!limits.reset("search_path", limits));
     let mut limits = role(&[("max_bytes_scanned", "10MB")], true);
     limits.set("max_bytes_scanned", "0").unwrap();
     assert_eq!(limits.show("max_bytes_scanned").as_deref(), Some("0"));

@@ -18,6 +18,15 @@ fn splits_at_semicolons_that_are_no_text() {
 }
 
 #[test]
+fn arrays_may_be_said_in_a_word() {
+    check(
+        "CREATE TABLE t (v int8 ARRAY, w numeric(10, 2) array NOT NULL, x text)",
+        &["CREATE TABLE t (v INT8[], w NUMERIC(10,2)[] NOT NULL, x TEXT)"],
+    );
+    check("ALTER TABLE t ADD COLUMN v text ARRAY", &["ALTER TABLE t ADD COLUMN v TEXT[]"]);
+}
+
+#[test]
 fn says_where_in_the_whole_text() {
     let error = parse("SELECT 1;\n  SELEC 2").unwrap_err();
     let position = error.position().unwrap();

@@ -1,6 +1,7 @@
 //! Values in the places of a statement's parameters, as if they had been written there: each is one token, or a cast of
 //! one, so that no value can be anything else than a value.
 
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use polder_capability::Parameter;
 use polder_types::{Error, Result};
@@ -47,13 +48,14 @@ pub(super) fn count(tokens: &[TokenWithSpan]) -> usize {
 /// # Errors
 /// `InvalidInput` for a type name that is none.
 pub(super) fn fill(tokens: Vec<TokenWithSpan>, values: &[Filling]) -> Result<Vec<TokenWithSpan>> {
+    let kept = is_kept(&tokens);
     let mut out = Vec::with_capacity(tokens.len());
     for token in tokens {
         let value = number(&token.token).and_then(|number| values.get(number - 1));
         match value {
             Some(Filling::Value(value)) => {
                 let span = token.span;
-                out.extend(written(value)?.into_iter().map(|token| TokenWithSpan { token, span }));
+                out.extend(written(value, kept)?.into_iter().map(|token| TokenWithSpan { token, span }));
             }
             Some(Filling::Open) | None => out.push(token),
         }
@@ -61,7 +63,16 @@ pub(super) fn fill(tokens: Vec<TokenWithSpan>, values: &[Filling]) -> Result<Vec
     Ok(out)
 }
 
-fn written(value: &Parameter) -> Result<Vec<Token>> {
+/// Whether the statement's text may be kept, for others to read.
+fn is_kept(tokens: &[TokenWithSpan]) -> bool {
+    let mut words = tokens.iter().filter_map(|token| match &token.token {
+        Token::Word(word) => Some(word.keyword),
+        _ => None,
+    });
+    matches!(words.next(), Some(Keyword::CREATE | Keyword::ALTER))
+}
+
+fn written(value: &Parameter, kept: bool) -> Result<Vec<Token>> {
     let type_name = value.type_name.as_deref();
     let Some(text) = &value.text else {
         return match type_name {
@@ -74,11 +85,13 @@ fn written(value: &Parameter) -> Result<Vec<Token>> {
         None => Ok(vec![quoted()]),
         Some(name) if TEXTS.contains(&name) => Ok(vec![quoted()]),
         Some(name) if NUMBERS.contains(&name) && is_plain_number(text, name == "numeric") => {
+            // `5L`, which the planner takes for 5: it is no `integer` however small it is.
+            let long = !kept && matches!(name, "bigint" | "numeric") && !text.contains('.');
             Ok(match text.strip_prefix('-') {
                 Some(digits) => {
-                    vec![Token::LParen, Token::Minus, Token::Number(digits.to_owned(), false), Token::RParen]
+                    vec![Token::LParen, Token::Minus, Token::Number(digits.to_owned(), long), Token::RParen]
                 }
-                None => vec![Token::Number(text.clone(), false)],
+                None => vec![Token::Number(text.clone(), long)],
             })
         }
         Some("boolean") if matches!(text.as_str(), "true" | "false") => Ok(vec![Token::make_keyword(text)]),

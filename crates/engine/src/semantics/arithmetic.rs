@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Datum, Float64Array};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::functions::function::refuse;
+use crate::functions::types::postgres_name;
 
 /// `+`, `-` and `*` of whole numbers, and `/` of floats too, as functions that refuse to overflow.
 #[derive(Debug)]
@@ -145,11 +147,22 @@ impl ScalarUDFImpl for Checked {
             Kind::Divide => numeric::div(left, right),
         };
         let [left, right] = [&arguments.args[0], &arguments.args[1]];
-        let result = datafusion::physical_expr_common::datum::apply(left, right, apply)?;
+        let result = datafusion::physical_expr_common::datum::apply(left, right, apply);
+        let result = result.map_err(|error| out_of_range(error, &left.data_type()))?;
         if result.data_type().is_floating() && !all_finite(&result)? {
             check_floats(self.kind, left, right, &result, arguments.number_rows)?;
         }
         Ok(result)
+    }
+}
+
+/// A whole number that its type does not hold, in PostgreSQL's words.
+fn out_of_range(error: DataFusionError, data_type: &DataType) -> DataFusionError {
+    match &error {
+        DataFusionError::ArrowError(inner, _) if matches!(inner.as_ref(), ArrowError::ArithmeticOverflow(_)) => {
+            refuse("22003", format!("{} out of range", postgres_name(data_type)))
+        }
+        _ => error,
     }
 }
 

@@ -5,7 +5,9 @@ mod average;
 mod casts;
 mod common;
 mod counting_windows;
+mod gathered;
 mod grouped;
+mod kept_types;
 mod literals;
 mod operators;
 mod order;
@@ -37,6 +39,7 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_analyzer_rule(Arc::new(casts::PostgresCasts))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(sums::CheckedSums))
+        .with_analyzer_rule(Arc::new(kept_types::KeptTypes))
 }
 
 /// The planner's own rules, behind what must come before they decide on types. All others come after them.
@@ -52,6 +55,7 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     zones::register(state)?;
     literals::register(state)?;
     counting_windows::register(state)?;
+    gathered::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());

@@ -1,6 +1,6 @@
 //! SQL's names of types, where PostgreSQL means something else by them than DataFusion does; and casts to a length.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
@@ -15,11 +15,14 @@ use datafusion::logical_expr::{
     Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
+};
 use polder_lake::{DECLARED, TextLength};
 use polder_types::Error;
 
 use super::arithmetic::rewrite_plan;
+use super::kept_types;
 use crate::functions::types;
 
 /// The longest text that a declaration may ask for, as in PostgreSQL.
@@ -67,6 +70,14 @@ impl TypePlanner for PostgresTypes {
                 let text = name.to_string().to_lowercase();
                 let plain = if text == "\"char\"" { text } else { text.replace('"', "") };
                 Ok(catalog_type(&plain).map(Arc::new))
+            }
+            SqlType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::SquareBracket(item, None)) => {
+                let marked = self.plan_type_field(item)?.and_then(|item| {
+                    let mark = types::list_mark(&item)?;
+                    let list = Field::new("", DataType::new_list(item.data_type().clone(), true), true);
+                    Some(Arc::new(types::of_catalog(list, &mark)))
+                });
+                Ok(marked)
             }
             SqlType::Regclass => Ok(catalog_type("regclass").map(Arc::new)),
             _ => Ok(None),
@@ -185,6 +196,9 @@ fn cut(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 /// A cast to a text of any length says so: by itself it would keep what is said of its source.
 fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    if field.data_type().is_nested() {
+        return Ok(without_marks(expr, schema));
+    }
     if !field.data_type().is_string() || TextLength::of_field(&inner.to_field(schema)?.1).is_none() {
         return Ok(Transformed::no(expr));
     }
@@ -192,6 +206,18 @@ fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     metadata.insert(DECLARED.to_owned(), types::TEXT.to_owned());
     let field = Arc::new(field.as_ref().clone().with_metadata(metadata));
     Ok(Transformed::yes(Expr::Cast(Cast { expr: inner.clone(), field })))
+}
+
+/// Nor is an array of JSON one of texts by what is said of its source.
+fn without_marks(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Transformed::no(expr) };
+    let marked = |field: &Field| types::catalog_type(field).is_some_and(|mark| mark.ends_with("[]"));
+    match inner.to_field(schema) {
+        Ok((_, source)) if marked(&source) && !marked(field) => {
+            Transformed::yes(kept_types::marked(expr, BTreeMap::new()))
+        }
+        _ => Transformed::no(expr),
+    }
 }
 
 fn any(arguments: usize) -> Signature {

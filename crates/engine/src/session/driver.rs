@@ -90,6 +90,14 @@ impl DriverSession for Session {
         })
     }
 
+    async fn begin(&self) {
+        self.inner.lock().await.settings.begin();
+    }
+
+    async fn ended(&self) {
+        self.ends.cancelled().await;
+    }
+
     fn status(&self) -> SessionStatus {
         let seen = self.seen.lock();
         let transaction = match &seen.transaction {
@@ -97,7 +105,8 @@ impl DriverSession for Session {
             Some((failed, spoiled)) if *failed || spoiled.load(Ordering::Relaxed) => TransactionState::Failed,
             Some(_) => TransactionState::Open,
         };
-        SessionStatus { transaction, time_zone: seen.zone.clone() }
+        let (time_zone, user) = (seen.zone.clone(), seen.user.clone());
+        SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser }
     }
 
     fn fail_transaction(&self) {

@@ -20,6 +20,7 @@ use super::{Context, assign, ended, joins};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::limits::NAME_IN_ERRORS;
+use crate::policies::RowChecks;
 
 /// What RETURNING may hold in memory.
 const RETURNED_BYTES_MAX: usize = 256 << 20;
@@ -37,6 +38,8 @@ const KEY_TWICE: &str = "23505";
 pub(super) const INSERT: i32 = 1;
 pub(super) const UPDATE: i32 = 2;
 pub(super) const DELETE: i32 = 3;
+/// A change of a row that no policy lets be changed.
+pub(super) const REFUSED: i32 = 4;
 
 /// What is to be done with a row that would be changed a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(super) struct Changes {
     pub distinct: Option<Vec<usize>>,
     pub keys: Keys,
     pub returning: bool,
+    /// What row policies ask of the rows that are written.
+    pub checks: Option<RowChecks>,
 }
 
 /// What was done.
@@ -102,6 +107,11 @@ struct Work<'a> {
 impl Context<'_> {
     /// Carries out changes in a transaction, does what foreign keys ask for then, and checks all keys.
     pub(super) async fn apply(&self, cell: &TransactionCell, changes: &Changes, query: &RowQuery) -> Result<Applied> {
+        let applied = self.applied(cell, changes, query).await;
+        applied.map_err(|error| changes.target.without_values(error))
+    }
+
+    async fn applied(&self, cell: &TransactionCell, changes: &Changes, query: &RowQuery) -> Result<Applied> {
         let before = match changes.action {
             Some(INSERT) => None,
             _ => Some(self.settled_view(cell).await?),
@@ -201,11 +211,17 @@ impl<'a> Work<'a> {
         let mask = |wanted: i32| -> BooleanArray { kinds.iter().map(|kind| Some(*kind == wanted)).collect() };
         if let Some(values) = &values {
             let inserted = filter(values, &mask(INSERT))?;
+            if let Some(checks) = &self.changes.checks {
+                checks.check_inserted(&inserted).await?;
+            }
             self.applied.inserted += inserted.num_rows() as u64;
             self.insert(inserted).await?;
             let mask = mask(UPDATE);
             if mask.true_count() > 0 {
                 let ids = ids.as_ref().ok_or_else(|| Error::internal("rows to be changed have no ids"))?;
+                if let Some(checks) = &self.changes.checks {
+                    checks.check_updated(&filter(values, &mask)?).await?;
+                }
                 self.applied.updated += mask.true_count() as u64;
                 self.rewrite(&filter(&with_column(values, ids)?, &mask)?).await?;
             }
@@ -253,6 +269,7 @@ impl<'a> Work<'a> {
                     }
                     !self.seen.insert(ids.value(row))
                 }
+                REFUSED => return Err(self.refused()),
                 INSERT => keys.as_ref().and_then(|keys| keys[row]).is_some_and(|key| self.seen_keys.is_again(key)),
                 _ => false,
             };
@@ -264,6 +281,15 @@ impl<'a> Work<'a> {
             }
         }
         Ok(kinds)
+    }
+
+    /// The refusal of a change of a row.
+    fn refused(&self) -> Error {
+        let inserting = self.changes.distinct.is_some();
+        match &self.changes.checks {
+            Some(checks) => checks.refused_row(inserting),
+            None => Error::internal("a row is refused without a policy"),
+        }
     }
 
     fn inserted_keys(&self, values: Option<&RecordBatch>) -> Result<Option<Vec<Option<u128>>>> {

@@ -31,7 +31,8 @@ const TEXT_BYTES_MAX: usize = 1_024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     text: String,
-    user: String,
+    user: i64,
+    role: i64,
     schema: String,
     zone: String,
     typed: bool,
@@ -69,7 +70,8 @@ impl Key {
         let text = statement.to_string();
         (text.len() <= TEXT_BYTES_MAX).then(|| Self {
             text,
-            user: context.caller.user.clone(),
+            user: context.settings.who.user,
+            role: context.settings.who.role,
             schema: context.settings.schema.clone(),
             zone: context.settings.zone().to_owned(),
             typed: context.typed,

@@ -6,9 +6,9 @@ use datafusion::sql::sqlparser::ast::{
     ContextModifier, DiscardObject, Expr, ObjectName, Set, Statement, TransactionAccessMode, TransactionIsolationLevel,
     TransactionMode, Value,
 };
-use polder_capability::Caller;
+use polder_capability::{Caller, Notice};
 use polder_lake::{TransactionCell, Version};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::ended;
 use super::names::{fold, parts};
@@ -40,7 +40,7 @@ impl Engine {
                 let snapshot = self.lake.newest().await?.id;
                 let outcome = Outcome::done("ROLLBACK", None, snapshot);
                 match inner.open.take() {
-                    None => outcome.notice("there is no transaction in progress"),
+                    None => outcome.told(Notice::warning("25P01", "there is no transaction in progress")),
                     Some(open) => {
                         inner.settings = open.settings;
                         outcome
@@ -61,17 +61,29 @@ impl Engine {
                     "search_path" => inner.settings.path.join(", "),
                     "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
                     "timezone" | "time_zone" => inner.settings.zone().to_owned(),
+                    "role" => match inner.settings.role {
+                        Some(_) => inner.settings.who.role_name().to_owned(),
+                        None => "none".to_owned(),
+                    },
+                    "session_authorization" => inner.settings.who.user_name().to_owned(),
+                    "is_superuser" => if inner.settings.who.superuser { "on" } else { "off" }.to_owned(),
+                    "row_security" => if inner.settings.row_security { "on" } else { "off" }.to_owned(),
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),
                         Version::Snapshot(id) => id.to_string(),
                         Version::At(time) => time.to_rfc3339(),
                     },
                     "all" => return Err(Error::unsupported("SHOW ALL is not supported").with_hint(settings_shown())),
-                    _ => inner.settings.limits.show(&name).ok_or_else(|| {
-                        Error::not_found(format!("there is no setting {name:?}"))
-                            .with_code("42704")
-                            .with_hint(settings_shown())
-                    })?,
+                    _ => {
+                        let dotted =
+                            variable.iter().map(|part| fold(part).to_lowercase()).collect::<Vec<_>>().join(".");
+                        let custom = || inner.settings.custom.get(&dotted).cloned();
+                        inner.settings.limits.show(&name).or_else(custom).ok_or_else(|| {
+                            Error::not_found(format!("there is no setting {name:?}"))
+                                .with_code("42704")
+                                .with_hint(settings_shown())
+                        })?
+                    }
                 };
                 let snapshot = self.lake.newest().await?.id;
                 crate::system::one_text(&name, &shown, snapshot)?
@@ -90,7 +102,10 @@ impl Engine {
         }
         let done = Outcome::done("SET", None, self.lake.newest().await?.id);
         match &mut inner.open {
-            None if local => return Ok(done.notice("SET LOCAL can only be used in transaction blocks")),
+            None if local => {
+                let message = "SET LOCAL can only be used in transaction blocks";
+                return Ok(done.told(Notice::warning("25P01", message)));
+            }
             Some(open) if local => drop(open.lasting.get_or_insert_with(|| inner.settings.clone())),
             Some(Open { lasting: Some(lasting), .. }) => apply(lasting, set)?,
             _ => {}
@@ -149,7 +164,8 @@ impl Engine {
         }
         if let Some(open) = &inner.open {
             let snapshot = open.cell.lock().await.as_ref().ok_or_else(ended)?.base();
-            return Ok(Outcome::done("BEGIN", None, snapshot).notice("there is a transaction in progress already"));
+            let notice = Notice::warning("25001", "there is already a transaction in progress");
+            return Ok(Outcome::done("BEGIN", None, snapshot).told(notice));
         }
         if inner.settings.version != Version::Newest {
             return Err(Error::invalid("a session that reads an old version cannot begin a transaction")
@@ -175,7 +191,8 @@ impl Engine {
     async fn commit(self: &std::sync::Arc<Self>, inner: &mut Inner, running: &Running) -> Result<Outcome> {
         let Some(open) = inner.open.take() else {
             let snapshot = self.lake.newest().await?.id;
-            return Ok(Outcome::done("COMMIT", None, snapshot).notice("there is no transaction in progress"));
+            let notice = Notice::warning("25P01", "there is no transaction in progress");
+            return Ok(Outcome::done("COMMIT", None, snapshot).told(notice));
         };
         // Kept only by a transaction that commits.
         let settings = std::mem::replace(&mut inner.settings, open.settings);
@@ -188,8 +205,11 @@ impl Engine {
         settings.temporary.before_commit(&mut transaction).await?;
         running.start_commit()?;
         let report = transaction.commit().await?;
+        if settings.roles.is_some() {
+            self.authority.changed().await;
+        }
         let temporary = settings.temporary.clone();
-        inner.settings = Settings { temporary, ..open.lasting.unwrap_or(settings) };
+        inner.settings = Settings { temporary, roles: None, ..open.lasting.unwrap_or(settings) };
         inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
@@ -292,31 +312,36 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 }
 
 /// The settings that there are.
-const NAMES: &str = "search_path, snapshot, timezone, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
+const NAMES: &str = "search_path, snapshot, timezone, row_security, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
                      statement_timeout";
+
+const ZONE_NAMES: &[&str] = &["timezone", "time.zone", "time_zone"];
+
+/// Settings of applications that a session keeps, and the bytes of one.
+const CUSTOM_MAX: usize = 256;
+const CUSTOM_BYTES_MAX: usize = 8 << 10;
 
 fn settings_shown() -> String {
     format!("the settings are {NAMES}, transaction_isolation")
 }
 
-fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
     let first = values.first().map(String::as_str).unwrap_or_default();
+    if values.len() == 1 && (first == "default" || (first == "local" && ZONE_NAMES.contains(&name))) {
+        return reset_named(settings, name);
+    }
     match name {
         "search_path" => {
             let own = |schema: &&String| !matches!(schema.as_str(), "$user" | "pg_catalog" | "");
-            let mut path: Vec<String> = match values {
-                [only] if only == "default" => vec!["public".to_owned()],
-                _ => values.iter().filter(own).cloned().collect(),
-            };
+            let mut path: Vec<String> = values.iter().filter(own).cloned().collect();
             if path.is_empty() {
                 path.push("public".to_owned());
             }
             settings.schema.clone_from(&path[0]);
             settings.path = path;
         }
-        "timezone" | "time.zone" | "time_zone" => {
+        zone if ZONE_NAMES.contains(&zone) => {
             settings.time_zone = match first {
-                "default" | "local" => None,
                 // A bare number is hours east of Greenwich.
                 hours if hours.parse::<f64>().is_ok() => Some(hours_east(hours)?),
                 name => Some(Zone::canonical(name)?),
@@ -324,18 +349,56 @@ fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> 
         }
         "snapshot" => {
             settings.version = match (first, first.parse()) {
-                ("newest" | "default", _) => Version::Newest,
+                ("newest", _) => Version::Newest,
                 (_, Ok(id)) => Version::Snapshot(id),
                 (text, Err(_)) => Version::At(time(text)?),
             };
         }
+        "row_security" => {
+            settings.row_security = match first.to_lowercase().as_str() {
+                "on" | "true" | "yes" | "1" | "default" => true,
+                "off" | "false" | "no" | "0" => false,
+                _ => {
+                    return Err(Error::invalid("parameter \"row_security\" requires a Boolean value")
+                        .with_code("22023")
+                        .with_hint("SET row_security = on, or off"));
+                }
+            };
+        }
         limit if limits::NAMES.contains(&limit) => settings.limits.set(limit, first)?,
+        custom if custom.contains('.') => set_custom(settings, custom, values)?,
         _ => {
             return Err(Error::not_found(format!("there is no setting {name:?}"))
                 .with_code("42704")
                 .with_hint(format!("the settings are {NAMES}")));
         }
     }
+    Ok(())
+}
+
+/// A setting of an application: PostgreSQL takes any whose name has a dot in it.
+fn set_custom(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+    let is_word = |part: &str| {
+        let begins = part.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
+        begins && part.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$')
+    };
+    if !name.split('.').all(is_word) {
+        return Err(Error::invalid(format!("invalid configuration parameter name \"{name}\""))
+            .with_code("42602")
+            .with_hint("custom parameter names must be two or more simple identifiers separated by dots"));
+    }
+    let (name, value) = (name.to_lowercase(), values.join(", "));
+    let custom = Arc::make_mut(&mut settings.custom);
+    if value == "default" && values.len() == 1 {
+        custom.remove(&name);
+        return Ok(());
+    }
+    let is_new = !custom.contains_key(&name);
+    if name.len() + value.len() > CUSTOM_BYTES_MAX || (is_new && custom.len() >= CUSTOM_MAX) {
+        let message = format!("a session keeps {CUSTOM_MAX} settings of its own, each of {CUSTOM_BYTES_MAX} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, message).with_code("54000").with_hint("keep them in a table"));
+    }
+    custom.insert(name, value);
     Ok(())
 }
 
@@ -359,14 +422,27 @@ pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
 }
 
 fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
-    let fresh = Settings::default();
-    match parts(name)?.join(".").as_str() {
-        // Who the caller is and what is temporary are no settings.
-        "all" => *settings = settings.unset(),
+    reset_named(settings, &parts(name)?.join("."))
+}
+
+fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
+    let fresh = settings.unset();
+    match name {
+        // Who the session is and what is temporary are no settings.
+        "all" => *settings = Settings { user: settings.user, role: settings.role, ..fresh },
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
-        "timezone" | "time_zone" => settings.time_zone = fresh.time_zone,
+        zone if ZONE_NAMES.contains(&zone) => settings.time_zone = fresh.time_zone,
+        "row_security" => settings.row_security = fresh.row_security,
         "snapshot" => settings.version = fresh.version,
-        limit if settings.limits.reset(limit) => {}
+        limit if settings.limits.reset(limit, fresh.limits) => {}
+        custom if custom.contains('.') => {
+            let name = custom.to_lowercase();
+            let custom = Arc::make_mut(&mut settings.custom);
+            match fresh.custom.get(&name) {
+                Some(value) => drop(custom.insert(name, value.clone())),
+                None => drop(custom.remove(&name)),
+            }
+        }
         other => {
             return Err(Error::not_found(format!("there is no setting {other:?}"))
                 .with_code("42704")

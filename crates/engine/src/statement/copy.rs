@@ -10,6 +10,8 @@ use polder_types::{Error, ErrorKind, LoadId, Result};
 use super::Context;
 use super::names::fold;
 use super::target::{Target, quoted};
+use crate::authz::READ_SERVER_FILES;
+use crate::policies::check_load;
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -65,10 +67,24 @@ impl Context<'_> {
         mut options: LoadOptions,
     ) -> Result<LoadRequest> {
         let newest = self.engine.lake.newest().await?;
+        let who = &self.settings.who;
+        if !who.has(READ_SERVER_FILES) {
+            return Err(no_server_files("pg_read_server_files", "COPY from a file"));
+        }
         let exists = newest.table(name).is_some();
+        if !exists {
+            self.may_create(&newest, name)?;
+        }
         // A list is of a table's columns, so there must be one.
         let filled = match exists || !columns.is_empty() {
-            true => Some(filled(&Target::named(name.clone(), None, &newest)?, columns)?),
+            true => {
+                let target = Target::named(name.clone(), None, &newest)?;
+                let filled = filled(&target, columns)?;
+                let ids = filled.names.iter().map(|name| target.column_id(name)).collect::<Result<_>>()?;
+                self.may_fill(&newest, name, &target.table, &ids)?;
+                check_load(self.rights(&newest), target.table.id)?;
+                Some(filled)
+            }
             false => None,
         };
         // As in PostgreSQL, NULL says what is missing, and nothing else is.
@@ -88,6 +104,13 @@ impl Context<'_> {
             options,
         })
     }
+}
+
+/// The refusal of files on the server's disk, or wherever the server may read and write.
+pub(crate) fn no_server_files(role: &str, what: &str) -> Error {
+    let message = format!("must be superuser or have privileges of the {role} role to {what}");
+    Error::new(ErrorKind::Forbidden, message)
+        .with_hint("anyone can COPY to stdout or from stdin; psql's \\copy command also works for anyone")
 }
 
 /// A name as the loader reads it: without quotes, in lower case.

@@ -9,23 +9,31 @@ mod layout;
 mod like;
 mod materialized;
 mod moves;
+mod policies;
 mod retype;
 mod rules;
+mod schemas;
+mod truncate;
 mod view;
 
 pub(super) use create::REPLACED;
 pub(super) use foreign::release;
+pub(super) use functions::drop_whole as drop_whole_function;
 
+use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, CommentObject, DropBehavior, ObjectName,
-    ObjectType, RenameTableNameKind, SchemaName, Statement, Truncate, TruncateIdentityOption,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
+    RenameTableNameKind, Statement,
 };
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
+use self::policies::Becomes;
 use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
+use crate::error::from_datafusion;
 use crate::session::Outcome;
+use columns::passed_over;
 
 impl Context<'_> {
     pub(super) async fn shape(&self, cell: &TransactionCell, statement: &Statement) -> Result<Outcome> {
@@ -49,36 +57,14 @@ impl Context<'_> {
             Statement::CreateFunction(create) => self.create_function(cell, create).await,
             Statement::DropFunction(drop) => self.drop_function(cell, drop).await,
             Statement::Truncate(truncate) => self.truncate(cell, truncate).await,
+            Statement::CreatePolicy(create) => self.create_policy(cell, create).await,
+            Statement::AlterPolicy(alter) => self.alter_policy(cell, alter).await,
+            Statement::DropPolicy(drop) => self.drop_policy(cell, drop).await,
             Statement::Comment { object_type, object_name, comment, if_exists } => {
                 self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
             }
             other => Err(super::not_there(other)),
         }
-    }
-
-    async fn create_schema(
-        &self,
-        cell: &TransactionCell,
-        statement: &Statement,
-        name: &SchemaName,
-        if_not_exists: bool,
-    ) -> Result<Outcome> {
-        let SchemaName::Simple(object) = name else {
-            return Err(Error::unsupported("CREATE SCHEMA … AUTHORIZATION is not supported"));
-        };
-        let plain = format!("CREATE SCHEMA {}{object}", if if_not_exists { "IF NOT EXISTS " } else { "" });
-        if statement.to_string() != plain {
-            return Err(Error::unsupported("CREATE SCHEMA with options is not supported"));
-        }
-        let name = schema_name(object)?;
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let done = Outcome::done("CREATE SCHEMA", None, transaction.base());
-        if if_not_exists && transaction.view().schema(&name).is_some() {
-            return Ok(done.notice(format!("schema {name} exists already, skipping")));
-        }
-        transaction.create_schema(&name)?;
-        Ok(done)
     }
 
     async fn drop_all(
@@ -123,56 +109,22 @@ impl Context<'_> {
                     let name = self.existing_name(name, transaction.view())?;
                     match kind {
                         ObjectType::Table => drop_table(transaction, &name, cascade, &together),
-                        ObjectType::MaterializedView => drop_materialized(transaction, &name, cascade).map(told),
-                        _ => drop_view(transaction, &name, cascade).map(told),
+                        ObjectType::MaterializedView => {
+                            drop_materialized(transaction, &name, cascade).map(|above| told(&above))
+                        }
+                        _ => drop_view(transaction, &name, cascade).map(|above| told(&above)),
                     }
                 }
             };
             match dropped {
                 Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
-                    outcome = outcome.notice(format!("{}, skipping", error.message()));
+                    let (what, name) = (kind.to_string().to_lowercase(), parts(name)?.pop().unwrap_or_default());
+                    outcome = outcome.notice(format!("{what} {name:?} does not exist, skipping"));
                 }
                 other => {
                     for above in other? {
                         outcome = outcome.notice(above);
                     }
-                }
-            }
-        }
-        Ok(outcome)
-    }
-
-    async fn truncate(&self, cell: &TransactionCell, truncate: &Truncate) -> Result<Outcome> {
-        if truncate.identity == Some(TruncateIdentityOption::Restart) {
-            return Err(Error::unsupported("TRUNCATE … RESTART IDENTITY is not supported: no number is given twice")
-                .with_hint("leave it out; or DROP the table and CREATE it again"));
-        }
-        if truncate.partitions.is_some() || truncate.on_cluster.is_some() {
-            return Err(Error::unsupported("TRUNCATE with options is not supported"));
-        }
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let mut outcome = Outcome::done("TRUNCATE TABLE", None, transaction.base());
-        let named = truncate.table_names.iter().map(|target| self.existing_name(&target.name, transaction.view()));
-        let mut all: Vec<TableName> = named.collect::<Result<_>>()?;
-        if truncate.cascade == Some(CascadeOption::Cascade) {
-            let more = foreign::referring(transaction, &all);
-            for name in &more {
-                outcome = outcome.notice(format!("truncate cascades to table \"{}\"", name.table));
-            }
-            all.extend(more);
-        }
-        foreign::check_emptied(transaction, &all)?;
-        for name in all {
-            if is_materialized(transaction, &name) {
-                return Err(wrong_kind(&name, "a materialized view", "REFRESH MATERIALIZED VIEW"));
-            }
-            match transaction.truncate(&name).await {
-                Err(error) if truncate.if_exists && error.kind() == ErrorKind::NotFound => {
-                    outcome = outcome.notice(format!("{}, skipping", error.message()));
-                }
-                other => {
-                    other?;
                 }
             }
         }
@@ -187,12 +139,31 @@ impl Context<'_> {
         comment: Option<String>,
         if_exists: bool,
     ) -> Result<Outcome> {
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let done = Outcome::done("COMMENT", None, transaction.base());
         // An empty one is none, as with PostgreSQL.
         let comment = comment.filter(|text| !text.is_empty());
         let result = match kind {
+            CommentObject::Column => self.comment_column(cell, name, comment).await,
+            kind => self.comment_thing(cell, kind, name, comment).await,
+        };
+        let done = Outcome::done("COMMENT", None, cell.lock().await.as_ref().ok_or_else(ended)?.base());
+        match result {
+            Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
+                Ok(done.notice(format!("{}, skipping", error.message())))
+            }
+            other => other.map(|()| done),
+        }
+    }
+
+    async fn comment_thing(
+        &self,
+        cell: &TransactionCell,
+        kind: CommentObject,
+        name: &ObjectName,
+        comment: Option<String>,
+    ) -> Result<()> {
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        match kind {
             CommentObject::Schema => transaction.comment_schema(&schema_name(name)?, comment),
             CommentObject::Table | CommentObject::View | CommentObject::MaterializedView => {
                 let name = self.existing_name(name, transaction.view())?;
@@ -211,27 +182,45 @@ impl Context<'_> {
                     _ => Err(Error::not_found(format!("view {name} does not exist"))),
                 }
             }
-            CommentObject::Column => {
-                let mut all = parts(name)?;
-                let column = all.pop().unwrap_or_default();
-                let table = match all.as_slice() {
-                    [table] => {
-                        let bare = datafusion::sql::sqlparser::ast::Ident::with_quote('"', table);
-                        self.existing_name(&ObjectName::from(vec![bare]), transaction.view())?
-                    }
-                    [.., schema, table] => TableName::new(schema, table),
-                    [] => return Err(Error::invalid("COMMENT ON COLUMN needs table.column").with_code("42601")),
-                };
-                transaction.alter_column(&table, AlterColumn::Comment { name: column, comment }).await
-            }
-            other => return Err(Error::unsupported(format!("COMMENT ON {other} is not supported"))),
-        };
-        match result {
-            Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {
-                Ok(done.notice(format!("{}, skipping", error.message())))
-            }
-            other => other.map(|()| done),
+            other => Err(Error::unsupported(format!("COMMENT ON {other} is not supported"))),
         }
+    }
+
+    async fn comment_column(&self, cell: &TransactionCell, name: &ObjectName, comment: Option<String>) -> Result<()> {
+        let mut all = parts(name)?;
+        let column = all.pop().unwrap_or_default();
+        let (table, is_view) = {
+            let guard = cell.lock().await;
+            let seen = guard.as_ref().ok_or_else(ended)?.view();
+            let table = match all.as_slice() {
+                [table] => {
+                    let bare = datafusion::sql::sqlparser::ast::Ident::with_quote('"', table);
+                    self.existing_name(&ObjectName::from(vec![bare]), seen)?
+                }
+                [.., schema, table] => TableName::new(schema, table),
+                [] => return Err(Error::invalid("COMMENT ON COLUMN needs table.column").with_code("42601")),
+            };
+            let is_view = seen.view(&table).is_some();
+            (table, is_view)
+        };
+        let place = if is_view { Some(self.place_in_view(cell, &table, &column).await?) } else { None };
+        let mut guard = cell.lock().await;
+        let transaction = guard.as_mut().ok_or_else(ended)?;
+        match place {
+            Some(place) => transaction.comment_view_column(&table, place, comment),
+            None => transaction.alter_column(&table, AlterColumn::Comment { name: column, comment }).await,
+        }
+    }
+
+    /// Where a column stands among those of a view, from 1.
+    async fn place_in_view(&self, cell: &TransactionCell, view: &TableName, column: &str) -> Result<i64> {
+        let scope = self.writing_scope(cell).await?;
+        let reference = TableReference::full("polder", view.schema.as_str(), view.table.as_str());
+        let planned = scope.context().table(reference).await.map_err(from_datafusion)?;
+        let place = planned.schema().fields().iter().position(|field| field.name() == column);
+        place.and_then(|place| i64::try_from(place + 1).ok()).ok_or_else(|| {
+            Error::not_found(format!("column {column:?} of view {view} does not exist")).with_code("42703")
+        })
     }
 
     async fn alter_table(&self, cell: &TransactionCell, alter: &AlterTable) -> Result<Outcome> {
@@ -245,17 +234,21 @@ impl Context<'_> {
                 let missing = Error::not_found(format!("table {name} does not exist"));
                 if alter.if_exists {
                     return Ok(Outcome::done(verb, None, transaction.base())
-                        .notice(format!("{}, skipping", missing.message())));
+                        .notice(format!("relation {:?} does not exist, skipping", name.table)));
                 }
                 return Err(missing);
             }
         }
         let mut current = name;
+        let mut notices = Vec::new();
         for operation in &alter.operations {
+            let table = cell.lock().await.as_ref().ok_or_else(ended)?.table(&current);
+            notices.extend(table.into_iter().flat_map(|table| passed_over(&table, operation)));
             current = self.alter_one(cell, current, operation).await?;
         }
         let guard = cell.lock().await;
-        Ok(Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base()))
+        let done = Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base());
+        Ok(notices.into_iter().fold(done, Outcome::told))
     }
 
     /// One change; gives the name that the table has afterwards.
@@ -285,6 +278,10 @@ impl Context<'_> {
             return Ok(name);
         }
         self.check_altered(cell, &name, operation).await?;
+        if let (Some(change), AlterTableOperation::AlterColumn { column_name, .. }) = (&self.extras.mask, operation) {
+            self.set_mask(cell, &name, &column(column_name), change).await?;
+            return Ok(name);
+        }
         if let Some((plain, constraints)) = foreign::without_references(operation) {
             let known = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
             self.change_columns(cell, &name, &plain).await?;
@@ -298,6 +295,13 @@ impl Context<'_> {
             return Ok(name);
         }
         match operation {
+            AlterTableOperation::EnableRowLevelSecurity
+            | AlterTableOperation::DisableRowLevelSecurity
+            | AlterTableOperation::ForceRowLevelSecurity
+            | AlterTableOperation::NoForceRowLevelSecurity => {
+                self.set_row_security(cell, &name, operation).await?;
+                return Ok(name);
+            }
             AlterTableOperation::AddConstraint { not_valid: true, .. } => {
                 return Err(Error::unsupported("ALTER TABLE … ADD CONSTRAINT … NOT VALID is not supported")
                     .with_hint("leave NOT VALID out: the rows that are there must keep the constraint too"));
@@ -330,14 +334,18 @@ impl Context<'_> {
         name: &TableName,
         operation: &AlterTableOperation,
     ) -> Result<()> {
+        let cascade =
+            matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
         for change in self.column_changes(cell, name, operation).await? {
             let (renamed, dropped) = match &change {
                 AlterColumn::Rename { name: old, to } => {
                     self.checks_without(cell, name, old, Some(to)).await?;
+                    self.policies_without(cell, name, old, Becomes::Named(to)).await?;
                     (Some((old.clone(), to.clone())), false)
                 }
                 AlterColumn::Drop { name: old } => {
                     self.checks_without(cell, name, old, None).await?;
+                    self.policies_without(cell, name, old, Becomes::Nothing { cascade }).await?;
                     (None, true)
                 }
                 _ => (None, false),
@@ -408,13 +416,13 @@ pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bo
     }
     transaction.drop_schema(name, cascade)?;
     dropped.retain(|above| above.schema != name);
-    let mut dropped = told(dropped);
+    let mut dropped = told(&dropped);
     dropped.extend(freed);
     Ok(dropped)
 }
 
 /// Words about what was dropped with something else.
-fn told(above: Vec<TableName>) -> Vec<String> {
+pub(super) fn told(above: &[TableName]) -> Vec<String> {
     above.iter().map(|above| format!("{above} stood on it, and is dropped too")).collect()
 }
 
@@ -433,13 +441,13 @@ pub(super) fn drop_table(
     if is_materialized(transaction, name) {
         return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
     }
-    let mut dropped = told(depend::release(transaction, name, cascade)?);
+    let mut dropped = told(&depend::release(transaction, name, cascade)?);
     dropped.extend(foreign::release(transaction, name, cascade, together)?);
     transaction.drop_table(name)?;
     Ok(dropped)
 }
 
-fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
     if is_materialized(transaction, name) {
         return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
     }
@@ -451,7 +459,11 @@ fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> 
     Ok(dropped)
 }
 
-fn drop_materialized(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_materialized(
+    transaction: &mut Transaction,
+    name: &TableName,
+    cascade: bool,
+) -> Result<Vec<TableName>> {
     if transaction.view().view(name).is_some() {
         return Err(wrong_kind(name, "a view", "DROP VIEW"));
     }

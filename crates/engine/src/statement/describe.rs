@@ -31,6 +31,7 @@ use crate::functions::types;
 use crate::parse::{Filling, ParsedStatement, parameters, parse_with};
 use crate::record::Running;
 use crate::rewrite::names::of_own_query;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Inner;
 
@@ -94,11 +95,14 @@ impl Engine {
         let (mut statement, estimate) = match statement {
             Some(ParsedStatement::Standard(statement)) => (statement, None),
             Some(ParsedStatement::Extended(statement, extras)) => (statement, extras.estimate),
-            Some(ParsedStatement::Job(_) | ParsedStatement::Refresh(_)) | None => return Ok(nothing()),
+            Some(ParsedStatement::Job(_) | ParsedStatement::Role(_) | ParsedStatement::Refresh(_)) | None => {
+                return Ok(nothing());
+            }
         };
         if ends_a_transaction(&statement) {
             return Ok(nothing());
         }
+        self.identify(caller, &mut inner.settings).await?;
         let open = open_cell(inner)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let extras = Extras::default();
@@ -206,7 +210,7 @@ impl View {
 
     async fn query_columns(&self, scope: &Scope, mut statement: Parsed) -> Result<SchemaRef> {
         names_out::number_repeated(&mut statement);
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let plan = query::with_names(plan).map_err(from_datafusion)?;
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
         let schema = query::declared(&physical.schema(), plan.schema().as_arrow());
@@ -243,7 +247,7 @@ impl View {
         }
         let mut statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
         names_out::number_repeated(&mut statement);
-        if let Ok(plan) = state.statement_to_plan(statement).await {
+        if let Ok(plan) = whole_numbers::plan(&state, statement).await {
             planned(&plan, found);
         }
     }
@@ -331,7 +335,7 @@ impl View {
         for (at, name) in casts {
             let Ok(query) = parse_query(&format!("SELECT CAST(NULL AS {name})")) else { continue };
             let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-            if let Ok(plan) = scope.state.statement_to_plan(statement).await
+            if let Ok(plan) = whole_numbers::plan(&scope.state, statement).await
                 && let Some(field) = plan.schema().fields().first()
             {
                 found.entry(at).or_insert_with(|| Arc::clone(field));

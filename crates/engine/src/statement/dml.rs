@@ -12,16 +12,20 @@ use datafusion::sql::sqlparser::ast::{
     Delete, FromTable, ObjectName, Query, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableFactor,
     TableWithJoins, Update, UpdateTableFromKind, WildcardAdditionalOptions,
 };
-use polder_lake::{Keys, TransactionCell};
+use polder_lake::{Key, Keys, TransactionCell};
 use polder_types::{Error, Result};
 
-use super::changes::{self, Again, Changes};
+use super::changes::{self, Again, Applied, Changes};
 use super::returning::Other;
 use super::target::{Target, quoted_ident, select_of};
 use super::{Context, ended};
+use crate::authz::Who;
+use crate::catalog::Changed;
 use crate::error::from_datafusion;
+use crate::policies::{Asked, Bound, Purpose, RowChecks, Shown, masked};
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
-use crate::session::Outcome;
+use crate::session::{Outcome, Settings};
 
 /// The query that finds the rows to be changed.
 pub(super) struct RowQuery {
@@ -44,26 +48,42 @@ pub(super) struct Planned<'a> {
 impl Context<'_> {
     /// What a changing statement sees, with inserts going into its transaction.
     pub(super) async fn writing_scope(&self, cell: &TransactionCell) -> Result<Scope> {
+        self.writing_scope_as(cell, self.settings).await
+    }
+
+    /// The same with every right, for what the statement looks up for itself and tells nobody.
+    pub(super) async fn trusted_scope(&self, cell: &TransactionCell) -> Result<Scope> {
+        self.writing_scope_as(cell, &Settings { who: Who::system(), ..self.settings.clone() }).await
+    }
+
+    async fn writing_scope_as(&self, cell: &TransactionCell, settings: &Settings) -> Result<Scope> {
         let snapshot = {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             transaction.settle().await?;
             Arc::clone(transaction.view())
         };
-        Ok(self.engine.scope(snapshot, Some(cell.clone()), self.settings))
+        Ok(self.engine.scope(snapshot, Some(cell.clone()), settings))
     }
 
     pub(super) async fn delete(&self, cell: &TransactionCell, delete: &Delete) -> Result<Outcome> {
         let planned = self.plan_delete(cell, delete).await?;
-        if delete.selection.is_none() && delete.using.is_none() && delete.returning.is_none() {
-            let name = &planned.changes.target.name;
-            let before = self.settled_view(cell).await?;
-            let gone = cell.lock().await.as_mut().ok_or_else(ended)?.truncate(name).await?;
-            self.follow(cell, name, before).await?;
-            cell.lock().await.as_mut().ok_or_else(ended)?.verify_references().await?;
+        let is_whole = delete.selection.is_none() && delete.using.is_none() && delete.returning.is_none();
+        if is_whole && !planned.changes.target.has_policies {
+            let gone = self.delete_all(cell, &planned.changes.target).await?;
             return Ok(Outcome::done("DELETE", Some(gone), planned.scope.snapshot.id));
         }
         self.carry_out(cell, planned).await
+    }
+
+    /// All rows of a table go, and with them what foreign keys ask for.
+    async fn delete_all(&self, cell: &TransactionCell, target: &Target) -> Result<u64> {
+        let before = self.settled_view(cell).await?;
+        let gone = cell.lock().await.as_mut().ok_or_else(ended)?.truncate(&target.name).await?;
+        self.follow(cell, &target.name, before).await?;
+        let verified = cell.lock().await.as_mut().ok_or_else(ended)?.verify_references().await;
+        verified.map_err(|error| target.without_values(error))?;
+        Ok(gone)
     }
 
     pub(super) async fn plan_delete<'a>(&self, cell: &TransactionCell, delete: &'a Delete) -> Result<Planned<'a>> {
@@ -79,7 +99,7 @@ impl Context<'_> {
             return Err(Error::unsupported("DELETE from several tables at once").with_hint("USING names the others"));
         };
         let scope = self.writing_scope(cell).await?;
-        let target = Target::of(target, &scope, &self.settings.schema)?;
+        let target = Target::of(target, &scope, &self.settings.schema)?.seen_by(self.rights(&scope.snapshot));
         let returning = delete.returning.as_deref();
         let values = if returning.is_some() { target.assigned(&Default::default()) } else { Vec::new() };
         let mut query = target.query(values)?;
@@ -90,8 +110,10 @@ impl Context<'_> {
         }
         select.from.extend(using);
         select.selection.clone_from(&delete.selection);
-        let query = self.query_rows(&scope, query).await?;
+        let reads = target.has_policies && self.read_by_delete(&scope.snapshot, delete);
+        let query = self.query_rows(&scope, &target, Purpose::Delete { reads }, query).await?;
         let changes = Changes {
+            checks: None,
             target,
             action: Some(changes::DELETE),
             values: returning.is_some(),
@@ -115,7 +137,7 @@ impl Context<'_> {
                 .with_hint("choose the rows in WHERE"));
         }
         let scope = self.writing_scope(cell).await?;
-        let target = Target::of(&update.table, &scope, &self.settings.schema)?;
+        let target = Target::of(&update.table, &scope, &self.settings.schema)?.seen_by(self.rights(&scope.snapshot));
         let set = target.assignments(&update.assignments)?;
         let mut query = target.query(target.assigned(&set))?;
         let from = match &update.from {
@@ -129,9 +151,11 @@ impl Context<'_> {
         }
         select.from.extend(from);
         select.selection.clone_from(&update.selection);
-        let query = self.query_rows(&scope, query).await?;
+        let reads = target.has_policies && self.read_by_update(&scope.snapshot, update);
+        let query = self.query_rows(&scope, &target, Purpose::Update { reads }, query).await?;
         let keys = target.keys_under(&set);
         let changes = Changes {
+            checks: self.row_checks(&scope, &target, Shown { inserted: false, updated: reads }),
             target,
             action: Some(changes::UPDATE),
             values: true,
@@ -156,16 +180,58 @@ impl Context<'_> {
             None => Ok(outcome),
             Some(items) => {
                 let others = query.names.get(width..).unwrap_or_default();
+                let applied = self.masked(&scope, &changes.target, applied).await?;
                 self.returning(&scope, &changes.target, others, items, applied, outcome).await
             }
         }
     }
 
+    /// What was done, with masks in the rows that are returned.
+    async fn masked(&self, scope: &Scope, target: &Target, applied: Applied) -> Result<Applied> {
+        let bound = Bound::of(self.rights(&scope.snapshot), target.table.id).filter(|_| target.has_masks());
+        let Some(bound) = bound else { return Ok(applied) };
+        let around = scope.surroundings();
+        let returned = masked(&around, &target.name, &target.table, bound, applied.returned).await?;
+        Ok(Applied { returned, ..applied })
+    }
+
+    /// What is asked of rows that are written; `None`: nothing.
+    pub(super) fn row_checks(&self, scope: &Scope, target: &Target, shown: Shown) -> Option<RowChecks> {
+        let bound = Bound::of(self.rights(&scope.snapshot), target.table.id)?;
+        RowChecks::of(scope.surroundings(), &target.name, &bound, shown)
+    }
+
     /// Plans the query that finds rows, in a catalog where they have ids.
-    pub(super) async fn query_rows(&self, scope: &Scope, query: Query) -> Result<RowQuery> {
-        let scope = scope.with_rows(self.engine);
+    pub(super) async fn query_rows(
+        &self,
+        scope: &Scope,
+        target: &Target,
+        purpose: Purpose,
+        query: Query,
+    ) -> Result<RowQuery> {
+        let asked = Asked { purpose, hidden: Some(target.hidden.clone()), keys: Vec::new() };
+        self.query_asked(scope, target, asked, query).await
+    }
+
+    /// The same, for rows that have the values of keys that rows to be inserted have.
+    pub(super) async fn query_conflicts(
+        &self,
+        scope: &Scope,
+        target: &Target,
+        keys: &[Key],
+        query: Query,
+    ) -> Result<RowQuery> {
+        let named = |id: &i64| target.table.top_columns().find(|column| column.id == *id);
+        let keys = keys.iter().flat_map(|key| &key.columns).filter_map(|id| Some(named(id)?.name.clone())).collect();
+        let asked = Asked { purpose: Purpose::Conflicts, hidden: Some(target.hidden.clone()), keys };
+        self.query_asked(scope, target, asked, query).await
+    }
+
+    async fn query_asked(&self, scope: &Scope, target: &Target, asked: Asked, query: Query) -> Result<RowQuery> {
+        let changed = Changed { name: target.name.clone(), asked };
+        let scope = scope.with_rows(Some(&changed));
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let names = plan.schema().iter().map(|(table, field)| (table.cloned(), field.name().clone())).collect();
         Ok(RowQuery { state: scope.state, plan, names })
     }

@@ -18,6 +18,7 @@ use super::{Context, joins, names_out, suggest};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::forms::EstimateForm;
+use crate::rewrite::whole_numbers;
 use crate::session::Outcome;
 
 /// A query that reads less tells how long planning takes, and not reading.
@@ -103,7 +104,7 @@ impl Context<'_> {
         names_out::number_repeated(&mut statement);
         let snapshot = self.reading_snapshot(open).await?;
         let scope = self.engine.scope(snapshot, None, self.settings);
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion);
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion);
         let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
         let physical = joins::physical(&scope.state, &plan).await.map_err(from_datafusion)?;
         let throughput = self.engine.throughput().await?;

@@ -74,12 +74,14 @@ impl Context<'_> {
         };
         let snapshot = planned.scope.snapshot.id;
         let what = format!("{} of {}", planned.verb, planned.changes.target.name);
+        let hidden = planned.changes.target.hidden.clone();
         let (what, mut told) = if options.analyze {
             let (changed, told) = self.analyze(cell, options, &planned).await?;
             (format!("{what}: {changed} {}", if changed == 1 { "row" } else { "rows" }), told)
         } else {
             (format!("{what}, of the rows that this query finds"), self.plans(options, planned).await?)
         };
+        told.iter_mut().for_each(|(_, plan)| *plan = hidden.left_out(plan));
         told.insert(0, ("change".to_owned(), what));
         let (kinds, plans): (Vec<_>, Vec<_>) = told.into_iter().unzip();
         let text = |texts: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(texts)) };

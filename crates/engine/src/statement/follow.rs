@@ -22,9 +22,10 @@ use super::changes::{self, Again, Changes};
 use super::target::{Target, parse_query, quoted, select_of};
 use super::temporary::Temporary;
 use super::{Context, ended};
-use crate::catalog::{INPUT_CATALOG, ROWS_CATALOG};
+use crate::catalog::{Changed, INPUT_CATALOG};
 use crate::error::from_datafusion;
 use crate::parse::parse_expr;
+use crate::policies::{Asked, Purpose};
 use crate::session::Settings;
 
 /// The table of changed keys, as the statements call it that follow them.
@@ -125,8 +126,10 @@ impl Context<'_> {
         columns: &[String],
         side: &str,
     ) -> Result<DataFrame> {
-        let scope = self.engine.scope(Arc::clone(view), None, &everything()).with_rows(self.engine);
-        let reference = TableReference::full(ROWS_CATALOG, name.schema.as_str(), name.table.as_str());
+        let asked = Asked { purpose: Purpose::Rewrite, hidden: None, keys: Vec::new() };
+        let changed = Changed { name: name.clone(), asked };
+        let scope = self.engine.scope(Arc::clone(view), None, &everything()).with_rows(Some(&changed));
+        let reference = TableReference::full(changed.catalog(), name.schema.as_str(), name.table.as_str());
         let frame = scope.context().table(reference).await.map_err(from_datafusion)?;
         let mut shown = vec![column("rowid").alias(format!("{side} row"))];
         shown.extend(columns.iter().enumerate().map(|(at, name)| column(name).alias(format!("{side} {at}"))));
@@ -176,7 +179,7 @@ impl Context<'_> {
             ));
         }
         select.selection = Some(parse_expr(&condition)?);
-        let query = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, &target, Purpose::Rewrite, query).await?;
         let changes = Changes {
             target,
             action: Some(if deletes { changes::DELETE } else { changes::UPDATE }),
@@ -186,6 +189,7 @@ impl Context<'_> {
             distinct: None,
             keys: if deletes { Keys::Kept } else { Keys::MayChange },
             returning: false,
+            checks: None,
         };
         Ok(self.apply_rows(cell, &changes, &query).await?.total() > 0)
     }

@@ -29,6 +29,8 @@ use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
 use crate::forms::Overriding;
 use crate::parse::parse_expr;
+use crate::policies::Shown;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -56,8 +58,9 @@ impl Context<'_> {
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         let name = self.inserted_name(insert)?;
         let snapshot = self.view(cell).await?;
-        let target = Target::named(name.clone(), alias, &snapshot)?;
+        let target = Target::named(name.clone(), alias, &snapshot)?.seen_by(self.rights(&snapshot));
         if self.extras.overriding.is_none()
+            && !target.has_policies
             && let Some(rows) = constants::rows(&target, insert, self.settings.zone())
         {
             let mut guard = cell.lock().await;
@@ -66,7 +69,7 @@ impl Context<'_> {
             transaction.verify_keys().await?;
             return Ok(Outcome::done("INSERT", Some(rows), snapshot.id));
         }
-        if insert.on.is_none() && insert.returning.is_none() {
+        if insert.on.is_none() && insert.returning.is_none() && !target.has_policies {
             let (scope, target, plan) = self.insert_input(cell, insert).await?;
             return self.insert_all(cell, &scope, &target, plan).await;
         }
@@ -80,7 +83,7 @@ impl Context<'_> {
         let returning = insert.returning.as_deref();
         let (scope, target, plan) = self.insert_input(cell, insert).await?;
         match &insert.on {
-            None => Ok(plan_rows(scope, target, input(plan)?, returning)),
+            None => self.plan_rows(scope, target, plan, returning),
             Some(OnInsert::OnConflict(conflict)) => self.plan_upsert(scope, target, plan, conflict, returning).await,
             Some(other) => Err(Error::unsupported(format!("{other} is not supported")).with_hint("ON CONFLICT is")),
         }
@@ -91,7 +94,7 @@ impl Context<'_> {
         let name = self.inserted_name(insert)?;
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         let scope = self.inserting_scope(cell, insert).await?;
-        let target = Target::named(name, alias, &scope.snapshot)?;
+        let target = Target::named(name, alias, &scope.snapshot)?.seen_by(self.rights(&scope.snapshot));
         let plan = self.insert_plan(&scope, &target, insert).await?;
         Ok((scope, target, plan))
     }
@@ -99,7 +102,7 @@ impl Context<'_> {
     pub(super) async fn insert_plan(&self, scope: &Scope, target: &Target, insert: &Insert) -> Result<LogicalPlan> {
         let plain = with_defaults(target, insert, self.extras.overriding)?;
         let statement = Parsed::Statement(Box::new(Statement::Insert(plain)));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         assign::check_insert(&plan, &target.table)?;
         assign::with_missing(plan).map_err(from_datafusion)
     }
@@ -135,6 +138,30 @@ impl Context<'_> {
         Ok(Outcome::done("INSERT", Some(rows), scope.snapshot.id))
     }
 
+    /// All rows that an INSERT's plan would write, as changes.
+    pub(super) fn plan_rows<'a>(
+        &self,
+        scope: Scope,
+        target: Target,
+        plan: LogicalPlan,
+        returning: Option<&'a [SelectItem]>,
+    ) -> Result<Planned<'a>> {
+        let query = RowQuery { state: Arc::clone(&scope.state), plan: input(plan)?, names: Vec::new() };
+        let shown = Shown { inserted: returning.is_some(), updated: false };
+        let changes = Changes {
+            checks: self.row_checks(&scope, &target, shown),
+            target,
+            action: Some(changes::INSERT),
+            values: true,
+            row_ids: false,
+            again: Again::Ignore,
+            distinct: None,
+            keys: Keys::MayChange,
+            returning: returning.is_some(),
+        };
+        Ok(Planned { scope, changes, query, verb: "INSERT", returning })
+    }
+
     /// ON CONFLICT: the rows to be inserted, joined to those that have their key.
     async fn plan_upsert<'a>(
         &self,
@@ -149,7 +176,8 @@ impl Context<'_> {
         let view = Arc::new(ViewTable::new(input(plan)?, None));
         schema.register_table(EXCLUDED.into(), view).map_err(from_datafusion)?;
         let scope = scope.with_input(Arc::new(schema));
-        let query = self.query_rows(&scope, upsert_query(&target, conflict, &keys)?).await?;
+        let query = upsert_query(&target, conflict, &keys)?;
+        let query = self.query_conflicts(&scope, &target, &keys, query).await?;
         let (again, set) = match &conflict.action {
             OnConflictAction::DoNothing => (Again::Ignore, None),
             OnConflictAction::DoUpdate(update) => (
@@ -164,7 +192,9 @@ impl Context<'_> {
             _ => None,
         };
         let keys = set.map_or(Keys::Kept, |set| target.keys_under(&set));
+        let shown = Shown { inserted: true, updated: true };
         let changes = Changes {
+            checks: self.row_checks(&scope, &target, shown),
             target,
             action: None,
             values: true,
@@ -176,22 +206,6 @@ impl Context<'_> {
         };
         Ok(Planned { scope, changes, query, verb: "INSERT", returning })
     }
-}
-
-/// All rows of a query, inserted.
-fn plan_rows(scope: Scope, target: Target, plan: LogicalPlan, returning: Option<&[SelectItem]>) -> Planned<'_> {
-    let query = RowQuery { state: Arc::clone(&scope.state), plan, names: Vec::new() };
-    let changes = Changes {
-        target,
-        action: Some(changes::INSERT),
-        values: true,
-        row_ids: false,
-        again: Again::Ignore,
-        distinct: None,
-        keys: Keys::MayChange,
-        returning: returning.is_some(),
-    };
-    Planned { scope, changes, query, verb: "INSERT", returning }
 }
 
 fn is_one(item: &SelectItem) -> bool {
@@ -433,10 +447,9 @@ fn upsert_query(target: &Target, conflict: &OnConflict, keys: &[Key]) -> Result<
     let columns: Vec<&str> = target.columns().collect();
     let mut any = Vec::new();
     for key in keys {
-        let all = positions(target, key)?.into_iter().map(|at| {
-            let column = quoted(columns[at]);
-            format!("{alias}.{column} = {EXCLUDED}.{column}")
-        });
+        let all = positions(target, key)?
+            .into_iter()
+            .map(|at| format!("{} = {EXCLUDED}.{}", target.stored(columns[at]), quoted(columns[at])));
         any.push(format!("({})", all.collect::<Vec<_>>().join(" AND ")));
     }
     let on = if any.is_empty() { "false".to_owned() } else { any.join(" OR ") };
@@ -451,6 +464,10 @@ fn upsert_query(target: &Target, conflict: &OnConflict, keys: &[Key]) -> Result<
         OnConflictAction::DoUpdate(update) => {
             let set = target.assignments(&update.assignments)?;
             let mut cases = vec![(parse_expr(&format!("{alias}.rowid IS NULL"))?, number(changes::INSERT)?)];
+            if target.has_policies {
+                let allowed = parse_expr(&format!("{} IS NOT TRUE", target.own(&target.hidden.may_update())))?;
+                cases.push((allowed, number(changes::REFUSED)?));
+            }
             let otherwise = match &update.selection {
                 None => number(changes::UPDATE)?,
                 Some(condition) => {

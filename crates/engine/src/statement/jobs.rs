@@ -7,9 +7,10 @@ mod grammar;
 
 use std::sync::Arc;
 
-use polder_capability::{Caller, CommandTag, JobDefinition};
+use polder_capability::{Caller, CommandTag, IfExists, JobDefinition};
 use polder_types::{Error, Result};
 
+use crate::authz::{Who, not_owner};
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
 use crate::system;
@@ -31,6 +32,21 @@ impl JobStatement {
 }
 
 impl Engine {
+    /// # Errors
+    /// `Forbidden` (42501) for a job of another role, unless one has its rights. One that is not there is nobody's matter.
+    async fn must_own_job(&self, who: &Who, name: &str) -> Result<()> {
+        if who.superuser {
+            return Ok(());
+        }
+        let all = self.jobs()?.list().await?;
+        match all.iter().find(|job| job.definition.name == name) {
+            Some(job) if !who.book.find(&job.definition.owner).is_some_and(|owner| who.has(owner.oid)) => {
+                Err(not_owner("job", name, &job.definition.owner))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Runs a statement about jobs.
     pub(crate) async fn job(
         self: &Arc<Self>,
@@ -45,13 +61,25 @@ impl Engine {
                 .with_hint("COMMIT or ROLLBACK first"));
         }
         let jobs = self.jobs()?;
+        if let JobStatement::Pause(name)
+        | JobStatement::Resume(name)
+        | JobStatement::Drop { name, .. }
+        | JobStatement::Run(name) = &statement
+        {
+            self.must_own_job(&inner.settings.who, name).await?;
+        }
+        if let JobStatement::Create(create) = &statement
+            && create.if_exists == IfExists::Replace
+        {
+            self.must_own_job(&inner.settings.who, &create.name).await?;
+        }
         let mut notice = None;
         let snapshot = self.lake.newest().await?.id;
         match statement {
             JobStatement::Create(create) => {
                 let CreateJob { name, if_exists, options, sql } = *create;
                 let payload = serde_json::json!({ "sql": sql });
-                let mut job = JobDefinition::new(name.clone(), STATEMENT, payload, &caller.user);
+                let mut job = JobDefinition::new(name.clone(), STATEMENT, payload, inner.settings.who.user_name());
                 job.schedule = options.schedule;
                 job.time_zone = options.time_zone.unwrap_or(job.time_zone);
                 job.after = options.after;

@@ -1,9 +1,10 @@
-//! Statements that keep a lake in shape: OPTIMIZE, VACUUM, RESTORE, CLONE, DESCRIBE HISTORY, CHECK and BACKUP.
+//! Statements that keep a lake in shape: OPTIMIZE, VACUUM, ANALYZE, RESTORE, CLONE, DESCRIBE HISTORY, CHECK and BACKUP.
 //!
 //! They are no part of the parser's dialect. What one of them says is worked out here, and it travels through the
 //! session as a `CALL` that holds its text.
 
 mod grammar;
+mod tables;
 
 pub(crate) use grammar::{Maintenance, recognise};
 
@@ -24,6 +25,7 @@ use super::ddl::{self, REPLACED};
 use super::names::fold;
 use super::travel::{Point, resolve};
 use super::{Context, ended};
+use crate::authz::access_of_new;
 use crate::parse::parse_expr;
 use crate::session::{CONFLICT_TRIES, Outcome};
 
@@ -36,11 +38,13 @@ impl Context<'_> {
                 Some(cell) => self.rewrite_in(cell, work).await,
                 None => self.rewrite_alone(work).await,
             },
+            Maintenance::Analyze { tables } => self.analyze_tables(open, tables).await,
             _ if open.is_some() => Err(Error::invalid(format!("{} cannot run in a transaction", verb(work)))
                 .with_code("25001")
                 .with_hint("COMMIT first")),
             Maintenance::Optimize { table, order } => self.optimize(table.as_ref(), order).await,
             Maintenance::Vacuum { retain, grace } => self.vacuum(*retain, *grace).await,
+            Maintenance::VacuumTables { tables, verbose } => self.vacuum_tables(tables, *verbose).await,
             Maintenance::Check => self.check().await,
             Maintenance::Backup { directory } => self.backup(directory).await,
         }
@@ -133,6 +137,11 @@ impl Context<'_> {
                     replaced = true;
                 }
                 let rows = transaction.clone_table(&name, &source, &version).await?;
+                for made in transaction.unowned() {
+                    if let Some(access) = access_of_new(&self.settings.who, &made, transaction.view()) {
+                        transaction.set_access(made.id, access)?;
+                    }
+                }
                 // What a materialized view keeps for itself is nothing to anybody else.
                 let kept = version.table(&source).and_then(|table| table.rules.materialized.clone());
                 for column in kept.into_iter().flat_map(|materialized| materialized.hidden) {
@@ -258,7 +267,8 @@ impl Context<'_> {
 fn verb(work: &Maintenance) -> &'static str {
     match work {
         Maintenance::Optimize { .. } => "OPTIMIZE",
-        Maintenance::Vacuum { .. } => "VACUUM",
+        Maintenance::Vacuum { .. } | Maintenance::VacuumTables { .. } => "VACUUM",
+        Maintenance::Analyze { .. } => "ANALYZE",
         Maintenance::Restore { .. } => "RESTORE",
         Maintenance::Clone { .. } => "CREATE TABLE … CLONE",
         Maintenance::History { .. } => "DESCRIBE HISTORY",

@@ -19,6 +19,7 @@ use super::names::parts;
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use crate::parse::{NOTHING, parse_expr};
+use crate::policies::{Purpose, Shown};
 use crate::session::Outcome;
 
 /// A column of the source that is true in every row of it, and missing where a row of the target has none.
@@ -59,6 +60,7 @@ impl Context<'_> {
         };
         let scope = self.writing_scope(cell).await?;
         let target = Target::of_factor(&merge.table, &scope, &self.settings.schema)?;
+        let target = target.seen_by(self.rights(&scope.snapshot));
         let source = factor_name(&merge.source)?;
         if source == target.alias {
             return Err(Error::invalid(format!("target and source are both called {source:?}"))
@@ -72,7 +74,7 @@ impl Context<'_> {
         let number = |action: i32| parse_expr(&action.to_string());
         let actions = clauses
             .iter()
-            .map(|(condition, deed)| Ok((condition.clone(), number(deed.action())?)))
+            .map(|(condition, deed)| Ok((condition.clone(), action(&target, deed)?)))
             .collect::<Result<Vec<_>>>()?;
         let values = target.columns().map(|column| value(&target, &clauses, column)).collect::<Result<Vec<_>>>()?;
         let mut query = target.query(values)?;
@@ -88,11 +90,13 @@ impl Context<'_> {
             let join_operator = join(&merge.clauses, merge.on.as_ref().clone());
             from.joins = vec![Join { relation: marked(&merge.source, &source)?, global: false, join_operator }];
         }
-        let query = self.query_rows(&scope, query).await?;
+        let query = self.query_rows(&scope, &target, Purpose::Merge, query).await?;
         let changed_keys = clauses
             .iter()
             .any(|(_, deed)| matches!(deed, Deed::Update(set) if target.keys_under(set) == Keys::MayChange));
+        let shown = Shown { inserted: returning.is_some(), updated: true };
         let changes = Changes {
+            checks: self.row_checks(&scope, &target, shown),
             target,
             action: None,
             values: true,
@@ -104,6 +108,17 @@ impl Context<'_> {
         };
         Ok(Planned { scope, changes, query, verb: "MERGE", returning })
     }
+}
+
+/// The number of what a clause does, or of its refusal for a row that no policy lets it change.
+fn action(target: &Target, deed: &Deed) -> Result<Expr> {
+    let number = |action: i32| parse_expr(&action.to_string());
+    let allowed = match deed {
+        Deed::Update(_) if target.has_policies => target.own(&target.hidden.may_update()),
+        Deed::Delete if target.has_policies => target.own(&target.hidden.may_delete()),
+        _ => return number(deed.action()),
+    };
+    Ok(case(vec![(allowed, number(deed.action())?)], number(changes::REFUSED)?))
 }
 
 /// The join that gives every row that a clause may be about.
@@ -266,7 +281,7 @@ fn inserted(target: &Target, source: &str, insert: &MergeInsertExpr) -> Result<D
 
 /// What becomes of one column: by the first clause that holds, and itself otherwise.
 fn value(target: &Target, clauses: &[(Expr, Deed)], column: &str) -> Result<Expr> {
-    let own = target.own(column);
+    let own = target.stored(column);
     let cases = clauses
         .iter()
         .map(|(condition, deed)| {

@@ -11,6 +11,14 @@ use polder_lake::{Snapshot, TableName};
 
 use crate::system::pg_catalog;
 
+/// The catalog in the qualifier that marks where a view's own plan begins.
+const VIEW: &str = "polder$view";
+
+/// What a view's plan is qualified by, within what the statement calls it.
+pub(crate) fn view_mark(schema: &str, view: &str) -> TableReference {
+    TableReference::full(VIEW, schema, view)
+}
+
 /// A column of something in FROM: the table or view, the column's name, and its place there.
 struct Source<'a> {
     table: &'a TableReference,
@@ -49,6 +57,10 @@ fn source(plan: &LogicalPlan, at: usize) -> Option<Source<'_>> {
         LogicalPlan::Filter(filter) => source(&filter.input, at),
         LogicalPlan::Sort(sort) => source(&sort.input, at),
         LogicalPlan::Limit(limit) => source(&limit.input, at),
+        LogicalPlan::SubqueryAlias(alias) if alias.alias.catalog() == Some(VIEW) => {
+            let column = alias.schema.fields().get(at)?.name().clone();
+            Some(Source { table: &alias.alias, column, place: at })
+        }
         LogicalPlan::SubqueryAlias(alias) => source(&alias.input, at),
         LogicalPlan::Distinct(Distinct::All(input)) => source(input, at),
         LogicalPlan::Window(window) if at < window.input.schema().fields().len() => source(&window.input, at),

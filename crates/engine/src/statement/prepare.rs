@@ -12,6 +12,7 @@ use super::names::{fold, parts};
 use super::names_out::number_repeated;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
+use crate::rewrite::whole_numbers;
 use crate::session::{Inner, Outcome};
 
 /// Statements that one session may keep.
@@ -118,7 +119,7 @@ impl Engine {
                 None => snapshot,
             };
             let scope = self.scope(view, None, &inner.settings);
-            scope.state.statement_to_plan(tried).await.map_err(from_datafusion)?;
+            whole_numbers::plan(&scope.state, tried).await.map_err(from_datafusion)?;
         }
         inner.prepared.insert(name, prepared);
         Ok(Outcome::done("PREPARE", None, id))

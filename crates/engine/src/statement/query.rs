@@ -16,11 +16,13 @@ use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell};
 use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
-use super::{Context, constant, copy_to, ended, joins, names_out, origins, suggest};
+use super::{Context, constant, copy_to, ended, joins, names_out, no_server_files, origins, suggest};
+use crate::authz::WRITE_SERVER_FILES;
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::functions::catalog::references;
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -93,11 +95,14 @@ impl Context<'_> {
         {
             statement = self.describe_table(&scope, table_name)?;
         }
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion);
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion);
         let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
         self.check_copy(&plan)?;
         let plan = copy_to::for_files(plan)?;
         if let LogicalPlan::Copy(copy) = plan {
+            if !self.settings.who.has(WRITE_SERVER_FILES) {
+                return Err(no_server_files("pg_write_server_files", "COPY to a file"));
+            }
             return self.copy_to(&scope, copy).await;
         }
         let verb = match &plan {

@@ -17,6 +17,7 @@ use super::{Context, ended};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::inline::{Functions, calls_others, expand};
+use crate::scope::Scope;
 use crate::session::Settings;
 
 impl Engine {
@@ -57,8 +58,14 @@ impl Engine {
             self.expand_in(query.as_mut(), &settings, open).await?;
         }
         let Some(inner) = inner(statement) else { return Ok(settings) };
-        // Views and functions keep the calls: what they call may be replaced.
-        let keeps = matches!(inner, Statement::CreateFunction(_) | Statement::CreateView(_));
+        // Views, functions and policies keep the calls: what they call may be replaced.
+        let keeps = matches!(
+            inner,
+            Statement::CreateFunction(_)
+                | Statement::CreateView(_)
+                | Statement::CreatePolicy(_)
+                | Statement::AlterPolicy(_)
+        );
         if !keeps {
             self.expand_in(inner, &settings, open).await?;
         }
@@ -75,10 +82,8 @@ impl Engine {
             return Ok(());
         }
         let snapshot = self.seen(settings, open).await?;
-        if snapshot.functions.is_empty() {
-            return Ok(());
-        }
-        expand(part, &Functions { snapshot: &snapshot, path: &settings.path, state: &self.template })
+        let (path, state, who) = (settings.path.as_slice(), &self.template, &settings.who);
+        expand(part, &Functions { snapshot: &snapshot, path, state, who })
     }
 }
 
@@ -133,6 +138,16 @@ fn holder<'a>(table: &str, settings: &'a Settings, snapshot: &Snapshot) -> Optio
 }
 
 impl Context<'_> {
+    /// Where functions are looked for, and who calls them.
+    pub(super) fn functions<'a>(&'a self, scope: &'a Scope) -> Functions<'a> {
+        Functions {
+            snapshot: &scope.snapshot,
+            path: &self.settings.path,
+            state: &self.engine.template,
+            who: &self.settings.who,
+        }
+    }
+
     /// The table or view that a name means; in the first schema when it is in none.
     pub(super) fn existing_name(&self, name: &ObjectName, snapshot: &Snapshot) -> Result<TableName> {
         if let [table] = parts(name)?.as_slice()

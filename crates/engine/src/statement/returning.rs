@@ -30,6 +30,7 @@ use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
 use crate::rewrite::has_query;
 use crate::rewrite::names::{name, of_own_query};
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -94,7 +95,7 @@ impl Context<'_> {
     ) -> Result<SendableRecordBatchStream> {
         let input = MemorySchemaProvider::new();
         input.register_table("returned".to_owned(), Arc::new(rows)).map_err(from_datafusion)?;
-        let scope = scope.with_input(Arc::new(input)).with_rows(self.engine);
+        let scope = scope.with_input(Arc::new(input)).with_rows(None);
         let mut from = String::new();
         for (at, relation) in relations.iter().enumerate() {
             from.push_str(if at == 0 { "" } else { " JOIN " });
@@ -108,7 +109,7 @@ impl Context<'_> {
         of_own_query(&mut query);
         names_out::number_in(&mut query);
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-        let plan = scope.state.statement_to_plan(statement).await;
+        let plan = whole_numbers::plan(&scope.state, statement).await;
         let plan = if self.typed { plan } else { plan.and_then(shown) }.map_err(from_datafusion)?;
         Ok(names_out::restore(self.execute(&scope, plan).await?))
     }

@@ -59,6 +59,7 @@ impl Context<'_> {
     async fn rows(&self, cell: &TransactionCell, rows: RowsIn) -> Result<Outcome> {
         let scope = self.writing_scope(cell).await?;
         let (target, fields) = self.filled_columns(&scope.snapshot, &rows.table, &rows.columns)?;
+        let target = target.seen_by(self.rights(&scope.snapshot));
         let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
         let stream = Typed { fields: fields.clone(), zone: Zone::known(self.settings.zone())?, rows_before: 0 };
         let input = Input::new(&fields, stream, rows.rows);
@@ -71,7 +72,10 @@ impl Context<'_> {
         scope.state.catalog_list().register_catalog(INPUT_CATALOG.into(), Arc::new(catalog));
         let insert = insert_of(&target, &names)?;
         let plan = self.insert_plan(&scope, &target, &insert).await?;
-        let outcome = self.insert_all(cell, &scope, &target, plan).await?;
+        let outcome = match target.has_policies {
+            true => self.carry_out(cell, self.plan_rows(scope, target, plan, None)?).await?,
+            false => self.insert_all(cell, &scope, &target, plan).await?,
+        };
         Ok(Outcome::done("COPY", outcome.tag.rows, outcome.snapshot))
     }
 
@@ -85,7 +89,8 @@ impl Context<'_> {
         table: &str,
         columns: &[String],
     ) -> Result<(Target, Vec<FieldRef>)> {
-        let (name, listed) = names_of(table, columns)?;
+        let (mut name, listed) = names_of(table, columns)?;
+        self.settings.temporary.meant(&mut name);
         let target = Target::named(self.existing_name(&name, snapshot)?, None, snapshot)?;
         let computed = |column: &str| target.column_id(column).map(|id| target.table.rules.generated_of(id).is_some());
         let mut names: Vec<String> = Vec::with_capacity(listed.len());
@@ -107,6 +112,8 @@ impl Context<'_> {
                 }
             }
         }
+        let filled = names.iter().map(|name| target.column_id(name)).collect::<Result<_>>()?;
+        self.may_fill(snapshot, &target.name, &target.table, &filled)?;
         let schema = target.table.schema();
         let field = |name: &String| schema.field_with_name(name).cloned().map(Arc::new);
         let fields = names.iter().map(field).collect::<Result<Vec<_>, _>>();

@@ -1,6 +1,6 @@
 //! The table that a statement changes, and the query for its rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -15,9 +15,11 @@ use polder_types::{Error, Result};
 use super::blob_text;
 use super::names::{fold, parts, table_name};
 use super::names_out::number_in;
-use crate::catalog::ROWS_CATALOG;
+use crate::authz::rights::SELECT;
+use crate::authz::{Readable, Rights};
 use crate::identity;
 use crate::parse::{parse_expr, parse_kept};
+use crate::policies::{Bound, Hidden};
 use crate::scope::Scope;
 
 /// The table that a statement changes.
@@ -26,9 +28,17 @@ pub(crate) struct Target {
     /// What the statement calls it.
     pub alias: String,
     pub table: Arc<TableState>,
+    /// The names of what a query of its rows needs beside what the statement may read.
+    pub hidden: Hidden,
+    /// The columns in whose place whoever runs the statement sees something else.
+    masked: BTreeSet<String>,
+    /// Row policies bind them.
+    pub has_policies: bool,
+    /// They may read all that is in a row of it.
+    is_told: bool,
 }
 
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -51,8 +61,43 @@ impl Target {
                 .with_code("42809")
                 .with_hint("REFRESH MATERIALIZED VIEW computes it anew"));
         }
-        let alias = alias.map_or_else(|| name.table.clone(), fold);
-        Ok(Self { name, alias, table })
+        let alias = alias.map(fold);
+        let target = Self::whole(name, table);
+        Ok(Self { alias: alias.unwrap_or_else(|| target.alias.clone()), ..target })
+    }
+
+    /// A table with all that is in it.
+    pub fn whole(name: TableName, table: Arc<TableState>) -> Self {
+        let (alias, hidden) = (name.table.clone(), Hidden::new());
+        Self { name, alias, table, hidden, masked: BTreeSet::new(), has_policies: false, is_told: true }
+    }
+
+    /// The table as somebody sees it who changes it.
+    pub fn seen_by(mut self, rights: Rights<'_>) -> Self {
+        if rights.who.superuser {
+            self.hidden = Hidden::none();
+        }
+        if let Some(bound) = Bound::of(rights, self.table.id) {
+            self.has_policies = bound.rows;
+            let masked = self.table.top_columns().filter(|column| bound.mask_of(column.id).is_some());
+            self.masked = masked.map(|column| column.name.clone()).collect();
+            self.is_told = false;
+        }
+        self.is_told &= rights.columns_with(self.table.id, SELECT) == Readable::All;
+        self
+    }
+
+    /// An error without the values of the row that it is about, for those who may not read all of them.
+    pub fn without_values(&self, error: Error) -> Error {
+        match error.code() {
+            "23502" | "23503" | "23505" | "23514" if !self.is_told => error.without_detail(),
+            _ => error,
+        }
+    }
+
+    /// Whether rows of it are given with something else in the place of some values.
+    pub fn has_masks(&self) -> bool {
+        !self.masked.is_empty()
     }
 
     pub fn of(table: &TableWithJoins, scope: &Scope, schema: &str) -> Result<Self> {
@@ -78,7 +123,7 @@ impl Target {
         let sql = format!(
             "SELECT {alias}.rowid FROM {catalog}.{schema}.{table} AS {alias}",
             alias = quoted(&self.alias),
-            catalog = quoted(ROWS_CATALOG),
+            catalog = quoted(&self.hidden.catalog()),
             schema = quoted(&self.name.schema),
             table = quoted(&self.name.table),
         );
@@ -97,6 +142,14 @@ impl Target {
 
     pub fn own(&self, column: &str) -> Expr {
         Expr::CompoundIdentifier(vec![quoted_ident(&self.alias), quoted_ident(column)])
+    }
+
+    /// The value of a column as it is stored, which goes on to be where the row is written anew.
+    pub fn stored(&self, column: &str) -> Expr {
+        match self.masked.contains(column) {
+            true => self.own(&self.hidden.kept(column)),
+            false => self.own(column),
+        }
     }
 
     /// The names of the columns, in their order.
@@ -197,7 +250,7 @@ impl Target {
 
     /// For each column of the table: what it is set to, or itself.
     pub fn assigned(&self, set: &HashMap<String, Expr>) -> Vec<Expr> {
-        self.columns().map(|column| set.get(column).cloned().unwrap_or_else(|| self.own(column))).collect()
+        self.columns().map(|column| set.get(column).cloned().unwrap_or_else(|| self.stored(column))).collect()
     }
 
     /// Whether rows keep their keys when these columns are set.
@@ -221,6 +274,10 @@ fn read_as(data_type: &DataType) -> Option<ast::DataType> {
         DataType::Time64(_) => ast::DataType::Time(None, ast::TimezoneInfo::None),
         DataType::Timestamp(_, None) => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
         DataType::Timestamp(_, Some(_)) => ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone),
+        DataType::List(item) => {
+            let item = Box::new(read_as(item.data_type())?);
+            ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, None))
+        }
         _ => return None,
     })
 }

@@ -22,7 +22,7 @@ use crate::session::{CONFLICT_TRIES, Settings};
 const PREFIX: &str = "pg_temp_";
 
 /// The name by which a session means its own.
-const OWN: &str = "pg_temp";
+pub(crate) const OWN: &str = "pg_temp";
 
 /// Characters that tell one session's schema from another's.
 const NUMBER_CHARS: usize = 12;
@@ -48,6 +48,15 @@ impl Temporary {
     /// For work that is nobody's session.
     pub(crate) fn of_all() -> Self {
         Self { sees_all: true, ..Self::default() }
+    }
+
+    /// Writes the session's schema in the place of `pg_temp`.
+    pub(super) fn meant(&self, name: &mut ObjectName) {
+        if let Some(schema) = &self.schema
+            && is_own(name)
+        {
+            own_schema(name, schema);
+        }
     }
 
     fn own(&mut self) -> String {
@@ -110,7 +119,7 @@ impl Temporary {
     }
 }
 
-pub(super) fn is_temporary(schema: &str) -> bool {
+pub(crate) fn is_temporary(schema: &str) -> bool {
     schema.starts_with(PREFIX)
 }
 

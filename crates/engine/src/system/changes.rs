@@ -9,8 +9,12 @@ use datafusion::logical_expr::Expr;
 use polder_lake::{TableChanges, Version};
 use polder_types::Error;
 
+use super::pg_catalog::World;
 use super::{external, table_argument};
+use crate::authz::rights::SELECT;
+use crate::authz::{Rights, word_of};
 use crate::engine::Engine;
+use crate::policies::{Bound, Governing, off};
 
 pub(super) struct ChangesFunction {
     engine: Weak<Engine>,
@@ -39,7 +43,15 @@ impl TableFunctionImpl for ChangesFunction {
         let name = table_argument("table_changes", std::slice::from_ref(name)).map_err(|_| wrong())?;
         let engine = self.engine.upgrade().ok_or_else(|| external(Error::internal("the engine has stopped")))?;
         let changes = TableChanges::open(&engine.lake, &name, from, to).map_err(external)?;
-        Ok(Arc::new(changes))
+        let world = World::of(args.session().config_options())?;
+        let (known, table) = (engine.lake.known(), Arc::clone(changes.table()));
+        let rights = Rights::new(world.who(), &known);
+        rights.require(word_of(&table), &name, table.id, SELECT).map_err(external)?;
+        let Some(bound) = Bound::of(rights, table.id) else { return Ok(Arc::new(changes)) };
+        if bound.rows && !world.row_security() {
+            return Err(external(off(&name.table, rights.owns(table.id))));
+        }
+        Ok(Arc::new(Governing::new(known, name, &table, Arc::new(changes))))
     }
 }
 

@@ -15,7 +15,11 @@ use polder_lake::{Change, TableName, TableState};
 use polder_metastore::Value;
 use polder_types::{Error, Result};
 
+use super::pg_catalog::World;
+use super::tables::is_told_of;
 use super::{external, int, memory, table_argument, text, time};
+use crate::authz::rights::SELECT;
+use crate::authz::{Rights, Who, word_of};
 use crate::engine::Engine;
 
 /// Versions of the lake that are looked through.
@@ -52,8 +56,8 @@ fn schema() -> Schema {
         text("author", true),
         text("message", true),
         text("changes", false),
-        int("rows_added", false),
-        int("rows_removed", false),
+        int("rows_added", true),
+        int("rows_removed", true),
     ])
 }
 
@@ -81,22 +85,26 @@ impl TableProvider for History {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let columns = self.rows().await.map_err(external)?;
+        let who = World::of(state.config_options())?.who();
+        let columns = self.rows(who).await.map_err(external)?;
         memory(&self.schema, columns, projection)
     }
 }
 
 impl History {
-    async fn rows(&self) -> Result<Vec<ArrayRef>> {
+    async fn rows(&self, who: &Who) -> Result<Vec<ArrayRef>> {
         let snapshot = self.engine.lake.newest().await?;
         let table = snapshot
             .table(&self.name)
             .ok_or_else(|| Error::not_found(format!("table {} does not exist", self.name)))?;
+        let rights = Rights::new(who, &snapshot);
+        rights.require(word_of(table), &self.name, table.id, SELECT)?;
+        let counts = rights.counts(table.id);
         let (added, removed) = self.changed_rows(table).await?;
         let mut ids = Int64Builder::new();
         let mut times = TimestampMicrosecondBuilder::new();
@@ -119,10 +127,11 @@ impl History {
             ids.append_value(info.id);
             times.append_value(info.committed_at.timestamp_micros());
             authors.append_option(info.author.as_deref());
-            messages.append_option(info.message.as_deref());
+            messages.append_option(info.message.as_deref().filter(|_| is_told_of(who, info.author.as_deref())));
             changes.append_value(of_table.join(","));
-            plus.append_value(added.get(&info.id).copied().unwrap_or(0));
-            minus.append_value(removed.get(&info.id).copied().unwrap_or(0));
+            let told = |rows: &BTreeMap<i64, i64>| counts.then(|| rows.get(&info.id).copied().unwrap_or(0));
+            plus.append_option(told(&added));
+            minus.append_option(told(&removed));
         }
         Ok(vec![
             Arc::new(ids.finish()),

@@ -2,6 +2,7 @@
 
 mod fields;
 mod keys;
+mod rights;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{ColumnState, Snapshot, TableRules, TextLength};
 
-use super::{TABLES, memory};
+use super::pg_catalog::World;
+use super::{TABLES, memory, visible};
 
 /// The catalog that all of it is in.
 const CATALOG: &str = "polder";
@@ -26,10 +28,16 @@ pub(crate) trait Views: Send + Sync {
     async fn columns(&self, schema: &str, view: &str) -> Option<SchemaRef>;
 }
 
-/// The schema at one snapshot.
+/// The schema at one snapshot, with what somebody has any right on.
 pub(crate) struct InformationSchema {
-    pub snapshot: Arc<Snapshot>,
-    pub views: Arc<dyn Views>,
+    world: World,
+    views: Arc<dyn Views>,
+}
+
+impl InformationSchema {
+    pub fn new(world: World, views: Arc<dyn Views>) -> Self {
+        Self { world, views }
+    }
 }
 
 impl fmt::Debug for InformationSchema {
@@ -40,13 +48,20 @@ impl fmt::Debug for InformationSchema {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    ApplicableRoles,
     CheckConstraints,
+    ColumnPrivileges,
     Columns,
     ConstraintColumns,
     Constraints,
+    EnabledRoles,
     KeyColumns,
     Privileges,
     References,
+    RoleColumnGrants,
+    RoleRoutineGrants,
+    RoleTableGrants,
+    RoutinePrivileges,
     Routines,
     Schemata,
     Sequences,
@@ -55,12 +70,18 @@ enum Kind {
 }
 
 const NAMES: &[(&str, Kind)] = &[
+    ("applicable_roles", Kind::ApplicableRoles),
     ("check_constraints", Kind::CheckConstraints),
+    ("column_privileges", Kind::ColumnPrivileges),
     ("columns", Kind::Columns),
     ("constraint_column_usage", Kind::ConstraintColumns),
+    ("enabled_roles", Kind::EnabledRoles),
     ("key_column_usage", Kind::KeyColumns),
     ("referential_constraints", Kind::References),
-    ("role_table_grants", Kind::Privileges),
+    ("role_column_grants", Kind::RoleColumnGrants),
+    ("role_routine_grants", Kind::RoleRoutineGrants),
+    ("role_table_grants", Kind::RoleTableGrants),
+    ("routine_privileges", Kind::RoutinePrivileges),
     ("routines", Kind::Routines),
     ("schemata", Kind::Schemata),
     ("sequences", Kind::Sequences),
@@ -95,7 +116,8 @@ impl SchemaProvider for InformationSchema {
         let table = Table {
             kind: *kind,
             schema: Arc::new(Schema::new(kind.fields())),
-            snapshot: Arc::clone(&self.snapshot),
+            snapshot: visible(&self.world, |id| self.world.rights().sees(id)),
+            world: self.world.clone(),
             views: Arc::clone(&self.views),
         };
         Ok(Some(Arc::new(table)))
@@ -106,6 +128,7 @@ struct Table {
     kind: Kind,
     schema: SchemaRef,
     snapshot: Arc<Snapshot>,
+    world: World,
     views: Arc<dyn Views>,
 }
 
@@ -134,13 +157,20 @@ impl TableProvider for Table {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let mut rows = Rows::new(&self.schema);
         match self.kind {
+            Kind::ApplicableRoles => self.applicable_roles(&mut rows),
             Kind::CheckConstraints => self.check_constraints(&mut rows),
+            Kind::ColumnPrivileges => self.column_privileges(&mut rows, true).await,
             Kind::Columns => self.columns(&mut rows).await,
             Kind::ConstraintColumns => self.constraint_columns(&mut rows),
             Kind::Constraints => self.constraints(&mut rows),
+            Kind::EnabledRoles => self.enabled_roles(&mut rows),
             Kind::KeyColumns => self.key_columns(&mut rows),
-            Kind::Privileges => self.privileges(&mut rows),
+            Kind::Privileges => self.privileges(&mut rows, true),
             Kind::References => self.references(&mut rows),
+            Kind::RoleColumnGrants => self.column_privileges(&mut rows, false).await,
+            Kind::RoleRoutineGrants => self.routine_privileges(&mut rows, false),
+            Kind::RoleTableGrants => self.privileges(&mut rows, false),
+            Kind::RoutinePrivileges => self.routine_privileges(&mut rows, true),
             Kind::Routines => self.routines(&mut rows),
             Kind::Sequences => self.sequences(&mut rows),
             Kind::Schemata => self.schemata(&mut rows),
@@ -288,7 +318,7 @@ impl Table {
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         let own = own.filter(|name| *name != "main" || !self.snapshot.names_in("main").is_empty());
         for name in own.chain(system) {
-            rows.push([CATALOG.into(), name.into(), "polder".into()]);
+            rows.push([CATALOG.into(), name.into(), self.owner_of_schema(name).into()]);
         }
     }
 

@@ -1,5 +1,6 @@
 //! `polder.jobs` and `polder.runs`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
@@ -9,6 +10,7 @@ use polder_capability::{CatchUp, RunFilter};
 use polder_types::Result;
 
 use super::{int, text, time};
+use crate::authz::Who;
 use crate::engine::Engine;
 
 /// The newest runs that are shown.
@@ -76,8 +78,14 @@ fn times<T>(rows: &[T], value: impl Fn(&T) -> Option<DateTime<Utc>>) -> ArrayRef
     Arc::new(builder.finish().with_timezone("UTC"))
 }
 
-pub(super) async fn jobs(engine: &Engine) -> Result<Vec<ArrayRef>> {
-    let rows = engine.jobs()?.list().await?;
+/// Whether somebody is told of a job: of one's own, and of those of roles whose rights one has.
+fn is_told(who: &Who, owner: &str) -> bool {
+    who.superuser || who.book.find(owner).is_some_and(|owner| who.has(owner.oid))
+}
+
+pub(super) async fn jobs(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
+    let mut rows = engine.jobs()?.list().await?;
+    rows.retain(|job| is_told(who, &job.definition.owner));
     let mut paused = BooleanBuilder::new();
     rows.iter().for_each(|job| paused.append_value(!job.enabled));
     let catch_up = |catch_up: CatchUp| match catch_up {
@@ -108,8 +116,14 @@ pub(super) async fn jobs(engine: &Engine) -> Result<Vec<ArrayRef>> {
     ])
 }
 
-pub(super) async fn runs(engine: &Engine) -> Result<Vec<ArrayRef>> {
-    let rows = engine.jobs()?.runs(&RunFilter { limit: RUNS_MAX, ..RunFilter::default() }).await?;
+pub(super) async fn runs(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
+    let mut rows = engine.jobs()?.runs(&RunFilter { limit: RUNS_MAX, ..RunFilter::default() }).await?;
+    if !who.superuser {
+        let jobs = engine.jobs()?.list().await?;
+        let own = jobs.iter().filter(|job| is_told(who, &job.definition.owner));
+        let own: HashSet<&str> = own.map(|job| job.definition.name.as_str()).collect();
+        rows.retain(|run| own.contains(run.job.as_str()));
+    }
     Ok(vec![
         texts(&rows, |run| Some(run.run_id.to_string())),
         texts(&rows, |run| Some(run.job.clone())),

@@ -1,4 +1,4 @@
-//! `generate_series` and `range` over timestamps in microseconds, as all timestamps here are.
+//! `generate_series` and `range` over timestamps in microseconds, as all timestamps here are, and over `integer`.
 
 use std::sync::Arc;
 
@@ -36,16 +36,25 @@ fn nanoseconds(expr: &Expr) -> Expr {
     Expr::Literal(value, metadata.clone())
 }
 
+/// What is counted from, to and by is of 32 bits or fewer.
+fn is_narrow(expr: &Expr) -> bool {
+    use ScalarValue as V;
+    matches!(expr, Expr::Literal(V::Int8(_) | V::Int16(_) | V::Int32(_), _))
+}
+
 impl TableFunctionImpl for Series {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
         let arguments: Vec<Expr> = args.exprs().iter().map(nanoseconds).collect();
         let series = self.0.call_with_args(TableFunctionArgs::new(&arguments, args.session()))?;
         let schema = series.schema();
-        let DataType::Timestamp(TimeUnit::Nanosecond, zone) = schema.field(0).data_type() else { return Ok(series) };
-        let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+        let to = match schema.field(0).data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+            DataType::Int64 if args.exprs().iter().all(is_narrow) => DataType::Int32,
+            _ => return Ok(series),
+        };
         let name = schema.field(0).name();
         let plan = LogicalPlanBuilder::scan("series", provider_as_source(series), None)?
-            .project([cast(ident(name), micros).alias(name)])?
+            .project([cast(ident(name), to).alias(name)])?
             .build()?;
         Ok(Arc::new(ViewTable::new(plan, None)))
     }

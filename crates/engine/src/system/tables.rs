@@ -14,6 +14,7 @@ use polder_metastore::Value;
 use polder_types::{Error, Result};
 
 use super::{Views, int, text, time};
+use crate::authz::{READ_ALL_STATS, Rights, Who};
 use crate::engine::Engine;
 
 /// Rows of `polder.queries` and `polder.snapshots`: more is no list any more.
@@ -98,7 +99,7 @@ async fn stored_deletes(engine: &Engine, table: &TableState, snapshot: i64) -> R
     Ok(count)
 }
 
-pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<ArrayRef>> {
+pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot, rights: &Rights<'_>) -> Result<Vec<ArrayRef>> {
     let mut ids: BTreeSet<i64> =
         snapshot.tables.values().flat_map(|table| [table.begin_snapshot, last_change(table)]).collect();
     ids.extend(snapshot.views.values().map(|view| view.begin_snapshot));
@@ -114,7 +115,7 @@ pub(super) async fn tables(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<A
         kinds.append_value("table");
         let stored =
             stored_rows(engine, table, snapshot.id).await? - stored_deletes(engine, table, snapshot.id).await?;
-        rows.append_value(table.file_rows() + stored);
+        rows.append_option(rights.counts(table.id).then(|| table.file_rows() + stored));
         bytes.append_value(table.files.iter().map(|file| file.file_size_bytes).sum());
         files.append_value(i64::try_from(table.files.len()).unwrap_or(i64::MAX));
         comments.append_option(table.comment.as_deref());
@@ -283,8 +284,16 @@ pub(super) fn queries_schema() -> Schema {
     ])
 }
 
-pub(super) async fn queries(engine: &Engine) -> Result<Vec<ArrayRef>> {
-    let records = engine.recorder.all(u64::from(ROWS_MAX)).await?;
+/// Whether somebody may see what others have run: statements hold what is in tables.
+fn sees_all(who: &Who) -> bool {
+    who.superuser || who.has(READ_ALL_STATS)
+}
+
+pub(super) async fn queries(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
+    let mut records = engine.recorder.all(u64::from(ROWS_MAX)).await?;
+    if !sees_all(who) {
+        records.retain(|record| record.user == who.user_name());
+    }
     let mut texts: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
     let mut counts: [Int64Builder; 5] = std::array::from_fn(|_| Int64Builder::new());
     let mut started = TimestampMicrosecondBuilder::new();
@@ -329,7 +338,12 @@ pub(super) fn snapshots_schema() -> Schema {
     ])
 }
 
-pub(super) async fn snapshots(engine: &Engine) -> Result<Vec<ArrayRef>> {
+/// Whether somebody is told the message of a commit: it is the beginning of a statement, which holds values.
+pub(super) fn is_told_of(who: &Who, author: Option<&str>) -> bool {
+    sees_all(who) || author == Some(who.user_name())
+}
+
+pub(super) async fn snapshots(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
     let history = engine.lake.history(ROWS_MAX).await?;
     let mut ids = Int64Builder::new();
     let (mut authors, mut messages, mut changes) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -338,7 +352,7 @@ pub(super) async fn snapshots(engine: &Engine) -> Result<Vec<ArrayRef>> {
         ids.append_value(info.id);
         times.push(Some(info.committed_at));
         authors.append_option(info.author.as_deref());
-        messages.append_option(info.message.as_deref());
+        messages.append_option(info.message.as_deref().filter(|_| is_told_of(who, info.author.as_deref())));
         changes.append_value(info.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     Ok(vec![

@@ -106,7 +106,7 @@ impl<'n> Attached<'n> {
         let value = plan.schema().columns().into_iter().next();
         let outer = self.plan.clone();
         let keys = Keys::of(&plan, outer.schema())?;
-        let pusher = Pusher { outer: &outer, keys: &keys, names: self.names };
+        let pusher = Pusher { outer: &outer, keys: &keys, names: self.names, steps: Vec::new() };
         let mut pushed = pusher.push(plan)?;
         if complete {
             pushed = pusher.completed(pushed)?;

@@ -50,7 +50,7 @@ pub(super) fn lateral(join: Join, names: &Names) -> Result<LogicalPlan> {
     }
     let schema = Arc::clone(&join.schema);
     let outer_keys = keys.exprs.clone();
-    let pusher = Pusher { outer: &left, keys: &keys, names };
+    let pusher = Pusher { outer: &left, keys: &keys, names, steps: Vec::new() };
     let mut pushed = pusher.push(right.clone())?;
     let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
     let condition = conjunction(on.chain(join.filter.clone()));

@@ -10,6 +10,7 @@ mod join;
 mod keys;
 mod lateral;
 mod push;
+mod recursive;
 mod rows;
 
 use std::cell::Cell;

@@ -22,6 +22,7 @@ use polder_types::Error;
 use super::Names;
 use super::join::{join_on_keys, key_pairs};
 use super::keys::Keys;
+use super::recursive::Step;
 use super::rows::unrolled;
 
 /// A subquery for all keys.
@@ -40,6 +41,8 @@ pub(super) struct Pusher<'a> {
     pub outer: &'a LogicalPlan,
     pub keys: &'a Keys<'a>,
     pub names: &'a Names,
+    /// The recursive queries around the plan that is being pushed into.
+    pub steps: Vec<Step>,
 }
 
 pub(super) fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
@@ -67,7 +70,7 @@ pub(super) fn owned(plan: Arc<LogicalPlan>) -> LogicalPlan {
 
 impl Pusher<'_> {
     pub fn push(&self, plan: LogicalPlan) -> Result<Pushed> {
-        if !self.keys.touch(&plan)? {
+        if !self.touch(&plan)? {
             return self.times_keys(plan);
         }
         match plan {
@@ -83,6 +86,11 @@ impl Pusher<'_> {
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Window(window) => self.window(window),
             LogicalPlan::Values(values) => self.push(unrolled(&values)?),
+            LogicalPlan::RecursiveQuery(query) => self.recursive(query),
+            LogicalPlan::TableScan(scan) => match self.carried(&scan)? {
+                Some(carried) => Ok(carried),
+                None => not_impl_err!("a correlated subquery with {}", scan.table_name),
+            },
             LogicalPlan::Unnest(unnest) => {
                 let Pushed { plan, keys, strict, .. } = self.total(owned(unnest.input))?;
                 let plan = LogicalPlanBuilder::from(plan)
@@ -95,7 +103,7 @@ impl Pusher<'_> {
     }
 
     /// The distinct keys of the outer query, which is computed a second time for them.
-    fn domain(&self) -> Result<(LogicalPlan, Vec<Column>)> {
+    pub(super) fn domain(&self) -> Result<(LogicalPlan, Vec<Column>)> {
         if !is_repeatable(self.outer)? {
             return Err(DataFusionError::External(Box::new(
                 Error::unsupported("a correlated subquery on rows that may be others each time they are computed")
@@ -189,7 +197,7 @@ impl Pusher<'_> {
 
     pub(super) fn filter(&self, predicate: Expr, input: LogicalPlan) -> Result<Pushed> {
         let conjuncts = split_conjunction_owned(predicate);
-        if !self.keys.touch(&input)?
+        if !self.touch(&input)?
             && let Some(fixed) = self.fixed_by(&conjuncts)
         {
             let names = self.names.keys(fixed.len());
@@ -263,7 +271,7 @@ impl Pusher<'_> {
     }
 
     fn join(&self, join: Join) -> Result<Pushed> {
-        let (mut left, mut right) = (self.keys.touch(&join.left)?, self.keys.touch(&join.right)?);
+        let (mut left, mut right) = (self.touch(&join.left)?, self.touch(&join.right)?);
         if join.join_type == JoinType::Inner && !left && !right {
             let predicate = join.filter.clone();
             let inner = LogicalPlan::Join(Join { filter: None, ..join });

@@ -46,7 +46,7 @@ fn rows(batches: &[RecordBatch]) -> String {
 async fn run(page: &Path) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let engine = super::engine(directory.path()).await;
-    let session = engine.open_session(Caller::new("test", "docs"));
+    let session = engine.open_session(Caller::new("polder", "docs"));
     let mut failed = Vec::new();
     let mut last = String::new();
     for (line, mark, text) in blocks(&std::fs::read_to_string(page).unwrap()) {
@@ -73,7 +73,7 @@ async fn run(page: &Path) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql");
+    let directory = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../docs/sql");
     let mut pages: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.sort();
     let mut failed = Vec::new();

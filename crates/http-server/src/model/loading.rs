@@ -176,7 +176,7 @@ pub(crate) struct LoadStatus {
 
 impl From<contract::LoadStatus> for LoadStatus {
     fn from(status: contract::LoadStatus) -> Self {
-        let contract::LoadStatus { load_id, state, progress, report, error } = status;
+        let contract::LoadStatus { load_id, user: _, state, progress, report, error } = status;
         Self {
             load_id: load_id.0,
             state: state.into(),

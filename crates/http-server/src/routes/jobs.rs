@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use polder_capability::{IfExists, JobDefinition};
-use polder_types::{Error, Result};
+use polder_capability::{Caller, IfExists, JobDefinition, JobStatus, Reach};
+use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,6 +16,9 @@ use crate::error::{ApiResult, UNDEFINED_OBJECT};
 use crate::extract::{Json, Segments};
 use crate::model::jobs::{CatchUp, Job};
 use crate::state::App;
+
+/// The kind of job that runs SQL, with its owner's rights.
+const STATEMENT: &str = "statement";
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -60,7 +63,7 @@ pub(crate) struct JobRequest {
 impl JobRequest {
     fn into_definition(self, name: String, owner: String) -> Result<JobDefinition> {
         let (kind, payload) = match (self.sql, self.kind, self.payload) {
-            (Some(sql), None, None) => ("statement".to_owned(), serde_json::json!({ "sql": sql })),
+            (Some(sql), None, None) => (STATEMENT.to_owned(), serde_json::json!({ "sql": sql })),
             (None, Some(kind), payload) => (kind, payload.unwrap_or_else(|| serde_json::json!({}))),
             _ => return Err(Error::invalid("give `sql`, or `kind` and `payload`")),
         };
@@ -78,8 +81,13 @@ impl JobRequest {
 
 /// Lists jobs, by name
 #[utoipa::path(get, path = "/jobs", tag = "jobs", responses((status = 200, body = JobList)))]
-async fn list_jobs(State(app): State<App>, Identity(_): Identity) -> ApiResult<axum::Json<JobList>> {
-    let jobs = app.jobs.list().await?.into_iter().map(Into::into).collect();
+async fn list_jobs(State(app): State<App>, Identity(caller): Identity) -> ApiResult<axum::Json<JobList>> {
+    let mut jobs = Vec::new();
+    for job in app.jobs.list().await? {
+        if app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await? {
+            jobs.push(job.into());
+        }
+    }
     Ok(axum::Json(JobList { jobs }))
 }
 
@@ -93,6 +101,7 @@ async fn create_job(
 ) -> ApiResult<(StatusCode, axum::Json<Job>)> {
     let name = request.name.take().ok_or_else(|| Error::invalid("a job needs a `name`"))?;
     let definition = request.into_definition(name, caller.user)?;
+    check_kind(&app, &definition).await?;
     let (job, _) = app.jobs.create(definition, IfExists::Refuse).await?;
     Ok((StatusCode::CREATED, axum::Json(job.into())))
 }
@@ -103,10 +112,10 @@ async fn create_job(
     responses((status = 200, body = Job)))]
 async fn get_job(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Segments(name): Segments<String>,
 ) -> ApiResult<axum::Json<Job>> {
-    let job = app.jobs.find(&name).await?.ok_or_else(|| no_such_job(&name))?;
+    let job = owned(&app, &caller, &name).await?;
     Ok(axum::Json(job.into()))
 }
 
@@ -125,10 +134,9 @@ async fn replace_job(
     if request.name.take().is_some_and(|other| other != name) {
         return Err(Error::invalid("a job keeps its name").into());
     }
-    if app.jobs.find(&name).await?.is_none() {
-        return Err(no_such_job(&name).into());
-    }
+    owned(&app, &caller, &name).await?;
     let definition = request.into_definition(name, caller.user)?;
+    check_kind(&app, &definition).await?;
     let (job, _) = app.jobs.create(definition, IfExists::Replace).await?;
     Ok(axum::Json(job.into()))
 }
@@ -141,9 +149,10 @@ async fn replace_job(
     responses((status = 204, description = "Removed")))]
 async fn delete_job(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Segments(name): Segments<String>,
 ) -> ApiResult<StatusCode> {
+    owned(&app, &caller, &name).await?;
     if app.jobs.remove(&name).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_job(&name).into()) }
 }
 
@@ -164,6 +173,7 @@ async fn run_job(
     Identity(caller): Identity,
     Segments(name): Segments<String>,
 ) -> ApiResult<(StatusCode, axum::Json<RunQueued>)> {
+    owned(&app, &caller, &name).await?;
     let run_id = app.jobs.run(&caller, &name).await?.0;
     Ok((StatusCode::ACCEPTED, axum::Json(RunQueued { run_id })))
 }
@@ -176,9 +186,10 @@ async fn run_job(
     responses((status = 200, body = Job)))]
 async fn pause_job(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Segments(name): Segments<String>,
 ) -> ApiResult<axum::Json<Job>> {
+    owned(&app, &caller, &name).await?;
     Ok(axum::Json(app.jobs.pause(&name).await?.into()))
 }
 
@@ -190,10 +201,28 @@ async fn pause_job(
     responses((status = 200, body = Job)))]
 async fn resume_job(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Segments(name): Segments<String>,
 ) -> ApiResult<axum::Json<Job>> {
+    owned(&app, &caller, &name).await?;
     Ok(axum::Json(app.jobs.resume(&name).await?.into()))
+}
+
+/// A job of the caller's, or of a role whose rights the caller has. That there is another one nobody is told.
+async fn owned(app: &App, caller: &Caller, name: &str) -> Result<JobStatus> {
+    let job = app.jobs.find(name).await?.ok_or_else(|| no_such_job(name))?;
+    let is_owned = app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await?;
+    if is_owned { Ok(job) } else { Err(no_such_job(name)) }
+}
+
+/// # Errors
+/// `Forbidden` (42501) for work on all tables, which nobody's rights bound, unless a superuser asks for it.
+async fn check_kind(app: &App, job: &JobDefinition) -> Result<()> {
+    if job.kind == STATEMENT || app.accounts.is_superuser(&job.owner).await? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Forbidden, format!("permission denied to make a job of kind {:?}", job.kind))
+        .with_hint("superusers may; a job with `sql` has its owner's rights"))
 }
 
 fn no_such_job(name: &str) -> Error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use polder_capability as contract;
-use polder_capability::{LoadSource, LoadState};
+use polder_capability::{Caller, LoadSource, LoadState, Reach};
 use polder_types::{Error, LoadId, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -150,10 +150,10 @@ async fn release(app: App, load_id: LoadId, claims: Vec<Claim>) {
     responses((status = 200, body = LoadStatus)))]
 async fn get_load(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Id(id): Id<LoadId>,
 ) -> ApiResult<axum::Json<LoadStatus>> {
-    let status = app.loader.status(id).ok_or_else(|| no_such_load(id))?;
+    let status = reached(&app, &caller, id, Reach::See).await?;
     Ok(axum::Json(status.into()))
 }
 
@@ -163,8 +163,15 @@ async fn get_load(
 #[utoipa::path(delete, path = "/loads/{id}", tag = "loading",
     params(("id" = String, Path, format = "uuid", description = "The load's id")),
     responses((status = 204, description = "Cancelled")))]
-async fn cancel_load(State(app): State<App>, Identity(_): Identity, Id(id): Id<LoadId>) -> ApiResult<StatusCode> {
+async fn cancel_load(State(app): State<App>, Identity(caller): Identity, Id(id): Id<LoadId>) -> ApiResult<StatusCode> {
+    reached(&app, &caller, id, Reach::End).await?;
     if app.loader.cancel(id) { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_load(id).into()) }
+}
+
+/// A load that somebody's rights reach. That there is another one nobody is told.
+async fn reached(app: &App, caller: &Caller, id: LoadId, reach: Reach) -> Result<contract::LoadStatus> {
+    let status = app.loader.status(id).ok_or_else(|| no_such_load(id))?;
+    if app.accounts.reaches(&caller.user, &status.user, reach).await? { Ok(status) } else { Err(no_such_load(id)) }
 }
 
 fn no_such_load(id: LoadId) -> Error {

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use polder_capability::Reach;
 use polder_types::{Error, QueryId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -145,7 +146,7 @@ fn list_statement(query: &ListQuery) -> String {
     responses((status = 200, body = QueryRecord)))]
 async fn get_query(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Id(id): Id<QueryId>,
 ) -> ApiResult<axum::Json<QueryRecord>> {
     // First the progress: a statement that ends in between is then told as ended.
@@ -155,6 +156,10 @@ async fn get_query(
         None => app.sql.running().into_iter().find(|record| record.query_id == id),
     };
     let record = record.ok_or_else(|| no_such_query(id))?;
+    if !app.accounts.reaches(&caller.user, &record.user, Reach::See).await? {
+        // That there is another's nobody is told.
+        return Err(no_such_query(id).into());
+    }
     Ok(axum::Json(QueryRecord::from(record).with_progress(progress)))
 }
 
@@ -164,7 +169,17 @@ async fn get_query(
 #[utoipa::path(delete, path = "/queries/{id}", tag = "queries",
     params(("id" = String, Path, format = "uuid", description = "The query id")),
     responses((status = 204, description = "Cancelled")))]
-async fn cancel_query(State(app): State<App>, Identity(_): Identity, Id(id): Id<QueryId>) -> ApiResult<StatusCode> {
+async fn cancel_query(
+    State(app): State<App>,
+    Identity(caller): Identity,
+    Id(id): Id<QueryId>,
+) -> ApiResult<StatusCode> {
+    let running = app.sql.running().into_iter().find(|record| record.query_id == id);
+    if let Some(record) = running
+        && !app.accounts.reaches(&caller.user, &record.user, Reach::End).await?
+    {
+        return Err(no_such_query(id).into());
+    }
     if app.sql.cancel(id) { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_query(id).into()) }
 }
 
@@ -181,16 +196,20 @@ pub(crate) struct Running {
 
 /// Lists what runs now
 #[utoipa::path(get, path = "/running", tag = "queries", responses((status = 200, body = Running)))]
-async fn list_running(State(app): State<App>, Identity(_): Identity) -> axum::Json<Running> {
-    let queries = app.sql.running().into_iter().filter(|record| record.via != system::VIA);
-    let queries = queries
-        .map(|record| {
+async fn list_running(State(app): State<App>, Identity(caller): Identity) -> ApiResult<axum::Json<Running>> {
+    let mut running = Running { queries: Vec::new(), loads: Vec::new() };
+    for record in app.sql.running().into_iter().filter(|record| record.via != system::VIA) {
+        if app.accounts.reaches(&caller.user, &record.user, Reach::See).await? {
             let progress = app.sql.progress(record.query_id);
-            QueryRecord::from(record).with_progress(progress)
-        })
-        .collect();
-    let loads = app.loader.running().into_iter().map(Into::into).collect();
-    axum::Json(Running { queries, loads })
+            running.queries.push(QueryRecord::from(record).with_progress(progress));
+        }
+    }
+    for load in app.loader.running() {
+        if app.accounts.reaches(&caller.user, &load.user, Reach::See).await? {
+            running.loads.push(load.into());
+        }
+    }
+    Ok(axum::Json(running))
 }
 
 #[cfg(test)]

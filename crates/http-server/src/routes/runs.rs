@@ -1,9 +1,11 @@
 //! Runs of jobs: what came of them, their logs, and what to do about them.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
-use polder_capability::RunFilter;
-use polder_types::{Error, RunId};
+use polder_capability::{Caller, Reach, RunFilter, RunRecord};
+use polder_types::{Error, Result, RunId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -57,7 +59,7 @@ pub(crate) struct RunList {
 #[utoipa::path(get, path = "/runs", tag = "jobs", params(RunsQuery), responses((status = 200, body = RunList)))]
 async fn list_runs(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Query(query): Query<RunsQuery>,
 ) -> ApiResult<axum::Json<RunList>> {
     if query.limit == 0 || query.limit > LIMIT_MAX {
@@ -69,16 +71,25 @@ async fn list_runs(
         before: query.before.map(RunId),
         limit: query.limit,
     };
-    let runs = app.jobs.runs(&filter).await?.into_iter().map(Into::into).collect();
-    Ok(axum::Json(RunList { runs }))
+    let mut runs = app.jobs.runs(&filter).await?;
+    if !app.accounts.is_superuser(&caller.user).await? {
+        let mut owned = HashSet::new();
+        for job in app.jobs.list().await? {
+            if app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await? {
+                owned.insert(job.definition.name);
+            }
+        }
+        runs.retain(|run| owned.contains(&run.job));
+    }
+    Ok(axum::Json(RunList { runs: runs.into_iter().map(Into::into).collect() }))
 }
 
 /// Tells what came of a run
 #[utoipa::path(get, path = "/runs/{id}", tag = "jobs",
     params(("id" = String, Path, format = "uuid", description = "The run's id")),
     responses((status = 200, body = Run)))]
-async fn get_run(State(app): State<App>, Identity(_): Identity, Id(id): Id<RunId>) -> ApiResult<axum::Json<Run>> {
-    let run = app.jobs.run_record(id).await?.ok_or_else(|| no_such_run(id))?;
+async fn get_run(State(app): State<App>, Identity(caller): Identity, Id(id): Id<RunId>) -> ApiResult<axum::Json<Run>> {
+    let run = owned(&app, &caller, id).await?;
     Ok(axum::Json(run.into()))
 }
 
@@ -86,7 +97,8 @@ async fn get_run(State(app): State<App>, Identity(_): Identity, Id(id): Id<RunId
 #[utoipa::path(delete, path = "/runs/{id}", tag = "jobs",
     params(("id" = String, Path, format = "uuid", description = "The run's id")),
     responses((status = 204, description = "Asked to stop")))]
-async fn cancel_run(State(app): State<App>, Identity(_): Identity, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
+async fn cancel_run(State(app): State<App>, Identity(caller): Identity, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
+    owned(&app, &caller, id).await?;
     if app.jobs.cancel(id).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -119,10 +131,11 @@ pub(crate) struct RunLog {
     responses((status = 200, body = RunLog)))]
 async fn get_run_log(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Id(id): Id<RunId>,
     Query(query): Query<LogQuery>,
 ) -> ApiResult<axum::Json<RunLog>> {
+    owned(&app, &caller, id).await?;
     let part = app.jobs.log(id, query.from).await?.ok_or_else(|| no_such_run(id))?;
     Ok(axum::Json(RunLog { text: part.text, next: part.next, ended: part.has_ended }))
 }
@@ -138,8 +151,21 @@ async fn run_again(
     Identity(caller): Identity,
     Id(id): Id<RunId>,
 ) -> ApiResult<(StatusCode, axum::Json<RunQueued>)> {
+    owned(&app, &caller, id).await?;
     let run_id = app.jobs.run_again(&caller, id).await?.0;
     Ok((StatusCode::ACCEPTED, axum::Json(RunQueued { run_id })))
+}
+
+/// A run of a job of the caller's, or of a role whose rights the caller has. Those of jobs that are gone are for superusers.
+async fn owned(app: &App, caller: &Caller, id: RunId) -> Result<RunRecord> {
+    let run = app.jobs.run_record(id).await?.ok_or_else(|| no_such_run(id))?;
+    if app.accounts.is_superuser(&caller.user).await? {
+        return Ok(run);
+    }
+    match app.jobs.find(&run.job).await? {
+        Some(job) if app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await? => Ok(run),
+        _ => Err(no_such_run(id)),
+    }
 }
 
 fn no_such_run(id: RunId) -> Error {

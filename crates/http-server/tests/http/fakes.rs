@@ -201,7 +201,7 @@ impl SqlSession for FakeSession {
             ["insert"] => Ok(Answer {
                 tag: CommandTag { verb: "INSERT".to_owned(), rows: Some(3) },
                 schema: Arc::new(Schema::empty()),
-                notices: vec![Notice { message: "größer, \"quoted\"".to_owned(), hint: None }],
+                notices: vec![Notice::new("größer, \"quoted\"")],
                 ..answer(&request, Vec::new())
             }),
             _ => Ok(answer(&request, system_rows(&text).into_iter().map(Ok).collect())),
@@ -311,7 +311,8 @@ fn load_status(id: LoadId, state: LoadState) -> LoadStatus {
         snapshot: Some(8),
         elapsed_ms: 5,
     });
-    LoadStatus { load_id: id, state, progress: LoadProgress::default(), report, error: None }
+    let user = "ann".to_owned();
+    LoadStatus { load_id: id, user, state, progress: LoadProgress::default(), report, error: None }
 }
 
 #[async_trait]
@@ -465,6 +466,14 @@ impl Accounts for FakeAccounts {
             return Err(Error::new(ErrorKind::Forbidden, "the old password is wrong"));
         }
         if new.len() < 8 { Err(Error::invalid("the new password is too short")) } else { Ok(()) }
+    }
+
+    async fn reaches(&self, user: &str, owner: &str, reach: Reach) -> Result<bool> {
+        Ok(user == owner || user == "ann" || user == "eye" && reach == Reach::See)
+    }
+
+    async fn is_superuser(&self, user: &str) -> Result<bool> {
+        Ok(user == "ann")
     }
 }
 

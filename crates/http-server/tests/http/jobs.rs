@@ -78,3 +78,35 @@ async fn runs_and_their_logs() {
     error(server.post(&format!("/runs/{nobody}/again"), json!({})).await, 404, "not_found").await;
     error(server.get("/runs/7").await, 400, "invalid_input").await;
 }
+
+#[tokio::test]
+async fn jobs_are_their_owners() {
+    let mut server = Server::logged_in().await;
+    body(server.post("/jobs", json!({"name": "ann's", "sql": "SELECT 1"})).await, 201).await;
+    let run = body(server.post("/jobs/ann's/run", json!({})).await, 202).await["run_id"].clone();
+    let run = format!("/runs/{}", run.as_str().unwrap());
+    let ann = server.cookie.replace(server.login("bob").await);
+    assert_eq!(body(server.get("/jobs").await, 200).await, json!({"jobs": []}));
+    assert_eq!(body(server.get("/runs").await, 200).await, json!({"runs": []}));
+    for (method, path) in [
+        (Method::GET, "/jobs/ann's"),
+        (Method::DELETE, "/jobs/ann's"),
+        (Method::GET, &run),
+        (Method::GET, &format!("{run}/log")),
+        (Method::DELETE, &run),
+    ] {
+        error(server.request(method, path).send().await.unwrap(), 404, "not_found").await;
+    }
+    for path in ["/jobs/ann's/run", "/jobs/ann's/pause", "/jobs/ann's/resume", &format!("{run}/again")] {
+        error(server.post(path, json!({})).await, 404, "not_found").await;
+    }
+    let put = server.request(Method::PUT, "/jobs/ann's").json(&json!({"sql": "SELECT 2"})).send().await.unwrap();
+    error(put, 404, "not_found").await;
+    // What runs without a statement's rights is not for everybody.
+    error(server.post("/jobs", json!({"name": "all", "kind": "vacuum"})).await, 403, "forbidden").await;
+    body(server.post("/jobs", json!({"name": "bob's", "sql": "SELECT 1"})).await, 201).await;
+    assert_eq!(body(server.get("/jobs").await, 200).await["jobs"].as_array().unwrap().len(), 1);
+    server.cookie = ann;
+    assert_eq!(body(server.get("/jobs").await, 200).await["jobs"].as_array().unwrap().len(), 2);
+    assert_eq!(body(server.get(&run).await, 200).await["state"], "waiting");
+}

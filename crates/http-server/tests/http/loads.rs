@@ -80,6 +80,21 @@ async fn uploads_belong_to_their_user() {
 }
 
 #[tokio::test]
+async fn loads_belong_to_their_user() {
+    let mut server = Server::logged_in().await;
+    let id = upload(&server, "sales.csv", "a\n1\n").await["upload_id"].clone();
+    let load: Value = server.post("/loads", json!({"upload_ids": [id]})).await.json().await.unwrap();
+    let path = format!("/loads/{}", load["load_id"].as_str().unwrap());
+    let ann = server.cookie.replace(server.login("bob").await);
+    error(server.get(&path).await, 404, "not_found").await;
+    error(server.delete(&path).await, 404, "not_found").await;
+    let running: Value = server.get("/running").await.json().await.unwrap();
+    assert_eq!(running, json!({"queries": [], "loads": []}));
+    server.cookie = ann;
+    assert_eq!(server.delete(&path).await.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn a_name_is_never_a_path() {
     let server = Server::logged_in().await;
     for (name, expected) in [("../../etc/passwd", "passwd"), ("..", "upload"), ("C:\\x\\a.csv", "a.csv")] {

@@ -34,9 +34,9 @@ impl Outcome {
             Self::Done => None,
             Self::Failed(error) => Some(QueryError {
                 code: error.code().to_owned(),
-                message: error.message().to_owned(),
+                message: error.described(),
                 position: error.position(),
-                hint: error.hint().or(error.detail()).map(str::to_owned),
+                hint: error.hint().map(str::to_owned),
             }),
             Self::Cancelled => Some(remark(Error::cancelled().code(), Error::cancelled().message().to_owned())),
             Self::Interrupted => Some(remark("57P01", "the server stopped while it ran".to_owned())),

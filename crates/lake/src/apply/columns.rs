@@ -74,6 +74,7 @@ impl Applier {
                     self.emit_rules(table.id, &rules)?;
                     altered.rules = Arc::new(rules);
                 }
+                self.move_column_access(table.id, root, None)?;
             }
             AlterColumn::Rename { name, to } => {
                 if altered.top_columns().any(|column| column.name != *name && same_name(&column.name, to)) {
@@ -125,9 +126,14 @@ impl Applier {
         match (&spec.default, rows.first_mut()) {
             (Some(default), Some(row)) => row.initial_default = Some(default.clone()),
             _ if !spec.nullable && table.record_count > 0 => {
-                return Err(Error::invalid(format!("column {:?} is NOT NULL but has no default", spec.name))
-                    .with_code("23502")
-                    .with_hint("give it a DEFAULT for the rows that are there"));
+                return Err(Error::invalid(format!(
+                    "column {:?} of relation {:?} contains null values",
+                    spec.name, table.name
+                ))
+                .with_code("23502")
+                .of_table(self.snapshot.name_of(table).schema, &table.name)
+                .of_column(&spec.name)
+                .with_hint("give it a DEFAULT for the rows that are there"));
             }
             _ => {}
         }
@@ -211,6 +217,7 @@ impl Applier {
             self.emit_column_tags(table.id, row);
         }
         table.columns.splice(at..at, rows);
+        self.move_column_access(table.id, old.id, Some(new))?;
         let rules = table.rules.with_column(old.id, new);
         if rules != *table.rules {
             self.emit_rules(table.id, &rules)?;

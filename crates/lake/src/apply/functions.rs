@@ -23,7 +23,9 @@ impl Applier {
             return Err(Error::conflict("the schema was dropped by another transaction").with_hint(AGAIN));
         }
         let old = self.snapshot.functions.values().find(|known| known.schema_id == schema_id && known.name == name);
+        let mut access = None;
         if let Some(old) = old.cloned() {
+            access = self.snapshot.access(old.id).cloned();
             self.end_function(&old);
         }
         if macros.is_empty() {
@@ -38,6 +40,7 @@ impl Applier {
             definitions: definitions.to_vec(),
         };
         self.emit_function(&state)?;
+        self.move_access(access, id)?;
         let full = self.name_of(schema_id, name);
         self.changed(Change::CreatedMacro(full.schema, full.table, state.is_table()));
         Arc::make_mut(&mut self.snapshot.functions).insert(id, Arc::new(state));
@@ -48,6 +51,7 @@ impl Applier {
     pub(super) fn end_function(&mut self, old: &FunctionState) {
         let at = self.snapshot.id;
         Arc::make_mut(&mut self.snapshot.functions).remove(&old.id);
+        self.forget_access(old.id);
         self.emit_exactly(1, end_sql("macro"), vec![at.into(), old.id.into()]);
         self.emit(
             "UPDATE ducklake_tag SET end_snapshot = $1 WHERE object_id = $2 AND end_snapshot IS NULL",

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::shape::directory;
 use super::{AGAIN, Applier, end_sql};
 use crate::changes::Change;
-use crate::model::{Named, SchemaState};
+use crate::model::{COLUMN_COMMENT, Named, SchemaState};
 use crate::names::same_name;
 
 impl Applier {
@@ -57,6 +57,7 @@ impl Applier {
             self.end_function(&function);
         }
         self.snapshot.schemas.remove(&id);
+        self.forget_access(id);
         self.emit(
             "UPDATE ducklake_tag SET end_snapshot = $1 WHERE object_id = $2 AND end_snapshot IS NULL",
             vec![self.snapshot.id.into(), id.into()],
@@ -98,9 +99,12 @@ impl Applier {
         );
         self.emit_tag(new, schema.comment.as_deref());
         self.snapshot.schemas.remove(&old);
+        let access = self.snapshot.access(old).cloned();
+        self.forget_access(old);
         let renamed =
             SchemaState { id: new, uuid, name: name.to_owned(), begin_snapshot: at, ..schema.as_ref().clone() };
         self.snapshot.schemas.insert(new, Arc::new(renamed));
+        self.move_access(access, new)?;
         // Later changes of the same transaction may name the old id.
         self.ids.insert(old, new);
         self.schema_changed = true;
@@ -135,11 +139,13 @@ impl Applier {
         let functions: Vec<_> =
             self.snapshot.functions.values().filter(|function| function.schema_id == old).cloned().collect();
         for function in functions {
+            let access = self.snapshot.access(function.id).cloned();
             self.end_function(&function);
             let mut moved = function.as_ref().clone();
             moved.schema_id = new;
             moved.id = self.catalog_id(function.id);
             self.emit_function(&moved)?;
+            self.move_access(access, moved.id)?;
             Arc::make_mut(&mut self.snapshot.functions).insert(moved.id, Arc::new(moved));
         }
         Ok(())
@@ -166,6 +172,32 @@ impl Applier {
             vec![self.snapshot.id.into(), id.into()],
         );
         self.emit_tag(id, comment);
+        self.schema_changed = true;
+        Ok(())
+    }
+
+    /// Words about a column of a view, by its place from 1: a tag of the view.
+    pub(super) fn comment_view_column(&mut self, id: i64, place: i64, comment: Option<&str>) -> Result<()> {
+        let mut view = self.view_state(id)?.as_ref().clone();
+        let (id, at, key) = (view.id, self.snapshot.id, format!("{COLUMN_COMMENT}{place}"));
+        self.emit(
+            "UPDATE ducklake_tag SET end_snapshot = $1 WHERE object_id = $2 AND key = $3 AND end_snapshot IS NULL",
+            vec![at.into(), id.into(), key.as_str().into()],
+        );
+        match comment {
+            Some(comment) => {
+                self.emit_row(
+                    "ducklake_tag (object_id, begin_snapshot, value, key)",
+                    vec![id.into(), at.into(), comment.into(), key.into()],
+                );
+                view.column_comments.insert(place, comment.to_owned());
+            }
+            None => {
+                view.column_comments.remove(&place);
+            }
+        }
+        self.snapshot.views.insert(id, Arc::new(view));
+        self.changed(Change::AlteredView(id));
         self.schema_changed = true;
         Ok(())
     }

@@ -142,6 +142,7 @@ impl Applier {
         let table = self.table(id)?;
         let (id, at) = (table.id, self.snapshot.id);
         self.snapshot.tables.remove(&id);
+        self.forget_access(id);
         self.snapshot.names.remove(&(table.schema_id, table.name.clone()));
         self.emit_exactly(1, end_sql("table"), vec![at.into(), id.into()]);
         for sql in [
@@ -231,6 +232,7 @@ impl Applier {
             column_aliases: String::new(),
             begin_snapshot: self.snapshot.id,
             comment: comment.map(str::to_owned),
+            column_comments: BTreeMap::new(),
         };
         self.emit_view_row(&state);
         self.emit_tag(id, comment);
@@ -267,6 +269,7 @@ impl Applier {
     pub(super) fn drop_view(&mut self, id: i64) -> Result<()> {
         let view = self.view_state(id)?;
         self.snapshot.views.remove(&view.id);
+        self.forget_access(view.id);
         self.snapshot.names.remove(&(view.schema_id, view.name.clone()));
         self.emit_exactly(1, end_sql("view"), vec![self.snapshot.id.into(), view.id.into()]);
         self.emit(

@@ -65,7 +65,7 @@ impl Transaction {
             };
             let found = self.lake().rule_keeper()?.broken(&rows, self.view(), reference).await?;
             if let Some(broken) = found {
-                return Err(missing(reference, &broken));
+                return Err(missing(self.view(), reference, &broken));
             }
         }
         Ok(())
@@ -112,7 +112,7 @@ impl Transaction {
             missing > 0 && missing < new.num_columns()
         };
         if reference.key.full && (0..new.num_rows()).any(mixed) {
-            return Err(missing(reference, &Broken::Mixed));
+            return Err(missing(self.view(), reference, &Broken::Mixed));
         }
         let wanted = row_hashes(new.columns(), 0)?;
         let mut known: HashSet<u128> = HashSet::new();
@@ -134,7 +134,7 @@ impl Transaction {
         }
         let absent = wanted.iter().position(|hash| hash.is_some_and(|hash| !known.contains(&hash)));
         match absent {
-            Some(row) => Err(missing(reference, &Broken::Missing(values(new, row)))),
+            Some(row) => Err(missing(self.view(), reference, &Broken::Missing(values(new, row)))),
             None => Ok(()),
         }
     }
@@ -145,16 +145,19 @@ impl Transaction {
         let found = self.lake().rule_keeper()?.broken(self.view(), self.view(), reference).await?;
         let Some(Broken::Missing(values)) = found else { return Ok(()) };
         let (parent, child) = (&reference.parent.name, &reference.child.name);
+        let schema = self.view().name_of(&reference.child).schema;
         let (name, columns) = (&reference.key.name, reference.referenced().join(", "));
         Err(Error::invalid(format!(
             "update or delete on table \"{parent}\" violates foreign key constraint \"{name}\" on table \"{child}\""
         ))
         .with_code("23503")
-        .with_detail(format!("Key ({columns})=({values}) is still referenced from table \"{child}\".")))
+        .with_detail(format!("Key ({columns})=({values}) is still referenced from table \"{child}\"."))
+        .of_table(schema, child)
+        .of_constraint(name))
     }
 }
 
-fn missing(reference: &Reference, broken: &Broken) -> Error {
+fn missing(view: &Snapshot, reference: &Reference, broken: &Broken) -> Error {
     let (child, name) = (&reference.child.name, &reference.key.name);
     let error =
         Error::invalid(format!("insert or update on table \"{child}\" violates foreign key constraint \"{name}\""))

@@ -1,5 +1,6 @@
 //! The lake on SQLite and on PostgreSQL, with DuckDB beside it.
 
+mod access;
 mod bet;
 mod compaction;
 mod conflicts;

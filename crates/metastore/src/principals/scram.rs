@@ -103,6 +103,14 @@ pub(super) fn matches(verifier: Option<&str>, password: &str) -> bool {
     bool::from(found.ct_eq(&expected))
 }
 
+/// Whether a text is a verifier of SHA-256.
+pub(super) fn is_verifier(text: &str) -> bool {
+    parse(text).is_some_and(|parts| {
+        let is_key = |text: &str| STANDARD.decode(text).is_ok_and(|key| key.len() == 32);
+        parts.hash == Hash::Sha256 && STANDARD.decode(parts.salt).is_ok() && is_key(parts.stored_key)
+    })
+}
+
 struct Parts<'a> {
     hash: Hash,
     iterations: u32,

@@ -5,7 +5,10 @@ use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::scram::{self, Hash};
 use super::{LoginAttempt, Principals};
-use crate::{AuditEvent, Row, Write};
+use crate::{AuditEvent, OWNER_OID, Role, Roles, Row, Write};
+
+/// What belongs to a user, by the user's name.
+const OWNED: [&str; 4] = ["polder_session", "polder_api_token", "polder_console_link", "polder_access_key"];
 
 const PASSWORD_LETTERS_MIN: usize = 8;
 /// A longer one only costs time to hash.
@@ -42,20 +45,39 @@ impl ScramVerifiers {
         })
         .await
     }
+
+    /// A password, or a verifier that a client has made of one (psql's `\password` does), of which there is no SHA-512.
+    async fn given(text: &str) -> Result<Self> {
+        if scram::is_verifier(text) {
+            return Ok(Self { sha_256: text.to_owned(), sha_512: String::new() });
+        }
+        Self::of(text).await
+    }
 }
 
 impl Principals<'_> {
+    /// A user who may log in: the first one may do everything, others what they are granted.
+    ///
     /// # Errors
     /// `AlreadyExists` if the name is taken, `InvalidInput` for a name or password that cannot be.
     pub async fn create_user(&self, name: &str, password: &str) -> Result<()> {
         check_name(name)?;
         let verifiers = ScramVerifiers::of(password).await?;
-        let write = Write::new(
+        let mut writes = vec![Write::new(
             "INSERT INTO polder_principal (name, scram_sha_256, scram_sha_512, created_at) VALUES ($1, $2, $3, $4)",
             vec![name.into(), verifiers.sha_256.into(), verifiers.sha_512.into(), self.0.clock().now().into()],
-        );
-        let told = AuditEvent::new("create user", name, "").of(name).write(self.0.clock().now());
-        self.0.write(&[write, told]).await.map_err(|error| match error.kind() {
+        )];
+        let known = self.0.roles().load().await?;
+        let (next, is_first) = (known.next_oid, known.with_passwords.is_empty());
+        match known.roles.into_iter().find(|role| role.name == name) {
+            Some(role) => writes.push(Roles::change_write(&Role { logs_in: true, ..role })),
+            None => {
+                let role = if is_first { Role::superuser(next, name) } else { Role::new(next, name) };
+                writes.extend(Roles::create_writes(&Role { logs_in: true, ..role }));
+            }
+        }
+        writes.push(AuditEvent::new("create user", name, "").of(name).write(self.0.clock().now()));
+        self.0.write(&writes).await.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => {
                 Error::new(ErrorKind::AlreadyExists, format!("the user {name:?} exists already")).with_code("42710")
             }
@@ -69,15 +91,60 @@ impl Principals<'_> {
         rows.iter().map(|row: &Row| Ok(User { name: row.text(0)?.to_owned(), created_at: row.time(1)? })).collect()
     }
 
-    /// True if there was such a user. Their sessions, tokens, links and keys go too.
+    /// True if there was such a user. Their role, sessions, tokens, links and keys go too.
     pub async fn delete_user(&self, name: &str) -> Result<bool> {
-        let owned = ["polder_session", "polder_api_token", "polder_console_link", "polder_access_key"];
         let mut writes =
             vec![Write::new("DELETE FROM polder_principal WHERE name = $1", vec![name.into()]).affecting(1)];
-        writes.extend(
-            owned.map(|table| Write::new(format!("DELETE FROM {table} WHERE user_name = $1"), vec![name.into()])),
-        );
+        writes.extend(Self::forget_writes(name));
+        let roles = self.0.roles().load().await?.roles;
+        match roles.into_iter().find(|role| role.name == name) {
+            Some(role) if role.oid == OWNER_OID => {
+                writes.push(Roles::change_write(&Role { logs_in: false, ..role }));
+            }
+            Some(role) => writes.extend(Roles::drop_writes(role.oid)),
+            None => {}
+        }
         self.write_told(writes, &AuditEvent::new("drop user", name, "").of(name)).await
+    }
+
+    /// Takes a user's password, sessions, tokens, links and keys away; to go with the end of a role.
+    #[must_use]
+    pub fn forget_writes(name: &str) -> Vec<Write> {
+        let all = std::iter::once("polder_principal").map(|table| (table, "name"));
+        let all = all.chain(OWNED.map(|table| (table, "user_name")));
+        all.map(|(table, column)| Write::new(format!("DELETE FROM {table} WHERE {column} = $1"), vec![name.into()]))
+            .collect()
+    }
+
+    /// Gives what belongs to a user another user's name; to go with the change of a role's name.
+    #[must_use]
+    pub fn rename_writes(name: &str, to: &str) -> Vec<Write> {
+        let all = [("polder_principal", "name"), ("polder_job", "owner"), ("polder_saved_query", "owner")];
+        let all = all.into_iter().chain(OWNED.map(|table| (table, "user_name")));
+        all.map(|(table, column)| {
+            let sql = format!("UPDATE {table} SET {column} = $2 WHERE {column} = $1");
+            Write::new(sql, vec![name.into(), to.into()])
+        })
+        .collect()
+    }
+
+    /// Gives a role a password, or another one; to go with a change of the role. `None` takes it away: then nobody proves
+    /// to be that role, though it may log in.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name or password that cannot be.
+    pub async fn password_write(&self, name: &str, password: Option<&str>) -> Result<Write> {
+        check_name(name)?;
+        let Some(password) = password else {
+            return Ok(Write::new("DELETE FROM polder_principal WHERE name = $1", vec![name.into()]));
+        };
+        let verifiers = ScramVerifiers::given(password).await?;
+        Ok(Write::new(
+            "INSERT INTO polder_principal (name, scram_sha_256, scram_sha_512, created_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (name) DO UPDATE SET scram_sha_256 = excluded.scram_sha_256, \
+             scram_sha_512 = excluded.scram_sha_512",
+            vec![name.into(), verifiers.sha_256.into(), verifiers.sha_512.into(), self.0.clock().now().into()],
+        ))
     }
 
     pub async fn scram_verifiers(&self, name: &str) -> Result<Option<ScramVerifiers>> {

@@ -2,6 +2,8 @@
 
 use chrono::Duration;
 use polder_metastore::principals::random_password;
+use polder_metastore::{OWNER_OID, Principals, Role, RoleMember, Roles, Write};
+use polder_runtime::Clock as _;
 use polder_types::ErrorKind;
 
 use crate::place::{Place, count};
@@ -38,6 +40,87 @@ pub async fn passwords(place: Place) {
     assert!(principals.delete_user("ada").await.unwrap());
     assert!(!principals.delete_user("ada").await.unwrap());
     assert_eq!(count(&metastore, "SELECT count(*) FROM polder_session").await, 0);
+}
+
+pub async fn roles(place: Place) {
+    let metastore = place.open().await;
+    let rows = metastore.roles().load().await.unwrap();
+    assert_eq!(rows.roles, [Role::superuser(OWNER_OID, "polder")]);
+    assert_eq!(rows.next_oid, 16_384);
+
+    // The first user may do everything, the second nothing yet.
+    metastore.principals().create_user("ada", "correct horse").await.unwrap();
+    metastore.principals().create_user("bob", "battery staple").await.unwrap();
+    let rows = metastore.roles().load().await.unwrap();
+    let (ada, bob) = (&rows.roles[1], &rows.roles[2]);
+    assert_eq!((ada.oid, ada.is_superuser, ada.logs_in), (16_384, true, true));
+    assert_eq!((bob.oid, bob.is_superuser, bob.logs_in), (16_385, false, true));
+    assert_eq!((rows.with_passwords, rows.next_oid), (vec!["ada".to_owned(), "bob".to_owned()], 16_386));
+
+    let until = place.clock.now();
+    let readers = Role { valid_until: Some(until), connection_limit: 3, ..Role::new(16_386, "readers") };
+    let member = RoleMember { role: 16_386, member: 16_385, grantor: OWNER_OID, has_admin: false };
+    let mut writes = Roles::create_writes(&readers);
+    writes.push(Roles::member_write(&member));
+    writes.push(Roles::setting_write(16_386, "search_path", Some("sales")));
+    writes.push(Roles::default_write(16_386, "table", Some("[]")));
+    writes.push(Roles::database_write("[1]"));
+    metastore.write(&writes).await.unwrap();
+    let rows = metastore.roles().load().await.unwrap();
+    assert_eq!(rows.roles[3], readers);
+    assert_eq!(rows.members, [member.clone()]);
+    assert_eq!(rows.settings, [(16_386, "search_path".to_owned(), "sales".to_owned())]);
+    assert_eq!(rows.defaults, [(16_386, "table".to_owned(), "[]".to_owned())]);
+    assert_eq!((rows.database.as_deref(), rows.next_oid), (Some("[1]"), 16_387));
+
+    let again = RoleMember { has_admin: true, ..member };
+    let renamed = Role { name: "those who read".into(), ..readers };
+    metastore.write(&[Roles::member_write(&again), Roles::change_write(&renamed)]).await.unwrap();
+    let rows = metastore.roles().load().await.unwrap();
+    assert_eq!((&rows.roles[3], &rows.members), (&renamed, &vec![again]));
+
+    // A number is never given twice, though its role is gone.
+    metastore.write(&Roles::drop_writes(16_386)).await.unwrap();
+    let rows = metastore.roles().load().await.unwrap();
+    assert_eq!((rows.roles.len(), rows.members.len(), rows.settings.len(), rows.defaults.len()), (3, 0, 0, 0));
+    assert_eq!(rows.next_oid, 16_387);
+    assert_eq!(metastore.write(&Roles::drop_writes(16_386)).await.unwrap_err().kind(), ErrorKind::Conflict);
+
+    let principals = metastore.principals();
+    metastore.write(&Principals::rename_writes("bob", "rob")).await.unwrap();
+    assert!(principals.verify_password("rob", "battery staple").await.unwrap());
+    let ones_own = principals.scram_verifiers("ada").await.unwrap().unwrap().sha_256;
+    let write = principals.password_write("rob", Some(&ones_own)).await.unwrap();
+    metastore.write(&[write]).await.unwrap();
+    assert!(principals.verify_password("rob", "correct horse").await.unwrap());
+    let write = principals.password_write("rob", None).await.unwrap();
+    metastore.write(&[write]).await.unwrap();
+    assert!(!principals.verify_password("rob", "correct horse").await.unwrap());
+}
+
+/// Who was there before there were roles keeps what everybody had.
+pub async fn users_become_roles(place: Place) {
+    let metastore = place.open().await;
+    let tables = ["polder_role", "polder_role_member", "polder_role_setting", "polder_default_privilege"];
+    let mut writes: Vec<Write> = tables.map(|table| Write::new(format!("DROP TABLE {table}"), vec![])).into();
+    writes.push(Write::new("DELETE FROM polder_setting WHERE key = 'roles.next_oid'", vec![]));
+    writes.push(Write::new("DELETE FROM polder_migration WHERE name = 'roles'", vec![]));
+    for (name, day) in [("zoe", 1), ("ada", 2), ("polder", 3)] {
+        let made = place.clock.now() + Duration::days(day);
+        writes.push(Write::new(
+            "INSERT INTO polder_principal (name, scram_sha_256, scram_sha_512, created_at) VALUES ($1, '', '', $2)",
+            vec![name.into(), made.into()],
+        ));
+    }
+    metastore.write(&writes).await.unwrap();
+    metastore.close().await;
+    drop(metastore);
+
+    let rows = place.open().await.roles().load().await.unwrap();
+    let seen: Vec<_> = rows.roles.iter().map(|role| (role.oid, role.name.as_str())).collect();
+    assert_eq!(seen, [(10, "polder"), (16_384, "zoe"), (16_385, "ada")]);
+    assert!(rows.roles.iter().all(|role| role.is_superuser && role.logs_in), "{rows:?}");
+    assert_eq!(rows.next_oid, 16_386);
 }
 
 pub async fn guessing_is_slowed_down(place: Place) {

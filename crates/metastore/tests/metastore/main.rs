@@ -51,6 +51,8 @@ cases! {
     values::a_parameter_may_be_used_twice,
     values::what_does_not_fit_is_refused,
     accounts::passwords,
+    accounts::roles,
+    accounts::users_become_roles,
     accounts::guessing_is_slowed_down,
     accounts::sessions_slide,
     accounts::tokens,

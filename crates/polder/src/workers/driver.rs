@@ -105,6 +105,14 @@ impl DriverSession for WorkersDriverSession {
         self.plain.answer(request.query_id, async move { inner.insert_rows(request, rows).await }).await
     }
 
+    async fn begin(&self) {
+        self.inner.begin().await;
+    }
+
+    async fn ended(&self) {
+        self.inner.ended().await;
+    }
+
     fn status(&self) -> SessionStatus {
         self.inner.status()
     }

@@ -3,14 +3,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use polder_capability::{
     Answer, Caller, CommandTag, QueryProgress, QueryRecord, SqlRunner, SqlSession, StatementRequest,
 };
 use polder_types::{Error, ErrorKind, QueryId, Result};
 use tokio::runtime::{Builder, Runtime};
 
-use super::WorkersRunner;
+use super::{BATCHES_BETWEEN, WorkersRunner};
 
 /// Answers what its statement says, and notes when an answer is dropped.
 #[derive(Default)]
@@ -30,6 +30,13 @@ fn batch(n: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![n])) as _)]).unwrap()
 }
 
+fn busy() -> impl Stream<Item = Result<RecordBatch>> {
+    stream::iter([0]).map(|_| {
+        std::thread::sleep(Duration::from_secs(2));
+        Ok(batch(0))
+    })
+}
+
 #[async_trait::async_trait]
 impl SqlSession for Fake {
     async fn run(&self, request: StatementRequest) -> Result<Answer> {
@@ -40,12 +47,8 @@ impl SqlSession for Fake {
             "late" => stream::iter([Ok(batch(0)), Err(Error::invalid("late"))]).boxed(),
             "panic" => stream::iter([0]).map(|_| panic!("on purpose")).boxed(),
             // Computes without a pause, deaf to everything.
-            "busy" => stream::iter([0])
-                .map(|_| {
-                    std::thread::sleep(Duration::from_secs(2));
-                    Ok(batch(0))
-                })
-                .boxed(),
+            "busy" => busy().boxed(),
+            "busy later" => stream::iter((0..BATCHES_BETWEEN as i64).map(|n| Ok(batch(n)))).chain(busy()).boxed(),
             _ => stream::repeat_with(move || {
                 let _ = &noted;
                 Ok(batch(0))
@@ -134,7 +137,27 @@ fn a_busy_statement_is_left_at_once() {
     let bench = Bench::new();
     let id = QueryId::new();
     bench.servers.block_on(async {
-        let mut answer = bench.start("busy", id).await.unwrap();
+        let started = Instant::now();
+        let cancel = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(bench.runner.cancel(id));
+        };
+        let (answer, ()) = tokio::join!(bench.start("busy", id), cancel);
+        assert_eq!(answer.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    });
+    bench.workers.shutdown_background();
+}
+
+#[test]
+fn a_statement_that_gets_busy_is_left_at_once() {
+    let bench = Bench::new();
+    let id = QueryId::new();
+    bench.servers.block_on(async {
+        let mut answer = bench.start("busy later", id).await.unwrap();
+        for _ in 0..BATCHES_BETWEEN {
+            assert!(answer.batches.next().await.unwrap().is_ok());
+        }
         let started = Instant::now();
         let read = answer.batches.next();
         let cancel = async {

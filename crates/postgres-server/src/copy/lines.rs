@@ -11,17 +11,35 @@ pub(crate) enum Field {
     Text(Vec<u8>),
 }
 
+/// What lines end with. The first one says it for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Eol {
+    Newline,
+    Return,
+    Both,
+}
+
 /// Finds where lines end, over pieces that come one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct LineEnds {
     /// Bytes of the current line that have been looked at.
     seen: usize,
     in_quotes: bool,
+    eol: Option<Eol>,
 }
 
 impl LineEnds {
-    /// The length of the first line without its end, and of its end; `None` while it is not all there.
-    pub(crate) fn next(&mut self, buffer: &[u8], options: &CopyOptions) -> Option<(usize, usize)> {
+    /// The length of the first line without its end, and of its end; `None` while it is not all there. `is_last`: nothing
+    /// follows what is in the buffer.
+    ///
+    /// # Errors
+    /// `InvalidInput` (22P04) for a line that ends as the first one does not.
+    pub(crate) fn next(
+        &mut self,
+        buffer: &[u8],
+        options: &CopyOptions,
+        is_last: bool,
+    ) -> Result<Option<(usize, usize)>> {
         let csv = options.format == CopyFormat::Csv;
         let mut at = self.seen;
         while let Some(byte) = buffer.get(at).copied() {
@@ -38,22 +56,44 @@ impl LineEnds {
             }
             if csv && byte == options.quote {
                 self.in_quotes = !self.in_quotes;
-            } else if byte == b'\n' && !self.in_quotes {
-                *self = Self::default();
-                let carriage = at > 0 && buffer.get(at - 1) == Some(&b'\r');
-                let length = at - usize::from(carriage);
-                return Some((length, 1 + usize::from(carriage)));
+            } else if matches!(byte, b'\n' | b'\r') && !self.in_quotes {
+                let next = buffer.get(at + 1).copied();
+                if byte == b'\r' && next.is_none() && !is_last && self.eol != Some(Eol::Return) {
+                    // What comes next says what this is.
+                    break;
+                }
+                let eol = match (byte, next) {
+                    (b'\n', _) => Eol::Newline,
+                    (_, Some(b'\n')) if self.eol != Some(Eol::Return) => Eol::Both,
+                    _ => Eol::Return,
+                };
+                if self.eol.is_some_and(|known| known != eol) {
+                    return Err(stray(byte, csv));
+                }
+                *self = Self { eol: Some(eol), ..Self::default() };
+                return Ok(Some((at, if eol == Eol::Both { 2 } else { 1 })));
             }
             at += 1;
         }
         self.seen = at.min(buffer.len());
-        None
+        Ok(None)
     }
 
     /// Whether the last line is inside of quotes that were never closed.
     pub(crate) fn is_open(&self) -> bool {
         self.in_quotes
     }
+}
+
+fn stray(byte: u8, csv: bool) -> Error {
+    let (kind, name) =
+        (if csv { "unquoted" } else { "literal" }, if byte == b'\n' { "newline" } else { "carriage return" });
+    let letter = if byte == b'\n' { 'n' } else { 'r' };
+    let hint = match csv {
+        true => format!("use quoted CSV fields to represent a {name}"),
+        false => format!("use \"\\{letter}\" to represent a {name}"),
+    };
+    Error::invalid(format!("{kind} {name} found in data")).with_code("22P04").with_hint(hint)
 }
 
 /// The fields of a line in the text format.

@@ -99,14 +99,7 @@ impl CopyReader {
             return Err(self.placed(wrong("unexpected end of COPY data")));
         }
         if !self.ended && !self.buffer.is_empty() {
-            if self.ends.is_open() {
-                return Err(self.placed(wrong("unterminated CSV quoted field")));
-            }
-            let mut last = std::mem::take(&mut self.buffer);
-            if last.last() == Some(&b'\r') {
-                last.truncate(last.len() - 1);
-            }
-            self.line_of(&last).map_err(|error| self.placed(error))?;
+            self.last_lines().map_err(|error| self.placed(error))?;
         }
         if self.rows > 0 { self.batch() } else { Ok(None) }
     }
@@ -125,7 +118,7 @@ impl CopyReader {
 
     fn lines(&mut self) -> Result<()> {
         while !self.ended {
-            let Some((length, end)) = self.ends.next(&self.buffer, &self.options) else { return Ok(()) };
+            let Some((length, end)) = self.next_end(false)? else { return Ok(()) };
             let line = self.buffer.split_to(length);
             self.buffer.advance(end);
             self.line_of(&line)?;
@@ -133,12 +126,49 @@ impl CopyReader {
         Ok(())
     }
 
+    /// Where the next line ends. A wrong end is one of the line that it would be.
+    fn next_end(&mut self, is_last: bool) -> Result<Option<(usize, usize)>> {
+        let found = self.ends.next(&self.buffer, &self.options, is_last);
+        self.line += u64::from(found.is_err());
+        found
+    }
+
+    /// What is left when nothing follows: a line whose end was kept back, and one that has none.
+    fn last_lines(&mut self) -> Result<()> {
+        while !self.ended
+            && let Some((length, end)) = self.next_end(true)?
+        {
+            let line = self.buffer.split_to(length);
+            self.buffer.advance(end);
+            self.line_of(&line)?;
+        }
+        if self.ends.is_open() {
+            self.line += 1;
+            return Err(wrong("unterminated CSV quoted field"));
+        }
+        let last = std::mem::take(&mut self.buffer);
+        match (last.as_ref(), self.options.format) {
+            _ if self.ended => Ok(()),
+            (b"", _) => Ok(()),
+            (b"\\.", CopyFormat::Text) => {
+                self.line += 1;
+                Err(wrong("end-of-copy marker corrupt"))
+            }
+            (last, _) => self.values_of(last),
+        }
+    }
+
     fn line_of(&mut self, line: &[u8]) -> Result<()> {
-        self.line += 1;
         if line == b"\\." {
+            self.line += 1;
             self.ended = true;
             return Ok(());
         }
+        self.values_of(line)
+    }
+
+    fn values_of(&mut self, line: &[u8]) -> Result<()> {
+        self.line += 1;
         let is_header = !std::mem::replace(&mut self.begun, true) && self.options.header != Header::None;
         let fields = match self.options.format {
             CopyFormat::Csv => {

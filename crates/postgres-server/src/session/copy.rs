@@ -51,6 +51,7 @@ impl Client {
     pub(super) async fn copy_out(&mut self, mut source: Source, options: CopyOptions) -> Flow<String> {
         let binary = options.format == CopyFormat::Binary;
         let format = if binary { Format::Binary } else { Format::Text };
+        options.check_columns(source.columns.iter().map(|column| column.name.as_str()))?;
         source.set_formats(vec![format; source.columns.len()]);
         backend::copy_out(&mut self.wire.output, binary, source.columns.len());
         let mut writer = CopyWriter::new(options, &source.columns);
@@ -72,6 +73,7 @@ impl Client {
         let query_id = self.begins();
         let fields = self.watched(async move { session.columns_of(&name, &listed).await }).await??;
         let filled: Vec<Column> = Column::all(&arrow::datatypes::Schema::new(fields));
+        options.check_columns(filled.iter().map(|column| column.name.as_str()))?;
         backend::copy_in(&mut self.wire.output, options.format == CopyFormat::Binary, filled.len());
         self.wire.flush().await?;
         let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);

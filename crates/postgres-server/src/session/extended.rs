@@ -9,7 +9,7 @@ use polder_capability::{CommandTag, Notice};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::portal::{Hold, Portal, Prepared, Pulled, Source, State, tag};
-use super::run::Started;
+use super::run::{KEPT_MAX, Started, no_statement};
 use super::{Client, Flow, Stop};
 use crate::sql::command::Command;
 use crate::sql::scan;
@@ -18,9 +18,6 @@ use crate::types::parameters::parameter;
 use crate::wire::Gone;
 use crate::wire::backend;
 use crate::wire::frontend::{Bind, Message, Target, broken};
-
-/// Statements and portals that one client may keep.
-const KEPT_MAX: usize = 10_000;
 
 /// How long to look for what follows an Execute: a client that means Sync sends it along.
 const LOOK_AHEAD: Duration = Duration::from_millis(20);
@@ -77,14 +74,7 @@ impl Client {
     }
 
     async fn parse(&mut self, name: String, sql: &str, types: Vec<u32>) -> Flow<()> {
-        if !name.is_empty() && self.prepared.contains_key(&name) {
-            let message = format!("prepared statement \"{name}\" already exists");
-            return Err(Error::new(ErrorKind::AlreadyExists, message).with_code("42P05").into());
-        }
-        if self.prepared.len() >= KEPT_MAX {
-            let message = format!("a connection keeps {KEPT_MAX} prepared statements");
-            return Err(Error::new(ErrorKind::TooLarge, message).with_hint("DEALLOCATE ALL").into());
-        }
+        self.check_new(&name)?;
         check_size(sql)?;
         let statements = scan::statements(sql);
         let prepared = match statements.as_slice() {
@@ -113,13 +103,7 @@ impl Client {
 
     fn statement(&mut self, name: &str) -> Result<Arc<Prepared>> {
         self.at = self.prepared.get(name).cloned();
-        self.at.clone().ok_or_else(|| {
-            let message = match name {
-                "" => "unnamed prepared statement does not exist".to_owned(),
-                name => format!("prepared statement \"{name}\" does not exist"),
-            };
-            Error::not_found(message).with_code("26000")
-        })
+        self.at.clone().ok_or_else(|| no_statement(name))
     }
 
     async fn bind(&mut self, bind: Bind) -> Flow<()> {
@@ -298,7 +282,7 @@ impl Client {
         if statement.silent.load(Ordering::Relaxed) {
             let rows = self.drain(source).await?;
             let message = format!("{rows} rows of the answer are not shown: the driver was told that there are none");
-            self.notices(&[Notice { message, hint: Some("run it as a simple query".into()) }]);
+            self.notices(&[Notice { hint: Some("run it as a simple query".into()), ..Notice::new(message) }]);
             self.ends();
             backend::complete(&mut self.wire.output, &source.tag(rows));
             return Ok(true);
@@ -317,7 +301,7 @@ impl Client {
     async fn begin_for(&mut self, statement: &Prepared) -> Flow<()> {
         let is_change = match &statement.command {
             Some(Command::Plain { reads }) => !reads,
-            Some(Command::CopyIn { .. }) => true,
+            Some(Command::CopyIn { .. } | Command::Execute(_)) => true,
             _ => false,
         };
         if !is_change || !self.is_idle() {

@@ -84,12 +84,13 @@ enum Event {
 
 impl Client {
     pub(crate) fn new(
-        wire: Wire,
+        mut wire: Wire,
         house: Arc<House>,
         session: Arc<dyn DriverSession>,
         settings: Settings,
         registered: Registered,
     ) -> Self {
+        wire.share(&house.unread, house.message_time);
         Self {
             wire,
             house,
@@ -148,10 +149,13 @@ impl Client {
         if !self.wire.has_message() {
             self.registered.waits();
         }
-        let shutdown = self.house.shutdown.clone();
+        let (shutdown, session) = (self.house.shutdown.clone(), Arc::clone(&self.session));
         Ok(tokio::select! {
-            message = self.wire.message(None) => Event::Message(message?),
+            // Before what has come meanwhile: whoever is to leave does no more.
+            biased;
+            () = session.ended() => Event::Stopping,
             () = shutdown.wait() => Event::Stopping,
+            message = self.wire.message(None) => Event::Message(message?),
             () = wait(idle) => Event::IdleTooLong,
         })
     }
@@ -211,9 +215,15 @@ impl Client {
                 self.settings = lasting;
             }
         }
-        let zone = self.session.status().time_zone;
+        let status = self.session.status();
+        let is_superuser = if status.is_superuser { "on" } else { "off" };
+        let engines = [
+            ("TimeZone", status.time_zone),
+            ("is_superuser", is_superuser.to_owned()),
+            ("session_authorization", status.user),
+        ];
         let own = Settings::REPORTED.iter().filter_map(|(shown, name)| Some((*shown, self.settings.show(name)?)));
-        for (name, value) in own.chain([("TimeZone", zone)]) {
+        for (name, value) in own.chain(engines) {
             if self.told.get(name) != Some(&value) {
                 backend::parameter_status(&mut self.wire.output, name, &value);
                 self.told.insert(name, value);
@@ -222,15 +232,16 @@ impl Client {
     }
 
     fn notices(&mut self, notices: &[Notice]) {
-        if self.settings.level == Level::Notice {
-            notices.iter().for_each(|notice| backend::notice(&mut self.wire.output, notice));
+        for notice in notices {
+            let level = if notice.warns { Level::Warning } else { Level::Notice };
+            if self.settings.level <= level {
+                backend::notice(&mut self.wire.output, notice);
+            }
         }
     }
 
-    fn warn(&mut self, code: &str, message: &str) {
-        if self.settings.level <= Level::Warning {
-            backend::warning(&mut self.wire.output, code, message);
-        }
+    fn warn(&mut self, code: &'static str, message: &str) {
+        self.notices(&[Notice::warning(code, message)]);
     }
 
     /// Closes what ends with a transaction: all portals but the cursors that are held.
@@ -283,6 +294,7 @@ impl Client {
     async fn begin_implicit(&mut self) -> Flow<()> {
         self.command("BEGIN").await?;
         self.implicit = true;
+        self.before.get_or_insert_with(|| self.settings.clone());
         Ok(())
     }
 
@@ -293,8 +305,17 @@ impl Client {
         }
         let failed = self.session.status().transaction == TransactionState::Failed;
         let ended = self.command(if failed { "ROLLBACK" } else { "COMMIT" }).await;
-        self.close_portals(!failed && ended.is_ok());
+        self.ends_with_transaction(!failed && ended.is_ok());
         ended
+    }
+
+    /// What a transaction takes along when it ends: portals, and settings if it comes to nothing.
+    fn ends_with_transaction(&mut self, committed: bool) {
+        self.close_portals(committed);
+        if let Some(before) = self.before.take().filter(|_| !committed) {
+            self.settings = before;
+            self.lasting = None;
+        }
     }
 
     fn is_idle(&self) -> bool {

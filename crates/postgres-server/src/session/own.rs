@@ -4,7 +4,7 @@ use polder_capability::Parameter;
 use polder_types::{Error, ErrorKind, QueryId, Result};
 
 use super::portal::{Hold, Portal, Prepared, Source, State};
-use super::run::Started;
+use super::run::{Started, no_statement};
 use super::{Client, Flow};
 use crate::settings::Settings;
 use crate::sql::command::Command;
@@ -38,6 +38,11 @@ impl Client {
                 None => self.engines(sql).await,
             },
             Command::SetCharacteristics(words) => characteristics(words),
+            Command::Show(name) if name == "all" => {
+                let mut source = self.query(&self.settings.all_query(), Vec::new(), &[]).await?;
+                source.tag.verb = "SHOW".into();
+                Ok(Started::Rows(source))
+            }
             Command::Show(name) => match self.settings.show(name) {
                 Some(value) => {
                     Ok(Started::Rows(Source::of_text(QueryId::new(), "SHOW", Settings::shown_name(name), &value)?))
@@ -46,19 +51,24 @@ impl Client {
             },
             Command::Reset(name) if name == "all" => {
                 self.settings.reset_all();
+                self.lasting.iter_mut().for_each(Settings::reset_all);
                 self.engines(sql).await
             }
             Command::Reset(name) => match self.settings.reset(name) {
-                Some(()) => done("RESET"),
+                Some(()) => {
+                    self.lasting.iter_mut().for_each(|lasting| drop(lasting.reset(name)));
+                    done("RESET")
+                }
                 None => self.engines(sql).await,
             },
             Command::DiscardAll => self.discard_all().await,
             Command::DiscardNothing(tag) => done(tag),
-            Command::Deallocate(Some(name)) if self.prepared.remove(name).is_some() => done("DEALLOCATE"),
-            Command::Deallocate(Some(_)) => self.engines(sql).await,
+            Command::Deallocate(Some(name)) => match self.prepared.remove(name) {
+                Some(_) => done("DEALLOCATE"),
+                None => Err(no_statement(name).into()),
+            },
             Command::Deallocate(None) => {
                 self.prepared.retain(|name, _| name.is_empty());
-                self.command("DEALLOCATE ALL").await?;
                 done("DEALLOCATE ALL")
             }
             // Nobody listens, so nobody has to stop.

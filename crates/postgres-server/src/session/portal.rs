@@ -25,6 +25,8 @@ pub(crate) struct Prepared {
     pub sent: Option<(String, usize)>,
     /// The first word, in lower case, and whether there is a RETURNING.
     pub verb: String,
+    /// ALTER VIEW.
+    pub alters_view: bool,
     pub returns: bool,
     /// As the client gave them; 0 is of no type yet.
     pub oids: Vec<u32>,

@@ -5,17 +5,22 @@ use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::Schema;
 use polder_capability::{Answer, CommandTag, Parameter, StatementRequest, TransactionState};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::portal::{Described, Prepared, Source, tag};
-use super::{Client, Flow};
+use super::simple::placed;
+use super::{Client, Flow, Stop};
 use crate::settings::Settings;
 use crate::sql::command::{self, Command};
 use crate::sql::copy_options::CopyOptions;
 use crate::sql::cursor::Fetch;
-use crate::sql::scan::{Statement, TokenKind};
-use crate::types::{Column, Format, Kind};
+use crate::sql::prepare;
+use crate::sql::scan::{self, Statement, Token};
+use crate::types::{Column, Format, Kind, VOID};
 use crate::wire::backend;
+
+/// Statements and portals that one client may keep.
+pub(super) const KEPT_MAX: usize = 10_000;
 
 /// What a statement has come to.
 pub(super) enum Started {
@@ -37,17 +42,17 @@ impl Prepared {
     pub(super) fn of(statement: &Statement<'_>, sql: &str, oids: Vec<u32>) -> Result<Self> {
         let command = command::of(statement, sql)?;
         let tokens = &statement.tokens;
-        let parameters = tokens
-            .iter()
-            .filter(|token| token.kind == TokenKind::Symbol('$'))
-            .filter_map(|token| sql.get(token.start + 1..token.end)?.parse::<usize>().ok())
-            .max()
-            .unwrap_or(0);
+        let parameters = match command {
+            // They are those of the statement that is prepared by it.
+            Command::Prepare(_) => 0,
+            _ => tokens.iter().filter_map(|token| prepare::number(token, sql)).max().unwrap_or(0),
+        };
         Ok(Self {
             command: Some(command),
-            sql: statement.sql.to_owned(),
+            sql: without_void(statement.sql, &oids),
             sent: None,
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
+            alters_view: matches!(tokens.as_slice(), [alter, view, ..] if alter.is_word("alter") && view.is_word("view")),
             returns: tokens.iter().any(|token| token.is_word("returning")),
             parameters: parameters.max(oids.len()),
             oids,
@@ -63,6 +68,7 @@ impl Prepared {
             sql: String::new(),
             sent: None,
             verb: String::new(),
+            alters_view: false,
             returns: false,
             oids: Vec::new(),
             parameters: 0,
@@ -80,20 +86,33 @@ impl Prepared {
         told.len() == now.len() && told.iter().zip(&now).all(same)
     }
 
+    /// The types of its parameters as the client gave them, by their names; `None`: of no type yet.
+    fn type_names(&self) -> Result<Vec<Option<String>>> {
+        let name = |oid: &u32| match *oid {
+            0 | 705 | VOID => Ok(None),
+            oid => Kind::of_oid(oid).map(|kind| Some(kind.name())),
+        };
+        self.oids.iter().map(name).collect()
+    }
+
+    /// Whether it is PREPARE or EXECUTE itself.
+    fn is_by_name(&self) -> bool {
+        matches!(self.command, Some(Command::Prepare(_) | Command::Execute(_)))
+    }
+
     /// Whether its columns are known only to the engine, or by beginning it.
     pub(super) fn may_give_rows(&self) -> bool {
         match &self.command {
             Some(Command::Plain { reads: true }) => true,
-            Some(Command::Plain { reads: false }) => {
-                self.returns || matches!(self.verb.as_str(), "with" | "execute" | "call")
-            }
+            Some(Command::Plain { reads: false }) => self.returns || matches!(self.verb.as_str(), "with" | "call"),
+            Some(Command::Execute(_)) => true,
             _ => false,
         }
     }
 
     /// Whether it may be begun when its columns are asked for.
     pub(super) fn may_begin_early(&self) -> bool {
-        matches!(self.command, Some(Command::Plain { reads: true })) || self.verb == "execute"
+        matches!(self.command, Some(Command::Plain { reads: true } | Command::Execute(_)))
     }
 }
 
@@ -122,6 +141,20 @@ impl Client {
                 Ok(Started::CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() })
             }
             Command::Fetch(fetch) => Ok(Started::Fetch(fetch.clone())),
+            Command::Prepare(prepare) => {
+                let place = |error: Error| match error.position() {
+                    Some(_) if !prepare.exact => error.at(1, 1),
+                    _ => error,
+                };
+                self.prepare(prepare).await.map_err(|stop| match stop {
+                    Stop::Failed(error) => Stop::Failed(placed(place(error), &statement.sql, prepare.start)),
+                    gone => gone,
+                })
+            }
+            Command::Execute(execute) => {
+                let filled = self.executed(execute)?;
+                Box::pin(self.start(&filled, values, result_formats)).await
+            }
             own => self.own(own, &statement.sql, values).await,
         }
     }
@@ -140,6 +173,10 @@ impl Client {
     async fn plain(&mut self, statement: &Prepared, values: Vec<Parameter>, result_formats: &[i16]) -> Flow<Started> {
         let mut answer = self.answer(&statement.sql, values).await?;
         if answer.schema.fields().is_empty() {
+            // Views are altered as tables are.
+            if answer.tag.verb == "ALTER TABLE" && statement.alters_view {
+                answer.tag.verb = "ALTER VIEW".into();
+            }
             self.ends();
             return Ok(Started::Done(tag(&answer.tag, None)));
         }
@@ -213,11 +250,7 @@ impl Client {
             self.before.get_or_insert_with(|| self.settings.clone());
         } else {
             let committed = answer.as_ref().is_ok_and(|answer| answer.tag.verb == "COMMIT");
-            self.close_portals(committed);
-            if let Some(before) = self.before.take().filter(|_| !committed) {
-                self.settings = before;
-                self.lasting = None;
-            }
+            self.ends_with_transaction(committed);
         }
         let answer = answer?;
         self.ends();
@@ -239,10 +272,22 @@ impl Client {
             Some(Command::Declare(declare)) if statement.parameters > 0 => {
                 Described { columns: None, ..self.asked(statement, &declare.query).await? }
             }
+            Some(Command::Execute(execute)) => {
+                // The name may be another statement's the next time.
+                let columns = match self.prepared.get(&execute.name).cloned() {
+                    Some(prepared) if !prepared.is_by_name() => Box::pin(self.described(&prepared)).await?.columns,
+                    _ => None,
+                };
+                return Ok(Described { oids: statement.oids.clone(), columns });
+            }
             Some(Command::Show(name)) => {
-                let name = Settings::shown_name(name).to_owned();
-                let column = Column { name, kind: Kind::text(), modifier: -1, origin: (0, 0) };
-                Described { oids: statement.oids.clone(), columns: Some(vec![column]) }
+                let column =
+                    |name: &str| Column { name: name.to_owned(), kind: Kind::text(), modifier: -1, origin: (0, 0) };
+                let columns = match name.as_str() {
+                    "all" => Settings::ALL_COLUMNS.iter().map(|name| column(name)).collect(),
+                    name => vec![column(Settings::shown_name(name))],
+                };
+                Described { oids: statement.oids.clone(), columns: Some(columns) }
             }
             Some(Command::Fetch(fetch)) if !fetch.moves => {
                 let columns = self.cursor(&fetch.name)?.columns.clone();
@@ -258,11 +303,7 @@ impl Client {
 
 impl Client {
     async fn asked(&mut self, statement: &Prepared, sql: &str) -> Flow<Described> {
-        let given = |oid: &u32| match oid {
-            0 | 705 => Ok(None),
-            oid => Kind::of_oid(*oid).map(|kind| Some(kind.name())),
-        };
-        let types = statement.oids.iter().map(given).collect::<Result<Vec<_>>>()?;
+        let types = statement.type_names()?;
         let (session, sql) = (Arc::clone(&self.session), sql.to_owned());
         let told = self.watched(async move { session.describe(&sql, &types).await }).await??;
         let oid = |(at, field): (usize, &arrow::datatypes::FieldRef)| match statement.oids.get(at) {
@@ -274,6 +315,108 @@ impl Client {
             columns: told.schema.map(|schema| Column::all(&schema)),
         })
     }
+}
+
+/// Statements by name: those that PREPARE makes and those that come as a message share their names.
+impl Client {
+    async fn prepare(&mut self, prepare: &prepare::Prepare) -> Flow<Started> {
+        self.check_new(&prepare.name)?;
+        let statements = scan::statements(&prepare.statement);
+        let [statement] = statements.as_slice() else {
+            return Err(Error::invalid("PREPARE takes one statement").with_code("42601").into());
+        };
+        let prepared = Arc::new(Prepared::of(statement, &prepare.statement, Vec::new())?);
+        // Planned once, so that a mistake is told now.
+        self.described(&prepared).await?;
+        self.prepared.insert(prepare.name.clone(), prepared);
+        Ok(Started::Done("PREPARE".into()))
+    }
+
+    /// Refuses a name that is taken, and more statements than a connection may keep.
+    pub(super) fn check_new(&self, name: &str) -> Result<()> {
+        if !name.is_empty() && self.prepared.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Error::new(ErrorKind::AlreadyExists, message)
+                .with_code("42P05")
+                .with_hint(format!("DEALLOCATE \"{name}\"")));
+        }
+        if self.prepared.len() >= KEPT_MAX {
+            let message = format!("a connection keeps {KEPT_MAX} prepared statements");
+            return Err(Error::new(ErrorKind::TooLarge, message).with_hint("DEALLOCATE ALL"));
+        }
+        Ok(())
+    }
+
+    /// The statement that EXECUTE stands for, with its values.
+    fn executed(&self, execute: &prepare::Execute) -> Result<Prepared> {
+        let name = &execute.name;
+        let prepared = self.prepared.get(name).filter(|_| !name.is_empty()).ok_or_else(|| no_statement(name))?;
+        if prepared.is_by_name() {
+            return Err(Error::unsupported(format!("prepared statement \"{name}\" is about others by their names"))
+                .with_hint("EXECUTE those"));
+        }
+        prepare::check_count(name, prepared.parameters, execute.values.len())?;
+        let types = prepared.type_names()?;
+        let sql = prepare::filled(&prepared.sql, |at| {
+            let value = execute.values.get(at)?;
+            Some(match types.get(at) {
+                Some(Some(name)) => format!("CAST(({value}) AS {name})"),
+                _ => format!("({value})"),
+            })
+        });
+        match scan::statements(&sql).as_slice() {
+            [] => Ok(Prepared::empty()),
+            [statement] => Prepared::of(statement, &sql, Vec::new()),
+            _ => Err(Error::invalid("a value of EXECUTE is an expression").with_code("42601")),
+        }
+    }
+}
+
+/// No statement of such a name.
+pub(super) fn no_statement(name: &str) -> Error {
+    let message = match name {
+        "" => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement \"{name}\" does not exist"),
+    };
+    Error::not_found(message).with_code("26000")
+}
+
+/// A statement without the arguments of functions that are parameters of type void. PostgreSQL passes them over: they stand for
+/// what the function gives, as in `{? = call f(?)}` of JDBC.
+fn without_void(sql: &str, oids: &[u32]) -> String {
+    if !oids.contains(&VOID) {
+        return sql.to_owned();
+    }
+    let is_void = |token: &Token| {
+        let at = prepare::number(token, sql).and_then(|number| number.checked_sub(1));
+        at.and_then(|at| oids.get(at)) == Some(&VOID)
+    };
+    let tokens = scan::scan(sql);
+    let mut kept = String::with_capacity(sql.len());
+    let mut done = 0;
+    for (at, token) in tokens.iter().enumerate().filter(|(_, token)| is_void(token)) {
+        let symbol = |at: Option<usize>, symbol: char| {
+            at.and_then(|at| tokens.get(at)).is_some_and(|token| token.is_symbol(symbol))
+        };
+        let before = at.checked_sub(1);
+        let opens = symbol(before, '(') || symbol(before, ',');
+        if !opens || !(symbol(Some(at + 1), ')') || symbol(Some(at + 1), ',')) {
+            continue;
+        }
+        // The comma behind it goes along; of the last one, the comma before it.
+        let start = match before.and_then(|before| tokens.get(before)) {
+            Some(comma) if comma.is_symbol(',') && symbol(Some(at + 1), ')') && comma.start >= done => comma.start,
+            _ => token.start,
+        };
+        let end = match tokens.get(at + 1) {
+            Some(comma) if comma.is_symbol(',') => comma.end,
+            _ => token.end,
+        };
+        kept.push_str(sql.get(done..start).unwrap_or_default());
+        done = end;
+    }
+    kept.push_str(sql.get(done..).unwrap_or_default());
+    kept
 }
 
 /// The rows of an answer, as the client was told that they are.

@@ -4,6 +4,7 @@ use polder_types::{Error, Result};
 
 use super::copy_options::{self, CopyOptions};
 use super::cursor::{self, Declare, Fetch};
+use super::prepare::{self, Execute, Prepare};
 use super::scan::{Statement, Token, TokenKind};
 
 /// What a statement is, as far as the protocol is concerned.
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     DiscardAll,
     /// DISCARD of what is never kept here.
     DiscardNothing(&'static str),
+    Prepare(Prepare),
+    Execute(Execute),
     /// A prepared statement's name; `None`: all.
     Deallocate(Option<String>),
     Unlisten,
@@ -100,6 +103,8 @@ pub(crate) fn of(statement: &Statement<'_>, sql: &str) -> Result<Command> {
         "show" => Command::Show(setting(&tokens[1..])),
         "reset" => Command::Reset(setting(&tokens[1..])),
         "discard" => discard(second)?,
+        "prepare" if second != "transaction" => Command::Prepare(prepare::prepare(tokens, sql)?),
+        "execute" => Command::Execute(prepare::execute(tokens, sql)?),
         "deallocate" => {
             let skip = usize::from(second == "prepare" && tokens.len() > 2);
             Command::Deallocate(one_or_all(&tokens[skip..], "DEALLOCATE")?)
@@ -205,6 +210,10 @@ fn copy(tokens: &[Token], sql: &str) -> Result<Command> {
     }
     let options = copy_options::read(&tokens[way + 2..], goes_out)?;
     let source = &tokens[1..way];
+    let oldest = |token: &Token| token.is_word("delimiters") || token.is_word("using");
+    if source[0].is_symbol('(') && tokens.get(way + 2).is_some_and(oldest) {
+        return Err(syntax("COPY of a query takes its options in brackets"));
+    }
     let text = |from: usize, to: usize| sql.get(from..to).unwrap_or_default().to_owned();
     if source[0].is_symbol('(') {
         let (first, last) = (&source[0], &source[source.len() - 1]);
@@ -224,6 +233,11 @@ fn copy(tokens: &[Token], sql: &str) -> Result<Command> {
         .filter(|token| token.name().is_some())
         .map(|token| text(token.start, token.end))
         .collect();
+    let names: Vec<&str> = source[name_ends..].iter().filter_map(Token::name).collect();
+    if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        let message = format!("column \"{}\" specified more than once", twice.1);
+        return Err(Error::invalid(message).with_code("42701"));
+    }
     if !goes_out {
         return Ok(Command::CopyIn { table, columns, options });
     }

@@ -60,6 +60,8 @@ pub(crate) struct CopyOptions {
 
 #[derive(Default)]
 struct Given {
+    /// The options that were named: each may be once.
+    names: Vec<String>,
     delimiter: Option<u8>,
     null: Option<String>,
     quote: Option<u8>,
@@ -70,12 +72,13 @@ struct Given {
 /// # Errors
 /// `InvalidInput` (42601, 22023) for what cannot be, `Unsupported` for an option that is not there.
 pub(crate) fn read(tokens: &[Token], goes_out: bool) -> Result<CopyOptions> {
+    let mut given = Given::default();
+    let tokens = delimiters(tokens, &mut given)?;
     let tokens = match tokens.split_first() {
         Some((with, rest)) if with.is_word("with") => rest,
         _ => tokens,
     };
     let mut options = CopyOptions::default();
-    let mut given = Given::default();
     match tokens {
         [] => {}
         [open, inner @ .., close] if open.is_symbol('(') && close.is_symbol(')') => {
@@ -88,6 +91,20 @@ pub(crate) fn read(tokens: &[Token], goes_out: bool) -> Result<CopyOptions> {
         older => older_form(older, &mut options, &mut given)?,
     }
     finish(options, given, goes_out)
+}
+
+/// `[USING] DELIMITERS ','`, the oldest form, before all others.
+fn delimiters<'a>(tokens: &'a [Token], given: &mut Given) -> Result<&'a [Token]> {
+    let skip = usize::from(tokens.first().is_some_and(|token| token.is_word("using")));
+    match tokens.get(skip..) {
+        Some([name, value, rest @ ..]) if name.is_word("delimiters") => {
+            given.names.push("delimiter".to_owned());
+            let TokenKind::Text(text) = &value.kind else { return Err(syntax("DELIMITERS needs one character")) };
+            given.delimiter = Some(single("delimiter", text)?);
+            Ok(rest)
+        }
+        _ => Ok(tokens),
+    }
 }
 
 /// The options between commas that stand in no brackets.
@@ -151,6 +168,10 @@ fn one(name: &str, value: &[Token], options: &mut CopyOptions, given: &mut Given
         _ => None,
     };
     let needed = || plain().ok_or_else(|| syntax(&format!("COPY: {name} needs one value")));
+    if given.names.iter().any(|known| known == name) {
+        return Err(Error::invalid("conflicting or redundant options").with_code("42601"));
+    }
+    given.names.push(name.to_owned());
     match name {
         "format" => {
             options.format = match needed()? {
@@ -180,10 +201,11 @@ fn one(name: &str, value: &[Token], options: &mut CopyOptions, given: &mut Given
         "force_not_null" => options.force_not_null = chosen(value),
         "force_null" => options.force_null = chosen(value),
         "encoding" if matches!(needed()?.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode") => {}
-        "encoding" => return Err(Error::unsupported("COPY takes and gives UTF8 only")),
+        "encoding" => return Err(other_encoding(needed()?)),
         "on_error" if needed()? == "stop" => {}
         "freeze" if matches!(plain(), Some("false" | "off" | "0")) => {}
-        other => return Err(Error::unsupported(format!("COPY has no option {other} here"))),
+        "freeze" => return Err(Error::unsupported("COPY FREEZE is not supported").with_hint("leave it out")),
+        other => return Err(Error::invalid(format!("option \"{other}\" not recognized")).with_code("42601")),
     }
     Ok(())
 }
@@ -197,9 +219,26 @@ fn chosen(value: &[Token]) -> Chosen {
 
 fn single(name: &str, value: &str) -> Result<u8> {
     match value.as_bytes() {
-        [byte] if !matches!(byte, b'\n' | b'\r') => Ok(*byte),
-        _ => Err(Error::invalid(format!("COPY {name} must be a single one-byte character")).with_code("22023")),
+        [b'\n' | b'\r'] => {
+            Err(Error::invalid(format!("COPY {name} cannot be newline or carriage return")).with_code("22023"))
+        }
+        [byte] => Ok(*byte),
+        _ => Err(Error::unsupported(format!("COPY {name} must be a single one-byte character"))),
     }
+}
+
+/// The beginnings of the names of PostgreSQL's other encodings, without what is between letters and digits.
+const OTHER_ENCODINGS: &[&str] = &[
+    "sqlascii", "latin", "iso8859", "win", "windows", "koi8", "euc", "sjis", "shiftjis", "big5", "gbk", "gb18030",
+    "uhc", "johab", "mule", "alt", "tcvn", "abc", "vscii", "mskanji",
+];
+
+fn other_encoding(name: &str) -> Error {
+    let plain: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    if OTHER_ENCODINGS.iter().any(|known| plain.starts_with(known)) {
+        return Error::unsupported("COPY takes and gives UTF8 only").with_hint("convert it first, as iconv does");
+    }
+    Error::invalid("argument to option \"encoding\" must be a valid encoding name").with_code("22023")
 }
 
 /// Defaults that depend on the format, and what does not go together.
@@ -221,9 +260,11 @@ fn finish(mut options: CopyOptions, given: Given, goes_out: bool) -> Result<Copy
     if wrong_way {
         return Err(Error::unsupported("COPY FORCE QUOTE is for COPY TO, FORCE NULL and FORCE NOT NULL for COPY FROM"));
     }
-    let has_lines = given.delimiter.is_some() || given.null.is_some() || given.header.is_some();
-    if options.format == CopyFormat::Binary && has_lines {
-        return Err(Error::invalid("COPY cannot specify DELIMITER, NULL or HEADER in BINARY mode").with_code("42601"));
+    if options.format == CopyFormat::Binary && (given.delimiter.is_some() || given.null.is_some()) {
+        return Err(Error::invalid("COPY cannot specify DELIMITER or NULL in BINARY mode").with_code("42601"));
+    }
+    if options.format == CopyFormat::Binary && given.header.is_some_and(|header| header != Header::None) {
+        return Err(Error::unsupported("cannot specify HEADER in BINARY mode"));
     }
     if goes_out && given.header == Some(Header::Match) {
         return Err(Error::unsupported("COPY TO has no HEADER MATCH"));
@@ -241,7 +282,32 @@ fn finish(mut options: CopyOptions, given: Given, goes_out: bool) -> Result<Copy
     if csv && options.delimiter == options.quote {
         return Err(Error::invalid("COPY delimiter and quote must be different").with_code("22023"));
     }
+    let null = options.null.as_bytes();
+    if null.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        let message = "COPY null representation cannot use newline or carriage return";
+        return Err(Error::invalid(message).with_code("22023"));
+    }
+    if options.format != CopyFormat::Binary && null.contains(&options.delimiter) {
+        return Err(Error::unsupported("COPY delimiter must not appear in the NULL specification"));
+    }
+    if csv && null.contains(&options.quote) {
+        return Err(Error::unsupported("CSV quote character must not appear in the NULL specification"));
+    }
     Ok(options)
+}
+
+impl CopyOptions {
+    /// # Errors
+    /// `NotFound` (42703) for a column of FORCE that is none of those that are copied.
+    pub(crate) fn check_columns<'a>(&self, copied: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+        for chosen in [&self.force_quote, &self.force_not_null, &self.force_null] {
+            let Chosen::Names(names) = chosen else { continue };
+            if let Some(name) = names.iter().find(|name| !copied.clone().any(|column| column == name.as_str())) {
+                return Err(Error::not_found(format!("column \"{name}\" does not exist")).with_code("42703"));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -263,9 +329,25 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let wrong = ["(FORMAT parquet)", "(QUOTE 'x')", "(FORMAT binary, NULL 'x')", "(FREEZE)", "(DELIMITER 'ab')"];
-        for options in wrong {
-            assert!(read(&scan(options), false).is_err(), "{options}");
+        for (options, code) in [
+            ("(FORMAT parquet)", "22023"),
+            ("(QUOTE 'x')", "0A000"),
+            ("(FORMAT binary, NULL 'x')", "42601"),
+            ("(FREEZE)", "0A000"),
+            ("(DELIMITER 'ab')", "0A000"),
+            ("(NULL 'x', NULL 'y')", "42601"),
+            ("(NOSUCH)", "42601"),
+            ("(FORMAT csv, NULL 'a,b')", "0A000"),
+            ("(ENCODING 'LATIN1')", "0A000"),
+            ("(ENCODING 'none')", "22023"),
+        ] {
+            assert_eq!(read(&scan(options), false).unwrap_err().code(), code, "{options}");
         }
+        let options = read(&scan("USING DELIMITERS '|' WITH NULL 'x'"), false).unwrap();
+        assert_eq!((options.delimiter, options.null.as_str()), (b'|', "x"));
+        let forced = read(&scan("(FORMAT csv, FORCE_NULL (a, b))"), false).unwrap();
+        assert!(
+            forced.check_columns(["b", "a"].into_iter()).is_ok() && forced.check_columns(["a"].into_iter()).is_err()
+        );
     }
 }

@@ -4,4 +4,5 @@
 pub(crate) mod command;
 pub(crate) mod copy_options;
 pub(crate) mod cursor;
+pub(crate) mod prepare;
 pub(crate) mod scan;

@@ -110,7 +110,7 @@ impl Writer {
             DataType::Dictionary(_, value) => cast(array, value)?,
             _ => Arc::clone(array),
         };
-        let values = if kind.array { list(&plain)? } else { Values::new(&plain, kind.base)? };
+        let values = if kind.array { list(&plain, kind.base)? } else { Values::new(&plain, kind.base)? };
         Ok(Self { array: plain, values, kind })
     }
 
@@ -286,7 +286,7 @@ impl Values {
                 let writers = columns.map(|(column, field)| Writer::new(column, Kind::of(field)));
                 Self::Record(writers.collect::<Result<_>>()?)
             }
-            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => list(array)?,
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => list(array, Base::Text)?,
             // What has no type of PostgreSQL's is written as its own type is, and not as it happens to be cast.
             other => {
                 let kind = Kind::of_type(other);
@@ -300,7 +300,10 @@ impl Values {
     }
 }
 
-fn list(array: &ArrayRef) -> Result<Values> {
+/// Types of which arrays are known by what is said of the list: nothing of its items says so.
+const SAID_OF_LISTS: &[Base] = &[Base::Json, Base::Jsonb, Base::Oid, Base::Name, Base::Char];
+
+fn list(array: &ArrayRef, base: Base) -> Result<Values> {
     let lists = match array.data_type() {
         DataType::List(_) => Arc::clone(array),
         DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
@@ -311,6 +314,7 @@ fn list(array: &ArrayRef) -> Result<Values> {
     };
     let lists = lists.as_list::<i32>().clone();
     let item = match lists.data_type() {
+        DataType::List(item) if SAID_OF_LISTS.contains(&base) => Kind { base, array: item.data_type().is_nested() },
         DataType::List(item) => Kind::of(item),
         _ => Kind::text(),
     };

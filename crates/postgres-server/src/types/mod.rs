@@ -90,6 +90,9 @@ const SAME_AS: &[(u32, Base)] = &[
     (4096, Base::Text),
 ];
 
+/// What a function gives that gives nothing: drivers send one for the value that a call answers.
+pub(crate) const VOID: u32 = 2278;
+
 /// Of no type yet.
 pub(crate) const UNKNOWN: &[u32] = &[0, 705];
 
@@ -163,6 +166,12 @@ impl Kind {
         if let Some(base) = meta(CATALOG_TYPE).and_then(Self::of_catalog).filter(fits) {
             return Self::one(base);
         }
+        // A list says itself what its items are of.
+        let item =
+            meta(CATALOG_TYPE).and_then(|name| name.strip_suffix("[]")).filter(|_| field.data_type().is_nested());
+        if let Some(base) = item.and_then(Self::of_array) {
+            return Self { base, array: true };
+        }
         match meta(DECLARED) {
             _ if !is_text => Self::of_type(field.data_type()),
             Some("json") => Self::one(Base::Json),
@@ -184,6 +193,15 @@ impl Kind {
             "oidvector" => Base::Oidvector,
             _ => return None,
         })
+    }
+
+    /// What an array is of, by the name of its items' type.
+    fn of_array(item: &str) -> Option<Base> {
+        match item {
+            "json" => Some(Base::Json),
+            "jsonb" => Some(Base::Jsonb),
+            other => Self::of_catalog(other),
+        }
     }
 
     fn of_type(data_type: &DataType) -> Self {
@@ -275,9 +293,8 @@ impl Column {
             .and_then(|declared| declared.split_once('(')?.1.strip_suffix(')')?.parse::<i32>().ok());
         let modifier = match (kind.base, kind.array, field.data_type()) {
             (Base::Varchar | Base::Bpchar, false, _) => length.map_or(-1, |length| length + MODIFIER_OFFSET),
-            (Base::Numeric, false, DataType::Decimal128(precision, scale)) if *precision < 38 => {
-                ((i32::from(*precision) << 16) | (i32::from(*scale) & 0x7ff)) + MODIFIER_OFFSET
-            }
+            (Base::Numeric, false, number) => digits(number),
+            (Base::Numeric, true, DataType::List(item)) => digits(item.data_type()),
             _ => -1,
         };
         let origin = field.metadata().get(ORIGIN).and_then(|origin| {
@@ -285,6 +302,16 @@ impl Column {
             Some((table.parse().ok()?, number.parse().ok()?))
         });
         Self { name: field.name().clone(), kind, modifier, origin: origin.unwrap_or_default() }
+    }
+}
+
+/// Precision and scale of a number as a modifier; 38 digits are what a number without any has.
+fn digits(number: &DataType) -> i32 {
+    match number {
+        DataType::Decimal128(precision, scale) if *precision < 38 => {
+            ((i32::from(*precision) << 16) | (i32::from(*scale) & 0x7ff)) + MODIFIER_OFFSET
+        }
+        _ => -1,
     }
 }
 

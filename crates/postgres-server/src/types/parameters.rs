@@ -6,7 +6,7 @@ use chrono::Utc;
 use polder_capability::Parameter;
 use polder_types::{Error, Result};
 
-use super::{Base, Format, Kind, UNKNOWN, numeric, text};
+use super::{Base, Format, Kind, UNKNOWN, VOID, numeric, text};
 use crate::wire::frontend::{Fields, broken, utf8};
 
 /// Dimensions of an array, as PostgreSQL bounds them.
@@ -24,6 +24,9 @@ pub(crate) fn parameter(oid: u32, format: Format, value: Option<Bytes>) -> Resul
         // Bytes of no type are a text, in either format.
         let text = value.map(|value| whole(utf8(&value)?.to_owned())).transpose()?;
         return Ok(Parameter { type_name: None, text });
+    }
+    if oid == VOID {
+        return Ok(Parameter { type_name: None, text: None });
     }
     let kind = Kind::of_oid(oid)?;
     let type_name = Some(kind.name());

@@ -11,7 +11,7 @@ use pgwire::messages::response::{
 };
 use pgwire::messages::startup::{BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
 use polder_capability::{Notice, TransactionState};
-use polder_types::{Error, ErrorKind};
+use polder_types::{Error, ErrorKind, Subject};
 
 use crate::types::{Column, Format};
 
@@ -168,11 +168,13 @@ pub(crate) fn error(output: &mut BytesMut, error: &Error, severity: Severity, sq
         (b'C', error.code().to_owned()),
         (b'M', plain(error.message())),
     ];
-    if let Some(detail) = error.detail() {
-        fields.push((b'D', plain(detail)));
+    for (field, text) in [(b'D', error.detail()), (b'H', error.hint())] {
+        fields.extend(text.map(|text| (field, plain(text))));
     }
-    if let Some(hint) = error.hint() {
-        fields.push((b'H', plain(hint)));
+    if let Some(Subject { schema, table, column, constraint }) = error.subject() {
+        for (field, name) in [(b's', schema), (b't', table), (b'c', column), (b'n', constraint)] {
+            fields.extend(name.as_ref().map(|name| (field, plain(name))));
+        }
     }
     if let (Some(place), Some(sql)) = (error.position(), sql)
         && let Some(at) = character(sql, place.line, place.column)
@@ -201,18 +203,11 @@ fn character(sql: &str, line: u64, column: u64) -> Option<usize> {
 }
 
 pub(crate) fn notice(output: &mut BytesMut, notice: &Notice) {
-    remark(output, "NOTICE", "00000", notice);
-}
-
-pub(crate) fn warning(output: &mut BytesMut, code: &str, message: &str) {
-    remark(output, "WARNING", code, &Notice { message: message.to_owned(), hint: None });
-}
-
-fn remark(output: &mut BytesMut, severity: &str, code: &str, notice: &Notice) {
+    let severity = if notice.warns { "WARNING" } else { "NOTICE" };
     let mut fields = vec![
         (b'S', severity.to_owned()),
         (b'V', severity.to_owned()),
-        (b'C', code.to_owned()),
+        (b'C', notice.code.clone().into_owned()),
         (b'M', plain(&notice.message)),
     ];
     if let Some(hint) = &notice.hint {

@@ -2,15 +2,20 @@
 
 pub(crate) mod backend;
 pub(crate) mod frontend;
+mod unread;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use frontend::{Message, broken};
+use unread::Unread;
 
 /// A message of a client. More is data in disguise, and comes by COPY in parts.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
@@ -21,8 +26,14 @@ pub(crate) const EARLY_BYTES_MAX: usize = 10_000;
 /// Gathered before it is sent: large enough for few calls of the system, small enough to be nothing in memory.
 const SEND_BYTES: usize = 64 << 10;
 
-/// Read ahead while a statement runs; more waits in the system's buffers.
+/// Read ahead while a statement runs; more waits in the system's buffers. So much each connection may hold anyhow.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
+
+/// Of a message that has begun so many bytes must come each time, until all of it is there.
+const PROGRESS_BYTES: usize = 64 << 10;
+
+/// The time that they have before anybody has logged in; then it is a setting of the server.
+const MESSAGE_TIME: Duration = Duration::from_secs(120);
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
@@ -32,6 +43,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     input: BytesMut,
+    unread: Unread,
+    message_time: Duration,
     pub output: BytesMut,
 }
 
@@ -45,12 +58,34 @@ impl From<io::Error> for Gone {
     }
 }
 
+/// The end of a client that sends half a message and then nothing.
+fn stalled() -> Error {
+    Error::new(ErrorKind::Unavailable, "terminating connection: the rest of a message did not come in time")
+        .with_code("08006")
+}
+
+fn no_room() -> Error {
+    Error::new(
+        ErrorKind::Exhausted,
+        "terminating connection: there is no room for so large a message beside those of others",
+    )
+    .with_code("53200")
+    .with_hint("send it again later, or load data with COPY")
+}
+
 /// A message, or what is wrong with it.
 pub(crate) type Incoming = Result<Message>;
 
 impl Wire {
     pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new() }
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Self { stream, input, unread: Unread::default(), message_time: MESSAGE_TIME, output }
+    }
+
+    /// Makes what it holds of messages a part of what all connections hold, and says how long the next part of one may take.
+    pub(crate) fn share(&mut self, all: &Arc<AtomicUsize>, message_time: Duration) {
+        self.unread = Unread::of(all);
+        self.message_time = message_time;
     }
 
     /// The stream below, for TLS. Nothing may have been read ahead: what came in the clear must not count as secret.
@@ -119,11 +154,34 @@ impl Wire {
     }
 
     /// The next message. Nothing is lost when this is dropped.
+    ///
+    /// # Errors
+    /// For one that has begun and does not go on in time, and for one that has no room beside those of others.
     pub(crate) async fn message(&mut self, bytes_max: Option<usize>) -> Result<Incoming, Gone> {
+        let (mut deadline, mut expected) = (None, 0);
         loop {
-            match self.buffered(bytes_max) {
-                Some(message) => return Ok(message),
-                None => self.fill().await?,
+            if let Some(message) = self.buffered(bytes_max) {
+                return Ok(message);
+            }
+            if !self.unread.hold(self.input.len().saturating_sub(AHEAD_BYTES_MAX)) {
+                return Ok(Err(no_room()));
+            }
+            if self.input.is_empty() {
+                self.fill().await?;
+                continue;
+            }
+            if deadline.is_none() || self.input.len() >= expected {
+                deadline = Some(Instant::now() + self.message_time);
+                expected = self.input.len() + PROGRESS_BYTES;
+            }
+            let until = deadline.unwrap_or_else(Instant::now);
+            match tokio::time::timeout_at(until, self.fill()).await {
+                Ok(filled) => filled?,
+                Err(_) => {
+                    // Whoever listens on, as a COPY that fails does, need not wait as long again.
+                    self.message_time = Duration::ZERO;
+                    return Ok(Err(stalled()));
+                }
             }
         }
     }
@@ -143,6 +201,12 @@ impl Wire {
             return None;
         }
         let mut message = self.input.split_to(length + 1).freeze();
+        if length > AHEAD_BYTES_MAX {
+            // What is left would keep the large message's memory for as long as the connection is there.
+            self.input = BytesMut::from(&self.input[..]);
+        }
+        // It cannot be more than it was.
+        self.unread.hold(self.input.len().saturating_sub(AHEAD_BYTES_MAX));
         message.advance(5);
         Some(Message::read(kind, message))
     }

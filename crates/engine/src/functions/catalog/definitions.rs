@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
 use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
+use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator};
 
 use super::{bools_of_oids, named_or_number, relation_of, texts_of_oids};
 use crate::functions::function::{Call, refuse};
 use crate::functions::strings::quoted_name;
+use crate::parse::parse_call;
 use crate::system::pg_catalog::directory::{self, Of};
 use crate::system::pg_catalog::programs::{self, Program};
 use crate::system::pg_catalog::{World, oids, texts, types as catalog_types};
@@ -40,9 +42,27 @@ pub(super) fn format_type(call: &Call<'_>) -> Result<ArrayRef> {
     crate::functions::types::fit(std::sync::Arc::new(texts.finish()), call.gives)
 }
 
-/// Expressions are kept as SQL.
+/// Expressions are kept as SQL. Those of operators stand in brackets, unless a short form is asked for.
 pub(super) fn expression(call: &Call<'_>) -> Result<ArrayRef> {
-    call.texts(|row| Ok(Some(call.text(0).value(row).to_owned())))
+    call.texts(|row| {
+        let text = call.text(0).value(row);
+        let bare = is_true(call, 2, row) || !is_of_operators(text);
+        Ok(Some(if bare { text.to_owned() } else { format!("({text})") }))
+    })
+}
+
+fn is_of_operators(text: &str) -> bool {
+    let Ok(expr) = parse_call(text) else { return false };
+    matches!(
+        expr,
+        Expr::BinaryOp { .. }
+            | Expr::UnaryOp { op: UnaryOperator::Not, .. }
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::Between { .. }
+            | Expr::InList { .. }
+            | Expr::Like { .. }
+    )
 }
 
 pub(super) fn index(call: &Call<'_>) -> Result<ArrayRef> {

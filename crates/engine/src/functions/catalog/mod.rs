@@ -16,7 +16,7 @@ use super::function::{Call, Function, Gives, Kind as K, Overload, function, way}
 use crate::system::pg_catalog::World;
 use crate::system::pg_catalog::directory::Relation;
 use definitions as d;
-use privileges::allowed;
+use privileges as p;
 use session as s;
 
 /// A function that gives the same all through a statement.
@@ -27,6 +27,16 @@ const fn stable(
     overloads: &'static [Overload],
 ) -> Function {
     Function { volatility: Volatility::Stable, ..function(name, syntax, description, overloads) }
+}
+
+/// A function that does something each time.
+const fn volatile(
+    name: &'static str,
+    syntax: &'static str,
+    description: &'static str,
+    overloads: &'static [Overload],
+) -> Function {
+    Function { volatility: Volatility::Volatile, ..function(name, syntax, description, overloads) }
 }
 
 /// A function of a relation, named or by its object id.
@@ -67,14 +77,14 @@ macro_rules! visible {
 
 /// Whether somebody may do something: of the session's user, or of another one who is named first.
 macro_rules! privilege {
-    ($name:literal, $what:literal, [$($takes:expr),*]) => {
+    ($name:literal, $what:literal, [$($takes:expr),*], $run:expr) => {
         stable(
             $name,
             concat!($name, "([user, ]", $what, ", privilege)"),
-            "True: every user may do everything.",
+            concat!("Whether somebody has a right on a ", $what, "."),
             &[
-                way(&[$($takes,)* K::Text], Gives::Bool, allowed),
-                way(&[K::Any, $($takes,)* K::Text], Gives::Bool, allowed),
+                way(&[$($takes,)* K::Text], Gives::Bool, $run),
+                way(&[K::Any, $($takes,)* K::Text], Gives::Bool, $run),
             ],
         )
     };
@@ -88,7 +98,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way(&[], Gives::Text, s::version)],
     ),
     stable("current_user", "current_user", "Who runs the statement.", &[way(&[], Gives::Name, s::user)]),
-    stable("session_user", "session_user", "Who has logged in.", &[way(&[], Gives::Name, s::user)]),
+    stable("session_user", "session_user", "Who has logged in.", &[way(&[], Gives::Name, s::session_user)]),
     stable(
         "current_schemas",
         "current_schemas(system)",
@@ -110,8 +120,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
     stable(
         "pg_backend_pid",
         "pg_backend_pid()",
-        "The number of the process that serves the session: one serves all.",
+        "The number of the session, as its client was told; without one, that of the server's process.",
         &[way(&[], Gives::Int4, s::process)],
+    ),
+    volatile(
+        "pg_cancel_backend",
+        "pg_cancel_backend(number)",
+        "Cancels what the session of this number runs. False if there is none.",
+        &[way(&[K::Int8], Gives::Bool, s::cancel)],
+    ),
+    volatile(
+        "pg_terminate_backend",
+        "pg_terminate_backend(number[, timeout])",
+        "Ends the session of this number. False if there is none.",
+        &[way(&[K::Int8], Gives::Bool, s::terminate), way(&[K::Int8, K::Int8], Gives::Bool, s::terminate)],
     ),
     stable(
         "pg_is_in_recovery",
@@ -304,17 +326,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "A number of bytes with a unit.",
         &[way(&[K::Int8], Gives::Text, sizes::pretty), way(&[K::Numeric], Gives::Text, sizes::pretty_number)],
     ),
-    privilege!("has_table_privilege", "table", [K::Any]),
-    privilege!("has_any_column_privilege", "table", [K::Any]),
-    privilege!("has_column_privilege", "table, column", [K::Any, K::Any]),
-    privilege!("has_schema_privilege", "schema", [K::Any]),
-    privilege!("has_database_privilege", "database", [K::Any]),
-    privilege!("has_function_privilege", "function", [K::Any]),
-    privilege!("has_sequence_privilege", "sequence", [K::Any]),
-    privilege!("has_language_privilege", "language", [K::Any]),
-    privilege!("has_tablespace_privilege", "tablespace", [K::Any]),
-    privilege!("has_type_privilege", "type", [K::Any]),
-    privilege!("pg_has_role", "role", [K::Any]),
+    privilege!("has_table_privilege", "table", [K::Any], p::table),
+    privilege!("has_any_column_privilege", "table", [K::Any], p::any_column),
+    privilege!("has_column_privilege", "table, column", [K::Any, K::Any], p::column),
+    privilege!("has_schema_privilege", "schema", [K::Any], p::schema),
+    privilege!("has_database_privilege", "database", [K::Any], p::database),
+    privilege!("has_function_privilege", "function", [K::Any], p::function),
+    privilege!("has_sequence_privilege", "sequence", [K::Any], p::sequence),
+    privilege!("has_language_privilege", "language", [K::Any], p::allowed),
+    privilege!("has_tablespace_privilege", "tablespace", [K::Any], p::allowed),
+    privilege!("has_type_privilege", "type", [K::Any], p::allowed),
+    privilege!("pg_has_role", "role", [K::Any], p::role),
     function("polder_vector_text", "", "", &[way(&[K::IntArray], Gives::Text, vectors::text)]),
     function("polder_expand", "", "", &[way(&[K::IntArray], Gives::Type(vectors::pairs_type), vectors::pairs)]),
 ];

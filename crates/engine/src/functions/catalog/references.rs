@@ -12,7 +12,7 @@ use crate::functions::function::{Call, Function, Gives, Kind as K, refuse, way};
 use crate::functions::strings::quoted_name;
 use crate::functions::{call, types};
 use crate::system::pg_catalog::programs::{self, Program};
-use crate::system::pg_catalog::{World, oids, roles, types as catalog_types};
+use crate::system::pg_catalog::{World, oids, types as catalog_types};
 
 /// What a number refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,14 @@ pub(crate) fn shown(expr: &Expr, field: &Field) -> Option<Expr> {
     Some(call(&format!("polder_{name}_text"), vec![expr.clone()]))
 }
 
+/// A call that gives a reference, as the text that it is shown as. Above groups nothing else says what it gives.
+pub(crate) fn shown_call(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarFunction(function) = expr else { return None };
+    let name = function.name().strip_prefix("polder_")?;
+    KINDS.iter().find(|(known, _)| *known == name)?;
+    Some(call(&format!("polder_{name}_text"), vec![expr.clone()]))
+}
+
 /// A cast from or to a type of PostgreSQL's catalog, as a call; none when it is a cast like any other.
 pub(crate) fn planned(inner: &Expr, from: &Field, to: &Field) -> Option<Expr> {
     if let Some((name, _)) = kind_of(to) {
@@ -214,7 +222,7 @@ impl<'a> Finder<'a> {
             Kind::Namespace => directory.schema_named(TableReference::parse_str(text).table()),
             Kind::Role => {
                 let name = TableReference::parse_str(text);
-                roles::known(self.world).iter().find(|role| role.name == name.table()).map(|role| role.oid)
+                self.world.who().book.find(name.table()).map(|role| role.oid)
             }
         }
     }
@@ -263,9 +271,7 @@ impl<'a> Finder<'a> {
                 self.programs.iter().find(|program| program.oid == oid).map(|program| self.shown(program))
             }
             Kind::Namespace => directory.schema(oid).map(quoted_name),
-            Kind::Role => {
-                roles::known(self.world).iter().find(|role| role.oid == oid).map(|role| quoted_name(&role.name))
-            }
+            Kind::Role => self.world.who().book.name(oid).map(quoted_name),
         };
         name.unwrap_or_else(|| oid.to_string())
     }

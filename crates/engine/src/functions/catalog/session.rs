@@ -10,9 +10,10 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::Result;
 use polder_capability::POSTGRES_VERSION;
 
+use crate::error::into_datafusion;
 use crate::functions::function::{Call, refuse};
 use crate::functions::types;
-use crate::system::pg_catalog::{World, activity, oids, roles, schemas as fixed};
+use crate::system::pg_catalog::{World, activity, oids, schemas as fixed};
 
 /// As `pg_database` has it, in the type of the function.
 const UTF8_NUMBER: i32 = 6;
@@ -27,7 +28,11 @@ pub(super) fn version(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn user(call: &Call<'_>) -> Result<ArrayRef> {
-    repeated(call, World::of(call.config)?.user())
+    repeated(call, World::of(call.config)?.who().role_name())
+}
+
+pub(super) fn session_user(call: &Call<'_>) -> Result<ArrayRef> {
+    repeated(call, World::of(call.config)?.who().user_name())
 }
 
 pub(super) fn utf8(call: &Call<'_>) -> Result<ArrayRef> {
@@ -95,8 +100,26 @@ pub(super) fn always(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn process(call: &Call<'_>) -> Result<ArrayRef> {
-    let id = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    let of_all = || i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    let id = World::of(call.config)?.process().unwrap_or_else(of_all);
     Ok(Arc::new(Int32Array::from(vec![id; call.rows])))
+}
+
+pub(super) fn cancel(call: &Call<'_>) -> Result<ArrayRef> {
+    signal(call, false)
+}
+
+pub(super) fn terminate(call: &Call<'_>) -> Result<ArrayRef> {
+    signal(call, true)
+}
+
+fn signal(call: &Call<'_>, terminate: bool) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    let processes = call.primitive::<Int64Type>(0);
+    call.bools(|row| {
+        let Ok(process) = i32::try_from(processes.value(row)) else { return Ok(Some(false)) };
+        activity::signal(world, process, terminate).map(Some).map_err(into_datafusion)
+    })
 }
 
 pub(super) fn never(call: &Call<'_>) -> Result<ArrayRef> {
@@ -123,11 +146,11 @@ pub(super) fn version_read(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn role(call: &Call<'_>) -> Result<ArrayRef> {
-    let roles = roles::known(World::of(call.config)?);
+    let book = &World::of(call.config)?.who().book;
     let numbers = call.primitive::<Int64Type>(0);
     call.texts(|row| {
         let oid = numbers.value(row);
-        let found = roles.iter().find(|role| role.oid == oid).map(|role| role.name.clone());
+        let found = book.name(oid).map(str::to_owned);
         Ok(Some(found.unwrap_or_else(|| format!("unknown (OID={oid})"))))
     })
 }

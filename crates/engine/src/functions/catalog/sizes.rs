@@ -17,6 +17,8 @@ pub(super) fn files(call: &Call<'_>) -> Result<ArrayRef> {
     call.values::<Int64Type>(|row| {
         let Some(relation) = relation_of(call, world, row)? else { return Ok(None) };
         Ok(Some(match (relation.of, world.table(relation)) {
+            // How much is in a table is for those who may read it.
+            (Of::Table(id), Some(_)) if !world.rights().reads(id) => return Ok(None),
             (Of::Table(_), Some(table)) => bytes(table),
             _ => 0,
         }))

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, ListBuilder, PrimitiveBuilder};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::common::{DataFusionError, Result};
 
 use super::moment::{DAY_MICROS, Span, from_zone, in_zone, micros, moment, order, out_of_range, plus, spans, zone};
@@ -12,6 +14,10 @@ use crate::functions::function::{Call, Gives, Kind as K, Overload, refuse, way};
 
 /// Values of one series; they are in memory at once.
 const VALUES_MAX: usize = 100_000_000;
+
+fn integers_of(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::new_list(DataType::Int32, true))
+}
 
 fn numbers_of(_: &[DataType]) -> Result<DataType> {
     Ok(DataType::new_list(DataType::Int64, true))
@@ -27,6 +33,9 @@ fn instants_of(_: &[DataType]) -> Result<DataType> {
 
 /// As in PostgreSQL, days are instants.
 pub(super) const SERIES: &[Overload] = &[
+    way(&[K::Int4], Gives::Type(integers_of), integers),
+    way(&[K::Int4, K::Int4], Gives::Type(integers_of), integers),
+    way(&[K::Int4, K::Int4, K::Int4], Gives::Type(integers_of), integers),
     way(&[K::Int8], Gives::Type(numbers_of), numbers),
     way(&[K::Int8, K::Int8], Gives::Type(numbers_of), numbers),
     way(&[K::Int8, K::Int8, K::Int8], Gives::Type(numbers_of), numbers),
@@ -74,20 +83,31 @@ fn standing() -> DataFusionError {
 
 fn numbers(call: &Call<'_>) -> Result<ArrayRef> {
     let argument = |at: usize, row: usize| call.primitive::<Int64Type>(at).value(row);
-    lists::<Int64Type>(call, |row| {
-        let (start, stop) = match call.arrays.len() {
-            1 => (0, argument(0, row)),
-            _ => (argument(0, row), argument(1, row)),
-        };
-        let step = if call.arrays.len() > 2 { argument(2, row) } else { 1 };
-        if step == 0 {
-            return Err(standing());
-        }
-        if (i128::from(stop) - i128::from(start)) / i128::from(step) >= VALUES_MAX as i128 {
-            return Err(too_many());
-        }
-        steps(start, stop, step > 0, |value| Ok(value.checked_add(step)))
+    lists::<Int64Type>(call, |row| counted(call.arrays.len(), |at| argument(at, row)))
+}
+
+fn integers(call: &Call<'_>) -> Result<ArrayRef> {
+    let argument = |at: usize, row: usize| i64::from(call.primitive::<Int32Type>(at).value(row));
+    lists::<Int32Type>(call, |row| {
+        // Between two that fit, each does.
+        let values = counted(call.arrays.len(), |at| argument(at, row))?.into_iter();
+        Ok(values.filter_map(|value| i32::try_from(value).ok()).collect())
     })
+}
+
+fn counted(arguments: usize, argument: impl Fn(usize) -> i64) -> Result<Vec<i64>> {
+    let (start, stop) = match arguments {
+        1 => (0, argument(0)),
+        _ => (argument(0), argument(1)),
+    };
+    let step = if arguments > 2 { argument(2) } else { 1 };
+    if step == 0 {
+        return Err(standing());
+    }
+    if (i128::from(stop) - i128::from(start)) / i128::from(step) >= VALUES_MAX as i128 {
+        return Err(too_many());
+    }
+    steps(start, stop, step > 0, |value| Ok(value.checked_add(step)))
 }
 
 /// Whether a step leads on or back.

@@ -12,7 +12,7 @@ use crate::parse::parse_expr;
 /// None that a number leads to.
 pub(super) fn written_out(expr: &Expr) -> Result<Option<Expr>> {
     let Expr::Value(value) = expr else { return Ok(None) };
-    let Value::Number(digits, false) = &value.value else { return Ok(None) };
+    let Value::Number(digits, _) = &value.value else { return Ok(None) };
     if !digits.contains(['e', 'E']) {
         return Ok(None);
     }

@@ -6,7 +6,8 @@ use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef, DataType, Expr, Ident,
 };
 use futures::StreamExt;
-use polder_lake::{AlterColumn, ColumnSpec, TableName, TransactionCell};
+use polder_capability::Notice;
+use polder_lake::{AlterColumn, ColumnSpec, TableName, TableState, TransactionCell};
 use polder_types::{Error, Result};
 
 use super::super::target::quoted;
@@ -15,6 +16,31 @@ use super::column;
 use super::create::{check_column, name_text, spec_of};
 use crate::error::from_datafusion;
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
+
+/// What of a change there is nothing to do for: IF EXISTS, and IF NOT EXISTS.
+pub(super) fn passed_over(table: &TableState, operation: &AlterTableOperation) -> Vec<Notice> {
+    use AlterTableOperation as O;
+    let has = |name: &str| table.top_columns().any(|column| column.name == name);
+    let notice = |what: &str, name: &str, words: &str| {
+        Notice::new(format!("{what} {name:?} of relation {:?} {words}, skipping", table.name))
+    };
+    match operation {
+        O::AddColumn { if_not_exists: true, column_def, .. } => {
+            let name = Some(column(&column_def.name)).filter(|name| has(name));
+            name.map(|name| notice("column", &name, "already exists").with_code("42701")).into_iter().collect()
+        }
+        O::DropColumn { column_names, if_exists: true, .. } => {
+            let missing = column_names.iter().map(column).filter(|name| !has(name));
+            missing.map(|name| notice("column", &name, "does not exist")).collect()
+        }
+        O::DropConstraint { if_exists: true, name, .. } => {
+            let name = Some(column(name)).filter(|name| !table.rules.has_name(name));
+            name.map(|name| notice("constraint", &name, "does not exist")).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
 
 impl Context<'_> {
     pub(super) async fn column_changes(
@@ -104,7 +130,7 @@ impl Context<'_> {
             create.columns = vec![definition.clone()];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("a column's definition planned as something else"));
         };
@@ -136,7 +162,7 @@ impl Context<'_> {
             create.columns = vec![definition];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(mut table)) if !table.column_defaults.is_empty() => {
                 Ok(table.column_defaults.swap_remove(0).1)
@@ -147,7 +173,12 @@ impl Context<'_> {
 
     pub(super) async fn check_no_nulls(&self, cell: &TransactionCell, table: &TableName, name: &str) -> Result<()> {
         if self.any_row(cell, table, &format!("{} IS NULL", quoted(name))).await? {
-            return Err(Error::invalid(format!("column {name:?} of {table} has missing values")).with_code("23502"));
+            let message = format!("column {name:?} of relation {:?} contains null values", table.table);
+            return Err(Error::invalid(message)
+                .with_code("23502")
+                .with_hint("UPDATE them first")
+                .of_table(&table.schema, &table.table)
+                .of_column(name));
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use super::foreign;
 use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::semantics::{Zone, with_lengths};
 use crate::session::Outcome;
@@ -38,8 +39,8 @@ impl Context<'_> {
             self.settings.temporary.prepare(transaction, &name)?;
             let exists = transaction.table(&name).is_some();
             if exists && create.if_not_exists {
-                return Ok(Outcome::done("CREATE TABLE", None, transaction.base())
-                    .notice(format!("table {name} exists already, skipping")));
+                let verb = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
+                return Ok(Outcome::done(verb, None, transaction.base()).skips("42P07", "relation", &name.table));
             }
             if exists && !create.or_replace {
                 return Err(Error::new(polder_types::ErrorKind::AlreadyExists, format!("table {name} exists already"))
@@ -144,7 +145,7 @@ impl Context<'_> {
         plain.or_replace = false;
         plain.if_not_exists = false;
         let statement = Parsed::Statement(Box::new(Statement::CreateTable(plain)));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("CREATE TABLE planned as something else"));
         };

@@ -7,13 +7,13 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement, TableFactor, VisitorMut};
 use polder_lake::{Materialized, Snapshot, TableName, Transaction};
-use polder_sql_tree::{visit_mut, visit_relations_mut};
+use polder_sql_tree::{visit_expressions_mut, visit_mut, visit_relations_mut};
 use polder_types::{Error, Result};
 
 use super::super::names::{fold, table_name};
 use super::super::target::{quoted, quoted_ident};
 use crate::error::from_datafusion;
-use crate::parse::{parse_factor, parse_kept};
+use crate::parse::{parse_expr, parse_factor, parse_kept};
 
 /// Whether a query names a table or view. One that cannot be read here (DuckDB's, perhaps) names nothing.
 fn names(sql: &str, own_schema: &str, wanted: &TableName) -> bool {
@@ -58,8 +58,7 @@ pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName)
         let schema = schema_of(view.schema_id);
         let Some(sql) = renamed_sql(&view.sql, schema, renamed) else { continue };
         let name = TableName::new(schema, &view.name);
-        transaction.drop_view(&name)?;
-        transaction.create_view(&name, &sql, view.comment.clone())?;
+        transaction.replace_view(&name, &sql, view.comment.clone())?;
     }
     for table in snapshot.tables.values() {
         let Some(materialized) = &table.rules.materialized else { continue };
@@ -67,6 +66,59 @@ pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName)
         let mut rules = table.rules.as_ref().clone();
         rules.materialized = Some(Materialized { sql, ..materialized.clone() });
         transaction.set_rules(&snapshot.name_of(table), rules)?;
+    }
+    for (id, access) in snapshot.all_access().iter().filter(|(_, access)| !access.policies.is_empty()) {
+        let mut changed = access.as_ref().clone();
+        for sql in changed.policies.expressions_mut() {
+            renamed_in(sql, |expr| {
+                let _ = visit_relations_mut(expr, |relation: &mut ObjectName| {
+                    // What has no schema is of a query within.
+                    if relation.0.len() > 1
+                        && let Some(new) = table_name(relation, "").ok().and_then(|old| renamed(&old))
+                    {
+                        *relation = ObjectName::from(vec![quoted_ident(&new.schema), quoted_ident(&new.table)]);
+                    }
+                    ControlFlow::<()>::Continue(())
+                });
+            })?;
+        }
+        transaction.set_access(*id, changed)?;
+    }
+    Ok(())
+}
+
+/// Writes a table's new name into its own policies and masks, where they call its columns by it.
+///
+/// # Errors
+/// As the change of what is granted on the table.
+pub(super) fn keep_policies(transaction: &mut Transaction, old: &TableName, new: &TableName) -> Result<()> {
+    let snapshot = std::sync::Arc::clone(transaction.view());
+    let Some(table) = snapshot.table(new).filter(|_| old.table != new.table) else { return Ok(()) };
+    let Some(access) = snapshot.access(table.id).filter(|access| !access.policies.is_empty()) else { return Ok(()) };
+    let mut changed = access.as_ref().clone();
+    for sql in changed.policies.expressions_mut() {
+        renamed_in(sql, |expr| {
+            let _ = visit_expressions_mut(expr, |part| {
+                if let Expr::CompoundIdentifier(parts) = part
+                    && let Some(first) = parts.first_mut()
+                    && fold(first) == old.table
+                {
+                    *first = quoted_ident(&new.table);
+                }
+                ControlFlow::<()>::Continue(())
+            });
+        })?;
+    }
+    transaction.set_access(table.id, changed)
+}
+
+/// Changes an expression that is kept as text; one that stays the same keeps its text.
+fn renamed_in(sql: &mut String, change: impl FnOnce(&mut Expr)) -> Result<()> {
+    let mut expr = parse_expr(sql)?;
+    let before = expr.clone();
+    change(&mut expr);
+    if expr != before {
+        *sql = expr.to_string();
     }
     Ok(())
 }
@@ -109,8 +161,7 @@ pub(super) fn keep_column(transaction: &mut Transaction, name: &TableName, old: 
                 continue;
             }
             let Some(sql) = renamed_column(&view.sql, &above.schema, name, &columns)? else { continue };
-            transaction.drop_view(&above)?;
-            transaction.create_view(&above, &sql, view.comment.clone())?;
+            transaction.replace_view(&above, &sql, view.comment.clone())?;
         } else if let Some(state) = snapshot.table(&above)
             && let Some(materialized) = &state.rules.materialized
             && let Some(sql) = renamed_column(&materialized.sql, &above.schema, name, &columns)?

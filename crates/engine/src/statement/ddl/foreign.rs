@@ -12,6 +12,8 @@ use super::super::Context;
 use super::super::names::fold;
 use super::super::temporary::is_temporary;
 use super::rules::{free_name, no_deferral};
+use crate::authz::Readable;
+use crate::authz::rights::REFERENCES;
 use crate::system::pg_catalog::types;
 
 /// A foreign key whose columns are known by name only, since its table is yet to be made.
@@ -98,12 +100,28 @@ impl Context<'_> {
             let child = super::rules::existing(transaction, name)?;
             let mut rules = child.rules.as_ref().clone();
             let key = one.resolve(&rules, &child, &parent_state)?;
+            self.may_refer(transaction, &parent, parent_state.id, &key.referenced)?;
             rules.foreign_keys.push(key);
             transaction.set_rules(name, rules)?;
             // Whoever drops it meanwhile, or its key, is in conflict.
             transaction.stand_on(&parent);
         }
         Ok(())
+    }
+}
+
+impl Context<'_> {
+    fn may_refer(&self, transaction: &Transaction, parent: &TableName, id: i64, columns: &[i64]) -> Result<()> {
+        let rights = self.rights(transaction.view());
+        if self.settings.who.superuser {
+            return Ok(());
+        }
+        rights.use_schema(&parent.schema)?;
+        match rights.columns_with(id, REFERENCES) {
+            Readable::All => Ok(()),
+            Readable::Columns(granted) if columns.iter().all(|column| granted.contains(column)) => Ok(()),
+            _ => Err(rights.denied_on("table", parent, id, REFERENCES)),
+        }
     }
 }
 

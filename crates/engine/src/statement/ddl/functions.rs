@@ -12,8 +12,9 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, ended};
 use crate::error::from_datafusion;
-use crate::inline::{self, Body, Definition, Functions, called};
+use crate::inline::{self, Body, Definition, called};
 use crate::parse::parse_kept;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -58,11 +59,10 @@ impl Context<'_> {
 
     /// Plans the body once, so that a function that cannot work is not made.
     async fn check_body(&self, scope: &Scope, definition: &Definition) -> Result<()> {
-        let functions =
-            Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
+        let functions = self.functions(scope);
         let query = inline::trial(definition, &functions)?;
         let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query))));
-        let plan = scope.state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let (Some(returns), Body::Value(_)) = (&definition.returns, &definition.body) else { return Ok(()) };
         let sql = format!("CAST(NULL AS {returns})");
         let wanted = scope.state.create_logical_expr(&sql, &DFSchema::empty()).map_err(from_datafusion)?;
@@ -226,18 +226,8 @@ fn drop_one(
                 .with_hint("name the types of its arguments too"));
         }
     };
-    let mut dropped = Vec::new();
     if known.macros.len() == 1 {
-        loop {
-            let above = callers(transaction.view(), name);
-            let Some(first) = above.into_iter().next() else { break };
-            if !cascade {
-                return Err(Error::invalid(format!("function {name} cannot be dropped: {first} calls it"))
-                    .with_code("2BP01")
-                    .with_hint("DROP … CASCADE drops both"));
-            }
-            dropped.extend(drop_caller(transaction, &first)?);
-        }
+        return drop_whole(transaction, name, cascade);
     }
     let (mut macros, mut texts) = (known.macros.clone(), known.definitions.clone());
     match at {
@@ -253,6 +243,28 @@ fn drop_one(
         }
     }
     transaction.set_function(name, macros, texts)?;
+    Ok(Vec::new())
+}
+
+/// Drops a function with all its implementations. Gives what was dropped with it.
+///
+/// # Errors
+/// 2BP01 for one that others call, unless they are to go too.
+pub(in super::super) fn drop_whole(
+    transaction: &mut Transaction,
+    name: &TableName,
+    cascade: bool,
+) -> Result<Vec<String>> {
+    let mut dropped = Vec::new();
+    while let Some(first) = callers(transaction.view(), name).into_iter().next() {
+        if !cascade {
+            return Err(Error::invalid(format!("function {name} cannot be dropped: {first} calls it"))
+                .with_code("2BP01")
+                .with_hint("DROP … CASCADE drops both"));
+        }
+        dropped.extend(drop_caller(transaction, &first)?);
+    }
+    transaction.set_function(name, Vec::new(), Vec::new())?;
     Ok(dropped)
 }
 

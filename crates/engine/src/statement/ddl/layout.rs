@@ -27,7 +27,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    pub(super) fn has_layout(&self) -> bool {
+    pub(in super::super) fn has_layout(&self) -> bool {
         self.extras.partitioned.is_some() || self.extras.clustered.is_some()
     }
 }

@@ -72,8 +72,8 @@ impl Context<'_> {
             let transaction = guard.as_ref().ok_or_else(ended)?;
             let taken = transaction.table(&name).is_some() || transaction.view().view(&name).is_some();
             if taken && create.if_not_exists {
-                return Ok(Outcome::done("CREATE MATERIALIZED VIEW", None, transaction.base())
-                    .notice(format!("{name} exists already, skipping")));
+                let done = Outcome::done("CREATE MATERIALIZED VIEW", None, transaction.base());
+                return Ok(done.skips("42P07", "relation", &name.table));
             }
             if taken {
                 return Err(Error::new(ErrorKind::AlreadyExists, format!("{name} exists already"))

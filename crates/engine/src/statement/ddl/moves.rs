@@ -2,7 +2,8 @@
 
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{AlterIndexOperation, AlterSchema, AlterSchemaOperation, ObjectName, Statement};
-use polder_lake::{TableName, TableRules, Transaction, TransactionCell};
+use polder_lake::{Access, TableName, TableRules, Transaction, TransactionCell};
+use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::{parts, schema_name};
@@ -10,6 +11,7 @@ use super::super::target::parse_query;
 use super::super::{Context, ended};
 use super::depend;
 use crate::error::from_datafusion;
+use crate::rewrite::whole_numbers;
 use crate::session::Outcome;
 
 /// Gives a table or view another name, perhaps in another schema.
@@ -25,6 +27,7 @@ pub(super) async fn rename(transaction: &mut Transaction, name: &TableName, to: 
         (true, false) => transaction.rename_view(name, to)?,
         (false, false) => move_table(transaction, name, to).await?,
     }
+    depend::keep_policies(transaction, name, to)?;
     depend::follow(transaction, &|known| if known == name { Some(to.clone()) } else { None })
 }
 
@@ -37,6 +40,11 @@ async fn move_table(transaction: &mut Transaction, name: &TableName, to: &TableN
         return Err(Error::new(ErrorKind::AlreadyExists, format!("{to} exists already")).with_code("42P07"));
     }
     transaction.clone_table(to, name, &view).await?;
+    if let Some(moved) = transaction.table(to) {
+        let usual = || Access { owner: Some(OWNER_OID), ..Access::default() };
+        let access = view.access(table.id).map_or_else(usual, |access| access.as_ref().clone());
+        transaction.set_access(moved.id, access)?;
+    }
     if table.rules.materialized.is_some() || !table.rules.foreign_keys.is_empty() {
         let rules: TableRules = table.rules.as_ref().clone();
         transaction.set_rules(to, rules)?;
@@ -142,7 +150,7 @@ impl Context<'_> {
             depend::dependents(guard.as_ref().ok_or_else(ended)?.view(), name)
         };
         for dependent in above {
-            let scope = self.writing_scope(cell).await?;
+            let scope = self.trusted_scope(cell).await?;
             let sql = match scope.snapshot.table(&dependent).and_then(|table| table.rules.materialized.clone()) {
                 Some(materialized) => materialized.sql,
                 None if scope.snapshot.view(&dependent).is_some() => format!(
@@ -153,7 +161,7 @@ impl Context<'_> {
                 None => continue,
             };
             let query = Statement::Query(Box::new(parse_query(&sql)?));
-            let planned = scope.state.statement_to_plan(Parsed::Statement(Box::new(query))).await;
+            let planned = whole_numbers::plan(&scope.state, Parsed::Statement(Box::new(query))).await;
             let Err(error) = planned else { continue };
             if !cascade {
                 let reason = from_datafusion(error);

@@ -8,6 +8,7 @@ use super::super::changes::{self, Again, Changes};
 use super::super::target::Target;
 use super::super::{Context, ended};
 use super::functions::assignable;
+use crate::policies::Purpose;
 
 impl Context<'_> {
     /// A type that holds all values of the old one is a matter of the catalog. For any other the rows are rewritten, by
@@ -78,7 +79,7 @@ impl Context<'_> {
             (true, None) => assigned(old.own(known), data_type),
         });
         let query = old.query(values.collect())?;
-        let rows = self.query_rows(&scope, query).await?;
+        let rows = self.query_rows(&scope, old, Purpose::Rewrite, query).await?;
         let (column, nullable) = (spec.name.clone(), spec.nullable);
         // Until the rows are written, none has a value in the new column.
         let spec = ColumnSpec { nullable: true, ..spec };
@@ -97,6 +98,7 @@ impl Context<'_> {
             distinct: None,
             keys: Keys::MayChange,
             returning: false,
+            checks: None,
         };
         self.apply_rows(cell, &changes, &rows).await?;
         if !nullable {

@@ -29,7 +29,7 @@ use crate::session::Outcome;
 pub(super) struct Draft {
     keys: Vec<(Option<String>, Vec<String>, bool)>,
     pub foreign: Vec<Foreign>,
-    checks: Vec<(Option<String>, Option<String>, Expr)>,
+    checks: Vec<(Option<String>, Expr)>,
     identities: Vec<(String, bool, i64, i64)>,
     pub defaults: Vec<(String, Expr)>,
     generated: Vec<(String, Expr)>,
@@ -78,7 +78,7 @@ impl Draft {
                 ColumnOption::Unique(key) if key.characteristics.is_none() => {
                     self.keys.push((given, vec![name.clone()], false));
                 }
-                ColumnOption::Check(check) => self.add_check(given, Some(name.clone()), check)?,
+                ColumnOption::Check(check) => self.add_check(given, check)?,
                 ColumnOption::Generated { generated_as, sequence_options, generation_expr: None, .. } => {
                     let (start, step) = sequence(sequence_options.as_deref().unwrap_or_default())?;
                     let always = matches!(generated_as, GeneratedAs::Always);
@@ -127,7 +127,7 @@ impl Draft {
                 }
                 self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, false));
             }
-            TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), None, check)?,
+            TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), check)?,
             TableConstraint::ForeignKey(key) => {
                 self.foreign.push(Foreign::of(key, key.name.as_ref().map(fold), None)?);
             }
@@ -136,11 +136,11 @@ impl Draft {
         Ok(())
     }
 
-    fn add_check(&mut self, name: Option<String>, column: Option<String>, check: &CheckConstraint) -> Result<()> {
+    fn add_check(&mut self, name: Option<String>, check: &CheckConstraint) -> Result<()> {
         if check.enforced == Some(false) {
             return Err(Error::unsupported("CHECK … NOT ENFORCED is not supported").with_hint("leave the check out"));
         }
-        self.checks.push((name, column, check.expr.as_ref().clone()));
+        self.checks.push((name, check.expr.as_ref().clone()));
         Ok(())
     }
 
@@ -189,12 +189,13 @@ impl Draft {
             let name = free_name(&rules, name, &default, &table.name)?;
             rules.keys.push(Key { name, columns: ids, primary });
         }
-        for (name, column, expr) in self.checks {
+        for (name, expr) in self.checks {
             let sql = expr.to_string();
-            plan_condition(engine, table, &sql)?;
-            let default = match column {
-                Some(column) => format!("{}_{column}_check", table.name),
-                None => format!("{}_check", table.name),
+            let (_, condition) = plan_condition(engine, table, &sql)?;
+            let mut columns = condition.column_refs().into_iter();
+            let default = match (columns.next(), columns.next()) {
+                (Some(only), None) => format!("{}_{}_check", table.name, only.name),
+                _ => format!("{}_check", table.name),
             };
             let name = free_name(&rules, name, &default, &table.name)?;
             rules.checks.push(Check { name, sql });
@@ -243,7 +244,7 @@ fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
         .collect()
 }
 
-fn column_id(table: &TableState, name: &str) -> Result<i64> {
+pub(super) fn column_id(table: &TableState, name: &str) -> Result<i64> {
     table
         .top_columns()
         .find(|column| column.name == name)
@@ -287,18 +288,17 @@ impl Context<'_> {
         draft.add(constraint)?;
         let not_null: Vec<String> =
             draft.keys.iter().filter(|(.., primary)| *primary).flat_map(|(_, columns, _)| columns.clone()).collect();
-        let conditions: Vec<String> = draft.checks.iter().map(|(.., expr)| expr.to_string()).collect();
         for column in &not_null {
             self.check_no_nulls(cell, name, column).await?;
         }
-        for condition in &conditions {
-            self.check_all(cell, name, condition).await?;
+        let table = existing(cell.lock().await.as_mut().ok_or_else(ended)?, name)?;
+        let foreign = std::mem::take(&mut draft.foreign);
+        let rules = draft.onto(self.engine, &table)?;
+        for check in &rules.checks[table.rules.checks.len()..] {
+            self.check_all(cell, name, check).await?;
         }
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
-        let table = existing(transaction, name)?;
-        let foreign = std::mem::take(&mut draft.foreign);
-        let rules = draft.onto(self.engine, &table)?;
         for column in not_null {
             transaction.alter_column(name, AlterColumn::SetNullable { name: column, nullable: false }).await?;
         }
@@ -342,11 +342,16 @@ impl Context<'_> {
     }
 
     /// A condition that all rows of a table keep.
-    async fn check_all(&self, cell: &TransactionCell, name: &TableName, condition: &str) -> Result<()> {
+    async fn check_all(&self, cell: &TransactionCell, name: &TableName, check: &Check) -> Result<()> {
+        let condition = &check.sql;
         if self.any_row(cell, name, &format!("NOT ({condition})")).await? {
-            return Err(Error::invalid(format!("a row of {name} makes {condition} false"))
+            let message =
+                format!("check constraint {:?} of relation {:?} is violated by some row", check.name, name.table);
+            return Err(Error::invalid(message)
                 .with_code("23514")
-                .with_hint(format!("SELECT * FROM {name} WHERE NOT ({condition})")));
+                .with_hint(format!("SELECT * FROM {name} WHERE NOT ({condition})"))
+                .of_table(&name.schema, &name.table)
+                .of_constraint(&check.name));
         }
         Ok(())
     }
@@ -383,7 +388,7 @@ impl Context<'_> {
             && let Some((owner, _)) = find_index(transaction, &table.schema, name)
         {
             if create.if_not_exists {
-                return Ok(done.notice(format!("index {name} exists already, skipping")));
+                return Ok(done.skips("42P07", "relation", name));
             }
             return Err(Error::new(ErrorKind::AlreadyExists, format!("index {name:?} exists already, on {owner}"))
                 .with_code("42P07"));

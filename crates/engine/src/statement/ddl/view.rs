@@ -19,7 +19,8 @@ use super::super::temporary::is_temporary;
 use super::super::{Context, ended};
 use super::depend::read_by;
 use crate::error::from_datafusion;
-use crate::inline::{Functions, expand};
+use crate::inline::expand;
+use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -58,13 +59,14 @@ impl Context<'_> {
         self.settings.temporary.prepare(transaction, &name)?;
         if transaction.view().view(&name).is_some() {
             if create.if_not_exists {
-                return Ok(done.notice(format!("view {name} exists already, skipping")));
-            }
-            if create.or_replace {
-                transaction.drop_view(&name)?;
+                return Ok(done.skips("42P07", "relation", &name.table));
             }
         }
-        transaction.create_view(&name, &query.to_string(), create.comment.clone())?;
+        let replaced = create.or_replace && transaction.view().view(&name).is_some();
+        match replaced {
+            true => transaction.replace_view(&name, &query.to_string(), create.comment.clone())?,
+            false => transaction.create_view(&name, &query.to_string(), create.comment.clone())?,
+        }
         for below in read_by(&query, &name.schema)? {
             transaction.stand_on(&below);
         }
@@ -77,8 +79,7 @@ impl Context<'_> {
         // Columns of one name are told apart, for the view to name them.
         number_in(&mut query);
         qualify(&mut query, &self.settings.schema)?;
-        let functions =
-            Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
+        let functions = self.functions(scope);
         functions.qualify(&mut query)?;
         self.refuse_temporary(&query, create)?;
         let plan = self.plan_kept(scope, &query).await?;
@@ -133,12 +134,11 @@ impl Context<'_> {
     pub(super) async fn plan_kept(&self, scope: &Scope, query: &Query) -> Result<LogicalPlan> {
         let mut statement = Statement::Query(Box::new(query.clone()));
         if !scope.snapshot.functions.is_empty() {
-            let functions =
-                Functions { snapshot: &scope.snapshot, path: &self.settings.path, state: &self.engine.template };
+            let functions = self.functions(scope);
             expand(&mut statement, &functions)?;
         }
         let statement = Parsed::Statement(Box::new(statement));
-        scope.state.statement_to_plan(statement).await.map_err(from_datafusion)
+        whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)
     }
 }
 

@@ -98,13 +98,13 @@ fn constant(expr: &Expr, field: &FieldRef, zone: &str) -> Option<ScalarValue> {
             Value::Boolean(value) if *field.data_type() == DataType::Boolean => {
                 Some(ScalarValue::Boolean(Some(*value)))
             }
-            Value::Number(digits, false) => number(digits, field.data_type()),
+            Value::Number(digits, _) => number(digits, field.data_type()),
             Value::SingleQuotedString(text) => text_as(text, field, zone),
             _ => None,
         },
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
             Expr::Value(value) => match &value.value {
-                Value::Number(digits, false) => number(&format!("-{digits}"), field.data_type()),
+                Value::Number(digits, _) => number(&format!("-{digits}"), field.data_type()),
                 _ => None,
             },
             _ => None,

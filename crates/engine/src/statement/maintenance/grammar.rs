@@ -36,6 +36,11 @@ pub(crate) enum Maintenance {
     Optimize { table: Option<ObjectName>, order: Vec<SortKey> },
     /// `VACUUM [RETAIN n HOURS|SNAPSHOTS] [GRACE n HOURS]`
     Vacuum { retain: Retain, grace: TimeDelta },
+    /// `VACUUM [(option, …)] [FULL] [FREEZE] [VERBOSE] [ANALYZE] [name [(column, …)], …]`, with an option or a name: all
+    /// tables without one.
+    VacuumTables { tables: Vec<Listed>, verbose: bool },
+    /// `ANALYZE [(option, …)] [VERBOSE] [name [(column, …)], …]`
+    Analyze { tables: Vec<Listed> },
     /// `RESTORE [TABLE] name TO (VERSION => n)`
     Restore { table: ObjectName, to: Point },
     /// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] name CLONE source [AT (VERSION => n)]`
@@ -46,6 +51,13 @@ pub(crate) enum Maintenance {
     Check,
     /// `BACKUP TO 'directory'`
     Backup { directory: PathBuf },
+}
+
+/// A table in a list, and columns of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Listed {
+    pub table: ObjectName,
+    pub columns: Vec<String>,
 }
 
 /// One of these statements as the session carries it; `None` for any other.
@@ -66,7 +78,8 @@ pub(crate) fn recognise(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
 
 /// Whether the first word is one of ours: a long INSERT need not be copied to find that it is none.
 fn may_be(tokens: &[TokenWithSpan]) -> bool {
-    const FIRST: [&str; 8] = ["OPTIMIZE", "VACUUM", "RESTORE", "DESCRIBE", "DESC", "CHECK", "BACKUP", "CREATE"];
+    const FIRST: [&str; 10] =
+        ["OPTIMIZE", "VACUUM", "ANALYZE", "ANALYSE", "RESTORE", "DESCRIBE", "DESC", "CHECK", "BACKUP", "CREATE"];
     let first = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_)));
     first.is_some_and(|token| match &token.token {
         Token::Word(word) => FIRST.iter().any(|known| word.value.eq_ignore_ascii_case(known)),
@@ -138,6 +151,47 @@ impl Words<'_> {
         u32::try_from(number).map_err(|_| Error::invalid(format!("{number} is too large")).with_code("22003"))
     }
 
+    /// `(option [ON|OFF], …)`, or options as words: those that are on.
+    fn options(&mut self, known: &[&'static str]) -> Result<Vec<&'static str>> {
+        let mut on = Vec::new();
+        if self.parser.consume_token(&Token::LParen) {
+            loop {
+                let option = known.iter().copied().find(|option| self.take(option));
+                let option = option.ok_or_else(|| self.unexpected(&known.join(" or ")))?;
+                if !self.take("OFF") && !self.take("FALSE") {
+                    let _ = self.take("ON") || self.take("TRUE");
+                    on.push(option);
+                }
+                if !self.parser.consume_token(&Token::Comma) {
+                    break;
+                }
+            }
+            self.parser.expect_token(&Token::RParen).map_err(|error| from_parser(&error))?;
+        } else {
+            on.extend(known.iter().copied().filter(|option| self.take(option)));
+        }
+        Ok(on)
+    }
+
+    /// `[name [(column, …)], …]` to the end of the statement.
+    fn listed(&mut self) -> Result<Vec<Listed>> {
+        let mut listed = Vec::new();
+        while !self.at_end() {
+            if !listed.is_empty() {
+                self.parser.expect_token(&Token::Comma).map_err(|error| from_parser(&error))?;
+            }
+            let table = self.name()?;
+            let mut columns = Vec::new();
+            if self.parser.consume_token(&Token::LParen) {
+                let names = self.parser.parse_comma_separated(|parser| parser.parse_identifier());
+                columns = names.map_err(|error| from_parser(&error))?.iter().map(fold).collect();
+                self.parser.expect_token(&Token::RParen).map_err(|error| from_parser(&error))?;
+            }
+            listed.push(Listed { table, columns });
+        }
+        Ok(listed)
+    }
+
     fn at_end(&self) -> bool {
         matches!(self.parser.peek_token().token, Token::EOF)
     }
@@ -166,6 +220,9 @@ fn parse(tokens: &[TokenWithSpan]) -> Result<Option<Maintenance>> {
         optimize(&mut words)?
     } else if words.take("VACUUM") {
         vacuum(&mut words)?
+    } else if words.take("ANALYZE") || words.take("ANALYSE") {
+        words.options(&["VERBOSE"])?;
+        Maintenance::Analyze { tables: words.listed()? }
     } else if words.take("RESTORE") {
         words.take("TABLE");
         let table = words.name()?;
@@ -229,6 +286,15 @@ fn sort_key(key: &OrderByExpr) -> Result<SortKey> {
 }
 
 fn vacuum(words: &mut Words<'_>) -> Result<Maintenance> {
+    if !words.at_end() && !words.next_is("RETAIN") && !words.next_is("GRACE") {
+        let options = words.options(&["FULL", "FREEZE", "VERBOSE", "ANALYZE"])?;
+        let tables = words.listed()?;
+        let columns = tables.iter().any(|one| !one.columns.is_empty());
+        if columns && !options.contains(&"ANALYZE") {
+            return Err(Error::unsupported("ANALYZE option must be specified when a column list is provided"));
+        }
+        return Ok(Maintenance::VacuumTables { tables, verbose: options.contains(&"VERBOSE") });
+    }
     let (mut retain, mut grace) = (Retain::Time(RETAIN_DEFAULT), GRACE_DEFAULT);
     if words.take("RETAIN") {
         let number = words.number()?;
@@ -243,9 +309,9 @@ fn vacuum(words: &mut Words<'_>) -> Result<Maintenance> {
         grace = time(words, number)?;
     }
     if !words.at_end() {
-        return Err(words
-            .unexpected("RETAIN or GRACE")
-            .with_hint("VACUUM expires versions of the whole lake; OPTIMIZE table rewrites the files of one table"));
+        return Err(words.unexpected("RETAIN or GRACE").with_hint(
+            "VACUUM RETAIN expires versions of the whole lake; VACUUM table rewrites the files of one table",
+        ));
     }
     Ok(Maintenance::Vacuum { retain, grace })
 }

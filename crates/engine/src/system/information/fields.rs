@@ -23,6 +23,11 @@ impl Kind {
 
     fn columns(self) -> &'static str {
         match self {
+            Self::ApplicableRoles => "grantee, role_name, is_grantable",
+            Self::ColumnPrivileges | Self::RoleColumnGrants => {
+                "grantor, grantee, table_catalog, table_schema, table_name, column_name, privilege_type, is_grantable"
+            }
+            Self::EnabledRoles => "role_name",
             Self::CheckConstraints => "constraint_catalog, constraint_schema, constraint_name, check_clause",
             Self::Columns => {
                 "table_catalog, table_schema, table_name, column_name, ordinal_position, column_default, is_nullable, \
@@ -41,12 +46,16 @@ impl Kind {
                 "constraint_catalog, constraint_schema, constraint_name, table_catalog, table_schema, table_name, \
                  column_name, ordinal_position, position_in_unique_constraint"
             }
-            Self::Privileges => {
+            Self::Privileges | Self::RoleTableGrants => {
                 "grantor, grantee, table_catalog, table_schema, table_name, privilege_type, is_grantable, with_hierarchy"
             }
             Self::References => {
                 "constraint_catalog, constraint_schema, constraint_name, unique_constraint_catalog, \
                  unique_constraint_schema, unique_constraint_name, match_option, update_rule, delete_rule"
+            }
+            Self::RoleRoutineGrants | Self::RoutinePrivileges => {
+                "grantor, grantee, specific_catalog, specific_schema, specific_name, routine_catalog, routine_schema, \
+                 routine_name, privilege_type, is_grantable"
             }
             Self::Routines => {
                 "routine_catalog, routine_schema, routine_name, routine_type, external_language, routine_definition"

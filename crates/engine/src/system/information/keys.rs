@@ -1,12 +1,9 @@
-//! What `information_schema` tells of keys, foreign keys, checks, sequences and rights.
+//! What `information_schema` tells of keys, foreign keys, checks and sequences.
 
 use polder_lake::{Reference, TableState};
 
 use super::{CATALOG, Cell, Rows, Table, standard_name};
-use crate::system::pg_catalog::{directory, relations, roles, texts, types};
-
-/// What every user may do with every table.
-const PRIVILEGES: &[&str] = &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
+use crate::system::pg_catalog::{directory, relations, texts, types};
 
 impl Table {
     /// The columns of each key of all tables: schema, table, key, column, and its place in the key from 1.
@@ -110,26 +107,6 @@ impl Table {
             let schema = self.schema_of(table.schema_id);
             for check in &table.rules.checks {
                 rows.push([CATALOG.into(), schema.into(), check.name.as_str().into(), check.sql.as_str().into()]);
-            }
-        }
-    }
-
-    /// The owner of everything has given every right to itself; the others have theirs without being named.
-    pub(super) fn privileges(&self, rows: &mut Rows) {
-        let tables = self.snapshot.tables.values().map(|table| (table.schema_id, table.name.as_str()));
-        let views = self.snapshot.views.values().map(|view| (view.schema_id, view.name.as_str()));
-        for (schema, name) in tables.chain(views) {
-            for privilege in PRIVILEGES {
-                rows.push([
-                    roles::OWNER.into(),
-                    roles::OWNER.into(),
-                    CATALOG.into(),
-                    self.schema_of(schema).into(),
-                    name.into(),
-                    (*privilege).into(),
-                    "YES".into(),
-                    if *privilege == "SELECT" { "YES" } else { "NO" }.into(),
-                ]);
             }
         }
     }

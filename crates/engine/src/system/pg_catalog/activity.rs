@@ -1,42 +1,84 @@
 //! `pg_stat_activity` and `pg_settings`: what runs, and what is set.
 
+use std::collections::BTreeMap;
+
 use arrow::array::ArrayRef;
+use chrono::{DateTime, Utc};
 use polder_capability::POSTGRES_VERSION;
-use polder_types::Result;
+use polder_types::{Error, ErrorKind, Result};
 
 use super::columns;
 use super::row::{Cell, Rows};
 use super::schemas::DATABASE;
-use super::{World, oids, roles};
+use super::{World, oids};
+use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND};
+use crate::backends::Backend;
 
-/// The statements that run now, whatever way they came in.
+/// The sessions that have numbers, with what they do, and the statements of all others.
 pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_ACTIVITY);
-    let known = roles::known(world);
-    for record in world.engine().recorder.running() {
-        let oid = known.iter().find(|role| role.name == record.user).map(|role| role.oid);
-        let started = Cell::Time(record.started_at.timestamp_micros());
+    let who = world.who();
+    let mut idle: BTreeMap<i32, Backend> = world.engine().backends.all().into_iter().collect();
+    let mut row = |process: Option<i32>, since, user: String, via: String, began, sql: Option<String>| {
+        let oid = who.book.find(&user).map(|role| role.oid);
+        // Statements hold what is in tables.
+        let is_told = who.superuser || who.has(READ_ALL_STATS) || oid.is_some_and(|oid| who.has(oid));
+        let state = if sql.is_some() { "active" } else { "idle" };
+        let time = |at: Option<DateTime<Utc>>| at.map_or(Cell::Null, |at| Cell::Time(at.timestamp_micros()));
         rows.push([
             ("datid", oids::DATABASE.into()),
             ("datname", DATABASE.into()),
-            // One process serves everybody.
-            ("pid", i64::from(std::process::id()).into()),
+            ("pid", process.map_or_else(|| i64::from(std::process::id()), i64::from).into()),
             ("leader_pid", Cell::Null),
             ("client_port", Cell::Null),
             ("backend_xid", Cell::Null),
             ("backend_xmin", Cell::Null),
             ("query_id", Cell::Null),
             ("usesysid", oid.into()),
-            ("usename", record.user.into()),
-            ("application_name", record.via.into()),
-            ("query_start", started.clone()),
-            ("state_change", started),
-            ("state", "active".into()),
-            ("query", record.sql.into()),
+            ("usename", user.into()),
+            ("application_name", via.into()),
+            ("backend_start", time(since)),
+            ("query_start", time(began)),
+            ("state_change", time(began.or(since))),
+            ("state", state.into()),
+            ("query", if is_told { sql.unwrap_or_default() } else { "<insufficient privilege>".into() }.into()),
             ("backend_type", "client backend".into()),
         ]);
+    };
+    for (process, record) in world.engine().recorder.running_by_process() {
+        let since = process.and_then(|process| idle.remove(&process)).map(|backend| backend.started);
+        row(process, since, record.user, record.via, Some(record.started_at), Some(record.sql));
+    }
+    for (process, Backend { caller, started, .. }) in idle {
+        row(Some(process), Some(started), caller.user, caller.via, None, None);
     }
     rows.finish()
+}
+
+/// Ends what the session of a number does, or the session itself. False if there is none of that number.
+///
+/// # Errors
+/// `Forbidden` (42501) for a session of another role.
+pub(crate) fn signal(world: &World, process: i32, terminate: bool) -> Result<bool> {
+    let Some(backend) = world.engine().backends.find(process) else { return Ok(false) };
+    let who = world.who();
+    let owner = who.book.find(&backend.caller.user);
+    let is_of_superuser = owner.is_none_or(|role| role.is_superuser);
+    let may = owner.is_some_and(|role| who.has(role.oid)) || who.has(SIGNAL_BACKEND);
+    if !who.superuser && (is_of_superuser || !may) {
+        let what = if terminate { "terminated" } else { "canceled" };
+        let message =
+            format!("must be a member of the role whose process is being {what} or member of pg_signal_backend");
+        return Err(Error::new(ErrorKind::Forbidden, message));
+    }
+    if terminate {
+        backend.ends.cancel();
+    }
+    let recorder = &world.engine().recorder;
+    for (_, record) in recorder.running_by_process().into_iter().filter(|(of, _)| *of == Some(process)) {
+        recorder.cancel(record.query_id);
+    }
+    Ok(true)
 }
 
 /// What a setting is: the value, and for what.
@@ -62,6 +104,13 @@ fn all(world: &World) -> Vec<Setting> {
         ("lc_ctype", fixed("C"), "Client", "The classes of letters.", "string"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
         ("max_index_keys", fixed("32"), "Preset", "Columns of an index.", "integer"),
+        (
+            "row_security",
+            fixed(if world.row_security() { "on" } else { "off" }),
+            "Client",
+            "Tables are shown as far as their row policies let.",
+            "bool",
+        ),
         ("search_path", path, "Client", "Schemas in which names are looked for.", "string"),
         ("server_encoding", fixed("UTF8"), "Preset", "The encoding of texts.", "string"),
         ("server_version", fixed(POSTGRES_VERSION), "Preset", "The version of PostgreSQL that is spoken.", "string"),
@@ -94,5 +143,6 @@ pub(super) fn settings(world: &World) -> Result<Vec<ArrayRef>> {
 
 /// The value of a setting; none if there is no such.
 pub(crate) fn setting(world: &World, name: &str) -> Option<String> {
-    all(world).into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(|(_, value, ..)| value)
+    let known = all(world).into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value, ..)| value).or_else(|| world.custom(name).cloned())
 }

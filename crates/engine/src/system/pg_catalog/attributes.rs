@@ -12,7 +12,7 @@ use super::directory::{self, IndexOf, Of, Relation};
 use super::row::{self, Cell, Rows};
 use super::texts;
 use super::types;
-use super::{World, columns_of, oids};
+use super::{World, columns_of, oids, roles};
 use crate::system::{TABLES, Views, information};
 
 /// One column of a relation.
@@ -24,11 +24,13 @@ struct Attribute<'a> {
     default: bool,
     identity: &'a str,
     generated: &'a str,
+    /// Who may do what with it by itself.
+    list: Cell,
 }
 
 impl<'a> Attribute<'a> {
     fn plain(relation: i64, number: i64, field: &'a Field) -> Self {
-        Self { relation, number, field, not_null: false, default: false, identity: "", generated: "" }
+        Self { relation, number, field, not_null: false, default: false, identity: "", generated: "", list: Cell::Null }
     }
 }
 
@@ -63,6 +65,7 @@ fn push(rows: &mut Rows, attribute: &Attribute<'_>) {
         ("attgenerated", attribute.generated.into()),
         ("attislocal", true.into()),
         ("attcollation", layout.collation.into()),
+        ("attacl", attribute.list.clone()),
     ]);
 }
 
@@ -72,19 +75,26 @@ pub(super) async fn rows(world: &World, views: &dyn Views, only: Option<i64>) ->
     let directory = world.directory();
     for relation in directory.relations().filter(|relation| only.is_none_or(|only| relation.oid == only)) {
         match (relation.of, world.table(relation)) {
-            (Of::Table(_), Some(table)) => of_table(&mut rows, relation, table),
+            (Of::Table(_), Some(table)) => of_table(&mut rows, world, relation, table),
             (Of::Index(_, place), Some(table)) => {
                 if let Some(index) = directory::indexes(table).find(|index| index.place == place) {
                     of_index(&mut rows, relation, table, &index);
                 }
             }
-            (Of::View(_), _) => {
+            (Of::View(id), _) => {
                 let schema = directory.schema(relation.schema).unwrap_or_default();
                 // One that cannot be planned any more has no columns.
                 let Some(columns) = views.columns(schema, &relation.name).await else { continue };
-                numbered(&mut rows, relation, &columns);
+                for (number, field) in (1..).zip(columns.fields()) {
+                    let list = roles::list_of_column(world, id, number);
+                    push(&mut rows, &Attribute { list, ..Attribute::plain(relation.oid, number, field) });
+                }
             }
-            (Of::System, _) => of_system(&mut rows, relation),
+            (Of::System, _) => {
+                if let Some(schema) = of_system(relation) {
+                    numbered(&mut rows, relation, &schema);
+                }
+            }
             _ => {}
         }
     }
@@ -97,7 +107,7 @@ fn numbered(rows: &mut Rows, relation: &Relation, schema: &Schema) {
     }
 }
 
-fn of_table(rows: &mut Rows, relation: &Relation, table: &TableState) {
+fn of_table(rows: &mut Rows, world: &World, relation: &Relation, table: &TableState) {
     let schema = table.schema();
     for field in schema.fields().iter().take(table.shown_columns()) {
         let Some(column) = table.top_columns().find(|column| column.name == *field.name()) else { continue };
@@ -111,6 +121,7 @@ fn of_table(rows: &mut Rows, relation: &Relation, table: &TableState) {
                 default: texts::default_of(table, column).is_some(),
                 identity,
                 generated: if generated { "s" } else { "" },
+                list: roles::list_of_column(world, table.id, column.id),
                 ..Attribute::plain(relation.oid, directory::number(column), field)
             },
         );
@@ -126,19 +137,13 @@ fn of_index(rows: &mut Rows, relation: &Relation, table: &TableState, index: &In
     }
 }
 
-fn of_system(rows: &mut Rows, relation: &Relation) {
-    let schema = match relation.schema {
-        oids::INFORMATION_SCHEMA => Schema::new(information::columns(&relation.name)),
-        oids::POLDER => match TABLES.iter().find(|table| table.name == relation.name) {
-            Some(table) => (table.columns)(),
-            None => return,
-        },
-        _ => match columns_of(relation.oid) {
-            Some(columns) => row::schema(columns),
-            None => return,
-        },
-    };
-    numbered(rows, relation, &schema);
+/// The columns of one of the system's own tables.
+pub(super) fn of_system(relation: &Relation) -> Option<Schema> {
+    match relation.schema {
+        oids::INFORMATION_SCHEMA => Some(Schema::new(information::columns(&relation.name))),
+        oids::POLDER => TABLES.iter().find(|table| table.name == relation.name).map(|table| (table.columns)()),
+        _ => columns_of(relation.oid).map(row::schema),
+    }
 }
 
 pub(super) fn defaults(world: &World) -> Result<Vec<ArrayRef>> {

@@ -21,7 +21,9 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                     let keys = directory::numbers(table, key.columns);
                     (kind, oids::of_index(table.id, key.place), Cell::Ints(keys), Cell::Null)
                 }
-                Constraint::Check(check) => ("c", 0, Cell::Null, check.sql.as_str().into()),
+                Constraint::Check(check) => {
+                    ("c", 0, Cell::Ints(texts::checked(table, check)), check.sql.as_str().into())
+                }
                 Constraint::Foreign(reference) => {
                     foreign = Sides::of(&reference);
                     let keys = directory::numbers(table, &reference.key.columns);

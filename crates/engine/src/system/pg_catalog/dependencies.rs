@@ -170,7 +170,11 @@ pub(super) fn descriptions(world: &World) -> Result<Vec<ArrayRef>> {
         }
     }
     for view in world.snapshot().views.values() {
-        push(PG_CLASS, oids::of(view.id, 0), 0, view.comment.as_deref());
+        let oid = oids::of(view.id, 0);
+        push(PG_CLASS, oid, 0, view.comment.as_deref());
+        for (place, words) in &view.column_comments {
+            push(PG_CLASS, oid, *place, Some(words.as_str()));
+        }
     }
     rows.finish()
 }

@@ -6,6 +6,7 @@ use polder_lake::{ColumnState, Identity, Snapshot, TableState};
 
 use super::oids;
 use crate::functions::strings::quoted_name;
+use crate::statement::temporary;
 use crate::system::information;
 
 /// What a relation is made from.
@@ -231,6 +232,10 @@ impl Directory {
     pub(crate) fn named(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
         let find = |schema: i64| self.by_name.get(&(schema, name.to_owned())).map(|at| &self.relations[*at]);
         match schema {
+            // The session's own, whose number nobody has to know.
+            Some(temporary::OWN) => self.path.iter().find_map(|schema| {
+                self.schema(*schema).filter(|name| temporary::is_temporary(name)).and_then(|_| find(*schema))
+            }),
             Some(schema) => find(self.schema_named(schema)?),
             None => self.path.iter().find_map(|schema| find(*schema)),
         }

@@ -1,7 +1,7 @@
 //! `pg_catalog`, as PostgreSQL 15 has it: what its clients ask to learn what there is.
 //!
 //! The tables are made from the statement's snapshot, which within a transaction is that transaction's own view, when they
-//! are scanned. One that describes what Polder has not (triggers, policies, foreign tables, …) is there and empty, so that a
+//! are scanned. One that describes what Polder has not (triggers, foreign tables, …) is there and empty, so that a
 //! query over it has the answer that it should have.
 
 pub(crate) mod activity;
@@ -11,6 +11,7 @@ mod constraints;
 mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod oids;
+mod policies;
 pub(crate) mod programs;
 pub(crate) mod relations;
 pub(crate) mod roles;
@@ -61,18 +62,24 @@ enum Kind {
     Collations,
     Constraints,
     Databases,
+    DefaultRights,
     Defaults,
     Dependencies,
     Descriptions,
     /// There is nothing of the kind.
     Empty,
     Functions,
+    Groups,
     Indexes,
     IndexesShown,
     Languages,
     MaterializedViews,
+    Members,
     Namespaces,
     OperatorClasses,
+    Policies,
+    PoliciesShown,
+    RoleSettings,
     Roles,
     RolesShown,
     Rules,
@@ -103,7 +110,7 @@ const TABLES: &[Definition] = &[
     table("pg_amproc", 2603, columns::PG_AMPROC, Kind::Empty),
     table("pg_attrdef", 2604, columns::PG_ATTRDEF, Kind::Defaults),
     table("pg_attribute", 1249, columns::PG_ATTRIBUTE, Kind::Attributes),
-    table("pg_auth_members", 1261, columns::PG_AUTH_MEMBERS, Kind::Empty),
+    table("pg_auth_members", 1261, columns::PG_AUTH_MEMBERS, Kind::Members),
     table("pg_authid", 1260, columns::PG_AUTHID, Kind::Roles),
     table("pg_cast", 2605, columns::PG_CAST, Kind::Empty),
     table("pg_class", 1259, columns::PG_CLASS, Kind::Classes),
@@ -111,8 +118,8 @@ const TABLES: &[Definition] = &[
     table("pg_constraint", 2606, columns::PG_CONSTRAINT, Kind::Constraints),
     table("pg_conversion", 2607, columns::PG_CONVERSION, Kind::Empty),
     table("pg_database", 1262, columns::PG_DATABASE, Kind::Databases),
-    table("pg_db_role_setting", 2964, columns::PG_DB_ROLE_SETTING, Kind::Empty),
-    table("pg_default_acl", 826, columns::PG_DEFAULT_ACL, Kind::Empty),
+    table("pg_db_role_setting", 2964, columns::PG_DB_ROLE_SETTING, Kind::RoleSettings),
+    table("pg_default_acl", 826, columns::PG_DEFAULT_ACL, Kind::DefaultRights),
     table("pg_depend", 2608, columns::PG_DEPEND, Kind::Dependencies),
     table("pg_description", 2609, columns::PG_DESCRIPTION, Kind::Descriptions),
     table("pg_enum", 3501, columns::PG_ENUM, Kind::Empty),
@@ -132,7 +139,7 @@ const TABLES: &[Definition] = &[
     table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::Empty),
     table("pg_parameter_acl", 6243, columns::PG_PARAMETER_ACL, Kind::Empty),
     table("pg_partitioned_table", 3350, columns::PG_PARTITIONED_TABLE, Kind::Empty),
-    table("pg_policy", 3256, columns::PG_POLICY, Kind::Empty),
+    table("pg_policy", 3256, columns::PG_POLICY, Kind::Policies),
     table("pg_proc", 1255, columns::PG_PROC, Kind::Functions),
     table("pg_publication", 6104, columns::PG_PUBLICATION, Kind::Empty),
     table("pg_publication_namespace", 6237, columns::PG_PUBLICATION_NAMESPACE, Kind::Empty),
@@ -158,8 +165,8 @@ const TABLES: &[Definition] = &[
     view("pg_roles", 12001, columns::PG_ROLES, Kind::RolesShown),
     view("pg_user", 12002, columns::PG_USER, Kind::Users),
     view("pg_shadow", 12003, columns::PG_SHADOW, Kind::Users),
-    view("pg_group", 12004, columns::PG_GROUP, Kind::Empty),
-    view("pg_policies", 12005, columns::PG_POLICIES, Kind::Empty),
+    view("pg_group", 12004, columns::PG_GROUP, Kind::Groups),
+    view("pg_policies", 12005, columns::PG_POLICIES, Kind::PoliciesShown),
     view("pg_rules", 12006, columns::PG_RULES, Kind::Empty),
     view("pg_views", 12007, columns::PG_VIEWS, Kind::Views),
     view("pg_tables", 12008, columns::PG_TABLES, Kind::Tables),
@@ -283,7 +290,11 @@ impl TableProvider for Table {
         _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let only = filters.iter().find_map(|filter| wanted(filter, "attrelid"));
-        let columns = self.rows(only).await.map_err(external)?;
+        let planned = |name: &str| {
+            let place = self.schema.index_of(name).ok();
+            projection.is_none_or(|wanted| wanted.iter().any(|at| Some(*at) == place))
+        };
+        let columns = self.rows(only, planned("relnatts")).await.map_err(external)?;
         memory(&self.schema, columns, projection)
     }
 }
@@ -309,29 +320,36 @@ fn wanted(filter: &Expr, column: &str) -> Option<i64> {
 }
 
 impl Table {
-    async fn rows(&self, only: Option<i64>) -> Result<Vec<ArrayRef>> {
+    /// `planned`: what takes planning views is asked for.
+    async fn rows(&self, only: Option<i64>, planned: bool) -> Result<Vec<ArrayRef>> {
         let world = &self.world;
         match self.definition.kind {
             Kind::AccessMethods => schemas::access_methods(),
             Kind::Activity => activity::running(world),
             Kind::Attributes => attributes::rows(world, self.views.as_ref(), only).await,
-            Kind::Classes => relations::classes(world),
+            Kind::Classes => relations::classes(world, self.views.as_ref(), planned).await,
             Kind::Collations => schemas::collations(),
             Kind::Constraints => constraints::rows(world),
-            Kind::Databases => schemas::databases(),
+            Kind::Databases => schemas::databases(world),
+            Kind::DefaultRights => roles::defaults(world),
             Kind::Defaults => attributes::defaults(world),
             Kind::Dependencies => dependencies::rows(world),
             Kind::Descriptions => dependencies::descriptions(world),
             Kind::Empty => Rows::new(self.definition.columns).finish(),
             Kind::Functions => programs::rows(world),
+            Kind::Groups => roles::groups(world),
             Kind::Indexes => relations::indexes(world),
             Kind::IndexesShown => views::indexes(world),
             Kind::Languages => schemas::languages(),
             Kind::MaterializedViews => views::materialized(world),
+            Kind::Members => roles::members(world),
             Kind::Namespaces => schemas::namespaces(world),
             Kind::OperatorClasses => schemas::operator_classes(),
-            Kind::Roles => roles::stored(world).await,
-            Kind::RolesShown => roles::shown(world).await,
+            Kind::Policies => policies::stored(world),
+            Kind::PoliciesShown => policies::shown(world),
+            Kind::RoleSettings => roles::role_settings(world),
+            Kind::Roles => roles::stored(world),
+            Kind::RolesShown => roles::shown(world),
             Kind::Rules => dependencies::rules(world),
             Kind::Sequences => relations::sequences(world),
             Kind::SequencesShown => views::sequences(world),
@@ -340,7 +358,7 @@ impl Table {
             Kind::Tables => views::tables(world),
             Kind::Tablespaces => schemas::tablespaces(),
             Kind::Types => types::rows(world.directory()),
-            Kind::Users => roles::users(world, self.definition.columns).await,
+            Kind::Users => roles::users(world, self.definition.columns),
             Kind::Views => views::views(world),
         }
     }

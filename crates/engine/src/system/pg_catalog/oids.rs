@@ -86,6 +86,11 @@ pub(crate) fn of_default(table: i64, column: i64) -> i64 {
     block(table, column.rem_euclid(COLUMNS), COLUMNS)
 }
 
+/// The object id of a table's policy, within `pg_policy`.
+pub(crate) fn of_policy(table: i64, number: u32) -> i64 {
+    block(table, i64::from(number) % COLUMNS, COLUMNS)
+}
+
 /// The object id of the index, or of the key that it is for, at a place in a table's list of them.
 pub(crate) fn of_index(table: i64, place: usize) -> i64 {
     of(table, INDEX + place as i64)

@@ -9,7 +9,7 @@ use polder_types::Result;
 use super::columns;
 use super::row::{Cell, Rows};
 use super::types;
-use super::{World, oids};
+use super::{World, oids, roles};
 use crate::functions::strings::quoted_name;
 use crate::inline::{self, Body, Definition};
 
@@ -39,6 +39,8 @@ pub(crate) struct Program {
     source: String,
     /// The statement that made it.
     pub definition: Option<String>,
+    /// Its id in the lake; none of the system's.
+    pub id: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +65,7 @@ fn of_system(oid: i64, name: &str, kind: &'static str) -> Program {
         gives: "any".into(),
         source: name.to_owned(),
         definition: None,
+        id: None,
     }
 }
 
@@ -91,10 +94,17 @@ pub(crate) fn all(world: &World) -> Vec<Program> {
             program.schema = oids::of(function.schema_id, 0);
             program.source = source.unwrap_or_default();
             program.definition = function.definitions.get(place).cloned();
+            program.id = Some(function.id);
             programs.push(program);
         }
     }
     programs
+}
+
+/// A function with the types of its arguments, as PostgreSQL names it: `f(integer, text)`.
+pub(crate) fn signature(name: &str, definition: &Definition) -> String {
+    let types = definition.parameters.iter().map(|parameter| type_of(parameter.data_type.as_ref()).1);
+    format!("{name}({})", types.collect::<Vec<_>>().join(", "))
 }
 
 /// The object id of a type as written, and its name as PostgreSQL's; a text if it is not known.
@@ -176,7 +186,8 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
             ("oid", program.oid.into()),
             ("proname", program.name.into()),
             ("pronamespace", program.schema.into()),
-            ("proowner", oids::OWNER.into()),
+            ("proowner", program.id.map_or(oids::OWNER, |id| world.rights().owner(id)).into()),
+            ("proacl", program.id.map_or(Cell::Null, |id| roles::list(world, id))),
             ("prolang", program.language.into()),
             ("procost", 1_i64.into()),
             ("prorows", if program.set { 1_000_i64 } else { 0 }.into()),

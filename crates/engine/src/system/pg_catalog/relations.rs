@@ -7,23 +7,31 @@ use polder_lake::TableState;
 use polder_types::Result;
 use uuid::Uuid;
 
+use super::attributes;
 use super::columns;
 use super::directory::{self, Of, Relation};
-use super::row::Rows;
+use super::row::{Cell, Rows};
 use super::types;
-use super::{World, columns_of, oids};
-
-/// Bytes of a page, in which PostgreSQL counts sizes.
-const PAGE_BYTES: i64 = 8_192;
+use super::{World, oids, roles};
+use crate::statement::temporary;
+use crate::system::Views;
 
 /// Rows that PostgreSQL has not counted.
 const UNKNOWN: i64 = -1;
 
-pub(super) fn classes(world: &World) -> Result<Vec<ArrayRef>> {
+/// `planned`: how many columns a view has is asked for, which takes planning it.
+pub(super) async fn classes(world: &World, views: &dyn Views, planned: bool) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_CLASS);
     let referred = referred_to(world);
-    for relation in world.directory().relations() {
-        class(&mut rows, world, relation, &referred);
+    let directory = world.directory();
+    for relation in directory.relations() {
+        let mut columns = None;
+        if planned && matches!(relation.of, Of::View(_)) {
+            let schema = directory.schema(relation.schema).unwrap_or_default();
+            // One that cannot be planned any more has no columns.
+            columns = views.columns(schema, &relation.name).await.map(|columns| columns.fields().len() as i64);
+        }
+        class(&mut rows, world, relation, columns, &referred);
     }
     rows.finish()
 }
@@ -42,7 +50,6 @@ struct Facts {
     checks: i64,
     has_index: bool,
     tuples: i64,
-    bytes: i64,
     populated: bool,
 }
 
@@ -55,7 +62,6 @@ fn facts(world: &World, relation: &Relation) -> Facts {
         checks: 0,
         has_index: false,
         tuples: UNKNOWN,
-        bytes: 0,
         populated: true,
     };
     match (relation.of, table) {
@@ -66,7 +72,6 @@ fn facts(world: &World, relation: &Relation) -> Facts {
             checks: table.rules.checks.len() as i64,
             has_index: directory::indexes(table).next().is_some(),
             tuples: table.file_rows(),
-            bytes: bytes(table),
             populated: table.rules.materialized.as_ref().is_none_or(|materialized| materialized.snapshot.is_some()),
         },
         (Of::Index(_, place), Some(table)) => {
@@ -79,7 +84,7 @@ fn facts(world: &World, relation: &Relation) -> Facts {
         (Of::View(id), _) => Facts { row_type: oids::of(id, oids::ROW_TYPE), ..plain },
         _ => Facts {
             access_method: if relation.kind == "r" { oids::HEAP } else { 0 },
-            columns: columns_of(relation.oid).map_or(0, |columns| columns.split(", ").count() as i64),
+            columns: attributes::of_system(relation).map_or(0, |schema| schema.fields().len() as i64),
             ..plain
         },
     }
@@ -90,33 +95,49 @@ pub(crate) fn bytes(table: &TableState) -> i64 {
     table.files.iter().map(|file| file.file_size_bytes).sum()
 }
 
-fn class(rows: &mut Rows, world: &World, relation: &Relation, referred: &HashSet<Uuid>) {
+/// `columns`: how many a view has, where that is known. `referred`: the tables that foreign keys refer to.
+fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i64>, referred: &HashSet<Uuid>) {
     let facts = facts(world, relation);
     // PostgreSQL checks foreign keys by triggers, and clients ask for foreign keys only where there are some.
     let table = world.table(relation).filter(|_| matches!(relation.of, Of::Table(_)));
     let has_triggers =
         table.is_some_and(|table| !table.rules.foreign_keys.is_empty() || referred.contains(&table.uuid));
     let is_view = relation.kind == "v";
+    let is_temporary = world.directory().schema(relation.schema).is_some_and(temporary::is_temporary);
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
+    // How much is in a table is for those who may read it all.
+    let is_told = world.table(relation).is_none_or(|table| world.rights().counts(table.id));
+    let list = match relation.of {
+        Of::Table(id) | Of::View(id) => roles::list(world, id),
+        _ => Cell::Null,
+    };
+    let policies = match relation.of {
+        Of::Table(id) => world.rights().access(id).map(|access| &access.policies),
+        _ => None,
+    };
     rows.push([
         ("oid", relation.oid.into()),
         ("relname", relation.name.as_str().into()),
         ("relnamespace", relation.schema.into()),
         ("reltype", facts.row_type.into()),
-        ("relowner", oids::OWNER.into()),
+        ("relowner", world.owner_of(relation).into()),
         ("relam", facts.access_method.into()),
         ("relfilenode", if stored { relation.oid } else { 0 }.into()),
-        ("relpages", (facts.bytes / PAGE_BYTES).into()),
-        ("reltuples", facts.tuples.into()),
+        // Nothing is read by its page: DuckDB would, where there are any.
+        ("relpages", 0_i64.into()),
+        ("reltuples", if is_told { facts.tuples } else { UNKNOWN }.into()),
         ("relhasindex", facts.has_index.into()),
-        ("relpersistence", "p".into()),
+        ("relpersistence", if is_temporary { "t" } else { "p" }.into()),
         ("relkind", relation.kind.into()),
-        ("relnatts", facts.columns.into()),
+        ("relnatts", columns.unwrap_or(facts.columns).into()),
         ("relchecks", facts.checks.into()),
         ("relhasrules", is_view.into()),
         ("relhastriggers", has_triggers.into()),
+        ("relrowsecurity", policies.is_some_and(|policies| policies.enabled).into()),
+        ("relforcerowsecurity", policies.is_some_and(|policies| policies.forced).into()),
         ("relispopulated", facts.populated.into()),
         // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
+        ("relacl", list),
         ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
     ]);
 }

@@ -1,112 +1,163 @@
-//! `pg_authid`, `pg_roles` and `pg_user`: the users of the metastore. All of them may do everything.
+//! Roles, what they are members of, their settings, and what they grant on things that they make.
 
 use arrow::array::ArrayRef;
-use chrono::{DateTime, Utc};
+use polder_lake::DefaultGrants;
+use polder_metastore::Role;
 use polder_types::Result;
 
 use super::columns;
-use super::row::Rows;
+use super::row::{Cell, Rows};
 use super::{World, oids};
-
-/// The owner of everything.
-pub(crate) const OWNER: &str = "polder";
+use crate::authz::rights::{Kind, in_letters};
 
 /// What stands where a password would.
 const HIDDEN: &str = "********";
 
-/// 2025-01-01, from which the seconds of users are counted.
-const EPOCH_SECONDS: i64 = 1_735_689_600;
+/// The first object id of what roles grant on things that they make; they are numbered as they stand.
+const FIRST_DEFAULT: i64 = 14_000;
 
-#[derive(Debug, Clone)]
-pub(crate) struct Role {
-    pub oid: i64,
-    pub name: String,
-    login: bool,
+fn until(role: &Role) -> Cell {
+    role.valid_until.map_or(Cell::Null, |until| Cell::Time(until.timestamp_micros()))
 }
 
-/// Users have no numbers, and one's name may be given to another once they are gone. So a user's object id is the second
-/// in which they were made, or the next one that is free.
-fn numbered(mut users: Vec<(DateTime<Utc>, String)>) -> Vec<Role> {
-    users.sort();
-    let mut roles = vec![Role { oid: oids::OWNER, name: OWNER.into(), login: false }];
-    let mut free = oids::FIRST;
-    for (made, name) in users {
-        if name == OWNER {
-            roles[0].login = true;
-            continue;
-        }
-        let oid = (oids::FIRST + (made.timestamp() - EPOCH_SECONDS).max(0)).max(free);
-        free = oid + 1;
-        roles.push(Role { oid, name, login: true });
-    }
-    roles
-}
-
-async fn load(world: &World) -> Result<Vec<Role>> {
-    let engine = world.engine();
-    let users = engine.metastore.principals().list_users().await?;
-    let roles = numbered(users.into_iter().map(|user| (user.created_at, user.name)).collect());
-    // For the functions that give names of roles, which cannot wait for the metastore.
-    *engine.roles.lock() = roles.clone();
-    Ok(roles)
-}
-
-/// The roles that were there when the tables of roles were last read; always the owner of everything.
-pub(crate) fn known(world: &World) -> Vec<Role> {
-    let known = world.engine().roles.lock().clone();
-    if known.is_empty() { numbered(Vec::new()) } else { known }
+/// The settings of a role, as `name=value`.
+fn settings(world: &World, role: i64) -> Cell {
+    let all = world.who().book.settings(role);
+    // As PostgreSQL spells it.
+    let spelt = |name: String| if name == "timezone" { "TimeZone".to_owned() } else { name };
+    let texts: Vec<String> = all.into_iter().map(|(name, value)| format!("{}={value}", spelt(name))).collect();
+    if texts.is_empty() { Cell::Null } else { Cell::Texts(texts) }
 }
 
 /// `pg_authid`, which says of no password what it is.
-pub(super) async fn stored(world: &World) -> Result<Vec<ArrayRef>> {
+pub(super) fn stored(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_AUTHID);
-    for role in load(world).await? {
+    for role in world.who().book.roles() {
         rows.push([
             ("oid", role.oid.into()),
-            ("rolname", role.name.into()),
-            ("rolsuper", true.into()),
-            ("rolinherit", true.into()),
-            ("rolcreaterole", true.into()),
-            ("rolcreatedb", true.into()),
-            ("rolcanlogin", role.login.into()),
-            ("rolbypassrls", true.into()),
-            ("rolconnlimit", (-1_i64).into()),
+            ("rolname", role.name.as_str().into()),
+            ("rolsuper", role.is_superuser.into()),
+            ("rolinherit", role.inherits.into()),
+            ("rolcreaterole", role.creates_roles.into()),
+            ("rolcreatedb", role.creates_databases.into()),
+            ("rolcanlogin", role.logs_in.into()),
+            ("rolbypassrls", role.bypasses_policies.into()),
+            ("rolconnlimit", role.connection_limit.into()),
+            ("rolvaliduntil", until(role)),
         ]);
     }
     rows.finish()
 }
 
-pub(super) async fn shown(world: &World) -> Result<Vec<ArrayRef>> {
+pub(super) fn shown(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_ROLES);
-    for role in load(world).await? {
+    for role in world.who().book.roles() {
         rows.push([
             ("oid", role.oid.into()),
-            ("rolname", role.name.into()),
-            ("rolsuper", true.into()),
-            ("rolinherit", true.into()),
-            ("rolcreaterole", true.into()),
-            ("rolcreatedb", true.into()),
-            ("rolcanlogin", role.login.into()),
-            ("rolbypassrls", true.into()),
-            ("rolconnlimit", (-1_i64).into()),
+            ("rolname", role.name.as_str().into()),
+            ("rolsuper", role.is_superuser.into()),
+            ("rolinherit", role.inherits.into()),
+            ("rolcreaterole", role.creates_roles.into()),
+            ("rolcreatedb", role.creates_databases.into()),
+            ("rolcanlogin", role.logs_in.into()),
+            ("rolbypassrls", role.bypasses_policies.into()),
+            ("rolconnlimit", role.connection_limit.into()),
             ("rolpassword", HIDDEN.into()),
+            ("rolvaliduntil", until(role)),
+            ("rolconfig", settings(world, role.oid)),
         ]);
     }
     rows.finish()
 }
 
 /// `pg_user` and `pg_shadow`, whose columns have the same names.
-pub(super) async fn users(world: &World, columns: &'static str) -> Result<Vec<ArrayRef>> {
+pub(super) fn users(world: &World, columns: &'static str) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns);
-    for role in load(world).await?.into_iter().filter(|role| role.login) {
+    for role in world.who().book.roles().iter().filter(|role| role.logs_in) {
         rows.push([
-            ("usename", role.name.into()),
+            ("usename", role.name.as_str().into()),
             ("usesysid", role.oid.into()),
-            ("usecreatedb", true.into()),
-            ("usesuper", true.into()),
-            ("usebypassrls", true.into()),
+            ("usecreatedb", role.creates_databases.into()),
+            ("usesuper", role.is_superuser.into()),
+            ("usebypassrls", role.bypasses_policies.into()),
             ("passwd", HIDDEN.into()),
+            ("valuntil", until(role)),
+            ("useconfig", settings(world, role.oid)),
         ]);
     }
     rows.finish()
+}
+
+/// `pg_group`: roles that nobody logs in as, with their members.
+pub(super) fn groups(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_GROUP);
+    let book = &world.who().book;
+    for role in book.roles().iter().filter(|role| !role.logs_in) {
+        let members = book.members().iter().filter(|member| member.role == role.oid);
+        let members: Vec<i64> = members.map(|member| member.member).collect();
+        rows.push([("groname", role.name.as_str().into()), ("grosysid", role.oid.into()), ("grolist", members.into())]);
+    }
+    rows.finish()
+}
+
+pub(super) fn members(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_AUTH_MEMBERS);
+    for member in world.who().book.members() {
+        rows.push([
+            ("roleid", member.role.into()),
+            ("member", member.member.into()),
+            ("grantor", member.grantor.into()),
+            ("admin_option", member.has_admin.into()),
+        ]);
+    }
+    rows.finish()
+}
+
+/// `pg_db_role_setting`: they hold in every database, as there is one.
+pub(super) fn role_settings(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_DB_ROLE_SETTING);
+    for role in world.who().book.roles() {
+        let config = settings(world, role.oid);
+        if !matches!(config, Cell::Null) {
+            rows.push([("setrole", role.oid.into()), ("setconfig", config)]);
+        }
+    }
+    rows.finish()
+}
+
+/// `pg_default_acl`: what is granted on things that will be made, in whatever schema and in one.
+pub(super) fn defaults(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_DEFAULT_ACL);
+    let rights = world.rights();
+    let book = &world.who().book;
+    let overall = book.defaults.iter().map(|known| (0, known));
+    let schemas = world.snapshot().schemas.keys();
+    let here = schemas.flat_map(|id| {
+        let access = rights.access(*id).into_iter();
+        access.flat_map(|access| access.defaults.iter()).map(|known| (oids::of(*id, 0), known))
+    });
+    let all: Vec<(i64, &DefaultGrants)> = overall.chain(here).collect();
+    for ((schema, known), oid) in all.into_iter().zip(FIRST_DEFAULT..) {
+        rows.push([
+            ("oid", oid.into()),
+            ("defaclrole", known.role.into()),
+            ("defaclnamespace", schema.into()),
+            ("defaclobjtype", Kind::of_word(&known.kind).map_or("", Kind::letter).into()),
+            ("defaclacl", Cell::Texts(in_letters(&known.grants, book))),
+        ]);
+    }
+    rows.finish()
+}
+
+/// The list of rights on a thing; missing as long as nobody has granted or revoked any.
+pub(super) fn list(world: &World, id: i64) -> Cell {
+    let grants = world.rights().access(id).and_then(|access| access.grants.as_deref());
+    grants.map_or(Cell::Null, |grants| Cell::Texts(in_letters(grants, &world.who().book)))
+}
+
+/// The list of rights on one column.
+pub(super) fn list_of_column(world: &World, id: i64, column: i64) -> Cell {
+    let grants = world.rights().access(id).and_then(|access| access.columns.get(&column));
+    let grants = grants.filter(|grants| !grants.is_empty());
+    grants.map_or(Cell::Null, |grants| Cell::Texts(in_letters(grants, &world.who().book)))
 }

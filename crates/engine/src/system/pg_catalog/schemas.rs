@@ -1,11 +1,14 @@
 //! Tables of little: schemas, the one database, access methods, collations, languages.
 
+use std::borrow::Cow;
+
 use arrow::array::ArrayRef;
 use polder_types::Result;
 
 use super::columns;
-use super::row::Rows;
+use super::row::{Cell, Rows};
 use super::{World, oids};
+use crate::authz::rights::{Kind, USAGE, in_letters};
 
 /// The name of the one database.
 pub(crate) const DATABASE: &str = "polder";
@@ -15,13 +18,26 @@ pub(crate) const UTF8: i64 = 6;
 
 pub(super) fn namespaces(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_NAMESPACE);
+    let rights = world.rights();
     for (oid, name) in world.directory().schemas() {
-        rows.push([("oid", oid.into()), ("nspname", name.into()), ("nspowner", oids::OWNER.into())]);
+        let own = world.snapshot().schema(name).map(|schema| schema.id);
+        let list = match own {
+            Some(_) if name == "public" => Some(rights.grants(Kind::Schema, own.unwrap_or_default())),
+            Some(id) => rights.access(id).and_then(|access| access.grants.as_deref()).map(Cow::Borrowed),
+            // The schemas of the system are for everybody, and nobody's to change.
+            None => Some(Cow::Owned(Kind::Schema.usual_with(oids::OWNER, USAGE))),
+        };
+        rows.push([
+            ("oid", oid.into()),
+            ("nspname", name.into()),
+            ("nspowner", own.map_or(oids::OWNER, |id| rights.owner(id)).into()),
+            ("nspacl", list.map_or(Cell::Null, |list| Cell::Texts(in_letters(&list, &rights.who.book)))),
+        ]);
     }
     rows.finish()
 }
 
-pub(super) fn databases() -> Result<Vec<ArrayRef>> {
+pub(super) fn databases(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_DATABASE);
     rows.push([
         ("oid", oids::DATABASE.into()),
@@ -35,6 +51,15 @@ pub(super) fn databases() -> Result<Vec<ArrayRef>> {
         // Texts are in the order of their bytes.
         ("datcollate", "C".into()),
         ("datctype", "C".into()),
+        (
+            "datacl",
+            world
+                .who()
+                .book
+                .database
+                .as_ref()
+                .map_or(Cell::Null, |list| Cell::Texts(in_letters(list, &world.who().book))),
+        ),
     ]);
     rows.finish()
 }

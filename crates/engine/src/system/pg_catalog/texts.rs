@@ -1,12 +1,18 @@
 //! What hangs on tables, as the SQL that would make it.
 
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::Expr;
 use polder_lake::{Check, ColumnState, Reference, ReferenceAction, Snapshot, TableState};
+use polder_sql_tree::visit_expressions;
 
 use super::World;
 use super::directory::{self, IndexOf, Of, Relation};
 use super::oids;
 use super::types;
 use crate::functions::strings::{quoted_literal, quoted_name};
+use crate::parse::parse_call;
+use crate::statement::fold;
 
 /// Types whose values stand in SQL as they are; all others are written as texts.
 const BARE: &[i64] = &[16, 20, 21, 23, 700, 701, 1_700];
@@ -81,6 +87,25 @@ impl Constraint<'_> {
             }
         }
     }
+}
+
+/// The numbers of the columns that a check is about, in the order in which it names them.
+pub(super) fn checked(table: &TableState, check: &Check) -> Vec<i64> {
+    let mut numbers = Vec::new();
+    let Ok(condition) = parse_call(&check.sql) else { return numbers };
+    let _ = visit_expressions(&condition, |expr| {
+        let name = match expr {
+            Expr::Identifier(name) => Some(fold(name)),
+            Expr::CompoundIdentifier(names) => names.last().map(fold),
+            _ => None,
+        };
+        let column = name.and_then(|name| table.top_columns().find(|column| column.name == name));
+        if let Some(number) = column.map(directory::number).filter(|number| !numbers.contains(number)) {
+            numbers.push(number);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    numbers
 }
 
 /// `FOREIGN KEY (a) REFERENCES t(id) ON DELETE CASCADE`, where `parent` is what the other table is called.
@@ -165,6 +190,7 @@ pub(crate) fn comment<'a>(world: &'a World, relation: &Relation, column: i64) ->
             table.top_columns().find(|known| directory::number(known) == column)?.comment.as_deref()
         }
         Of::View(_) if column == 0 => world.view(relation)?.comment.as_deref(),
+        Of::View(_) => world.view(relation)?.column_comments.get(&column).map(String::as_str),
         _ => None,
     }
 }

@@ -125,7 +125,8 @@ fn array_of(oid: i64) -> i64 {
 /// The object id and the modifier of a column's type; -1: none.
 pub(crate) fn of_field(field: &Field) -> (i64, i64) {
     if let Some(mark) = marks::catalog_type(field) {
-        return (named(mark), -1);
+        let oid = mark.strip_suffix("[]").map_or_else(|| named(mark), |item| array_of(named(item)));
+        return (oid, -1);
     }
     match TextLength::of_field(field) {
         Some(length) => {
@@ -143,7 +144,9 @@ pub(crate) fn of_field(field: &Field) -> (i64, i64) {
     }
     match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            (array_of(of_field(item).0), -1)
+            // What is said of the items is said of the array.
+            let (item, modifier) = of_field(item);
+            (array_of(item), modifier)
         }
         // 38 digits are what a number without any has.
         DataType::Decimal128(precision, scale) if *precision < 38 => {

@@ -7,7 +7,7 @@ use super::columns;
 use super::directory::{self, Relation};
 use super::row::Rows;
 use super::types;
-use super::{World, oids, relations, roles, texts};
+use super::{World, oids, relations, texts};
 
 /// The relations of a kind, each with the name of its schema.
 fn of_kind<'a>(world: &'a World, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a Relation)> {
@@ -16,16 +16,24 @@ fn of_kind<'a>(world: &'a World, kind: &'static str) -> impl Iterator<Item = (&'
     all.map(move |relation| (directory.schema(relation.schema).unwrap_or_default(), relation))
 }
 
+/// The name of a relation's owner.
+fn owner<'a>(world: &'a World, relation: &Relation) -> &'a str {
+    world.who().book.name(world.owner_of(relation)).unwrap_or_default()
+}
+
 pub(super) fn tables(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_TABLES);
     for (schema, relation) in of_kind(world, "r") {
-        let indexed = world.table(relation).is_some_and(|table| directory::indexes(table).next().is_some());
+        let table = world.table(relation);
+        let indexed = table.is_some_and(|table| directory::indexes(table).next().is_some());
+        let access = table.and_then(|table| world.rights().access(table.id));
         rows.push([
             ("schemaname", schema.into()),
             ("tablename", relation.name.as_str().into()),
-            ("tableowner", roles::OWNER.into()),
+            ("tableowner", owner(world, relation).into()),
             ("tablespace", super::row::Cell::Null),
             ("hasindexes", indexed.into()),
+            ("rowsecurity", access.is_some_and(|access| access.policies.enabled).into()),
         ]);
     }
     rows.finish()
@@ -37,7 +45,7 @@ pub(super) fn views(world: &World) -> Result<Vec<ArrayRef>> {
         rows.push([
             ("schemaname", schema.into()),
             ("viewname", relation.name.as_str().into()),
-            ("viewowner", roles::OWNER.into()),
+            ("viewowner", owner(world, relation).into()),
             ("definition", texts::view(world, relation).into()),
         ]);
     }
@@ -52,7 +60,7 @@ pub(super) fn materialized(world: &World) -> Result<Vec<ArrayRef>> {
         rows.push([
             ("schemaname", schema.into()),
             ("matviewname", relation.name.as_str().into()),
-            ("matviewowner", roles::OWNER.into()),
+            ("matviewowner", owner(world, relation).into()),
             ("tablespace", super::row::Cell::Null),
             ("hasindexes", directory::indexes(table).next().is_some().into()),
             ("ispopulated", populated.into()),
@@ -91,7 +99,7 @@ pub(super) fn sequences(world: &World) -> Result<Vec<ArrayRef>> {
             rows.push([
                 ("schemaname", schema.into()),
                 ("sequencename", format!("{}_{}_seq", table.name, column.name).into()),
-                ("sequenceowner", roles::OWNER.into()),
+                ("sequenceowner", world.rights().owner_name(table.id).into()),
                 ("data_type", data_type.into()),
                 ("start_value", identity.start.into()),
                 ("min_value", least.into()),
@@ -111,7 +119,7 @@ pub(super) fn statistics(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_USER_TABLES);
     for kind in ["r", "m"] {
         for (schema, relation) in of_kind(world, kind) {
-            let Some(table) = world.table(relation) else { continue };
+            let Some(table) = world.table(relation).filter(|table| world.rights().counts(table.id)) else { continue };
             rows.push([
                 ("relid", relation.oid.into()),
                 ("schemaname", schema.into()),

@@ -2,6 +2,7 @@
 //! a function is called with.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +12,8 @@ use polder_lake::{Snapshot, TableState, ViewState};
 use polder_types::Error;
 
 use super::directory::{Directory, Of, Relation};
+use super::oids;
+use crate::authz::{Rights, Who};
 use crate::engine::Engine;
 use crate::session::Settings;
 
@@ -21,9 +24,12 @@ pub(crate) struct World(Arc<Inner>);
 struct Inner {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
-    user: String,
+    who: Who,
+    process: Option<i32>,
     path: Vec<String>,
     zone: String,
+    row_security: bool,
+    custom: Arc<BTreeMap<String, String>>,
     directory: OnceLock<Directory>,
 }
 
@@ -32,9 +38,12 @@ impl World {
         Self(Arc::new(Inner {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
-            user: settings.user.clone(),
+            who: settings.who.clone(),
+            process: settings.process,
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
+            row_security: settings.row_security,
+            custom: Arc::clone(&settings.custom),
             directory: OnceLock::new(),
         }))
     }
@@ -57,8 +66,19 @@ impl World {
         &self.0.snapshot
     }
 
-    pub(crate) fn user(&self) -> &str {
-        &self.0.user
+    /// Who runs the statement.
+    pub(crate) fn who(&self) -> &Who {
+        &self.0.who
+    }
+
+    /// The number of their session, if it has one.
+    pub(crate) fn process(&self) -> Option<i32> {
+        self.0.process
+    }
+
+    /// What they may do with the things of the snapshot.
+    pub(crate) fn rights(&self) -> Rights<'_> {
+        Rights::new(&self.0.who, &self.0.snapshot)
     }
 
     pub(crate) fn path(&self) -> &[String] {
@@ -67,6 +87,16 @@ impl World {
 
     pub(crate) fn zone(&self) -> &str {
         &self.0.zone
+    }
+
+    /// Whether whoever runs the statement is shown the rows that policies allow; otherwise tables with policies are refused.
+    pub(crate) fn row_security(&self) -> bool {
+        self.0.row_security
+    }
+
+    /// A setting of an application.
+    pub(crate) fn custom(&self, name: &str) -> Option<&String> {
+        self.0.custom.get(&name.to_lowercase())
     }
 
     /// Made when it is first asked for.
@@ -81,6 +111,14 @@ impl World {
                 self.0.snapshot.tables.get(&id).map(AsRef::as_ref)
             }
             Of::View(_) | Of::System => None,
+        }
+    }
+
+    /// The owner of a relation, or of the one that it hangs on.
+    pub(crate) fn owner_of(&self, relation: &Relation) -> i64 {
+        match relation.of {
+            Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) | Of::View(id) => self.rights().owner(id),
+            Of::System => oids::OWNER,
         }
     }
 

@@ -11,7 +11,7 @@ fn percent_encoding() {
 #[test]
 fn notices_are_bounded() {
     let check = |count: usize, length: usize, expected: usize| {
-        let list: Vec<_> = (0..count).map(|_| Notice { message: "x".repeat(length), hint: None }).collect();
+        let list: Vec<_> = (0..count).map(|_| Notice::new("x".repeat(length))).collect();
         let text = notices(&list);
         assert!(text.len() <= NOTICES_BYTES_MAX + 100);
         let parsed: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();

@@ -31,6 +31,8 @@ fn rows_come_out_of_pieces() {
     assert_eq!(rows("", b"1\tx\n2\t\\N\n").unwrap(), [some("1", "x"), (Some("2".into()), None)]);
     assert_eq!(rows("", b"1\tx\n\\.\n2\ty\n").unwrap(), [some("1", "x")]);
     assert_eq!(rows("", b"1\tlast").unwrap(), [some("1", "last")]);
+    assert_eq!(rows("", b"1\tx\r2\ty\r").unwrap(), [some("1", "x"), some("2", "y")]);
+    assert_eq!(rows("", b"1\tx\r\n2\ty").unwrap(), [some("1", "x"), some("2", "y")]);
     assert_eq!(rows("CSV HEADER", b"a,b\r\n1,\"x\ny\"\r\n").unwrap(), [some("1", "x\ny")]);
     let forced = "(FORMAT csv, FORCE_NULL (b), FORCE_NOT_NULL (a))";
     assert_eq!(rows(forced, b",\"\"\n").unwrap(), [(Some(String::new()), None)]);
@@ -42,6 +44,9 @@ fn wrong_rows_say_where_they_are() {
         ("", &b"1\tx\n2\n"[..], "COPY, line 2: missing data for column \"b\""),
         ("", b"1\tx\ty\n", "COPY, line 1: extra data after last expected column"),
         ("CSV", b"1,\"x\n", "COPY, line 1: unterminated CSV quoted field"),
+        ("", b"1\tx\n2\ty\r\n", "COPY, line 2: literal carriage return found in data"),
+        ("CSV", b"1,x\r\n2,y\n", "COPY, line 2: unquoted newline found in data"),
+        ("", b"1\tx\n\\.", "COPY, line 2: end-of-copy marker corrupt"),
         (
             "(FORMAT csv, HEADER match)",
             b"a,c\n",

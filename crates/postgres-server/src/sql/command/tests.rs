@@ -46,6 +46,40 @@ fn settings_are_recognised() {
 }
 
 #[test]
+fn statements_by_name_are_recognised() {
+    for (sql, name, statement) in [
+        ("PREPARE p AS SELECT $1", "p", "SELECT $1"),
+        (
+            "prepare \"P\" (int, numeric(10, 2)) as select $2, '$1', $1, $3",
+            "P",
+            "select CAST($2 AS numeric(10, 2)), '$1', CAST($1 AS int), $3",
+        ),
+        ("PREPARE p AS (VALUES (1))", "p", "(VALUES (1))"),
+    ] {
+        let Command::Prepare(prepare) = command(sql) else { panic!("{sql}") };
+        assert_eq!((prepare.name.as_str(), prepare.statement.as_str()), (name, statement), "{sql}");
+    }
+    for (sql, values) in [
+        ("EXECUTE p", Vec::new()),
+        ("execute p (1, f(2, 'a,b'), ARRAY[3, 4])", vec!["1", "f(2, 'a,b')", "ARRAY[3, 4]"]),
+    ] {
+        let Command::Execute(execute) = command(sql) else { panic!("{sql}") };
+        assert_eq!(execute.values, values, "{sql}");
+    }
+    for sql in [
+        "PREPARE p",
+        "PREPARE p AS",
+        "PREPARE p AS BEGIN",
+        "PREPARE p (int AS SELECT 1",
+        "EXECUTE",
+        "EXECUTE p (1,)",
+        "EXECUTE p (1) 2",
+    ] {
+        assert!(of(&statements(sql)[0], sql).is_err(), "{sql}");
+    }
+}
+
+#[test]
 fn copy_through_the_connection_is_recognised() {
     let Command::CopyOut { query, .. } = command("COPY (SELECT ')' FROM t) TO STDOUT") else { panic!() };
     assert_eq!(query, "SELECT ')' FROM t");

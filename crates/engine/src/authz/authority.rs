@@ -1,0 +1,184 @@
+//! The roles that hold now, and in whose name a session's statements run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use parking_lot::{Mutex, RwLock};
+use polder_capability::Caller;
+use polder_lake::Version;
+use polder_metastore::{Metastore, OWNER_OID};
+use polder_types::{Error, ErrorKind, Result};
+
+use super::acl::rights_in;
+use super::book::RoleBook;
+use super::rights::{CONNECT, Kind};
+use crate::engine::Engine;
+use crate::limits::LimitSettings;
+use crate::session::Settings;
+use crate::statement::roles::{begin_with, taken_on};
+
+/// All roles, read when they are first asked for, and again when they have changed. Nobody else changes them: the metastore
+/// is this process's alone.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    metastore: Arc<Metastore>,
+    book: RwLock<Option<Arc<RoleBook>>>,
+    /// Connections of each user by PostgreSQL's protocol, for whose number a role has a limit.
+    connections: Mutex<HashMap<String, i64>>,
+}
+
+/// The way in by which sessions are connections.
+const CONNECTED: &str = "postgres";
+
+impl Authority {
+    pub fn new(metastore: Arc<Metastore>) -> Self {
+        Self { metastore, book: RwLock::default(), connections: Mutex::default() }
+    }
+
+    /// Lets somebody in who has shown who they are.
+    ///
+    /// # Errors
+    /// `Unauthenticated` (28000) for a role that may not log in, `Forbidden` (42501) without CONNECT on the database,
+    /// `Exhausted` (53300) for one connection too many.
+    pub async fn admit(&self, user: &str, via: &str, now: DateTime<Utc>) -> Result<()> {
+        let mut book = self.book().await?;
+        if book.check_login(user, now).is_err() {
+            // Users are made beside SQL too: at the first start, say.
+            book = self.reload().await?;
+            book.check_login(user, now)?;
+        }
+        let role = book.named(user)?;
+        if role.is_superuser {
+            return Ok(());
+        }
+        let who = book.who(role.oid, role.oid);
+        let usual = Kind::Database.usual(OWNER_OID);
+        if rights_in(book.database.as_ref().unwrap_or(&usual), &who) & CONNECT == 0 {
+            let error = Error::new(ErrorKind::Forbidden, "permission denied for database \"polder\"");
+            return Err(error.with_hint(format!("GRANT CONNECT ON DATABASE polder TO {user}")));
+        }
+        let connections = self.connections.lock().get(user).copied().unwrap_or(0);
+        if via == CONNECTED && role.connection_limit >= 0 && connections >= role.connection_limit {
+            let message = format!("too many connections for role \"{user}\"");
+            let error = Error::new(ErrorKind::Exhausted, message).with_code("53300");
+            return Err(error.with_hint(format!("close one, or ALTER ROLE {user} CONNECTION LIMIT n")));
+        }
+        Ok(())
+    }
+
+    /// A session begins, or ends.
+    pub fn count(&self, caller: &Caller, change: i64) {
+        if caller.via != CONNECTED {
+            return;
+        }
+        let mut connections = self.connections.lock();
+        let count = connections.entry(caller.user.clone()).or_default();
+        *count += change;
+        if *count <= 0 {
+            connections.remove(&caller.user);
+        }
+    }
+
+    /// Roles have changed, and that is committed.
+    pub async fn changed(&self) {
+        if self.reload().await.is_err() {
+            // The next statement reads them.
+            *self.book.write() = None;
+        }
+    }
+
+    /// What is known without waiting: before the roles have been read, that there is the owner of everything.
+    pub fn known(&self) -> Arc<RoleBook> {
+        self.book.read().clone().unwrap_or_default()
+    }
+
+    pub async fn book(&self) -> Result<Arc<RoleBook>> {
+        let known = self.book.read().clone();
+        match known {
+            Some(book) => Ok(book),
+            None => self.reload().await,
+        }
+    }
+
+    /// Reads the roles anew, after a change of them.
+    pub async fn reload(&self) -> Result<Arc<RoleBook>> {
+        let book = Arc::new(RoleBook::of(self.metastore.roles().load().await?));
+        *self.book.write() = Some(Arc::clone(&book));
+        Ok(book)
+    }
+}
+
+impl Engine {
+    /// Reads the roles, so that sessions begin with the settings of theirs.
+    ///
+    /// # Errors
+    /// When the metastore cannot be read.
+    pub async fn load_roles(&self) -> Result<()> {
+        self.authority.reload().await.map(drop)
+    }
+
+    /// Gives a user's session the settings that it begins with: those of its role, of which limits are ceilings for all but
+    /// superusers.
+    pub(crate) fn start(&self, user: &str, settings: &mut Settings) {
+        let book = self.authority.known();
+        let Some(role) = book.find(user) else { return };
+        let of_role = book.settings(role.oid);
+        // They were read when they were set; what cannot be read is no limit.
+        settings.limits = LimitSettings::of_role(&of_role, role.is_superuser).unwrap_or_default();
+        begin_with(settings, &of_role);
+        settings.login = Some(role.oid);
+        settings.role = taken_on(&book, role.oid, &of_role);
+        settings.of_role = Arc::new(of_role);
+    }
+
+    /// Before a session says anew who it is: roles that are gone are left, in whose name nothing can be run.
+    pub(crate) async fn leave_gone(&self, settings: &mut Settings) -> Result<()> {
+        let book = match &settings.roles {
+            Some(changed) => Arc::clone(changed),
+            None => self.authority.book().await?,
+        };
+        settings.role = settings.role.filter(|role| book.role(*role).is_some());
+        settings.user = settings.user.filter(|user| book.role(*user).is_some());
+        Ok(())
+    }
+
+    /// Settles in whose name the next statement of a session runs, and with which rights.
+    ///
+    /// # Errors
+    /// `Unauthenticated` (28000) for a user who is not there, or not any more.
+    pub(crate) async fn identify(&self, caller: &Caller, settings: &mut Settings) -> Result<()> {
+        let mut book = match &settings.roles {
+            Some(changed) => Arc::clone(changed),
+            None => self.authority.book().await?,
+        };
+        let known = |book: &RoleBook| match settings.user.or(settings.login) {
+            Some(user) => book.role(user).map(|role| role.oid),
+            None => book.find(&caller.user).map(|role| role.oid),
+        };
+        if settings.roles.is_none() && known(&book).is_none() {
+            // Made beside SQL, since the roles were read.
+            book = self.authority.reload().await?;
+        }
+        let user = known(&book);
+        let user = user.ok_or_else(|| gone(&caller.user))?;
+        let role = settings.role.unwrap_or(user);
+        if book.role(role).is_none() {
+            return Err(gone(&role.to_string()).with_hint("RESET ROLE"));
+        }
+        // Gathering memberships is not for each statement.
+        let is_known = Arc::ptr_eq(&settings.who.book, &book) && (settings.who.user, settings.who.role) == (user, role);
+        if !is_known {
+            settings.who = book.who(user, role);
+        }
+        settings.who.newest = match settings.version {
+            Version::Newest => None,
+            _ => Some(Arc::clone(self.lake.newest().await?.all_access())),
+        };
+        Ok(())
+    }
+}
+
+fn gone(name: &str) -> Error {
+    Error::new(ErrorKind::Unauthenticated, format!("role \"{name}\" does not exist")).with_code("28000")
+}

@@ -1,0 +1,99 @@
+//! Passwords in the text of statements, which no record is to hold.
+
+use std::borrow::Cow;
+
+const WORD: &[u8] = b"password";
+
+/// What stands in a password's place.
+const HIDDEN: &str = "'***'";
+
+/// A text without what stands in quotes behind the word PASSWORD.
+pub(crate) fn concealed(sql: &str) -> Cow<'_, str> {
+    let bytes = sql.as_bytes();
+    let (mut shown, mut told, mut at) = (String::new(), 0, 0);
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'p' | b'P'))) {
+        let start = at + found;
+        at = start + 1;
+        let Some(word) = bytes.get(start..start + WORD.len()) else { break };
+        if !word.eq_ignore_ascii_case(WORD) {
+            continue;
+        }
+        let begin = after_blanks(bytes, start + WORD.len());
+        let Some(end) = end_of_text(bytes, begin) else { continue };
+        shown.push_str(sql.get(told..begin).unwrap_or_default());
+        shown.push_str(HIDDEN);
+        (told, at) = (end, end);
+    }
+    if told == 0 {
+        return Cow::Borrowed(sql);
+    }
+    shown.push_str(sql.get(told..).unwrap_or_default());
+    Cow::Owned(shown)
+}
+
+/// Where blanks and comments end.
+fn after_blanks(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let ends = |mark: &[u8], from: usize| {
+            let found = rest.get(from..).and_then(|rest| rest.windows(mark.len()).position(|part| part == mark));
+            found.map_or(rest.len(), |found| from + found + mark.len())
+        };
+        at += match rest {
+            [blank, ..] if blank.is_ascii_whitespace() => 1,
+            [b'-', b'-', ..] => ends(b"\n", 2),
+            [b'/', b'*', ..] => ends(b"*/", 2),
+            _ => return at,
+        };
+    }
+}
+
+/// The end of a text in quotes that begins here; of one that is not closed the end of all.
+fn end_of_text(bytes: &[u8], begin: usize) -> Option<usize> {
+    let rest = bytes.get(begin..)?;
+    let (open, escapes) = match rest {
+        [b'\'', ..] => (1, false),
+        [b'e' | b'E', b'\'', ..] => (2, true),
+        [b'$', ..] => {
+            let tag = 2 + rest.get(1..)?.iter().position(|byte| *byte == b'$')?;
+            let mark = rest.get(..tag)?;
+            let closed = rest.get(tag..)?.windows(tag).position(|part| part == mark);
+            return Some(closed.map_or(bytes.len(), |at| begin + tag + at + tag));
+        }
+        _ => return None,
+    };
+    let mut at = open;
+    loop {
+        match rest.get(at..).unwrap_or_default() {
+            [] => return Some(bytes.len()),
+            [b'\'', b'\'', ..] => at += 2,
+            [b'\\', _, ..] if escapes => at += 2,
+            [b'\'', ..] => return Some(begin + at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sql: &str, expected: &str) {
+        assert_eq!(concealed(sql), expected);
+    }
+
+    #[test]
+    fn passwords_are_left_out() {
+        check("SELECT 1", "SELECT 1");
+        check("CREATE USER ada PASSWORD 'it''s mine' LOGIN", "CREATE USER ada PASSWORD '***' LOGIN");
+        check(
+            "alter role a password/* x */ -- y\n E'it\\'s' ; SELECT 'p'",
+            "alter role a password/* x */ -- y\n '***' ; SELECT 'p'",
+        );
+        check("ALTER ROLE a PASSWORD $t$ a $ b $t$", "ALTER ROLE a PASSWORD '***'");
+        check("ALTER ROLE a PASSWORD 'é; ALTER ROLE b PASSWORD NULL", "ALTER ROLE a PASSWORD '***'");
+        check("SELECT password FROM p WHERE password = 'x'", "SELECT password FROM p WHERE password = 'x'");
+        check("ALTER ROLE a PASSWORD NULL", "ALTER ROLE a PASSWORD NULL");
+        check("PASSWORD 'a' PASSWORD 'b' p", "PASSWORD '***' PASSWORD '***' p");
+    }
+}

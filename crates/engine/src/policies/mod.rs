@@ -1,0 +1,23 @@
+//! Row policies and masks: which rows and values of a table are shown to whom, and which rows they may write.
+//!
+//! - [`Bound`] says which policies and masks bind somebody at a table, and puts their conditions together.
+//! - [`govern`] plans them right above the table, and `polder_lake::SealedExec` closes that plan: nothing that a statement
+//!   asks is evaluated in it, but conditions that cannot fail (`leakproof`). The catalog does so for each table that it
+//!   opens (`catalog.rs`), so that there is no way around it.
+//! - [`RowChecks`] looks at the rows that a statement writes.
+
+mod bound;
+mod columns;
+mod governed;
+mod governing;
+mod leakproof;
+mod mentions;
+mod plan;
+mod written;
+
+pub(crate) use bound::{Bound, Purpose, check_load, off};
+pub(crate) use columns::{Given, Hidden};
+pub(crate) use governing::Governing;
+pub(crate) use mentions::{mentions, renamed};
+pub(crate) use plan::{Asked, Surroundings, govern};
+pub(crate) use written::{RowChecks, Shown, masked};

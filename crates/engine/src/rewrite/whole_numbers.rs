@@ -1,0 +1,274 @@
+//! Whole numbers that are written out: `integer` where they fit, as in PostgreSQL, where the planner makes `bigint` of all.
+//!
+//! Only those are told apart whose type somebody can see: columns of an answer and of VALUES, operands of arithmetic, values
+//! of CASE, elements of arrays, and arguments whose type a function gives back. Those that are only compared take the type
+//! of what stands beside them, and are left alone. It is done last, on the way to the planner, so that no text that is kept
+//! (a view's) knows of it.
+//!
+//! Such a number becomes the operand of an operator that nobody can write. The planner asks for each operator what it is
+//! ([`narrowed`]), and gets the number as an `integer`.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
+use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitorMut,
+};
+use polder_sql_tree::visit_mut;
+
+use super::SERIES;
+
+/// What stands between a number and NULL. The name ends in a space, so that no text comes to it.
+const MARK: &str = "polder integer ";
+
+/// Functions whose result has the type of an argument, or a list of it.
+const FUNCTIONS: &[&str] = &[
+    "abs",
+    "any_value",
+    "array_agg",
+    "array_append",
+    "array_cat",
+    "array_fill",
+    "array_position",
+    "array_positions",
+    "array_prepend",
+    "array_remove",
+    "array_replace",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "coalesce",
+    "first_value",
+    "gcd",
+    "generate_series",
+    "greatest",
+    "last_value",
+    "lcm",
+    "least",
+    "make_array",
+    "max",
+    "min",
+    "mod",
+    "mode",
+    "nullif",
+    "pg_typeof",
+    "polder_bit_not",
+    "sum",
+    "to_hex",
+    "unnest",
+];
+
+/// Functions whose result has the type of their first argument; the others count rows.
+const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
+
+/// Plans a statement, whose numbers have the types that PostgreSQL gives them.
+///
+/// # Errors
+/// The planner's.
+pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
+    mark_statement(&mut statement);
+    state.statement_to_plan(statement).await
+}
+
+fn mark_statement(statement: &mut Parsed) {
+    match statement {
+        Parsed::Statement(inner) => {
+            // The rows of an INSERT become what its columns are.
+            let rows = matches!(inner.as_ref(), Statement::Insert(insert)
+                if insert.source.as_ref().is_some_and(|source| matches!(source.body.as_ref(), SetExpr::Values(_))));
+            if !rows {
+                let _ = visit_mut(inner.as_mut(), &mut Marker);
+            }
+        }
+        Parsed::Explain(explain) => mark_statement(&mut explain.statement),
+        Parsed::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = visit_mut(query.as_mut(), &mut Marker);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What the planner makes of an operator, if it is the mark.
+pub(crate) fn narrowed(op: &BinaryOperator, number: &Planned) -> Option<Planned> {
+    if !matches!(op, BinaryOperator::Custom(name) if name == MARK) {
+        return None;
+    }
+    let narrow = match number {
+        Planned::Literal(ScalarValue::Int64(Some(number)), _) => i32::try_from(*number).ok(),
+        _ => None,
+    };
+    Some(match narrow {
+        Some(narrow) => Planned::Literal(ScalarValue::Int32(Some(narrow)), None),
+        None => number.clone(),
+    })
+}
+
+struct Marker;
+
+impl VisitorMut for Marker {
+    type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        mark_rows(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                mark(expr);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(args), .. } = factor
+            && name.to_string().eq_ignore_ascii_case(SERIES)
+        {
+            mark_each(&mut args.args);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::BinaryOp { left, op, right } if is_arithmetic(op) => {
+                mark(left);
+                mark(right);
+            }
+            Expr::Case { conditions, else_result, .. } => {
+                for CaseWhen { result, .. } in conditions {
+                    mark(result);
+                }
+                if let Some(result) = else_result {
+                    mark(result);
+                }
+            }
+            Expr::Array(array) => array.elem.iter_mut().for_each(mark),
+            Expr::Function(function) => mark_arguments(function),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn mark_rows(body: &mut SetExpr) {
+    match body {
+        SetExpr::Values(values) => values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark),
+        SetExpr::SetOperation { left, right, .. } => {
+            mark_rows(left);
+            mark_rows(right);
+        }
+        _ => {}
+    }
+}
+
+fn mark_arguments(function: &mut Function) {
+    let Some(name) = function.name.0.last().and_then(|part| part.as_ident()) else { return };
+    let among = |names: &[&str]| names.iter().any(|known| name.value.eq_ignore_ascii_case(known));
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    if among(FUNCTIONS) {
+        mark_each(&mut list.args);
+    } else if among(OF_FIRST) {
+        mark_each(list.args.get_mut(..1).unwrap_or_default());
+    }
+}
+
+fn mark_each(arguments: &mut [FunctionArg]) {
+    for argument in arguments {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
+            mark(expr);
+        }
+    }
+}
+
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    use BinaryOperator as B;
+    matches!(
+        op,
+        B::Plus
+            | B::Minus
+            | B::Multiply
+            | B::Divide
+            | B::Modulo
+            | B::BitwiseAnd
+            | B::BitwiseOr
+            | B::BitwiseXor
+            | B::PGBitwiseXor
+            | B::PGBitwiseShiftLeft
+            | B::PGBitwiseShiftRight
+    )
+}
+
+/// Marks an expression that is a number, or a number behind a sign or in brackets.
+fn mark(expr: &mut Expr) {
+    match expr {
+        Expr::Nested(inner) => return mark(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
+            if !is_number(inner) {
+                return mark(inner);
+            }
+        }
+        Expr::Value(value) if is_digits(&value.value) => {}
+        _ => return,
+    }
+    let null = || Expr::Value(Value::Null.into());
+    let number = std::mem::replace(expr, null());
+    *expr =
+        Expr::BinaryOp { left: Box::new(number), op: BinaryOperator::Custom(MARK.to_owned()), right: Box::new(null()) };
+}
+
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if is_digits(&value.value))
+}
+
+/// Digits alone. Those of a parameter that is a `bigint` say so themselves (`parse::values`).
+fn is_digits(value: &Value) -> bool {
+    matches!(value, Value::Number(digits, false) if digits.len() <= 10 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse_expr;
+
+    fn marked(sql: &str) -> String {
+        let mut expr = parse_expr(sql).expect("an expression");
+        let _ = visit_mut(&mut expr, &mut Marker);
+        mark(&mut expr);
+        expr.to_string().replace(&format!("{MARK} NULL"), "#")
+    }
+
+    #[test]
+    fn numbers_whose_type_is_seen_are_marked_and_no_others() {
+        assert_eq!(marked("1"), "1 #");
+        assert_eq!(marked("(-1)"), "(-1 #)");
+        assert_eq!(marked("-(1)"), "-(1 #)");
+        assert_eq!(marked("a + 1 = 2"), "a + 1 # = 2");
+        assert_eq!(marked("CASE a WHEN 1 THEN 2 ELSE 3 END"), "CASE a WHEN 1 THEN 2 # ELSE 3 # END");
+        assert_eq!(marked("coalesce(a, 0)"), "coalesce(a, 0 #)");
+        assert_eq!(marked("repeat(a, 3)"), "repeat(a, 3)");
+        assert_eq!(marked("CAST(1 AS bigint)"), "CAST(1 AS BIGINT)");
+        for other in ["1.5", "12345678901", "'1'", "NULL", "a IN (1, 2)"] {
+            assert_eq!(marked(other), other);
+        }
+    }
+
+    #[test]
+    fn a_mark_makes_an_integer_of_what_fits() {
+        let mark = BinaryOperator::Custom(MARK.to_owned());
+        let of = |number: i64| narrowed(&mark, &datafusion::logical_expr::lit(number));
+        assert_eq!(of(1), Some(datafusion::logical_expr::lit(1_i32)));
+        assert_eq!(of(2_147_483_648), Some(datafusion::logical_expr::lit(2_147_483_648_i64)));
+        assert_eq!(of(-2_147_483_648), Some(datafusion::logical_expr::lit(i32::MIN)));
+        assert_eq!(narrowed(&BinaryOperator::Plus, &datafusion::logical_expr::lit(1_i64)), None);
+    }
+}

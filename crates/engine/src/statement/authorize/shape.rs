@@ -1,0 +1,215 @@
+//! Whether somebody may change the shape of things: owners may, and whoever may make things in a schema.
+
+use datafusion::sql::sqlparser::ast::{
+    AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, Statement,
+};
+use polder_lake::{Snapshot, TableName};
+use polder_types::{Error, ErrorKind, Result};
+
+use super::super::maintenance::Maintenance;
+use super::super::names::{parts, schema_name, table_name};
+use super::super::{Context, temporary};
+use crate::authz::rights::{CREATE, SELECT, TEMPORARY, TRUNCATE};
+use crate::authz::{denied, not_owner, word_of};
+use crate::policies::Bound;
+
+impl Context<'_> {
+    /// # Errors
+    /// `Forbidden` (42501).
+    pub(super) fn may_shape(&self, view: &Snapshot, statement: &Statement) -> Result<()> {
+        match statement {
+            Statement::CreateTable(create) => {
+                let name = self.name(&create.name)?;
+                if create.or_replace {
+                    self.must_own(view, &name)?;
+                }
+                self.may_create(view, &name)
+            }
+            Statement::CreateView(create) => {
+                let name = self.name(&create.name)?;
+                if create.or_replace {
+                    self.must_own(view, &name)?;
+                }
+                self.may_create(view, &name)
+            }
+            Statement::CreateFunction(create) => {
+                let name = self.name(&create.name)?;
+                self.must_own_function(view, &name)?;
+                self.may_create(view, &name)
+            }
+            Statement::CreateSchema { .. } => self.may_create_schemas(view),
+            Statement::Drop { object_type, names, .. } => {
+                names.iter().try_for_each(|name| self.may_drop(view, *object_type, name))
+            }
+            Statement::AlterTable(alter) => self.may_alter(view, alter),
+            Statement::CreateIndex(create) => self.must_own(view, &self.existing_name(&create.table_name, view)?),
+            Statement::AlterIndex { name, .. } => self.must_own_index(view, name),
+            Statement::AlterSchema(alter) => {
+                self.must_own_schema(view, &schema_name(&alter.name)?)?;
+                self.may_create_schemas(view)
+            }
+            Statement::DropFunction(drop) => {
+                drop.func_desc.iter().try_for_each(|wanted| self.must_own_function(view, &self.name(&wanted.name)?))
+            }
+            Statement::Truncate(truncate) => {
+                truncate.table_names.iter().try_for_each(|target| self.may_truncate(view, &target.name))
+            }
+            Statement::CreatePolicy(create) => self.must_own(view, &self.existing_name(&create.table_name, view)?),
+            Statement::AlterPolicy(alter) => self.must_own(view, &self.existing_name(&alter.table_name, view)?),
+            Statement::DropPolicy(drop) => self.must_own(view, &self.existing_name(&drop.table_name, view)?),
+            Statement::Comment { object_type, object_name, .. } => self.may_comment(view, *object_type, object_name),
+            _ => Err(Error::new(ErrorKind::Forbidden, "permission denied: superusers may do this")),
+        }
+    }
+
+    /// What keeps a lake in shape is for the owners of tables where it is about one, and else for superusers.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501).
+    pub(in super::super) fn may_maintain(&self, view: &Snapshot, work: &Maintenance) -> Result<()> {
+        let superusers = |what: &str| {
+            Err(Error::new(ErrorKind::Forbidden, format!("permission denied to {what}"))
+                .with_hint("superusers may; a job of theirs does it too"))
+        };
+        if self.settings.who.superuser {
+            return Ok(());
+        }
+        match work {
+            Maintenance::Optimize { table: Some(table), .. } | Maintenance::Restore { table, .. } => {
+                self.must_own(view, &self.name(table)?)
+            }
+            Maintenance::Clone { table, or_replace, source, .. } => {
+                let (name, source) = (self.name(table)?, self.name(source)?);
+                if *or_replace {
+                    self.must_own(view, &name)?;
+                }
+                self.may_create(view, &name)?;
+                // What has been dropped since is for superusers.
+                let known = view.table(&source);
+                let missing = || denied("table", &source.table, "it is not there any more: superusers may clone it");
+                let table = known.ok_or_else(missing)?;
+                self.rights(view).require(word_of(table), &source, table.id, SELECT)?;
+                match Bound::of(self.rights(view), table.id) {
+                    // A clone has all that is in the table.
+                    Some(_) => {
+                        Err(denied("table", &source.table, "CREATE TABLE … AS SELECT copies what you are shown"))
+                    }
+                    None => Ok(()),
+                }
+            }
+            Maintenance::VacuumTables { tables, .. } | Maintenance::Analyze { tables } if !tables.is_empty() => {
+                tables.iter().try_for_each(|listed| self.must_own(view, &self.existing_name(&listed.table, view)?))
+            }
+            Maintenance::VacuumTables { .. } => superusers("vacuum all tables"),
+            // It looks at nothing.
+            Maintenance::Analyze { .. } | Maintenance::History { .. } => Ok(()),
+            Maintenance::Optimize { table: None, .. } => superusers("optimize all tables"),
+            Maintenance::Vacuum { .. } => superusers("expire versions"),
+            Maintenance::Check => superusers("check all tables"),
+            Maintenance::Backup { .. } => superusers("make a backup"),
+        }
+    }
+
+    /// # Errors
+    /// `Forbidden` (42501) unless somebody may make things in the schema of a name.
+    pub(in super::super) fn may_create(&self, view: &Snapshot, name: &TableName) -> Result<()> {
+        let rights = self.rights(view);
+        if temporary::is_temporary(&name.schema) && rights.on_database() & TEMPORARY == 0 {
+            let message = "permission denied to create temporary tables in database \"polder\"";
+            return Err(Error::new(ErrorKind::Forbidden, message)
+                .with_hint(format!("GRANT TEMPORARY ON DATABASE polder TO {}", self.settings.who.role_name())));
+        }
+        rights.create_in(&name.schema)
+    }
+
+    fn may_create_schemas(&self, view: &Snapshot) -> Result<()> {
+        if self.rights(view).on_database() & CREATE != 0 {
+            return Ok(());
+        }
+        let role = self.settings.who.role_name();
+        Err(denied("database", "polder", format!("GRANT CREATE ON DATABASE polder TO {role}")))
+    }
+
+    fn may_drop(&self, view: &Snapshot, kind: ObjectType, name: &ObjectName) -> Result<()> {
+        match kind {
+            ObjectType::Schema => self.must_own_schema(view, &schema_name(name)?),
+            ObjectType::Index => self.must_own_index(view, name),
+            _ => self.must_own(view, &self.existing_name(name, view)?),
+        }
+    }
+
+    fn must_own_schema(&self, view: &Snapshot, name: &str) -> Result<()> {
+        let rights = self.rights(view);
+        match view.schema(name) {
+            Some(schema) if !rights.owns(schema.id) => Err(not_owner("schema", name, rights.owner_name(schema.id))),
+            _ => Ok(()),
+        }
+    }
+
+    fn must_own_function(&self, view: &Snapshot, name: &TableName) -> Result<()> {
+        let rights = self.rights(view);
+        let owns_schema = view.schema(&name.schema).is_some_and(|schema| rights.owns(schema.id));
+        match view.function(name) {
+            Some(known) if !owns_schema && !rights.owns(known.id) => {
+                Err(not_owner("function", &name.table, rights.owner_name(known.id)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn must_own_index(&self, view: &Snapshot, name: &ObjectName) -> Result<()> {
+        let mut all = parts(name)?;
+        let index = all.pop().unwrap_or_default();
+        let schema = all.pop().unwrap_or_else(|| self.settings.schema.clone());
+        let table = view.tables.values().find(|table| {
+            let indexes = table.rules.indexes.iter().map(|index| &index.name);
+            let mut all = indexes.chain(table.rules.keys.iter().map(|key| &key.name));
+            view.name_of(table).schema == schema && all.any(|known| *known == index)
+        });
+        let rights = self.rights(view);
+        match table {
+            Some(table) if !rights.owns(table.id) => Err(not_owner("index", &index, rights.owner_name(table.id))),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_alter(&self, view: &Snapshot, alter: &AlterTable) -> Result<()> {
+        let name = self.name(&alter.name)?;
+        self.must_own(view, &name)?;
+        for operation in &alter.operations {
+            match operation {
+                AlterTableOperation::RenameTable { table_name: to } if !self.has_layout() => {
+                    let (RenameTableNameKind::As(to) | RenameTableNameKind::To(to)) = to;
+                    let to = match self.extras.set_schema {
+                        true => TableName::new(schema_name(to)?, &name.table),
+                        false => table_name(to, &name.schema)?,
+                    };
+                    self.may_create(view, &to)?;
+                }
+                AlterTableOperation::SwapWith { table_name: other } => self.must_own(view, &self.name(other)?)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn may_truncate(&self, view: &Snapshot, name: &ObjectName) -> Result<()> {
+        let name = self.existing_name(name, view)?;
+        match view.table(&name) {
+            Some(table) => self.rights(view).require(word_of(table), &name, table.id, TRUNCATE),
+            None => Ok(()),
+        }
+    }
+
+    fn may_comment(&self, view: &Snapshot, kind: CommentObject, name: &ObjectName) -> Result<()> {
+        match kind {
+            CommentObject::Schema => self.must_own_schema(view, &schema_name(name)?),
+            CommentObject::Column => {
+                let mut table = name.clone();
+                table.0.pop();
+                self.must_own(view, &self.existing_name(&table, view)?)
+            }
+            _ => self.must_own(view, &self.existing_name(name, view)?),
+        }
+    }
+}

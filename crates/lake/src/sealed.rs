@@ -1,0 +1,152 @@
+//! A scan of a table of which somebody is shown a part only.
+//!
+//! The plan below it takes the hidden rows out and masks columns. Nothing of the plan above gets in: it has no children that
+//! an optimizer could push a condition, a limit or a projection into, or that an EXPLAIN could show. It knows no statistics,
+//! since those of the files tell of hidden rows; and what it is said to have read does not depend on what was asked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result as DataFusionResult;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+};
+use futures::StreamExt;
+
+use crate::names::TableName;
+use crate::scan_size::ScanSize;
+
+/// A plan of its own within another one.
+pub struct SealedExec {
+    inner: Arc<dyn ExecutionPlan>,
+    name: TableName,
+    /// The columns as the plan above knows them.
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+    /// What it counts as having read.
+    cost: ScanSize,
+    started: AtomicBool,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SealedExec {
+    /// Seals a plan that gives columns of the types of `schema`. `cost` is what a scan counts as that everybody asks for
+    /// alike: without conditions that somebody has chosen.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ExecutionPlan>, name: TableName, schema: SchemaRef, cost: &[ScanSize]) -> Self {
+        let below = inner.properties();
+        let partitions = below.output_partitioning().partition_count();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(partitions),
+            below.emission_type,
+            below.boundedness,
+        )
+        .with_scheduling_type(below.scheduling_type);
+        let cost = ScanSize {
+            table: Some(name.clone()),
+            files: cost.iter().map(|scan| scan.files).sum(),
+            rows: None,
+            bytes: cost.iter().fold(0, |sum, scan| sum.saturating_add(scan.bytes)),
+        };
+        let (started, metrics) = (AtomicBool::new(false), ExecutionPlanMetricsSet::new());
+        Self { inner, name, schema, properties: Arc::new(properties), cost, started, metrics }
+    }
+
+    pub(crate) fn cost(&self) -> &ScanSize {
+        &self.cost
+    }
+}
+
+impl fmt::Debug for SealedExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedExec").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for SealedExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(f, "SealedExec: {}", self.name),
+            // A tree has the node's name already.
+            DisplayFormatType::TreeRender => write!(f, "table={}", self.name),
+        }
+    }
+}
+
+impl ExecutionPlan for SealedExec {
+    fn name(&self) -> &'static str {
+        "SealedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+    ) -> DataFusionResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            return Ok(self);
+        }
+        Err(DataFusionError::Internal("SealedExec has no inputs".to_owned()))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    /// Run once more, in a recursive query, what is within begins anew as well.
+    fn reset_state(self: Arc<Self>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let inner = reset_plan_states(Arc::clone(&self.inner))?;
+        let cost = std::slice::from_ref(&self.cost);
+        Ok(Arc::new(Self::new(inner, self.name.clone(), Arc::clone(&self.schema), cost)))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+        if !self.started.swap(true, Ordering::Relaxed) {
+            let bytes = usize::try_from(self.cost.bytes).unwrap_or(usize::MAX);
+            MetricBuilder::new(&self.metrics).global_counter("bytes_scanned").add(bytes);
+        }
+        let rows = self.inner.execute(partition, context)?;
+        let schema = Arc::clone(&self.schema);
+        let named = rows.map(move |batch| {
+            let batch = batch?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            // Of rows that are only counted none is asked for, and one is there.
+            let columns = batch.columns().iter().take(schema.fields().len()).cloned().collect();
+            Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), named)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

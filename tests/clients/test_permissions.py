@@ -1,0 +1,466 @@
+"""Roles and rights: the same scripts of several sessions at Polder and at PostgreSQL, statement by statement the same answers."""
+
+import threading
+import time
+import uuid
+
+import psycopg
+import pytest
+
+import peers
+import permissions
+import polder
+import ways
+from test_postgres_psycopg import address
+
+SALE = ["ana: CREATE TABLE sale (id INT PRIMARY KEY, city TEXT, amount INT)", "ana: INSERT INTO sale VALUES (1, 'Delft', 10), (2, 'Gouda', 20)"]
+ALL_OF_SALE = "SELECT id, city, amount FROM sale ORDER BY id"
+
+SCRIPTS = {
+    "reading a table": [
+        *SALE, f"ben: {ALL_OF_SALE}", "ana: GRANT SELECT ON sale TO ben", f"ben: {ALL_OF_SALE}", f"cas: {ALL_OF_SALE}",
+        "ben: SELECT count(*) FROM sale", "cas: SELECT count(*) FROM sale", "cas: SELECT 1 AS one FROM sale LIMIT 0", "cas: SELECT * FROM nosuch",
+        "ana: REVOKE SELECT ON sale FROM ben", f"ben: {ALL_OF_SALE}", f"ana: {ALL_OF_SALE}", f"root: {ALL_OF_SALE}",
+        "ana: REVOKE SELECT ON sale FROM ben", "ana: GRANT ALL ON sale TO ben", f"ben: {ALL_OF_SALE}", "ana: REVOKE ALL PRIVILEGES ON TABLE sale FROM ben",
+        f"ben: {ALL_OF_SALE}", "ben: GRANT SELECT ON sale TO ben", "ben: DROP TABLE sale", "ben: ALTER TABLE sale ADD COLUMN x INT",
+        "ben: COMMENT ON TABLE sale IS 'x'", "ben: CREATE INDEX ON sale (city)", "ben: TRUNCATE sale",
+    ],
+    "changing a table": [
+        *SALE, "ben: INSERT INTO sale VALUES (3, 'Ede', 30)", "ana: GRANT INSERT ON sale TO ben", "ben: INSERT INTO sale VALUES (3, 'Ede', 30)",
+        "ben: INSERT INTO sale VALUES (4, 'Ede', 40) RETURNING id", "ben: UPDATE sale SET amount = 0", "ana: GRANT UPDATE ON sale TO ben",
+        "ben: UPDATE sale SET amount = 7", "ben: UPDATE sale SET amount = amount + 1", "ben: UPDATE sale SET amount = 1 WHERE id = 1",
+        "ben: UPDATE sale SET amount = 9 RETURNING 1 AS one", "ben: UPDATE sale SET amount = 9 RETURNING amount",
+        "ben: DELETE FROM sale", "ana: GRANT DELETE ON sale TO ben", "ben: DELETE FROM sale WHERE id = 1",
+        "ben: DELETE FROM sale RETURNING *", "ben: TRUNCATE sale", "ana: GRANT TRUNCATE ON sale TO ben", "ben: TRUNCATE sale", f"ana: {ALL_OF_SALE}",
+        "ben: INSERT INTO sale VALUES (1, 'Ede', 1)", "ben: DELETE FROM sale", "ana: GRANT SELECT ON sale TO ben",
+        "ben: INSERT INTO sale VALUES (1, 'Ede', 1) RETURNING *", "ben: UPDATE sale SET amount = amount + 1 WHERE id = 1 RETURNING amount",
+        "ben: DELETE FROM sale WHERE id = 1 RETURNING city", "ana: REVOKE INSERT, DELETE ON sale FROM ben", "ben: INSERT INTO sale VALUES (1, 'Ede', 1)",
+        "ben: DELETE FROM sale", "ben: UPDATE sale SET amount = 1",
+    ],
+    "conflicts and merges": [
+        *SALE, "ana: GRANT INSERT ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT DO NOTHING",
+        "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO NOTHING", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5",
+        "ana: GRANT UPDATE ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5",
+        "ana: GRANT SELECT (id) ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5",
+        "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = sale.amount + 5",
+        "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5 WHERE sale.city = 'Delft'",
+        "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = excluded.amount",
+        "ben: MERGE INTO sale USING (VALUES (1), (9)) AS v (id) ON sale.id = v.id WHEN MATCHED THEN UPDATE SET amount = 8 WHEN NOT MATCHED THEN INSERT VALUES (v.id, 'x', 0)",
+        "ben: MERGE INTO sale USING (VALUES (1)) AS v (id) ON sale.city = 'Delft' WHEN MATCHED THEN UPDATE SET amount = 8",
+        "ben: MERGE INTO sale USING (VALUES (1)) AS v (id) ON sale.id = v.id WHEN MATCHED AND sale.amount > 1 THEN UPDATE SET amount = 8",
+        "ben: MERGE INTO sale USING (VALUES (1)) AS v (id) ON sale.id = v.id WHEN MATCHED THEN DELETE",
+        "cas: MERGE INTO sale USING (VALUES (1)) AS v (id) ON sale.id = v.id WHEN MATCHED THEN DO NOTHING", f"ana: {ALL_OF_SALE}",
+    ],
+    "columns": [
+        *SALE, "ana: GRANT SELECT (id, city) ON sale TO ben", "ben: SELECT id, city FROM sale ORDER BY id", "ben: SELECT amount FROM sale", "ben: SELECT * FROM sale",
+        "ben: SELECT sale FROM sale", "ben: SELECT count(*) FROM sale", "ben: SELECT id FROM sale WHERE amount > 1", "ben: SELECT id FROM sale ORDER BY amount",
+        "ben: SELECT city FROM sale GROUP BY city, amount", "ben: SELECT s.id FROM sale s JOIN sale o ON s.id = o.amount", "ben: SELECT id FROM (SELECT * FROM sale) AS x",
+        "ben: SELECT (SELECT max(amount) FROM sale) AS most", "ben: SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM sale WHERE amount > 5)",
+        "ben: WITH x AS (SELECT id, amount FROM sale) SELECT id FROM x", "ben: SELECT id, row_number() OVER (ORDER BY amount) FROM sale",
+        "ben: SELECT id FROM sale NATURAL JOIN (VALUES (10)) AS v (amount)", "ben: SELECT id FROM sale JOIN (VALUES (10)) AS v (amount) USING (amount)",
+        "ben: COPY sale (id, city) TO STDOUT", "ben: COPY sale TO STDOUT", "ben: COPY (SELECT amount FROM sale) TO STDOUT",
+        "ana: GRANT UPDATE (city), INSERT (id, city) ON sale TO ben", "ben: UPDATE sale SET city = 'x' WHERE id = 1", "ben: UPDATE sale SET amount = 1",
+        "ben: UPDATE sale SET city = 'y' WHERE amount = 10", "ben: UPDATE sale SET city = amount::text", "ben: UPDATE sale SET city = 'z' WHERE id = 1 RETURNING amount",
+        "ben: UPDATE sale SET city = 'z' WHERE id = 1 RETURNING id, city", "ben: INSERT INTO sale (id, city) VALUES (5, 'Ede')", "ben: INSERT INTO sale VALUES (6, 'Ede', 6)",
+        "ben: INSERT INTO sale (id, amount) VALUES (6, 6)", "ben: INSERT INTO sale (id, city) VALUES (7, 'Ede') RETURNING *",
+        "ben: COPY sale (id, city) FROM STDIN\n8\tEde\n", "ben: COPY sale FROM STDIN\n9\tEde\t9\n", "ben: DELETE FROM sale WHERE id = 1",
+        "ana: REVOKE SELECT (city) ON sale FROM ben", "ben: SELECT city FROM sale", "ben: SELECT id FROM sale ORDER BY id", "ana: REVOKE ALL ON sale FROM ben",
+        "ben: SELECT id FROM sale", "ana: GRANT SELECT (nosuch) ON sale TO ben", "ana: GRANT DELETE (id) ON sale TO ben",
+        "ana: GRANT ALL (amount) ON sale TO ben", "ben: SELECT amount FROM sale ORDER BY id", "ben: UPDATE sale SET amount = 3", f"ana: {ALL_OF_SALE}",
+    ],
+    "columns that come, go and are renamed": [
+        *SALE, "ana: GRANT SELECT (city) ON sale TO ben", "ana: ALTER TABLE sale RENAME COLUMN city TO town", "ben: SELECT town FROM sale ORDER BY town",
+        "ana: ALTER TABLE sale RENAME COLUMN amount TO city", "ben: SELECT city FROM sale", "ana: ALTER TABLE sale ADD COLUMN more INT", "ben: SELECT more FROM sale",
+        "ana: GRANT SELECT ON sale TO cas", "ana: ALTER TABLE sale ADD COLUMN most INT", "cas: SELECT most FROM sale", "ana: ALTER TABLE sale DROP COLUMN town",
+        "ana: ALTER TABLE sale ADD COLUMN town TEXT", "ben: SELECT town FROM sale", "ana: ALTER TABLE sale RENAME TO sold", "cas: SELECT count(*) FROM sold",
+        "ana: CREATE TABLE sale (id INT)", "cas: SELECT count(*) FROM sale",
+    ],
+    "granting on": [
+        *SALE, "ana: GRANT SELECT ON sale TO ben WITH GRANT OPTION", "ben: GRANT SELECT ON sale TO cas", "cas: SELECT count(*) FROM sale", "cas: GRANT SELECT ON sale TO team",
+        "ana: REVOKE SELECT ON sale FROM ben", "ana: REVOKE SELECT ON sale FROM ben RESTRICT", "ana: REVOKE GRANT OPTION FOR SELECT ON sale FROM ben CASCADE",
+        "cas: SELECT count(*) FROM sale", "ben: SELECT count(*) FROM sale", "ben: GRANT SELECT ON sale TO cas", "ana: GRANT SELECT ON sale TO ben WITH GRANT OPTION",
+        "ben: GRANT SELECT ON sale TO cas WITH GRANT OPTION", "ana: REVOKE SELECT ON sale FROM ben CASCADE", "cas: SELECT count(*) FROM sale", "ben: SELECT count(*) FROM sale",
+        "ana: GRANT SELECT ON sale TO PUBLIC WITH GRANT OPTION", "ana: GRANT SELECT (id) ON sale TO ben WITH GRANT OPTION", "ben: GRANT SELECT (id) ON sale TO cas",
+        "ben: GRANT SELECT (city) ON sale TO cas", "cas: SELECT id FROM sale ORDER BY id", "ben: REVOKE SELECT ON sale FROM ana", "ana: REVOKE ALL ON sale FROM ana",
+        "ana: SELECT count(*) FROM sale", "ana: GRANT SELECT ON sale TO ana", "ana: SELECT count(*) FROM sale",
+        "ana: GRANT SELECT ON sale TO ben GRANTED BY ana", "ana: GRANT SELECT ON sale TO ben GRANTED BY cas",
+    ],
+    "everybody": [
+        *SALE, "ana: GRANT SELECT ON sale TO PUBLIC", "ben: SELECT count(*) FROM sale", "ana: REVOKE SELECT ON sale FROM ben", "ben: SELECT count(*) FROM sale",
+        "ana: GRANT UPDATE ON sale TO team, ben", "ana: REVOKE ALL ON sale FROM PUBLIC", "ben: SELECT count(*) FROM sale", "ana: GRANT SELECT ON sale TO nosuch",
+        "ana: GRANT SELECT ON nosuch TO ben", "ana: GRANT USAGE ON sale TO ben", "ana: GRANT NOSUCH ON sale TO ben", "ana: GRANT SELECT, nosuch ON TABLE sale TO ben",
+        "root: CREATE ROLE public", "root: CREATE ROLE none", "root: CREATE ROLE pg_mine",
+    ],
+    "several tables": [
+        *SALE, "ana: CREATE TABLE buy (id INT)", "cas: CREATE TABLE own (id INT)", "ana: GRANT SELECT ON sale, buy TO ben", "ben: SELECT count(*) FROM buy", "ben: SELECT count(*) FROM sale",
+        "ana: REVOKE SELECT ON ALL TABLES IN SCHEMA shop FROM ben", "ben: SELECT count(*) FROM buy", "ana: GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA shop TO ben, cas",
+        "ben: SELECT count(*) FROM sale", "ben: INSERT INTO buy VALUES (1)", "ana: CREATE TABLE later (id INT)", "ben: SELECT count(*) FROM later",
+        "ana: CREATE VIEW seen AS SELECT id FROM sale", "ana: GRANT SELECT ON ALL TABLES IN SCHEMA shop TO ben", "ben: SELECT count(*) FROM seen",
+        "ana: GRANT SELECT ON ALL TABLES IN SCHEMA nosuch TO ben", "ana: GRANT SELECT ON sale, nosuch TO team",
+    ],
+    "schemas": [
+        "root: CREATE SCHEMA depot", "root: CREATE TABLE depot.part (id INT)", "root: GRANT SELECT ON depot.part TO ben", "ben: SELECT * FROM depot.part", "ben: CREATE TABLE depot.own (id INT)",
+        "root: GRANT USAGE ON SCHEMA depot TO ben", "ben: SELECT * FROM depot.part", "ben: CREATE TABLE depot.own (id INT)", "cas: SELECT * FROM depot.part", "cas: SELECT * FROM depot.nosuch",
+        "ben: SELECT * FROM depot.nosuch", "root: GRANT CREATE ON SCHEMA depot TO ben", "ben: CREATE TABLE depot.own (id INT)", "ben: INSERT INTO depot.own VALUES (1)",
+        "ben: CREATE VIEW depot.seen AS SELECT * FROM depot.own", "ben: DROP SCHEMA depot", "ben: ALTER SCHEMA depot RENAME TO mine", "ben: DROP TABLE depot.part",
+        "root: REVOKE ALL ON SCHEMA depot FROM ben", "ben: SELECT * FROM depot.own", "ben: DROP TABLE depot.own", "root: SELECT * FROM depot.own",
+        "ben: GRANT USAGE ON SCHEMA depot TO cas", "root: GRANT USAGE ON SCHEMA depot TO ben WITH GRANT OPTION", "ben: GRANT USAGE ON SCHEMA depot TO cas", "cas: SELECT * FROM depot.part",
+        "root: GRANT SELECT ON SCHEMA depot TO ben", "root: GRANT USAGE ON SCHEMA nosuch TO ben", "ben: CREATE TABLE public.mine (id INT)", "ben: SET search_path = depot",
+        "ben: SELECT * FROM part", "cas: SET search_path = depot", "cas: SELECT * FROM part", "cas: CREATE TABLE part2 (id INT)",
+    ],
+    "the database": [
+        "ben: CREATE SCHEMA depot", "root: GRANT CREATE ON DATABASE polder TO ben", "ben: CREATE SCHEMA depot", "ben: CREATE TABLE depot.own (id INT)", "ben: GRANT USAGE ON SCHEMA depot TO cas",
+        "cas: SELECT * FROM depot.own", "root: REVOKE CREATE ON DATABASE polder FROM ben", "ben: DROP SCHEMA depot CASCADE", "cas: CREATE TEMPORARY TABLE scratch (id INT)",
+        "root: REVOKE TEMPORARY ON DATABASE polder FROM PUBLIC", "ben: CREATE TEMP TABLE scratch (id INT)", "root: GRANT TEMP ON DATABASE polder TO ben",
+        "ben: CREATE TEMP TABLE scratch (id INT)", "ben: SELECT * FROM scratch", "root: GRANT TEMP ON DATABASE polder TO PUBLIC", "root: REVOKE CONNECT ON DATABASE polder FROM PUBLIC",
+        "ben: LEAVE", "ben: SELECT 1 AS one", "root: GRANT CONNECT ON DATABASE polder TO ben", "ben: SELECT 1 AS one", "root: GRANT CONNECT ON DATABASE polder TO PUBLIC",
+        "root: REVOKE CONNECT ON DATABASE polder FROM ben", "ben: GRANT CONNECT ON DATABASE polder TO ben", "root: GRANT SELECT ON DATABASE polder TO ben",
+        "root: GRANT CONNECT ON DATABASE nosuch TO ben",
+    ],
+    "functions": [
+        *SALE, "ana: CREATE FUNCTION most() RETURNS INT LANGUAGE sql AS 'SELECT max(amount) FROM sale'", "ana: CREATE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 2'",
+        "ben: SELECT twice(4)", "ben: SELECT most()", "ana: SELECT most()", "ana: REVOKE EXECUTE ON FUNCTION twice(INT) FROM PUBLIC", "ben: SELECT twice(4)", "ana: SELECT twice(4)",
+        "ana: GRANT EXECUTE ON FUNCTION twice(INT) TO ben", "ben: SELECT twice(4)", "cas: SELECT twice(4)", "ana: GRANT SELECT (amount) ON sale TO ben", "ben: SELECT most()",
+        "ben: DROP FUNCTION twice(INT)", "ben: CREATE OR REPLACE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 3'", "root: GRANT CREATE ON SCHEMA shop TO ben",
+        "ben: CREATE OR REPLACE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 3'", "ben: GRANT EXECUTE ON FUNCTION twice(INT) TO cas",
+        "ana: GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA shop TO cas", "cas: SELECT twice(4)", "ana: GRANT SELECT ON FUNCTION twice(INT) TO ben",
+        "ana: GRANT EXECUTE ON FUNCTION nosuch(INT) TO ben", "ana: GRANT EXECUTE ON FUNCTION twice TO ben",
+        "ana: CREATE VIEW doubled AS SELECT twice(amount) AS two FROM sale", "ana: GRANT SELECT ON doubled TO team", "root: GRANT team TO cas", "cas: SELECT two FROM doubled ORDER BY two",
+    ],
+    "default privileges": [
+        "ana: ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO ben", *SALE, "ben: SELECT count(*) FROM sale", "cas: SELECT count(*) FROM sale",
+        "ana: CREATE VIEW seen AS SELECT id FROM sale", "ben: SELECT count(*) FROM seen", "ana: ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT ON TABLES TO cas", "ana: CREATE TABLE more (id INT)",
+        "ben: SELECT count(*) FROM more", "cas: INSERT INTO more VALUES (1)", "cas: SELECT count(*) FROM sale", "ana: CREATE TABLE made AS SELECT id FROM sale", "cas: SELECT count(*) FROM made",
+        "ana: ALTER DEFAULT PRIVILEGES IN SCHEMA shop REVOKE SELECT ON TABLES FROM ben", "ana: CREATE TABLE later (id INT)", "ben: SELECT count(*) FROM later", "ben: SELECT count(*) FROM more",
+        "ana: ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC", "ana: CREATE FUNCTION one() RETURNS INT LANGUAGE sql AS 'SELECT 1'", "ben: SELECT one()", "ana: SELECT one()",
+        "ben: ALTER DEFAULT PRIVILEGES FOR ROLE ana GRANT SELECT ON TABLES TO ben", "root: ALTER DEFAULT PRIVILEGES FOR ROLE ana IN SCHEMA shop GRANT DELETE ON TABLES TO ben",
+        "ana: CREATE TABLE last (id INT)", "ben: DELETE FROM last", "ana: ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT USAGE ON SCHEMAS TO ben", "ana: ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO ben",
+        "ana: ALTER DEFAULT PRIVILEGES IN SCHEMA nosuch GRANT SELECT ON TABLES TO ben", "root: DROP ROLE ben",
+        "root: SELECT defaclobjtype, defaclacl FROM pg_default_acl a JOIN pg_roles r ON r.oid = a.defaclrole WHERE rolname = 'ana' ORDER BY defaclobjtype, defaclnamespace <> 0",
+    ],
+    "owners": [
+        *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ben: ALTER TABLE sale OWNER TO ben", "ana: ALTER TABLE sale OWNER TO ben", "root: GRANT ben TO ana", "ana: ALTER TABLE sale OWNER TO cas",
+        "ana: ALTER TABLE sale OWNER TO ben", "ben: SELECT count(*) FROM sale", "root: REVOKE ben FROM ana", "ana: SELECT count(*) FROM sale", "root: ALTER TABLE sale OWNER TO cas",
+        "cas: DROP TABLE sale", "ana: CREATE VIEW one AS SELECT 1 AS a", "root: ALTER VIEW one OWNER TO ben", "ana: SELECT * FROM one", "ben: SELECT * FROM one",
+        "root: CREATE SCHEMA depot", "root: ALTER SCHEMA depot OWNER TO ben", "ben: CREATE TABLE depot.t (id INT)", "root: ALTER TABLE depot.t OWNER TO ana", "ben: SELECT * FROM depot.t",
+        "ana: SELECT * FROM depot.t", "ben: DROP TABLE depot.t", "root: ALTER SCHEMA depot OWNER TO nosuch", "root: ALTER TABLE nosuch OWNER TO ben",
+        "ana: CREATE FUNCTION f() RETURNS INT LANGUAGE sql AS 'SELECT 1'", "root: ALTER FUNCTION f() OWNER TO ben", "ana: DROP FUNCTION f()", "ben: DROP FUNCTION f()",
+        "root: SELECT relname, r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname IN ('ana', 'ben', 'cas') AND relkind IN ('r', 'v') ORDER BY 1",
+    ],
+    "what a role leaves": [
+        *SALE, "ana: GRANT SELECT ON sale TO ben", "root: DROP ROLE ben", "root: DROP ROLE ana", "ben: REASSIGN OWNED BY ana TO ben", "root: REASSIGN OWNED BY ana TO cas", "cas: SELECT count(*) FROM sale",
+        "ana: SELECT count(*) FROM sale", "root: DROP OWNED BY ben", "ben: SELECT count(*) FROM sale", "ben: LEAVE", "root: DROP ROLE ben", "ben: SELECT 1 AS one",
+        "root: DROP OWNED BY ana", "ana: SELECT 1 AS one", "ana: LEAVE", "root: DROP ROLE ana, nosuch", "root: DROP ROLE IF EXISTS nosuch, ana", "cas: DROP OWNED BY cas", "root: SELECT count(*) FROM sale",
+        "cas: DROP ROLE cas", "root: DROP ROLE CURRENT_USER", "ana: SELECT 1 AS one",
+    ],
+    "members": [
+        *SALE, "ana: GRANT SELECT ON sale TO team", "ben: SELECT count(*) FROM sale", "root: GRANT team TO ben", "ben: SELECT count(*) FROM sale", "ben: GRANT team TO cas",
+        "root: GRANT team TO ben WITH ADMIN OPTION", "ben: GRANT team TO cas", "cas: SELECT count(*) FROM sale", "root: GRANT ben TO team", "root: GRANT team TO team", "root: CREATE ROLE staff",
+        "root: GRANT staff TO team", "ana: GRANT INSERT ON sale TO staff", "cas: INSERT INTO sale VALUES (3, 'Ede', 30)", "root: ALTER ROLE cas NOINHERIT", "cas: SELECT count(*) FROM sale",
+        "cas: SET ROLE staff", "cas: INSERT INTO sale VALUES (4, 'Ede', 40)", "cas: SELECT count(*) FROM sale", "cas: SET ROLE team", "cas: SELECT count(*) FROM sale", "cas: RESET ROLE",
+        "root: REVOKE ADMIN OPTION FOR team FROM ben", "ben: REVOKE team FROM cas", "ben: SELECT count(*) FROM sale", "root: REVOKE team FROM ben", "ben: SELECT count(*) FROM sale",
+        "root: REVOKE team FROM ben", "root: GRANT nosuch TO ben", "root: GRANT team TO nosuch",
+        "root: SELECT r.rolname, m.rolname, admin_option FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member "
+        "WHERE r.rolname IN ('team', 'staff') ORDER BY 1, 2",
+    ],
+    "taking on a role": [
+        *SALE, "ana: GRANT SELECT ON sale TO team", "ben: SET ROLE team", "ben: SET ROLE nosuch", "ben: SET ROLE polder", "root: GRANT team TO ben", "ben: SET ROLE team",
+        "ben: SELECT current_user = 'team' AS same, session_user = 'ben' AS is_ben", "ben: SELECT count(*) FROM sale", "ben: SHOW role", "ben: SET ROLE NONE", "ben: SHOW role",
+        "ben: SELECT current_user = 'ben' AS same", "ben: BEGIN", "ben: SET LOCAL ROLE team", "ben: SELECT current_user = 'team' AS same", "ben: COMMIT", "ben: SELECT current_user = 'ben' AS same",
+        "ben: BEGIN", "ben: SET ROLE team", "ben: ROLLBACK", "ben: SELECT current_user = 'ben' AS same", "ben: SET SESSION AUTHORIZATION ana", "ben: SET SESSION AUTHORIZATION ben",
+        "root: SET ROLE cas", "root: SELECT count(*) FROM sale", "root: CREATE ROLE staff", "root: RESET ROLE", "root: SET SESSION AUTHORIZATION cas", "root: SELECT count(*) FROM sale",
+        "root: SELECT session_user = 'cas' AS is_cas", "root: SET ROLE ana", "root: RESET SESSION AUTHORIZATION", "root: SELECT count(*) FROM sale", "ben: SET ROLE team", "root: REVOKE team FROM ben",
+        "ben: SELECT count(*) FROM sale", "ben: RESET ROLE", "ben: SET ROLE team", "ben: DISCARD ALL", "ben: SELECT current_user = 'ben' AS same",
+    ],
+    "making roles": [
+        "ben: CREATE ROLE staff", "root: ALTER ROLE ben CREATEROLE", "ben: CREATE ROLE staff", "ben: CREATE ROLE staff", "ben: CREATE ROLE bigger SUPERUSER", "ben: ALTER ROLE polder PASSWORD 'x'",
+        "ben: ALTER ROLE ben SUPERUSER", "ben: DROP ROLE polder", "ben: ALTER ROLE staff LOGIN CONNECTION LIMIT 2", "cas: ALTER ROLE cas PASSWORD 'another one of mine'", "cas: ALTER ROLE cas CREATEROLE",
+        "cas: ALTER ROLE ana PASSWORD 'x'", "cas: DROP ROLE ana", "ben: ALTER ROLE nosuch LOGIN", "ben: DROP ROLE nosuch", "ben: ALTER ROLE staff RENAME TO depot", "ben: ALTER ROLE team RENAME TO ana",
+        "root: SELECT rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolconnlimit, rolbypassrls, rolvaliduntil FROM pg_roles WHERE rolname = 'depot'",
+        "ben: DROP ROLE depot", "root: CREATE ROLE staff LOGIN LOGIN", "root: CREATE ROLE staff NOSUCH", "root: CREATE USER staff", "root: SELECT rolcanlogin FROM pg_roles WHERE rolname = 'staff'",
+        "root: DROP USER staff", "root: CREATE GROUP staff WITH USER ana, ben", "root: ALTER GROUP staff ADD USER cas", "root: ALTER GROUP staff DROP USER ben", "root: DROP GROUP staff",
+        "root: CREATE ROLE staff IN ROLE team ROLE ana ADMIN ben", "root: CREATE ROLE depot VALID UNTIL '2020-01-01 00:00:00+00' LOGIN",
+        "root: SELECT m.rolname LIKE 'ana%' AS is_ana, admin_option FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid WHERE r.rolname = 'staff' ORDER BY 1",
+        "root: SELECT rolvaliduntil = '2020-01-01 00:00:00+00' AS at FROM pg_roles WHERE rolname = 'depot'", "cas: SELECT rolpassword FROM pg_roles WHERE rolname = 'ana'",
+        "cas: SELECT rolpassword FROM pg_authid", "root: ALTER ROLE cas SET search_path = shop", "root: ALTER ROLE cas SET nosuch = 1", "cas: ALTER ROLE ana SET search_path = shop",
+        "cas: LEAVE", "root: ALTER ROLE cas NOLOGIN", "cas: SELECT 1 AS one", "root: ALTER ROLE cas LOGIN CONNECTION LIMIT 0", "cas: SELECT 1 AS one",
+    ],
+    "views": [
+        *SALE, "ana: CREATE VIEW north AS SELECT id, amount FROM sale WHERE city = 'Delft'", "ben: SELECT * FROM north", "ana: GRANT SELECT ON north TO ben", "ben: SELECT * FROM north",
+        f"ben: {ALL_OF_SALE}", "ben: SELECT n.id FROM north n JOIN sale s ON n.id = s.id", "root: GRANT CREATE ON SCHEMA shop TO ben, cas", "ben: CREATE VIEW mine AS SELECT * FROM sale",
+        "ben: SELECT * FROM mine", "ben: GRANT SELECT ON mine TO cas", "cas: SELECT * FROM mine", "ben: CREATE VIEW other AS SELECT * FROM north", "ben: GRANT SELECT ON other TO cas", "cas: SELECT * FROM other",
+        "cas: SELECT * FROM north", "ana: REVOKE SELECT ON north FROM ben", "cas: SELECT * FROM other", "ben: SELECT * FROM other", "ana: GRANT SELECT (id) ON north TO cas",
+        "cas: SELECT id FROM north", "cas: SELECT amount FROM north", "ana: CREATE VIEW me AS SELECT current_user = 'ben' AS is_ben", "ana: GRANT SELECT ON me TO ben", "ben: SELECT * FROM me",
+        "ben: DROP VIEW north", "ben: CREATE OR REPLACE VIEW north AS SELECT 1 AS id, 2 AS amount", "root: CREATE VIEW every AS SELECT * FROM sale", "root: GRANT SELECT ON every TO cas", "cas: SELECT * FROM every ORDER BY id",
+        "ana: CREATE VIEW asked WITH (security_invoker = true) AS SELECT * FROM sale", "ana: GRANT SELECT ON asked TO ben", "ben: SELECT * FROM asked", "ana: SELECT count(*) FROM asked",
+    ],
+    "materialized views": [
+        *SALE, "ana: CREATE MATERIALIZED VIEW kept AS SELECT id, amount FROM sale", "ben: SELECT * FROM kept", "ben: REFRESH MATERIALIZED VIEW kept", "ana: GRANT SELECT ON kept TO ben",
+        "ben: SELECT * FROM kept ORDER BY id", "ben: REFRESH MATERIALIZED VIEW kept", "ana: INSERT INTO sale VALUES (3, 'Ede', 30)", "ana: REFRESH MATERIALIZED VIEW kept",
+        "ben: SELECT * FROM kept ORDER BY id", "root: GRANT CREATE ON SCHEMA shop TO ben", "ben: CREATE MATERIALIZED VIEW mine AS SELECT * FROM sale", "ana: GRANT SELECT ON sale TO ben",
+        "ben: CREATE MATERIALIZED VIEW mine AS SELECT * FROM sale", "ana: REVOKE SELECT ON sale FROM ben", "ben: SELECT count(*) FROM mine", "ben: REFRESH MATERIALIZED VIEW mine",
+        "root: REFRESH MATERIALIZED VIEW mine", "ben: DROP MATERIALIZED VIEW kept", "ben: DROP MATERIALIZED VIEW mine",
+    ],
+    "what outlives a revoke": [
+        *SALE, "ana: GRANT SELECT ON sale TO ben", f"ben: PREPARE p AS {ALL_OF_SALE}", "ben: EXECUTE p", "ben: BEGIN", f"ben: DECLARE c CURSOR FOR {ALL_OF_SALE}", "ben: FETCH 1 FROM c",
+        "ana: REVOKE SELECT ON sale FROM ben", "ben: COMMIT", "ben: EXECUTE p", "ana: GRANT SELECT ON sale TO ben", "ben: EXECUTE p", "root: GRANT team TO ben", "ben: SET ROLE team", "ben: EXECUTE p", "ben: RESET ROLE",
+        "ben: EXECUTE p", "ben: BEGIN", "ben: SELECT count(*) FROM sale", "ben: SET LOCAL ROLE team", "ben: SELECT count(*) FROM sale", "ben: ROLLBACK", "ana: CREATE VIEW seen AS SELECT * FROM sale",
+        "ana: GRANT SELECT ON seen TO ben", "ben: PREPARE v AS SELECT count(*) FROM seen", "ben: EXECUTE v", "ana: ALTER TABLE sale RENAME TO sold", "root: ALTER TABLE sold OWNER TO cas", "ben: EXECUTE v",
+        "ben: DECLARE c CURSOR FOR SELECT 1 AS a", "ben: BEGIN", "ben: DECLARE c CURSOR WITH HOLD FOR SELECT count(*) FROM sold", "ben: ROLLBACK",
+    ],
+    "grants in transactions": [
+        *SALE, "ana: BEGIN", "ana: GRANT SELECT ON sale TO ben", "ben: SELECT count(*) FROM sale", "ana: ROLLBACK", "ben: SELECT count(*) FROM sale", "ana: BEGIN", "ana: GRANT SELECT ON sale TO ben",
+        "ana: SAVEPOINT a", "ana: GRANT INSERT ON sale TO ben", "ana: ROLLBACK TO a", "ana: COMMIT", "ben: SELECT count(*) FROM sale", "ben: INSERT INTO sale VALUES (5, 'x', 5)",
+        "root: BEGIN", "root: CREATE ROLE staff", "root: GRANT staff TO cas", "root: ROLLBACK", "cas: SET ROLE staff", "ana: BEGIN", "ana: CREATE TABLE new (id INT)", "ana: GRANT SELECT ON new TO ben", "ana: COMMIT",
+        "ben: SELECT * FROM new", "ben: BEGIN", "ben: INSERT INTO sale VALUES (5, 'x', 5)", "ben: SELECT 1 AS one", "ben: ROLLBACK",
+    ],
+    "ways of reading": [
+        *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ben: TABLE sale", "ben: EXPLAIN SELECT * FROM sale", "ben: EXPLAIN ANALYZE SELECT * FROM sale", "ben: EXPLAIN DELETE FROM sale",
+        "ben: EXPLAIN ANALYZE UPDATE sale SET amount = 1", "ben: COPY sale TO STDOUT", "ben: COPY (SELECT * FROM sale) TO STDOUT", "ben: COPY sale FROM STDIN\n9\tx\t9\n",
+        "ben: CREATE TABLE taken AS SELECT * FROM sale", "ben: CREATE TEMP TABLE taken AS TABLE sale", "ben: CREATE TABLE like_it (LIKE sale)", "ben: CREATE TABLE own (id INT, city TEXT, amount INT)",
+        "ben: INSERT INTO own SELECT * FROM sale", "ben: UPDATE own SET id = sale.id FROM sale", "ben: DELETE FROM own USING sale WHERE own.id = sale.id", "ben: UPDATE own SET id = (SELECT max(id) FROM sale)",
+        "ben: DELETE FROM own WHERE id IN (SELECT id FROM sale)", "ben: MERGE INTO own USING sale ON own.id = sale.id WHEN NOT MATCHED THEN INSERT VALUES (sale.id, 'x', 1)",
+        "ben: INSERT INTO own VALUES ((SELECT max(amount) FROM sale), 'x', 1)", "ben: INSERT INTO own VALUES (1, 'x', 1) RETURNING (SELECT max(amount) FROM sale)", "ben: PREPARE p AS SELECT * FROM sale",
+        "ben: EXECUTE p", "ben: BEGIN", "ben: DECLARE c CURSOR FOR SELECT * FROM sale", "ben: ROLLBACK", "ben: SELECT 1 AS one UNION SELECT id FROM sale",
+        "ben: SELECT * FROM own LEFT JOIN sale USING (id)", "ben: SELECT * FROM own, LATERAL (SELECT * FROM sale) AS s",
+        "ben: VALUES ((SELECT max(id) FROM sale))", "ben: CREATE VIEW mine AS SELECT * FROM sale", "ben: SELECT * FROM mine",
+    ],
+    "what the catalog says": [
+        *SALE, "ana: GRANT SELECT, INSERT ON sale TO ben WITH GRANT OPTION", "ben: GRANT SELECT ON sale TO cas", "ana: GRANT UPDATE (city, amount), SELECT (city) ON sale TO team", "ana: GRANT DELETE ON sale TO PUBLIC",
+        "root: SELECT relacl FROM pg_class WHERE relname = 'sale' AND relnamespace = 'shop'::regnamespace",
+        "root: SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'sale'::regclass AND attacl IS NOT NULL ORDER BY attnum", "root: SELECT nspacl FROM pg_namespace WHERE nspname = 'shop'",
+        "root: SELECT grantor, grantee, privilege_type, is_grantable, with_hierarchy FROM information_schema.role_table_grants WHERE table_schema = 'shop' ORDER BY 1, 2, 3",
+        "ben: SELECT grantor, grantee, privilege_type, is_grantable FROM information_schema.role_table_grants WHERE table_schema = 'shop' ORDER BY 1, 2, 3",
+        "cas: SELECT grantor, grantee, privilege_type, is_grantable FROM information_schema.table_privileges WHERE table_schema = 'shop' ORDER BY 1, 2, 3",
+        "root: SELECT grantee, column_name, privilege_type, is_grantable FROM information_schema.column_privileges WHERE table_schema = 'shop' AND grantee LIKE 'team%' ORDER BY 1, 2, 3",
+        "cas: SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'", "root: CREATE TABLE shut (id INT)", "cas: SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'",
+        "cas: SELECT column_name FROM information_schema.columns WHERE table_schema = 'shop' ORDER BY 1", "root: GRANT team TO cas", "cas: SELECT role_name FROM information_schema.enabled_roles ORDER BY 1",
+        "cas: SELECT grantee, role_name, is_grantable FROM information_schema.applicable_roles ORDER BY 1, 2",
+        *(f"cas: SELECT {call} AS may" for call in (
+            "has_table_privilege('sale', 'SELECT')", "has_table_privilege('sale', 'INSERT')", "has_table_privilege('sale', 'DELETE, TRUNCATE')", "has_table_privilege('ben', 'sale', 'SELECT WITH GRANT OPTION')",
+            "has_table_privilege('shut', 'SELECT')", "has_any_column_privilege('sale', 'UPDATE')", "has_column_privilege('sale', 'id', 'UPDATE')", "has_column_privilege('sale', 'city', 'UPDATE')",
+            "has_schema_privilege('shop', 'USAGE')", "has_schema_privilege('shop', 'CREATE')", "has_schema_privilege('ana', 'shop', 'CREATE')", "has_database_privilege('polder', 'CREATE')",
+            "has_database_privilege('polder', 'CONNECT')", "pg_has_role('team', 'USAGE')", "pg_has_role('team', 'MEMBER')", "pg_has_role('ana', 'MEMBER')", "pg_has_role('ben', 'team', 'MEMBER')",
+            "has_table_privilege('nosuch', 'SELECT')", "has_table_privilege('sale', 'NOSUCH')", "has_table_privilege('nosuch', 'sale', 'SELECT')")),
+        "ana: REVOKE ALL ON sale FROM ben CASCADE", "root: SELECT relacl FROM pg_class WHERE relname = 'sale' AND relnamespace = 'shop'::regnamespace",
+    ],
+    "tables of the server": [
+        "ben: SELECT count(*) > 0 AS some FROM pg_class", "ben: SELECT rolpassword FROM pg_authid", "ben: SELECT passwd FROM pg_shadow", "ben: SELECT passwd FROM pg_user WHERE usename = 'ben'",
+        "ben: COPY (SELECT 1) TO '/tmp/nosuch/file'", "ben: COPY pg_class FROM '/tmp/nosuch/file'",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def both(server):
+    """Makes sessions at Polder and at a PostgreSQL of these tests alone, whose roles nobody else sees."""
+    with peers.Postgres() as postgres:
+        postgres.call("createdb", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "polder", "polder")
+
+        def ours(user):
+            whom = {"user": user, "password": permissions.PASSWORD} if user else {}
+            return psycopg.connect(**address(server, **whom), autocommit=True)
+
+        def theirs(user):
+            return psycopg.connect(host="127.0.0.1", port=postgres.port, user=user or "polder", dbname="polder", autocommit=True)
+
+        yield ours, theirs
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_same_as_postgresql(both, name):
+    permissions.compare(*both, SCRIPTS[name])
+
+
+@pytest.fixture(scope="module")
+def world(server, both):
+    return ways.World(server, both[0])
+
+
+def marks(asker: ways.Asker) -> set:
+    return asker.found(*ways.HIDDEN, *ways.MASKED, *ways.GONE)
+
+
+@pytest.mark.parametrize("way", [*ways.ALL, *ways.BARE])
+def test_no_way_leads_in(world, way):
+    """eve may look at the schema, and has no right on the table."""
+    eve = world.asker("eve")
+    {**ways.ALL, **ways.BARE}[way](eve)
+    assert eve.heard
+    assert not marks(eve), "\n".join(eve.heard)[:5000]
+
+
+@pytest.mark.parametrize("way", ways.ALL)
+def test_each_way_leads_the_owner_in(world, way):
+    """What finds nothing where there is something would prove nothing."""
+    ana = world.asker("ana")
+    ways.ALL[way](ana)
+    assert marks(ana), "\n".join(ana.heard)[:5000]
+
+
+@pytest.fixture
+def lent(world):
+    """A table that eve may read for now, her session, and her login over HTTP with a session there."""
+    world.ana.execute("CREATE TABLE vault.lent (id INT, note TEXT)")
+    world.ana.execute("INSERT INTO vault.lent VALUES (1, 'hush7f3a')")
+    world.ana.execute("GRANT SELECT ON vault.lent TO eve")
+    yield world.asker("eve")
+    world.ana.execute("DROP TABLE vault.lent CASCADE")
+
+
+def refused(run) -> None:
+    with pytest.raises(psycopg.Error) as error:
+        run()
+    assert error.value.sqlstate == "42501", error.value
+
+
+def test_what_was_prepared_is_asked_for_again(world, lent):
+    eve, sql = lent.connection, "SELECT note FROM vault.lent WHERE id = %s"
+    assert eve.execute(sql, (1,), prepare=True).fetchall() == [("hush7f3a",)]
+    session = str(uuid.uuid4())
+    assert lent.client.sql("SELECT note FROM vault.lent", session=session) == [{"note": "hush7f3a"}]
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    refused(lambda: eve.execute(sql, (1,), prepare=True))
+    for more in ({"session": session}, {}):
+        with pytest.raises(polder.Failed) as error:
+            lent.client.sql("SELECT note FROM vault.lent", **more)
+        assert (error.value.status, error.value.code) == (403, "42501")
+
+
+def test_old_versions_are_read_by_the_grants_of_now(world, lent):
+    version = world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
+    old = f"SELECT note FROM vault.lent AT (VERSION => {version})"
+    assert lent.connection.execute(old).fetchall() == [("hush7f3a",)]
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    refused(lambda: lent.connection.execute(old))
+    lent.connection.execute(f"SET snapshot = {version}")
+    refused(lambda: lent.connection.execute("SELECT note FROM vault.lent"))
+    lent.connection.execute("RESET snapshot")
+    refused(lambda: lent.connection.execute("SELECT * FROM table_changes('vault.lent', 1)"))
+
+
+def test_a_table_of_that_name_is_another_table(world, lent):
+    """What was granted on one that was dropped is not granted on the next one."""
+    world.ana.execute("DROP TABLE vault.lent")
+    world.ana.execute("CREATE TABLE vault.lent (id INT, note TEXT)")
+    refused(lambda: lent.connection.execute("SELECT * FROM vault.lent"))
+    world.ana.execute("CREATE OR REPLACE TABLE vault.lent (id INT, note TEXT)")
+    refused(lambda: lent.connection.execute("SELECT * FROM vault.lent"))
+
+
+def test_a_job_has_its_owners_rights(world, lent):
+    eve = lent.client
+    eve.sql("CREATE JOB copies AS CREATE OR REPLACE TABLE lab.copied AS SELECT note FROM vault.lent")
+    assert run_of(eve, "copies")["state"] == "done"
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    run = run_of(eve, "copies")
+    assert (run["state"], run["error_code"]) == ("failed", "42501")
+    for sql in ("DROP JOB reads", "ALTER JOB reads PAUSE", "RUN JOB reads", "CREATE OR REPLACE JOB reads AS SELECT 1"):
+        refused(lambda sql=sql: lent.connection.execute(sql))
+    for method, path in (("POST", "/jobs/reads/run"), ("POST", "/jobs/reads/pause"), ("DELETE", "/jobs/reads"), ("POST", f"/runs/{world.run}/again"), ("DELETE", f"/runs/{world.run}")):
+        with pytest.raises(polder.Failed) as error:
+            eve.request(method, path)
+        assert error.value.status in (403, 404), (method, path)
+    eve.sql("DROP JOB copies")
+
+
+def run_of(client: polder.Client, job: str) -> dict:
+    """Runs a job to its end."""
+    run = next(iter(client.sql(f"RUN JOB {job}")[0].values()))
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while time.monotonic() < deadline:
+        found = client.sql(f"SELECT state, error_code FROM polder.runs WHERE run_id = '{run}'")
+        if found and found[0]["state"] not in ("waiting", "running"):
+            return found[0]
+        time.sleep(0.05)
+    raise TimeoutError(f"the run {run} did not end")
+
+
+def test_nobody_stops_what_others_run(world):
+    ana, eve = (world.asker(name) for name in ("ana", "eve"))
+    ana.connection.execute("BEGIN")
+    query = str(uuid.uuid4())
+    sleeper = threading.Thread(target=lambda: ana.client.http.post(
+        f"{ana.client.url}/api/v1/statements", json={"sql": "SELECT pg_sleep(5)", "format": "json", "query_id": query}, timeout=60))
+    sleeper.start()
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while query not in ana.http("GET", "/running"):
+        assert time.monotonic() < deadline
+    assert query not in eve.http("GET", "/running")
+    with pytest.raises(polder.Failed) as error:
+        eve.client.request("DELETE", f"/queries/{query}")
+    assert error.value.status in (403, 404)
+    eve.sql(f"SELECT pg_cancel_backend({ana.connection.info.backend_pid})", f"SELECT pg_terminate_backend({ana.connection.info.backend_pid})")
+    ana.client.request("DELETE", f"/queries/{query}")
+    sleeper.join()
+    assert ana.connection.execute("SELECT 1 AS one").fetchone() == (1,)
+    ana.connection.execute("ROLLBACK")
+
+
+def test_loads_ask_for_rights(world):
+    eve = world.asker("eve").client
+    for into, mode in (("vault.staff", "append"), ("vault.staff", "replace"), ("vault.mine", "create")):
+        upload = eve.upload("rows.csv", b"id,team,salary\n77,red,1\n")
+        with pytest.raises(polder.Failed) as error:
+            status = eve.load(upload_ids=[upload], into=into, mode=mode)
+            raise polder.Failed(403, {"code": (status["error"] or {}).get("code"), "message": str(status)})
+        assert error.value.code == "42501", (into, mode, str(error.value))
+    assert world.ana.execute("SELECT count(*) FROM vault.staff").fetchone() == (ways.ROWS,)
+    refused(lambda: world.connect("eve").execute("COPY lab.nosuch FROM '/etc/passwd'"))
+    refused(lambda: world.connect("eve").execute("COPY (SELECT 1 AS a) TO '/tmp/polder-permissions.csv'"))
+
+
+def test_the_audit(world, lent):
+    """Grants, refusals and logins are told, to superusers."""
+    refused(lambda: lent.connection.execute("SELECT * FROM vault.staff"))
+    refused(lambda: lent.connection.execute("SELECT * FROM polder.audit"))
+    world.ana.execute("GRANT INSERT ON vault.lent TO eve")
+    world.root.execute("CREATE ROLE auditor")
+    world.root.execute("GRANT auditor TO eve")
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while True:
+        told = world.root.execute("SELECT event, user_name, object, outcome, error_code FROM polder.audit").fetchall()
+        events = {(event, user, outcome, code) for event, user, _, outcome, code in told}
+        wanted = {("login", "eve", "ok", None), ("statement", "eve", "refused", "42501"), ("grant", "ana", "ok", None), ("create role", "polder", "ok", None)}
+        if wanted <= events or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert wanted <= events, sorted(events, key=str)
+    assert any("lent" in str(row) and row[0] == "grant" for row in told), told
+    assert not any(mark in str(told) for mark in ways.HIDDEN)
+
+
+def test_roles_outlive_a_restart(fresh, tmp_path):
+    server = fresh(tmp_path / "data").start()
+    with psycopg.connect(**address(server), autocommit=True) as root:
+        for sql in (f"CREATE ROLE ana LOGIN PASSWORD '{permissions.PASSWORD}'", "CREATE ROLE team", "GRANT team TO ana", "CREATE TABLE sale (id INT)", "CREATE TABLE shut (id INT)", "GRANT SELECT ON sale TO team"):
+            root.execute(sql)
+    server.restart()
+    with psycopg.connect(**address(server, user="ana", password=permissions.PASSWORD), autocommit=True) as ana:
+        assert ana.execute("SELECT count(*) FROM sale").fetchone() == (0,)
+        refused(lambda: ana.execute("SELECT count(*) FROM shut"))
+
+
+def test_passwords_and_tokens_of_roles(world):
+    client = polder.Client(world.server.url)
+    with pytest.raises(polder.Failed) as error:
+        client.login("eve", "not hers")
+    assert error.value.status == 401
+    eve = world.asker("eve")
+    token = eve.client.post("/tokens", json={"name": "hers"}).json()["secret"]
+    bearer = polder.Client(world.server.url)
+    bearer.http.headers["Authorization"] = f"Bearer {token}"
+    assert bearer.value("SELECT current_user AS me") == "eve"
+    with pytest.raises(polder.Failed) as error:
+        bearer.sql("SELECT * FROM vault.staff")
+    assert error.value.code == "42501"
+    world.root.execute("ALTER ROLE eve NOLOGIN")
+    try:
+        for run in (lambda: bearer.sql("SELECT 1 AS one"), lambda: polder.Client(world.server.url).login("eve", permissions.PASSWORD), lambda: eve.client.sql("SELECT 1 AS one")):
+            with pytest.raises(polder.Failed) as error:
+                run()
+            assert error.value.status == 401
+        with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+            world.connect("eve")
+    finally:
+        world.root.execute("ALTER ROLE eve LOGIN")

@@ -1,0 +1,106 @@
+"""The options of COPY through the connection, and what comes of rows that are wrong: the same as PostgreSQL's."""
+
+import pytest
+
+from raw_postgres import frame, query
+# both is a fixture, which counts by being imported.
+from test_postgres_beside import both, compare
+
+MAKE = "CREATE TABLE {t}_c (a INT, b TEXT, c TEXT)"
+FILL = "INSERT INTO {t}_c VALUES (1, 'x', ''), (2, NULL, 'a,b'), (3, 'say \"so\"', E'tab\\there'), (4, E'two\\nlines', E'back\\\\slash'), (5, '\\.', 'NULL')"
+SEEN = "SELECT a, b, c FROM {t}_c ORDER BY a, b, c"
+FROM = "COPY {t}_c FROM STDIN "
+TO = "COPY (SELECT a, b, c FROM {t}_c ORDER BY a) TO STDOUT "
+
+
+def rows(statement: str, data: bytes, *more: bytes) -> bytes:
+    """A COPY FROM STDIN with its rows, in as many messages."""
+    return query(statement) + b"".join(frame(b"d", part) for part in (data, *more)) + frame(b"c")
+
+
+OUT = ["", "(FORMAT text)", "WITH (DELIMITER '|')", "(DELIMITER E'\\t', NULL 'none')", "(NULL '')", "(HEADER)", "(FORMAT csv)", "(FORMAT csv, HEADER true)",
+       "(FORMAT csv, DELIMITER ';')", "(FORMAT csv, NULL 'NULL')", "(FORMAT csv, NULL '\\N')", "(FORMAT csv, QUOTE '''')", "(FORMAT csv, QUOTE '\"', ESCAPE '\\')",
+       "(FORMAT csv, FORCE_QUOTE *)", "(FORMAT csv, FORCE_QUOTE (b))", "(FORMAT csv, FORCE_QUOTE (a, c), DELIMITER '|')", "(FORMAT csv, ENCODING 'UTF8')",
+       "(ENCODING 'utf-8')", "CSV", "WITH CSV HEADER", "CSV HEADER DELIMITER ';' NULL 'none' QUOTE '''' ESCAPE '!'", "CSV FORCE QUOTE b, c", "CSV FORCE QUOTE *",
+       "WITH DELIMITER '|' NULL AS 'none'", "DELIMITERS '|'", "WITH NULL 'x'", "CSV ENCODING 'UTF8'", "(FORMAT csv, HEADER off)", "(FORMAT 'csv', HEADER 1)"]
+
+# What PostgreSQL refuses is refused with its code.
+WRONG = ["(FORMAT nosuch)", "(NOSUCH true)", "(FORMAT csv, FORMAT text)", "(DELIMITER 'ab')", "(DELIMITER 'a')", "(DELIMITER '')", "(DELIMITER E'\\n')", "(NULL E'a\\nb')",
+         "(QUOTE 'x')", "(ESCAPE 'x')", "(FORMAT csv, QUOTE 'ab')", "(FORMAT csv, ESCAPE 'ab')", "(FORMAT csv, QUOTE ',')", "(FORMAT csv, DELIMITER '\"')",
+         "(FORMAT csv, NULL 'a,b')", "(FORMAT csv, NULL 'a\"b')", "(FORCE_QUOTE *)", "(FORMAT csv, FORCE_QUOTE (nosuch))", "(FORMAT csv, HEADER maybe)",
+         "(FORMAT csv, HEADER match)", "(FORMAT binary, DELIMITER ',')", "(FORMAT binary, NULL 'x')", "(FORMAT binary, HEADER)", "(FORMAT csv, FORCE_NULL (b))",
+         "(FORMAT csv, FORCE_NOT_NULL (b))", "(ENCODING 'nosuch')", "(DELIMITER)", "(FORMAT csv, HEADER true, HEADER true)", "CSV CSV", "BINARY CSV", "(FORMAT csv) HEADER",
+         "()", "HEADER CSV NOSUCH"]
+
+
+def test_options_of_what_goes_out(both):
+    compare(both, [MAKE, FILL, *(TO + options for options in OUT), "COPY {t}_c (c, a) TO STDOUT (FORMAT csv, FORCE_QUOTE (c), HEADER)",
+                   "COPY {t}_c (b) TO STDOUT", "COPY {t}_c (nosuch) TO STDOUT", "COPY {t}_c (a, a) TO STDOUT"])
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_options_that_are_none(both, options):
+    compare(both, [MAKE, "COPY {t}_c TO STDOUT " + options])
+
+
+IN = {
+    "text": [rows(FROM, b"1\tx\t\n2\t\\N\ta\\tb\n3\t\\\\N\t\\x41\\101\\n\\b\\f\\v\\r\\q\n")],
+    "the end": [rows(FROM, b"1\tx\ty\n\\.\n"), rows(FROM, b"2\tx\ty\n\\.\nnothing of this\n"), rows(FROM, b"3\tx\ty\n\\.")],
+    "the end of csv": [rows(FROM + "CSV", b"0,x,y\n\\."), rows(FROM + "CSV", b"1,x,y\n\\.\n2,x,y\n"), rows(FROM + "CSV", b'3,"\\.",y\n4,\\.,y\n')],
+    "no end of line": [rows(FROM, b"1\tx\ty"), rows(FROM + "CSV", b"2,x,y")],
+    "crlf": [rows(FROM, b"1\tx\ty\r\n2\tx\ty\r\n"), rows(FROM + "CSV", b'3,x,y\r\n4,"a\r\nb",y\r\n'), rows(FROM, b"5\tx\ty\r6\tx\ty\r")],
+    "lines of both kinds": [rows(FROM, b"1\tx\ty\n2\tx\ty\r\n"), rows(FROM, b"1\tx\ty\r\n2\tx\ty\n"), rows(FROM + "CSV", b"1,x,y\r\n2,x,y\n"),
+                            rows(FROM + "CSV", b"1,x,y\n2,x,y\r\n"), rows(FROM, b"1\tx\ty\r\n2\tx\r\ty\r\n")],
+    "delimiters": [rows(FROM + "(DELIMITER '|')", b"1|x\\|y|z\n"), rows(FROM + "(FORMAT csv, DELIMITER ';')", b"2;x,y;z\n"), rows(FROM + "DELIMITERS ','", b"3,x,y\n")],
+    "missing values": [rows(FROM + "(NULL 'none')", b"1\tnone\t\\N\n"), rows(FROM + "(NULL '')", b"2\t\ty\n"), rows(FROM + "CSV", b'3,,""\n'),
+                       rows(FROM + "(FORMAT csv, NULL 'none')", b'4,none,"none"\n5,,""\n'), rows(FROM + "(FORMAT csv, NULL '\\N')", b"6,\\N,x\n")],
+    "quotes": [rows(FROM + "CSV", b'1,"a,b","say ""so"""\n2,a"b"c,"x"y\n'), rows(FROM + "(FORMAT csv, QUOTE '''')", b"3,'a,b','it''s'\n"),
+               rows(FROM + "(FORMAT csv, ESCAPE '\\')", b'4,"a\\"b","c\\\\d"\n'), rows(FROM + "CSV QUOTE '''' ESCAPE '!' DELIMITER ';'", b"5;'a!'b';x\n")],
+    "lines in quotes": [rows(FROM + "CSV", b'1,"two\n', b'lines","', b'three\n\nlines"\n')],
+    "forced": [rows(FROM + "(FORMAT csv, FORCE_NULL (b))", b'1,"",""\n'), rows(FROM + "(FORMAT csv, FORCE_NOT_NULL (b, c))", b"2,,\n"),
+               rows(FROM + "(FORMAT csv, NULL 'none', FORCE_NULL (b, c), FORCE_NOT_NULL (c))", b'3,"none","none"\n4,none,none\n'),
+               rows(FROM + "CSV FORCE NOT NULL b", b"5,,\n"), rows(FROM + "CSV FORCE NULL b", b'6,"",""\n'), rows(FROM + "(FORCE_NULL (b))", b"7\tx\ty\n"),
+               rows(FROM + "(FORMAT csv, FORCE_NULL (nosuch))", b"7,x,y\n"), rows(FROM + "(FORMAT csv, FORCE_QUOTE (b))", b"7,x,y\n")],
+    "a header": [rows(FROM + "(HEADER)", b"p\tq\tr\n1\tx\ty\n"), rows(FROM + "(FORMAT csv, HEADER)", b"any,thing\n2,x,y\n"),
+                 rows(FROM + "CSV HEADER", b'"two\nlines"\n3,x,y\n'), rows(FROM + "CSV HEADER", b""), rows(FROM + "CSV HEADER", b"a,b,c")],
+    "a header that must fit": [rows(FROM + "(FORMAT csv, HEADER match)", b"a,b,c\n1,x,y\n"), rows(FROM + "(HEADER match)", b"a\tb\tc\n2\tx\ty\n"),
+                               rows(FROM + "(FORMAT csv, HEADER match)", b"a,b\n1,x,y\n"), rows(FROM + "(FORMAT csv, HEADER match)", b"a,c,b\n1,x,y\n"),
+                               rows(FROM + "(FORMAT csv, HEADER match)", b"a,b,c,d\n1,x,y\n"), rows(FROM + "(FORMAT csv, HEADER match)", b"A,B,C\n1,x,y\n"),
+                               rows("COPY {t}_c (c, a) FROM STDIN (FORMAT csv, HEADER match)", b"c,a\nx,3\n"), rows(FROM + "(FORMAT csv, HEADER match)", b"a,b,\n1,x,y\n")],
+    "too little and too much": [rows(FROM, b"1\tx\n"), rows(FROM, b"1\tx\ty\tz\n"), rows(FROM + "CSV", b"1,x\n"), rows(FROM + "CSV", b"1,x,y,z\n"),
+                                rows(FROM + "CSV", b"\n"), rows(FROM + "CSV", b'1,"x,y\n'), rows("COPY {t} FROM STDIN", b"1\n\n"), rows("COPY {t} FROM STDIN CSV", b"1\n\n2\n")],
+    "columns": [rows("COPY {t}_c (c, a) FROM STDIN", b"x\t1\n"), rows("COPY {t}_c (nosuch) FROM STDIN", b"x\n"), rows("COPY {t}_c (a, a) FROM STDIN", b"1\t1\n")],
+    "encodings": [rows(FROM + "(ENCODING 'UTF8')", "1\tgrößer\t☃\n".encode()), rows(FROM, b"2\t\xff\ty\n"), rows(FROM + "CSV", b"2,\xc3,y\n"), rows(FROM, b"3\t\\xc3\\xb6\ty\n"),
+                  rows(FROM, b"4\t\\xff\ty\n"), rows(FROM, b"5\ta\0b\ty\n"), rows(FROM, b"6\t\\000\ty\n")],
+    "values of other types": [rows(FROM, b"x\tx\ty\n"), rows(FROM, b"99999999999\tx\ty\n"), rows(FROM, b" 7 \tx\ty\n"), rows(FROM, b"\tx\ty\n")],
+}
+
+
+@pytest.mark.parametrize("name", IN)
+def test_options_of_what_comes_in(both, name):
+    steps = [step for copy in IN[name] for step in (copy, SEEN)]
+    compare(both, [MAKE, *steps])
+
+
+RULES = "CREATE TABLE {t}_c (a INT PRIMARY KEY, b TEXT NOT NULL DEFAULT 'usual', c INT CHECK (c > 0), d BIGINT GENERATED ALWAYS AS IDENTITY, e INT DEFAULT 7)"
+BROKEN = {
+    "a key": rows("COPY {t}_c (a) FROM STDIN", b"2\n1\n"),
+    "a key of one copy": rows("COPY {t}_c (a) FROM STDIN", b"2\n2\n"),
+    "a missing value": rows("COPY {t}_c (a, b) FROM STDIN", b"2\tx\n3\t\\N\n"),
+    "a missing key": rows("COPY {t}_c (b) FROM STDIN", b"x\n"),
+    "a check": rows("COPY {t}_c (a, c) FROM STDIN", b"2\t1\n3\t0\n"),
+    "a value": rows("COPY {t}_c (a, c) FROM STDIN", b"2\t1\n3\tx\n"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_rows_that_break_a_rule_leave_nothing(both, name):
+    seen = "SELECT a, b, c, e FROM {t}_c ORDER BY a"
+    compare(both, [RULES, "INSERT INTO {t}_c (a) VALUES (1)", BROKEN[name], seen, "BEGIN", "INSERT INTO {t}_c (a) VALUES (9)", BROKEN[name], seen, "ROLLBACK", seen,
+                   rows("COPY {t}_c (a, c) FROM STDIN CSV", b"2,\n3,5\n"), seen])
+
+
+def test_defaults_and_identities_are_filled(both):
+    compare(both, [RULES, rows("COPY {t}_c (a) FROM STDIN", b"1\n2\n"), rows("COPY {t}_c (a, b, c, e) FROM STDIN", b"3\tx\t\\N\t\\N\n"), "INSERT INTO {t}_c (a) VALUES (4)",
+                   "SELECT a, b, c, d, e FROM {t}_c ORDER BY a", "COPY {t}_c TO STDOUT", rows("COPY {t}_c FROM STDIN", b"5\tx\t1\t50\t1\n"),
+                   "SELECT a, d FROM {t}_c ORDER BY a"])
