@@ -31,6 +31,8 @@ SCHEMA = [
     "local TIMESTAMP, span INTERVAL, half REAL, whole DOUBLE PRECISION, tiny SMALLINT, flag BOOLEAN, body BYTEA, key UUID, doc JSON, "
     "docb JSONB, numbers INTEGER[], free NUMERIC, \"Mixed Case\" TEXT)",
     "CREATE TABLE o_meta.pairs (a INTEGER, b TEXT, c INTEGER, PRIMARY KEY (b, a))",
+    "CREATE TABLE o_meta.refers (id INTEGER, parent BIGINT REFERENCES o_meta.parent ON DELETE CASCADE, pa INTEGER, pb TEXT, "
+    "CONSTRAINT of_pairs FOREIGN KEY (pa, pb) REFERENCES o_meta.pairs (a, b) ON UPDATE SET NULL)",
     "CREATE INDEX parent_amount ON o_meta.parent (amount, note)",
     "CREATE VIEW o_meta.o_names AS SELECT id, name FROM o_meta.parent",
     "CREATE FUNCTION o_meta.o_half(x INTEGER) RETURNS INTEGER AS 'SELECT x / 2' LANGUAGE sql",
@@ -302,7 +304,8 @@ def test_keys(both, schema):
     def probe(connection):
         cursor = connection.cursor()
         told = [listed(cursor.primaryKeys(table=table, schema="o_meta"), *CATALOGS) for table in ("parent", "pairs", "nosuch")]
-        told.append(listed(cursor.foreignKeys(table="parent", schema="o_meta")))
+        told += [listed(cursor.foreignKeys(table=table, schema="o_meta"), *CATALOGS) for table in ("parent", "pairs", "refers")]
+        told.append(listed(cursor.foreignKeys(foreignTable="refers", foreignSchema="o_meta"), *CATALOGS))
         return told + [listed(cursor.rowIdColumns(table="pairs", schema="o_meta"))]
 
     assert both.same(probe)[1]

@@ -262,15 +262,18 @@ def drop(engine, *names: str) -> None:
 
 
 def make(engine, table) -> None:
-    """A table as SQLAlchemy writes it, but without its foreign keys, which are not there."""
+    """A table as SQLAlchemy writes it."""
     with engine.begin() as connection:
-        connection.execute(sqlalchemy.schema.CreateTable(table, include_foreign_key_constraints=[]))
+        connection.execute(sqlalchemy.schema.CreateTable(table))
 
 
 def test_sqlalchemy_objects(engine):
     drop(engine, "orm_sale", "orm_shop")
     make(engine, Shop.__table__)
     make(engine, Sale.__table__)
+    [found] = sqlalchemy.inspect(engine).get_foreign_keys("orm_sale")
+    assert (found["name"], found["constrained_columns"]) == ("orm_sale_shop_id_fkey", ["shop_id"])
+    assert (found["referred_table"], found["referred_columns"], found["options"]) == ("orm_shop", ["id"], {})
     with orm.Session(engine) as session:
         for city in ("Amsterdam", "Delft"):
             shop = Shop(city=city)

@@ -10,13 +10,15 @@ use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, TableRefere
 use datafusion::execution::SessionState;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{EmptyRelation, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{
+    EmptyRelation, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit,
+};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use futures::StreamExt;
-use polder_lake::{Access, RowRule, RuleKeeper, Snapshot, TableName, TableState, Unowned};
+use polder_lake::{Access, Broken, Reference, RowRule, RuleKeeper, Snapshot, TableName, TableState, Unowned, values};
 use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
 
@@ -41,6 +43,14 @@ impl fmt::Debug for Keeper {
 impl Keeper {
     fn engine(&self) -> Result<Arc<Engine>> {
         self.engine.upgrade().ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server is stopping"))
+    }
+
+    /// A table as a version of the lake has it, whoever made it.
+    async fn rows(&self, view: &Arc<Snapshot>, table: &TableName) -> Result<DataFrame> {
+        let settings = Settings { temporary: Temporary::of_all(), ..Settings::default() };
+        let scope = self.engine()?.scope(Arc::clone(view), None, &settings);
+        let reference = TableReference::full("polder", table.schema.as_str(), table.table.as_str());
+        scope.context().table(reference).await.map_err(from_datafusion)
     }
 }
 
@@ -168,12 +178,8 @@ impl RuleKeeper for Keeper {
         columns: &[String],
         new: Option<&RecordBatch>,
     ) -> Result<Option<RecordBatch>> {
-        let engine = self.engine()?;
-        let settings = Settings { temporary: Temporary::of_all(), ..Settings::default() };
-        let scope = engine.scope(Arc::clone(view), None, &settings);
-        let reference = TableReference::full("polder", table.schema.as_str(), table.table.as_str());
         let keys: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
-        let frame = scope.context().table(reference).await.map_err(from_datafusion)?;
+        let frame = self.rows(view, table).await?;
         let frame = match new {
             Some(new) => {
                 let Some(condition) = any_of(&keys, new)? else { return Ok(None) };
@@ -181,16 +187,77 @@ impl RuleKeeper for Keeper {
             }
             None => twice(frame, keys),
         };
-        let limited = frame.and_then(|frame| frame.limit(0, Some(1))).map_err(from_datafusion)?;
-        let mut rows = limited.execute_stream().await.map_err(from_datafusion)?;
-        while let Some(batch) = rows.next().await {
-            let batch = batch.map_err(from_datafusion)?;
-            if batch.num_rows() > 0 {
-                return Ok(Some(batch));
+        any_row(frame.map_err(from_datafusion)?).await
+    }
+
+    async fn found(
+        &self,
+        view: &Arc<Snapshot>,
+        table: &TableName,
+        columns: &[String],
+        keys: &RecordBatch,
+    ) -> Result<Vec<RecordBatch>> {
+        let own: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
+        let Some(condition) = any_of(&own, keys)? else { return Ok(Vec::new()) };
+        let frame = self.rows(view, table).await?.filter(condition).and_then(|frame| frame.select(own));
+        frame.map_err(from_datafusion)?.collect().await.map_err(from_datafusion)
+    }
+
+    async fn broken(
+        &self,
+        rows: &Arc<Snapshot>,
+        view: &Arc<Snapshot>,
+        reference: &Reference,
+    ) -> Result<Option<Broken>> {
+        let columns = reference.columns();
+        let own: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
+        let child = self.rows(rows, &rows.name_of(&reference.child)).await?;
+        if reference.key.full && own.len() > 1 {
+            let first =
+                |some: &dyn Fn(&Expr) -> Expr| own.iter().map(some).reduce(Expr::or).unwrap_or_else(|| lit(false));
+            let mixed = first(&|key| key.clone().is_null()).and(first(&|key| key.clone().is_not_null()));
+            let frame = child.clone().filter(mixed).map_err(from_datafusion)?;
+            if any_row(frame).await?.is_some() {
+                return Ok(Some(Broken::Mixed));
             }
         }
-        Ok(None)
+        let parent = self.rows(view, &view.name_of(&reference.parent)).await?;
+        let frame = dangling(child, own, parent, &reference.referenced()).map_err(from_datafusion)?;
+        Ok(any_row(frame).await?.map(|batch| Broken::Missing(values(&batch, 0))))
     }
+}
+
+/// The values of rows that refer to none of another table's.
+fn dangling(
+    child: DataFrame,
+    own: Vec<Expr>,
+    parent: DataFrame,
+    referenced: &[String],
+) -> datafusion::common::Result<DataFrame> {
+    let given = |at: usize| format!("given {at}");
+    let wanted = |at: usize| format!("wanted {at}");
+    let mut child =
+        child.select(own.into_iter().enumerate().map(|(at, key)| key.alias(given(at))).collect::<Vec<_>>())?;
+    for at in 0..referenced.len() {
+        child = child.filter(Expr::Column(Column::from_name(given(at))).is_not_null())?;
+    }
+    let keys = referenced.iter().enumerate();
+    let keys = keys.map(|(at, name)| Expr::Column(Column::from_name(name)).alias(wanted(at))).collect::<Vec<_>>();
+    let equal = (0..referenced.len())
+        .map(|at| Expr::Column(Column::from_name(given(at))).eq(Expr::Column(Column::from_name(wanted(at)))));
+    child.join_on(parent.select(keys)?, JoinType::LeftAnti, equal.collect::<Vec<_>>())
+}
+
+/// One row, if there is any.
+async fn any_row(frame: DataFrame) -> Result<Option<RecordBatch>> {
+    let mut rows = frame.limit(0, Some(1)).map_err(from_datafusion)?.execute_stream().await.map_err(from_datafusion)?;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(from_datafusion)?;
+        if batch.num_rows() > 0 {
+            return Ok(Some(batch));
+        }
+    }
+    Ok(None)
 }
 
 /// Rows whose key is one of those in `new`; `None` when none of them is complete.

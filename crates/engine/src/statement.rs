@@ -15,6 +15,7 @@ mod dml;
 mod estimate;
 mod explain;
 mod exports;
+mod follow;
 mod insert;
 pub(crate) mod jobs;
 mod joins;

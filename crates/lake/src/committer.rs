@@ -22,6 +22,7 @@ use crate::keys::Claim;
 use crate::leases::Leases;
 use crate::model::Snapshot;
 use crate::read::{read_history, read_snapshot};
+use crate::references::Promises;
 
 /// Commits of one group. More would make the first wait for long.
 const GROUP_MAX: usize = 64;
@@ -42,6 +43,8 @@ pub(crate) struct Request {
     pub rows: Vec<OwnRow>,
     /// Keys that it adds, by the table's id in the transaction's own view.
     pub claims: Vec<(i64, Claim)>,
+    /// What it relies on, and takes away, of rows that foreign keys refer to; ids as in `claims`.
+    pub references: Promises,
     /// Tables and views that its new views read.
     pub reads: BTreeSet<i64>,
 }
@@ -79,6 +82,8 @@ struct Committed {
     changes: Vec<Change>,
     /// Keys added, by table; unknown for what somebody else has committed.
     claims: Vec<(i64, Claim)>,
+    /// What it relied on, and took away; `None` for what somebody else has committed.
+    references: Option<Promises>,
     /// What its new views read; unknown, too.
     reads: BTreeSet<i64>,
 }
@@ -318,9 +323,9 @@ impl Task {
             };
             since.extend(applied.iter().map(|one| Arc::clone(&one.committed)));
             match self.apply_one(&below, &queued.request, &since) {
-                Ok((Finished { snapshot, statements, changes, counted }, claims)) => {
+                Ok((Finished { snapshot, statements, changes, counted }, claims, references)) => {
                     let reads = queued.request.reads.clone();
-                    let committed = Arc::new(Committed { changes, claims, reads });
+                    let committed = Arc::new(Committed { changes, claims, references: Some(references), reads });
                     applied.push(Applied { queued, snapshot: Arc::new(snapshot), committed, statements, counted });
                 }
                 Err(error) => refused.push((queued, error)),
@@ -334,7 +339,7 @@ impl Task {
         below: &Snapshot,
         request: &Request,
         since: &[Arc<Committed>],
-    ) -> Result<(Finished, Vec<(i64, Claim)>)> {
+    ) -> Result<(Finished, Vec<(i64, Claim)>, Promises)> {
         let mut applier = Applier::commit(below, request.base, self.metastore.backend(), self.clock.now());
         for op in &request.ops {
             applier.apply(op).map_err(|error| if since.is_empty() { error } else { as_conflict(error) })?;
@@ -352,6 +357,8 @@ impl Task {
         let claims: Vec<(i64, Claim)> =
             request.claims.iter().map(|(table, claim)| (applier.real(*table), claim.clone())).collect();
         check_claims(&claims, since)?;
+        let references = request.references.with_ids(|table| applier.real(table));
+        check_references(&references, since, below)?;
         let id = applier.snapshot.id;
         let own: Vec<Write> = request
             .rows
@@ -363,11 +370,11 @@ impl Task {
             .collect();
         let mut finished = applier.finish(&request.note);
         finished.statements.extend(own.into_iter().map(Statement::Other));
-        Ok((finished, claims))
+        Ok((finished, claims, references))
     }
 }
 
-/// A view and a drop of what it reads do not commute, whichever comes first.
+/// A view or foreign key and a drop of what it stands on do not commute, whichever comes first.
 fn check_reads(reads: &BTreeSet<i64>, ours: &[Change], since: &[Arc<Committed>]) -> Result<()> {
     use Change as C;
     let reshaped = |change: &Change| match change {
@@ -378,8 +385,10 @@ fn check_reads(reads: &BTreeSet<i64>, ours: &[Change], since: &[Arc<Committed>])
     let mut ours = ours.iter().filter_map(reshaped);
     let is_read = |id: i64| since.iter().any(|committed| committed.reads.contains(&id));
     if theirs.any(|id| reads.contains(&id)) || ours.any(is_read) {
-        return Err(Error::conflict("a view was made while another transaction dropped or altered what it reads")
-            .with_hint(AGAIN));
+        return Err(Error::conflict(
+            "a view or foreign key was made while another transaction dropped or altered what it stands on",
+        )
+        .with_hint(AGAIN));
     }
     Ok(())
 }
@@ -398,6 +407,19 @@ fn check_claims(claims: &[(i64, Claim)], since: &[Arc<Committed>]) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// A row that refers to another, and the end of that other, do not commute, whichever comes first.
+fn check_references(ours: &Promises, since: &[Arc<Committed>], below: &Snapshot) -> Result<()> {
+    let dangles = since.iter().any(|committed| {
+        let unknown = || Promises::guessed(&committed.changes, below);
+        let theirs = committed.references.clone().unwrap_or_else(unknown);
+        !ours.apart_from(&theirs)
+    });
+    if !dangles {
+        return Ok(());
+    }
+    Err(Error::conflict("another transaction has changed rows on the other side of a foreign key").with_hint(AGAIN))
 }
 
 /// All that a group writes.

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::model::TableState;
 use crate::names::TableName;
+use crate::references::ReferenceState;
 use crate::rules::{Key, shown_key};
 use crate::transaction::Transaction;
 
@@ -66,19 +67,25 @@ pub(crate) enum Unverified {
 pub(crate) struct KeyState {
     unverified: BTreeMap<i64, Unverified>,
     claims: BTreeMap<i64, Claim>,
+    pub references: ReferenceState,
 }
 
 impl KeyState {
     pub fn held(&mut self, table: &TableState, from: usize) {
         if !table.rules.keys.is_empty() {
-            self.unverified.entry(table.id).or_insert(Unverified::Held(from));
+            // What a statement that failed has left here may lie behind rows that come now.
+            if let Unverified::Held(known) = self.unverified.entry(table.id).or_insert(Unverified::Held(from)) {
+                *known = from.min(*known);
+            }
         }
+        self.references.held(table, from);
     }
 
     pub fn files(&mut self, table: &TableState) {
         if !table.rules.keys.is_empty() {
             self.unverified.insert(table.id, Unverified::Files);
         }
+        self.references.files(table);
     }
 
     /// Rows held back go to a file: what was not checked among them is checked there.
@@ -86,6 +93,7 @@ impl KeyState {
         if let Some(unverified) = self.unverified.get_mut(&table) {
             *unverified = Unverified::Files;
         }
+        self.references.settled(table);
     }
 
     /// Rows were rewritten, with the keys that they had.
@@ -101,7 +109,7 @@ impl KeyState {
 }
 
 impl Transaction {
-    /// Has the keys of all rows of a table checked, as after a new key was declared.
+    /// Has the keys of all rows of a table checked, as after a new key was declared; foreign keys too.
     ///
     /// # Errors
     /// As [`Transaction::verify_keys`].
@@ -109,15 +117,26 @@ impl Transaction {
         if let Some(table) = self.table(name) {
             self.settle_table(table.id).await?;
             self.keys.files(&table);
+            self.keys.references.all(&table);
         }
-        self.verify_keys().await.map_err(not_unique)
+        self.verify_unique().await.map_err(not_unique)?;
+        self.verify_references().await
+    }
+
+    /// Checks the keys of all rows added since the last time, and foreign keys.
+    ///
+    /// # Errors
+    /// As [`Transaction::verify_unique`] and [`Transaction::verify_references`].
+    pub async fn verify_keys(&mut self) -> Result<()> {
+        self.verify_unique().await?;
+        self.verify_references().await
     }
 
     /// Checks the keys of all rows added since the last time.
     ///
     /// # Errors
     /// `AlreadyExists` with SQLSTATE 23505, naming the key and the row.
-    pub async fn verify_keys(&mut self) -> Result<()> {
+    pub async fn verify_unique(&mut self) -> Result<()> {
         for (id, unverified) in std::mem::take(&mut self.keys.unverified) {
             let Some(table) = self.view().tables.get(&id).cloned() else { continue };
             for index in 0..table.rules.keys.len() {

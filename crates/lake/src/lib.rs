@@ -42,6 +42,7 @@ mod places;
 mod policies;
 mod provider;
 mod read;
+mod references;
 mod rules;
 mod scan;
 mod scan_size;
@@ -78,8 +79,10 @@ pub use orphans::Sweep;
 pub use parquet_writer::{StagedFile, TableWriter};
 pub use partition::Transform;
 pub use policies::{Mask, Policies, PolicyCommand, RowPolicy};
+pub use references::{Broken, ForeignKey, Reference, ReferenceAction};
 pub use rules::{
     Check, ComputedDefault, Identity, IdentityPlace, Index, Key, Materialized, RowRule, RuleKeeper, Source, TableRules,
+    values,
 };
 pub use scan_size::{ScanSize, scan_sizes};
 pub use schema::{arrow_type, ducklake_type};

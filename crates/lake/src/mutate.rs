@@ -18,7 +18,7 @@ use crate::names::TableName;
 use crate::parquet_writer::{FILE_PREFIX, LINKED_PREFIX, StagedFile, TableWriter};
 use crate::transaction::Transaction;
 
-/// Whether rewritten rows have the keys that they had.
+/// Whether rewritten rows have the keys that they had, foreign ones too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
     Kept,
@@ -99,6 +99,10 @@ impl Transaction {
     ) -> Result<u64> {
         let replaced = self.delete_rows(name, row_ids).await?;
         let table = self.table(name).ok_or_else(|| Error::not_found(format!("table {name} does not exist")))?;
+        let rewritten: u64 = files.iter().map(|file| u64::try_from(file.record_count).unwrap_or(0)).sum();
+        if keys == Keys::MayChange || rewritten < replaced {
+            self.keys.references.shrunk(&table);
+        }
         match keys {
             Keys::Kept => {
                 self.keys.kept(&table);

@@ -20,6 +20,7 @@ use crate::conform::{is_overflow, nullable, stored};
 use crate::logical::{self, logical_batch};
 use crate::model::{Snapshot, TableState};
 use crate::names::TableName;
+use crate::references::{Broken, ForeignKey, Reference};
 
 /// The tag's name.
 pub(crate) const TAG: &str = "polder_rules";
@@ -33,6 +34,8 @@ const SHOWN_CHARS: usize = 64;
 pub struct TableRules {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Key>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKey>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -163,6 +166,7 @@ impl TableRules {
     #[must_use]
     pub fn has_name(&self, name: &str) -> bool {
         self.keys.iter().any(|key| key.name == name)
+            || self.foreign_keys.iter().any(|key| key.name == name)
             || self.checks.iter().any(|check| check.name == name)
             || self.indexes.iter().any(|index| index.name == name)
     }
@@ -171,6 +175,7 @@ impl TableRules {
     pub(crate) fn without_column(&self, column: i64) -> Self {
         let mut kept = self.clone();
         kept.keys.retain(|key| !key.columns.contains(&column));
+        kept.foreign_keys.retain(|key| !key.columns.contains(&column));
         kept.indexes.retain(|index| !index.columns.contains(&column));
         kept.identities.retain(|identity| identity.column != column);
         kept.defaults.retain(|default| default.column != column);
@@ -182,11 +187,13 @@ impl TableRules {
     pub(crate) fn with_column(&self, old: i64, new: i64) -> Self {
         let mut kept = self.clone();
         let of_keys = kept.keys.iter_mut().flat_map(|key| key.columns.iter_mut());
+        let of_foreign = kept.foreign_keys.iter_mut().flat_map(|key| key.columns.iter_mut());
         let of_indexes = kept.indexes.iter_mut().flat_map(|index| index.columns.iter_mut());
         let of_identities = kept.identities.iter_mut().map(|identity| &mut identity.column);
         let of_defaults = kept.defaults.iter_mut().map(|default| &mut default.column);
         let of_generated = kept.generated.iter_mut().map(|generated| &mut generated.column);
-        let all = of_keys.chain(of_indexes).chain(of_identities).chain(of_defaults).chain(of_generated);
+        let all =
+            of_keys.chain(of_foreign).chain(of_indexes).chain(of_identities).chain(of_defaults).chain(of_generated);
         for column in all.filter(|column| **column == old) {
             *column = new;
         }
@@ -270,6 +277,33 @@ pub trait RuleKeeper: fmt::Debug + Send + Sync {
     fn owned(&self, _author: Option<&str>, _made: &[Unowned], _view: &Snapshot) -> Vec<(i64, Access)> {
         Vec::new()
     }
+
+    /// Those of some keys (the columns, in order) that rows of a table have.
+    ///
+    /// # Errors
+    /// When the table cannot be read; `Unsupported` by a keeper that plans nothing.
+    async fn found(
+        &self,
+        _view: &Arc<Snapshot>,
+        table: &TableName,
+        _columns: &[String],
+        _keys: &RecordBatch,
+    ) -> Result<Vec<RecordBatch>> {
+        Err(Error::unsupported(format!("{table} is referenced, which this program cannot check")))
+    }
+
+    /// A row that breaks a foreign key: among those that `rows` has of its table, beside the referenced rows of `view`.
+    ///
+    /// # Errors
+    /// As [`RuleKeeper::found`].
+    async fn broken(
+        &self,
+        _rows: &Arc<Snapshot>,
+        _view: &Arc<Snapshot>,
+        reference: &Reference,
+    ) -> Result<Option<Broken>> {
+        Err(Error::unsupported(format!("{:?} is a foreign key, which this program cannot check", reference.key.name)))
+    }
 }
 
 /// Fills in the generated columns of a batch whose other columns are as they will be stored.
@@ -345,8 +379,13 @@ pub(crate) fn shown_key(key: &RecordBatch, row: usize) -> String {
     let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
     let name = |name: &String| if name.chars().all(is_plain) { name.clone() } else { format!("{name:?}") };
     let names: Vec<String> = key.schema_ref().fields().iter().map(|field| name(field.name())).collect();
-    let values: Vec<String> = key.columns().iter().map(|column| shown(column.as_ref(), row)).collect();
-    format!("({})=({})", names.join(", "), values.join(", "))
+    format!("({})=({})", names.join(", "), values(key, row))
+}
+
+/// The values of one row: `1, x`.
+#[must_use]
+pub fn values(batch: &RecordBatch, row: usize) -> String {
+    batch.columns().iter().map(|column| shown(column.as_ref(), row)).collect::<Vec<_>>().join(", ")
 }
 
 /// One value as PostgreSQL writes it, cut short when it is long.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::apply::{Op, top_column};
 use crate::ddl::{AlterColumn, ColumnSpec};
 use crate::functions::Macro;
-use crate::model::TableState;
+use crate::model::{ColumnState, TableState};
 use crate::names::{TableName, check_name};
 use crate::partition::Transform;
 use crate::rules::TableRules;
@@ -180,7 +180,30 @@ impl Transaction {
         let table = self.existing(name)?;
         // Rows held back have the old shape.
         self.settle_table(table.id).await?;
-        self.record(Op::AlterColumn { id: table.id, change })
+        let retyped = match &change {
+            AlterColumn::Retype(spec) => Some(top_column(&table, &spec.name)?.clone()),
+            _ => None,
+        };
+        self.record(Op::AlterColumn { id: table.id, change })?;
+        match retyped {
+            Some(old) => self.refer_anew(name, &old),
+            None => Ok(()),
+        }
+    }
+
+    /// A column has another id: foreign keys that refer to it follow.
+    fn refer_anew(&mut self, name: &TableName, old: &ColumnState) -> Result<()> {
+        let table = self.existing(name)?;
+        let new = top_column(&table, &old.name)?.id;
+        for reference in self.view().references_to(&table) {
+            let child = self.view().name_of(&reference.child);
+            let mut rules = self.existing(&child)?.rules.as_ref().clone();
+            for key in rules.foreign_keys.iter_mut().filter(|key| key.table == table.uuid) {
+                key.referenced.iter_mut().filter(|id| **id == old.id).for_each(|id| *id = new);
+            }
+            self.set_rules(&child, rules)?;
+        }
+        Ok(())
     }
 
     /// # Errors

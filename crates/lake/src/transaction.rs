@@ -137,7 +137,7 @@ impl Transaction {
         crate::model::PROVISIONAL + self.applier.next_provisional
     }
 
-    /// A view that is made here reads a table or view: whoever drops or alters that meanwhile is in conflict with this
+    /// A view or foreign key that is made here stands on a table or view: whoever drops or alters that meanwhile is in conflict with this
     /// transaction. A name that nothing has is passed over.
     pub fn stand_on(&mut self, name: &TableName) {
         let table = self.view.table(name).map(|table| table.id);
@@ -311,6 +311,7 @@ impl Transaction {
         let files = table.files.iter().map(|file| ended_file(&table, file)).collect();
         self.end_files(table.id, files)?;
         self.end_inlined(table.id, stored)?;
+        self.keys.references.shrunk(&table);
         Ok(gone)
     }
 
@@ -404,6 +405,7 @@ impl Transaction {
             note: self.note.clone(),
             rows: std::mem::take(&mut self.rows),
             claims: self.keys.claims(),
+            references: self.keys.references.promises(),
             reads: std::mem::take(&mut self.reads),
         };
         let committed = self.lake.commit(request).await;

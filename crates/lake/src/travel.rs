@@ -81,6 +81,7 @@ impl Transaction {
             self.rewrite_table(now.id, rewrite)?;
             // Keys may be younger than the rows that come back.
             self.keys.files(&now);
+            self.keys.references.all(&now);
         }
         self.lake().row_count(version, &then).await
     }
@@ -108,8 +109,8 @@ impl Transaction {
         let (columns, comment) = (then.columns.clone(), then.comment.clone());
         self.record(Op::CreateTable { id, uuid: Uuid::now_v7(), schema_id, name: to.table.clone(), columns, comment })?;
         if *then.rules != TableRules::default() {
-            // The clone of a materialized view is a table.
-            let rules = TableRules { materialized: None, ..then.rules.as_ref().clone() };
+            // The clone of a materialized view is a table. Rows of an older version may refer to what is gone by now.
+            let rules = TableRules { materialized: None, foreign_keys: Vec::new(), ..then.rules.as_ref().clone() };
             self.record(Op::SetRules { id, rules: Arc::new(rules) })?;
         }
         let new = self.existing(to)?;

@@ -48,7 +48,9 @@ final class Catalog {
             Probes.named(data.getIndexInfo(null, "j_meta", "pairs", true, true), "CARDINALITY", "PAGES")));
         put("foreign keys", (connection, data) -> List.of(
             Probes.named(data.getImportedKeys(null, "j_meta", "parent")), Probes.named(data.getExportedKeys(null, "j_meta", "parent")),
-            Probes.named(data.getCrossReference(null, "j_meta", "parent", null, "j_meta", "pairs"))));
+            Probes.named(data.getImportedKeys(null, "j_meta", "refers")), Probes.named(data.getExportedKeys(null, "j_meta", "pairs")),
+            Probes.named(data.getCrossReference(null, "j_meta", "parent", null, "j_meta", "pairs")),
+            Probes.named(data.getCrossReference(null, "j_meta", "parent", null, "j_meta", "refers"))));
         put("best row identifier", (connection, data) -> Probes.named(
             data.getBestRowIdentifier(null, "j_meta", "pairs", DatabaseMetaData.bestRowSession, false)));
         put("types", Catalog::types);
@@ -88,6 +90,8 @@ final class Catalog {
                 + "half REAL, whole DOUBLE PRECISION, tiny SMALLINT, flag BOOLEAN, body BYTEA, key UUID, doc JSON, docb JSONB, numbers INTEGER[], words TEXT[], "
                 + "free NUMERIC, \"Mixed Case\" TEXT)",
             "CREATE TABLE j_meta.pairs (a INTEGER, b TEXT, c INTEGER, PRIMARY KEY (b, a))",
+            "CREATE TABLE j_meta.refers (id INTEGER, parent BIGINT REFERENCES j_meta.parent ON DELETE CASCADE ON UPDATE RESTRICT, pa INTEGER, pb TEXT, "
+                + "CONSTRAINT of_pairs FOREIGN KEY (pa, pb) REFERENCES j_meta.pairs (a, b) ON UPDATE SET NULL)",
             "CREATE INDEX parent_amount ON j_meta.parent (amount, note)",
             "COMMENT ON TABLE j_meta.parent IS 'has everything'",
             "COMMENT ON COLUMN j_meta.parent.name IS 'what it is called'",

@@ -16,9 +16,21 @@ use crate::statement::fold;
 const UNNEST: &str = "unnest";
 const ORDINALITY: &str = "ordinality";
 
+/// Gives the tables that a table is a partition of, of which there are none.
+const ANCESTORS: &str = "pg_partition_ancestors";
+
 /// A function in FROM that the planner cannot take as it is: one that names columns of what stands before it, counts its
 /// rows, or takes what is not yet a number or a time.
 pub(super) fn in_from(factor: &mut TableFactor) -> Result<()> {
+    if let TableFactor::Table { name, args: Some(_), with_ordinality, alias, .. } = factor
+        && is_ancestors(&name.to_string())
+    {
+        let alias = alias.as_ref().map_or_else(|| ANCESTORS.to_owned(), ToString::to_string);
+        let alias = alias.strip_prefix("AS ").unwrap_or(&alias);
+        let counted = if *with_ordinality { ", NULL::bigint AS ordinality" } else { "" };
+        *factor = parse_factor(&format!("(SELECT NULL::bigint AS relid{counted} WHERE false) AS {alias}"))?;
+        return Ok(());
+    }
     let (function, args, ordinality, alias) = match factor {
         TableFactor::Table { name, args: Some(args), with_ordinality, alias, .. } if is_series(name) => {
             let args = exprs(&args.args)?;
@@ -56,6 +68,11 @@ fn name_column(alias: &mut Option<TableAlias>, arrays: usize) {
     {
         alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
     }
+}
+
+fn is_ancestors(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.strip_prefix("pg_catalog.").unwrap_or(&name) == ANCESTORS
 }
 
 fn is_series(name: &ObjectName) -> bool {
@@ -190,7 +207,14 @@ impl VisitorMut for Rows {
         if self.depth > 0 {
             return ControlFlow::Continue(());
         }
-        if is_call(expr, SERIES) {
+        if let Expr::Function(function) = &*expr
+            && is_ancestors(&function.name.to_string())
+        {
+            match parse_expr(&format!("{UNNEST}({SERIES}(1, 0))")) {
+                Ok(nothing) => *expr = nothing,
+                Err(error) => return ControlFlow::Break(error),
+            }
+        } else if is_call(expr, SERIES) {
             match parse_expr(&format!("{UNNEST}({expr})")) {
                 Ok(unnested) => *expr = unnested,
                 Err(error) => return ControlFlow::Break(error),

@@ -105,13 +105,35 @@ struct Work<'a> {
 }
 
 impl Context<'_> {
-    /// Carries out changes in a transaction, and checks the table's keys.
+    /// Carries out changes in a transaction, does what foreign keys ask for then, and checks all keys.
     pub(super) async fn apply(&self, cell: &TransactionCell, changes: &Changes, query: &RowQuery) -> Result<Applied> {
         let applied = self.applied(cell, changes, query).await;
         applied.map_err(|error| changes.target.without_values(error))
     }
 
     async fn applied(&self, cell: &TransactionCell, changes: &Changes, query: &RowQuery) -> Result<Applied> {
+        let before = match changes.action {
+            Some(INSERT) => None,
+            _ => Some(self.settled_view(cell).await?),
+        };
+        let applied = self.apply_rows(cell, changes, query).await?;
+        if let Some(before) = before
+            && (changes.keys == Keys::MayChange || applied.deleted > 0)
+        {
+            self.follow(cell, &changes.target.name, before).await?;
+        }
+        let mut guard = cell.lock().await;
+        guard.as_mut().ok_or_else(ended)?.verify_references().await?;
+        Ok(applied)
+    }
+
+    /// Carries out changes in a transaction, and checks the table's keys, but for foreign ones.
+    pub(super) async fn apply_rows(
+        &self,
+        cell: &TransactionCell,
+        changes: &Changes,
+        query: &RowQuery,
+    ) -> Result<Applied> {
         let state = &query.state;
         let mut physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
         let work = match self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await {
@@ -380,7 +402,7 @@ impl<'a> Work<'a> {
             transaction.add_files(name, inserted)?;
         }
         // What was forgotten is found here, too, by another name.
-        transaction.verify_keys().await.map_err(|error| match self.changes.again {
+        transaction.verify_unique().await.map_err(|error| match self.changes.again {
             Again::Refuse(message) if self.seen_keys.are_forgotten() && error.code() == KEY_TWICE && is_only_key => {
                 Error::invalid(message).with_code(ROW_TWICE)
             }

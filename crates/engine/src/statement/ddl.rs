@@ -3,6 +3,7 @@
 mod columns;
 mod create;
 mod depend;
+mod foreign;
 mod functions;
 mod layout;
 mod like;
@@ -12,15 +13,17 @@ mod policies;
 mod retype;
 mod rules;
 mod schemas;
+mod truncate;
 mod view;
 
 pub(super) use create::REPLACED;
+pub(super) use foreign::release;
 pub(super) use functions::drop_whole as drop_whole_function;
 
 use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
-    RenameTableNameKind, Statement, Truncate, TruncateIdentityOption,
+    RenameTableNameKind, Statement,
 };
 use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
@@ -83,6 +86,12 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let mut outcome = Outcome::done(verb, None, transaction.base());
+        let together = match kind {
+            ObjectType::Table => {
+                names.iter().map(|name| self.existing_name(name, transaction.view())).collect::<Result<Vec<_>>>()?
+            }
+            _ => Vec::new(),
+        };
         for name in names {
             let dropped = match kind {
                 ObjectType::Schema => {
@@ -99,9 +108,11 @@ impl Context<'_> {
                 kind => {
                     let name = self.existing_name(name, transaction.view())?;
                     match kind {
-                        ObjectType::Table => drop_table(transaction, &name, cascade),
-                        ObjectType::MaterializedView => drop_materialized(transaction, &name, cascade),
-                        _ => drop_view(transaction, &name, cascade),
+                        ObjectType::Table => drop_table(transaction, &name, cascade, &together),
+                        ObjectType::MaterializedView => {
+                            drop_materialized(transaction, &name, cascade).map(|above| told(&above))
+                        }
+                        _ => drop_view(transaction, &name, cascade).map(|above| told(&above)),
                     }
                 }
             };
@@ -112,36 +123,8 @@ impl Context<'_> {
                 }
                 other => {
                     for above in other? {
-                        outcome = outcome.notice(format!("{above} stood on it, and is dropped too"));
+                        outcome = outcome.notice(above);
                     }
-                }
-            }
-        }
-        Ok(outcome)
-    }
-
-    async fn truncate(&self, cell: &TransactionCell, truncate: &Truncate) -> Result<Outcome> {
-        if truncate.identity == Some(TruncateIdentityOption::Restart) {
-            return Err(Error::unsupported("TRUNCATE … RESTART IDENTITY is not supported: no number is given twice")
-                .with_hint("leave it out; or DROP the table and CREATE it again"));
-        }
-        if truncate.partitions.is_some() || truncate.on_cluster.is_some() {
-            return Err(Error::unsupported("TRUNCATE with options is not supported"));
-        }
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let mut outcome = Outcome::done("TRUNCATE TABLE", None, transaction.base());
-        for target in &truncate.table_names {
-            let name = self.existing_name(&target.name, transaction.view())?;
-            if is_materialized(transaction, &name) {
-                return Err(wrong_kind(&name, "a materialized view", "REFRESH MATERIALIZED VIEW"));
-            }
-            match transaction.truncate(&name).await {
-                Err(error) if truncate.if_exists && error.kind() == ErrorKind::NotFound => {
-                    outcome = outcome.notice(format!("{}, skipping", error.message()));
-                }
-                other => {
-                    other?;
                 }
             }
         }
@@ -299,6 +282,18 @@ impl Context<'_> {
             self.set_mask(cell, &name, &column(column_name), change).await?;
             return Ok(name);
         }
+        if let Some((plain, constraints)) = foreign::without_references(operation) {
+            let known = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
+            self.change_columns(cell, &name, &plain).await?;
+            let now = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
+            // IF NOT EXISTS found it there, and adds nothing.
+            if known != now {
+                for constraint in &constraints {
+                    self.add_constraint(cell, &name, constraint).await?;
+                }
+            }
+            return Ok(name);
+        }
         match operation {
             AlterTableOperation::EnableRowLevelSecurity
             | AlterTableOperation::DisableRowLevelSecurity
@@ -306,6 +301,10 @@ impl Context<'_> {
             | AlterTableOperation::NoForceRowLevelSecurity => {
                 self.set_row_security(cell, &name, operation).await?;
                 return Ok(name);
+            }
+            AlterTableOperation::AddConstraint { not_valid: true, .. } => {
+                return Err(Error::unsupported("ALTER TABLE … ADD CONSTRAINT … NOT VALID is not supported")
+                    .with_hint("leave NOT VALID out: the rows that are there must keep the constraint too"));
             }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 self.add_constraint(cell, &name, constraint).await?;
@@ -318,8 +317,9 @@ impl Context<'_> {
                 self.set_data_type(cell, &name, &column(column_name), data_type, using.as_ref()).await?;
                 return Ok(name);
             }
-            AlterTableOperation::DropConstraint { if_exists, name: constraint, .. } => {
-                self.drop_constraint(cell, &name, constraint, *if_exists).await?;
+            AlterTableOperation::DropConstraint { if_exists, name: constraint, drop_behavior } => {
+                let cascade = *drop_behavior == Some(DropBehavior::Cascade);
+                self.drop_constraint(cell, &name, constraint, *if_exists, cascade).await?;
                 return Ok(name);
             }
             _ => {}
@@ -350,9 +350,14 @@ impl Context<'_> {
                 }
                 _ => (None, false),
             };
+            let cascade =
+                matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
             {
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
+                if let AlterColumn::Drop { name: column } = &change {
+                    foreign::release_column(transaction, name, column, cascade)?;
+                }
                 transaction.alter_column(name, change).await?;
                 if let Some((old, new)) = &renamed {
                     depend::keep_column(transaction, name, old, new)?;
@@ -398,27 +403,46 @@ impl Context<'_> {
 }
 
 /// What stands in other schemas on what is in this one goes too.
-pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<TableName>> {
+pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<String>> {
     let mut dropped = Vec::new();
+    let mut freed = Vec::new();
     if cascade {
-        for inner in transaction.view().names_in(name) {
-            dropped.extend(depend::release(transaction, &TableName::new(name, inner), true)?);
+        let inside: Vec<TableName> =
+            transaction.view().names_in(name).into_iter().map(|inner| TableName::new(name, inner)).collect();
+        for inner in &inside {
+            dropped.extend(depend::release(transaction, inner, true)?);
+            freed.extend(foreign::release(transaction, inner, true, &inside)?);
         }
     }
     transaction.drop_schema(name, cascade)?;
     dropped.retain(|above| above.schema != name);
+    let mut dropped = told(&dropped);
+    dropped.extend(freed);
     Ok(dropped)
 }
 
+/// Words about what was dropped with something else.
+pub(super) fn told(above: &[TableName]) -> Vec<String> {
+    above.iter().map(|above| format!("{above} stood on it, and is dropped too")).collect()
+}
+
 /// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.
-pub(super) fn drop_table(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
+///
+/// `together`: what goes in the same statement.
+pub(super) fn drop_table(
+    transaction: &mut Transaction,
+    name: &TableName,
+    cascade: bool,
+    together: &[TableName],
+) -> Result<Vec<String>> {
     if transaction.view().view(name).is_some() {
         return Err(wrong_kind(name, "a view", "DROP VIEW"));
     }
     if is_materialized(transaction, name) {
         return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
     }
-    let dropped = depend::release(transaction, name, cascade)?;
+    let mut dropped = told(&depend::release(transaction, name, cascade)?);
+    dropped.extend(foreign::release(transaction, name, cascade, together)?);
     transaction.drop_table(name)?;
     Ok(dropped)
 }

@@ -70,11 +70,20 @@ impl Context<'_> {
         let planned = self.plan_delete(cell, delete).await?;
         let is_whole = delete.selection.is_none() && delete.using.is_none() && delete.returning.is_none();
         if is_whole && !planned.changes.target.has_policies {
-            let mut guard = cell.lock().await;
-            let gone = guard.as_mut().ok_or_else(ended)?.truncate(&planned.changes.target.name).await?;
+            let gone = self.delete_all(cell, &planned.changes.target).await?;
             return Ok(Outcome::done("DELETE", Some(gone), planned.scope.snapshot.id));
         }
         self.carry_out(cell, planned).await
+    }
+
+    /// All rows of a table go, and with them what foreign keys ask for.
+    async fn delete_all(&self, cell: &TransactionCell, target: &Target) -> Result<u64> {
+        let before = self.settled_view(cell).await?;
+        let gone = cell.lock().await.as_mut().ok_or_else(ended)?.truncate(&target.name).await?;
+        self.follow(cell, &target.name, before).await?;
+        let verified = cell.lock().await.as_mut().ok_or_else(ended)?.verify_references().await;
+        verified.map_err(|error| target.without_values(error))?;
+        Ok(gone)
     }
 
     pub(super) async fn plan_delete<'a>(&self, cell: &TransactionCell, delete: &'a Delete) -> Result<Planned<'a>> {

@@ -21,7 +21,7 @@ use polder_lake::{
 };
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
-use super::ddl::REPLACED;
+use super::ddl::{self, REPLACED};
 use super::names::fold;
 use super::travel::{Point, resolve};
 use super::{Context, ended};
@@ -132,6 +132,7 @@ impl Context<'_> {
                     return Ok(outcome.notice(format!("table {name} exists already, so nothing was done")));
                 }
                 if *or_replace && transaction.table(&name).is_some() {
+                    ddl::release(transaction, &name, false, &[])?;
                     transaction.drop_table(&name)?;
                     replaced = true;
                 }

@@ -255,7 +255,11 @@ impl Target {
 
     /// Whether rows keep their keys when these columns are set.
     pub fn keys_under(&self, set: &HashMap<String, Expr>) -> Keys {
-        let in_key = |id: i64| self.table.rules.keys.iter().any(|key| key.columns.contains(&id));
+        let rules = &self.table.rules;
+        let in_key = |id: i64| {
+            rules.keys.iter().any(|key| key.columns.contains(&id))
+                || rules.foreign_keys.iter().any(|key| key.columns.contains(&id))
+        };
         let touched = set.keys().any(|column| self.column_id(column).is_ok_and(in_key));
         if touched { Keys::MayChange } else { Keys::Kept }
     }

@@ -108,7 +108,7 @@ impl Temporary {
             }
             match ending {
                 Ending::Empty => transaction.truncate(&name).await.map(drop)?,
-                Ending::Drop => ddl::drop_table(transaction, &name, true).map(drop)?,
+                Ending::Drop => ddl::drop_table(transaction, &name, true, &[]).map(drop)?,
             }
         }
         Ok(())

@@ -166,8 +166,7 @@ impl TableProvider for Table {
             Kind::EnabledRoles => self.enabled_roles(&mut rows),
             Kind::KeyColumns => self.key_columns(&mut rows),
             Kind::Privileges => self.privileges(&mut rows, true),
-            // There are no foreign keys.
-            Kind::References => {}
+            Kind::References => self.references(&mut rows),
             Kind::RoleColumnGrants => self.column_privileges(&mut rows, false).await,
             Kind::RoleRoutineGrants => self.routine_privileges(&mut rows, false),
             Kind::RoleTableGrants => self.privileges(&mut rows, false),
@@ -329,7 +328,8 @@ impl Table {
             let keys = table.rules.keys.iter();
             let keys = keys.map(|key| (&key.name, if key.primary { "PRIMARY KEY" } else { "UNIQUE" }));
             let checks = table.rules.checks.iter().map(|check| (&check.name, "CHECK"));
-            for (name, kind) in keys.chain(checks) {
+            let foreign = table.rules.foreign_keys.iter().map(|key| (&key.name, "FOREIGN KEY"));
+            for (name, kind) in keys.chain(foreign).chain(checks) {
                 rows.push([
                     CATALOG.into(),
                     full.schema.as_str().into(),

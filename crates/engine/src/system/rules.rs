@@ -1,4 +1,4 @@
-//! `polder.constraints`: keys, checks, identities and indexes of all tables.
+//! `polder.constraints`: keys, foreign keys, checks, identities and indexes of all tables.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::Schema;
 use polder_lake::{Snapshot, TableState};
 
+use super::pg_catalog::texts;
 use super::text;
 
 pub(super) fn schema() -> Schema {
@@ -25,11 +26,16 @@ fn columns(table: &TableState, ids: &[i64]) -> String {
 }
 
 /// (name, kind, definition) of each rule of a table.
-fn rules(table: &TableState) -> Vec<(Option<String>, &'static str, String)> {
+fn rules(snapshot: &Snapshot, table: &TableState) -> Vec<(Option<String>, &'static str, String)> {
     let mut all = Vec::new();
     for key in &table.rules.keys {
         let (kind, word) = if key.primary { ("primary key", "PRIMARY KEY") } else { ("unique", "UNIQUE") };
         all.push((Some(key.name.clone()), kind, format!("{word} ({})", columns(table, &key.columns))));
+    }
+    for reference in snapshot.references_from(table) {
+        let parent = snapshot.name_of(&reference.parent).to_string();
+        let definition = texts::foreign(&parent, &reference);
+        all.push((Some(reference.key.name), "foreign key", definition));
     }
     for check in &table.rules.checks {
         all.push((Some(check.name.clone()), "check", format!("CHECK ({})", check.sql)));
@@ -54,7 +60,7 @@ pub(super) fn rows(snapshot: &Snapshot) -> Vec<ArrayRef> {
     let mut builders: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
     for table in snapshot.tables.values() {
         let full = snapshot.name_of(table);
-        for (name, kind, definition) in rules(table) {
+        for (name, kind, definition) in rules(snapshot, table) {
             let values =
                 [Some(full.schema.as_str()), Some(&full.table), name.as_deref(), Some(kind), Some(&definition)];
             for (builder, value) in builders.iter_mut().zip(values) {

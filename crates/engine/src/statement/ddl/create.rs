@@ -18,6 +18,7 @@ use polder_lake::{ColumnSpec, TableName, TextLength, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, blob_text, ended};
+use super::foreign;
 use super::rules::Draft;
 use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
@@ -66,14 +67,17 @@ impl Context<'_> {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             if create.or_replace && transaction.table(&name).is_some() {
+                foreign::release(transaction, &name, false, &[])?;
                 transaction.drop_table(&name)?;
                 replaced = true;
             }
             let table = transaction.create_table_with(&name, &specs, None)?;
+            let foreign = std::mem::take(&mut draft.foreign);
             if !draft.is_empty() {
                 let rules = draft.onto(self.engine, &table)?;
                 transaction.set_rules(&name, rules)?;
             }
+            self.declare_foreign(transaction, &name, foreign)?;
         }
         if self.has_layout() {
             self.set_layout(cell, &name).await?;
@@ -113,6 +117,7 @@ impl Context<'_> {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             if transaction.table(name).is_some() {
+                foreign::release(transaction, name, false, &[])?;
                 transaction.drop_table(name)?;
                 replaced = true;
             }

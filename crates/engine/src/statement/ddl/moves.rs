@@ -45,11 +45,32 @@ async fn move_table(transaction: &mut Transaction, name: &TableName, to: &TableN
         let access = view.access(table.id).map_or_else(usual, |access| access.as_ref().clone());
         transaction.set_access(moved.id, access)?;
     }
-    if table.rules.materialized.is_some() {
+    if table.rules.materialized.is_some() || !table.rules.foreign_keys.is_empty() {
         let rules: TableRules = table.rules.as_ref().clone();
         transaction.set_rules(to, rules)?;
     }
+    refer_to_copy(transaction, name, to)?;
     transaction.drop_table(name)
+}
+
+/// Foreign keys that refer to a table refer to the one that takes its place.
+fn refer_to_copy(transaction: &mut Transaction, name: &TableName, to: &TableName) -> Result<()> {
+    let (Some(old), Some(new)) = (transaction.table(name), transaction.table(to)) else { return Ok(()) };
+    let children = transaction.view().references_to(&old).into_iter().map(|reference| reference.child);
+    let mut children: Vec<_> = children.filter(|child| child.id != old.id).collect();
+    children.push(new.clone());
+    children.dedup_by_key(|child| child.id);
+    for child in children {
+        let mut rules = child.rules.as_ref().clone();
+        for key in rules.foreign_keys.iter_mut().filter(|key| key.table == old.uuid) {
+            key.table = new.uuid;
+        }
+        if rules != *child.rules {
+            let child = transaction.view().name_of(&child);
+            transaction.set_rules(&child, rules)?;
+        }
+    }
+    Ok(())
 }
 
 impl Context<'_> {

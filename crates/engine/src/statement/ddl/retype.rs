@@ -100,7 +100,7 @@ impl Context<'_> {
             returning: false,
             checks: None,
         };
-        self.apply(cell, &changes, &rows).await?;
+        self.apply_rows(cell, &changes, &rows).await?;
         if !nullable {
             self.check_no_nulls(cell, &old.name, &column).await?;
         }

@@ -17,6 +17,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::{fold, parts};
 use super::super::{Context, ended};
+use super::foreign::{self, Foreign};
 use counting::{sequence, serial};
 
 use crate::keeper::{plan_condition, plan_generated};
@@ -27,6 +28,7 @@ use crate::session::Outcome;
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     keys: Vec<(Option<String>, Vec<String>, bool)>,
+    pub foreign: Vec<Foreign>,
     checks: Vec<(Option<String>, Expr)>,
     identities: Vec<(String, bool, i64, i64)>,
     pub defaults: Vec<(String, Expr)>,
@@ -89,7 +91,9 @@ impl Draft {
                     }
                     self.generated.push((name.clone(), expr.clone()));
                 }
-                ColumnOption::ForeignKey(_) => return Err(no_foreign_keys()),
+                ColumnOption::ForeignKey(key) => {
+                    self.foreign.push(Foreign::of(key, given, Some(name.clone()))?);
+                }
                 ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) => return Err(no_deferral()),
                 _ => kept.push(option),
             }
@@ -124,7 +128,9 @@ impl Draft {
                 self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, false));
             }
             TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), check)?,
-            TableConstraint::ForeignKey(_) => return Err(no_foreign_keys()),
+            TableConstraint::ForeignKey(key) => {
+                self.foreign.push(Foreign::of(key, key.name.as_ref().map(fold), None)?);
+            }
             other => return Err(Error::unsupported(format!("{other} is not supported"))),
         }
         Ok(())
@@ -246,7 +252,7 @@ pub(super) fn column_id(table: &TableState, name: &str) -> Result<i64> {
         .ok_or_else(|| Error::not_found(format!("column {name:?} of {} does not exist", table.name)).with_code("42703"))
 }
 
-fn free_name(rules: &TableRules, given: Option<String>, default: &str, table: &str) -> Result<String> {
+pub(super) fn free_name(rules: &TableRules, given: Option<String>, default: &str, table: &str) -> Result<String> {
     match given {
         Some(name) if rules.has_name(&name) => {
             Err(Error::new(ErrorKind::AlreadyExists, format!("constraint {name:?} of {table} exists already"))
@@ -265,11 +271,7 @@ fn free_name(rules: &TableRules, given: Option<String>, default: &str, table: &s
     }
 }
 
-fn no_foreign_keys() -> Error {
-    Error::unsupported("FOREIGN KEY is not supported").with_hint("leave it out; joins need no declaration")
-}
-
-fn no_deferral() -> Error {
+pub(super) fn no_deferral() -> Error {
     Error::unsupported("DEFERRABLE constraints are not supported")
         .with_hint("keys are checked at the end of each statement")
 }
@@ -290,6 +292,7 @@ impl Context<'_> {
             self.check_no_nulls(cell, name, column).await?;
         }
         let table = existing(cell.lock().await.as_mut().ok_or_else(ended)?, name)?;
+        let foreign = std::mem::take(&mut draft.foreign);
         let rules = draft.onto(self.engine, &table)?;
         for check in &rules.checks[table.rules.checks.len()..] {
             self.check_all(cell, name, check).await?;
@@ -299,7 +302,10 @@ impl Context<'_> {
         for column in not_null {
             transaction.alter_column(name, AlterColumn::SetNullable { name: column, nullable: false }).await?;
         }
-        transaction.set_rules(name, rules)?;
+        if foreign.is_empty() {
+            transaction.set_rules(name, rules)?;
+        }
+        self.declare_foreign(transaction, name, foreign)?;
         transaction.recheck_keys(name).await
     }
 
@@ -309,20 +315,29 @@ impl Context<'_> {
         table: &TableName,
         name: &Ident,
         if_exists: bool,
+        cascade: bool,
     ) -> Result<()> {
         let name = fold(name);
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
-        let mut rules = existing(transaction, table)?.rules.as_ref().clone();
-        let before = rules.keys.len() + rules.checks.len();
-        rules.keys.retain(|key| key.name != name);
-        rules.checks.retain(|check| check.name != name);
-        if rules.keys.len() + rules.checks.len() == before {
+        let state = existing(transaction, table)?;
+        let known = state.rules.keys.iter().map(|key| &key.name);
+        let known = known.chain(state.rules.foreign_keys.iter().map(|key| &key.name));
+        if !known.chain(state.rules.checks.iter().map(|check| &check.name)).any(|known| *known == name) {
             if if_exists {
                 return Ok(());
             }
             return Err(Error::not_found(format!("constraint {name:?} of {table} does not exist")).with_code("42704"));
         }
+        let kept: Vec<Key> = state.rules.keys.iter().filter(|key| key.name != name).cloned().collect();
+        if kept.len() < state.rules.keys.len() {
+            let what = format!("constraint {name} on table {}", table.table);
+            foreign::release_keys(transaction, &state, &kept, &what, cascade)?;
+        }
+        let mut rules = existing(transaction, table)?.rules.as_ref().clone();
+        rules.keys = kept;
+        rules.foreign_keys.retain(|key| key.name != name);
+        rules.checks.retain(|check| check.name != name);
         transaction.set_rules(table, rules)
     }
 
@@ -407,7 +422,12 @@ impl Context<'_> {
                 .with_hint(format!("ALTER TABLE {table} DROP CONSTRAINT {index}")));
         }
         rules.indexes.retain(|known| known.name != index);
+        let before = rules.keys.len();
         rules.keys.retain(|known| known.name != index);
+        if rules.keys.len() < before {
+            let state = existing(transaction, &table)?;
+            foreign::release_keys(transaction, &state, &rules.keys, &format!("index {index}"), false)?;
+        }
         transaction.set_rules(&table, rules)
     }
 
@@ -473,6 +493,6 @@ pub(super) fn find_index(transaction: &Transaction, schema: &str, name: &str) ->
     })
 }
 
-fn existing(transaction: &Transaction, name: &TableName) -> Result<std::sync::Arc<TableState>> {
+pub(super) fn existing(transaction: &Transaction, name: &TableName) -> Result<std::sync::Arc<TableState>> {
     transaction.table(name).ok_or_else(|| Error::not_found(format!("table {name} does not exist")))
 }

@@ -196,14 +196,13 @@ impl Work<'_> {
             (Kind::Schema, _) => ddl::drop_schema(self.transaction, &thing.name, cascade)?,
             (Kind::Function, _) => {
                 let above = ddl::drop_whole_function(self.transaction, &name, cascade)?;
-                above.iter().for_each(|above| self.note(format!("{above} calls it, and is dropped too")));
-                Vec::new()
+                above.iter().map(|above| format!("{above} calls it, and is dropped too")).collect()
             }
-            (_, "view") => ddl::drop_view(self.transaction, &name, cascade)?,
-            (_, "materialized view") => ddl::drop_materialized(self.transaction, &name, cascade)?,
-            _ => ddl::drop_table(self.transaction, &name, cascade)?,
+            (_, "view") => ddl::told(&ddl::drop_view(self.transaction, &name, cascade)?),
+            (_, "materialized view") => ddl::told(&ddl::drop_materialized(self.transaction, &name, cascade)?),
+            _ => ddl::drop_table(self.transaction, &name, cascade, &[])?,
         };
-        dropped.iter().for_each(|above| self.note(format!("{above} stood on it, and is dropped too")));
+        dropped.into_iter().for_each(|words| self.note(words));
         Ok(())
     }
 

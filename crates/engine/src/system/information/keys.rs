@@ -1,9 +1,9 @@
-//! What `information_schema` tells of keys, checks and sequences.
+//! What `information_schema` tells of keys, foreign keys, checks and sequences.
 
-use polder_lake::TableState;
+use polder_lake::{Reference, TableState};
 
 use super::{CATALOG, Cell, Rows, Table, standard_name};
-use crate::system::pg_catalog::{directory, relations, types};
+use crate::system::pg_catalog::{directory, relations, texts, types};
 
 impl Table {
     /// The columns of each key of all tables: schema, table, key, column, and its place in the key from 1.
@@ -33,6 +33,45 @@ impl Table {
                 Cell::Int(None),
             ]);
         });
+        for reference in self.each_reference() {
+            let (schema, table) = (self.schema_of(reference.child.schema_id), reference.child.name.as_str());
+            let unique = reference.parent_key().map(|key| key.columns.as_slice()).unwrap_or_default();
+            let columns = reference.columns();
+            for ((place, column), referenced) in (1..).zip(&columns).zip(&reference.key.referenced) {
+                let place_there = (1..).zip(unique).find(|(_, id)| *id == referenced).map(|(place, _)| place);
+                rows.push([
+                    CATALOG.into(),
+                    schema.into(),
+                    reference.key.name.as_str().into(),
+                    CATALOG.into(),
+                    schema.into(),
+                    table.into(),
+                    column.as_str().into(),
+                    Some(place).into(),
+                    place_there.into(),
+                ]);
+            }
+        }
+    }
+
+    fn each_reference(&self) -> impl Iterator<Item = Reference> + '_ {
+        self.snapshot.tables.values().flat_map(|table| self.snapshot.references_from(table))
+    }
+
+    pub(super) fn references(&self, rows: &mut Rows) {
+        for reference in self.each_reference() {
+            rows.push([
+                CATALOG.into(),
+                self.schema_of(reference.child.schema_id).into(),
+                reference.key.name.as_str().into(),
+                CATALOG.into(),
+                self.schema_of(reference.parent.schema_id).into(),
+                reference.parent_key().map(|key| key.name.clone()).into(),
+                if reference.key.full { "FULL" } else { "NONE" }.into(),
+                texts::words(reference.key.on_update).into(),
+                texts::words(reference.key.on_delete).into(),
+            ]);
+        }
     }
 
     pub(super) fn constraint_columns(&self, rows: &mut Rows) {
@@ -47,6 +86,20 @@ impl Table {
                 key.into(),
             ]);
         });
+        // Of a foreign key, the columns that it refers to.
+        for reference in self.each_reference() {
+            for column in reference.referenced() {
+                rows.push([
+                    CATALOG.into(),
+                    self.schema_of(reference.parent.schema_id).into(),
+                    reference.parent.name.as_str().into(),
+                    column.as_str().into(),
+                    CATALOG.into(),
+                    self.schema_of(reference.child.schema_id).into(),
+                    reference.key.name.as_str().into(),
+                ]);
+            }
+        }
     }
 
     pub(super) fn check_constraints(&self, rows: &mut Rows) {

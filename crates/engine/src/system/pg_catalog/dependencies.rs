@@ -62,7 +62,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
             let default = object(PG_ATTRDEF, oids::of_default(table.id, column.id));
             push(&mut rows, default, at(directory::number(column)), "a");
         }
-        for (oid, _, constraint) in texts::constraints(table) {
+        for (oid, _, constraint) in texts::constraints(world.snapshot(), table) {
             let own = object(PG_CONSTRAINT, oid);
             match constraint {
                 Constraint::Key(key) => {
@@ -72,6 +72,16 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                     push(&mut rows, object(PG_CLASS, oids::of_index(table.id, key.place)), own, "i");
                 }
                 Constraint::Check(_) => push(&mut rows, own, at(0), "a"),
+                Constraint::Foreign(reference) => {
+                    for number in directory::numbers(table, &reference.key.columns) {
+                        push(&mut rows, own, at(number), "a");
+                    }
+                    let parent = oids::of(reference.parent.id, 0);
+                    for column in directory::numbers(&reference.parent, &reference.key.referenced) {
+                        push(&mut rows, own, Object { class: PG_CLASS, oid: parent, column }, "n");
+                    }
+                    push(&mut rows, own, object(PG_CLASS, texts::referenced_index(&reference)), "n");
+                }
             }
         }
         for index in directory::indexes(table).filter(|index| !index.unique) {

@@ -1,8 +1,11 @@
 //! `pg_class`, `pg_index` and `pg_sequence`: relations, and what they are beside their columns.
 
+use std::collections::HashSet;
+
 use arrow::array::ArrayRef;
 use polder_lake::TableState;
 use polder_types::Result;
+use uuid::Uuid;
 
 use super::attributes;
 use super::columns;
@@ -19,6 +22,7 @@ const UNKNOWN: i64 = -1;
 /// `planned`: how many columns a view has is asked for, which takes planning it.
 pub(super) async fn classes(world: &World, views: &dyn Views, planned: bool) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_CLASS);
+    let referred = referred_to(world);
     let directory = world.directory();
     for relation in directory.relations() {
         let mut columns = None;
@@ -27,9 +31,15 @@ pub(super) async fn classes(world: &World, views: &dyn Views, planned: bool) -> 
             // One that cannot be planned any more has no columns.
             columns = views.columns(schema, &relation.name).await.map(|columns| columns.fields().len() as i64);
         }
-        class(&mut rows, world, relation, columns);
+        class(&mut rows, world, relation, columns, &referred);
     }
     rows.finish()
+}
+
+/// The tables that foreign keys refer to.
+fn referred_to(world: &World) -> HashSet<Uuid> {
+    let keys = world.snapshot().tables.values().flat_map(|table| table.rules.foreign_keys.iter());
+    keys.map(|key| key.table).collect()
 }
 
 /// What differs from one kind of relation to another.
@@ -85,9 +95,13 @@ pub(crate) fn bytes(table: &TableState) -> i64 {
     table.files.iter().map(|file| file.file_size_bytes).sum()
 }
 
-/// `columns`: how many a view has, where that is known.
-fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i64>) {
+/// `columns`: how many a view has, where that is known. `referred`: the tables that foreign keys refer to.
+fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i64>, referred: &HashSet<Uuid>) {
     let facts = facts(world, relation);
+    // PostgreSQL checks foreign keys by triggers, and clients ask for foreign keys only where there are some.
+    let table = world.table(relation).filter(|_| matches!(relation.of, Of::Table(_)));
+    let has_triggers =
+        table.is_some_and(|table| !table.rules.foreign_keys.is_empty() || referred.contains(&table.uuid));
     let is_view = relation.kind == "v";
     let is_temporary = world.directory().schema(relation.schema).is_some_and(temporary::is_temporary);
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
@@ -118,6 +132,7 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
         ("relnatts", columns.unwrap_or(facts.columns).into()),
         ("relchecks", facts.checks.into()),
         ("relhasrules", is_view.into()),
+        ("relhastriggers", has_triggers.into()),
         ("relrowsecurity", policies.is_some_and(|policies| policies.enabled).into()),
         ("relforcerowsecurity", policies.is_some_and(|policies| policies.forced).into()),
         ("relispopulated", facts.populated.into()),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::Expr;
-use polder_lake::{Check, ColumnState, TableState};
+use polder_lake::{Check, ColumnState, Reference, ReferenceAction, Snapshot, TableState};
 use polder_sql_tree::visit_expressions;
 
 use super::World;
@@ -63,15 +63,16 @@ pub(crate) fn index_with(world: &World, oid: i64, column: usize) -> Option<Strin
 }
 
 /// A constraint of a table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Constraint<'a> {
     Key(IndexOf<'a>),
     Check(&'a Check),
+    Foreign(Reference),
 }
 
 impl Constraint<'_> {
     /// `short`: without the brackets that PostgreSQL puts around each condition.
-    pub(super) fn definition(&self, table: &TableState, short: bool) -> String {
+    pub(super) fn definition(&self, world: &World, table: &TableState, short: bool) -> String {
         match self {
             Self::Key(key) => {
                 let kind = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
@@ -79,6 +80,11 @@ impl Constraint<'_> {
             }
             Self::Check(check) if short => format!("CHECK ({})", check.sql),
             Self::Check(check) => format!("CHECK (({}))", check.sql),
+            Self::Foreign(reference) => {
+                let directory = world.directory();
+                let parent = directory.relation(oids::of(reference.parent.id, 0));
+                foreign(&parent.map(|relation| relation.shown(directory)).unwrap_or_default(), reference)
+            }
         }
     }
 }
@@ -102,23 +108,62 @@ pub(super) fn checked(table: &TableState, check: &Check) -> Vec<i64> {
     numbers
 }
 
-/// The constraints of a table, each with its object id.
-pub(super) fn constraints(table: &TableState) -> impl Iterator<Item = (i64, &str, Constraint<'_>)> {
+/// `FOREIGN KEY (a) REFERENCES t(id) ON DELETE CASCADE`, where `parent` is what the other table is called.
+pub(crate) fn foreign(parent: &str, reference: &Reference) -> String {
+    let own = names(&reference.child, &reference.key.columns);
+    let theirs = names(&reference.parent, &reference.key.referenced);
+    let full = if reference.key.full { " MATCH FULL" } else { "" };
+    let on = |verb: &str, action: ReferenceAction| match words(action) {
+        "NO ACTION" => String::new(),
+        words => format!(" ON {verb} {words}"),
+    };
+    let (update, delete) = (on("UPDATE", reference.key.on_update), on("DELETE", reference.key.on_delete));
+    format!("FOREIGN KEY ({own}) REFERENCES {parent}({theirs}){full}{update}{delete}")
+}
+
+/// What becomes of rows, as SQL says it.
+pub(crate) fn words(action: ReferenceAction) -> &'static str {
+    match action {
+        ReferenceAction::NoAction => "NO ACTION",
+        ReferenceAction::Restrict => "RESTRICT",
+        ReferenceAction::Cascade => "CASCADE",
+        ReferenceAction::SetNull => "SET NULL",
+        ReferenceAction::SetDefault => "SET DEFAULT",
+    }
+}
+
+/// The constraints of a table, each with its object id and its name.
+pub(super) fn constraints<'a>(
+    snapshot: &Snapshot,
+    table: &'a TableState,
+) -> impl Iterator<Item = (i64, String, Constraint<'a>)> + use<'a> {
     let keys = directory::indexes(table).filter(|index| index.unique);
-    let keys = keys.map(move |key| (oids::of_index(table.id, key.place), key.name, Constraint::Key(key)));
+    let keys = keys.map(move |key| (oids::of_index(table.id, key.place), key.name.to_owned(), Constraint::Key(key)));
     let checks = table.rules.checks.iter().take(oids::CHECKS_MAX).enumerate();
     let checks = checks.map(move |(place, check)| {
-        (oids::of(table.id, oids::CHECK + place as i64), check.name.as_str(), Constraint::Check(check))
+        (oids::of(table.id, oids::CHECK + place as i64), check.name.clone(), Constraint::Check(check))
     });
-    keys.chain(checks)
+    let foreign = snapshot.references_from(table).into_iter().take(oids::FOREIGN_MAX).enumerate();
+    let foreign = foreign.map(move |(place, reference)| {
+        let oid = oids::of(table.id, oids::FOREIGN + place as i64);
+        (oid, reference.key.name.clone(), Constraint::Foreign(reference))
+    });
+    keys.chain(checks).chain(foreign)
 }
 
 /// The definition of the constraint with an object id.
 pub(crate) fn constraint_with(world: &World, oid: i64, short: bool) -> Option<String> {
     world.snapshot().tables.values().find_map(|table| {
-        let (_, _, found) = constraints(table).find(|(known, ..)| *known == oid)?;
-        Some(found.definition(table, short))
+        let (_, _, found) = constraints(world.snapshot(), table).find(|(known, ..)| *known == oid)?;
+        Some(found.definition(world, table, short))
     })
+}
+
+/// The object id of the index that a foreign key is checked by.
+pub(super) fn referenced_index(reference: &Reference) -> i64 {
+    let key = reference.parent_key().map(|key| key.name.as_str());
+    let found = directory::indexes(&reference.parent).find(|index| index.unique && Some(index.name) == key);
+    found.map_or(0, |index| oids::of_index(reference.parent.id, index.place))
 }
 
 /// The query of a view or materialized view.
