@@ -173,7 +173,7 @@ SCRIPTS = {
         "root: BEGIN", "root: CREATE ROLE dora", "root: GRANT dora TO ana", "root: GRANT SELECT ON shop.sale TO dora", "root: SAVEPOINT a", "root: CREATE ROLE staff",
         "root: ROLLBACK TO a", f"root: {MADE}", "root: ROLLBACK", f"root: {MADE}", f"root: {GRANTS}", f"root: {MEMBERS}",
         "root: BEGIN", "root: CREATE ROLE dora", "root: GRANT dora TO ana", "root: GRANT SELECT ON shop.sale TO dora", "root: ALTER TABLE shop.sale OWNER TO dora", f"ben: {MADE}",
-        "root: COMMIT", f"ben: {MADE}", f"root: {GRANTS}", f"root: {MEMBERS}", f"root: {OWNERS}", "root: BEGIN", "root: DROP ROLE nosuch", "root: CREATE ROLE staff", "root: COMMIT", f"root: {MADE}",
+        "root: COMMIT", f"ben: {MADE}", f"root: {GRANTS}", f"root: {MEMBERS}", f"root: {OWNERS}", "root: BEGIN", "root: DROP ROLE nosuch", "root: CREATE ROLE staff", "root: ROLLBACK", f"root: {MADE}",
         "root: REASSIGN OWNED BY dora TO ana", "root: DROP OWNED BY dora", "root: DROP ROLE dora",
     ],
 }

@@ -135,11 +135,12 @@ impl Words<'_> {
             return Err(Error::unsupported(format!("ALTER {kind} ALL is not supported"))
                 .with_hint("name each role whose settings are to change"));
         }
+        let mut begin = self.clone();
         let role = self.role()?;
-        if let RoleName::Named(name) = &role
-            && self.take(&["RENAME", "TO"])
-        {
-            return Ok(RoleStatement::Rename { role: name.clone(), to: self.role_id()? });
+        if self.take(&["RENAME", "TO"]) {
+            let to = self.role_id()?;
+            // A word for a role is none that can be renamed.
+            return begin.role_id().map(|role| RoleStatement::Rename { role, to });
         }
         if kind == "GROUP"
             && let Some(word) = self.take_one_of(&["ADD", "DROP"])
@@ -294,3 +295,6 @@ impl Words<'_> {
         Ok(slot.replace(is_on).is_none())
     }
 }
+
+#[cfg(test)]
+mod tests;

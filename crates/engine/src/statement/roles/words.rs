@@ -7,6 +7,7 @@ use polder_types::{Error, Result, limits};
 use super::names::RoleName;
 use crate::statement::names::fold;
 
+#[derive(Clone)]
 pub(super) struct Words<'a> {
     /// Without white space and comments.
     tokens: Vec<&'a TokenWithSpan>,
@@ -214,7 +215,7 @@ impl<'a> Words<'a> {
         Ok(name)
     }
 
-    /// What stands before the next word that is none of a list in brackets: the types of a function's arguments, say.
+    /// A list in brackets, each part as it is written: the types of a function's arguments.
     pub fn arguments(&mut self) -> Result<Vec<String>> {
         self.expect_token(&Token::LParen)?;
         let (mut all, mut depth): (Vec<String>, usize) = (Vec::new(), 1);
@@ -237,7 +238,8 @@ impl<'a> Words<'a> {
                 all.push(String::new());
             }
             if let Some(last) = all.last_mut() {
-                let is_joined = matches!(token, Token::LParen | Token::RParen | Token::LBracket | Token::RBracket);
+                let is_joined =
+                    matches!(token, Token::LParen | Token::RParen | Token::LBracket | Token::RBracket | Token::Comma);
                 if !last.is_empty() && !is_joined && !last.ends_with(['(', '[']) {
                     last.push(' ');
                 }
