@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import psycopg
 import pytest
@@ -302,3 +303,60 @@ def test_audit(server, client):
     assert events == ["create role", "grant", "revoke", "alter owner", "drop owned", "drop role"], told
     grant = told[1]
     assert (grant["object"], grant["message"]) == ("table public.told", "SELECT to told_one")
+
+
+def test_roles_made_at_once(server):
+    """Statements by themselves wait for each other, and transactions that are open together get different numbers."""
+    failed = []
+
+    def make(name: str) -> None:
+        with psycopg.connect(**address(server), autocommit=True) as connection:
+            for number in range(10):
+                try:
+                    connection.execute(f"CREATE ROLE once_{name}_{number}")
+                except psycopg.Error as error:
+                    failed.append(str(error))
+
+    makers = [threading.Thread(target=make, args=(name,)) for name in "abcd"]
+    with psycopg.connect(**address(server)) as one, psycopg.connect(**address(server)) as other:
+        one.execute("CREATE ROLE once_one")
+        other.execute("CREATE ROLE once_other")
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join()
+        one.commit()
+        other.commit()
+        assert not failed, failed[0]
+        made = other.execute("SELECT count(*), count(DISTINCT oid) FROM pg_roles WHERE rolname LIKE 'once%'").fetchone()
+        assert made == (42, 42)
+
+
+def test_sessions_go_on(server):
+    """Through a new name of their role; and they can leave a role that is gone, with which nothing runs."""
+    with psycopg.connect(**address(server), autocommit=True) as root:
+        root.execute(f"CREATE ROLE goes_on LOGIN PASSWORD '{PASSWORD}'")
+        root.execute("CREATE ROLE goes ROLE goes_on")
+        with psycopg.connect(**address(server, user="goes_on", password=PASSWORD), autocommit=True) as session:
+            session.execute("SELECT 1")
+            root.execute("ALTER ROLE goes_on RENAME TO went_on")
+            assert session.execute("SELECT current_user, session_user").fetchone() == ("went_on", "went_on")
+            session.execute("SET ROLE goes")
+            assert session.info.parameter_status("session_authorization") == "went_on"
+            root.execute("DROP ROLE goes")
+            with pytest.raises(psycopg.Error) as refused:
+                session.execute("SELECT 1")
+            assert refused.value.sqlstate == "28000"
+            session.execute("RESET ROLE")
+            assert session.execute("SELECT current_user").fetchone() == ("went_on",)
+        root.execute("CREATE ROLE taken_on ROLE went_on")
+        root.execute("ALTER ROLE went_on SET role = 'taken_on'")
+        with psycopg.connect(**address(server, user="went_on", password=PASSWORD)) as session:
+            assert session.execute("SELECT current_user, session_user").fetchone() == ("taken_on", "went_on")
+
+
+def test_passwords_are_not_recorded(client):
+    client.sql("CREATE ROLE unrecorded PASSWORD 'a secret of somebody'")
+    client.sql("ALTER ROLE unrecorded PASSWORD $$a secret of somebody$$")
+    told = [row["sql"] for row in client.sql("SELECT sql FROM polder.queries WHERE sql LIKE '%ROLE unrecorded%' AND sql NOT LIKE 'SELECT%'")]
+    assert sorted(told) == ["ALTER ROLE unrecorded PASSWORD '***'", "CREATE ROLE unrecorded PASSWORD '***'"]

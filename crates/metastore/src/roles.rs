@@ -158,7 +158,12 @@ impl Roles<'_> {
                  bypasses_policies, connection_limit, valid_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 values(role),
             ),
-            Settings::set_write(NEXT_OID, &(role.oid + 1).to_string()),
+            // Of transactions that were open at the same time, the last one need not have the highest number.
+            Write::new(
+                "INSERT INTO polder_setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET \
+                 value = excluded.value WHERE CAST(excluded.value AS BIGINT) > CAST(polder_setting.value AS BIGINT)",
+                vec![NEXT_OID.into(), (role.oid + 1).to_string().into()],
+            ),
         ]
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
@@ -26,6 +27,12 @@ pub(crate) struct Authority {
     book: RwLock<Option<Arc<RoleBook>>>,
     /// Connections of each user by PostgreSQL's protocol, for whose number a role has a limit.
     connections: Mutex<HashMap<String, i64>>,
+    /// Held while roles are read, so that an older reading does not take the place of a newer one.
+    reading: tokio::sync::Mutex<()>,
+    /// Held by a statement that changes roles or rights as a transaction by itself: they go one after the other.
+    changing: tokio::sync::Mutex<()>,
+    /// The number of the next role, as far as transactions that are still open have taken some.
+    next_oid: AtomicI64,
 }
 
 /// The way in by which sessions are connections.
@@ -33,7 +40,25 @@ const CONNECTED: &str = "postgres";
 
 impl Authority {
     pub fn new(metastore: Arc<Metastore>) -> Self {
-        Self { metastore, book: RwLock::default(), connections: Mutex::default() }
+        Self {
+            metastore,
+            book: RwLock::default(),
+            connections: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            next_oid: AtomicI64::new(0),
+        }
+    }
+
+    /// Waits until no other statement by itself changes roles or rights.
+    pub async fn one_at_a_time(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    /// A number for a role that is made, which no other one gets, whatever becomes of it; `least` at least.
+    pub fn take_oid(&self, least: i64) -> i64 {
+        self.next_oid.fetch_max(least, Ordering::Relaxed);
+        self.next_oid.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Lets somebody in who has shown who they are.
@@ -103,6 +128,7 @@ impl Authority {
 
     /// Reads the roles anew, after a change of them.
     pub async fn reload(&self) -> Result<Arc<RoleBook>> {
+        let _one_at_a_time = self.reading.lock().await;
         let book = Arc::new(RoleBook::of(self.metastore.roles().load().await?));
         *self.book.write() = Some(Arc::clone(&book));
         Ok(book)

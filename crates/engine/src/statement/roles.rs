@@ -21,6 +21,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::common::TableReference;
 use polder_capability::{Caller, Notice};
@@ -28,7 +29,7 @@ use polder_lake::{Transaction, TransactionCell};
 use polder_metastore::{AuditEvent, Role, RoleRows};
 use polder_types::{Error, ErrorKind, Result};
 
-use super::{Context, check_may_write, ended, open_cell};
+use super::{Context, check_may_write, ended, open_cell, rand_below};
 use crate::authz::rights::Kind;
 use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
@@ -90,6 +91,15 @@ impl Engine {
         }
         check_may_write(inner)?;
         let extras = Extras::default();
+        // Those of open transactions meet at their commits.
+        let _one_at_a_time = match &open {
+            Some(_) => None,
+            None => {
+                let turn = self.authority.one_at_a_time().await;
+                self.identify(caller, &mut inner.settings).await?;
+                Some(turn)
+            }
+        };
         for attempt in 1.. {
             let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
             let context =
@@ -98,6 +108,7 @@ impl Engine {
                 match context.role_alone(&statement).await {
                     // Who was there before may be another one now, or gone.
                     Err(error) if is_overtaken(&error) && attempt < CONFLICT_TRIES => {
+                        tokio::time::sleep(Duration::from_millis(rand_below(4 << attempt.min(6)))).await;
                         self.authority.reload().await?;
                         self.identify(caller, &mut inner.settings).await?;
                         continue;

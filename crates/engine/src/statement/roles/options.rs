@@ -102,7 +102,7 @@ impl Work<'_> {
                 .with_code(ALREADY_THERE)
                 .with_hint(format!("ALTER ROLE {name}, or choose another name")));
         }
-        let mut role = Role::new(self.rows.next_oid, name);
+        let mut role = Role::new(self.context.engine.authority.take_oid(self.rows.next_oid), name);
         options.apply(&mut role, self.context.settings.zone())?;
         let oid = role.oid;
         for write in Roles::create_writes(&role) {
