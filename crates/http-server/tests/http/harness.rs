@@ -25,7 +25,7 @@ pub struct Server {
     pub serving: JoinHandle<Result<()>>,
     pub client: reqwest::Client,
     pub folder: TempDir,
-    cookie: Option<String>,
+    pub cookie: Option<String>,
 }
 
 impl Drop for Server {
