@@ -64,7 +64,7 @@ OF_ROWS = {
     "a set operation": ("SELECT id FROM staff UNION SELECT 1 ORDER BY 1", "SELECT v.id FROM (VALUES (4)) AS v (id) EXCEPT SELECT id FROM staff"),
     "a limit": ("SELECT id FROM staff LIMIT 10", "SELECT id FROM staff ORDER BY salary DESC NULLS LAST LIMIT 1", "SELECT id FROM staff ORDER BY id OFFSET 3"),
     "rows of one value": ("SELECT DISTINCT team FROM staff ORDER BY 1", "SELECT DISTINCT ON (team) team, salary FROM staff ORDER BY 1, 2"),
-    "groups": ("SELECT team, count(*) FROM staff GROUP BY team ORDER BY 1", "SELECT count(*) FROM staff GROUP BY CUBE (team, id)"),
+    "groups": ("SELECT team, count(*) FROM staff GROUP BY team ORDER BY 1", "SELECT count(*) FROM staff GROUP BY CUBE (team, id) ORDER BY 1"),
     "ranks": ("SELECT id, rank() OVER (ORDER BY salary DESC), count(*) OVER () FROM staff ORDER BY id",),
     "an own table of it": ("CREATE TEMP TABLE own AS SELECT * FROM staff", "SELECT count(*) FROM own", "DROP TABLE own"),
     "COPY": ("COPY staff (id, salary) TO STDOUT", "COPY (SELECT count(*) FROM staff) TO STDOUT"),
@@ -286,7 +286,11 @@ def test_no_answer_hangs_on_what_is_hidden(twins, case):
     assert one == two
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[1]}")
+# These tell nobody: a tag counts rows that match, not those that change how; an estimate is of files, which are alike here; what PostgreSQL counts, Polder does not.
+ALIKE = {("masks", "a merge's condition"), ("plans", "EXPLAIN (ESTIMATE)"), ("plans", "the catalog")}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ALIKE], ids=lambda case: f"{case[0]}: {case[1]}")
 def test_the_owners_answers_hang_on_it(twins, case):
     one, two = heard(twins[0], "ann", statements_of(twins, case))
     assert one != two

@@ -209,10 +209,14 @@ POLDERS = {
     "HTTP: somebody's load": lambda asker: asker.http("GET", f"/loads/{asker.world.load}"),
 }
 
-ALL = {**COMMON, **COUNTING, **POLDERS}
+# Ways that lead nowhere in Polder: rows as values are not there, nor plans in JSON, and the catalog over HTTP has no values.
+NOWHERE = ("whole rows", "EXPLAIN ANALYZE as JSON", "HTTP: the catalog", "HTTP: the table")
+EVERY = {**COMMON, **COUNTING, **POLDERS}
+ALL = {name: way for name, way in EVERY.items() if name not in NOWHERE}
 
 # Ways by which the owner finds nothing either: plans, keys, and names of what statements are made of within.
 BARE = {
+    **{name: EVERY[name] for name in NOWHERE},
     "EXPLAIN": asks("EXPLAIN SELECT * FROM {t} WHERE note = 'x'", "EXPLAIN VERBOSE SELECT * FROM {t} " + BEST, "EXPLAIN DELETE FROM {t} WHERE pin = 1", "EXPLAIN UPDATE {t} SET note = code"),
     "what others do": asks("SELECT * FROM pg_stat_activity", "SELECT * FROM pg_cursors", "SELECT * FROM pg_prepared_statements"),
     "statistics": asks("SELECT * FROM pg_stats WHERE schemaname = 'vault'", "SELECT * FROM pg_stats_ext", "SELECT * FROM pg_statistic"),
