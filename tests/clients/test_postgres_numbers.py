@@ -1,5 +1,7 @@
 """Whole numbers that are written out and that are sent along: the same types and values as from PostgreSQL."""
 
+from decimal import Decimal
+
 import psycopg
 import pytest
 from psycopg.types.numeric import Int2, Int4, Int8
@@ -24,7 +26,7 @@ TOO_LARGE = {
 # A query, and what is sent along.
 SENT = [
     ("SELECT %s + 1", Int4(70_000)), ("SELECT %s + 1", Int8(5)), ("SELECT %s + 2147483647", Int8(5)), ("SELECT %s * 2", Int8(-(2**31))), ("SELECT %s", Int8(5)),
-    ("SELECT %s", Int4(5)), ("SELECT coalesce(%s, 1)", Int8(-5)), ("SELECT ARRAY[%s, 1]", Int8(5)), ("SELECT %s + 1", Int2(5)),
+    ("SELECT %s / 2", Decimal(1)), ("SELECT %s", Decimal(-5)), ("SELECT %s", Int4(5)), ("SELECT coalesce(%s, 1)", Int8(-5)), ("SELECT ARRAY[%s, 1]", Int8(5)), ("SELECT %s + 1", Int2(5)),
     ("SELECT x FROM generate_series(1, %s) AS s (x)", Int4(3)), ("SELECT x FROM generate_series(1, %s) AS s (x)", Int8(3)),
     ("SELECT x FROM (VALUES (1), (2), (3)) AS v (x) ORDER BY x LIMIT %s", Int8(2)), ("SELECT x FROM (VALUES (1), (2)) AS v (x) WHERE x = %s", Int8(2)),
 ]

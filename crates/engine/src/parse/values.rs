@@ -86,12 +86,13 @@ fn written(value: &Parameter, kept: bool) -> Result<Vec<Token>> {
         Some(name) if TEXTS.contains(&name) => Ok(vec![quoted()]),
         Some(name) if NUMBERS.contains(&name) && is_plain_number(text, name == "numeric") => {
             // `5L`, which the planner takes for 5: it is no `integer` however small it is.
-            let long = !kept && matches!(name, "bigint" | "numeric") && !text.contains('.');
+            let long = !kept && name == "bigint";
+            // `5.`, which is no whole number however whole it is.
+            let point = if name == "numeric" && !text.contains('.') { "." } else { "" };
+            let number = |digits: &str| Token::Number(format!("{digits}{point}"), long);
             Ok(match text.strip_prefix('-') {
-                Some(digits) => {
-                    vec![Token::LParen, Token::Minus, Token::Number(digits.to_owned(), long), Token::RParen]
-                }
-                None => vec![Token::Number(text.clone(), long)],
+                Some(digits) => vec![Token::LParen, Token::Minus, number(digits), Token::RParen],
+                None => vec![number(text)],
             })
         }
         Some("boolean") if matches!(text.as_str(), "true" | "false") => Ok(vec![Token::make_keyword(text)]),
