@@ -15,7 +15,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -44,15 +45,17 @@ impl SealedExec {
     /// alike: without conditions that somebody has chosen.
     #[must_use]
     pub fn new(inner: Arc<dyn ExecutionPlan>, name: TableName, schema: SchemaRef, cost: &[ScanSize]) -> Self {
-        let below = inner.properties();
-        let partitions = below.output_partitioning().partition_count();
+        // The plan above is the same whatever is below: how many files have rows for a condition tells of hidden ones.
+        let inner: Arc<dyn ExecutionPlan> = match inner.properties().output_partitioning().partition_count() {
+            1 => inner,
+            _ => Arc::new(CoalescePartitionsExec::new(inner)),
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(partitions),
-            below.emission_type,
-            below.boundedness,
-        )
-        .with_scheduling_type(below.scheduling_type);
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
         let cost = ScanSize {
             table: Some(name.clone()),
             files: cost.iter().map(|scan| scan.files).sum(),
