@@ -38,7 +38,7 @@ SCRIPTS = {
         "ben: DELETE FROM sale", "ben: UPDATE sale SET amount = 1",
     ],
     "conflicts and merges": [
-        *SALE, "ana: GRANT INSERT ON sale TO ben",
+        *SALE, "ana: GRANT INSERT ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT DO NOTHING",
         "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO NOTHING", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5",
         "ana: GRANT UPDATE ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5",
         "ana: GRANT SELECT (id) ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET amount = 5",
@@ -53,10 +53,10 @@ SCRIPTS = {
     ],
     "columns": [
         *SALE, "ana: GRANT SELECT (id, city) ON sale TO ben", "ben: SELECT id, city FROM sale ORDER BY id", "ben: SELECT amount FROM sale", "ben: SELECT * FROM sale",
-        "ben: SELECT count(*) FROM sale", "ben: SELECT id FROM sale WHERE amount > 1", "ben: SELECT id FROM sale ORDER BY amount",
-        "ben: SELECT city FROM sale GROUP BY city, amount", "ben: SELECT s.id FROM sale s JOIN sale o ON s.id = o.amount",
+        "ben: SELECT sale FROM sale", "ben: SELECT count(*) FROM sale", "ben: SELECT id FROM sale WHERE amount > 1", "ben: SELECT id FROM sale ORDER BY amount",
+        "ben: SELECT city FROM sale GROUP BY city, amount", "ben: SELECT s.id FROM sale s JOIN sale o ON s.id = o.amount", "ben: SELECT id FROM (SELECT * FROM sale) AS x",
         "ben: SELECT (SELECT max(amount) FROM sale) AS most", "ben: SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM sale WHERE amount > 5)",
-         "ben: SELECT id, row_number() OVER (ORDER BY amount) FROM sale",
+        "ben: WITH x AS (SELECT id, amount FROM sale) SELECT id FROM x", "ben: SELECT id, row_number() OVER (ORDER BY amount) FROM sale",
         "ben: SELECT id FROM sale NATURAL JOIN (VALUES (10)) AS v (amount)", "ben: SELECT id FROM sale JOIN (VALUES (10)) AS v (amount) USING (amount)",
         "ben: COPY sale (id, city) TO STDOUT", "ben: COPY sale TO STDOUT", "ben: COPY (SELECT amount FROM sale) TO STDOUT",
         "ana: GRANT UPDATE (city), INSERT (id, city) ON sale TO ben", "ben: UPDATE sale SET city = 'x' WHERE id = 1", "ben: UPDATE sale SET amount = 1",
@@ -100,10 +100,10 @@ SCRIPTS = {
     ],
     "schemas": [
         "root: CREATE SCHEMA depot", "root: CREATE TABLE depot.part (id INT)", "root: GRANT SELECT ON depot.part TO ben", "ben: SELECT * FROM depot.part", "ben: CREATE TABLE depot.own (id INT)",
-        "root: GRANT USAGE ON SCHEMA depot TO ben", "ben: SELECT * FROM depot.part", "ben: CREATE TABLE depot.own (id INT)", "cas: SELECT * FROM depot.part",
+        "root: GRANT USAGE ON SCHEMA depot TO ben", "ben: SELECT * FROM depot.part", "ben: CREATE TABLE depot.own (id INT)", "cas: SELECT * FROM depot.part", "cas: SELECT * FROM depot.nosuch",
         "ben: SELECT * FROM depot.nosuch", "root: GRANT CREATE ON SCHEMA depot TO ben", "ben: CREATE TABLE depot.own (id INT)", "ben: INSERT INTO depot.own VALUES (1)",
         "ben: CREATE VIEW depot.seen AS SELECT * FROM depot.own", "ben: DROP SCHEMA depot", "ben: ALTER SCHEMA depot RENAME TO mine", "ben: DROP TABLE depot.part",
-        "root: REVOKE ALL ON SCHEMA depot FROM ben", "ben: SELECT * FROM depot.own", "root: SELECT * FROM depot.own",
+        "root: REVOKE ALL ON SCHEMA depot FROM ben", "ben: SELECT * FROM depot.own", "ben: DROP TABLE depot.own", "root: SELECT * FROM depot.own",
         "ben: GRANT USAGE ON SCHEMA depot TO cas", "root: GRANT USAGE ON SCHEMA depot TO ben WITH GRANT OPTION", "ben: GRANT USAGE ON SCHEMA depot TO cas", "cas: SELECT * FROM depot.part",
         "root: GRANT SELECT ON SCHEMA depot TO ben", "root: GRANT USAGE ON SCHEMA nosuch TO ben", "ben: CREATE TABLE public.mine (id INT)", "ben: SET search_path = depot",
         "ben: SELECT * FROM part", "cas: SET search_path = depot", "cas: SELECT * FROM part", "cas: CREATE TABLE part2 (id INT)",
@@ -121,7 +121,7 @@ SCRIPTS = {
         *SALE, "ana: CREATE FUNCTION most() RETURNS INT LANGUAGE sql AS 'SELECT max(amount) FROM sale'", "ana: CREATE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 2'",
         "ben: SELECT twice(4)", "ben: SELECT most()", "ana: SELECT most()", "ana: REVOKE EXECUTE ON FUNCTION twice(INT) FROM PUBLIC", "ben: SELECT twice(4)", "ana: SELECT twice(4)",
         "ana: GRANT EXECUTE ON FUNCTION twice(INT) TO ben", "ben: SELECT twice(4)", "cas: SELECT twice(4)", "ana: GRANT SELECT (amount) ON sale TO ben", "ben: SELECT most()",
-        "ben: DROP FUNCTION twice(INT)", "root: GRANT CREATE ON SCHEMA shop TO ben",
+        "ben: DROP FUNCTION twice(INT)", "ben: CREATE OR REPLACE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 3'", "root: GRANT CREATE ON SCHEMA shop TO ben",
         "ben: CREATE OR REPLACE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 3'", "ben: GRANT EXECUTE ON FUNCTION twice(INT) TO cas",
         "ana: GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA shop TO cas", "cas: SELECT twice(4)", "ana: GRANT SELECT ON FUNCTION twice(INT) TO ben",
         "ana: GRANT EXECUTE ON FUNCTION nosuch(INT) TO ben", "ana: GRANT EXECUTE ON FUNCTION twice TO ben",
@@ -149,9 +149,9 @@ SCRIPTS = {
     ],
     "what a role leaves": [
         *SALE, "ana: GRANT SELECT ON sale TO ben", "root: DROP ROLE ben", "root: DROP ROLE ana", "ben: REASSIGN OWNED BY ana TO ben", "root: REASSIGN OWNED BY ana TO cas", "cas: SELECT count(*) FROM sale",
-        "ana: SELECT count(*) FROM sale", "root: DROP OWNED BY ben", "ben: SELECT count(*) FROM sale", "ben: LEAVE", "root: DROP ROLE ben",
+        "ana: SELECT count(*) FROM sale", "root: DROP OWNED BY ben", "ben: SELECT count(*) FROM sale", "ben: LEAVE", "root: DROP ROLE ben", "ben: SELECT 1 AS one",
         "root: DROP OWNED BY ana", "ana: SELECT 1 AS one", "ana: LEAVE", "root: DROP ROLE ana, nosuch", "root: DROP ROLE IF EXISTS nosuch, ana", "cas: DROP OWNED BY cas", "root: SELECT count(*) FROM sale",
-        "cas: DROP ROLE cas", "root: DROP ROLE CURRENT_USER",
+        "cas: DROP ROLE cas", "root: DROP ROLE CURRENT_USER", "ana: SELECT 1 AS one",
     ],
     "members": [
         *SALE, "ana: GRANT SELECT ON sale TO team", "ben: SELECT count(*) FROM sale", "root: GRANT team TO ben", "ben: SELECT count(*) FROM sale", "ben: GRANT team TO cas",
@@ -182,27 +182,30 @@ SCRIPTS = {
         "root: CREATE ROLE staff IN ROLE team ROLE ana ADMIN ben", "root: CREATE ROLE depot VALID UNTIL '2020-01-01 00:00:00+00' LOGIN",
         "root: SELECT m.rolname LIKE 'ana%' AS is_ana, admin_option FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid WHERE r.rolname = 'staff' ORDER BY 1",
         "root: SELECT rolvaliduntil = '2020-01-01 00:00:00+00' AS at FROM pg_roles WHERE rolname = 'depot'", "cas: SELECT rolpassword FROM pg_roles WHERE rolname = 'ana'",
-        "root: ALTER ROLE cas SET search_path = shop", "root: ALTER ROLE cas SET nosuch = 1", "cas: ALTER ROLE ana SET search_path = shop",
-        "cas: LEAVE", "root: ALTER ROLE cas LOGIN CONNECTION LIMIT 0", "cas: SELECT 1 AS one",
+        "cas: SELECT rolpassword FROM pg_authid", "root: ALTER ROLE cas SET search_path = shop", "root: ALTER ROLE cas SET nosuch = 1", "cas: ALTER ROLE ana SET search_path = shop",
+        "cas: LEAVE", "root: ALTER ROLE cas NOLOGIN", "cas: SELECT 1 AS one", "root: ALTER ROLE cas LOGIN CONNECTION LIMIT 0", "cas: SELECT 1 AS one",
     ],
     "views": [
         *SALE, "ana: CREATE VIEW north AS SELECT id, amount FROM sale WHERE city = 'Delft'", "ben: SELECT * FROM north", "ana: GRANT SELECT ON north TO ben", "ben: SELECT * FROM north",
-        f"ben: {ALL_OF_SALE}", "ben: SELECT n.id FROM north n JOIN sale s ON n.id = s.id", "root: GRANT CREATE ON SCHEMA shop TO ben, cas", "ben: CREATE VIEW other AS SELECT * FROM north", "ben: GRANT SELECT ON other TO cas", "cas: SELECT * FROM other",
-        "cas: SELECT * FROM north", "ana: REVOKE SELECT ON north FROM ben", "ana: GRANT SELECT (id) ON north TO cas",
+        f"ben: {ALL_OF_SALE}", "ben: SELECT n.id FROM north n JOIN sale s ON n.id = s.id", "root: GRANT CREATE ON SCHEMA shop TO ben, cas", "ben: CREATE VIEW mine AS SELECT * FROM sale",
+        "ben: SELECT * FROM mine", "ben: GRANT SELECT ON mine TO cas", "cas: SELECT * FROM mine", "ben: CREATE VIEW other AS SELECT * FROM north", "ben: GRANT SELECT ON other TO cas", "cas: SELECT * FROM other",
+        "cas: SELECT * FROM north", "ana: REVOKE SELECT ON north FROM ben", "cas: SELECT * FROM other", "ben: SELECT * FROM other", "ana: GRANT SELECT (id) ON north TO cas",
         "cas: SELECT id FROM north", "cas: SELECT amount FROM north", "ana: CREATE VIEW me AS SELECT current_user = 'ben' AS is_ben", "ana: GRANT SELECT ON me TO ben", "ben: SELECT * FROM me",
         "ben: DROP VIEW north", "ben: CREATE OR REPLACE VIEW north AS SELECT 1 AS id, 2 AS amount", "root: CREATE VIEW every AS SELECT * FROM sale", "root: GRANT SELECT ON every TO cas", "cas: SELECT * FROM every ORDER BY id",
+        "ana: CREATE VIEW asked WITH (security_invoker = true) AS SELECT * FROM sale", "ana: GRANT SELECT ON asked TO ben", "ben: SELECT * FROM asked", "ana: SELECT count(*) FROM asked",
     ],
     "materialized views": [
         *SALE, "ana: CREATE MATERIALIZED VIEW kept AS SELECT id, amount FROM sale", "ben: SELECT * FROM kept", "ben: REFRESH MATERIALIZED VIEW kept", "ana: GRANT SELECT ON kept TO ben",
         "ben: SELECT * FROM kept ORDER BY id", "ben: REFRESH MATERIALIZED VIEW kept", "ana: INSERT INTO sale VALUES (3, 'Ede', 30)", "ana: REFRESH MATERIALIZED VIEW kept",
         "ben: SELECT * FROM kept ORDER BY id", "root: GRANT CREATE ON SCHEMA shop TO ben", "ben: CREATE MATERIALIZED VIEW mine AS SELECT * FROM sale", "ana: GRANT SELECT ON sale TO ben",
-        "ben: CREATE MATERIALIZED VIEW mine AS SELECT * FROM sale", "ana: REVOKE SELECT ON sale FROM ben", "ben: SELECT count(*) FROM mine", "ben: DROP MATERIALIZED VIEW kept", "ben: DROP MATERIALIZED VIEW mine",
+        "ben: CREATE MATERIALIZED VIEW mine AS SELECT * FROM sale", "ana: REVOKE SELECT ON sale FROM ben", "ben: SELECT count(*) FROM mine", "ben: REFRESH MATERIALIZED VIEW mine",
+        "root: REFRESH MATERIALIZED VIEW mine", "ben: DROP MATERIALIZED VIEW kept", "ben: DROP MATERIALIZED VIEW mine",
     ],
     "what outlives a revoke": [
         *SALE, "ana: GRANT SELECT ON sale TO ben", f"ben: PREPARE p AS {ALL_OF_SALE}", "ben: EXECUTE p", "ben: BEGIN", f"ben: DECLARE c CURSOR FOR {ALL_OF_SALE}", "ben: FETCH 1 FROM c",
         "ana: REVOKE SELECT ON sale FROM ben", "ben: COMMIT", "ben: EXECUTE p", "ana: GRANT SELECT ON sale TO ben", "ben: EXECUTE p", "root: GRANT team TO ben", "ben: SET ROLE team", "ben: EXECUTE p", "ben: RESET ROLE",
         "ben: EXECUTE p", "ben: BEGIN", "ben: SELECT count(*) FROM sale", "ben: SET LOCAL ROLE team", "ben: SELECT count(*) FROM sale", "ben: ROLLBACK", "ana: CREATE VIEW seen AS SELECT * FROM sale",
-        "ana: GRANT SELECT ON seen TO ben", "ben: PREPARE v AS SELECT count(*) FROM seen", "ben: EXECUTE v", "ana: ALTER TABLE sale RENAME TO sold", "root: ALTER TABLE sold OWNER TO cas",
+        "ana: GRANT SELECT ON seen TO ben", "ben: PREPARE v AS SELECT count(*) FROM seen", "ben: EXECUTE v", "ana: ALTER TABLE sale RENAME TO sold", "root: ALTER TABLE sold OWNER TO cas", "ben: EXECUTE v",
         "ben: DECLARE c CURSOR FOR SELECT 1 AS a", "ben: BEGIN", "ben: DECLARE c CURSOR WITH HOLD FOR SELECT count(*) FROM sold", "ben: ROLLBACK",
     ],
     "grants in transactions": [
@@ -214,12 +217,13 @@ SCRIPTS = {
     "ways of reading": [
         *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ben: TABLE sale", "ben: EXPLAIN SELECT * FROM sale", "ben: EXPLAIN ANALYZE SELECT * FROM sale", "ben: EXPLAIN DELETE FROM sale",
         "ben: EXPLAIN ANALYZE UPDATE sale SET amount = 1", "ben: COPY sale TO STDOUT", "ben: COPY (SELECT * FROM sale) TO STDOUT", "ben: COPY sale FROM STDIN\n9\tx\t9\n",
-        "ben: CREATE TABLE taken AS SELECT * FROM sale", "ben: CREATE TEMP TABLE taken AS TABLE sale", "ben: CREATE TABLE own (id INT, city TEXT, amount INT)",
+        "ben: CREATE TABLE taken AS SELECT * FROM sale", "ben: CREATE TEMP TABLE taken AS TABLE sale", "ben: CREATE TABLE like_it (LIKE sale)", "ben: CREATE TABLE own (id INT, city TEXT, amount INT)",
         "ben: INSERT INTO own SELECT * FROM sale", "ben: UPDATE own SET id = sale.id FROM sale", "ben: DELETE FROM own USING sale WHERE own.id = sale.id", "ben: UPDATE own SET id = (SELECT max(id) FROM sale)",
         "ben: DELETE FROM own WHERE id IN (SELECT id FROM sale)", "ben: MERGE INTO own USING sale ON own.id = sale.id WHEN NOT MATCHED THEN INSERT VALUES (sale.id, 'x', 1)",
-        "ben: INSERT INTO own VALUES ((SELECT max(amount) FROM sale), 'x', 1)", "ben: INSERT INTO own VALUES (1, 'x', 1) RETURNING (SELECT max(amount) FROM sale)", "ben: BEGIN", "ben: DECLARE c CURSOR FOR SELECT * FROM sale", "ben: ROLLBACK", "ben: SELECT 1 AS one UNION SELECT id FROM sale",
+        "ben: INSERT INTO own VALUES ((SELECT max(amount) FROM sale), 'x', 1)", "ben: INSERT INTO own VALUES (1, 'x', 1) RETURNING (SELECT max(amount) FROM sale)", "ben: PREPARE p AS SELECT * FROM sale",
+        "ben: EXECUTE p", "ben: BEGIN", "ben: DECLARE c CURSOR FOR SELECT * FROM sale", "ben: ROLLBACK", "ben: SELECT 1 AS one UNION SELECT id FROM sale",
         "ben: SELECT * FROM own LEFT JOIN sale USING (id)", "ben: SELECT * FROM own, LATERAL (SELECT * FROM sale) AS s",
-        "ben: VALUES ((SELECT max(id) FROM sale))",
+        "ben: VALUES ((SELECT max(id) FROM sale))", "ben: CREATE VIEW mine AS SELECT * FROM sale", "ben: SELECT * FROM mine",
     ],
     "what the catalog says": [
         *SALE, "ana: GRANT SELECT, INSERT ON sale TO ben WITH GRANT OPTION", "ben: GRANT SELECT ON sale TO cas", "ana: GRANT UPDATE (city, amount), SELECT (city) ON sale TO team", "ana: GRANT DELETE ON sale TO PUBLIC",
@@ -241,21 +245,11 @@ SCRIPTS = {
         "ana: REVOKE ALL ON sale FROM ben CASCADE", "root: SELECT relacl FROM pg_class WHERE relname = 'sale' AND relnamespace = 'shop'::regnamespace",
     ],
     "errors within views": [
-        *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ana: GRANT SELECT ON sale TO ben", "ben: CREATE VIEW other AS SELECT * FROM sale", "ben: CREATE MATERIALIZED VIEW mine AS SELECT * FROM sale",
-        "ben: GRANT SELECT ON other TO cas", "cas: SELECT count(*) FROM other", "ana: REVOKE SELECT ON sale FROM ben", "cas: SELECT * FROM other", "ben: SELECT * FROM other", "ben: REFRESH MATERIALIZED VIEW mine",
-        "root: REFRESH MATERIALIZED VIEW mine", "ana: ALTER TABLE sale RENAME TO sold", "cas: SELECT * FROM other",
+        *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ana: GRANT SELECT ON sale TO ben", "ben: CREATE VIEW other AS SELECT * FROM sale", "ben: GRANT SELECT ON other TO cas", "cas: SELECT count(*) FROM other",
+        "ana: REVOKE SELECT ON sale FROM ben", "cas: SELECT * FROM other", "ben: SELECT * FROM other", "ana: ALTER TABLE sale RENAME TO sold", "cas: SELECT * FROM other",
     ],
-    "what is in a schema that one may not use": [
-        "root: CREATE SCHEMA depot", "root: GRANT CREATE, USAGE ON SCHEMA depot TO ben", "ben: CREATE TABLE depot.own (id INT)", "cas: SELECT * FROM depot.own", "cas: SELECT * FROM depot.nosuch",
-        "root: REVOKE ALL ON SCHEMA depot FROM ben", "ben: DROP TABLE depot.nosuch", "ben: DROP TABLE depot.own",
-    ],
-    "conflicts with anything": [*SALE, "ana: GRANT INSERT ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'x', 1), (3, 'y', 3) ON CONFLICT DO NOTHING", f"ana: {ALL_OF_SALE}"],
-    "the shape of a table that one may not read": [
-        *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ben: CREATE TABLE like_it (LIKE sale)", "ana: GRANT SELECT ON sale TO ben", "ben: CREATE TABLE like_it (LIKE sale)",
-    ],
-    "passwords": ["cas: SELECT rolpassword FROM pg_authid", "cas: SELECT passwd FROM pg_shadow", "cas: SELECT count(*) > 2 AS some FROM pg_roles"],
     "tables of the server": [
-        "ben: SELECT count(*) > 0 AS some FROM pg_class", "ben: SELECT passwd FROM pg_user WHERE usename = 'ben'",
+        "ben: SELECT count(*) > 0 AS some FROM pg_class", "ben: SELECT rolpassword FROM pg_authid", "ben: SELECT passwd FROM pg_shadow", "ben: SELECT passwd FROM pg_user WHERE usename = 'ben'",
         "ben: COPY (SELECT 1) TO '/tmp/nosuch/file.csv'", "ben: COPY pg_class FROM '/tmp/nosuch/file.csv'",
     ],
 }
@@ -470,7 +464,7 @@ def test_passwords_and_tokens_of_roles(world):
             with pytest.raises(polder.Failed) as error:
                 run()
             assert error.value.status == 401
-        with pytest.raises(psycopg.OperationalError, match="not permitted to log in|password authentication failed"):
+        with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
             world.connect("eve")
     finally:
         world.root.execute("ALTER ROLE eve LOGIN")

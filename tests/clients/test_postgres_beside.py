@@ -144,7 +144,7 @@ SIMPLE = {
              "CREATE TABLE {t}_made AS SELECT 1 AS a", "DROP TABLE {t}_made"],
     "more tags": ["CREATE TABLE {t}_m (id INT PRIMARY KEY, a INT)", "INSERT INTO {t}_m SELECT 1 WHERE false", "INSERT INTO {t}_m VALUES (1, 1)",
                   "MERGE INTO {t}_m AS m USING (VALUES (1), (2)) AS s (id) ON m.id = s.id WHEN MATCHED THEN UPDATE SET a = 2 WHEN NOT MATCHED THEN INSERT VALUES (s.id, 3)",
-                  "UPDATE {t}_m SET a = 1 WHERE false", "TABLE {t}_m", "WITH x AS (SELECT 1 AS b) SELECT * FROM x",
+                  "UPDATE {t}_m SET a = 1 WHERE false", "SELECT * FROM {t}_m ORDER BY id", "WITH x AS (SELECT 1 AS b) SELECT * FROM x",
                   "WITH x AS (SELECT 7 AS b) INSERT INTO {t}_m SELECT b, b FROM x", "PREPARE p AS DELETE FROM {t}_m WHERE id = 7", "EXECUTE p",
                   "CREATE MATERIALIZED VIEW {t}_v AS SELECT 1 AS a", "REFRESH MATERIALIZED VIEW {t}_v", "COMMENT ON MATERIALIZED VIEW {t}_v IS 'x'",
                   "DROP MATERIALIZED VIEW {t}_v", "CREATE MATERIALIZED VIEW {t}_v AS SELECT 1 AS a WITH NO DATA",

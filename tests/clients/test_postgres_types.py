@@ -179,7 +179,7 @@ def test_what_there_is_not_is_refused(ours, theirs, name, value):
         assert caught.value.args[0][:2] in ("22", "0A", "08"), caught.value
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York", "Europe/Amsterdam", "Pacific/Apia"])
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York", "Europe/Berlin", "Pacific/Apia"])
 def test_instants_in_zones(ours, theirs, zone):
     try:
         for asker in (ours, theirs):

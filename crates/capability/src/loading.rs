@@ -120,7 +120,8 @@ pub struct LoadProgress {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadStatus {
     pub load_id: LoadId,
-    /// Who loads.
+    /// Who loads. Clients are not told.
+    #[serde(default)]
     pub user: String,
     pub state: LoadState,
     pub progress: LoadProgress,

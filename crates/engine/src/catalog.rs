@@ -16,7 +16,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use datafusion::sql::parser::Statement as Parsed;
 use polder_lake::{Lake, LakeTable, Snapshot, TableName, TableState, TransactionCell, ViewState};
-use polder_types::Error;
+use polder_types::{Error, ErrorKind};
 
 use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
@@ -445,7 +445,11 @@ impl LakeSchema {
         let plan = planned.map_err(|error| {
             let inner = crate::error::from_datafusion(error);
             // Its position is one in the view's text, not in the statement's.
-            external(Error::new(inner.kind(), format!("view {name}: {}", inner.message())).with_code(inner.code()))
+            let message = match inner.kind() {
+                ErrorKind::Forbidden => inner.message().to_owned(),
+                _ => format!("view {name}: {}", inner.message()),
+            };
+            external(Error::new(inner.kind(), message).with_code(inner.code()))
         })?;
         // So that a column is known to be the view's, and not that of a table under it.
         let mark = origins::view_mark(&name.schema, &name.table);

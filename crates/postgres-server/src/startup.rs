@@ -262,7 +262,8 @@ impl Newcomer {
         let origin = self.peer.ip().to_string();
         let settled = self.house.logins.login_proven(user, proof.is_some(), &origin).await;
         settled.map_err(|error| match error.kind() {
-            ErrorKind::Unauthenticated => {
+            // Whoever has the password is told why it is of no use.
+            ErrorKind::Unauthenticated if proof.is_none() || error.code() != "28000" => {
                 Error::new(ErrorKind::Unauthenticated, format!("password authentication failed for user \"{user}\""))
             }
             _ => error,

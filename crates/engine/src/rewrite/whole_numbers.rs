@@ -227,6 +227,8 @@ fn is_arithmetic(op: &BinaryOperator) -> bool {
             | B::Multiply
             | B::Divide
             | B::Modulo
+            // Behind an array it is an element.
+            | B::StringConcat
             | B::BitwiseAnd
             | B::BitwiseOr
             | B::BitwiseXor

@@ -67,6 +67,8 @@ impl Engine {
                     },
                     "session_authorization" => inner.settings.who.user_name().to_owned(),
                     "is_superuser" => if inner.settings.who.superuser { "on" } else { "off" }.to_owned(),
+                    "default_table_access_method" => "heap".to_owned(),
+                    "jit" => "off".to_owned(),
                     "row_security" => if inner.settings.row_security { "on" } else { "off" }.to_owned(),
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),
@@ -366,6 +368,9 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
             };
         }
         limit if limits::NAMES.contains(&limit) => settings.limits.set(limit, first)?,
+        "is_superuser" => {
+            return Err(Error::invalid("parameter \"is_superuser\" cannot be changed").with_code("55P02"));
+        }
         custom if custom.contains('.') => set_custom(settings, custom, values)?,
         _ => {
             return Err(Error::not_found(format!("there is no setting {name:?}"))

@@ -99,9 +99,12 @@ impl Transaction {
         let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         let typed = new.columns().iter().zip(&fields).map(|(array, field)| cast(array, field.data_type()));
         let typed: Vec<ArrayRef> = typed.collect::<Result<_, _>>().map_err(internal)?;
-        // A value that the other type does not have is in no row of it.
-        if typed.iter().zip(new.columns()).any(|(typed, given)| typed.null_count() != given.null_count()) {
-            return Ok(None);
+        // A value that the other type does not have, or has in part, is in no row of it.
+        for (typed, given) in typed.iter().zip(new.columns()) {
+            let back = cast(typed, given.data_type()).map_err(internal)?;
+            if typed.null_count() != given.null_count() || back.as_ref() != given.as_ref() {
+                return Ok(None);
+            }
         }
         RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), typed).map(Some).map_err(internal)
     }
@@ -186,7 +189,12 @@ fn places(table: &TableState, ids: &[i64]) -> Result<Vec<usize>> {
 /// Whether a column is kept in another form than it is compared in.
 fn has_another_form(table: &TableState, places: &[usize]) -> bool {
     let logical = table.schema();
-    places.iter().any(|at| logical.field(*at).data_type() != table.arrow_schema.field(*at).data_type())
+    let differs = |at: &usize| {
+        let stored = table.arrow_schema.field(*at).data_type();
+        // Zero and minus zero are one value, with two hashes.
+        stored.is_floating() || logical.field(*at).data_type() != stored
+    };
+    places.iter().any(differs)
 }
 
 fn internal(error: ArrowError) -> Error {

@@ -38,6 +38,7 @@ use polder_types::Result;
 use self::row::Rows;
 pub(crate) use self::world::World;
 use super::{Views, external, memory};
+use crate::authz::denied;
 
 /// A table of `pg_catalog`.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +102,9 @@ const fn table(name: &'static str, oid: i64, columns: &'static str, kind: Kind) 
 const fn view(name: &'static str, oid: i64, columns: &'static str, kind: Kind) -> Definition {
     Definition { name, oid, columns, kind, view: true }
 }
+
+/// What tells of passwords, and what PostgreSQL calls it.
+const OF_PASSWORDS: &[(&str, &str)] = &[("pg_authid", "table"), ("pg_shadow", "view")];
 
 /// All of them. Adding one is a line here, its columns, and, unless it is empty, a function that gives its rows.
 const TABLES: &[Definition] = &[
@@ -244,6 +248,11 @@ impl SchemaProvider for PgCatalog {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(definition) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
+        if let Some((_, word)) = OF_PASSWORDS.iter().find(|(table, _)| *table == name)
+            && !self.world.who().superuser
+        {
+            return Err(external(denied(word, name, "superusers may; pg_roles tells of roles")));
+        }
         let schema: Schema = row::schema(definition.columns);
         let (world, views) = (self.world.clone(), Arc::clone(&self.views));
         Ok(Some(Arc::new(Table { definition, schema: Arc::new(schema), world, views })))
