@@ -17,10 +17,17 @@ SECRETS = {
     "one": {
         "behind masks": [(100, "alpha"), (5, "beta"), (7, "12x")],
         "hidden": ["(4, 'blue', 100, 'boom', 1, 'x')", "(5, 'blue', 2147483647, '-', 100, 'alpha')", "(6, NULL, NULL, NULL, NULL, NULL)", "(7, 'blue', 5, '99999999999', 0, 'y')"],
+        "many": "SELECT 100000 + value, 'blue', value, 'boom', value, 'alpha' FROM generate_series(1, 20000) AS g(value)",
     },
-    "two": {"behind masks": [(1, "c"), (2, "c"), (3, "c")], "hidden": ["(9, 'blue', 1, '1', 1, 'y')"]},
+    "two": {
+        "behind masks": [(1, "c"), (2, "c"), (3, "c")],
+        "hidden": ["(9, 'blue', 1, '1', 1, 'y')"],
+        "many": "SELECT 100000 + value, 'blue', 1, '1', 1, 'y' FROM generate_series(1, 15000) AS g(value)",
+    },
 }
-TIMES = re.compile(r"\d+(\.\d+)?(ns|µs|ms|s)\b|(?<=time=)[\d.]+")
+# What may differ: times, and the size of a table, which is no secret.
+OWN = re.compile(r"\d+(\.\d+)?(ns|µs|ms|s)\b|(?<=time=)[\d.]+|bytes_scanned=[^,\]]*")
+ESTIMATE = re.compile(r"\('([\w.]+|\(all\))', '\d+', '(\w+)', '\d+', '[\w.]+'\)")
 
 
 def undone(*statements: str) -> tuple:
@@ -77,8 +84,8 @@ OF_ROWS = {
     "a deletion by a division": undone("DELETE FROM staff WHERE 1 / (salary - 100) < 1 RETURNING id"),
     "a deletion by another table": undone("DELETE FROM staff USING (VALUES (4), (5)) AS v (id) WHERE staff.id = v.id"),
     "a merge": undone("MERGE INTO staff USING (VALUES (100), (5)) AS v (n) ON staff.salary = v.n WHEN MATCHED THEN DELETE"),
-    "a merge of rows without a source": undone("MERGE INTO staff USING (SELECT * FROM staff) AS v ON false WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id + 1000, 'red', 1, v.note, 1, 'x')"),
-    "an insertion of what is seen": undone("INSERT INTO staff (id, team, salary) SELECT id + 100, 'red', salary FROM staff"),
+    "a merge of rows without a source": undone("MERGE INTO staff USING (SELECT * FROM staff) AS v ON false WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id + 1000000, 'red', 1, v.note, 1, 'x')"),
+    "an insertion of what is seen": undone("INSERT INTO staff (id, team, salary) SELECT id + 1000000, 'red', salary FROM staff"),
 }
 
 # The same of values behind masks, which PostgreSQL does not have.
@@ -108,13 +115,16 @@ OF_MASKS = {
     "a conflict": undone("INSERT INTO staff VALUES (1, 'red', 1) ON CONFLICT (id) DO UPDATE SET note = staff.code, salary = staff.pin RETURNING note, salary, pin"),
     "a conflict's condition": undone("INSERT INTO staff VALUES (1, 'red', 1) ON CONFLICT (id) DO UPDATE SET note = 'x' WHERE staff.pin = 100"),
     "a merge": undone("MERGE INTO staff USING (VALUES (100)) AS v (n) ON staff.pin = v.n WHEN MATCHED THEN UPDATE SET note = 'x'"),
-    "a merge's condition": undone("MERGE INTO staff USING (VALUES (1)) AS v (id) ON staff.id = v.id WHEN MATCHED AND pin = 100 THEN DELETE WHEN MATCHED THEN UPDATE SET note = code"),
+    "a merge's condition": undone("MERGE INTO staff USING (VALUES (1)) AS v (id) ON staff.id = v.id WHEN MATCHED AND pin = 100 THEN UPDATE SET note = code"),
     "the change feed": ("SELECT change_type, pin, code FROM table_changes('{schema}.staff', 1) WHERE id = 1", "SELECT count(*) FROM table_changes('{schema}.staff', 1) WHERE pin = 100"),
     "the profile": ("SELECT column_name, min, max, top FROM profile('{schema}.staff') WHERE column_name IN ('pin', 'code') ORDER BY 1",),
 }
 
 # What tells how many rows there are and what is in them, to whom may see them.
 OF_PLANS = {
+    "EXPLAIN": ("EXPLAIN SELECT * FROM staff WHERE salary > 50", "EXPLAIN SELECT * FROM staff WHERE id > 50 AND id < 120000", "EXPLAIN SELECT count(*) FROM staff WHERE salary = 100"),
+    "EXPLAIN of joins": ("EXPLAIN SELECT * FROM staff JOIN (VALUES (1), (2)) AS v (id) USING (id) WHERE salary > 50", "EXPLAIN SELECT * FROM (VALUES (1), (2)) AS v (id) JOIN staff USING (id)"),
+    "EXPLAIN with a limit": ("EXPLAIN SELECT * FROM staff WHERE salary > 50 LIMIT 3", "EXPLAIN SELECT * FROM staff ORDER BY salary LIMIT 3"),
     "EXPLAIN ANALYZE": ("EXPLAIN ANALYZE SELECT * FROM staff WHERE salary > 50",),
     "EXPLAIN ANALYZE of a mask": ("EXPLAIN ANALYZE SELECT id FROM staff WHERE pin = 100",),
     "EXPLAIN ANALYZE of a change": undone("EXPLAIN ANALYZE UPDATE staff SET note = 'x'"),
@@ -251,21 +261,25 @@ def twins(request, sides):
         ann.execute(f"CREATE TABLE {table} (id INT PRIMARY KEY, team TEXT, salary INT, note TEXT, pin INT, code TEXT)")
         rows = [str((*seen, *hidden)) for seen, hidden in zip(SEEN, secrets["behind masks"], strict=True)]
         ann.execute(f"INSERT INTO {table} VALUES {', '.join(rows + secrets['hidden'])}")
+        ann.execute(f"INSERT INTO {table} {secrets['many']}")
         for sql in (f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO eva", f"CREATE POLICY own ON {table} USING (team = 'red')", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"):
             ann.execute(sql)
         if request.param == "polder":
+            # All rows, those that are seen too, into files, whose statistics are of all of them.
+            ann.execute(f"OPTIMIZE {table}")
             ann.execute(f"ALTER TABLE {table} ALTER COLUMN pin SET MASK (0)")
             ann.execute(f"ALTER TABLE {table} ALTER COLUMN code SET MASK ('0')")
     return connect, request.param
 
 
 def heard(connect, name: str, statements: tuple) -> list:
-    """What somebody is told in each of the schemas, without times and the schemas' names."""
+    """What somebody is told in each of the schemas, without what may differ."""
     both = []
     for schema in SECRETS:
         asker = ways.Asker(connect(name))
         asker.sql(f"SET search_path = {schema}", *(statement.replace("{schema}", schema) for statement in statements))
-        both.append(re.sub(rf"\b{schema}\b", "it", TIMES.sub("t", "\n".join(asker.heard))))
+        told = ESTIMATE.sub(r"\1 \2", OWN.sub("", "\n".join(asker.heard)))
+        both.append(re.sub(rf"\b{schema}\b", "it", told))
         asker.connection.close()
     return both
 
@@ -286,11 +300,7 @@ def test_no_answer_hangs_on_what_is_hidden(twins, case):
     assert one == two
 
 
-# These tell nobody: a tag counts rows that match, not those that change how; an estimate is of files, which are alike here; what PostgreSQL counts, Polder does not.
-ALIKE = {("masks", "a merge's condition"), ("plans", "EXPLAIN (ESTIMATE)"), ("plans", "the catalog")}
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case not in ALIKE], ids=lambda case: f"{case[0]}: {case[1]}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[1]}")
 def test_the_owners_answers_hang_on_it(twins, case):
     one, two = heard(twins[0], "ann", statements_of(twins, case))
     assert one != two

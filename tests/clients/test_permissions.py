@@ -174,7 +174,7 @@ SCRIPTS = {
     ],
     "making roles": [
         "ben: CREATE ROLE staff", "root: ALTER ROLE ben CREATEROLE", "ben: CREATE ROLE staff", "ben: CREATE ROLE staff", "ben: CREATE ROLE bigger SUPERUSER", "ben: ALTER ROLE polder PASSWORD 'x'",
-        "ben: ALTER ROLE ben SUPERUSER", "ben: DROP ROLE polder", "ben: ALTER ROLE staff LOGIN CONNECTION LIMIT 2", "cas: ALTER ROLE cas PASSWORD 'another one of mine'", "cas: ALTER ROLE cas CREATEROLE",
+        "ben: ALTER ROLE ben SUPERUSER", "ben: DROP ROLE polder", "ben: ALTER ROLE staff LOGIN CONNECTION LIMIT 2", f"cas: ALTER ROLE cas PASSWORD '{permissions.PASSWORD}'", "cas: ALTER ROLE cas CREATEROLE",
         "cas: ALTER ROLE ana PASSWORD 'x'", "cas: DROP ROLE ana", "ben: ALTER ROLE nosuch LOGIN", "ben: DROP ROLE nosuch", "ben: ALTER ROLE staff RENAME TO depot", "ben: ALTER ROLE team RENAME TO ana",
         "root: SELECT rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolconnlimit, rolbypassrls, rolvaliduntil FROM pg_roles WHERE rolname = 'depot'",
         "ben: DROP ROLE depot", "root: CREATE ROLE staff LOGIN LOGIN", "root: CREATE ROLE staff NOSUCH", "root: CREATE USER staff", "root: SELECT rolcanlogin FROM pg_roles WHERE rolname = 'staff'",
@@ -244,9 +244,13 @@ SCRIPTS = {
             "has_table_privilege('nosuch', 'SELECT')", "has_table_privilege('sale', 'NOSUCH')", "has_table_privilege('nosuch', 'sale', 'SELECT')")),
         "ana: REVOKE ALL ON sale FROM ben CASCADE", "root: SELECT relacl FROM pg_class WHERE relname = 'sale' AND relnamespace = 'shop'::regnamespace",
     ],
+    "errors within views": [
+        *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ana: GRANT SELECT ON sale TO ben", "ben: CREATE VIEW other AS SELECT * FROM sale", "ben: GRANT SELECT ON other TO cas", "cas: SELECT count(*) FROM other",
+        "ana: REVOKE SELECT ON sale FROM ben", "cas: SELECT * FROM other", "ben: SELECT * FROM other", "ana: ALTER TABLE sale RENAME TO sold", "cas: SELECT * FROM other",
+    ],
     "tables of the server": [
         "ben: SELECT count(*) > 0 AS some FROM pg_class", "ben: SELECT rolpassword FROM pg_authid", "ben: SELECT passwd FROM pg_shadow", "ben: SELECT passwd FROM pg_user WHERE usename = 'ben'",
-        "ben: COPY (SELECT 1) TO '/tmp/nosuch/file'", "ben: COPY pg_class FROM '/tmp/nosuch/file'",
+        "ben: COPY (SELECT 1) TO '/tmp/nosuch/file.csv'", "ben: COPY pg_class FROM '/tmp/nosuch/file.csv'",
     ],
 }
 

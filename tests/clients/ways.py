@@ -22,7 +22,7 @@ HIDDEN = ("hush7f3a", "734519027")
 MASKED = ("mum9c1e", "918273645")
 GONE = ("gone4d2b", "645128903")
 # How many rows there are, and how many a policy hides. As a part of another number they mean nothing.
-COUNTS = re.compile(rf"(?<![\w.:-])({ROWS}|{ROWS - 2}|{ROWS - 3}|{ROWS + 1})(?![\w-])")
+COUNTS = re.compile(rf"(?<![\w.-])({ROWS}|{ROWS - 2}|{ROWS - 3}|{ROWS + 1})(?![\w-])")
 
 MADE = [
     "CREATE TABLE vault.staff (id INT PRIMARY KEY, team TEXT NOT NULL, salary INT NOT NULL CHECK (salary >= 0), note TEXT, pin INT, code TEXT)",
@@ -105,7 +105,7 @@ COMMON = {
     "rows": asks("SELECT * FROM {t} " + BEST, "SELECT * FROM {t} ORDER BY id LIMIT 5"),
     "TABLE": asks("TABLE {t}"),
     "alias and column list": asks("SELECT * FROM {t} AS x (a, b, c, d, e, f) ORDER BY c DESC LIMIT 5"),
-    "whole rows": asks("SELECT s FROM {t} AS s " + BEST, "SELECT s.*::text FROM {t} AS s " + BEST, "SELECT row_to_json(s) FROM {t} AS s " + BEST),
+    "whole rows": asks("SELECT x.* FROM (SELECT s.* FROM {t} AS s) AS x " + BEST),
     "subquery": asks("SELECT * FROM (SELECT * FROM {t}) AS x " + BEST),
     "scalar subquery": asks("SELECT (SELECT min(note) FROM {t})", "SELECT (SELECT max(code) FROM {t})", "SELECT ARRAY(SELECT note FROM {t} " + BEST + ")"),
     "common table expression": asks("WITH x AS (SELECT * FROM {t}) SELECT * FROM x " + BEST, "WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT salary FROM x JOIN {t} s ON s.id = x.n + 2) SELECT * FROM x"),
@@ -167,7 +167,6 @@ COUNTING = {
 }
 
 POLDERS = {
-    "EXPLAIN ANALYZE as JSON": asks("EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM {t} WHERE note <> 'x'"),
     "EXPLAIN (ESTIMATE)": asks("EXPLAIN (ESTIMATE) SELECT * FROM {t}", "EXPLAIN (ESTIMATE) SELECT * FROM {t} WHERE salary > 700000000", "EXPLAIN (ESTIMATE, FORMAT JSON) SELECT note FROM {t}"),
     "an old version": asks("SELECT * FROM {t} AT (VERSION => {v}) " + BEST, "SELECT * FROM {t} AT (TIMESTAMP => now()) " + BEST, "SELECT count(*) FROM {t} AT (VERSION => {v})"),
     "a session in an old version": asks("SET snapshot = {v}", "SELECT * FROM {t} " + BEST, "TABLE {t}", "RESET snapshot"),
@@ -209,14 +208,10 @@ POLDERS = {
     "HTTP: somebody's load": lambda asker: asker.http("GET", f"/loads/{asker.world.load}"),
 }
 
-# Ways that lead nowhere in Polder: rows as values are not there, nor plans in JSON, and the catalog over HTTP has no values.
-NOWHERE = ("whole rows", "EXPLAIN ANALYZE as JSON", "HTTP: the catalog", "HTTP: the table")
-EVERY = {**COMMON, **COUNTING, **POLDERS}
-ALL = {name: way for name, way in EVERY.items() if name not in NOWHERE}
+ALL = {**COMMON, **COUNTING, **POLDERS}
 
 # Ways by which the owner finds nothing either: plans, keys, and names of what statements are made of within.
 BARE = {
-    **{name: EVERY[name] for name in NOWHERE},
     "EXPLAIN": asks("EXPLAIN SELECT * FROM {t} WHERE note = 'x'", "EXPLAIN VERBOSE SELECT * FROM {t} " + BEST, "EXPLAIN DELETE FROM {t} WHERE pin = 1", "EXPLAIN UPDATE {t} SET note = code"),
     "what others do": asks("SELECT * FROM pg_stat_activity", "SELECT * FROM pg_cursors", "SELECT * FROM pg_prepared_statements"),
     "statistics": asks("SELECT * FROM pg_stats WHERE schemaname = 'vault'", "SELECT * FROM pg_stats_ext", "SELECT * FROM pg_statistic"),
@@ -224,6 +219,8 @@ BARE = {
     "a number that does not fit": asks("SELECT salary::smallint FROM {t} WHERE id = 3", "SELECT pin::smallint FROM {t} WHERE id = 1", "SELECT salary * 1000000 FROM {t}"),
     "a column's type": in_transaction("ALTER TABLE {t} ALTER COLUMN note TYPE INT USING note::int"),
     "a check that rows break": in_transaction("ALTER TABLE {t} ADD CHECK (note = 'x')"),
+    "EXPLAIN ANALYZE as JSON": asks("EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM {t} WHERE note <> 'x'"),
+    "rows as one value": asks("SELECT s FROM {t} AS s " + BEST, "SELECT row_to_json(s) FROM {t} AS s " + BEST, "SELECT count(s) FROM {t} AS s"),
     "names from within": asks(*(f"SELECT * FROM {name}" for name in (
         '"polder$rows".vault.staff', '"polder$sealed".input.staff', '"polder$rows".staff', 'polder.vault."staff$rows"', 'vault."staff$rows"', 'vault."staff__rejects"', "metastore.ducklake_file_column_stats",
         "ducklake_file_column_stats", "ducklake_table_stats", "polder.ducklake_table_stats"))),
