@@ -65,7 +65,7 @@ impl Transaction {
             };
             let found = self.lake().rule_keeper()?.broken(&rows, self.view(), reference).await?;
             if let Some(broken) = found {
-                return Err(missing(self.view(), reference, &broken));
+                return Err(missing(reference, &broken));
             }
         }
         Ok(())
@@ -115,7 +115,7 @@ impl Transaction {
             missing > 0 && missing < new.num_columns()
         };
         if reference.key.full && (0..new.num_rows()).any(mixed) {
-            return Err(missing(self.view(), reference, &Broken::Mixed));
+            return Err(missing(reference, &Broken::Mixed));
         }
         let wanted = row_hashes(new.columns(), 0)?;
         let mut known: HashSet<u128> = HashSet::new();
@@ -137,7 +137,7 @@ impl Transaction {
         }
         let absent = wanted.iter().position(|hash| hash.is_some_and(|hash| !known.contains(&hash)));
         match absent {
-            Some(row) => Err(missing(self.view(), reference, &Broken::Missing(values(new, row)))),
+            Some(row) => Err(missing(reference, &Broken::Missing(values(new, row)))),
             None => Ok(()),
         }
     }
@@ -160,7 +160,7 @@ impl Transaction {
     }
 }
 
-fn missing(view: &Snapshot, reference: &Reference, broken: &Broken) -> Error {
+fn missing(reference: &Reference, broken: &Broken) -> Error {
     let (child, name) = (&reference.child.name, &reference.key.name);
     let error =
         Error::invalid(format!("insert or update on table \"{child}\" violates foreign key constraint \"{name}\""))
