@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::catalog::{CHECKSUMS, FILES, targets_of_rows};
 use crate::check::{Problem, ProblemKind, Target};
+use crate::directories::{make_directories, sync_directory};
 use crate::error::{RESTORE, from_io, from_store};
 use crate::lake::Lake;
-use crate::parquet_writer::{make_directories, sync_directory};
 use crate::places::{self, Places};
 use crate::store::{TableStore, TablesLocation};
 

@@ -20,6 +20,7 @@ mod defaults;
 mod delete_file;
 mod deleted;
 mod deleted_rows;
+mod directories;
 mod error;
 mod expiry;
 mod feed;

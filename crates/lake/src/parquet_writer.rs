@@ -1,6 +1,5 @@
 //! Record batches into Parquet files that are on disk, for good, before a commit names them.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,6 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_ducklake::ColumnStat;
 use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
 use object_store::ObjectStoreExt;
-use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
@@ -24,6 +22,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::conform::{conform, for_file, in_file};
+use crate::directories::{make_directory, sync_directory};
 use crate::error::{from_io, from_parquet};
 use crate::model::TableState;
 use crate::partition::{OpenParts, PartitionKey, Partitioning};
@@ -460,39 +459,6 @@ fn upload(target: &Target, local: &Path, path: &str) -> Result<()> {
         }
         writer.shutdown().await.map_err(|error| from_io("upload", &shown, error))
     })
-}
-
-/// Directories whose names this process has synced. That one is there does not say that its name is on disk: another
-/// writer may have made it just now, or a process that died before it synced.
-static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
-pub(crate) fn make_directory(path: &Path) -> Result<()> {
-    if NAMED.lock().contains(path) && path.is_dir() {
-        return Ok(());
-    }
-    let shown = path.to_string_lossy().into_owned();
-    std::fs::create_dir_all(path).map_err(|error| from_io("make the directory", &shown, error))?;
-    // A new directory is only there for good when each of its parents is synced, up to the tables' root.
-    for parent in path.ancestors().skip(1).take(2) {
-        sync_directory(parent)?;
-    }
-    NAMED.lock().insert(path.to_path_buf());
-    Ok(())
-}
-
-/// Makes a directory of any depth. It is there for good only when the parent of each one that is new is synced.
-pub(crate) fn make_directories(path: &Path) -> Result<()> {
-    let made: Vec<&Path> =
-        path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.is_dir()).collect();
-    let shown = path.to_string_lossy().into_owned();
-    std::fs::create_dir_all(path).map_err(|error| from_io("make the directory", &shown, error))?;
-    let above = made.into_iter().filter_map(Path::parent);
-    above.map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above }).try_for_each(sync_directory)
-}
-
-pub(crate) fn sync_directory(path: &Path) -> Result<()> {
-    let shown = path.to_string_lossy().into_owned();
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| from_io("sync", &shown, error))
 }
 
 /// Removes a staged file that no commit will name.

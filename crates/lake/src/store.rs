@@ -12,9 +12,9 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt};
 use polder_types::{Error, ErrorKind, Result};
 
+use crate::directories::{make_directories, sync_directory};
 use crate::error::{from_ducklake, from_io, from_store};
 use crate::model::{Snapshot, TableState};
-use crate::parquet_writer::{make_directories, sync_directory};
 
 /// Says which lake the files are of: two lakes in one place would take each other's files for orphans.
 const OWNER: &str = ".polder-lake";

@@ -17,15 +17,14 @@ use crate::check::crc_text;
 use crate::compact::{stream_part, with_table};
 use crate::delete_file::write_delete_file;
 use crate::deleted::{deleted_positions, of_several_versions};
+use crate::directories::{make_directory, sync_directory};
 use crate::error::{RESTORE, from_io, from_store, missing_file};
 use crate::inlined::StoredRows;
 use crate::lake::Lake;
 use crate::model::{ColumnState, DataFile, Snapshot, TableState};
 use crate::mutate::ended_file;
 use crate::names::{TableName, check_name};
-use crate::parquet_writer::{
-    LINKED_PREFIX, StagedFile, TableWriter, discard, footer_bytes, make_directory, sync_directory,
-};
+use crate::parquet_writer::{LINKED_PREFIX, StagedFile, TableWriter, discard, footer_bytes};
 use crate::rules::TableRules;
 use crate::store::Located;
 use crate::transaction::{Transaction, writable};
