@@ -15,8 +15,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitorMut,
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    Query, Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitorMut,
 };
 use polder_sql_tree::visit_mut;
 
@@ -205,6 +205,12 @@ fn mark_arguments(function: &mut Function) {
     let FunctionArguments::List(list) = &mut function.args else { return };
     if among(FUNCTIONS) {
         mark_each(&mut list.args);
+        for clause in &mut list.clauses {
+            // With DISTINCT they are the arguments themselves.
+            if let FunctionArgumentClause::OrderBy(order) = clause {
+                order.iter_mut().for_each(|by| mark(&mut by.expr));
+            }
+        }
     } else if among(OF_FIRST) {
         mark_each(list.args.get_mut(..1).unwrap_or_default());
     }
