@@ -6,6 +6,9 @@ import re
 
 import psycopg
 
+import peers
+from test_postgres_psycopg import address
+
 PASSWORD = "correct horse battery staple"
 NUMBERS = itertools.count(1)
 # What scripts call roles and schemas; each run of a script has its own.
@@ -111,6 +114,22 @@ class Sessions:
             # Before a session there is no SQLSTATE in psycopg.
             return "no session", str(error).rpartition("FATAL:  ")[2].splitlines()[0]
         return answer(connection, self.named(sql))
+
+
+@contextlib.contextmanager
+def both(server):
+    """Makes sessions at Polder and at a PostgreSQL of these tests alone, whose roles nobody else sees."""
+    with peers.Postgres() as postgres:
+        postgres.call("createdb", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "polder", "polder")
+
+        def ours(user):
+            whom = {"user": user, "password": PASSWORD} if user else {}
+            return psycopg.connect(**address(server, **whom), autocommit=True)
+
+        def theirs(user):
+            return psycopg.connect(host="127.0.0.1", port=postgres.port, user=user or "polder", dbname="polder", autocommit=True)
+
+        yield ours, theirs
 
 
 def compare(ours, theirs, script: list) -> None:

@@ -9,6 +9,7 @@ import urllib.parse
 
 import pytest
 
+import drivers
 import polder
 from conversations import CONFLICT, conversations
 from test_postgres_psql import psql
@@ -139,7 +140,7 @@ CREATE TABLE fk_refers (id INT PRIMARY KEY, x INT, y INT, code TEXT REFERENCES f
 """
 
 
-@pytest.mark.skipif(shutil.which("psql") is None, reason="there is no psql: apt install postgresql-client")
+@drivers.needs(shutil.which("psql") is not None, "psql")
 def test_as_psql_shows_them(server, postgres):
     place = urllib.parse.urlparse(postgres.database()[0])
     theirs = subprocess.run(["psql", f"host={place.hostname} port={place.port} user={place.username} dbname={place.path.lstrip('/')}", "-X"],

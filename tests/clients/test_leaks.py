@@ -160,16 +160,12 @@ def world(server, sides):
     return made
 
 
-def marks(asker: ways.Asker) -> set:
-    return asker.found(*ways.HIDDEN, *ways.MASKED, *ways.GONE)
-
-
 @pytest.mark.parametrize("way", [*ways.ALL, *ways.BARE])
 def test_no_way_leads_there(world, way):
     eve = world.asker("eve")
     {**ways.ALL, **ways.BARE}[way](eve)
     assert eve.heard
-    assert not marks(eve), "\n".join(eve.heard)[:5000]
+    assert not ways.marks(eve), "\n".join(eve.heard)[:5000]
 
 
 @pytest.mark.parametrize("way", ways.ALL)
@@ -177,7 +173,7 @@ def test_each_way_leads_the_owner_there(world, way):
     """What finds nothing where there is something would prove nothing."""
     ana = world.asker("ana")
     ways.ALL[way](ana)
-    assert marks(ana), "\n".join(ana.heard)[:5000]
+    assert ways.marks(ana), "\n".join(ana.heard)[:5000]
 
 
 def test_what_eve_is_shown(world):
@@ -192,7 +188,7 @@ def test_somebody_elses_temporary_table(world):
     eve, root = world.asker("eve"), ways.Asker(world.connect(None))
     for asker in (eve, root):
         asker.sql(f'SELECT * FROM "{schema}".aside', f'COPY "{schema}".aside TO STDOUT', f"SELECT * FROM table_changes('{schema}.aside', 1)", f"SELECT * FROM profile('{schema}.aside')")
-    assert not marks(eve), eve.heard
+    assert not ways.marks(eve), eve.heard
     assert world.ana.execute("SELECT count(*) FROM aside WHERE note LIKE 'hush%'").fetchone() == (1,)
 
 
@@ -329,4 +325,4 @@ def test_postgresql_hides_as_much(vault, way):
     ways.COMMON[way](eve)
     assert not eve.found(*ways.HIDDEN, *ways.GONE), "\n".join(eve.heard)[:5000]
     ways.COMMON[way](ana)
-    assert marks(ana), "\n".join(ana.heard)[:5000]
+    assert ways.marks(ana), "\n".join(ana.heard)[:5000]

@@ -7,7 +7,6 @@ import uuid
 import psycopg
 import pytest
 
-import peers
 import permissions
 import polder
 import ways
@@ -257,18 +256,8 @@ SCRIPTS = {
 
 @pytest.fixture(scope="module")
 def both(server):
-    """Makes sessions at Polder and at a PostgreSQL of these tests alone, whose roles nobody else sees."""
-    with peers.Postgres() as postgres:
-        postgres.call("createdb", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "polder", "polder")
-
-        def ours(user):
-            whom = {"user": user, "password": permissions.PASSWORD} if user else {}
-            return psycopg.connect(**address(server, **whom), autocommit=True)
-
-        def theirs(user):
-            return psycopg.connect(host="127.0.0.1", port=postgres.port, user=user or "polder", dbname="polder", autocommit=True)
-
-        yield ours, theirs
+    with permissions.both(server) as makers:
+        yield makers
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -281,17 +270,13 @@ def world(server, both):
     return ways.World(server, both[0])
 
 
-def marks(asker: ways.Asker) -> set:
-    return asker.found(*ways.HIDDEN, *ways.MASKED, *ways.GONE)
-
-
 @pytest.mark.parametrize("way", [*ways.ALL, *ways.BARE])
 def test_no_way_leads_in(world, way):
     """eve may look at the schema, and has no right on the table."""
     eve = world.asker("eve")
     {**ways.ALL, **ways.BARE}[way](eve)
     assert eve.heard
-    assert not marks(eve), "\n".join(eve.heard)[:5000]
+    assert not ways.marks(eve), "\n".join(eve.heard)[:5000]
 
 
 @pytest.mark.parametrize("way", ways.ALL)
@@ -299,7 +284,7 @@ def test_each_way_leads_the_owner_in(world, way):
     """What finds nothing where there is something would prove nothing."""
     ana = world.asker("ana")
     ways.ALL[way](ana)
-    assert marks(ana), "\n".join(ana.heard)[:5000]
+    assert ways.marks(ana), "\n".join(ana.heard)[:5000]
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """Row policies: the same scripts at Polder and at PostgreSQL, statement by statement the same answers. Masks are Polder's own."""
 
-import psycopg
 import pytest
 
-import peers
 import permissions
-from test_postgres_psycopg import address
 
 # A table of which everybody is shown their own rows.
 NOTES = [
@@ -73,18 +70,8 @@ SCRIPTS = {
 
 @pytest.fixture(scope="module")
 def both(server):
-    """Makes sessions at Polder and at a PostgreSQL of these tests alone, whose roles nobody else sees."""
-    with peers.Postgres() as postgres:
-        postgres.call("createdb", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "polder", "polder")
-
-        def ours(user):
-            whom = {"user": user, "password": permissions.PASSWORD} if user else {}
-            return psycopg.connect(**address(server, **whom), autocommit=True)
-
-        def theirs(user):
-            return psycopg.connect(host="127.0.0.1", port=postgres.port, user=user or "polder", dbname="polder", autocommit=True)
-
-        yield ours, theirs
+    with permissions.both(server) as makers:
+        yield makers
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

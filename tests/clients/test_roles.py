@@ -12,6 +12,7 @@ import threading
 import psycopg
 import pytest
 
+import drivers
 from test_postgres_psycopg import address
 
 PASSWORD = "correct horse battery staple"
@@ -271,7 +272,7 @@ LISTED = [
 ]
 
 
-@pytest.mark.skipif(shutil.which("psql") is None, reason="there is no psql: apt install postgresql-client")
+@drivers.needs(shutil.which("psql") is not None, "psql")
 def test_lists_of_psql(both, server, postgres):
     number = next(NUMBERS)
     differences = run(both, LISTED, number)

@@ -276,3 +276,8 @@ class World:
 
     def asker(self, name: str) -> Asker:
         return Asker(self.connect(name), polder.Client(self.server.url).login(name, permissions.PASSWORD), self)
+
+
+def marks(asker: Asker) -> set:
+    """Those of what must not come out that an asker has been told."""
+    return asker.found(*HIDDEN, *MASKED, *GONE)
