@@ -5,6 +5,7 @@ mod create;
 mod depend;
 mod foreign;
 mod functions;
+mod indexes;
 mod layout;
 mod like;
 mod materialized;

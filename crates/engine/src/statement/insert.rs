@@ -404,7 +404,7 @@ fn arbiters(target: &Target, conflict: &OnConflict) -> Result<Vec<Key>> {
         None => keys.clone(),
         Some(ConflictTarget::OnConstraint(name)) => {
             let name = parts(name)?.pop().unwrap_or_default();
-            keys.iter().filter(|key| key.name == name).cloned().collect()
+            keys.iter().filter(|key| !key.index && key.name == name).cloned().collect()
         }
         Some(ConflictTarget::Columns(columns)) => {
             let mut wanted =
@@ -421,6 +421,12 @@ fn arbiters(target: &Target, conflict: &OnConflict) -> Result<Vec<Key>> {
     let update = matches!(conflict.action, OnConflictAction::DoUpdate(_));
     if conflict.conflict_target.is_none() && update {
         return Err(Error::invalid("ON CONFLICT DO UPDATE needs the columns of a key").with_code("42601"));
+    }
+    if found.is_empty()
+        && let Some(ConflictTarget::OnConstraint(name)) = &conflict.conflict_target
+    {
+        let message = format!("constraint \"{name}\" for table {:?} does not exist", target.name.table);
+        return Err(Error::not_found(message).with_code("42704"));
     }
     if found.is_empty() && conflict.conflict_target.is_some() {
         return Err(Error::invalid("no primary key or unique constraint has the columns that ON CONFLICT names")

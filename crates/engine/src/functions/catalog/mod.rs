@@ -338,6 +338,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     privilege!("has_type_privilege", "type", [K::Any], p::allowed),
     privilege!("pg_has_role", "role", [K::Any], p::role),
     function("polder_vector_text", "", "", &[way(&[K::IntArray], Gives::Text, vectors::text)]),
+    function("polder_option_names", "", "", &[way(&[K::TextArray], Gives::TextArray, vectors::option_names)]),
+    function("polder_option_values", "", "", &[way(&[K::TextArray], Gives::TextArray, vectors::option_values)]),
     function("polder_expand", "", "", &[way(&[K::IntArray], Gives::Type(vectors::pairs_type), vectors::pairs)]),
 ];
 

@@ -185,6 +185,24 @@ pub(super) fn relation(world: &World, text: &str) -> Result<i64> {
     finder.find(text).ok_or_else(|| finder.missing(text))
 }
 
+/// A name of one or more parts. Between them there may be blanks, as in PostgreSQL.
+fn named(text: &str) -> TableReference {
+    let mut close = String::with_capacity(text.len());
+    let mut quoted = false;
+    for letter in text.chars() {
+        quoted ^= letter == '"';
+        let behind_point = !quoted && close.ends_with('.');
+        if behind_point && letter.is_whitespace() {
+            continue;
+        }
+        if !quoted && letter == '.' {
+            close.truncate(close.trim_end().len());
+        }
+        close.push(letter);
+    }
+    TableReference::parse_str(&close)
+}
+
 struct Finder<'a> {
     world: &'a World,
     kind: Kind,
@@ -211,17 +229,17 @@ impl<'a> Finder<'a> {
         let directory = self.world.directory();
         match self.kind {
             Kind::Class => {
-                let name = TableReference::parse_str(text);
+                let name = named(text);
                 directory.named(name.schema(), name.table()).map(|relation| relation.oid)
             }
             Kind::Type => catalog_types::by_name(text).or_else(|| {
-                let name = TableReference::parse_str(text);
+                let name = named(text);
                 directory.named(name.schema(), name.table()).and_then(|relation| relation.row_type())
             }),
             Kind::Proc | Kind::Procedure => self.program(text).map(|program| program.oid),
-            Kind::Namespace => directory.schema_named(TableReference::parse_str(text).table()),
+            Kind::Namespace => directory.schema_named(named(text).table()),
             Kind::Role => {
-                let name = TableReference::parse_str(text);
+                let name = named(text);
                 self.world.who().book.find(name.table()).map(|role| role.oid)
             }
         }
@@ -232,7 +250,7 @@ impl<'a> Finder<'a> {
             Some((name, arguments)) => (name, Some(arguments.trim_end_matches(')').replace(' ', ""))),
             None => (text, None),
         };
-        let name = TableReference::parse_str(name);
+        let name = named(name);
         let directory = self.world.directory();
         let schemas: Vec<i64> = match name.schema() {
             Some(schema) => directory.schema_named(schema).into_iter().collect(),
