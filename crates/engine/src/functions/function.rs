@@ -57,6 +57,7 @@ pub(crate) enum Gives {
     Timestamp,
     Interval,
     TextArray,
+    JsonArray,
     /// A name of PostgreSQL's catalog.
     Name,
     /// A number that is of this type of PostgreSQL's catalog, such as `oid` or `regclass`.
@@ -331,7 +332,7 @@ impl Gives {
             Self::Time => D::Time64(TimeUnit::Microsecond),
             Self::Timestamp => D::Timestamp(TimeUnit::Microsecond, None),
             Self::Interval => D::Interval(IntervalUnit::MonthDayNano),
-            Self::TextArray => D::new_list(D::Utf8View, true),
+            Self::TextArray | Self::JsonArray => D::new_list(D::Utf8View, true),
             Self::Argument(at) => arguments.get(at).cloned().unwrap_or(D::Null),
             Self::Type(of) => of(arguments)?,
         })
@@ -414,6 +415,12 @@ impl ScalarUDFImpl for Native {
         let field = Field::new(self.function.name, overload.gives.data_type(&types)?, true);
         Ok(Arc::new(match overload.gives {
             Gives::Json => types::json(field),
+            Gives::JsonArray => types::of_catalog(field, polder_lake::JSONB_LIST),
+            // An array of the same items.
+            Gives::Argument(at) if field.data_type().is_nested() => {
+                let marks = args.arg_fields.get(at).map(|given| types::marks(given)).unwrap_or_default();
+                field.with_metadata(marks.into_iter().collect())
+            }
             Gives::Uuid => types::uuid(field),
             Gives::Name => types::of_catalog(field, "name"),
             Gives::Oid(name) => types::of_catalog(field, name),

@@ -6,17 +6,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{BinaryExpr, Case, InList};
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast, lit};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
 use super::operators::is_decimal;
-use crate::functions::call;
+use crate::functions::{call, types};
 
 /// Functions whose arguments have one type.
 const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", "nullif", "make_array"];
@@ -52,14 +52,35 @@ fn beside(types: &[DataType]) -> impl Fn(&DataType) -> Option<DataType> + use<> 
     }
 }
 
+/// JSON, or an array of it, which a text in quotes beside it is too.
+fn document(field: &Field) -> Option<FieldRef> {
+    let marks = types::marks(field);
+    let leaf = types::item(field);
+    let is_json =
+        marks.contains_key(types::EXTENSION) || leaf.is_some_and(|leaf| !marks.is_empty() && is_json_leaf(&leaf));
+    let plain = Field::new("", field.data_type().clone(), true);
+    is_json.then(|| Arc::new(plain.with_metadata(marks.into_iter().collect())))
+}
+
+fn is_json_leaf(item: &Field) -> bool {
+    types::item(item).map_or_else(|| types::is_json(item), |deeper| is_json_leaf(&deeper))
+}
+
 /// Casts those of the expressions that are not of the common type; true if there are any.
 fn unify(exprs: &mut [&mut Expr], schema: &DFSchema) -> bool {
     // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
-    let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else { return false };
-    let wanted = beside(&types);
+    let fields = exprs.iter().map(|expr| expr.to_field(schema).map(|(_, field)| field));
+    let Ok(fields) = fields.collect::<Result<Vec<FieldRef>>>() else { return false };
+    let given: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
+    let wanted = beside(&given);
+    let document = fields.iter().find_map(|field| document(field));
     let mut any = false;
-    for (expr, data_type) in exprs.iter_mut().zip(&types) {
-        if let Some(to) = wanted(data_type) {
+    for (expr, data_type) in exprs.iter_mut().zip(&given) {
+        if let (Some(document), Expr::Literal(ScalarValue::Utf8(Some(_)), _)) = (&document, &**expr) {
+            let text = Box::new(std::mem::take(&mut **expr));
+            **expr = Expr::Cast(Cast::new_from_field(text, Arc::clone(document)));
+            any = true;
+        } else if let Some(to) = wanted(data_type) {
             let inner = std::mem::take(&mut **expr);
             **expr = cast(inner, to);
             any = true;

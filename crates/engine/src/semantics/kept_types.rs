@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::expr::Alias;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -18,9 +18,9 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::functions::types;
 
 /// What a type is marked with: keys and values of a field's metadata.
-type Marks = BTreeMap<String, String>;
+pub(crate) type Marks = BTreeMap<String, String>;
 
-/// The last rule. Only what a query gives is looked at: within expressions nothing asks any more.
+/// The last rule. Only what a query gives is looked at, and what that is computed from: elsewhere nothing asks any more.
 #[derive(Debug)]
 pub(super) struct KeptTypes;
 
@@ -46,12 +46,14 @@ fn keep(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut found = false;
     let mut exprs = Vec::with_capacity(projection.expr.len());
     for expr in &projection.expr {
-        let kept = with_marks(expr, schema);
-        found |= kept.is_some();
-        exprs.push(match kept {
-            Some(kept) => names.save(expr).restore(kept),
-            None => expr.clone(),
-        });
+        let kept = expr.clone().transform_up(|part| {
+            Ok(match with_marks(&part, schema) {
+                Some(kept) => Transformed::yes(kept),
+                None => Transformed::no(part),
+            })
+        })?;
+        found |= kept.transformed;
+        exprs.push(if kept.transformed { names.save(expr).restore(kept.data) } else { kept.data });
     }
     if !found {
         return Ok(Transformed::no(plan));
@@ -115,7 +117,7 @@ fn is_null(expr: &Expr) -> bool {
 }
 
 /// A value that is said to be of another type of the same layout.
-pub(super) fn marked(value: Expr, marks: Marks) -> Expr {
+pub(crate) fn marked(value: Expr, marks: Marks) -> Expr {
     ScalarUDF::new_from_impl(Marked { marks, signature: Signature::any(1, Volatility::Immutable) }).call(vec![value])
 }
 

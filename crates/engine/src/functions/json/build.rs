@@ -27,7 +27,8 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
         }
         D::List(item) => {
             let lists = array.as_list::<i32>().clone();
-            let convert = converter(lists.values(), item, session)?;
+            let said = types::item(field);
+            let convert = converter(lists.values(), said.as_ref().unwrap_or(item), session)?;
             Box::new(move |row| {
                 let offsets = lists.value_offsets();
                 (offsets[row] as usize..offsets[row + 1] as usize)

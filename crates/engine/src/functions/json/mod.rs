@@ -82,9 +82,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         )
     },
     function("polder_json_object_keys", "", "", &[way(&[K::Text], TEXTS, look::object_keys)]),
-    function("polder_json_elements", "", "", &[way(&[K::Text], TEXTS, look::elements)]),
+    function("polder_json_elements", "", "", &[way(&[K::Text], Gives::JsonArray, look::elements)]),
     function("polder_json_elements_text", "", "", &[way(&[K::Text], TEXTS, look::elements_text)]),
-    function("polder_json_values", "", "", &[way(&[K::Text], TEXTS, look::values)]),
+    function("polder_json_values", "", "", &[way(&[K::Text], Gives::JsonArray, look::values)]),
     function("polder_json_values_text", "", "", &[way(&[K::Text], TEXTS, look::values_text)]),
     Function {
         aliases: &["jsonb_extract_path"],
