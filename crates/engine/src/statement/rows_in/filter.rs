@@ -19,6 +19,8 @@ use crate::functions::types;
 use crate::parse::{parse_condition, parse_kept};
 use crate::rewrite::whole_numbers;
 
+const ELSEWHERE: &str = "copy into a temporary table, then INSERT INTO … SELECT … FROM it WHERE …";
+
 /// The rows that come.
 pub(super) fn input() -> String {
     format!("{}.input.copy", quoted(INPUT_CATALOG))
@@ -94,16 +96,22 @@ fn named(condition: &Expr) -> Result<BTreeSet<String>> {
         match part {
             Expr::Identifier(name) => names.insert(fold(name)),
             Expr::CompoundIdentifier(path) => path.last().is_some_and(|name| names.insert(fold(name))),
-            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => return ControlFlow::Break(()),
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                let error = Error::unsupported("cannot use subquery in COPY FROM WHERE conditions");
+                return ControlFlow::Break(error.with_hint(ELSEWHERE));
+            }
+            Expr::Function(function) if function.over.is_some() => {
+                let error = Error::invalid("window functions are not allowed in COPY FROM WHERE conditions");
+                return ControlFlow::Break(error.with_code("42P20").with_hint(ELSEWHERE));
+            }
             _ => false,
         };
         ControlFlow::Continue(())
     });
-    if seen.is_break() {
-        return Err(Error::unsupported("cannot use subquery in COPY FROM WHERE conditions")
-            .with_hint("copy into a temporary table, then INSERT INTO … SELECT … FROM it WHERE …"));
+    match seen {
+        ControlFlow::Continue(()) => Ok(names),
+        ControlFlow::Break(error) => Err(error),
     }
-    Ok(names)
 }
 
 /// What a column has that no row gives a value for.
