@@ -29,6 +29,7 @@ use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Session;
 use crate::setops::CountedRows;
+use crate::session::Literals;
 use crate::statement::Constants;
 use crate::system;
 use crate::unique_names::UniqueNames;
@@ -64,6 +65,7 @@ pub struct Engine {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) constants: Constants,
+    pub(crate) literals: Literals,
     pub(crate) own_files: OwnFiles,
     pub(crate) started: DateTime<Utc>,
     /// Who is there, and who is a member of what.
@@ -142,6 +144,7 @@ impl Engine {
                 recorder,
                 audit,
                 constants,
+                literals: Literals::default(),
                 own_files,
                 started,
                 authority,

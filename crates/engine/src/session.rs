@@ -1,6 +1,7 @@
 //! One caller's conversation: its settings, its transaction, its statements one after the other.
 
 mod driver;
+mod literals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,8 @@ use crate::statement::Prepared;
 use crate::statement::roles::begin_with;
 use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
+
+pub(crate) use literals::Literals;
 
 /// How often a single statement outside of a transaction is run again after a conflict.
 pub(crate) const CONFLICT_TRIES: usize = 10;
@@ -330,7 +333,13 @@ impl Session {
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let result = match parse(&request.sql) {
-            Ok(statements) => self.run_all(&engine, statements, &running).await,
+            Ok(statements) => {
+                let are_literals = closable && literals::are_all(&statements);
+                match self.run_all(&engine, statements, &running).await {
+                    Ok(outcome) if are_literals => engine.literals.keep(&request.sql, outcome).await,
+                    other => other,
+                }
+            }
             Err(error) => {
                 // A statement that is not understood fails its transaction as any other does.
                 let mut inner = self.inner.lock().await;
