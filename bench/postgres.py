@@ -311,9 +311,12 @@ def main() -> int:
         ours, theirs = polder_peer(server), postgres_peer(running)
         for peer in (ours, theirs):
             make_tables(peer, options.rows if "rows" in options.parts else 0)
-        # First, before others have left room behind.
         if "idle" in options.parts:
-            idle(ours, theirs, server, running)
+            # Others would have left room behind, in which these have their place.
+            with polder.Server() as quiet:
+                alone = polder_peer(quiet)
+                make_tables(alone, 0)
+                idle(alone, theirs, quiet, running)
         if "trips" in options.parts:
             trips(ours, theirs)
         if "crowd" in options.parts:
