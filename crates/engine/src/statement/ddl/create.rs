@@ -24,7 +24,7 @@ use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
-use crate::semantics::{Zone, with_lengths};
+use crate::semantics::{Zone, settled, with_lengths};
 use crate::session::Outcome;
 
 /// What to do about views that read columns which a table that is replaced has no more.
@@ -152,9 +152,11 @@ impl Context<'_> {
         let from_query = create.query.is_some();
         let input = table.input.as_ref().clone();
         let planned = if from_query { with_lengths(input).map_err(from_datafusion)? } else { input };
-        let mut specs: Vec<ColumnSpec> = planned
-            .schema()
-            .fields()
+        let fields = match from_query {
+            true => settled(&scope.state, &planned).map_err(from_datafusion)?,
+            false => planned.schema().fields().iter().cloned().collect(),
+        };
+        let mut specs: Vec<ColumnSpec> = fields
             .iter()
             .map(|field| {
                 // What a query gives may be known to be never missing; that is no promise about later rows.
