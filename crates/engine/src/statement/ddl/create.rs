@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
 };
 use futures::StreamExt;
-use polder_lake::{ColumnSpec, TableName, TextLength, TransactionCell};
+use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, blob_text, ended};
@@ -78,6 +78,11 @@ impl Context<'_> {
                 transaction.set_rules(&name, rules)?;
             }
             self.declare_foreign(transaction, &name, foreign)?;
+            if self.extras.unlogged
+                && let Some(table) = transaction.table(&name)
+            {
+                transaction.set_rules(&name, TableRules { unlogged: true, ..table.rules.as_ref().clone() })?;
+            }
         }
         if self.has_layout() {
             self.set_layout(cell, &name).await?;
