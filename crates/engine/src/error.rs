@@ -129,13 +129,22 @@ pub(crate) fn from_parser(error: &ParserError) -> Error {
         None => (text, None),
     };
     let message = clean(message).replace("Expected: ", "expected ").replace("expected: ", "expected ");
-    let mut mapped = Error::invalid(format!("syntax error: {message}")).with_code("42601");
+    let mut mapped = Error::invalid(syntax_error(&message)).with_code("42601");
     if let Some((line, column)) = place.and_then(|place| place.split_once(", Column: "))
         && let (Ok(line), Ok(column)) = (line.trim().parse(), column.trim().parse())
     {
         mapped = mapped.at(line, column);
     }
     mapped
+}
+
+/// PostgreSQL's words, which programs look for, and then what was expected there.
+fn syntax_error(message: &str) -> String {
+    match message.rsplit_once(", found: ") {
+        Some((expected, "EOF")) => format!("syntax error at end of input: {expected}"),
+        Some((expected, found)) => format!("syntax error at or near \"{found}\": {expected}"),
+        None => format!("syntax error: {message}"),
+    }
 }
 
 fn from_schema(error: &SchemaError, text: String) -> Error {

@@ -50,6 +50,9 @@ pub struct TableRules {
     /// Set on a materialized view's table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialized: Option<Materialized>,
+    /// It was asked for as `UNLOGGED`, which is told to whoever asks: its commits are as durable as all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
 }
 
 /// No two rows have the same values in these columns. Rows with a missing value in one of them count as different.

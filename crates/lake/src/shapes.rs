@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema};
 use polder_types::{Error, ErrorKind, Result, limits};
 use uuid::Uuid;
 
-use crate::apply::{Op, top_column};
+use crate::apply::{Op, Reword, top_column};
 use crate::ddl::{AlterColumn, ColumnSpec};
 use crate::functions::Macro;
 use crate::model::{ColumnState, TableState};
@@ -159,7 +159,7 @@ impl Transaction {
     pub fn drop_table(&mut self, name: &TableName) -> Result<()> {
         let table = self.existing(name)?;
         self.pending.remove(&table.id);
-        self.record(Op::DropTable { id: table.id })
+        self.record(Op::DropTable { id: table.id, along: false })
     }
 
     /// # Errors
@@ -290,7 +290,30 @@ impl Transaction {
     /// `NotFound`.
     pub fn drop_view(&mut self, name: &TableName) -> Result<()> {
         let id = self.view_id(name)?;
-        self.record(Op::DropView { id })
+        self.record(Op::DropView { id, along: false })
+    }
+
+    /// Drops a view or table with what it stands on. One that another transaction drops meanwhile is no conflict.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn drop_along(&mut self, name: &TableName) -> Result<()> {
+        if let Some(id) = self.view().view(name).map(|view| view.id) {
+            return self.record(Op::DropView { id, along: true });
+        }
+        let id = self.existing(name)?.id;
+        self.pending.remove(&id);
+        self.record(Op::DropTable { id, along: true })
+    }
+
+    /// Writes other names into the query of a view or materialized view, and again into what it has become at commit.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn reword(&mut self, name: &TableName, reword: Reword) -> Result<()> {
+        let view = self.view().view(name).map(|view| view.id);
+        let id = view.map_or_else(|| self.existing(name).map(|table| table.id), Ok)?;
+        self.record(Op::Reword { id, reword })
     }
 
     /// # Errors

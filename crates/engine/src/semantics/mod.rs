@@ -24,6 +24,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub(crate) use arithmetic::CheckedArithmetic;
 pub(crate) use average::average;
+pub(crate) use common::settled;
 use operators::PostgresOperators;
 pub(crate) use type_names::with_lengths;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};

@@ -138,7 +138,10 @@ impl Applier {
         );
     }
 
-    pub(super) fn drop_table(&mut self, id: i64) -> Result<()> {
+    pub(super) fn drop_table(&mut self, id: i64, along: bool) -> Result<()> {
+        if along && !self.snapshot.tables.contains_key(&self.real(id)) {
+            return Ok(());
+        }
         let table = self.table(id)?;
         let (id, at) = (table.id, self.snapshot.id);
         self.snapshot.tables.remove(&id);
@@ -266,7 +269,10 @@ impl Applier {
         self.snapshot.views.get(&id).cloned().ok_or_else(missing)
     }
 
-    pub(super) fn drop_view(&mut self, id: i64) -> Result<()> {
+    pub(super) fn drop_view(&mut self, id: i64, along: bool) -> Result<()> {
+        if along && !self.snapshot.views.contains_key(&self.real(id)) {
+            return Ok(());
+        }
         let view = self.view_state(id)?;
         self.snapshot.views.remove(&view.id);
         self.forget_access(view.id);
