@@ -1,6 +1,7 @@
 """pg_catalog, seen by psql and by the queries of drivers, beside a real PostgreSQL with the same tables."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -66,7 +67,10 @@ def theirs(postgres):
 
 @pytest.mark.parametrize("command", [
     "\\d", "\\dt", "\\dt+ lines", "\\d goods", "\\d lines", "\\d cheap", "\\d public.goods", "\\d goods_pkey", "\\di", "\\dv", "\\df",
-    "\\dt g*", "\\dm", "\\ds",
+    "\\dt g*", "\\dm", "\\ds", "\\d+", "\\dt+", "\\dv+", "\\di+", "\\ds+", "\\d+ goods", "\\d+ lines", "\\d+ goods_pkey", "\\d goods_id_seq",
+    "\\d+ goods_id_seq", "\\d public.*", "\\d+ g*", "\\dti", "\\dtvis+", "\\dt *.lines", "\\dt public.l?nes", "\\dp goods", "\\z", "\\df twice", "\\df+ nosuch", "\\dfn",
+    "\\dD", "\\dE", "\\dX", "\\dy", "\\dC nosuch", "\\dTS+ nosuch", "\\drds", "\\ddp", "\\dRs+", "\\dl", "\\dO nosuch", "\\dtS pg_class", "\\dvS pg_tables",
+    "\\d pg_tables", "\\d pg_catalog.pg_indexes",
 ])
 def test_psql_shows_the_same(ours, theirs, command):
     assert sizeless(ours.psql(command)) == sizeless(theirs.psql(command))
@@ -75,7 +79,7 @@ def test_psql_shows_the_same(ours, theirs, command):
 def sizeless(text: str) -> str:
     """Without the bytes that a table takes, and the blanks that make room for them."""
     words = [" ".join(line.split()) for line in text.splitlines() if set(line) - set("-+")]
-    return "\n".join(line.replace("0 bytes", "SIZE").replace("8192 bytes", "SIZE") for line in words)
+    return "\n".join(re.sub(r"\b\d+ (bytes|kB|MB)\b", "SIZE", line) for line in words)
 
 
 def test_psql_lists_what_is_polders_own(ours):
