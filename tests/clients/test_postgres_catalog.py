@@ -25,6 +25,7 @@ CREATE TABLE lines (goods BIGINT NOT NULL, line SMALLINT NOT NULL, word CHAR(3),
 CREATE VIEW cheap AS SELECT id, code::text AS code FROM goods WHERE stock < 10;
 COMMENT ON TABLE goods IS 'What is sold';
 COMMENT ON COLUMN goods.code IS 'As printed';
+CREATE FUNCTION rows_of(n INTEGER DEFAULT 3) RETURNS TABLE (a INTEGER, b TEXT) LANGUAGE SQL STRICT AS $$ SELECT g, 'x' FROM generate_series(1, n) g(g) $$;
 CREATE FUNCTION twice(x INTEGER) RETURNS INTEGER LANGUAGE SQL RETURN x * 2;
 """
 
@@ -68,7 +69,7 @@ def theirs(postgres):
 @pytest.mark.parametrize("command", [
     "\\d", "\\dt", "\\dt+ lines", "\\d goods", "\\d lines", "\\d cheap", "\\d public.goods", "\\d goods_pkey", "\\di", "\\dv", "\\df",
     "\\dt g*", "\\dm", "\\ds", "\\d+", "\\dt+", "\\dv+", "\\di+", "\\ds+", "\\d+ goods", "\\d+ lines", "\\d+ goods_pkey", "\\d goods_id_seq",
-    "\\d+ goods_id_seq", "\\d public.*", "\\d+ g*", "\\dti", "\\dtvis+", "\\dt *.lines", "\\dt public.l?nes", "\\dp goods", "\\z", "\\df twice", "\\df+ nosuch", "\\dfn",
+    "\\d+ goods_id_seq", "\\d public.*", "\\d+ g*", "\\dti", "\\dtvis+", "\\dt *.lines", "\\dt public.l?nes", "\\dp goods", "\\z", "\\df twice", "\\sf twice", "\\sf+ rows_of", "\\df+ nosuch", "\\dfn",
     "\\dD", "\\dE", "\\dX", "\\dy", "\\dC nosuch", "\\dTS+ nosuch", "\\drds", "\\ddp", "\\dRs+", "\\dl", "\\dO nosuch", "\\dtS pg_class", "\\dvS pg_tables",
     "\\d pg_tables", "\\d pg_catalog.pg_indexes",
 ])
