@@ -1,6 +1,7 @@
 """polder.audit: logins, refusals, and what changes who may come in; limits and estimates beside it."""
 
 import json
+import re
 
 import psycopg
 import pytest
@@ -8,6 +9,7 @@ import requests
 
 import polder
 from test_postgres_psycopg import address
+from witnesses import wait_until
 
 
 def audit(client, event: str) -> list:
@@ -32,6 +34,20 @@ def test_logins(server, client):
     answer = requests.get(f"{client.url}/api/v1/queries", headers={"Authorization": "Bearer polder_none", "X-Polder": "1"}, timeout=30)
     assert answer.status_code == 401
     assert ("", None, "refused", "28000") in logins(client, "token")
+
+
+def test_the_link_of_the_start(fresh):
+    """It lets somebody in once; the second time is a refusal, and told as one."""
+    server = fresh()
+    server.start()
+    shown = r"^\s*console\s+(http:\S+)"
+    # It comes last, after the server has begun to listen.
+    wait_until(lambda: re.search(shown, server.log(), re.MULTILINE), "there is no link")
+    link = re.search(shown, server.log(), re.MULTILINE)[1]
+    for _ in range(2):
+        requests.get(link, timeout=30)
+    rows = [row for row in audit(server.client(), "login") if row["via"] == "link"]
+    assert [(row["user_name"], row["outcome"]) for row in rows] == [("polder", "ok"), ("", "refused")]
 
 
 def test_tokens_and_users(server, client):

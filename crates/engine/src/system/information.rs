@@ -415,3 +415,6 @@ pub(crate) fn standard_name(field: &Field) -> String {
         other => super::type_name(other),
     }
 }
+
+#[cfg(test)]
+mod tests;
