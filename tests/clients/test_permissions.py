@@ -399,6 +399,19 @@ def test_loads_ask_for_rights(world):
     refused(lambda: world.connect("eve").execute("COPY (SELECT 1 AS a) TO '/tmp/polder-permissions.csv'"))
 
 
+def test_whoever_saved_a_query_changes_it(world):
+    """Everybody may look at it and run it: nobody else puts another text into it."""
+    ana, eve = (polder.Client(world.server.url).login(name, permissions.PASSWORD) for name in ("ana", "eve"))
+    saved = ana.post("/saved-queries", json={"name": "staff", "sql": "SELECT 1"}).json()["id"]
+    for method, options in (("PUT", {"json": {"name": "staff", "sql": "DROP TABLE vault.staff"}}), ("DELETE", {})):
+        with pytest.raises(polder.Failed) as error:
+            eve.request(method, f"/saved-queries/{saved}", **options)
+        assert (error.value.status, error.value.code) == (403, "42501"), method
+    assert [query["sql"] for query in eve.get("/saved-queries")["queries"] if query["id"] == saved] == ["SELECT 1"]
+    ana.request("PUT", f"/saved-queries/{saved}", json={"name": "staff", "sql": "SELECT 2"})
+    world.server.client().request("DELETE", f"/saved-queries/{saved}")
+
+
 def test_the_audit(world, lent):
     """Grants, refusals and logins are told, to superusers."""
     refused(lambda: lent.connection.execute("SELECT * FROM vault.staff"))
