@@ -22,7 +22,7 @@ use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
 use crate::inline::{Functions, calls_others, expand};
 use crate::parse::parse_kept;
-use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
+use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off, sealed};
 use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
 use crate::statement::origins;
@@ -451,6 +451,12 @@ impl LakeSchema {
             };
             external(Error::new(inner.kind(), message).with_code(inner.code()))
         })?;
+        if owner.is_some() && self.who.is_some() {
+            let asks = Rights::new(self.view.world.who(), &self.view.snapshot);
+            if let Some(sealed) = sealed(name, &plan, asks)? {
+                return Ok(sealed);
+            }
+        }
         // So that a column is known to be the view's, and not that of a table under it.
         let mark = origins::view_mark(&name.schema, &name.table);
         let plan = LogicalPlanBuilder::from(plan).alias(mark)?.build()?;

@@ -18,7 +18,7 @@ mod exports;
 mod follow;
 mod insert;
 pub(crate) mod jobs;
-mod joins;
+pub(crate) mod joins;
 pub(crate) mod maintenance;
 mod merge;
 mod names;
