@@ -316,6 +316,33 @@ def test_what_was_prepared_is_asked_for_again(world, lent):
         assert (error.value.status, error.value.code) == (403, "42501")
 
 
+def test_a_transaction_is_asked_anew(world, lent):
+    """What is taken away is gone in transactions that are open, and what they grant themselves is there."""
+    eve, sql = lent.connection, "SELECT note FROM vault.lent"
+    eve.execute("BEGIN")
+    assert eve.execute(sql).fetchall() == [("hush7f3a",)]
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    refused(lambda: eve.execute(sql))
+    eve.execute("ROLLBACK")
+    world.ana.execute("GRANT SELECT ON vault.lent TO eve")
+    eve.execute("BEGIN")
+    eve.execute("CREATE TABLE lab.aside AS SELECT note FROM vault.lent")
+    world.ana.execute("CREATE POLICY own ON vault.lent USING (note = 'open')")
+    world.ana.execute("ALTER TABLE vault.lent ENABLE ROW LEVEL SECURITY")
+    assert eve.execute(sql).fetchall() == []
+    assert eve.execute("SELECT note FROM lab.aside").fetchall() == [("hush7f3a",)]
+    eve.execute("ROLLBACK")
+    with world.connect("ana") as ana:
+        ana.execute("BEGIN")
+        assert ana.execute(sql).fetchall() == [("hush7f3a",)]
+        ana.execute("GRANT INSERT ON vault.lent TO eve")
+        world.ana.execute("CREATE TABLE vault.other (id INT)")
+        assert ana.execute("SELECT has_table_privilege('eve', 'vault.lent', 'INSERT')").fetchone() == (True,)
+        assert ana.execute(sql).fetchall() == [("hush7f3a",)]
+        ana.execute("ROLLBACK")
+    world.ana.execute("DROP TABLE vault.other")
+
+
 def test_old_versions_are_read_by_the_grants_of_now(world, lent):
     version = world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
     old = f"SELECT note FROM vault.lent AT (VERSION => {version})"

@@ -375,12 +375,12 @@ impl LakeSchema {
     /// What policies are planned in. They are those of today, speak of the columns of today, and read what is in other
     /// tables today, whatever version the session reads: nobody is let in by what has been taken from them since.
     fn surroundings(&self, state: Arc<SessionState>, who: &Who) -> Surroundings {
-        let travels = self.who.as_ref().is_some_and(|who| who.newest.is_some());
+        let travels = self.who.as_ref().is_some_and(|who| who.travels);
         if !travels {
             let view = Arc::clone(&self.view);
             return Surroundings::of(state, view, who.clone());
         }
-        let who = Who { newest: None, ..who.clone() };
+        let who = Who { newest: None, travels: false, ..who.clone() };
         let view = View::of(&self.view.world, self.view.lake.known(), None, None);
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::of(&view, false, who.clone())));
