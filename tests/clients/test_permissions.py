@@ -426,6 +426,52 @@ def test_loads_ask_for_rights(world):
     refused(lambda: world.connect("eve").execute("COPY (SELECT 1 AS a) TO '/tmp/polder-permissions.csv'"))
 
 
+def test_a_load_is_asked_for_the_table_that_it_fills(world):
+    """However its name is written: letters that become those of another name in lower case, and sessions' own schemas."""
+    eve = world.asker("eve").client
+    world.ana.execute("CREATE TABLE lab.stock (id INT, note TEXT)")
+    schema = world.ana.execute("SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relname = 'aside'").fetchone()[0]
+    for into in ("lab.stoc\u212a", "LAB.STOCK", 'lab . "stock"', "lab.\u00a0stock", f"{schema}.stock"):
+        for mode in ("append", "replace"):
+            with pytest.raises(polder.Failed) as error:
+                status = eve.load(upload_ids=[eve.upload("rows.csv", b"id,note\n77,red\n")], into=into, mode=mode)
+                raise polder.Failed(403, {"code": (status["error"] or {}).get("code"), "message": str(status)})
+            assert error.value.code in ("42501", "22000"), (into, mode, str(error.value))
+    assert world.ana.execute("SELECT count(*) FROM lab.stock").fetchone() == (0,)
+    world.ana.execute("DROP TABLE lab.stock")
+
+
+def test_rejected_rows_are_shown_to_the_tables_owner(world):
+    """Whoever may put rows into a table gets no table by it in which they find the rows of others that cannot be read."""
+    ana, eve = (world.asker(name).client for name in ("ana", "eve"))
+    world.ana.execute("CREATE TABLE lab.stock (id INT, note TEXT)")
+    world.ana.execute("GRANT INSERT ON lab.stock TO eve")
+    assert eve.load(upload_ids=[eve.upload("rows.csv", b"id,note\nbad,red\n1,red\n")], into="lab.stock", mode="append")["state"] == "done"
+    assert world.ana.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'stock__rejects'").fetchone() == ("ana",)
+    assert ana.load(upload_ids=[ana.upload("rows.csv", b"id,note\nhush7f3a,red\n2,red\n")], into="lab.stock", mode="append")["state"] == "done"
+    refused(lambda: world.connect("eve").execute("SELECT * FROM lab.stock__rejects"))
+    world.ana.execute("ALTER TABLE lab.stock RENAME TO sold")
+    world.ana.execute("CREATE TABLE lab.other (id INT, note TEXT)")
+    world.connect("eve").execute("CREATE TABLE lab.other__rejects (a TEXT)")
+    with pytest.raises(polder.Failed) as error:
+        ana.load(upload_ids=[ana.upload("rows.csv", b"id,note\nhush7f3a,red\n2,red\n")], into="lab.other", mode="append")
+    assert error.value.code == "42501"
+    world.connect("eve").execute("DROP TABLE lab.other__rejects")
+    world.ana.execute("DROP TABLE lab.sold, lab.other, lab.stock__rejects")
+
+
+def test_a_job_belongs_to_the_role_that_makes_it(world):
+    """A superuser who has given up rights for a while leaves no job behind that has them."""
+    with world.connect(None) as root:
+        root.execute("SET ROLE eve")
+        root.execute("CREATE JOB peeks AS SELECT * FROM vault.staff")
+        root.execute("RESET ROLE")
+    client = world.server.client()
+    assert client.value("SELECT owner FROM polder.jobs WHERE job_name = 'peeks'") == "eve"
+    assert run_of(client, "peeks")["error_code"] == "42501"
+    client.sql("DROP JOB peeks")
+
+
 def test_whoever_saved_a_query_changes_it(world):
     """Everybody may look at it and run it: nobody else puts another text into it."""
     ana, eve = (polder.Client(world.server.url).login(name, permissions.PASSWORD) for name in ("ana", "eve"))
