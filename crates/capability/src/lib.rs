@@ -21,6 +21,7 @@ pub use jobs::{
 pub use loading::{
     ColumnChoice, ColumnPreview, CopyTerms, LoadColumns, LoadMode, LoadOptions, LoadProgress, LoadReport, LoadRequest,
     LoadSource, LoadState, LoadStatus, Loader, Preview, RejectSample, SourceReport, TablePreview, TableReport,
+    loaded_table,
 };
 pub use saved::{SavedQueries, SavedQuery};
 pub use sql::{

@@ -25,6 +25,7 @@ use polder_types::{Error, ErrorKind, Result};
 use crate::authz::access_of_new;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
+use crate::loads::REJECTS;
 use crate::session::Settings;
 use crate::statement::Target;
 use crate::statement::temporary::Temporary;
@@ -131,6 +132,16 @@ pub(crate) fn plan_generated(engine: &Engine, table: &TableState, name: &str, sq
     Ok((schema, cast(expr, field.data_type().clone())))
 }
 
+/// Who owns the table that rejected rows were to go into, if it is not new itself: theirs are the rejected ones too.
+fn owner_of_loaded(thing: &Unowned, made: &[Unowned], view: &Snapshot) -> Option<i64> {
+    let name = view.name_of(view.tables.get(&thing.id)?);
+    let loaded = view.table(&TableName::new(&name.schema, name.table.strip_suffix(REJECTS)?))?;
+    if made.iter().any(|other| other.id == loaded.id) {
+        return None;
+    }
+    Some(view.access(loaded.id).and_then(|access| access.owner).unwrap_or(OWNER_OID))
+}
+
 #[async_trait]
 impl RuleKeeper for Keeper {
     fn owned(&self, author: Option<&str>, made: &[Unowned], view: &Snapshot) -> Vec<(i64, Access)> {
@@ -138,7 +149,11 @@ impl RuleKeeper for Keeper {
         let book = engine.authority.known();
         let owner = author.and_then(|author| book.find(author)).map_or(OWNER_OID, |role| role.oid);
         let who = book.who(owner, owner);
-        made.iter().filter_map(|made| Some((made.id, access_of_new(&who, made, view)?))).collect()
+        let owned = |thing: &Unowned| match owner_of_loaded(thing, made, view) {
+            Some(owner) if owner != who.role => access_of_new(&book.who(owner, owner), thing, view),
+            _ => access_of_new(&who, thing, view),
+        };
+        made.iter().filter_map(|thing| Some((thing.id, owned(thing)?))).collect()
     }
 
     fn row_rules(&self, table: &TableState) -> Result<Vec<RowRule>> {

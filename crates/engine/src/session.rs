@@ -11,7 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, StatementRequest};
-use polder_lake::{Savepoint, TransactionCell, Version};
+use polder_lake::{Access, Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -123,6 +123,8 @@ impl Settings {
 #[derive(Debug)]
 pub(crate) struct Open {
     pub cell: TransactionCell,
+    /// What was granted when it began.
+    pub granted: Arc<BTreeMap<i64, Arc<Access>>>,
     /// An error has happened: only ROLLBACK is taken now.
     pub failed: bool,
     /// A statement is being carried out. Found set by the next one, its caller went away in the middle, and what it has

@@ -177,8 +177,10 @@ impl Engine {
         let mut transaction = self.lake.begin().await?;
         transaction.describe(&caller.user, "transaction");
         let snapshot = transaction.base();
+        let granted = Arc::clone(transaction.view().all_access());
         inner.open = Some(Open {
             cell: TransactionCell::new(transaction),
+            granted,
             failed: false,
             busy: false,
             read_only,

@@ -102,7 +102,7 @@ impl Engine {
         if ends_a_transaction(&statement) {
             return Ok(nothing());
         }
-        self.identify(caller, &mut inner.settings).await?;
+        self.identify_in(caller, inner).await?;
         let open = open_cell(inner)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         let extras = Extras::default();

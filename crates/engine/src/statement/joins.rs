@@ -29,7 +29,7 @@ const TABLE_ROW_BYTES: usize = 24;
 const VARIABLE_BYTES: usize = 48;
 
 /// The plan of a query: with hash joins, unless one would hold too much.
-pub(super) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     // What is explained is what would run.
     if let LogicalPlan::Explain(explain) = plan {
         let inner = state.create_physical_plan(&explain.plan).await?;
