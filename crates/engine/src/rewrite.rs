@@ -185,6 +185,7 @@ fn whole_query(query: &mut Query) -> Result<()> {
     }
     query::order_all(query)?;
     distinct::first_of_each(query)?;
+    distinct::by_place(query)?;
     distinct::without_constants(query);
     casts_apart::apart(query)?;
     query::limits(query)
