@@ -27,7 +27,7 @@ use crate::error::into_datafusion;
 use crate::functions::function::refuse;
 use crate::functions::types::{digits, field_name, is_decimal, is_text};
 use crate::parse::parse_query;
-use crate::statement::fold;
+use crate::statement::{fold, quoted_ident};
 
 /// What the term that recurs is called as a table.
 const STEP: &str = "polder$step";
@@ -53,6 +53,9 @@ pub(super) fn apart(query: &mut Query) -> bool {
         if visit(right.as_ref(), &mut Reads(&name)).is_continue() {
             continue;
         }
+        if !has_names_apart(right) {
+            continue;
+        }
         nulls_are_texts(left);
         any |= wrap(right, &format!("SELECT * FROM (SELECT 1) AS \"{STEP}\""));
     }
@@ -74,6 +77,37 @@ impl Visitor for Reads<'_> {
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Whether the columns of a term have names of their own, as those of a table have. Names that are written out are numbered by
+/// now; columns beside all of a table get such as its columns have not.
+fn has_names_apart(body: &mut SetExpr) -> bool {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return has_names_apart(&mut query.body),
+        SetExpr::SetOperation { left, .. } => return has_names_apart(left),
+        _ => return true,
+    };
+    let several = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
+    let mut wildcards = 0;
+    for item in &select.projection {
+        match item {
+            // The columns of several tables may have one name.
+            SelectItem::Wildcard(_) if several => return false,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => wildcards += 1,
+            _ => {}
+        }
+    }
+    if wildcards == 0 {
+        return true;
+    }
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item {
+            let expr = std::mem::replace(expr, Expr::Value(Value::Null.into()));
+            *item = SelectItem::ExprWithAlias { expr, alias: quoted_ident(&format!("{STEP}{at}")) };
+        }
+    }
+    wildcards == 1
 }
 
 /// What has no type is a text to the rows behind it.
