@@ -4,3 +4,4 @@ mod above_groups;
 pub(crate) mod dependencies;
 mod missing;
 pub(crate) mod outer_joins;
+pub(crate) mod own_values;
