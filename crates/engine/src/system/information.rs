@@ -49,6 +49,7 @@ impl fmt::Debug for InformationSchema {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     ApplicableRoles,
+    CharacterSets,
     CheckConstraints,
     ColumnPrivileges,
     Columns,
@@ -71,6 +72,7 @@ enum Kind {
 
 const NAMES: &[(&str, Kind)] = &[
     ("applicable_roles", Kind::ApplicableRoles),
+    ("character_sets", Kind::CharacterSets),
     ("check_constraints", Kind::CheckConstraints),
     ("column_privileges", Kind::ColumnPrivileges),
     ("columns", Kind::Columns),
@@ -158,6 +160,16 @@ impl TableProvider for Table {
         let mut rows = Rows::new(&self.schema);
         match self.kind {
             Kind::ApplicableRoles => self.applicable_roles(&mut rows),
+            Kind::CharacterSets => rows.push([
+                Cell::Text(None),
+                Cell::Text(None),
+                "UTF8".into(),
+                "UCS".into(),
+                "UTF8".into(),
+                CATALOG.into(),
+                "pg_catalog".into(),
+                "C".into(),
+            ]),
             Kind::CheckConstraints => self.check_constraints(&mut rows),
             Kind::ColumnPrivileges => self.column_privileges(&mut rows, true).await,
             Kind::Columns => self.columns(&mut rows).await,

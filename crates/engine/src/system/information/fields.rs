@@ -24,6 +24,10 @@ impl Kind {
     fn columns(self) -> &'static str {
         match self {
             Self::ApplicableRoles => "grantee, role_name, is_grantable",
+            Self::CharacterSets => {
+                "character_set_catalog, character_set_schema, character_set_name, character_repertoire, form_of_use, \
+                 default_collate_catalog, default_collate_schema, default_collate_name"
+            }
             Self::ColumnPrivileges | Self::RoleColumnGrants => {
                 "grantor, grantee, table_catalog, table_schema, table_name, column_name, privilege_type, is_grantable"
             }
