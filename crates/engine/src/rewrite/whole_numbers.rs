@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::visit_mut;
 
 use super::SERIES;
+use crate::semantics::known;
 
 /// What stands between a number and NULL. The name ends in a space, so that no text comes to it.
 const MARK: &str = "polder integer ";
@@ -72,7 +73,7 @@ const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
 /// The planner's.
 pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
     mark_statement(&mut statement);
-    state.statement_to_plan(statement).await
+    known(state.statement_to_plan(statement).await?)
 }
 
 fn mark_statement(statement: &mut Parsed) {
