@@ -261,7 +261,9 @@ impl Table {
     }
 
     async fn columns(&self, rows: &mut Rows) {
-        for table in self.snapshot.tables.values() {
+        // As in PostgreSQL, which has those of materialized views in its own catalog only.
+        let tables = self.snapshot.tables.values().filter(|table| table.rules.materialized.is_none());
+        for table in tables {
             let name = self.snapshot.name_of(table);
             for (at, field) in table.schema().fields().iter().take(table.shown_columns()).enumerate() {
                 let state = table.top_columns().find(|column| column.name == *field.name());
