@@ -25,6 +25,7 @@ use crate::identity;
 use crate::keeper::Keeper;
 use crate::planning::dependencies;
 use crate::planning::outer_joins::OuterJoins;
+use crate::planning::own_values::OwnValues;
 use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Session;
@@ -121,7 +122,7 @@ impl Engine {
             .with_query_planner(Arc::new(OuterJoins))
             .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
-            .with_relation_planners(vec![Arc::new(AsOfPlanner)])
+            .with_relation_planners(vec![Arc::new(AsOfPlanner), Arc::new(OwnValues)])
             .with_analyzer_rules(semantics::analyzers())
             .with_analyzer_rule(Arc::new(CountedRows))
             .with_analyzer_rule(Arc::new(UnnestSubqueries));

@@ -48,6 +48,7 @@ const PIVOT_COLUMNS_MAX: usize = 1_000;
 /// `Unsupported` for forms of PIVOT that have no list of values.
 pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
     with::changing(statement)?;
+    values::apart(statement)?;
     names::give(statement);
     ctes::rename_hidden(statement);
     rewrite(statement)

@@ -46,7 +46,12 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gives {
     Text,
+    /// `jsonb`.
     Json,
+    /// `json`, which keeps its spelling.
+    SpelledJson,
+    /// An array of `jsonb`.
+    JsonArray,
     Uuid,
     Bool,
     Int4,
@@ -322,7 +327,7 @@ impl Gives {
     fn data_type(self, arguments: &[DataType]) -> Result<DataType> {
         use DataType as D;
         Ok(match self {
-            Self::Text | Self::Json | Self::Name => D::Utf8View,
+            Self::Text | Self::Json | Self::SpelledJson | Self::Name => D::Utf8View,
             Self::Oid(_) => D::Int64,
             Self::TimestampTz => D::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Uuid => D::FixedSizeBinary(16),
@@ -335,7 +340,7 @@ impl Gives {
             Self::Time => D::Time64(TimeUnit::Microsecond),
             Self::Timestamp => D::Timestamp(TimeUnit::Microsecond, None),
             Self::Interval => D::Interval(IntervalUnit::MonthDayNano),
-            Self::TextArray => D::new_list(D::Utf8View, true),
+            Self::TextArray | Self::JsonArray => D::new_list(D::Utf8View, true),
             Self::Argument(at) => arguments.get(at).cloned().unwrap_or(D::Null),
             Self::Type(of) => of(arguments)?,
         })
@@ -418,9 +423,17 @@ impl ScalarUDFImpl for Native {
         let field = Field::new(self.function.name, overload.gives.data_type(&types)?, true);
         Ok(Arc::new(match overload.gives {
             Gives::Json => types::json(field),
+            Gives::SpelledJson => types::spelled_json(field),
+            Gives::JsonArray => types::of_catalog(field, "jsonb[]"),
             Gives::Uuid => types::uuid(field),
             Gives::Name => types::of_catalog(field, "name"),
             Gives::Oid(name) => types::of_catalog(field, name),
+            // Of the same type in all that a field says of it.
+            Gives::Argument(at) => match args.arg_fields.get(at).filter(|given| given.data_type() == field.data_type())
+            {
+                Some(given) => field.with_metadata(given.metadata().clone()),
+                None => field,
+            },
             _ => field,
         }))
     }

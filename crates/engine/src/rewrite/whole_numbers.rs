@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::visit_mut;
 
 use super::{SERIES, recursion};
+use crate::semantics::known;
 
 /// What stands between a number and NULL. The name ends in a space, so that no text comes to it.
 const MARK: &str = "polder integer ";
@@ -73,7 +74,11 @@ const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
 pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
     let mut marker = Marker::default();
     visit_queries(&mut statement, &mut marker);
-    if marker.recursive { recursion::plan(state, statement).await } else { state.statement_to_plan(statement).await }
+    let plan = match marker.recursive {
+        true => recursion::plan(state, statement).await?,
+        false => state.statement_to_plan(statement).await?,
+    };
+    known(plan)
 }
 
 /// Visits what of a statement is planned.
