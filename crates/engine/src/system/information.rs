@@ -12,12 +12,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::Result as DataFusionResult;
-use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{ColumnState, Snapshot, TableRules, TextLength};
 
 use super::pg_catalog::World;
 use super::{TABLES, memory, visible};
+use crate::computed::{self, Computed};
 
 /// The catalog that all of it is in.
 const CATALOG: &str = "polder";
@@ -115,47 +115,30 @@ impl SchemaProvider for InformationSchema {
         let Some((_, kind)) = NAMES.iter().find(|(known, _)| *known == name) else { return Ok(None) };
         let table = Table {
             kind: *kind,
-            schema: Arc::new(Schema::new(kind.fields())),
             snapshot: visible(&self.world, |id| self.world.rights().sees(id)),
             world: self.world.clone(),
             views: Arc::clone(&self.views),
         };
-        Ok(Some(Arc::new(table)))
+        Ok(Some(Computed::table(Arc::new(Schema::new(kind.fields())), table)))
     }
 }
 
 struct Table {
     kind: Kind,
-    schema: SchemaRef,
     snapshot: Arc<Snapshot>,
     world: World,
     views: Arc<dyn Views>,
 }
 
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl TableProvider for Table {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl computed::Rows for Table {
+    async fn plan(
         &self,
         _state: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let mut rows = Rows::new(&self.schema);
+        let mut rows = Rows::new(schema);
         match self.kind {
             Kind::ApplicableRoles => self.applicable_roles(&mut rows),
             Kind::CheckConstraints => self.check_constraints(&mut rows),
@@ -177,7 +160,7 @@ impl TableProvider for Table {
             Kind::Tables => self.tables(&mut rows),
             Kind::Views => self.views(&mut rows),
         }
-        memory(&self.schema, rows.finish(), projection)
+        memory(schema, rows.finish(), projection)
     }
 }
 
