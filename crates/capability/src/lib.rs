@@ -9,7 +9,7 @@ mod saved;
 mod sql;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins, Reach};
-pub use command::{Setting, SettingKind};
+pub use command::{Setting, SettingKind, millis};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
     TransactionState,

@@ -60,6 +60,11 @@ fn sorting(state: &SessionState) -> SessionState {
     sorting
 }
 
+/// Whether any join holds all rows of one side.
+pub(super) fn holds_rows(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| Ok(node.downcast_ref::<HashJoinExec>().is_some()))
+}
+
 /// Whether a hash join would hold more than its share.
 fn holds_too_much(state: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let MemoryLimit::Finite(memory_bytes) = state.runtime_env().memory_pool.memory_limit() else { return Ok(false) };

@@ -16,13 +16,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::Result as DataFusionResult;
-use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{Snapshot, TextLength};
 
 use self::standard::VIEWS;
 use super::pg_catalog::World;
 use super::{TABLES, memory, visible};
+use crate::computed::{self, Computed};
 
 /// The catalog that all of it is in.
 const CATALOG: &str = "polder";
@@ -142,46 +142,29 @@ impl SchemaProvider for InformationSchema {
         let table = Table {
             view,
             kind,
-            schema: Arc::new(Schema::new(fields::whole(columns))),
             snapshot: visible(&self.world, |id| self.world.rights().sees(id)),
             world: self.world.clone(),
             views: Arc::clone(&self.views),
         };
-        Ok(Some(Arc::new(table)))
+        Ok(Some(Computed::table(Arc::new(Schema::new(fields::whole(columns))), table)))
     }
 }
 
 struct Table {
     view: &'static str,
     kind: Kind,
-    schema: SchemaRef,
     snapshot: Arc<Snapshot>,
     world: World,
     views: Arc<dyn Views>,
 }
 
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl TableProvider for Table {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl computed::Rows for Table {
+    async fn plan(
         &self,
         _state: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let mut rows = Rows::new(&self.kind.columns());
         match self.kind {
@@ -214,7 +197,7 @@ impl TableProvider for Table {
             Kind::Tables => self.tables(&mut rows),
             Kind::Views => self.views(&mut rows),
         }
-        memory(&self.schema, self.widened(rows), projection)
+        memory(schema, self.widened(schema, rows), projection)
     }
 }
 
@@ -288,7 +271,7 @@ impl Column {
 
 impl Table {
     /// All columns of the view: those that are known, those that say the same of everything, and the others without a value.
-    fn widened(&self, rows: Rows) -> Vec<ArrayRef> {
+    fn widened(&self, schema: &Schema, rows: Rows) -> Vec<ArrayRef> {
         let count = rows.count;
         let mut known: HashMap<&str, ArrayRef> =
             rows.columns.into_iter().map(|(name, column)| (name, column.finish())).collect();
@@ -306,7 +289,7 @@ impl Table {
             };
             known.remove(name).unwrap_or_else(same)
         };
-        self.schema.fields().iter().map(column).collect()
+        schema.fields().iter().map(column).collect()
     }
 }
 

@@ -29,22 +29,27 @@ fn settings(world: &World, role: i64) -> Cell {
     if texts.is_empty() { Cell::Null } else { Cell::Texts(texts) }
 }
 
+/// What `pg_authid` and `pg_roles` both say of a role.
+fn known(role: &Role) -> Vec<(&'static str, Cell)> {
+    vec![
+        ("oid", role.oid.into()),
+        ("rolname", role.name.as_str().into()),
+        ("rolsuper", role.is_superuser.into()),
+        ("rolinherit", role.inherits.into()),
+        ("rolcreaterole", role.creates_roles.into()),
+        ("rolcreatedb", role.creates_databases.into()),
+        ("rolcanlogin", role.logs_in.into()),
+        ("rolbypassrls", role.bypasses_policies.into()),
+        ("rolconnlimit", role.connection_limit.into()),
+        ("rolvaliduntil", until(role)),
+    ]
+}
+
 /// `pg_authid`, which says of no password what it is.
 pub(super) fn stored(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_AUTHID);
     for role in world.who().book.roles() {
-        rows.push([
-            ("oid", role.oid.into()),
-            ("rolname", role.name.as_str().into()),
-            ("rolsuper", role.is_superuser.into()),
-            ("rolinherit", role.inherits.into()),
-            ("rolcreaterole", role.creates_roles.into()),
-            ("rolcreatedb", role.creates_databases.into()),
-            ("rolcanlogin", role.logs_in.into()),
-            ("rolbypassrls", role.bypasses_policies.into()),
-            ("rolconnlimit", role.connection_limit.into()),
-            ("rolvaliduntil", until(role)),
-        ]);
+        rows.push_cells(&known(role));
     }
     rows.finish()
 }
@@ -52,20 +57,9 @@ pub(super) fn stored(world: &World) -> Result<Vec<ArrayRef>> {
 pub(super) fn shown(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_ROLES);
     for role in world.who().book.roles() {
-        rows.push([
-            ("oid", role.oid.into()),
-            ("rolname", role.name.as_str().into()),
-            ("rolsuper", role.is_superuser.into()),
-            ("rolinherit", role.inherits.into()),
-            ("rolcreaterole", role.creates_roles.into()),
-            ("rolcreatedb", role.creates_databases.into()),
-            ("rolcanlogin", role.logs_in.into()),
-            ("rolbypassrls", role.bypasses_policies.into()),
-            ("rolconnlimit", role.connection_limit.into()),
-            ("rolpassword", HIDDEN.into()),
-            ("rolvaliduntil", until(role)),
-            ("rolconfig", settings(world, role.oid)),
-        ]);
+        let mut cells = known(role);
+        cells.extend([("rolpassword", HIDDEN.into()), ("rolconfig", settings(world, role.oid))]);
+        rows.push_cells(&cells);
     }
     rows.finish()
 }
