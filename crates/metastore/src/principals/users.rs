@@ -110,16 +110,17 @@ impl Principals<'_> {
         self.write_told(writes, &AuditEvent::new("drop user", name, "").of(name)).await
     }
 
-    /// Takes a user's password, sessions, tokens, links and keys away; to go with the end of a role. What they have run is not
-    /// that of whoever has the name after them.
+    /// Takes a user's password, sessions, tokens, links and keys away; to go with the end of a role. What they have run and
+    /// saved is not that of whoever has the name after them.
     #[must_use]
     pub fn forget_writes(name: &str) -> Vec<Write> {
         let all = std::iter::once("polder_principal").map(|table| (table, "name"));
         let all = all.chain(OWNED.map(|table| (table, "user_name")));
         let gone = all
             .map(|(table, column)| Write::new(format!("DELETE FROM {table} WHERE {column} = $1"), vec![name.into()]));
-        let ran = Write::new(RAN, vec![name.into(), format!("{name} (dropped)").into()]);
-        gone.chain(std::iter::once(ran)).collect()
+        let saved = "UPDATE polder_saved_query SET owner = $2 WHERE owner = $1";
+        let left = [RAN, saved].map(|sql| Write::new(sql, vec![name.into(), format!("{name} (dropped)").into()]));
+        gone.chain(left).collect()
     }
 
     /// Gives what belongs to a user another user's name; to go with the change of a role's name.
