@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use polder_capability::millis;
 use polder_types::{Error, Result};
 
 /// What clients are told that they talk to.
@@ -270,25 +271,7 @@ fn date_style(values: &[String]) -> Result<()> {
 
 /// `0` for none, a number of milliseconds, or one with a unit.
 fn duration(name: &str, value: &str) -> Result<Option<Duration>> {
-    let value = value.trim();
-    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
-    let (number, unit) = value.split_at(digits);
-    let scale = match unit.trim() {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "min" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let millis = number.parse::<u64>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
-    match millis {
-        Some(0) => Ok(None),
-        Some(millis) if millis <= i32::MAX as u64 => Ok(Some(Duration::from_millis(millis))),
-        _ => Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))
-            .with_code("22023")
-            .with_hint("a number of milliseconds, or one with ms, s, min, h or d; 0 for none")),
-    }
+    Ok(millis(name, value)?.map(Duration::from_millis))
 }
 
 /// The levels of messages, from the least. Below notices this server has nothing to say.

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Any,
     Text,
     Bool,
+    Int2,
     Int4,
     Int8,
     Float,
@@ -198,6 +199,7 @@ impl Kind {
             Self::Any => Some(0),
             Self::Text => text.then_some(0),
             Self::Bool => (*given == D::Boolean).then_some(0),
+            Self::Int2 => matches!(given, D::Int8 | D::Int16 | D::UInt8).then_some(0),
             Self::Int4 => match given {
                 D::Int32 => Some(0),
                 D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => Some(1),
@@ -252,7 +254,8 @@ impl Kind {
                 _ => None,
             },
         };
-        let near = near.or(literal.then_some(4))?;
+        // Nobody means so small a number by a text.
+        let near = near.or((literal && self != Self::Int2).then_some(4))?;
         Some((near, self.target(given)?))
     }
 
@@ -262,6 +265,7 @@ impl Kind {
             Self::Any => given.clone(),
             Self::Text => D::Utf8,
             Self::Bool => D::Boolean,
+            Self::Int2 => D::Int16,
             Self::Int4 => D::Int32,
             Self::Int8 => D::Int64,
             Self::Float => D::Float64,

@@ -25,6 +25,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub(crate) use arithmetic::CheckedArithmetic;
 pub(crate) use average::average;
+pub(crate) use common::settled;
 pub(crate) use kept_types::known;
 use operators::PostgresOperators;
 pub(crate) use type_names::with_lengths;
