@@ -428,12 +428,11 @@ impl ScalarUDFImpl for Native {
             Gives::Uuid => types::uuid(field),
             Gives::Name => types::of_catalog(field, "name"),
             Gives::Oid(name) => types::of_catalog(field, name),
-            // Of the same type in all that a field says of it.
-            Gives::Argument(at) => match args.arg_fields.get(at).filter(|given| given.data_type() == field.data_type())
-            {
-                Some(given) => field.with_metadata(given.metadata().clone()),
-                None => field,
-            },
+            // Of the same type, though Arrow may have none for it.
+            Gives::Argument(at) => {
+                let marks = args.arg_fields.get(at).map(|given| types::marks(given)).unwrap_or_default();
+                field.with_metadata(marks.into_iter().collect())
+            }
             _ => field,
         }))
     }

@@ -360,14 +360,12 @@ fn of_function(mut function: Function) -> Result<Expr> {
             }
         }
         "json_agg" | "jsonb_agg" => {
-            let kind = name.trim_end_matches("_agg");
-            return Ok(call(&format!("polder_{kind}_group"), vec![gathered(&function, None)]));
+            return Ok(call(&format!("polder_{}", name.replace("_agg", "_group")), vec![gathered(&function, None)]));
         }
         "json_object_agg" | "jsonb_object_agg" => {
             if arguments(&function).is_some_and(|arguments| arguments.len() == 2) {
-                let kind = name.trim_end_matches("_object_agg");
-                let (keys, values) = (gathered(&function, Some(0)), gathered(&function, Some(1)));
-                return Ok(call(&format!("polder_{kind}_group_object"), vec![keys, values]));
+                let lists = vec![gathered(&function, Some(0)), gathered(&function, Some(1))];
+                return Ok(call(&format!("polder_{}", name.replace("_object_agg", "_group_object")), lists));
             }
         }
         "mode" | "percentile_disc" if function.within_group.len() == 1 => return Ok(ordered(name.as_str(), function)),
