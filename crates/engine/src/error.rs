@@ -189,12 +189,22 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
     }
 }
 
+/// What the absolute value of the least number of a type is refused with, and the type.
+const OF_ABS: &[(&str, &str)] = &[
+    ("Int16Array overflow on abs", "smallint"),
+    ("Int32Array overflow on abs", "integer"),
+    ("Int64Array overflow on abs", "bigint"),
+];
+
 fn from_arrow(error: &ArrowError, text: String) -> Error {
     let overflows = text.contains("an't cast value")
         || text.contains("is too large to store in a Decimal")
         || text.contains("is out of range Int")
         || text.contains("Overflowing on")
         || text.contains("overflow while applying");
+    if let Some((_, data_type)) = OF_ABS.iter().find(|(words, _)| text.contains(words)) {
+        return Error::invalid(format!("{data_type} out of range")).with_code("22003");
+    }
     match error {
         _ if overflows => Error::invalid(text).with_code("22003"),
         ArrowError::DivideByZero => Error::invalid("division by zero").with_code("22012"),

@@ -151,6 +151,10 @@ pub(crate) enum Op {
         schema_id: i64,
         name: String,
     },
+    ReplaceView {
+        id: i64,
+        sql: String,
+    },
     AddFiles {
         table: i64,
         files: Vec<(i64, Arc<StagedFile>)>,
@@ -372,6 +376,7 @@ impl Applier {
             Op::DropView { id, along } => self.drop_view(*id, *along),
             Op::Reword { id, reword } => self.reword(*id, reword),
             Op::RenameView { id, schema_id, name } => self.rename_view(*id, *schema_id, name),
+            Op::ReplaceView { id, sql } => self.replace_view(*id, sql),
             Op::AddFiles { table, files, row_ids_from } => self.add_files(*table, files, *row_ids_from),
             Op::AddDeletes { table, deletes } => self.add_deletes(*table, deletes),
             Op::EndFiles { table, files } => self.end_files(*table, files),

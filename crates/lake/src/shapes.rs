@@ -274,16 +274,10 @@ impl Transaction {
     /// `NotFound`.
     pub fn replace_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
         let Some(known) = self.view().view(name).cloned() else { return self.create_view(name, sql, comment) };
-        let access = self.view().access(known.id).cloned();
-        self.drop_view(name)?;
-        self.create_view(name, sql, comment.or_else(|| known.comment.clone()))?;
-        for (place, words) in &known.column_comments {
-            self.comment_view_column(name, *place, Some(words.clone()))?;
-        }
-        let new = self.view_id(name)?;
-        match access {
-            Some(access) => self.set_access(new, access.as_ref().clone()),
-            None => self.keep_owner(new),
+        self.record(Op::ReplaceView { id: known.id, sql: sql.to_owned() })?;
+        match comment {
+            Some(_) if comment != known.comment => self.comment_view(name, comment),
+            _ => Ok(()),
         }
     }
 

@@ -5,3 +5,4 @@ pub(crate) mod dependencies;
 mod missing;
 pub(crate) mod outer_joins;
 mod sort_keys;
+pub(crate) mod own_values;

@@ -304,6 +304,24 @@ impl Applier {
         self.changed(Change::AlteredView(view.id));
         Ok(())
     }
+
+    /// Another query under the same id, on which everything that is known of the view hangs.
+    pub(super) fn replace_view(&mut self, id: i64, sql: &str) -> Result<()> {
+        let view = self.view_state(id)?;
+        let mut replaced = view.as_ref().clone();
+        replaced.dialect = "polder".into();
+        replaced.sql = sql.to_owned();
+        replaced.column_aliases = String::new();
+        replaced.begin_snapshot = self.snapshot.id;
+        self.emit_exactly(1, end_sql("view"), vec![self.snapshot.id.into(), view.id.into()]);
+        self.emit_view_row(&replaced);
+        self.snapshot.views.insert(view.id, Arc::new(replaced));
+        self.schema_changed = true;
+        let full = self.name_of(view.schema_id, &view.name);
+        self.changed(Change::CreatedView(full.schema, full.table));
+        self.changed(Change::AlteredView(view.id));
+        Ok(())
+    }
 }
 
 const CASE: &str = "names that differ in case only are one name to DuckDB, which reads this lake too";

@@ -13,6 +13,7 @@ use polder_types::{Error, Result};
 
 use super::super::names::{fold, table_name};
 use super::super::target::{quoted, quoted_ident};
+use super::readers;
 use crate::error::from_datafusion;
 use crate::parse::{parse_expr, parse_factor, parse_kept};
 
@@ -248,9 +249,7 @@ impl VisitorMut for Aliased<'_> {
 /// Drops what stands on a table or view, or refuses when anything does.
 pub(super) fn release(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
     let mut dropped = Vec::new();
-    loop {
-        let above = dependents(transaction.view(), name);
-        let Some(first) = above.into_iter().next() else { return Ok(dropped) };
+    while let Some(first) = dependents(transaction.view(), name).into_iter().next() {
         if !cascade {
             return Err(Error::invalid(format!("{name} cannot be dropped: {first} stands on it"))
                 .with_code("2BP01")
@@ -260,4 +259,6 @@ pub(super) fn release(transaction: &mut Transaction, name: &TableName, cascade: 
         transaction.drop_along(&first)?;
         dropped.push(first);
     }
+    readers::release(transaction, name, readers::Kind::Relation, cascade)?;
+    Ok(dropped)
 }
