@@ -169,6 +169,7 @@ impl RoleBook {
             lent: false,
             book: Arc::clone(self),
             newest: None,
+            travels: false,
         }
     }
 

@@ -376,9 +376,9 @@ impl Reader<'_> {
 
 /// What the innermost elements of a list are read as: JSON, if the list's own mark says so.
 fn leaf_of(list: &Field, item: &FieldRef) -> FieldRef {
-    match types::item(list) {
-        Some(item) if item.data_type().is_nested() => leaf_of(&item, &Arc::new(item.clone())),
-        Some(item) => Arc::new(item),
-        None => Arc::clone(item),
+    let said = types::item(list, item);
+    match said.data_type() {
+        DataType::List(deeper) => leaf_of(&said, deeper),
+        _ => Arc::new(said),
     }
 }

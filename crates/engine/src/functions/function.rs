@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Any,
     Text,
     Bool,
+    Int2,
     Int4,
     Int8,
     Float,
@@ -45,7 +46,12 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gives {
     Text,
+    /// `jsonb`.
     Json,
+    /// `json`, which keeps its spelling.
+    SpelledJson,
+    /// An array of `jsonb`.
+    JsonArray,
     Uuid,
     Bool,
     Int4,
@@ -57,7 +63,6 @@ pub(crate) enum Gives {
     Timestamp,
     Interval,
     TextArray,
-    JsonArray,
     /// A name of PostgreSQL's catalog.
     Name,
     /// A number that is of this type of PostgreSQL's catalog, such as `oid` or `regclass`.
@@ -194,6 +199,7 @@ impl Kind {
             Self::Any => Some(0),
             Self::Text => text.then_some(0),
             Self::Bool => (*given == D::Boolean).then_some(0),
+            Self::Int2 => matches!(given, D::Int8 | D::Int16 | D::UInt8).then_some(0),
             Self::Int4 => match given {
                 D::Int32 => Some(0),
                 D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => Some(1),
@@ -248,7 +254,8 @@ impl Kind {
                 _ => None,
             },
         };
-        let near = near.or(literal.then_some(4))?;
+        // Nobody means so small a number by a text.
+        let near = near.or((literal && self != Self::Int2).then_some(4))?;
         Some((near, self.target(given)?))
     }
 
@@ -258,6 +265,7 @@ impl Kind {
             Self::Any => given.clone(),
             Self::Text => D::Utf8,
             Self::Bool => D::Boolean,
+            Self::Int2 => D::Int16,
             Self::Int4 => D::Int32,
             Self::Int8 => D::Int64,
             Self::Float => D::Float64,
@@ -319,7 +327,7 @@ impl Gives {
     fn data_type(self, arguments: &[DataType]) -> Result<DataType> {
         use DataType as D;
         Ok(match self {
-            Self::Text | Self::Json | Self::Name => D::Utf8View,
+            Self::Text | Self::Json | Self::SpelledJson | Self::Name => D::Utf8View,
             Self::Oid(_) => D::Int64,
             Self::TimestampTz => D::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Uuid => D::FixedSizeBinary(16),
@@ -415,15 +423,16 @@ impl ScalarUDFImpl for Native {
         let field = Field::new(self.function.name, overload.gives.data_type(&types)?, true);
         Ok(Arc::new(match overload.gives {
             Gives::Json => types::json(field),
-            Gives::JsonArray => types::of_catalog(field, polder_lake::JSONB_LIST),
-            // An array of the same items.
-            Gives::Argument(at) if field.data_type().is_nested() => {
-                let marks = args.arg_fields.get(at).map(|given| types::marks(given)).unwrap_or_default();
-                field.with_metadata(marks.into_iter().collect())
-            }
+            Gives::SpelledJson => types::spelled_json(field),
+            Gives::JsonArray => types::of_catalog(field, "jsonb[]"),
             Gives::Uuid => types::uuid(field),
             Gives::Name => types::of_catalog(field, "name"),
             Gives::Oid(name) => types::of_catalog(field, name),
+            // Of the same type, though Arrow may have none for it.
+            Gives::Argument(at) => {
+                let marks = args.arg_fields.get(at).map(|given| types::marks(given)).unwrap_or_default();
+                field.with_metadata(marks.into_iter().collect())
+            }
             _ => field,
         }))
     }

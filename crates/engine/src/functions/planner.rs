@@ -5,18 +5,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions_nested::expr_fn::make_array;
-use datafusion::functions_nested::planner::{FieldAccessPlanner, NestedFunctionPlanner};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
-use polder_capability::CATALOG_TYPE;
-
 use super::function::refuse;
 use super::{call, dates, types};
 use crate::rewrite::whole_numbers::narrowed;
-use crate::semantics::{Marks, marked};
 
 #[derive(Debug)]
 pub(crate) struct FunctionPlanner;
@@ -207,32 +203,6 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
     (taken(left, left_wanted), taken(right, right_wanted))
 }
 
-/// What an array says of its items that two arrays, or an array and an item, are joined to.
-fn of_joined(op: &B, left: &Operand, right: &Operand) -> Option<Marks> {
-    if *op != B::StringConcat {
-        return None;
-    }
-    let whole = |operand: &Operand| if operand.is_list() { Some(types::marks(&operand.field)) } else { None };
-    let (one, other) = (whole(left), whole(right));
-    let marks = one.clone().or_else(|| other.clone()).filter(|marks| !marks.is_empty())?;
-    let fits = match (one, other) {
-        (Some(one), Some(other)) => one == other,
-        (Some(_), None) => {
-            types::item(&left.field).is_some_and(|item| types::marks(&item) == types::marks(&right.field))
-        }
-        _ => types::item(&right.field).is_some_and(|item| types::marks(&item) == types::marks(&left.field)),
-    };
-    fits.then_some(marks)
-}
-
-/// An expression that others have planned, said to be of its type.
-fn said<T>(planned: PlannerResult<T>, marks: Marks) -> PlannerResult<T> {
-    match planned {
-        PlannerResult::Planned(expr) if !marks.is_empty() => PlannerResult::Planned(marked(expr, marks)),
-        planned => planned,
-    }
-}
-
 impl ExprPlanner for FunctionPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         if let Some(number) = narrowed(&raw.op, &raw.left) {
@@ -247,10 +217,6 @@ impl ExprPlanner for FunctionPlanner {
         let (left, right) = of_literals(&op, left, right);
         if let Some(planned) = of_times(&op, &left, &right).or_else(|| of_json(&op, &left, &right)) {
             return Ok(PlannerResult::Planned(planned));
-        }
-        if let Some(marks) = of_joined(&op, &left, &right) {
-            let raw = RawBinaryExpr { op, left: left.expr, right: right.expr };
-            return NestedFunctionPlanner.plan_binary_op(raw, schema).map(|planned| said(planned, marks));
         }
         match op {
             B::PGOverlap if left.is_list() => {
@@ -281,13 +247,6 @@ impl ExprPlanner for FunctionPlanner {
         if matches!(types::catalog_type(&field), Some("int2vector" | "oidvector")) {
             return Ok(PlannerResult::Original(from_zero(access)));
         }
-        if let Some(item) = types::item(&field).filter(|_| !types::marks(&field).is_empty()) {
-            let marks = match &access.field_access {
-                GetFieldAccess::ListRange { .. } => types::marks(&field),
-                _ => types::marks(&item),
-            };
-            return FieldAccessPlanner.plan_field_access(access, schema).map(|planned| said(planned, marks));
-        }
         if !types::is_json(&field) {
             return Ok(PlannerResult::Original(access));
         }
@@ -301,18 +260,6 @@ impl ExprPlanner for FunctionPlanner {
         };
         let path = make_array(vec![cast(step, DataType::Utf8View)]);
         Ok(PlannerResult::Planned(call("polder_json_path", vec![expr, path])))
-    }
-
-    fn plan_array_literal(&self, exprs: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
-        let has_value = |expr: &&Expr| !matches!(expr, Expr::Literal(value, _) if value.is_null());
-        let mut marks =
-            exprs.iter().filter(has_value).map(|expr| types::list_mark(expr.to_field(schema).ok()?.1.as_ref()));
-        let first = marks.next().flatten();
-        let Some(mark) = first.filter(|first| marks.all(|mark| mark.as_ref() == Some(first))) else {
-            return Ok(PlannerResult::Original(exprs));
-        };
-        let marks = Marks::from([(CATALOG_TYPE.to_owned(), mark)]);
-        NestedFunctionPlanner.plan_array_literal(exprs, schema).map(|planned| said(planned, marks))
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

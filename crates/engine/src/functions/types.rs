@@ -72,20 +72,17 @@ pub(crate) fn list_mark(item: &Field) -> Option<String> {
     }
 }
 
-/// What the items of a list are, by what the list says of them; none for what is no list. Those of an array of arrays are
-/// arrays that say it too.
-pub(crate) fn item(list: &Field) -> Option<Field> {
-    let (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)) = list.data_type() else {
-        return None;
-    };
-    let item = item.as_ref().clone();
-    Some(match catalog_type(list).map(|mark| (mark, mark.strip_suffix("[]"))) {
-        Some((mark, Some(_))) if item.data_type().is_nested() => of_catalog(item, mark),
-        Some((_, Some(polder_lake::JSON))) => spelled_json(item),
-        Some((_, Some(polder_lake::JSONB))) => json(item),
-        Some((_, Some(name))) => of_catalog(item, name),
-        _ => item,
-    })
+/// What the items of a list are, with what the list says of them.
+pub(crate) fn item(list: &Field, item: &Field) -> Field {
+    let item = item.clone();
+    let Some(mark) = catalog_type(list) else { return item };
+    match mark.strip_suffix("[]") {
+        None => item,
+        Some(_) if item.data_type().is_nested() => of_catalog(item, mark),
+        Some(polder_lake::JSON) => spelled_json(item),
+        Some("jsonb") => json(item),
+        Some(name) => of_catalog(item, name),
+    }
 }
 
 /// All that a field says of its type beyond its layout, but for lengths.

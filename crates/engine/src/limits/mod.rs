@@ -6,6 +6,7 @@ mod usage;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use polder_capability::millis;
 use polder_types::{Error, ErrorKind, Result};
 
 pub(crate) use memory::{NAME_IN_ERRORS, limited};
@@ -117,7 +118,7 @@ impl LimitSettings {
 const TIMEOUT: &str = "statement_timeout";
 
 fn amount(name: &str, value: &str) -> Result<Option<u64>> {
-    if name == TIMEOUT { millis(value) } else { bytes(name, value) }
+    if name == TIMEOUT { millis(name, value) } else { bytes(name, value) }
 }
 
 fn told(name: &str, amount: Option<u64>) -> String {
@@ -125,29 +126,6 @@ fn told(name: &str, amount: Option<u64>) -> String {
         Some(millis) if name == TIMEOUT && millis % 1_000 == 0 => format!("{}s", millis / 1_000),
         Some(millis) if name == TIMEOUT => format!("{millis}ms"),
         amount => shown(amount),
-    }
-}
-
-/// As PostgreSQL reads times, where a number without a unit is one of milliseconds; 0 is no limit.
-fn millis(value: &str) -> Result<Option<u64>> {
-    let value = value.trim();
-    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
-    let (number, unit) = value.split_at(digits);
-    let scale = match unit.trim() {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "min" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let millis = number.parse::<u64>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
-    match millis {
-        Some(0) => Ok(None),
-        Some(millis) if i32::try_from(millis).is_ok() => Ok(Some(millis)),
-        _ => Err(Error::invalid(format!("invalid value for parameter \"{TIMEOUT}\": \"{value}\""))
-            .with_code("22023")
-            .with_hint("a number of milliseconds, or one with ms, s, min, h or d; 0 for none")),
     }
 }
 

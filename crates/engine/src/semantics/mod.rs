@@ -8,13 +8,12 @@ mod counting_windows;
 mod gathered;
 mod grouped;
 mod kept_types;
-mod listed;
 mod literals;
 mod operators;
 mod order;
+mod steps;
 mod sums;
 mod type_names;
-mod unfolded;
 mod zones;
 
 use std::sync::Arc;
@@ -26,7 +25,8 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub(crate) use arithmetic::CheckedArithmetic;
 pub(crate) use average::average;
-pub(crate) use kept_types::{Marks, marked};
+pub(crate) use common::settled;
+pub(crate) use kept_types::known;
 use operators::PostgresOperators;
 pub(crate) use type_names::with_lengths;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};
@@ -48,7 +48,7 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
 /// The planner's own rules, behind what must come before they decide on types. All others come after them.
 pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(unfolded::UnfoldedTypes), Arc::new(common::CommonTypes), Arc::new(order::ValueOrder)];
+        vec![Arc::new(common::CommonTypes), Arc::new(order::ValueOrder)];
     rules.extend(Analyzer::new().rules);
     rules
 }
@@ -59,7 +59,6 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     literals::register(state)?;
     counting_windows::register(state)?;
     gathered::register(state)?;
-    listed::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());

@@ -11,6 +11,7 @@ mod like;
 mod materialized;
 mod moves;
 mod policies;
+mod readers;
 mod retype;
 mod rules;
 mod schemas;
