@@ -116,7 +116,7 @@ impl Table {
             ]);
         };
         for table in self.snapshot.tables.values() {
-            for key in &table.rules.keys {
+            for key in table.rules.keys.iter().filter(|key| !key.index) {
                 push(table, table.schema_id, &key.name);
             }
         }
