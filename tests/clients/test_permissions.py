@@ -460,6 +460,25 @@ def test_rejected_rows_are_shown_to_the_tables_owner(world):
     world.ana.execute("DROP TABLE lab.sold, lab.other, lab.stock__rejects")
 
 
+def test_runs_of_another_job_of_that_name_are_not_shown(world):
+    """Neither those that are listed, nor their logs: they tell what was in tables."""
+    ana, eve = (world.asker(name).client for name in ("ana", "eve"))
+    ana.sql("CREATE JOB nightly AS SELECT note::int FROM vault.staff WHERE id = 3")
+    assert run_of(ana, "nightly")["state"] == "failed"
+    run = ana.value("SELECT run_id FROM polder.runs WHERE job_name = 'nightly'")
+    ana.sql("DROP JOB nightly")
+    eve.sql("CREATE JOB nightly AS SELECT 1")
+    assert eve.sql("SELECT * FROM polder.runs WHERE job_name = 'nightly'") == []
+    assert eve.get("/runs?job=nightly")["runs"] == []
+    for method, path in (("GET", f"/runs/{run}"), ("GET", f"/runs/{run}/log"), ("POST", f"/runs/{run}/again")):
+        with pytest.raises(polder.Failed) as error:
+            eve.request(method, path)
+        assert error.value.status == 404, path
+    assert run_of(eve, "nightly")["state"] == "done"
+    assert len(eve.sql("SELECT * FROM polder.runs WHERE job_name = 'nightly'")) == 1
+    eve.sql("DROP JOB nightly")
+
+
 def test_a_job_belongs_to_the_role_that_makes_it(world):
     """A superuser who has given up rights for a while leaves no job behind that has them."""
     with world.connect(None) as root:
@@ -514,6 +533,22 @@ def test_roles_outlive_a_restart(fresh, tmp_path):
     with psycopg.connect(**address(server, user="ana", password=permissions.PASSWORD), autocommit=True) as ana:
         assert ana.execute("SELECT count(*) FROM sale").fetchone() == (0,)
         refused(lambda: ana.execute("SELECT count(*) FROM shut"))
+
+
+def test_who_was_called_so_before_is_somebody_else(world):
+    """A role that is made under the name of one that is gone, or is called otherwise now, is not told of what that one did."""
+    secret = "SELECT 'hush7f3a' AS word"
+    for name, other in (("fay", None), ("gus", "gil")):
+        world.root.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{permissions.PASSWORD}'")
+        world.connect(name).execute(secret)
+        world.root.execute(f"ALTER ROLE {name} RENAME TO {other}" if other else f"DROP ROLE {name}")
+        world.root.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{permissions.PASSWORD}'")
+        again = world.asker(name)
+        again.sql("SELECT sql FROM polder.queries")
+        again.http("GET", "/queries")
+        assert not ways.marks(again), again.heard
+    assert world.root.execute("SELECT count(*) FROM polder.queries WHERE sql LIKE '%hush7f3a%' AND user_name IN ('fay (dropped)', 'gil')").fetchone() == (2,)
+    world.root.execute("DROP ROLE fay, gus, gil")
 
 
 def test_passwords_and_tokens_of_roles(world):

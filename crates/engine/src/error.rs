@@ -231,6 +231,9 @@ fn from_plan(text: String) -> Error {
         let name = name.strip_prefix("polder.").unwrap_or(name);
         return Error::not_found(format!("table {name} does not exist")).with_code("42P01");
     }
+    if let Some(name) = text.strip_prefix("invalid qualifier ") {
+        return Error::not_found(format!("table {name} is not in FROM")).with_code("42P01");
+    }
     if lower.contains("function") && (lower.contains("invalid function") || lower.contains("not found")) {
         return Error::not_found(text.replace(".\n", "; ").replace('\n', " "))
             .with_code("42883")

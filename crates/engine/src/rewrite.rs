@@ -17,6 +17,7 @@ mod using;
 mod values;
 pub(crate) mod whole_numbers;
 mod whole_rows;
+mod wildcards;
 mod window;
 mod with;
 
@@ -183,6 +184,7 @@ fn whole_query(query: &mut Query) -> Result<()> {
     elements::in_order(query)?;
     if let SetExpr::Select(select) = query.body.as_mut() {
         using::merge(select, query.order_by.as_mut())?;
+        wildcards::full(select);
     }
     query::order_all(query)?;
     distinct::first_of_each(query)?;
@@ -196,6 +198,7 @@ fn whole_select(select: &mut Select) -> Result<()> {
     if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
         select.projection.push(SelectItem::Wildcard(WildcardAdditionalOptions::default()));
     }
+    wildcards::full(select);
     query::check_joins(&select.from)?;
     whole_rows::check(select)?;
     asof::nest(select);
