@@ -24,9 +24,10 @@ struct Column<'a> {
 }
 
 impl Table {
-    /// The columns of all tables and views, one after the other.
+    /// The columns of all tables and views, one after the other. Those of materialized views are in PostgreSQL's own catalog only.
     async fn each_column(&self, mut row: impl FnMut(&Column<'_>)) {
-        for table in self.snapshot.tables.values() {
+        let tables = self.snapshot.tables.values().filter(|table| table.rules.materialized.is_none());
+        for table in tables {
             let name = self.snapshot.name_of(table);
             for (at, field) in table.schema().fields().iter().take(table.shown_columns()).enumerate() {
                 let state = table.top_columns().find(|column| column.name == *field.name());
