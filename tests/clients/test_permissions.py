@@ -386,6 +386,58 @@ def test_nobody_stops_what_others_run(world):
     ana.connection.execute("ROLLBACK")
 
 
+def test_limits_of_a_role_are_told_and_hold(world):
+    """By whatever way: they may be set lower, and no higher but by superusers."""
+    limits = {"statement_timeout": ("10min", "9min", "11min"), "statement_memory": ("64MB", "32MB", "65MB"), "max_bytes_scanned": ("1GB", "1MB", "2GB"), "max_bytes_scanned_per_day": ("1TB", "1GB", "2TB")}
+    world.root.execute(f"CREATE ROLE frugal LOGIN PASSWORD '{permissions.PASSWORD}'")
+    for name, (most, *_) in limits.items():
+        world.root.execute(f"ALTER ROLE frugal SET {name} = '{most}'")
+    with world.connect("frugal") as frugal:
+        client, session = world.asker("frugal").client, str(uuid.uuid4())
+
+        def by_postgres(sql: str):
+            cursor = frugal.execute(sql)
+            return cursor.fetchone()[0] if cursor.description else None
+
+        def by_http(sql: str):
+            rows = client.sql(sql, session=session)
+            return next(iter(rows[0].values())) if rows else None
+
+        for run, failed in ((by_postgres, psycopg.Error), (by_http, polder.Failed)):
+            for name, (most, less, more) in limits.items():
+                assert run(f"SHOW {name}") == most
+                assert run(f"SELECT current_setting('{name}') AS it") == most
+                for wider in (more, "0"):
+                    with pytest.raises(failed) as error:
+                        run(f"SET {name} = '{wider}'")
+                    assert "permission denied to set parameter" in str(error.value), name
+                    assert run(f"SHOW {name}") == most
+                run(f"SET {name} = '{less}'")
+                assert run(f"SHOW {name}") == less
+                run(f"SET {name} = '{most}'")
+                run(f"SET {name} = '{less}'")
+                run(f"RESET {name}")
+                assert run(f"SHOW {name}") == most
+        refused(lambda: frugal.execute("ALTER ROLE frugal SET statement_timeout = 0"))
+        frugal.execute("SET statement_timeout = '500ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            frugal.execute("SELECT pg_sleep(5)")
+        # A cursor that nobody asks for rows takes no time.
+        with frugal.transaction():
+            frugal.execute("DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 100000)")
+            assert frugal.execute("FETCH 1 FROM c").fetchone() == (1,)
+            time.sleep(0.8)
+            assert len(frugal.execute("FETCH 5000 FROM c").fetchall()) == 5_000
+    whoever = address(world.server, user="frugal", password=permissions.PASSWORD)
+    with pytest.raises(psycopg.OperationalError, match="permission denied to set parameter"):
+        psycopg.connect(**whoever, options="-c statement_timeout=20min")
+    with psycopg.connect(**whoever, options="-c statement_timeout=1min", autocommit=True) as hasty:
+        assert hasty.execute("SHOW statement_timeout").fetchone() == ("1min",)
+        hasty.execute("SET statement_timeout = '2min'")
+        hasty.execute("RESET ALL")
+        assert hasty.execute("SHOW statement_timeout").fetchone() == ("1min",)
+
+
 def test_loads_ask_for_rights(world):
     eve = world.asker("eve").client
     for into, mode in (("vault.staff", "append"), ("vault.staff", "replace"), ("vault.mine", "create")):

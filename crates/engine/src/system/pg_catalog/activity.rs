@@ -13,6 +13,7 @@ use super::schemas::DATABASE;
 use super::{World, oids};
 use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND};
 use crate::backends::Backend;
+use crate::limits;
 
 /// The sessions that have numbers, with what they do, and the statements of all others.
 pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
@@ -90,7 +91,8 @@ fn all(world: &World) -> Vec<Setting> {
     let number = version.map_or_else(String::new, |(major, minor)| format!("{major}{minor:0>4}"));
     let longest = polder_types::limits::NAME_BYTES_MAX.to_string();
     let path = world.path().join(", ");
-    vec![
+    let limits = world.limits().all().map(|(name, value)| (name, value, "Client", limits::described(name), "integer"));
+    let mut all = vec![
         ("DateStyle", fixed("ISO, MDY"), "Client", "How days are written.", "string"),
         ("IntervalStyle", fixed("postgres"), "Client", "How intervals are written.", "enum"),
         ("TimeZone", world.zone().to_owned(), "Client", "The zone of times with a zone.", "string"),
@@ -117,7 +119,9 @@ fn all(world: &World) -> Vec<Setting> {
         ("server_version_num", number, "Preset", "The same as a number.", "integer"),
         ("standard_conforming_strings", fixed("on"), "Client", "A backslash in a text is itself.", "bool"),
         ("transaction_isolation", fixed("repeatable read"), "Client", "What this transaction sees.", "enum"),
-    ]
+    ];
+    all.extend(limits);
+    all
 }
 
 /// Settings of the session. Those that a server of a protocol keeps for itself are told by its SHOW.

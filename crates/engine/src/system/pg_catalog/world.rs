@@ -15,6 +15,7 @@ use super::directory::{Directory, Of, Relation};
 use super::oids;
 use crate::authz::{Rights, Who};
 use crate::engine::Engine;
+use crate::limits::LimitSettings;
 use crate::session::Settings;
 
 /// One statement's view of the catalog.
@@ -29,6 +30,7 @@ struct Inner {
     path: Vec<String>,
     zone: String,
     row_security: bool,
+    limits: LimitSettings,
     custom: Arc<BTreeMap<String, String>>,
     directory: OnceLock<Directory>,
 }
@@ -43,6 +45,7 @@ impl World {
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
             row_security: settings.row_security,
+            limits: settings.limits,
             custom: Arc::clone(&settings.custom),
             directory: OnceLock::new(),
         }))
@@ -92,6 +95,11 @@ impl World {
     /// Whether whoever runs the statement is shown the rows that policies allow; otherwise tables with policies are refused.
     pub(crate) fn row_security(&self) -> bool {
         self.0.row_security
+    }
+
+    /// What the session's statements may take.
+    pub(crate) fn limits(&self) -> &LimitSettings {
+        &self.0.limits
     }
 
     /// A setting of an application.
