@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -33,6 +34,8 @@ struct Inner {
     limits: LimitSettings,
     custom: Arc<BTreeMap<String, String>>,
     directory: OnceLock<Directory>,
+    /// A table has been opened of which somebody may not read all columns.
+    has_guards: AtomicBool,
 }
 
 impl World {
@@ -48,6 +51,7 @@ impl World {
             limits: settings.limits,
             custom: Arc::clone(&settings.custom),
             directory: OnceLock::new(),
+            has_guards: AtomicBool::new(false),
         }))
     }
 
@@ -102,6 +106,15 @@ impl World {
         &self.0.limits
     }
 
+    /// Whether plans of the statement have to be looked at for columns that may not be read.
+    pub(crate) fn has_guards(&self) -> bool {
+        self.0.has_guards.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_guard(&self) {
+        self.0.has_guards.store(true, Ordering::Relaxed);
+    }
+
     /// A setting of an application.
     pub(crate) fn custom(&self, name: &str) -> Option<&String> {
         self.0.custom.get(&name.to_lowercase())
@@ -109,7 +122,12 @@ impl World {
 
     /// Made when it is first asked for.
     pub(crate) fn directory(&self) -> &Directory {
-        self.0.directory.get_or_init(|| Directory::new(&self.0.snapshot, &self.0.path))
+        self.0.directory.get_or_init(|| {
+            // Names are not looked for where nothing may be used.
+            let rights = self.rights();
+            let usable = self.0.path.iter().filter(|schema| rights.use_schema(schema).is_ok());
+            Directory::new(&self.0.snapshot, &usable.cloned().collect::<Vec<_>>())
+        })
     }
 
     /// The table of a relation, or the one that the relation hangs on.
