@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from common import median, table
+from common import median, table, verdict
 
 import drivers
 import peers
@@ -76,6 +76,8 @@ def main() -> int:
     base = median(taken["postgres"])
     rows = [[label, f"{median(taken[name]):.1f} s", f"{median(taken[name]) / base:.2f}"] for label, name in (("PostgreSQL", "postgres"), ("Polder", "polder"))]
     table(f"dbt run of {options.models} models of {SECONDS} s on {options.threads} threads ({ROUNDS} rounds in turn)", ["", "median", "to PostgreSQL's"], rows)
+    times = median(taken["polder"]) / base
+    print(f"at most PostgreSQL's time: {times:.2f}, {verdict(times <= 1)}")
     return 0
 
 

@@ -12,7 +12,7 @@ import selectors
 import sys
 import time
 
-from common import in_turn, median, table, timed
+from common import in_turn, median, table, timed, verdict
 
 import peers
 import polder
@@ -25,10 +25,17 @@ ROWS = 10_000_000
 FETCHED = 1_000_000
 ROUNDS = 3
 TRIPS = 3_000
-# As many sessions as Polder takes; each runs so many statements.
+# Each runs so many statements.
 CONNECTIONS = 200
 STATEMENTS = 20
-IDLE = 100
+# What is to be reached: times to PostgreSQL's, the slowest to the median, bytes.
+TRIP_TIMES = 2
+SLOWEST_TIMES = 10
+IDLE_BYTES = 200_000
+PASSING_TIMES = 0.7
+GROWTH_BYTES = 128 << 20
+IDLE = 200
+WARM = 5
 PARTS = ("trips", "crowd", "idle", "rows")
 SHORT = "SELECT sum(n) FROM short WHERE id % 10 = 3"
 LAST = b"Z\0\0\0\5I"
@@ -102,6 +109,8 @@ def trips(ours: Peer, theirs: Peer) -> None:
         half, most = (seconds[int(len(seconds) * share)] for share in (0.5, 0.99))
         rows.append([peer.name, f"{half * 1e6:.0f} µs", f"{most * 1e6:.0f} µs", f"{half / base[len(base) // 2]:.2f}"])
     table(f"A prepared SELECT 1, one connection ({ROUNDS} rounds of {TRIPS} in turn)", ["", "p50", "p99", "p50 to PostgreSQL's"], rows)
+    times = float(rows[-1][-1])
+    print(f"at most {TRIP_TIMES} times PostgreSQL's: {times}, {verdict(times <= TRIP_TIMES)}")
 
 
 # Many connections
@@ -147,9 +156,8 @@ def crowd_of(peer: Peer, count: int) -> dict:
 
 
 def crowd(ours: Peer, theirs: Peer) -> bool:
-    # The connection that asks is one of the sessions.
-    count = CONNECTIONS - 1
-    rows, good, whole = [], True, {}
+    count = CONNECTIONS
+    rows, good, whole, times = [], True, {}, 0.0
     for peer in (theirs, ours):
         crowd_of(peer, count)
         found = crowd_of(peer, count)
@@ -158,11 +166,13 @@ def crowd(ours: Peer, theirs: Peer) -> bool:
         good &= answered == wanted
         whole[peer] = found["whole"]
         middle, slowest = median(found["seconds"]), found["seconds"][-1]
+        times = slowest / middle
         rows.append([peer.name, f"{answered} of {wanted}", f"{found['whole']:.2f} s", f"{found['whole'] / whole[theirs]:.2f}",
                      f"{middle * 1e3:.1f} ms", f"{slowest * 1e3:.1f} ms", f"{slowest / middle:.1f}",
                      f"{found['sums'][-1] / median(found['sums']):.2f}"])
     table(f"{count} connections at once, {STATEMENTS} short statements each",
           ["", "answered", "whole", "to PostgreSQL's", "median", "slowest", "slowest to median", "slowest connection to median"], rows)
+    print(f"all answered, the slowest at most {SLOWEST_TIMES} times the median: {times:.1f}, {verdict(good and times <= SLOWEST_TIMES)}")
     return good
 
 
@@ -187,8 +197,9 @@ def idle(ours: Peer, theirs: Peer, server, running) -> None:
     processes = {ours: lambda: [server.process.pid], theirs: lambda: [running.process.pid, *children(running.process.pid)]}
     taken = {}
     for peer, pids in processes.items():
-        # What a first statement brings along is not counted for any of them.
-        for connection in [peer.login() for _ in range(IDLE)]:
+        # What a first statement brings along is not counted for any of them. More connections than a few would leave room behind, in which
+        # those that are counted then have their place.
+        for connection in [peer.login() for _ in range(WARM)]:
             connection.rows(SHORT)
             connection.socket.close()
         time.sleep(1)
@@ -202,6 +213,7 @@ def idle(ours: Peer, theirs: Peer, server, running) -> None:
             connection.socket.close()
     rows = [[peer.name, f"{taken[peer] / 1024:.0f} KiB", f"{taken[peer] / taken[theirs]:.2f}"] for peer in (theirs, ours)]
     table(f"Memory of an idle connection, of {IDLE} that have run SELECT 1", ["", "each", "to PostgreSQL's"], rows)
+    print(f"at most {IDLE_BYTES // 1000} kB: {taken[ours] / 1000:.0f} kB, {verdict(taken[ours] <= IDLE_BYTES)}")
 
 
 # Rows
@@ -233,7 +245,7 @@ def ways(rows: int) -> dict:
 
 
 def passing(ours: Peer, theirs: Peer, rows: int) -> bool:
-    lines, good = [], True
+    lines, good, growth, times = [], True, 0, []
     for what, (messages, wanted) in ways(rows).items():
         found = {}
         for peer in (theirs, ours):
@@ -250,12 +262,16 @@ def passing(ours: Peer, theirs: Peer, rows: int) -> bool:
                 found[peer] = median(seconds)
                 peak = status_bytes(pid, "VmHWM")
             good &= told == wanted
+            growth = max(growth, peak - before) if peer is ours else growth
             lines.append([what, peer.name, f"{found[peer]:.2f} s", f"{rows / found[peer] / 1e6:.2f} M/s",
                           f"{total / found[peer] / 1e6:.0f} MB/s", f"{found[peer] / found[theirs]:.2f}", mib(before), mib(peak),
                           "right" if told == wanted else f"WRONG: {told}"])
             progress(f"{what}, {peer.name}: {found[peer]:.2f} s")
+        times.append(found[ours] / found[theirs])
     table(f"{rows:,} rows ({ROUNDS} rounds, medians)",
           ["", "", "time", "rows", "bytes", "to PostgreSQL's time", "memory before", "peak", "count"], lines)
+    print(f"COPY in binary at most {PASSING_TIMES} times PostgreSQL's: {times[0]:.2f}, {verdict(times[0] <= PASSING_TIMES)}")
+    print(f"memory that does not grow with the rows: {mib(growth)} more at the peak, {verdict(growth <= GROWTH_BYTES)}")
     return good
 
 
@@ -275,6 +291,8 @@ def fetching(ours: Peer, theirs: Peer, rows: int) -> bool:
         form = "binary" if binary else "text"
         lines += [[form, name, f"{median(taken):.2f} s", f"{median(taken) / base:.2f}"] for name, taken in seconds.items()]
     table(f"psycopg's fetchall of {rows:,} rows ({ROUNDS} rounds in turn)", ["", "", "median", "to PostgreSQL's"], lines)
+    times = median(seconds["Polder"]) / base
+    print(f"in binary at most {PASSING_TIMES} times PostgreSQL's: {times:.2f}, {verdict(times <= PASSING_TIMES)}")
     return good
 
 
@@ -293,12 +311,16 @@ def main() -> int:
         ours, theirs = polder_peer(server), postgres_peer(running)
         for peer in (ours, theirs):
             make_tables(peer, options.rows if "rows" in options.parts else 0)
+        if "idle" in options.parts:
+            # Others would have left room behind, in which these have their place.
+            with polder.Server() as quiet:
+                alone = polder_peer(quiet)
+                make_tables(alone, 0)
+                idle(alone, theirs, quiet, running)
         if "trips" in options.parts:
             trips(ours, theirs)
         if "crowd" in options.parts:
             good &= crowd(ours, theirs)
-        if "idle" in options.parts:
-            idle(ours, theirs, server, running)
         if "rows" in options.parts:
             good &= passing(ours, theirs, options.rows)
             good &= fetching(ours, theirs, min(options.fetched, options.rows))

@@ -17,7 +17,11 @@ DBT = pathlib.Path(sys.executable).with_name("dbt")
 RUN_SECONDS = 600
 
 # Of the moment in which dbt ran.
-CLOCK_COLUMNS = {"log": {"at"}, "order_states": {"dbt_updated_at"}, "order_checks": {"dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_scd_id"}}
+SPELL = {"dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_scd_id"}
+CLOCK_COLUMNS = {"log": {"at"}, "order_states": {"dbt_updated_at"}, "order_checks": SPELL, "order_ends": SPELL,
+                 "order_stays": {"dbt_updated_at", "valid_from", "valid_to", "dbt_scd_id"}}
+# To whom models are granted.
+READER = "shop_reader"
 
 
 class Shop:
@@ -68,6 +72,14 @@ COMMENTS = """
     WHERE n.nspname = '{schema}' ORDER BY 1, 2"""
 
 
+# Who may do what, and what is kept of each table.
+PROMISES = """
+    SELECT c.relname, c.relpersistence, o.contype, o.conkey::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_constraint o ON o.conrelid = c.oid AND o.contype <> 'u'
+    WHERE n.nspname = '{schema}' AND c.relkind IN ('r', 'v', 'm') ORDER BY 1, 2, 3, 4"""
+GRANTS = "SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE table_schema = '{schema}' AND grantee = '{reader}' ORDER BY 1, 2"
+
+
 def plain(kind: str) -> str:
     """A type. Numbers that PostgreSQL gives no scale have one here."""
     return re.sub(r"^numeric\(\d+,\d+\)$", "numeric", kind)
@@ -95,5 +107,5 @@ def contents(shop: Shop, schema: str) -> dict:
             names = ", ".join(f'"{name}"' for name, *_ in known if name not in CLOCK_COLUMNS.get(table, ()))
             rows = told(connection, f'SELECT {names} FROM "{schema}"."{table}"')
             found[table] = {"columns": known, "rows": sorted(rows, key=repr)}
-        found[""] = told(connection, COMMENTS.format(schema=schema))
+        found[""] = [told(connection, sql.format(schema=schema, reader=READER)) for sql in (COMMENTS, PROMISES, GRANTS)]
         return found

@@ -8,6 +8,7 @@ are known to fail, each with its reason. The exit code is 1 if another one fails
 """
 
 import argparse
+import dataclasses
 import datetime
 import importlib.metadata
 import os
@@ -56,6 +57,12 @@ def outcomes(folder: pathlib.Path, place: drivers.Place, only: list, at_once: in
         return found
 
 
+def run(place: drivers.Place, *statements: str) -> None:
+    with raw.Raw(place.host, place.port).login(place.user, place.password, database=place.database) as connection:
+        for statement in statements:
+            connection.run(statement)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
@@ -64,10 +71,11 @@ def main() -> int:
     parser.add_argument("--postgres-too", action="store_true", help="run it at PostgreSQL as well, to leave out what fails there")
     options = parser.parse_args()
     with peers.Postgres() as postgres, drivers.both(postgres) as places:
-        place = places["postgres"]
-        with raw.Raw(place.host, place.port).login(place.user, database=place.database) as connection:
-            for role in ROLES:
-                connection.run(f"CREATE ROLE {role}")
+        # Some tests have the name of the database in what they expect; both have the same one, so that these fail at both.
+        run(places["postgres"], f"CREATE DATABASE {places['polder'].database}")
+        places["postgres"] = dataclasses.replace(places["postgres"], database=places["polder"].database)
+        for place in places.values():
+            run(place, *(f"CREATE ROLE {role}" for role in ROLES))
         ours = outcomes(options.folder, places["polder"], options.only, options.at_once)
         theirs = outcomes(options.folder, places["postgres"], options.only, options.at_once) if options.postgres_too else {}
     counted = {name: wrong for name, wrong in ours.items() if not theirs.get(name)}

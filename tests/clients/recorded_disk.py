@@ -30,7 +30,7 @@ UNKNOWN_HERE = {"fallocate", "truncate", "sendfile", "splice", "symlink", "symli
 FORBIDDEN = {"fork", "vfork", "io_uring_setup", "io_submit", "sync", "syncfs"}
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 LINE = re.compile(r"(\d+) +(.*)", re.DOTALL)
-CALL = re.compile(r"(\w+)\((.*)\) += (-?\w+)", re.DOTALL)
+CALL = re.compile(r"(\w+)\((.*)\) += (-?\w+|\?)", re.DOTALL)
 
 
 class NotUnderstood(Exception):
@@ -164,12 +164,14 @@ class Replay:
         self.disk = disk
         self.folder = f"{folder}/"
         self.open: dict[int, OpenFile] = {}
+        # What the process died in, and the file that each was about.
+        self.cut: list[tuple[Call, OpenFile | None]] = []
 
     def steps(self, calls: list[Call]):
         """Yields (call, what happened): a change or a sync that took effect, or bytes that were sent."""
         events = sorted([(call.began_at, 0, call) for call in calls] + [(call.ended_at, 1, call) for call in calls],
                         key=lambda event: event[:2])
-        targets = {}
+        targets, self.cut = {}, []
         for _, is_end, call in events:
             if not is_end:
                 targets[id(call)] = self.open.get(self.descriptor(call))
@@ -180,6 +182,26 @@ class Replay:
                 happened = self.end(call, targets.pop(id(call)))
                 if happened:
                     yield call, happened
+            elif call.result is None:
+                self.cut.append((call, targets.pop(id(call))))
+
+    def did_in_death(self, left: dict) -> None:
+        """Does what the calls that the process died in had done, as what it `left` shows: all, nothing, or the first part of a write."""
+        for call, target in self.cut:
+            if call.name in ("write", "pwrite64", "writev") and target:
+                data = b"".join(call.strings)
+                at = int(call.words[-1]) if call.name == "pwrite64" else len(target.inode.now) if target.appends else target.at
+                there = (left.get(target.path) or b"")[at:at + len(data)]
+                written = len(os.path.commonprefix([data, there]))
+                if written:
+                    self.end(dataclasses.replace(call, result=written), target)
+            elif call.name == "ftruncate" and target and len(left.get(target.path) or b"") == int(call.words[1]):
+                self.end(dataclasses.replace(call, result=0), target)
+            elif call.name in ("open", "openat", "mkdir", "mkdirat") or call.name.startswith(("rename", "unlink", "rmdir")):
+                named = next((path for path in self.paths(call) if path is not None), None)
+                is_gone = call.name.startswith(("rename", "unlink", "rmdir"))
+                if named and (named in left) != is_gone and (self.disk.at(named) is None) != is_gone:
+                    self.end(dataclasses.replace(call, result=0), target)
 
     @staticmethod
     def descriptor(call: Call) -> int:

@@ -133,7 +133,8 @@ def crashes(story: Story, modes, lies=lambda path: False):
     """An image for each mode that `modes(number, kind, what)` names, after each operation and answer of the record."""
     disk, known, number, seen = Disk(lies), Known(), 0, set()
     for calls, left in zip(story.calls, story.trees):
-        for call, (kind, what) in Replay(disk, story.folder).steps(calls):
+        replay = Replay(disk, story.folder)
+        for call, (kind, what) in replay.steps(calls):
             if kind == "sent":
                 before, known, what = known, story.told(known, what), "an answer"
                 if known == before:
@@ -149,6 +150,7 @@ def crashes(story: Story, modes, lies=lambda path: False):
                 if mark not in seen:
                     seen.add(mark)
                     yield Crash(name, f"{call.name} {what}", known, image)
+        replay.did_in_death(left)
         assert without_memory(disk.image("kept")) == without_memory(left), "the simulated disk and the real one differ"
     assert known == Known(len(story.steps) - 1, frozenset(story.facts.values()))
 

@@ -1,6 +1,7 @@
 """polder.audit: logins, refusals, and what changes who may come in; limits and estimates beside it."""
 
 import json
+import re
 
 import psycopg
 import pytest
@@ -8,6 +9,7 @@ import requests
 
 import polder
 from test_postgres_psycopg import address
+from witnesses import wait_until
 
 
 def audit(client, event: str) -> list:
@@ -32,6 +34,20 @@ def test_logins(server, client):
     answer = requests.get(f"{client.url}/api/v1/queries", headers={"Authorization": "Bearer polder_none", "X-Polder": "1"}, timeout=30)
     assert answer.status_code == 401
     assert ("", None, "refused", "28000") in logins(client, "token")
+
+
+def test_the_link_of_the_start(fresh):
+    """It lets somebody in once; the second time is a refusal, and told as one."""
+    server = fresh()
+    server.start()
+    shown = r"^\s*console\s+(http:\S+)"
+    # It comes last, after the server has begun to listen.
+    wait_until(lambda: re.search(shown, server.log(), re.MULTILINE), "there is no link")
+    link = re.search(shown, server.log(), re.MULTILINE)[1]
+    for _ in range(2):
+        requests.get(link, timeout=30)
+    rows = [row for row in audit(server.client(), "login") if row["via"] == "link"]
+    assert [(row["user_name"], row["outcome"]) for row in rows] == [("polder", "ok"), ("", "refused")]
 
 
 def test_tokens_and_users(server, client):
@@ -109,3 +125,93 @@ def test_a_days_bytes_outlive_a_restart(fresh, tmp_path):
         with pytest.raises(psycopg.Error, match="were read today") as refused:
             connection.execute("SELECT max(t) FROM big")
         assert refused.value.sqlstate == "53400"
+
+
+LIMITED = "a password that is long"
+
+
+@pytest.fixture(scope="module")
+def limited(server, big):
+    """A role with limits of its own, which reads a table of some 3 MB."""
+    big.sql(f"CREATE ROLE limited LOGIN PASSWORD '{LIMITED}'")
+    big.sql("GRANT SELECT ON big TO limited")
+    for setting in ("statement_timeout = '1s'", "statement_memory = '4MB'", "max_bytes_scanned = '4MB'", "max_bytes_scanned_per_day = '8MB'"):
+        big.sql(f"ALTER ROLE limited SET {setting}")
+    return "limited"
+
+
+def by_http(server, user: str):
+    client = polder.Client(server.url).login(user, LIMITED)
+
+    def run(sql: str):
+        try:
+            client.sql(sql)
+        except polder.Failed as error:
+            return error.code
+        return None
+
+    return run
+
+
+def by_token(server, user: str):
+    secret = polder.Client(server.url).login(user, LIMITED).post("/tokens", json={"name": "of a program"}).json()["secret"]
+    client = polder.Client(server.url)
+    client.http.headers["Authorization"] = f"Bearer {secret}"
+
+    def run(sql: str):
+        try:
+            client.sql(sql)
+        except polder.Failed as error:
+            return error.code
+        return None
+
+    return run
+
+
+def by_postgres(server, user: str):
+    def run(sql: str):
+        with psycopg.connect(**address(server, user=user, password=LIMITED), autocommit=True) as connection:
+            try:
+                connection.execute(sql)
+            except psycopg.Error as error:
+                return error.sqlstate
+            return None
+
+    return run
+
+
+@pytest.mark.parametrize("way", [by_http, by_token, by_postgres])
+def test_limits_of_a_role_hold_in_every_way(server, big, limited, way):
+    run = way(server, limited)
+    assert run("SELECT pg_sleep(5)") == "57014"
+    assert run("SELECT count(*) FROM (SELECT DISTINCT id, t FROM big) x") == "53400"
+    # All columns are more than one statement may read, one of them is not.
+    assert run("SELECT max(id) FROM big") is None
+    assert run("SELECT sum(length(a.t)), sum(length(b.t)) FROM big a JOIN big b ON a.id = b.id") == "53400"
+    for setting in ("max_bytes_scanned", "max_bytes_scanned_per_day", "statement_memory"):
+        assert run(f"SET {setting} = '1TB'") == "42501", setting
+
+
+def test_what_a_role_reads_in_a_day_is_counted_over_all_ways(server, big, limited):
+    big.sql("ALTER ROLE limited RESET statement_memory")
+    ways = [way(server, limited) for way in (by_http, by_postgres, by_token)]
+    outcomes = [ways[number % 3]("SELECT sum(length(t)) FROM big") for number in range(9)]
+    # Some 3 MB each: two or three are let through, whichever way they come, and then none is.
+    through = outcomes.count(None)
+    assert 0 < through < 4 and outcomes == [None] * through + ["53400"] * (9 - through), outcomes
+    told = big.sql("SELECT via, times FROM polder.audit WHERE event = 'statement' AND user_name = 'limited' AND error_code = '53400' AND message LIKE '%were read today%'")
+    assert {row["via"] for row in told} == {"console", "http", "postgres"}
+
+
+def test_seconds_are_by_what_was_read_before(fresh):
+    """An estimate has no seconds as long as nothing was read, and then those that the bytes take."""
+    server = fresh()
+    client = server.start().client()
+    client.sql("CREATE TABLE read AS SELECT value AS id, md5(value::text) AS t FROM generate_series(1, 1000000) AS g(value)")
+    sql = "SELECT sum(length(t)) AS n FROM read"
+    assert {row["seconds"] for row in client.sql(f"EXPLAIN (ESTIMATE) {sql}")} == {None}
+    for _ in range(3):
+        client.sql(sql)
+    taken = client.sql(f"SELECT sum(bytes_scanned) AS bytes, sum(elapsed_ms) AS ms FROM polder.queries WHERE sql = '{sql}' AND state = 'done'")[0]
+    row = client.sql(f"EXPLAIN (ESTIMATE) {sql}")[-1]
+    assert row["seconds"] == pytest.approx(row["bytes"] * float(taken["ms"]) / 1000 / float(taken["bytes"]), rel=0.5)

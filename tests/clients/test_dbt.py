@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -21,7 +22,12 @@ SAID = re.compile(r"\d+ of \d+ ((?!START)[A-Z]+.*?) \.*\s*\[(.*?) in [\d.]+s\]")
 @pytest.fixture(scope="module")
 def shops(postgres, tmp_path_factory):
     with drivers.both(postgres) as places:
-        yield {name: dbt_runs.Shop(tmp_path_factory.mktemp("shop") / name, place) for name, place in places.items()}
+        shops = {name: dbt_runs.Shop(tmp_path_factory.mktemp("shop") / name, place) for name, place in places.items()}
+        for shop in shops.values():
+            with shop.connection() as connection:
+                connection.run(f"DROP ROLE IF EXISTS {dbt_runs.READER}")
+                connection.run(f"CREATE ROLE {dbt_runs.READER}")
+        yield shops
 
 
 def same_said(said: dict) -> None:
@@ -79,6 +85,28 @@ def test_operations(shops):
     shown = dbt(shops, LATE, "show", "--select", "best", "--output", "json")
     rows = {name: json.loads(text[text.index("{"):text.rindex("}") + 1])["show"] for name, text in shown.items()}
     assert rows["postgres"] and rows["polder"] == rows["postgres"]
+
+
+def test_elsewhere(shops):
+    """What is there is cloned into another schema; what failed there is tried again; and there is a schema whose tables have no rows."""
+    for shop in shops.values():
+        shutil.copytree(shop.folder / "target", shop.folder / "state")
+    same_said(dbt(shops, LATE, "clone", "--target", "other", "--state", "state"))
+    ours, theirs = (dbt_runs.contents(shops[name], "shop_other") for name in ("polder", "postgres"))
+    same(ours, theirs, "shop_other")
+    for shop in shops.values():
+        (shop.folder / "models" / "marts" / "late.sql").write_text("select 1 / 0 as x")
+    command = ("--select", "late", "prices", "--target", "other", "--defer", "--state", "state", "--favor-state")
+    same_said(dbt(shops, LATE, "run", *command, fails=True))
+    for shop in shops.values():
+        (shop.folder / "models" / "marts" / "late.sql").write_text("select 1 as x")
+    same_said(dbt(shops, LATE, "retry"))
+    said = dbt(shops, LATE, "run", "--empty", "--full-refresh", "--target", "other", "--select", "stg_customers", "stg_payments", "inc_append")
+    assert all("Completed successfully" in text for text in said.values())
+    for shop in shops.values():
+        (shop.folder / "models" / "marts" / "late.sql").unlink()
+        with shop.connection() as connection:
+            assert dbt_runs.told(connection, "SELECT count(*) FROM shop_other.inc_append") == [("0",)]
 
 
 def test_failures(shops):

@@ -185,16 +185,16 @@ def test_upkeep(own):
     assert job["schedule"] and job["next_at"] and not job["paused"]
     # Its time may come in the middle of the test.
     client.sql("ALTER JOB compaction PAUSE")
-    # Of one size: each of them is merged with the others.
-    for _ in range(10):
-        client.sql("INSERT INTO sink SELECT value FROM generate_series(0, 19_999) AS s(value)")
+    # Of nearly one size.
+    for start in range(0, 200_000, 20_000):
+        client.sql(f"INSERT INTO sink SELECT value FROM generate_series({start}, {start + 19_999}) AS s(value)")
     files = "SELECT file_count FROM polder.tables WHERE table_name = 'sink'"
     assert client.value(files) == 10
     run_id = run_job(client, "compaction")
     until(client, run_id, "done")
     assert "sink: 10 files into 1" in log(client, run_id)
     assert client.value(files) == 1
-    assert client.sql("SELECT count(*) AS n, sum(n) AS total FROM sink") == [{"n": 200_000, "total": 19_999 * 100_000}]
+    assert client.sql("SELECT count(*) AS n, sum(n) AS total FROM sink") == [{"n": 200_000, "total": 199_999 * 100_000}]
     # Nothing is left to do, and nothing is done.
     snapshot = "SELECT max(snapshot) AS newest FROM polder.snapshots"
     before = client.value(snapshot)

@@ -1,4 +1,4 @@
-"""UPDATE and MERGE of many rows, joined to as many: exact, with a memory that hash joins of them do not fit into."""
+"""UPDATE, MERGE and upserts of many rows, joined to as many: exact, with a memory that hash joins of them do not fit into."""
 
 import polder
 
@@ -59,3 +59,17 @@ def test_memory_grows_far_less_than_the_rows_of_a_change(fresh):
     print(f"{FEW:,} rows: {few} MiB, {MANY:,} rows: {many} MiB")
     assert many <= PEAK_MIB_MAX, f"{many} MiB for {MANY:,} rows"
     assert many <= few * GROWTH_MAX, f"{few} MiB for {FEW:,} rows, {many} MiB for {MANY:,}"
+
+
+def test_sorts_that_spill_leave_each_other_memory_to_merge(fresh):
+    """The join of an upsert sorts both of its sides in each partition, all at once: with a memory of which the first of them
+    would take all to merge what they have spilled, the last one had none, and the statement failed with 53200."""
+    n = 3_000_000
+    server = fresh(None, "--memory", "96MiB").start()
+    client = server.client()
+    client.sql("CREATE TABLE k (id bigint PRIMARY KEY, v bigint, word text)")
+    client.sql(f"INSERT INTO k SELECT i, i % 1000, 'word number ' || i FROM generate_series(1, {n}) AS g(i)")
+    client.sql(f"CREATE TABLE m AS SELECT i + {n // 2} AS id, i AS v, 'new word number ' || i AS word FROM generate_series(1, {n}) AS g(i)")
+    for _ in range(3):
+        client.sql("BEGIN; INSERT INTO k SELECT id, v, word FROM m ON CONFLICT (id) DO UPDATE SET v = excluded.v; ROLLBACK")
+    server.stop()

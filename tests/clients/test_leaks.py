@@ -237,6 +237,64 @@ def test_a_policy_goes_along(world):
     assert eve.execute("SELECT id, pen FROM lab.moved").fetchall() == [(1, 0)]
 
 
+def test_what_a_policy_reads_is_not_put_in_its_place(world):
+    """Whoever made another thing of its name would say who is shown what."""
+    ana, eve = world.ana, world.connect("eve")
+    for sql in (
+        "CREATE TABLE lab.may (member TEXT)", "CREATE VIEW lab.seen_may AS SELECT 'nobody' AS member", "CREATE FUNCTION lab.okay(x TEXT) RETURNS BOOLEAN LANGUAGE sql AS $$ SELECT x = 'nobody' $$",
+        "GRANT SELECT ON lab.may, lab.seen_may TO PUBLIC", "CREATE TABLE vault.told (id INT, pin TEXT)", "INSERT INTO vault.told VALUES (1, 'mum9c1e')", "GRANT SELECT ON vault.told TO eve",
+        "CREATE POLICY by_table ON vault.told USING (EXISTS (SELECT 1 FROM lab.may WHERE member = current_user))",
+        "CREATE POLICY by_view ON vault.told USING (EXISTS (SELECT 1 FROM lab.seen_may WHERE member = current_user))",
+        "CREATE POLICY by_function ON vault.told USING (lab.okay(current_user::text))", "ALTER TABLE vault.told ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE vault.told ALTER COLUMN pin SET MASK (CASE WHEN lab.okay(current_user::text) THEN pin END)",
+    ):
+        ana.execute(sql)
+    for sql in ("DROP TABLE lab.may", "DROP VIEW lab.seen_may", "DROP FUNCTION lab.okay"):
+        with pytest.raises(psycopg.Error) as error:
+            ana.execute(sql)
+        assert error.value.sqlstate == "2BP01", sql
+        assert eve.execute("SELECT * FROM vault.told").fetchall() == []
+    for sql in ("DROP TABLE lab.may CASCADE", "DROP VIEW lab.seen_may CASCADE", "DROP FUNCTION lab.okay CASCADE"):
+        ana.execute(sql)
+    for sql in ("CREATE TABLE lab.may AS SELECT 'eve' AS member", "CREATE VIEW lab.seen_may AS SELECT 'eve' AS member", "CREATE FUNCTION lab.okay(x TEXT) RETURNS BOOLEAN LANGUAGE sql AS $$ SELECT true $$"):
+        eve.execute(sql)
+    assert eve.execute("SELECT * FROM vault.told").fetchall() == []
+    ana.execute("ALTER TABLE vault.told DISABLE ROW LEVEL SECURITY")
+    assert eve.execute("SELECT * FROM vault.told").fetchall() == [(1, None)]
+    for sql in ("DROP TABLE lab.may", "DROP VIEW lab.seen_may", "DROP FUNCTION lab.okay", "DROP TABLE vault.told"):
+        (ana if "told" in sql else eve).execute(sql)
+
+
+VIEWS = {
+    "rows that meet a condition": "SELECT id, team, note FROM vault.staff WHERE team = 'red'",
+    "rows that others match": "SELECT s.id, s.team, s.note FROM vault.staff s JOIN (VALUES ('red')) AS v (team) ON s.team = v.team",
+    "rows for which there are others": "SELECT id, team, note FROM vault.staff s WHERE EXISTS (SELECT 1 FROM (VALUES ('red')) AS v (team) WHERE v.team = s.team)",
+    "the first rows": "SELECT id, team, note FROM (SELECT * FROM vault.staff ORDER BY salary LIMIT 2) AS s",
+    "computed columns": "SELECT id, upper(lower(team)) AS team, note || '' AS note FROM vault.staff WHERE team = 'red'",
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_tells_of_no_row_that_it_leaves_out(world, view):
+    """What eve asks of a view meets only the rows that it shows, whoever's table it reads."""
+    world.ana.execute(f"CREATE VIEW vault.part AS {VIEWS[view]}")
+    world.ana.execute("CREATE VIEW vault.of_part AS SELECT id, note FROM vault.part")
+    try:
+        world.ana.execute("GRANT SELECT ON vault.part, vault.of_part TO eve")
+        eve = world.asker("eve")
+        for name in ("vault.part", "vault.of_part"):
+            eve.sql(
+                f"SELECT * FROM {name} WHERE note::int > 0", f"SELECT id FROM {name} WHERE CASE WHEN note = 'open' THEN true ELSE note::int > 0 END", f"SELECT * FROM {name} WHERE note::regclass = 1",
+                f"SELECT p.id FROM {name} p JOIN (VALUES (1)) AS v (n) ON p.note::int = v.n", f"SELECT count(*) FROM {name} GROUP BY note::int", f"EXPLAIN ANALYZE SELECT * FROM {name} WHERE id > 0",
+            )
+            assert eve.connection.execute(f"SELECT id FROM {name} WHERE 1 / (id - 3) > -9 ORDER BY id").fetchall() == [(1,), (2,)]
+            assert eve.connection.execute(f"SELECT id, note FROM {name} WHERE id = 2").fetchall() == [(2, "open")]
+        assert not ways.marks(eve), "\n".join(eve.heard)
+        assert eve.connection.execute("SELECT count(*), max(team) FROM vault.part").fetchone()[0] == 2
+    finally:
+        world.ana.execute("DROP VIEW vault.part CASCADE")
+
+
 # Answers that must not hang on what is hidden
 
 

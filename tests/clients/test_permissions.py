@@ -379,6 +379,33 @@ def test_what_was_prepared_is_asked_for_again(world, lent):
         assert (error.value.status, error.value.code) == (403, "42501")
 
 
+def test_a_transaction_is_asked_anew(world, lent):
+    """What is taken away is gone in transactions that are open, and what they grant themselves is there."""
+    eve, sql = lent.connection, "SELECT note FROM vault.lent"
+    eve.execute("BEGIN")
+    assert eve.execute(sql).fetchall() == [("hush7f3a",)]
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    refused(lambda: eve.execute(sql))
+    eve.execute("ROLLBACK")
+    world.ana.execute("GRANT SELECT ON vault.lent TO eve")
+    eve.execute("BEGIN")
+    eve.execute("CREATE TABLE lab.aside AS SELECT note FROM vault.lent")
+    world.ana.execute("CREATE POLICY own ON vault.lent USING (note = 'open')")
+    world.ana.execute("ALTER TABLE vault.lent ENABLE ROW LEVEL SECURITY")
+    assert eve.execute(sql).fetchall() == []
+    assert eve.execute("SELECT note FROM lab.aside").fetchall() == [("hush7f3a",)]
+    eve.execute("ROLLBACK")
+    with world.connect("ana") as ana:
+        ana.execute("BEGIN")
+        assert ana.execute(sql).fetchall() == [("hush7f3a",)]
+        ana.execute("GRANT INSERT ON vault.lent TO eve")
+        world.ana.execute("CREATE TABLE vault.other (id INT)")
+        assert ana.execute("SELECT has_table_privilege('eve', 'vault.lent', 'INSERT')").fetchone() == (True,)
+        assert ana.execute(sql).fetchall() == [("hush7f3a",)]
+        ana.execute("ROLLBACK")
+    world.ana.execute("DROP TABLE vault.other")
+
+
 def test_old_versions_are_read_by_the_grants_of_now(world, lent):
     version = world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
     old = f"SELECT note FROM vault.lent AT (VERSION => {version})"
@@ -514,6 +541,84 @@ def test_loads_ask_for_rights(world):
     refused(lambda: world.connect("eve").execute("COPY (SELECT 1 AS a) TO '/tmp/polder-permissions.csv'"))
 
 
+def test_a_load_is_asked_for_the_table_that_it_fills(world):
+    """However its name is written: letters that become those of another name in lower case, and sessions' own schemas."""
+    eve = world.asker("eve").client
+    world.ana.execute("CREATE TABLE lab.stock (id INT, note TEXT)")
+    schema = world.ana.execute("SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relname = 'aside'").fetchone()[0]
+    for into in ("lab.stoc\u212a", "LAB.STOCK", "lab.\u00a0stock", f"{schema}.stock"):
+        for mode in ("append", "replace"):
+            with pytest.raises(polder.Failed) as error:
+                status = eve.load(upload_ids=[eve.upload("rows.csv", b"id,note\n77,red\n")], into=into, mode=mode)
+                raise polder.Failed(403, {"code": (status["error"] or {}).get("code"), "message": str(status)})
+            assert error.value.code in ("42501", "22000"), (into, mode, str(error.value))
+    assert world.ana.execute("SELECT count(*) FROM lab.stock").fetchone() == (0,)
+    world.ana.execute("DROP TABLE lab.stock")
+
+
+def test_rejected_rows_are_shown_to_the_tables_owner(world):
+    """Whoever may put rows into a table gets no table by it in which they find the rows of others that cannot be read."""
+    ana, eve = (world.asker(name).client for name in ("ana", "eve"))
+    world.ana.execute("CREATE TABLE lab.stock (id INT, note TEXT)")
+    world.ana.execute("GRANT INSERT ON lab.stock TO eve")
+    assert eve.load(upload_ids=[eve.upload("rows.csv", b"id,note\nbad,red\n1,red\n")], into="lab.stock", mode="append")["state"] == "done"
+    assert world.ana.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'stock__rejects'").fetchone() == ("ana",)
+    assert ana.load(upload_ids=[ana.upload("rows.csv", b"id,note\nhush7f3a,red\n2,red\n")], into="lab.stock", mode="append")["state"] == "done"
+    refused(lambda: world.connect("eve").execute("SELECT * FROM lab.stock__rejects"))
+    world.ana.execute("ALTER TABLE lab.stock RENAME TO sold")
+    world.ana.execute("CREATE TABLE lab.other (id INT, note TEXT)")
+    world.connect("eve").execute("CREATE TABLE lab.other__rejects (a TEXT)")
+    with pytest.raises(polder.Failed) as error:
+        ana.load(upload_ids=[ana.upload("rows.csv", b"id,note\nhush7f3a,red\n2,red\n")], into="lab.other", mode="append")
+    assert error.value.code == "42501"
+    world.connect("eve").execute("DROP TABLE lab.other__rejects")
+    world.ana.execute("DROP TABLE lab.sold, lab.other, lab.stock__rejects")
+
+
+def test_runs_of_another_job_of_that_name_are_not_shown(world):
+    """Neither those that are listed, nor their logs: they tell what was in tables."""
+    ana, eve = (world.asker(name).client for name in ("ana", "eve"))
+    ana.sql("CREATE JOB nightly AS SELECT note::int FROM vault.staff WHERE id = 3")
+    assert run_of(ana, "nightly")["state"] == "failed"
+    run = ana.value("SELECT run_id FROM polder.runs WHERE job_name = 'nightly'")
+    ana.sql("DROP JOB nightly")
+    eve.sql("CREATE JOB nightly AS SELECT 1")
+    assert eve.sql("SELECT * FROM polder.runs WHERE job_name = 'nightly'") == []
+    assert eve.get("/runs?job=nightly")["runs"] == []
+    for method, path in (("GET", f"/runs/{run}"), ("GET", f"/runs/{run}/log"), ("POST", f"/runs/{run}/again")):
+        with pytest.raises(polder.Failed) as error:
+            eve.request(method, path)
+        assert error.value.status == 404, path
+    assert run_of(eve, "nightly")["state"] == "done"
+    assert len(eve.sql("SELECT * FROM polder.runs WHERE job_name = 'nightly'")) == 1
+    eve.sql("DROP JOB nightly")
+
+
+def test_a_job_belongs_to_the_role_that_makes_it(world):
+    """A superuser who has given up rights for a while leaves no job behind that has them."""
+    with world.connect(None) as root:
+        root.execute("SET ROLE eve")
+        root.execute("CREATE JOB peeks AS SELECT * FROM vault.staff")
+        root.execute("RESET ROLE")
+    client = world.server.client()
+    assert client.value("SELECT owner FROM polder.jobs WHERE job_name = 'peeks'") == "eve"
+    assert run_of(client, "peeks")["error_code"] == "42501"
+    client.sql("DROP JOB peeks")
+
+
+def test_whoever_saved_a_query_changes_it(world):
+    """Everybody may look at it and run it: nobody else puts another text into it."""
+    ana, eve = (polder.Client(world.server.url).login(name, permissions.PASSWORD) for name in ("ana", "eve"))
+    saved = ana.post("/saved-queries", json={"name": "staff", "sql": "SELECT 1"}).json()["id"]
+    for method, options in (("PUT", {"json": {"name": "staff", "sql": "DROP TABLE vault.staff"}}), ("DELETE", {})):
+        with pytest.raises(polder.Failed) as error:
+            eve.request(method, f"/saved-queries/{saved}", **options)
+        assert (error.value.status, error.value.code) == (403, "42501"), method
+    assert [query["sql"] for query in eve.get("/saved-queries")["queries"] if query["id"] == saved] == ["SELECT 1"]
+    ana.request("PUT", f"/saved-queries/{saved}", json={"name": "staff", "sql": "SELECT 2"})
+    world.server.client().request("DELETE", f"/saved-queries/{saved}")
+
+
 def test_the_audit(world, lent):
     """Grants, refusals and logins are told, to superusers."""
     refused(lambda: lent.connection.execute("SELECT * FROM vault.staff"))
@@ -543,6 +648,22 @@ def test_roles_outlive_a_restart(fresh, tmp_path):
     with psycopg.connect(**address(server, user="ana", password=permissions.PASSWORD), autocommit=True) as ana:
         assert ana.execute("SELECT count(*) FROM sale").fetchone() == (0,)
         refused(lambda: ana.execute("SELECT count(*) FROM shut"))
+
+
+def test_who_was_called_so_before_is_somebody_else(world):
+    """A role that is made under the name of one that is gone, or is called otherwise now, is not told of what that one did."""
+    secret = "SELECT 'hush7f3a' AS word"
+    for name, other in (("fay", None), ("gus", "gil")):
+        world.root.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{permissions.PASSWORD}'")
+        world.connect(name).execute(secret)
+        world.root.execute(f"ALTER ROLE {name} RENAME TO {other}" if other else f"DROP ROLE {name}")
+        world.root.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{permissions.PASSWORD}'")
+        again = world.asker(name)
+        again.sql("SELECT sql FROM polder.queries")
+        again.http("GET", "/queries")
+        assert not ways.marks(again), again.heard
+    assert world.root.execute("SELECT count(*) FROM polder.queries WHERE sql LIKE '%hush7f3a%' AND user_name IN ('fay (dropped)', 'gil')").fetchone() == (2,)
+    world.root.execute("DROP ROLE fay, gus, gil")
 
 
 def test_passwords_and_tokens_of_roles(world):

@@ -17,6 +17,10 @@ WRITTEN = [
     "date '2024-01-01' + 1", "date '2024-01-02' - date '2024-01-01'", "row_number() OVER () + 1", "generate_series(1, 2)",
     "generate_series(1, 5000000000, 5000000000)", "unnest(ARRAY[1, 2])", "x FROM (VALUES (1), (2)) AS v (x)", "x FROM (VALUES (1), (5000000000)) AS v (x)",
     "x FROM (SELECT 1 AS x UNION ALL SELECT 5000000000) AS u ORDER BY x", "x FROM generate_series(1, 3) AS s (x)",
+    "-(2147483648)", "-(-2147483648)", "-(-(5))", "1::smallint << 1", "20000::smallint << 2", "~ 1::smallint", "gcd(12, 18)", "lcm(4, 6::bigint)",
+    "cardinality(ARRAY[1, 2])", "array_ndims(ARRAY[1, 2])", "array_position(ARRAY[1, 2], 2)", "array_positions(ARRAY[1, 2], 2)", "substr('abc', 2)",
+    "x FROM generate_series(1, NULL::int) AS s (x)", "DISTINCT ON (x % 2) x % 2 FROM (VALUES (1), (2)) AS v (x) ORDER BY x % 2",
+    "DISTINCT x + 1 FROM (VALUES (1), (2)) AS v (x) ORDER BY x + 1",
     "x * 2 FROM generate_series(1, 3::bigint) AS s (x)", "sum(x) FROM generate_series(1, 3) AS s (x)",
 ]
 TOO_LARGE = {
@@ -29,6 +33,20 @@ SENT = [
     ("SELECT %s / 2", Decimal(1)), ("SELECT %s", Decimal(-5)), ("SELECT %s", Int4(5)), ("SELECT coalesce(%s, 1)", Int8(-5)), ("SELECT ARRAY[%s, 1]", Int8(5)), ("SELECT %s + 1", Int2(5)),
     ("SELECT x FROM generate_series(1, %s) AS s (x)", Int4(3)), ("SELECT x FROM generate_series(1, %s) AS s (x)", Int8(3)),
     ("SELECT x FROM (VALUES (1), (2), (3)) AS v (x) ORDER BY x LIMIT %s", Int8(2)), ("SELECT x FROM (VALUES (1), (2)) AS v (x) WHERE x = %s", Int8(2)),
+    ("SELECT x FROM (VALUES (1), (2), (3)) AS v (x) ORDER BY x LIMIT %s", Decimal(2)), ("SELECT x FROM (VALUES (1), (2), (3)) AS v (x) ORDER BY x OFFSET %s", Decimal("0.5")),
+    ("SELECT x FROM (VALUES (1), (2), (3)) AS v (x) ORDER BY x LIMIT %s", Decimal("1.5")),
+]
+# Parameters of which nobody says what they are: they are what stands beside them.
+OPEN = [
+    "SELECT coalesce($1, 0)", "SELECT coalesce($1, $2, 1.5)", "SELECT coalesce(1, $1, 5000000000)", "SELECT coalesce($1, large) FROM numbers_told",
+    "SELECT coalesce($1, current_date)", "SELECT CASE WHEN true THEN $1 ELSE 0 END", "SELECT CASE WHEN small = $1 THEN $2 ELSE 5 END FROM numbers_told",
+    "SELECT CASE small WHEN $1 THEN 2 END FROM numbers_told", "SELECT greatest($1, 1), least(2.5, $2)", "VALUES ($1), (1)", "VALUES (1, $1), ($2, 'x')",
+    "SELECT n FROM (VALUES ($1, 'a'), (1, 'b')) AS v (n, t)", "SELECT 1 UNION SELECT $1", "SELECT $1 UNION ALL SELECT 1", "SELECT large FROM numbers_told UNION SELECT $1",
+    "SELECT ARRAY[$1, 1]", "SELECT nullif($1, 0), nullif(0, $2)", "SELECT nullif(large, $1) FROM numbers_told", "SELECT x FROM generate_series(1, $1) AS s (x)",
+    "SELECT x FROM generate_series($1, 10) AS s (x) WHERE x > $2", "SELECT x FROM generate_series(1, $1::bigint) AS s (x)", "SELECT $1 IN (1, 2)",
+    "SELECT $1 BETWEEN 1 AND 2", "SELECT $1 = ANY(ARRAY[1, 2])", "SELECT small = ANY($1) FROM numbers_told", "SELECT $1::int, coalesce($2, 3)",
+    "INSERT INTO numbers_told VALUES ($1, coalesce($2, 1))", "INSERT INTO numbers_told VALUES ($1, $2) RETURNING small, $2 + 1",
+    "UPDATE numbers_told SET large = coalesce($1, 5) WHERE small = $2", "SELECT 1 LIMIT $1 OFFSET $2",
 ]
 
 
@@ -61,6 +79,42 @@ def test_too_large(both, written):
 def test_sent_along(both, sql, value):
     ours, theirs = both
     assert told(ours, sql, value) == told(theirs, sql, value)
+
+
+@pytest.fixture(scope="module")
+def numbers_told(both):
+    for connection in both:
+        connection.execute("CREATE TABLE numbers_told (small int, large bigint)")
+    yield
+    for connection in both:
+        connection.execute("DROP TABLE numbers_told")
+
+
+def described(connection, sql: str) -> tuple:
+    """The types of the parameters and of the columns."""
+    wire = connection.pgconn
+    wire.prepare(b"", sql.encode())
+    answer = wire.describe_prepared(b"")
+    assert answer.status == psycopg.pq.ExecStatus.COMMAND_OK, answer.error_message
+    return [answer.param_type(at) for at in range(answer.nparams)], [answer.ftype(at) for at in range(answer.nfields)]
+
+
+@pytest.mark.parametrize("sql", OPEN)
+def test_open_parameters(both, numbers_told, sql):
+    ours, theirs = both
+    assert described(ours, sql) == described(theirs, sql)
+
+
+def test_values_of_execute_are_what_their_columns_are(both, numbers_told):
+    found = []
+    for connection in both:
+        connection.execute("PREPARE numbers_put AS INSERT INTO numbers_told VALUES ($1, $2) RETURNING small, large, $2 + 1")
+        connection.execute("PREPARE numbers_or AS SELECT coalesce($1, 5)")
+        found.append([told(connection, "EXECUTE numbers_put (501, 2147483647)"), told(connection, "EXECUTE numbers_or (7)")])
+        with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+            connection.execute("EXECUTE numbers_or (3000000000)")
+        connection.execute("DEALLOCATE ALL")
+    assert found[0] == found[1]
 
 
 def test_columns_that_are_made(both):

@@ -65,16 +65,13 @@ def test_tls(server, mode):
     assert done.stdout == "1\n", done.stderr
 
 
-# The lists that psql has. Left out: those of operator classes, of the sizes of partitions, and of the options of foreign servers, which ask
-# for functions that are not there (docs/postgres.md).
-PLAIN = ("d", "da", "dA", "dAf", "dAo", "dAp", "db", "dc", "dconfig", "dC", "dd", "ddp", "dD", "des", "dE", "det", "deu", "dew", "df", "dF", "dFd", "dFp",
-         "dFt", "dg", "di", "dl", "dL", "dm", "dn", "do", "dO", "dp", "dP", "drds", "dRp", "dRs", "ds", "dt", "dT", "du", "dv", "dx", "dX", "dy", "l", "z")
-# With more about each.
-MORE = ("d", "da", "dA", "dAf", "dAo", "dAp", "db", "dC", "dD", "df", "dF", "dFd", "dFp", "dFt", "dg", "di", "dL", "dm", "dn", "do", "dO", "dRp", "dRs",
-        "ds", "dt", "dT", "du", "dv", "dx", "dX", "dy", "l")
+# The lists that psql has.
+PLAIN = ("d", "da", "dA", "dAc", "dAf", "dAo", "dAp", "db", "dc", "dconfig", "dC", "dd", "ddp", "dD", "des", "dE", "det", "deu", "dew", "df", "dF", "dFd", "dFp",
+         "dFt", "dg", "di", "dl", "dL", "dm", "dn", "do", "dO", "dp", "dP", "dPi", "dPt", "drds", "dRp", "dRs", "ds", "dt", "dT", "du", "dv", "dx", "dX", "dy",
+         "l", "z")
 # With what is the system's.
 SYSTEM = ("d", "da", "dc", "dD", "df", "di", "dL", "dm", "dn", "do", "dO", "ds", "dt", "dT", "du", "dv")
-LISTS = [*PLAIN, *(f"{name}+" for name in MORE), *(f"{name}S" for name in SYSTEM)]
+LISTS = [*PLAIN, *(f"{name}+" for name in PLAIN if name != "z"), *(f"{name}S" for name in SYSTEM)]
 
 
 def heads(text: str) -> dict:
@@ -103,21 +100,76 @@ def test_lists_have_the_same_columns(server, postgres):
     assert sum(head is not None for head in got.values()) > len(LISTS) / 2
 
 
-def test_watch(server):
+def places(server, postgres) -> tuple:
+    """Both servers, as psql takes them."""
     host, port = server.postgres.rsplit(":", 1)
     known = server.credentials
-    environment = {**os.environ, "PGPASSWORD": known["password"]}
-    watching = subprocess.Popen(["psql", f"host={host} port={port} user={known['user']} dbname=polder", "-X", "-At"], env=environment, text=True,
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    place = urllib.parse.urlparse(postgres.database()[0])
+    return (f"host={host} port={port} user={known['user']} password={known['password']} dbname=polder",
+            f"host={place.hostname} port={place.port} user={place.username} dbname={place.path.lstrip('/')}")
+
+
+def watched(place: str, statement: str, times: int) -> list:
+    """What psql shows again and again, until it has shown it so often; of the titles only that there are some, since they say when."""
+    watching = subprocess.Popen(["psql", place, "-X"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    shown, parts = [], 0
     try:
-        watching.stdin.write("SELECT 'again' \\watch 0.1\n")
+        watching.stdin.write(f"{statement} \\watch 0.1\n")
         watching.stdin.close()
-        seen = 0
         for line in watching.stdout:
-            seen += line.strip() == "again"
-            if seen == 3:
-                break
-        assert seen == 3
+            shown.append("title" if "(every 0.1s)" in line else line.rstrip())
+            parts += not line.strip()
+            if parts == 2 * times:
+                return shown
+        return shown
     finally:
         watching.kill()
         watching.wait()
+
+
+def test_watch(server, postgres):
+    for statement in ("SELECT 'again' AS word, 1 AS n", "SELECT 1 WHERE false", "SELECT nosuch"):
+        ours, theirs = (watched(place, statement, 3) for place in places(server, postgres))
+        assert theirs and ours[0] == theirs[0]
+        if "nosuch" in statement:
+            # An error ends it.
+            assert "does not exist" in ours[0] and ours.count(ours[0]) == theirs.count(theirs[0]) == 1
+        else:
+            assert ours == theirs and ours.count("title") == 3
+
+
+COPIES = """
+CREATE TABLE psql_c (id BIGINT NOT NULL, name TEXT, day DATE);
+\\copy psql_c FROM STDIN
+1\ta\t2024-02-29
+2\t\\N\t\\N
+\\.
+\\copy psql_c (id, name) FROM PROGRAM 'printf "3,x\\n4,\\"y, z\\"\\n"' (FORMAT csv)
+\\copy psql_c TO STDOUT
+\\copy (SELECT id, name FROM psql_c ORDER BY id DESC) TO STDOUT CSV HEADER
+\\copy psql_c TO '{folder}/out.csv' (FORMAT csv, HEADER, NULL '-')
+TRUNCATE psql_c;
+\\copy psql_c FROM '{folder}/out.csv' (FORMAT csv, HEADER, NULL '-')
+SELECT * FROM psql_c ORDER BY id;
+\\copy psql_c TO '{folder}/out.bin' (FORMAT binary)
+\\copy psql_c FROM '{folder}/out.bin' WITH BINARY
+SELECT count(*) FROM psql_c;
+\\copy psql_c FROM PROGRAM 'echo x,y,z' (FORMAT csv)
+\\copy psql_c FROM '{folder}/nosuch'
+\\copy nosuch FROM PROGRAM 'echo 1'
+\\copy psql_c TO PROGRAM 'cat >/dev/null'
+DROP TABLE psql_c;
+"""
+
+
+def test_copies_as_at_postgresql(server, postgres, tmp_path):
+    shown = []
+    for name, place in zip(("ours", "theirs"), places(server, postgres)):
+        folder = tmp_path / name
+        folder.mkdir()
+        done = subprocess.run(["psql", place, "-X", "-v", "VERBOSITY=sqlstate"], input=COPIES.replace("{folder}", str(folder)), text=True, capture_output=True,
+                              timeout=SECONDS, check=False)
+        shown.append((done.stdout, done.stderr.replace(str(folder), ""), done.returncode, (folder / "out.csv").read_text(), (folder / "out.bin").read_bytes()))
+    ours, theirs = shown
+    assert "COPY 4" in theirs[0] and "22" in theirs[1]
+    assert ours == theirs

@@ -58,6 +58,19 @@ def test_what_a_constraint_refuses(both, name):
     assert not differences, "\n".join(["", *differences])
 
 
+SYNTAX = ["SELECT 1 LIMIT 1 LIMIT 2", "SELECT 1 frm x y z", "SELCT 1", "SELECT * FROM", "SELECT (1", "CREATE TABEL x (a INT)", "DROP"]
+
+
+@pytest.mark.parametrize("sql", SYNTAX)
+def test_where_syntax_is_wrong(both, sql):
+    """Programs look for PostgreSQL's words; what was expected comes behind them."""
+    ours, theirs = both()
+    with ours, theirs:
+        (got,), (wanted,) = told(ours, sql), told(theirs, sql)
+    assert got["C"] == wanted["C"] == "42601"
+    assert got["M"].lower().startswith(wanted["M"].lower()), (got["M"], wanted["M"])
+
+
 def test_what_a_copy_breaks(both):
     """The same fields, by COPY; and nothing of it stays."""
     table = f"told_{next(NUMBERS)}"

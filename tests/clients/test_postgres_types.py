@@ -203,12 +203,31 @@ OF_CATALOG_TOO = ["CASE WHEN oid > 5 THEN oid END", "CASE WHEN oid > 5 THEN NULL
                   "ARRAY[oid, typelem]", "ARRAY['{}'::jsonb, NULL]", "ARRAY(SELECT oid FROM pg_class)", "('{}'::jsonb[])::text[]",
                   "(SELECT array_agg(relname) FROM pg_class WHERE pg_class.oid = pg_type.typrelid)",
                   "CASE WHEN typtype = 'c' THEN (SELECT array_agg(attname ORDER BY attnum) FROM pg_attribute WHERE attrelid = typrelid) ELSE NULL END",
-                  "CASE WHEN oid > 5 THEN 1::smallint END"]
+                  "CASE WHEN oid > 5 THEN 1::smallint END", "typname::text", "ARRAY[typname]::text[]", "typtype::text", "coalesce(oid, 0)",
+                  "CASE WHEN oid > 5 THEN typname ELSE 'x' END", "(ARRAY[typname])[1]", "(ARRAY[oid, 5])[2]", "(ARRAY['{}'::jsonb])[1]",
+                  "ARRAY(SELECT typname FROM pg_type)", "ARRAY(SELECT '{}'::jsonb)", "ARRAY(SELECT typname::text FROM pg_type)",
+                  "(SELECT t.typname FROM pg_type t WHERE t.oid = pg_type.typelem)", "(SELECT t.oid FROM pg_type t WHERE t.oid = pg_type.typelem LIMIT 1)",
+                  "unnest(ARRAY[oid])", "unnest(ARRAY[typname])", "coalesce('{}'::jsonb, '{}')", "CASE WHEN oid > 5 THEN '{}'::jsonb ELSE '[]' END",
+                  "json_build_object('a', oid)", "json_build_array(1)", "to_json(oid)", "to_jsonb(oid)", "row_to_json(row(1))", "jsonb_array_elements('[]')",
+                  "array_to_json(ARRAY[1])", "json_object('{a,b}')", "nullif(typname, 'x')::text"]
+# Queries around them.
+OF_QUERIES = ["SELECT ARRAY[oid] AS v FROM pg_type WHERE oid < 0 GROUP BY ARRAY[oid]", "SELECT v FROM (SELECT coalesce(oid, 0) AS v FROM pg_type) s WHERE v < 0",
+              "SELECT json_agg(oid) AS v FROM pg_type WHERE oid < 0", "SELECT json_object_agg(oid, typname) AS v FROM pg_type WHERE oid < 0",
+              "SELECT CASE WHEN true THEN oid END AS v FROM pg_type WHERE oid < 0 UNION ALL SELECT NULL",
+              "SELECT DISTINCT typname::text AS v FROM pg_type WHERE oid < 0 ORDER BY v",
+              "WITH RECURSIVE s (v, n) AS (SELECT typname::text, 1 FROM pg_type WHERE oid < 0 UNION ALL SELECT v, n + 1 FROM s WHERE n < 3) SELECT v FROM s",
+              "WITH RECURSIVE s (v, n) AS (SELECT ARRAY[oid], 1 FROM pg_type WHERE oid < 0 UNION ALL SELECT v, n + 1 FROM s WHERE n < 3) SELECT v FROM s",
+              "WITH RECURSIVE s (v, n) AS (SELECT oid::regclass::text, 1 FROM pg_class WHERE oid < 0 UNION ALL SELECT v, n + 1 FROM s WHERE n < 3) SELECT v FROM s"]
 
 
 @pytest.mark.parametrize("expression", [*OF_CATALOG, *OF_CATALOG_TOO])
 def test_types_of_expressions(ours, theirs, expression):
     sql = f"SELECT {expression} AS v FROM pg_type WHERE oid < 0"
+    assert ours.ask(sql)[0] == theirs.ask(sql)[0]
+
+
+@pytest.mark.parametrize("sql", OF_QUERIES)
+def test_types_of_queries(ours, theirs, sql):
     assert ours.ask(sql)[0] == theirs.ask(sql)[0]
 
 

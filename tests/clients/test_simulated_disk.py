@@ -157,3 +157,16 @@ def test_threads_that_overlap():
 def test_what_is_not_understood_is_refused(line):
     with pytest.raises(NotUnderstood):
         replayed(RECORD + line + "\n")
+
+
+@pytest.mark.parametrize("left", [{"f": b"onetwo"}, {"f": b"onetwomo"}, {"f": b"onetwomore"}, {"g": b"onetwo"}])
+def test_what_a_process_died_in_was_done_or_in_part_or_not(left):
+    disk = Disk()
+    replay = Replay(disk, "/data")
+    dying = f'8 pwrite64(5, "{hexed("more")}", 4, 6 <unfinished ...>\n7 rename("{hexed("/data/f")}", "{hexed("/data/g")}") = ?\n'
+    for _ in replay.steps(parse(RECORD + dying + "8 +++ killed by SIGKILL +++\n")):
+        pass
+    assert disk.image("kept") == {"f": b"onetwo"}
+    replay.did_in_death(left)
+    assert disk.image("kept") == left
+    assert disk.image("dropped") == {"f": b"one"}

@@ -80,6 +80,10 @@ pub trait DriverSession: SqlSession {
     /// As running it would, as far as planning goes.
     async fn describe(&self, sql: &str, types: &[Option<String>]) -> Result<Description>;
 
+    /// The answer to a statement without values, if it is known at once: without waiting, without computing. So are those to
+    /// `SELECT 1` and its like. `None` says nothing: run it.
+    fn known(&self, request: &StatementRequest) -> Option<Answer>;
+
     /// As [`SqlSession::run`], with values for parameters. An answer of it may be dropped before its end, as a cursor is
     /// closed: that fails no transaction.
     async fn run_with(&self, request: StatementRequest, values: Vec<Parameter>) -> Result<Answer>;

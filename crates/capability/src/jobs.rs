@@ -81,6 +81,14 @@ pub struct JobStatus {
     pub last_run: Option<RunRecord>,
 }
 
+impl JobStatus {
+    /// Whether a run is one of this job: one of an earlier job of the same name, which may have been somebody else's, is not.
+    #[must_use]
+    pub fn has_run(&self, run: &RunRecord) -> bool {
+        run.job == self.definition.name && run.queued_at >= self.created_at
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {

@@ -9,7 +9,7 @@ mod saved;
 mod sql;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins, Reach};
-pub use command::{Setting, SettingKind};
+pub use command::{Setting, SettingKind, millis};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
     TransactionState,
@@ -21,6 +21,7 @@ pub use jobs::{
 pub use loading::{
     ColumnChoice, ColumnPreview, CopyTerms, LoadColumns, LoadMode, LoadOptions, LoadProgress, LoadReport, LoadRequest,
     LoadSource, LoadState, LoadStatus, Loader, Preview, RejectSample, SourceReport, TablePreview, TableReport,
+    loaded_table,
 };
 pub use saved::{SavedQueries, SavedQuery};
 pub use sql::{

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use polder_types::{LoadId, Result};
+use polder_types::{Error, LoadId, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{Caller, QueryError};
@@ -73,6 +73,45 @@ pub struct LoadRequest {
     /// Load again what was loaded before.
     pub again: bool,
     pub options: LoadOptions,
+}
+
+/// The schema and the name of the table that `into` names. Who may load and what is loaded go by the same reading of it:
+/// without quotes in lower case, with quotes as written, and in `public` without a schema.
+///
+/// # Errors
+/// `InvalidInput` for an empty part, a quote left open, or more than two parts.
+pub fn loaded_table(into: &str) -> Result<(String, String)> {
+    let wrong =
+        |why: &str| Error::invalid(format!("{into:?} is not a table name: {why}")).with_hint("use name or schema.name");
+    let mut parts = Vec::new();
+    let mut rest = into.trim();
+    loop {
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted
+                .split_once('"')
+                .map(|(part, after)| (part.to_owned(), after))
+                .ok_or_else(|| wrong("a quote is left open"))?,
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                (rest[..end].trim().to_lowercase(), &rest[end..])
+            }
+        };
+        if part.is_empty() || part.chars().any(char::is_control) {
+            return Err(wrong("a part is empty or unprintable"));
+        }
+        parts.push(part);
+        match after.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if after.is_empty() => break,
+            None => return Err(wrong("there is something after a quoted part")),
+        }
+    }
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), None, None) => Ok(("public".to_owned(), name)),
+        (Some(schema), Some(name), None) => Ok((schema, name)),
+        _ => Err(wrong("it has too many parts")),
+    }
 }
 
 /// What COPY asks for beyond the options of a load.

@@ -23,7 +23,7 @@ use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
 use crate::inline::{Functions, calls_others, expand};
 use crate::parse::parse_kept;
-use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
+use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off, sealed};
 use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
 use crate::statement::origins;
@@ -403,12 +403,12 @@ impl LakeSchema {
     /// What policies are planned in. They are those of today, speak of the columns of today, and read what is in other
     /// tables today, whatever version the session reads: nobody is let in by what has been taken from them since.
     fn surroundings(&self, state: Arc<SessionState>, who: &Who) -> Surroundings {
-        let travels = self.who.as_ref().is_some_and(|who| who.newest.is_some());
+        let travels = self.who.as_ref().is_some_and(|who| who.travels);
         if !travels {
             let view = Arc::clone(&self.view);
             return Surroundings::of(state, view, who.clone());
         }
-        let who = Who { newest: None, ..who.clone() };
+        let who = Who { newest: None, travels: false, ..who.clone() };
         let view = View::of(&self.view.world, self.view.lake.known(), None, None);
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::of(&view, false, who.clone())));
@@ -485,6 +485,12 @@ impl LakeSchema {
             };
             external(Error::new(inner.kind(), message).with_code(inner.code()))
         })?;
+        if owner.is_some() && self.who.is_some() {
+            let asks = Rights::new(self.view.world.who(), &self.view.snapshot);
+            if let Some(sealed) = sealed(name, &plan, asks)? {
+                return Ok(sealed);
+            }
+        }
         // So that a column is known to be the view's, and not that of a table under it.
         let mark = origins::view_mark(&name.schema, &name.table);
         let plan = LogicalPlanBuilder::from(plan).alias(mark)?.build()?;

@@ -25,10 +25,12 @@ use crate::identity;
 use crate::keeper::Keeper;
 use crate::planning::dependencies;
 use crate::planning::outer_joins::OuterJoins;
+use crate::planning::own_values::OwnValues;
 use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Session;
 use crate::setops::CountedRows;
+use crate::session::Literals;
 use crate::statement::Constants;
 use crate::system;
 use crate::unique_names::UniqueNames;
@@ -37,6 +39,16 @@ use crate::yielding::GiveWay;
 
 /// Parquet footers and statistics in memory. DataFusion's own 50 MiB is thrown over by a few hundred wide files.
 const METADATA_CACHE_BYTES: usize = 256 << 20;
+
+/// What a sort holds of each file that it merges, about: two batches of 8,192 rows of moderate width, and room to copy them.
+const MERGED_FILE_BYTES: usize = 6 << 20;
+
+/// Files that a sort merges at once: with fewer it would come to no end, with more it gains nothing.
+const MERGED_MIN: usize = 2;
+const MERGED_MAX: usize = 64;
+
+/// Sorts in each partition of a join.
+const SORTS_TOGETHER: usize = 2;
 
 /// The biggest users of memory that an error names.
 const CONSUMERS_SHOWN: usize = 3;
@@ -64,6 +76,7 @@ pub struct Engine {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) constants: Constants,
+    pub(crate) literals: Literals,
     pub(crate) own_files: OwnFiles,
     pub(crate) started: DateTime<Utc>,
     /// Who is there, and who is a member of what.
@@ -103,9 +116,11 @@ impl Engine {
         let EngineOptions { metastore, lake, clock, temp_dir, own_files, memory_bytes, cores } = options;
         let consumers = std::num::NonZeroUsize::new(CONSUMERS_SHOWN).unwrap_or(std::num::NonZeroUsize::MIN);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), consumers);
+        let config = config(cores);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_temp_file_path(temp_dir)
+            .with_max_spill_merge_fan_in(merged_at_once(memory_bytes, config.target_partitions()))
             .with_metadata_cache_limit(METADATA_CACHE_BYTES)
             .build_arc()
             .map_err(from_datafusion)?;
@@ -113,13 +128,13 @@ impl Engine {
         runtime.register_object_store(store.url.as_ref().as_ref(), Arc::clone(&store.store));
         let builder = SessionStateBuilder::new()
             .with_default_features()
-            .with_config(config(cores))
+            .with_config(config)
             .with_runtime_env(runtime)
             .with_optimizer_rules(dependencies::rules())
             .with_query_planner(Arc::new(OuterJoins))
             .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
-            .with_relation_planners(vec![Arc::new(AsOfPlanner)])
+            .with_relation_planners(vec![Arc::new(AsOfPlanner), Arc::new(OwnValues)])
             .with_analyzer_rules(semantics::analyzers())
             .with_analyzer_rule(Arc::new(CountedRows))
             .with_analyzer_rule(Arc::new(UnnestSubqueries));
@@ -142,6 +157,7 @@ impl Engine {
                 recorder,
                 audit,
                 constants,
+                literals: Literals::default(),
                 own_files,
                 started,
                 authority,
@@ -190,6 +206,15 @@ impl Engine {
     }
 }
 
+/// How many of the files that it has spilled a sort merges at once.
+///
+/// It takes memory for as many as it can get, and none of that can spill. Of the sorts of a join the first ones would have it
+/// all, and the last, which cannot hold batches of two files, would fail its statement.
+fn merged_at_once(memory_bytes: usize, partitions: usize) -> usize {
+    let share = memory_bytes / 4 * 3 / (SORTS_TOGETHER * partitions.max(1));
+    (share / MERGED_FILE_BYTES).clamp(MERGED_MIN, MERGED_MAX)
+}
+
 fn config(cores: Option<usize>) -> SessionConfig {
     let mut config = SessionConfig::new()
         // `information_schema` is ours: see `system::information`.
@@ -235,5 +260,19 @@ impl SqlRunner for Engine {
 impl DriverSql for Engine {
     fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession> {
         Arc::new(Session::for_driver(Weak::clone(&self.me), caller))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merged_at_once;
+
+    #[test]
+    fn sorts_share_the_memory_that_they_merge_in() {
+        assert_eq!(merged_at_once(512 << 20, 2), 16);
+        assert_eq!(merged_at_once(96 << 20, 2), 3);
+        assert_eq!(merged_at_once(1 << 30, 16), 4);
+        assert_eq!(merged_at_once(64 << 20, 16), 2);
+        assert_eq!(merged_at_once(usize::MAX, 1), 64);
     }
 }

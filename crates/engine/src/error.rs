@@ -129,13 +129,22 @@ pub(crate) fn from_parser(error: &ParserError) -> Error {
         None => (text, None),
     };
     let message = clean(message).replace("Expected: ", "expected ").replace("expected: ", "expected ");
-    let mut mapped = Error::invalid(format!("syntax error: {message}")).with_code("42601");
+    let mut mapped = Error::invalid(syntax_error(&message)).with_code("42601");
     if let Some((line, column)) = place.and_then(|place| place.split_once(", Column: "))
         && let (Ok(line), Ok(column)) = (line.trim().parse(), column.trim().parse())
     {
         mapped = mapped.at(line, column);
     }
     mapped
+}
+
+/// PostgreSQL's words, which programs look for, and then what was expected there.
+fn syntax_error(message: &str) -> String {
+    match message.rsplit_once(", found: ") {
+        Some((expected, "EOF")) => format!("syntax error at end of input: {expected}"),
+        Some((expected, found)) => format!("syntax error at or near \"{found}\": {expected}"),
+        None => format!("syntax error: {message}"),
+    }
 }
 
 fn from_schema(error: &SchemaError, text: String) -> Error {
@@ -180,12 +189,22 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
     }
 }
 
+/// What the absolute value of the least number of a type is refused with, and the type.
+const OF_ABS: &[(&str, &str)] = &[
+    ("Int16Array overflow on abs", "smallint"),
+    ("Int32Array overflow on abs", "integer"),
+    ("Int64Array overflow on abs", "bigint"),
+];
+
 fn from_arrow(error: &ArrowError, text: String) -> Error {
     let overflows = text.contains("an't cast value")
         || text.contains("is too large to store in a Decimal")
         || text.contains("is out of range Int")
         || text.contains("Overflowing on")
         || text.contains("overflow while applying");
+    if let Some((_, data_type)) = OF_ABS.iter().find(|(words, _)| text.contains(words)) {
+        return Error::invalid(format!("{data_type} out of range")).with_code("22003");
+    }
     match error {
         _ if overflows => Error::invalid(text).with_code("22003"),
         ArrowError::DivideByZero => Error::invalid("division by zero").with_code("22012"),
@@ -211,6 +230,9 @@ fn from_plan(text: String) -> Error {
         let name = text.split('\'').nth(1).unwrap_or_default();
         let name = name.strip_prefix("polder.").unwrap_or(name);
         return Error::not_found(format!("table {name} does not exist")).with_code("42P01");
+    }
+    if let Some(name) = text.strip_prefix("invalid qualifier ") {
+        return Error::not_found(format!("table {name} is not in FROM")).with_code("42P01");
     }
     if lower.contains("function") && (lower.contains("invalid function") || lower.contains("not found")) {
         return Error::not_found(text.replace(".\n", "; ").replace('\n', " "))

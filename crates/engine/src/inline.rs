@@ -172,19 +172,40 @@ fn body_of(create: &CreateFunction) -> Result<Body> {
     };
     let text = match &create.function_body {
         Some(CreateFunctionBody::Return(expr)) => return Ok(Body::Value(Box::new(expr.clone()))),
-        Some(CreateFunctionBody::AsBeforeOptions { body: Expr::Value(value), link_symbol: None }) => match &value.value
-        {
-            Value::SingleQuotedString(text) => text.clone(),
-            Value::DollarQuotedString(quoted) => quoted.value.clone(),
-            _ => return Err(refuse()),
-        },
-        Some(_) => return Err(refuse()),
+        Some(body) => text_of(body).ok_or_else(refuse)?,
         None => return Err(Error::invalid("the function has no body").with_code("42P13")),
     };
     let query = parse_query(text.trim().trim_end_matches(';')).map_err(|error| {
         if error.kind() == ErrorKind::Internal { refuse() } else { error.context("the function's body") }
     })?;
     Ok(Body::Rows(Box::new(query), Vec::new()))
+}
+
+/// A body that is given as a text.
+fn text_of(body: &CreateFunctionBody) -> Option<String> {
+    let CreateFunctionBody::AsBeforeOptions { body: Expr::Value(value), link_symbol: None } = body else { return None };
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text.clone()),
+        Value::DollarQuotedString(quoted) => Some(quoted.value.clone()),
+        _ => None,
+    }
+}
+
+/// The body in the definition of a function, as PostgreSQL shows it: `RETURN …`, or the text between marks.
+pub(crate) fn shown_body(definition: &str) -> Option<String> {
+    let Ok(Parsed::Statement(statement)) = parse_kept(definition) else { return None };
+    let Statement::CreateFunction(create) = statement.as_ref() else { return None };
+    match create.function_body.as_ref()? {
+        CreateFunctionBody::Return(expr @ (Expr::BinaryOp { .. } | Expr::UnaryOp { .. })) => {
+            Some(format!("RETURN ({expr})"))
+        }
+        CreateFunctionBody::Return(expr) => Some(format!("RETURN {expr}")),
+        body => {
+            let text = text_of(body)?;
+            let mark = if text.contains("$function$") { "$function_of_text$" } else { "$function$" };
+            Some(format!("AS {mark}{text}{mark}"))
+        }
+    }
 }
 
 /// The query as a value: that of its first row.

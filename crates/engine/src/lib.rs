@@ -10,6 +10,7 @@ mod audit;
 mod authz;
 mod backends;
 mod catalog;
+mod computed;
 mod dialect;
 mod engine;
 mod error;

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use datafusion::common::TableReference;
 use parking_lot::Mutex;
 use polder_capability::{
     Caller, LoadMode, LoadOptions, LoadRequest, LoadSource, LoadState, LoadStatus, Loader, Preview, QueryState,
+    loaded_table,
 };
 use polder_lake::{Lake, TableName};
 use polder_types::{Error, ErrorKind, LoadId, QueryId, Result};
@@ -22,6 +22,9 @@ use crate::statement::no_server_files;
 
 /// Sources that are named one by one.
 const SOURCES_SHOWN: usize = 20;
+
+/// How the table is called where a load puts what it cannot read: as the table, and this.
+pub(crate) const REJECTS: &str = "__rejects";
 
 /// A loader whose loads are recorded and can be cancelled by the id in the record. COPY is recorded as the statement
 /// that it is, and uses the loader beneath.
@@ -64,17 +67,31 @@ impl RecordedLoader {
     /// `Forbidden` (42501) unless whoever loads may write into the table, or make it.
     fn check(&self, request: &LoadRequest) -> Result<()> {
         let who = self.reader(&request.caller, &request.sources)?;
+        let known = self.lake.known();
+        let rights = Rights::new(&who, &known);
+        let named = request.into.as_deref().map(loaded_table).transpose();
+        let named = named.map(|named| named.map(|(schema, table)| TableName::new(schema, table)));
+        let name = match named {
+            Ok(Some(name)) => name,
+            // The loader finds the names, or says what is wrong.
+            _ if who.superuser => return Ok(()),
+            Ok(None) => {
+                let message = "permission denied: the tables of a load are named unless a superuser loads";
+                return Err(Error::new(ErrorKind::Forbidden, message).with_hint("name the table: --into schema.table"));
+            }
+            Err(error) => return Err(error),
+        };
+        if !request.strict {
+            check_rejects(rights, &name)?;
+        }
         if who.superuser {
             return Ok(());
         }
-        let Some(into) = &request.into else {
-            let message = "permission denied: the tables of a load are named unless a superuser loads";
-            return Err(Error::new(ErrorKind::Forbidden, message).with_hint("name the table: --into schema.table"));
-        };
-        let into = TableReference::parse_str(into);
-        let name = TableName::new(into.schema().unwrap_or("public"), into.table());
-        let known = self.lake.known();
-        let rights = Rights::new(&who, &known);
+        if Rights::is_own_temporary(&name.schema) && request.options.copy.is_none() {
+            let message = format!("permission denied for schema {}", name.schema);
+            return Err(Error::new(ErrorKind::Forbidden, message)
+                .with_hint("temporary tables are a session's own: name a table of another schema"));
+        }
         match (known.table(&name), request.mode) {
             (Some(table), LoadMode::Append) => {
                 rights.require(word_of(table), &name, table.id, INSERT)?;
@@ -86,6 +103,25 @@ impl RecordedLoader {
             _ => rights.create_in(&name.schema),
         }
     }
+}
+
+/// Rows that cannot be read go into a table beside the one that is loaded, which has to be that one's owner's: nobody else
+/// is shown them.
+///
+/// # Errors
+/// `Forbidden` (42501).
+fn check_rejects(rights: Rights<'_>, name: &TableName) -> Result<()> {
+    let rejects = TableName::new(&name.schema, format!("{}{REJECTS}", name.table));
+    let Some(table) = rights.snapshot.table(&rejects) else { return Ok(()) };
+    let loaded = rights.snapshot.table(name).map_or(rights.who.role, |table| rights.owner(table.id));
+    let owner = rights.owner(table.id);
+    if owner == loaded || rights.who.book.role(owner).is_some_and(|role| role.is_superuser) {
+        return Ok(());
+    }
+    let loaded = rights.who.book.name(loaded).unwrap_or("nobody");
+    Err(not_owner(word_of(table), &rejects.table, rights.owner_name(table.id)).with_hint(format!(
+        "rows that cannot be read go there: DROP TABLE {rejects}, or ALTER TABLE {rejects} OWNER TO {loaded}"
+    )))
 }
 
 /// A load in words; a comment to SQL, so that nobody takes it for a statement.

@@ -206,7 +206,8 @@ pub(crate) struct Recorder {
     audit: Arc<AuditLog>,
     usage: Usage,
     running: Mutex<HashMap<QueryId, Arc<Running>>>,
-    recent: Mutex<VecDeque<Arc<Running>>>,
+    /// By their ids: each new statement looks whether its own is among them.
+    recent: Mutex<VecDeque<(QueryId, Arc<Running>)>>,
     unwritten: Mutex<VecDeque<QueryRow>>,
     wake: Notify,
     written: AtomicU64,
@@ -267,7 +268,7 @@ impl Recorder {
     pub fn begin(&self, id: QueryId, caller: &Caller, sql: &str) -> Result<Arc<Running>> {
         let running = self.unrecorded(id, caller, sql);
         let mut all = self.running.lock();
-        if all.contains_key(&id) || self.recent.lock().iter().any(|done| done.id == id) {
+        if all.contains_key(&id) || self.recent.lock().iter().any(|(done, _)| *done == id) {
             return Err(
                 Error::invalid(format!("query id {id} is in use")).with_hint("choose a new one for each statement")
             );
@@ -310,7 +311,7 @@ impl Recorder {
         running.plans.lock().clear();
         {
             let mut recent = self.recent.lock();
-            recent.push_front(Arc::clone(running));
+            recent.push_front((running.id, Arc::clone(running)));
             recent.truncate(RECENT_KEPT);
         }
         {
@@ -359,7 +360,7 @@ impl Recorder {
 
     fn known(&self, id: QueryId) -> Option<Arc<Running>> {
         let running = self.running.lock().get(&id).cloned();
-        running.or_else(|| self.recent.lock().iter().find(|done| done.id == id).cloned())
+        running.or_else(|| self.recent.lock().iter().find(|(done, _)| *done == id).map(|(_, done)| Arc::clone(done)))
     }
 
     pub fn progress(&self, id: QueryId) -> Option<QueryProgress> {

@@ -9,6 +9,7 @@ mod distinct;
 mod elements;
 pub(crate) mod names;
 mod query;
+mod recursion;
 mod replaced;
 mod rows;
 mod series;
@@ -16,6 +17,7 @@ mod using;
 mod values;
 pub(crate) mod whole_numbers;
 mod whole_rows;
+mod wildcards;
 mod window;
 mod with;
 
@@ -38,7 +40,7 @@ use crate::statement::names_out::{number_branches, number_inside};
 
 pub(crate) use query::named_columns;
 
-const SERIES: &str = "generate_series";
+pub(crate) const SERIES: &str = "generate_series";
 
 /// Values that a pivot may turn into columns.
 const PIVOT_COLUMNS_MAX: usize = 1_000;
@@ -49,6 +51,7 @@ const PIVOT_COLUMNS_MAX: usize = 1_000;
 /// `Unsupported` for forms of PIVOT that have no list of values.
 pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
     with::changing(statement)?;
+    values::apart(statement)?;
     names::give(statement);
     ctes::rename_hidden(statement);
     rewrite(statement)
@@ -183,9 +186,11 @@ fn whole_query(query: &mut Query) -> Result<()> {
     elements::in_order(query)?;
     if let SetExpr::Select(select) = query.body.as_mut() {
         using::merge(select, query.order_by.as_mut())?;
+        wildcards::full(select);
     }
     query::order_all(query)?;
     distinct::first_of_each(query)?;
+    distinct::by_place(query)?;
     distinct::without_constants(query);
     casts_apart::apart(query)?;
     query::limits(query)
@@ -195,6 +200,7 @@ fn whole_select(select: &mut Select) -> Result<()> {
     if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
         select.projection.push(SelectItem::Wildcard(WildcardAdditionalOptions::default()));
     }
+    wildcards::full(select);
     query::check_joins(&select.from)?;
     whole_rows::check(select)?;
     asof::nest(select);

@@ -1,6 +1,7 @@
 //! One caller's conversation: its settings, its transaction, its statements one after the other.
 
 mod driver;
+mod literals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, StatementRequest};
-use polder_lake::{Savepoint, TransactionCell, Version};
+use polder_lake::{Access, Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ use crate::statement::Prepared;
 use crate::statement::roles::begin_with;
 use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
+
+pub(crate) use literals::Literals;
 
 /// How often a single statement outside of a transaction is run again after a conflict.
 pub(crate) const CONFLICT_TRIES: usize = 10;
@@ -121,6 +124,8 @@ impl Settings {
 #[derive(Debug)]
 pub(crate) struct Open {
     pub cell: TransactionCell,
+    /// What was granted when it began.
+    pub granted: Arc<BTreeMap<i64, Arc<Access>>>,
     /// An error has happened: only ROLLBACK is taken now.
     pub failed: bool,
     /// A statement is being carried out. Found set by the next one, its caller went away in the middle, and what it has
@@ -338,7 +343,13 @@ impl Session {
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let result = match parse(&request.sql) {
-            Ok(statements) => self.run_all(&engine, statements, &running).await,
+            Ok(statements) => {
+                let are_literals = closable && literals::are_all(&statements);
+                match self.run_all(&engine, statements, &running).await {
+                    Ok(outcome) if are_literals => engine.literals.keep(&request.sql, outcome).await,
+                    other => other,
+                }
+            }
             Err(error) => {
                 // A statement that is not understood fails its transaction as any other does.
                 let mut inner = self.inner.lock().await;

@@ -18,7 +18,7 @@ mod exports;
 mod follow;
 mod insert;
 pub(crate) mod jobs;
-mod joins;
+pub(crate) mod joins;
 pub(crate) mod maintenance;
 mod merge;
 mod names;
@@ -88,7 +88,7 @@ impl Engine {
         if matches!(&statement, ParsedStatement::Role(statement) if statement.is_about_session()) {
             self.leave_gone(&mut inner.settings).await?;
         }
-        self.identify(caller, &mut inner.settings).await?;
+        self.identify_in(caller, inner).await?;
         self.allow(caller, inner.settings.limits.now, inner.typed, running).await?;
         let (mut statement, extras) = match statement {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
@@ -209,7 +209,7 @@ impl Engine {
         rows: RowsIn,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
-        self.identify(caller, &mut inner.settings).await?;
+        self.identify_in(caller, inner).await?;
         let open = open_cell(inner)?;
         check_may_write(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
@@ -232,7 +232,7 @@ impl Engine {
         columns: &[String],
         running: &Arc<Running>,
     ) -> Result<Vec<FieldRef>> {
-        self.identify(caller, &mut inner.settings).await?;
+        self.identify_in(caller, inner).await?;
         let open = open_cell(inner)?;
         let settings = self.current(inner.settings.clone(), open.as_ref()).await?;
         let extras = Extras::default();

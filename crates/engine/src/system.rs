@@ -23,7 +23,7 @@ use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use polder_capability::CommandTag;
@@ -31,6 +31,7 @@ use polder_lake::Snapshot;
 use polder_types::{Error, Result, SnapshotId};
 
 use crate::authz::denied;
+use crate::computed::{Computed, Rows};
 use crate::engine::Engine;
 use crate::session::Outcome;
 
@@ -110,22 +111,15 @@ impl SchemaProvider for SystemSchema {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(definition) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
-        let table = SystemTable { schema: Arc::new((definition.columns)()), kind: definition.kind, of: self.clone() };
-        Ok(Some(Arc::new(table)))
+        let table = SystemTable { kind: definition.kind, of: self.clone() };
+        Ok(Some(Computed::table(Arc::new((definition.columns)()), table)))
     }
 }
 
-/// A system table, whose rows are found when it is read.
+/// A system table.
 struct SystemTable {
-    schema: SchemaRef,
     kind: Kind,
     of: SystemSchema,
-}
-
-impl fmt::Debug for SystemTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SystemTable").field("kind", &self.kind).finish_non_exhaustive()
-    }
 }
 
 impl SystemTable {
@@ -171,24 +165,14 @@ fn memory(
 }
 
 #[async_trait]
-impl TableProvider for SystemTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl Rows for SystemTable {
+    async fn plan(
         &self,
         _state: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let columns = self.rows().await.map_err(external)?;
-        memory(&self.schema, columns, projection)
+        memory(schema, self.rows().await.map_err(external)?, projection)
     }
 }
 

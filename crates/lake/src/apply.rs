@@ -8,6 +8,7 @@ mod access;
 mod columns;
 mod functions;
 mod layout;
+mod reword;
 mod rewrite;
 mod rows;
 mod rules;
@@ -17,13 +18,14 @@ mod statement;
 mod totals;
 
 pub(crate) use columns::top_column;
+pub use reword::Reword;
 pub(crate) use rewrite::{Rewrite, RewrittenFile};
 pub(crate) use rows::merge_range;
 pub(crate) use statement::{Statement, into_writes};
 pub(crate) use totals::total_statements;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -94,6 +96,8 @@ pub(crate) enum Op {
     },
     DropTable {
         id: i64,
+        /// It goes with what it stands on, and is gone already if another transaction has dropped it meanwhile.
+        along: bool,
     },
     RenameTable {
         id: i64,
@@ -134,11 +138,22 @@ pub(crate) enum Op {
     },
     DropView {
         id: i64,
+        /// As for a table.
+        along: bool,
+    },
+    /// Other names in the query of a view or materialized view.
+    Reword {
+        id: i64,
+        reword: Reword,
     },
     RenameView {
         id: i64,
         schema_id: i64,
         name: String,
+    },
+    ReplaceView {
+        id: i64,
+        sql: String,
     },
     AddFiles {
         table: i64,
@@ -214,7 +229,7 @@ pub(crate) struct Applier {
     statements: Option<Vec<Statement>>,
     /// From provisional to real ids.
     ids: HashMap<i64, i64>,
-    pub changes: BTreeSet<String>,
+    changes: HashSet<Change>,
     change_list: Vec<Change>,
     /// Tables whose columns changed, and whether those of a place for small rows did.
     reshaped: BTreeMap<i64, bool>,
@@ -258,7 +273,7 @@ impl Applier {
             seen,
             statements,
             ids: HashMap::new(),
-            changes: BTreeSet::new(),
+            changes: HashSet::new(),
             change_list: Vec::new(),
             reshaped: BTreeMap::new(),
             schema_changed: false,
@@ -292,7 +307,7 @@ impl Applier {
     }
 
     fn changed(&mut self, change: Change) {
-        if self.changes.insert(change.to_string()) {
+        if self.changes.insert(change.clone()) {
             self.change_list.push(change);
         }
     }
@@ -348,7 +363,7 @@ impl Applier {
             Op::CreateTable { id, uuid, schema_id, name, columns, comment } => {
                 self.create_table(*id, *uuid, *schema_id, name, columns, comment.as_deref())
             }
-            Op::DropTable { id } => self.drop_table(*id),
+            Op::DropTable { id, along } => self.drop_table(*id, *along),
             Op::RenameTable { id, schema_id, name } => self.rename_table(*id, *schema_id, name),
             Op::AlterColumn { id, change } => self.alter_column(*id, change),
             Op::CommentTable { id, comment } => self.comment_table(*id, comment.as_deref()),
@@ -358,8 +373,10 @@ impl Applier {
             Op::CreateView { id, uuid, schema_id, name, sql, comment } => {
                 self.create_view(*id, *uuid, *schema_id, name, sql, comment.as_deref())
             }
-            Op::DropView { id } => self.drop_view(*id),
+            Op::DropView { id, along } => self.drop_view(*id, *along),
+            Op::Reword { id, reword } => self.reword(*id, reword),
             Op::RenameView { id, schema_id, name } => self.rename_view(*id, *schema_id, name),
+            Op::ReplaceView { id, sql } => self.replace_view(*id, sql),
             Op::AddFiles { table, files, row_ids_from } => self.add_files(*table, files, *row_ids_from),
             Op::AddDeletes { table, deletes } => self.add_deletes(*table, deletes),
             Op::EndFiles { table, files } => self.end_files(*table, files),
@@ -394,7 +411,9 @@ impl Applier {
             }
             self.put_table(state);
         }
-        let changes = self.change_list.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let mut told = HashSet::new();
+        let words = self.change_list.iter().map(ToString::to_string).filter(|words| told.insert(words.clone()));
+        let changes = words.collect::<Vec<_>>().join(",");
         self.emit_row(
             "ducklake_snapshot (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id)",
             vec![

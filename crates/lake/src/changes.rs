@@ -17,6 +17,10 @@ pub enum Change {
     CreatedView(String, String),
     DroppedView(i64),
     AlteredView(i64),
+    /// Names in its query follow what was renamed. To DuckDB it is altered.
+    RewordedView(i64),
+    /// The same for a materialized view.
+    RewordedTable(i64),
     /// The schema, the name, and whether its rows are a table.
     CreatedMacro(String, String, bool),
     DroppedMacro(i64, bool),
@@ -75,10 +79,10 @@ impl Change {
             },
             Self::CreatedTable(schema, name) => format!("created table {schema}.{name}"),
             Self::DroppedTable(id) => format!("dropped {}", table(id)),
-            Self::AlteredTable(id) => format!("altered {}", table(id)),
+            Self::AlteredTable(id) | Self::RewordedTable(id) => format!("altered {}", table(id)),
             Self::CreatedView(schema, name) => format!("created view {schema}.{name}"),
             Self::DroppedView(id) => format!("dropped {}", view(id)),
-            Self::AlteredView(id) => format!("altered {}", view(id)),
+            Self::AlteredView(id) | Self::RewordedView(id) => format!("altered {}", view(id)),
             Self::CreatedMacro(schema, name, _) => format!("created function {schema}.{name}"),
             Self::DroppedMacro(..) => "dropped a function".to_owned(),
             Self::InsertedInto(id) | Self::InlinedInsert(id) => format!("added rows to {}", table(id)),
@@ -104,10 +108,10 @@ impl fmt::Display for Change {
             Self::DroppedSchema(id) => write!(f, "dropped_schema:{id}"),
             Self::CreatedTable(schema, name) => write!(f, "created_table:{}.{}", quoted(schema), quoted(name)),
             Self::DroppedTable(id) => write!(f, "dropped_table:{id}"),
-            Self::AlteredTable(id) => write!(f, "altered_table:{id}"),
+            Self::AlteredTable(id) | Self::RewordedTable(id) => write!(f, "altered_table:{id}"),
             Self::CreatedView(schema, name) => write!(f, "created_view:{}.{}", quoted(schema), quoted(name)),
             Self::DroppedView(id) => write!(f, "dropped_view:{id}"),
-            Self::AlteredView(id) => write!(f, "altered_view:{id}"),
+            Self::AlteredView(id) | Self::RewordedView(id) => write!(f, "altered_view:{id}"),
             Self::CreatedMacro(schema, name, table) => {
                 write!(f, "created_{}_macro:{}.{}", macro_kind(*table), quoted(schema), quoted(name))
             }
@@ -200,6 +204,9 @@ pub(crate) fn excludes(ours: &Change, theirs: &Change) -> bool {
         (C::DroppedMacro(a, _), C::DroppedMacro(b, _)) => a == b,
         (C::DroppedSchema(a), C::DroppedSchema(b)) => a == b,
         (C::DroppedView(a) | C::AlteredView(a), C::DroppedView(b) | C::AlteredView(b)) => a == b,
+        // A new name in a query stands beside the drop of its view, and beside another new name in it; not beside rules that
+        // are put whole in the place of the old ones.
+        (C::AlteredTable(a), C::RewordedTable(b)) | (C::RewordedTable(a), C::AlteredTable(b)) => a == b,
         _ => match (ours.table(), theirs.table()) {
             (Some(a), Some(b)) if a == b => {
                 let structural = |change: &Change| matches!(change, C::DroppedTable(_) | C::AlteredTable(_));

@@ -250,13 +250,14 @@ fn mergeable(table: &TableState, what: &Compaction) -> HashSet<i64> {
     HashSet::new()
 }
 
-/// The smallest files that are about as large as each other: none is larger than all the smaller ones of them together.
-/// `files`: ids and sizes in bytes. A few files that are much smaller than all others do not keep those from each other.
+/// The smallest files that are about as large as each other: none is larger, by more than an eighth, than all the smaller
+/// ones of them together, as equal inserts never make files of quite one size. `files`: ids and sizes in bytes. A few files
+/// that are much smaller than all others do not keep those from each other.
 fn tier(mut files: Vec<(i64, i64)>, files_min: usize) -> HashSet<i64> {
     files.sort_by_key(|(_, bytes)| *bytes);
-    let (mut found, mut sum) = (HashSet::new(), 0);
+    let (mut found, mut sum) = (HashSet::new(), 0_i64);
     for (id, bytes) in files {
-        if !found.is_empty() && bytes > sum.max(TINY_BYTES) {
+        if !found.is_empty() && bytes > (sum + sum / 8).max(TINY_BYTES) {
             if found.len() >= files_min {
                 break;
             }

@@ -23,6 +23,14 @@ pub(crate) fn into_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
+/// Our error, from DataFusion's that it has come through.
+pub(crate) fn own(error: &DataFusionError) -> Option<Error> {
+    match error.find_root() {
+        DataFusionError::External(source) => source.downcast_ref::<Error>().map(Error::copy),
+        _ => None,
+    }
+}
+
 /// An input or output error, with the file that it happened to.
 pub(crate) fn from_io(what: &str, path: &str, error: std::io::Error) -> Error {
     let kind = match error.kind() {

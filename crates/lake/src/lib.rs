@@ -58,6 +58,7 @@ mod travel;
 mod vacuum;
 
 pub use access::{Access, DefaultGrants, EVERYBODY, Grant, ThingKind, Unowned};
+pub use apply::Reword;
 pub use backup::{Backup, BackupFile, restore_backup};
 pub use changes::{Change, SnapshotInfo};
 pub use check::{CheckReport, Problem, ProblemKind};

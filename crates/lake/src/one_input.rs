@@ -62,3 +62,24 @@ macro_rules! one_input {
         }
     };
 }
+
+/// What those of these nodes have in common that give the very rows of their input.
+#[macro_export]
+macro_rules! same_rows {
+    () => {
+        fn maintains_input_order(&self) -> Vec<bool> {
+            vec![true]
+        }
+
+        fn statistics_from_inputs(
+            &self,
+            inputs: &[::std::sync::Arc<::datafusion::common::Statistics>],
+            _args: &::datafusion::physical_plan::statistics::StatisticsArgs,
+        ) -> ::datafusion::common::Result<::std::sync::Arc<::datafusion::common::Statistics>> {
+            match inputs {
+                [input] => Ok(::std::sync::Arc::clone(input)),
+                _ => Err(::datafusion::common::DataFusionError::Internal(format!("{} has one input", self.name()))),
+            }
+        }
+    };
+}

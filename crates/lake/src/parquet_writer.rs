@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_ducklake::ColumnStat;
+use datafusion_ducklake::row_id::EMBEDDED_ROW_ID_COLUMN_NAME;
 use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
 use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
@@ -240,6 +241,8 @@ fn properties(indexed: &[String]) -> WriterProperties {
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
+        // No two rows have one id, so that a dictionary of them is all of them once more, in memory and in the file.
+        .set_column_dictionary_enabled(ColumnPath::from(EMBEDDED_ROW_ID_COLUMN_NAME), false)
         .set_created_by(concat!("Polder ", env!("CARGO_PKG_VERSION")).to_owned());
     for column in indexed {
         builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(column.as_str()), true);

@@ -10,6 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
+use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::access::{Access, Unowned};
 use crate::conform::{is_overflow, nullable, stored};
+use crate::error::own;
 use crate::logical::{self, logical_batch};
 use crate::model::{Snapshot, TableState};
 use crate::names::TableName;
@@ -50,6 +52,9 @@ pub struct TableRules {
     /// Set on a materialized view's table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialized: Option<Materialized>,
+    /// It was asked for as `UNLOGGED`, which is told to whoever asks: its commits are as durable as all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
 }
 
 /// No two rows have the same values in these columns. Rows with a missing value in one of them count as different.
@@ -319,10 +324,13 @@ pub(crate) fn generate(rules: &[RowRule], schema: &SchemaRef, columns: &mut [Arr
     for rule in rules {
         let RowRule::Generate { column, expr } = rule else { continue };
         let field = schema.field(*column);
-        let failed = |error: &dyn fmt::Display| {
-            let error = error.to_string();
-            let code = if is_overflow(&error) { "22003" } else { "22000" };
-            Error::invalid(format!("column {:?} of {table} cannot be computed: {error}", field.name())).with_code(code)
+        let failed = |error: &DataFusionError| {
+            own(error).unwrap_or_else(|| {
+                let error = error.to_string();
+                let code = if is_overflow(&error) { "22003" } else { "22000" };
+                Error::invalid(format!("column {:?} of {table} cannot be computed: {error}", field.name()))
+                    .with_code(code)
+            })
         };
         let value = expr.evaluate(&batch).map_err(|error| failed(&error))?;
         let value = value.into_array(batch.num_rows()).map_err(|error| failed(&error))?;
@@ -342,8 +350,8 @@ pub(crate) fn enforce(rules: &[RowRule], batch: &RecordBatch, table: &str) -> Re
         let failed = |error: &dyn fmt::Display| {
             Error::invalid(format!("check {name:?} of {table} cannot be evaluated: {error}")).with_code("22000")
         };
-        let value = expr.evaluate(batch).map_err(|error| failed(&error))?;
-        let value = value.into_array(batch.num_rows()).map_err(|error| failed(&error))?;
+        let value = expr.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
+        let value = value.map_err(|error| own(&error).unwrap_or_else(|| failed(&error)))?;
         let Some(holds) = value.as_boolean_opt() else { return Err(failed(&"it is neither true nor false")) };
         let broken = (0..holds.len()).find(|row| holds.is_valid(*row) && !holds.value(*row));
         if let Some(row) = broken {

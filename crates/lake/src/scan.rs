@@ -18,9 +18,7 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, Statistics, StatisticsArgs,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
 
 use crate::check::first_broken;
@@ -102,6 +100,7 @@ impl DisplayAs for TableScanExec {
 
 impl ExecutionPlan for TableScanExec {
     crate::one_input!("TableScanExec");
+    crate::same_rows!();
 
     fn schema(&self) -> SchemaRef {
         self.input.schema()
@@ -109,10 +108,6 @@ impl ExecutionPlan for TableScanExec {
 
     fn properties(&self) -> &Arc<PlanProperties> {
         self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
     }
 
     fn repartitioned(
@@ -138,14 +133,6 @@ impl ExecutionPlan for TableScanExec {
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, named)))
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        input_stats: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> DataFusionResult<Arc<Statistics>> {
-        Ok(Arc::clone(&input_stats[0]))
     }
 
     fn try_swapping_with_projection(

@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema};
 use polder_types::{Error, ErrorKind, Result, limits};
 use uuid::Uuid;
 
-use crate::apply::{Op, top_column};
+use crate::apply::{Op, Reword, top_column};
 use crate::ddl::{AlterColumn, ColumnSpec};
 use crate::functions::Macro;
 use crate::model::{ColumnState, TableState};
@@ -159,7 +159,7 @@ impl Transaction {
     pub fn drop_table(&mut self, name: &TableName) -> Result<()> {
         let table = self.existing(name)?;
         self.pending.remove(&table.id);
-        self.record(Op::DropTable { id: table.id })
+        self.record(Op::DropTable { id: table.id, along: false })
     }
 
     /// # Errors
@@ -274,16 +274,10 @@ impl Transaction {
     /// `NotFound`.
     pub fn replace_view(&mut self, name: &TableName, sql: &str, comment: Option<String>) -> Result<()> {
         let Some(known) = self.view().view(name).cloned() else { return self.create_view(name, sql, comment) };
-        let access = self.view().access(known.id).cloned();
-        self.drop_view(name)?;
-        self.create_view(name, sql, comment.or_else(|| known.comment.clone()))?;
-        for (place, words) in &known.column_comments {
-            self.comment_view_column(name, *place, Some(words.clone()))?;
-        }
-        let new = self.view_id(name)?;
-        match access {
-            Some(access) => self.set_access(new, access.as_ref().clone()),
-            None => self.keep_owner(new),
+        self.record(Op::ReplaceView { id: known.id, sql: sql.to_owned() })?;
+        match comment {
+            Some(_) if comment != known.comment => self.comment_view(name, comment),
+            _ => Ok(()),
         }
     }
 
@@ -296,7 +290,30 @@ impl Transaction {
     /// `NotFound`.
     pub fn drop_view(&mut self, name: &TableName) -> Result<()> {
         let id = self.view_id(name)?;
-        self.record(Op::DropView { id })
+        self.record(Op::DropView { id, along: false })
+    }
+
+    /// Drops a view or table with what it stands on. One that another transaction drops meanwhile is no conflict.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn drop_along(&mut self, name: &TableName) -> Result<()> {
+        if let Some(id) = self.view().view(name).map(|view| view.id) {
+            return self.record(Op::DropView { id, along: true });
+        }
+        let id = self.existing(name)?.id;
+        self.pending.remove(&id);
+        self.record(Op::DropTable { id, along: true })
+    }
+
+    /// Writes other names into the query of a view or materialized view, and again into what it has become at commit.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn reword(&mut self, name: &TableName, reword: Reword) -> Result<()> {
+        let view = self.view().view(name).map(|view| view.id);
+        let id = view.map_or_else(|| self.existing(name).map(|table| table.id), Ok)?;
+        self.record(Op::Reword { id, reword })
     }
 
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use polder_capability::loaded_table;
 use polder_types::limits::NAME_BYTES_MAX;
 use polder_types::{Error, Result};
 
@@ -37,47 +38,17 @@ impl TableRef {
         Self { schema: self.schema.clone(), name: format!("{}__rejects", self.name) }
     }
 
-    /// Reads `table` or `schema.table` as SQL does: without quotes in lower case, with quotes as written.
+    /// Reads `table` or `schema.table` as whoever asks for rights does.
     ///
     /// # Errors
-    /// `InvalidInput` for an empty part, a part too long, a quote left open, or more than two parts.
+    /// `InvalidInput` for what is no name, or one that is too long.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| {
-            Error::invalid(format!("{text:?} is not a table name: {why}")).with_hint("use name or schema.name")
-        };
-        let mut parts = Vec::new();
-        let mut rest = text.trim();
-        loop {
-            let (part, after) = match rest.strip_prefix('"') {
-                Some(quoted) => quoted
-                    .split_once('"')
-                    .map(|(part, after)| (part.to_owned(), after))
-                    .ok_or_else(|| wrong("a quote is left open"))?,
-                None => {
-                    let end = rest.find('.').unwrap_or(rest.len());
-                    (rest[..end].trim().to_lowercase(), &rest[end..])
-                }
-            };
-            if part.is_empty() || part.chars().any(char::is_control) {
-                return Err(wrong("a part is empty or unprintable"));
-            }
-            if part.len() > NAME_BYTES_MAX - SUFFIX_BYTES {
-                return Err(wrong("it is too long"));
-            }
-            parts.push(part);
-            match after.strip_prefix('.') {
-                Some(next) => rest = next,
-                None if after.is_empty() => break,
-                None => return Err(wrong("there is something after a quoted part")),
-            }
+        let (schema, name) = loaded_table(text)?;
+        if schema.len().max(name.len()) > NAME_BYTES_MAX - SUFFIX_BYTES {
+            return Err(Error::invalid(format!("{text:?} is not a table name: it is too long"))
+                .with_hint("use name or schema.name"));
         }
-        match <[String; 2]>::try_from(parts) {
-            Ok([schema, name]) => Ok(Self { schema, name }),
-            Err(parts) => match parts.as_slice() {
-                [name] => Ok(Self::public(name.clone())),
-                _ => Err(wrong("it has too many parts")),
-            },
-        }
+        Ok(Self { schema, name })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use polder_capability::millis;
 use polder_types::{Error, Result};
 
 /// What clients are told that they talk to.
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub level: Level,
     level_name: &'static str,
     extra_float_digits: String,
+    /// Whether transactions may wait for a snapshot that is safe to read. Each has one at once: it is shown, and that is all.
+    deferrable: bool,
     /// Those of the start, which RESET goes back to.
     initial: Option<Box<Settings>>,
 }
@@ -43,6 +46,7 @@ impl Settings {
             level: Level::Notice,
             level_name: "notice",
             extra_float_digits: "1".into(),
+            deferrable: false,
             initial: None,
         }
     }
@@ -85,6 +89,11 @@ impl Settings {
                 only(name, &["read committed", "repeatable read", "read uncommitted", "snapshot"], &lower)
             }
             "default_transaction_read_only" => only(name, &["off", "false", "no", "0"], &lower),
+            "default_transaction_deferrable" => {
+                let on = ["on", "true", "yes", "1"];
+                let known = ["on", "true", "yes", "1", "off", "false", "no", "0"];
+                only(name, &known, &lower).map(|()| self.deferrable = on.contains(&lower.as_str()))
+            }
             // Nothing waits for a lock: the first to commit wins.
             "lock_timeout" => only(name, &["0"], first),
             _ if self.show(name).is_some() => Err(fixed(name)),
@@ -100,6 +109,7 @@ impl Settings {
             "application_name" => self.application_name.clone_from(&initial.application_name),
             "extra_float_digits" => self.extra_float_digits.clone_from(&initial.extra_float_digits),
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
+            "default_transaction_deferrable" => self.deferrable = initial.deferrable,
             "client_min_messages" => (self.level_name, self.level) = (initial.level_name, initial.level),
             "client_encoding"
             | "datestyle"
@@ -141,6 +151,10 @@ impl Settings {
             // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
             "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
             "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
+            "default_transaction_deferrable" | "transaction_deferrable" => match self.deferrable {
+                true => "on".into(),
+                false => "off".into(),
+            },
             "lock_timeout" => "0".into(),
             "server_version" => format!("{VERSION} (Polder {})", self.polder_version),
             "server_version_num" => VERSION_NUMBER.into(),
@@ -199,6 +213,7 @@ const DESCRIBED: &[(&str, &str)] = &[
     ("client_encoding", "Sets the client's character set encoding."),
     ("client_min_messages", "Sets the message levels that are sent to the client."),
     ("datestyle", "Sets the display format for date and time values."),
+    ("default_transaction_deferrable", "Sets the default deferrable status of new transactions."),
     ("default_transaction_isolation", "Sets the transaction isolation level of each new transaction."),
     ("default_transaction_read_only", "Sets the default read-only status of new transactions."),
     ("extra_float_digits", "Sets the number of digits displayed for floating-point values."),
@@ -218,6 +233,10 @@ const DESCRIBED: &[(&str, &str)] = &[
     ("server_version", "Shows the server version."),
     ("server_version_num", "Shows the server version as an integer."),
     ("standard_conforming_strings", "Causes '...' strings to treat backslashes literally."),
+    (
+        "transaction_deferrable",
+        "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
+    ),
     ("transaction_isolation", "Sets the current transaction's isolation level."),
     ("transaction_read_only", "Sets the current transaction's read-only status."),
 ];
@@ -246,25 +265,7 @@ fn date_style(values: &[String]) -> Result<()> {
 
 /// `0` for none, a number of milliseconds, or one with a unit.
 fn duration(name: &str, value: &str) -> Result<Option<Duration>> {
-    let value = value.trim();
-    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
-    let (number, unit) = value.split_at(digits);
-    let scale = match unit.trim() {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "min" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let millis = number.parse::<u64>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
-    match millis {
-        Some(0) => Ok(None),
-        Some(millis) if millis <= i32::MAX as u64 => Ok(Some(Duration::from_millis(millis))),
-        _ => Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))
-            .with_code("22023")
-            .with_hint("a number of milliseconds, or one with ms, s, min, h or d; 0 for none")),
-    }
+    Ok(millis(name, value)?.map(Duration::from_millis))
 }
 
 /// The levels of messages, from the least. Below notices this server has nothing to say.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
 use polder_capability::Caller;
-use polder_lake::Version;
+use polder_lake::{Snapshot, Version};
 use polder_metastore::{Metastore, OWNER_OID};
 use polder_types::{Error, ErrorKind, Result};
 
@@ -16,7 +16,7 @@ use super::book::RoleBook;
 use super::rights::{CONNECT, Kind};
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
-use crate::session::Settings;
+use crate::session::{Inner, Settings};
 use crate::statement::roles::{begin_with, taken_on};
 
 /// All roles, read when they are first asked for, and again when they have changed. Nobody else changes them: the metastore
@@ -197,12 +197,49 @@ impl Engine {
         if !is_known {
             settings.who = book.who(user, role);
         }
+        settings.who.travels = settings.version != Version::Newest;
         settings.who.newest = match settings.version {
             Version::Newest => None,
             _ => Some(Arc::clone(self.lake.newest().await?.all_access())),
         };
         Ok(())
     }
+
+    /// The same for a statement that may be one of a transaction: its rows are those of when it began, and what others have
+    /// granted and revoked since holds all the same. A transaction that is left open would else keep what has been taken away.
+    ///
+    /// # Errors
+    /// As `identify`.
+    pub(crate) async fn identify_in(&self, caller: &Caller, inner: &mut Inner) -> Result<()> {
+        self.identify(caller, &mut inner.settings).await?;
+        if inner.settings.who.superuser || inner.settings.version != Version::Newest {
+            return Ok(());
+        }
+        let Some(open) = &inner.open else { return Ok(()) };
+        let newest = self.lake.newest().await?;
+        if Arc::ptr_eq(newest.all_access(), &open.granted) {
+            return Ok(());
+        }
+        let mut granted = newest.all_access().as_ref().clone();
+        if let Some(transaction) = open.cell.lock().await.as_ref() {
+            for (id, access) in transaction.view().all_access().iter() {
+                // What it has changed itself, and what is there for it alone.
+                let is_own = open.granted.get(id) != Some(access);
+                if is_own || !has_thing(&newest, *id) {
+                    granted.insert(*id, Arc::clone(access));
+                }
+            }
+        }
+        inner.settings.who.newest = Some(Arc::new(granted));
+        Ok(())
+    }
+}
+
+fn has_thing(snapshot: &Snapshot, id: i64) -> bool {
+    snapshot.tables.contains_key(&id)
+        || snapshot.views.contains_key(&id)
+        || snapshot.schemas.contains_key(&id)
+        || snapshot.functions.contains_key(&id)
 }
 
 fn gone(name: &str) -> Error {

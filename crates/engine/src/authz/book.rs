@@ -170,6 +170,7 @@ impl RoleBook {
             defines: false,
             book: Arc::clone(self),
             newest: None,
+            travels: false,
         }
     }
 

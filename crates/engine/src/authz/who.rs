@@ -30,9 +30,11 @@ pub(crate) struct Who {
     pub defines: bool,
     /// All roles, as they are for this statement.
     pub book: Arc<RoleBook>,
-    /// What is granted now, by the id of the thing, where the statement reads an older version: what was granted then gives
-    /// nobody anything.
+    /// What is granted now, by the id of the thing, where the statement reads an older version, or one of when its
+    /// transaction began: what was granted then gives nobody anything.
     pub newest: Option<Arc<BTreeMap<i64, Arc<Access>>>>,
+    /// The statement reads a version that the session is set to.
+    pub travels: bool,
 }
 
 /// A number that no role has.
@@ -65,12 +67,14 @@ impl Who {
             memberships: Arc::default(),
             book: Arc::default(),
             newest: None,
+            travels: false,
         }
     }
 
     /// The same session with the rights of a role: of a view's owner, say.
     pub fn acting_as(&self, role: i64) -> Self {
-        Self { newest: self.newest.clone(), lent: true, defines: self.defines, ..self.book.who(self.user, role) }
+        let (newest, travels, defines) = (self.newest.clone(), self.travels, self.defines);
+        Self { newest, travels, defines, lent: true, ..self.book.who(self.user, role) }
     }
 
     /// The same, for the things of another version than the one that it was made for.

@@ -55,10 +55,17 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     (&["case", "common type"], "42804", "cast the results to one type"),
 ];
 
+const DISTINCT: &str = "for SELECT DISTINCT, ORDER BY expressions";
+
 /// The error for a planner's words, if they are known.
 pub(super) fn recognise(text: &str) -> Option<Error> {
     let lower = text.to_lowercase();
     let (_, code, hint) = MEANINGS.iter().find(|(words, ..)| words.iter().all(|word| lower.contains(word)))?;
-    let error = Error::invalid(text.replace('\n', " ")).with_code(*code);
+    let text = match text.split_once(DISTINCT) {
+        // The columns' names follow, one right behind the other.
+        Some((before, _)) => format!("{before}{DISTINCT} must appear in select list"),
+        None => text.replace('\n', " "),
+    };
+    let error = Error::invalid(text).with_code(*code);
     Some(if hint.is_empty() { error } else { error.with_hint(*hint) })
 }

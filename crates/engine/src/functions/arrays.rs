@@ -1,5 +1,7 @@
 //! Arrays.
 
+mod places;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Int32Array, ListArray, Scalar, UInt32Array};
@@ -68,6 +70,33 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "array_lower(array, dimension)",
         "The first index of an array in one of its dimensions: 1.",
         &[way(&[K::Array, K::Int8], Gives::Int4, |call| length(call, |_| Some(1)))],
+    ),
+    function(
+        "array_ndims",
+        "array_ndims(array)",
+        "How many dimensions an array has; NULL when it is empty.",
+        &[way(&[K::Array], Gives::Int4, places::dimensions)],
+    ),
+    function(
+        "cardinality",
+        "cardinality(array)",
+        "How many elements an array has in all its dimensions.",
+        &[way(&[K::Array], Gives::Int4, places::cardinality)],
+    ),
+    function(
+        "array_position",
+        "array_position(array, value[, start])",
+        "The place of the first element that is a value; NULL when there is none.",
+        &[
+            way(&[K::Array, K::Any], Gives::Int4, places::position),
+            way(&[K::Array, K::Any, K::Int8], Gives::Int4, places::position),
+        ],
+    ),
+    function(
+        "array_positions",
+        "array_positions(array, value)",
+        "The places of all elements that are a value.",
+        &[way(&[K::Array, K::Any], Gives::Type(|_| Ok(DataType::new_list(DataType::Int32, true))), places::positions)],
     ),
     function(
         "array_remove",

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Any,
     Text,
     Bool,
+    Int2,
     Int4,
     Int8,
     Float,
@@ -45,7 +46,12 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gives {
     Text,
+    /// `jsonb`.
     Json,
+    /// `json`, which keeps its spelling.
+    SpelledJson,
+    /// An array of `jsonb`.
+    JsonArray,
     Uuid,
     Bool,
     Int4,
@@ -193,6 +199,7 @@ impl Kind {
             Self::Any => Some(0),
             Self::Text => text.then_some(0),
             Self::Bool => (*given == D::Boolean).then_some(0),
+            Self::Int2 => matches!(given, D::Int8 | D::Int16 | D::UInt8).then_some(0),
             Self::Int4 => match given {
                 D::Int32 => Some(0),
                 D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => Some(1),
@@ -247,7 +254,8 @@ impl Kind {
                 _ => None,
             },
         };
-        let near = near.or(literal.then_some(4))?;
+        // Nobody means so small a number by a text.
+        let near = near.or((literal && self != Self::Int2).then_some(4))?;
         Some((near, self.target(given)?))
     }
 
@@ -257,6 +265,7 @@ impl Kind {
             Self::Any => given.clone(),
             Self::Text => D::Utf8,
             Self::Bool => D::Boolean,
+            Self::Int2 => D::Int16,
             Self::Int4 => D::Int32,
             Self::Int8 => D::Int64,
             Self::Float => D::Float64,
@@ -318,7 +327,7 @@ impl Gives {
     fn data_type(self, arguments: &[DataType]) -> Result<DataType> {
         use DataType as D;
         Ok(match self {
-            Self::Text | Self::Json | Self::Name => D::Utf8View,
+            Self::Text | Self::Json | Self::SpelledJson | Self::Name => D::Utf8View,
             Self::Oid(_) => D::Int64,
             Self::TimestampTz => D::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Uuid => D::FixedSizeBinary(16),
@@ -331,7 +340,7 @@ impl Gives {
             Self::Time => D::Time64(TimeUnit::Microsecond),
             Self::Timestamp => D::Timestamp(TimeUnit::Microsecond, None),
             Self::Interval => D::Interval(IntervalUnit::MonthDayNano),
-            Self::TextArray => D::new_list(D::Utf8View, true),
+            Self::TextArray | Self::JsonArray => D::new_list(D::Utf8View, true),
             Self::Argument(at) => arguments.get(at).cloned().unwrap_or(D::Null),
             Self::Type(of) => of(arguments)?,
         })
@@ -414,9 +423,16 @@ impl ScalarUDFImpl for Native {
         let field = Field::new(self.function.name, overload.gives.data_type(&types)?, true);
         Ok(Arc::new(match overload.gives {
             Gives::Json => types::json(field),
+            Gives::SpelledJson => types::spelled_json(field),
+            Gives::JsonArray => types::of_catalog(field, "jsonb[]"),
             Gives::Uuid => types::uuid(field),
             Gives::Name => types::of_catalog(field, "name"),
             Gives::Oid(name) => types::of_catalog(field, name),
+            // Of the same type, though Arrow may have none for it.
+            Gives::Argument(at) => {
+                let marks = args.arg_fields.get(at).map(|given| types::marks(given)).unwrap_or_default();
+                field.with_metadata(marks.into_iter().collect())
+            }
             _ => field,
         }))
     }

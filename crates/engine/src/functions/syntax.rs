@@ -359,14 +359,24 @@ fn of_function(mut function: Function) -> Result<Expr> {
                 return Ok(call("unnest", vec![list]));
             }
         }
-        "json_agg" | "jsonb_agg" => return Ok(call("polder_json_group", vec![gathered(&function, None)])),
+        "json_agg" | "jsonb_agg" => {
+            return Ok(call(&format!("polder_{}", name.replace("_agg", "_group")), vec![gathered(&function, None)]));
+        }
         "json_object_agg" | "jsonb_object_agg" => {
             if arguments(&function).is_some_and(|arguments| arguments.len() == 2) {
-                let (keys, values) = (gathered(&function, Some(0)), gathered(&function, Some(1)));
-                return Ok(call("polder_json_group_object", vec![keys, values]));
+                let lists = vec![gathered(&function, Some(0)), gathered(&function, Some(1))];
+                return Ok(call(&format!("polder_{}", name.replace("_object_agg", "_group_object")), lists));
             }
         }
         "mode" | "percentile_disc" if function.within_group.len() == 1 => return Ok(ordered(name.as_str(), function)),
+        // From a place on, which is a number where flags are a text.
+        "regexp_replace" => {
+            if let Some(given) = arguments(&function)
+                && given.get(3).is_some_and(is_number)
+            {
+                return Ok(call("polder_regexp_replace", given));
+            }
+        }
         "ceiling" => function.name = ObjectName::from(vec![Ident::new("ceil")]),
         "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
         "variance" => function.name = ObjectName::from(vec![Ident::new("var_samp")]),
@@ -381,6 +391,14 @@ fn of_function(mut function: Function) -> Result<Expr> {
         }
     }
     Ok(Expr::Function(function))
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_number(inner),
+        _ => false,
+    }
 }
 
 /// Numbers that an aggregate's rows are ordered by are values; bare ones the planner takes for places of columns.

@@ -72,6 +72,19 @@ pub(crate) fn list_mark(item: &Field) -> Option<String> {
     }
 }
 
+/// What the items of a list are, with what the list says of them.
+pub(crate) fn item(list: &Field, item: &Field) -> Field {
+    let item = item.clone();
+    let Some(mark) = catalog_type(list) else { return item };
+    match mark.strip_suffix("[]") {
+        None => item,
+        Some(_) if item.data_type().is_nested() => of_catalog(item, mark),
+        Some(polder_lake::JSON) => spelled_json(item),
+        Some("jsonb") => json(item),
+        Some(name) => of_catalog(item, name),
+    }
+}
+
 /// All that a field says of its type beyond its layout, but for lengths.
 pub(crate) fn marks(field: &Field) -> BTreeMap<String, String> {
     let mut marks = BTreeMap::new();

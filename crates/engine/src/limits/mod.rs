@@ -7,6 +7,7 @@ mod usage;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use polder_capability::millis;
 use polder_types::{Error, ErrorKind, Result};
 
 pub(crate) use memory::{NAME_IN_ERRORS, limited};
@@ -133,7 +134,7 @@ impl LimitSettings {
 const TIMEOUT: &str = "statement_timeout";
 
 fn amount(name: &str, value: &str) -> Result<Option<u64>> {
-    if name == TIMEOUT { times::millis(name, value) } else { bytes(name, value) }
+    if name == TIMEOUT { millis(name, value) } else { bytes(name, value) }
 }
 
 fn told(name: &str, amount: Option<u64>) -> String {

@@ -19,7 +19,7 @@ const BEHIND_TYPES: &[Keyword] = &[
 
 /// The tokens as the parser takes them.
 pub(super) fn plain(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    array_types(signs(tokens))
+    without_deferrable(array_types(signs(tokens)))
 }
 
 fn is_word(token: &Token, keyword: Keyword) -> bool {
@@ -53,6 +53,43 @@ fn array_types(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     kept
+}
+
+/// `BEGIN READ ONLY, NOT DEFERRABLE` without its last mode: what is put off by it is to read one snapshot, which every transaction
+/// does at once.
+fn without_deferrable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is_word(&token.token, Keyword::DEFERRABLE)) {
+        return tokens;
+    }
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut next = tokens.into_iter().peekable();
+    // Of each statement the first word says whether it has modes.
+    let (mut first, mut begins) = (true, false);
+    while let Some(token) = next.next() {
+        if first && !is_blank(&token.token) {
+            begins = is_word(&token.token, Keyword::BEGIN) || is_word(&token.token, Keyword::START);
+            first = false;
+        }
+        first |= token.token == Token::SemiColon;
+        if !begins || !is_word(&token.token, Keyword::DEFERRABLE) {
+            kept.push(token);
+            continue;
+        }
+        drop_last(&mut kept, &|token| is_word(token, Keyword::NOT));
+        // Of the first of several modes, the comma stands behind.
+        if !drop_last(&mut kept, &|token| *token == Token::Comma) {
+            while next.next_if(|token| is_blank(&token.token)).is_some() {}
+            let _ = next.next_if(|token| token.token == Token::Comma);
+        }
+    }
+    kept
+}
+
+/// Whether the last token but blanks was a wanted one, which is gone then.
+fn drop_last(tokens: &mut Vec<TokenWithSpan>, wanted: &dyn Fn(&Token) -> bool) -> bool {
+    let last = tokens.iter().rposition(|token| !is_blank(&token.token));
+    let found = last.filter(|at| wanted(&tokens[*at].token));
+    found.map(|at| tokens.truncate(at)).is_some()
 }
 
 /// `OPERATOR(pg_catalog.=) ANY (…)` as `= ANY (…)`: the parser takes signs only before ANY, ALL and SOME.

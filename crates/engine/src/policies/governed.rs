@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, Result as DataFusionResult};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, lit};
 use datafusion::physical_plan::ExecutionPlan;
@@ -17,6 +18,7 @@ use polder_types::Error;
 
 use super::leakproof::is_leakproof;
 use crate::error::into_datafusion;
+use crate::statement::joins;
 
 /// Its plan is optimised and made by itself, and then sealed.
 pub(crate) struct Governed {
@@ -80,6 +82,14 @@ impl Governed {
     }
 }
 
+/// The plan as any query's is made: it may be a view with joins of its own.
+async fn physical(state: &dyn Session, plan: &LogicalPlan) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    match state.as_any().downcast_ref::<SessionState>() {
+        Some(state) => joins::physical(state, plan).await,
+        None => state.create_physical_plan(plan).await,
+    }
+}
+
 impl fmt::Debug for Governed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Governed").field("name", &self.name).finish_non_exhaustive()
@@ -117,7 +127,7 @@ impl TableProvider for Governed {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         // What is not leakproof was refused above, and stays there.
         let filters: Vec<Expr> = filters.iter().filter(|filter| is_leakproof(filter, &self.open)).cloned().collect();
-        let inner = state.create_physical_plan(&self.asked(projection, &filters, limit)?).await?;
+        let inner = physical(state, &self.asked(projection, &filters, limit)?).await?;
         // How much is left out by somebody's own conditions would tell what is in the rows that they do not see.
         let cost = match filters.as_slice() {
             [] => scan_sizes(&inner),

@@ -1,6 +1,5 @@
 //! Rows of a table that come another way than by a scan of it: by what changed in them, say.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -9,7 +8,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType, ident, lit};
+use datafusion::logical_expr::{LogicalPlanBuilder, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{Snapshot, TableName, TableState};
 use polder_types::{Error, Result};
@@ -18,6 +17,7 @@ use super::bound::Bound;
 use super::columns::Given;
 use super::plan::{Asked, Surroundings, govern};
 use crate::authz::Rights;
+use crate::computed::{Computed, Rows};
 use crate::error::into_datafusion;
 use crate::system::pg_catalog::World;
 
@@ -31,7 +31,6 @@ pub(crate) struct Governing {
     table: i64,
     columns: Vec<Given>,
     rows: Arc<dyn TableProvider>,
-    schema: SchemaRef,
 }
 
 impl Governing {
@@ -40,13 +39,13 @@ impl Governing {
     ///
     /// # Errors
     /// As planning goes.
-    pub fn new(
+    pub fn table(
         snapshot: Arc<Snapshot>,
         name: TableName,
         table: &TableState,
         rows: Arc<dyn TableProvider>,
         ids: bool,
-    ) -> DataFusionResult<Self> {
+    ) -> DataFusionResult<Arc<dyn TableProvider>> {
         let rows = if ids { rows } else { without_ids(rows)? };
         let columns = Given::of(table, table, &rows.schema());
         // A mask may have nothing for a value that is there.
@@ -56,7 +55,7 @@ impl Governing {
             field.as_ref().clone().with_nullable(stored || field.is_nullable())
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Self { snapshot, name, table: table.id, columns, rows, schema })
+        Ok(Computed::table(schema, Self { snapshot, name, table: table.id, columns, rows }))
     }
 
     async fn governed(&self, state: &dyn Session) -> Result<Arc<dyn TableProvider>> {
@@ -89,28 +88,13 @@ fn without_ids(rows: Arc<dyn TableProvider>) -> DataFusionResult<Arc<dyn TablePr
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-impl fmt::Debug for Governing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Governing").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl TableProvider for Governing {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl Rows for Governing {
+    async fn plan(
         &self,
         state: &dyn Session,
+        _schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let governed = self.governed(state).await.map_err(into_datafusion)?;
         governed.scan(state, projection, &[], None).await

@@ -4,6 +4,7 @@
 //! - [`govern`] plans them right above the table, and `polder_lake::SealedExec` closes that plan: nothing that a statement
 //!   asks is evaluated in it, but conditions that cannot fail (`leakproof`). The catalog does so for each table that it
 //!   opens (`catalog.rs`), so that there is no way around it.
+//! - [`sealed`] does the same to views of others, for the rows that they leave out.
 //! - [`RowChecks`] looks at the rows that a statement writes.
 
 mod bound;
@@ -13,6 +14,7 @@ mod governing;
 mod leakproof;
 mod mentions;
 mod plan;
+mod views;
 mod written;
 
 pub(crate) use bound::{Bound, Purpose, check_load, off};
@@ -20,4 +22,5 @@ pub(crate) use columns::{Given, Hidden};
 pub(crate) use governing::Governing;
 pub(crate) use mentions::{mentions, renamed};
 pub(crate) use plan::{Asked, Surroundings, govern};
+pub(crate) use views::sealed;
 pub(crate) use written::{RowChecks, Shown, masked};

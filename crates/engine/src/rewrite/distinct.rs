@@ -1,8 +1,14 @@
-//! `DISTINCT ON`, as the first row of each group by its window; and ORDER BY the number of a column that is a constant.
+//! `DISTINCT ON`, as the first row of each group by its window; `DISTINCT` in the order of an expression that is a column of
+//! the answer; and ORDER BY the number of a column that is a constant.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Ident, OrderBy, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Value, WindowSpec, WindowType,
+    CastKind, Distinct, Expr, Ident, JoinConstraint, JoinOperator, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, TableFactor, Value, WindowSpec, WindowType,
 };
+use polder_sql_tree::visit_expressions_mut;
 use polder_types::{Error, Result};
 
 use crate::functions::syntax::call;
@@ -82,6 +88,107 @@ fn named<'a>(ident: &Ident, items: &'a [SelectItem]) -> Option<&'a Expr> {
     })
 }
 
+/// `SELECT DISTINCT i + 1 … ORDER BY i + 1` as ORDER BY the number of the column: behind DISTINCT there is nothing else left
+/// that the planner could order by.
+///
+/// # Errors
+/// None that a text leads to.
+pub(super) fn by_place(query: &mut Query) -> Result<()> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return Ok(()) };
+    let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &mut query.order_by else { return Ok(()) };
+    if !matches!(select.distinct, Some(Distinct::Distinct)) {
+        return Ok(());
+    }
+    let plain = |item: &&SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    let tables = tables(select);
+    let mut items: Option<Vec<Expr>> = None;
+    // By itself a name is that of a column of the answer, which the planner finds.
+    let computed = |expr: &Expr| !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_));
+    for sort in exprs.iter_mut().filter(|sort| computed(&sort.expr)) {
+        let items = items.get_or_insert_with(|| {
+            select.projection.iter().take_while(plain).filter_map(expr_of).map(|expr| spelled(expr, &tables)).collect()
+        });
+        let wanted = spelled(&sort.expr, &tables);
+        if let Some(at) = items.iter().position(|item| *item == wanted) {
+            sort.expr = parse_expr(&(at + 1).to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn expr_of(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
+}
+
+/// What tables in FROM are called. None are told where some of their columns are made one by USING.
+fn tables(select: &Select) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for from in &select.from {
+        let merges = from.joins.iter().any(|join| merges(&join.join_operator));
+        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
+            let name = match factor {
+                _ if merges => return HashSet::new(),
+                TableFactor::Table { alias: None, name, .. } => name.0.last().and_then(ObjectNamePart::as_ident),
+                TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => {
+                    alias.as_ref().map(|alias| &alias.name)
+                }
+                _ => return HashSet::new(),
+            };
+            names.extend(name.map(fold));
+        }
+    }
+    names
+}
+
+fn merges(join: &JoinOperator) -> bool {
+    use JoinOperator as J;
+    match join {
+        J::Join(by)
+        | J::Inner(by)
+        | J::Left(by)
+        | J::LeftOuter(by)
+        | J::Right(by)
+        | J::RightOuter(by)
+        | J::FullOuter(by) => matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural),
+        _ => false,
+    }
+}
+
+/// An expression, the same for all ways to write it: a column with its table or without, in brackets or not.
+fn spelled(expr: &Expr, tables: &HashSet<String>) -> Expr {
+    let plain = |ident: &Ident| Ident::with_quote('"', fold(ident));
+    let mut expr = expr.clone();
+    let _ = visit_expressions_mut(&mut expr, |part| {
+        while let Expr::Nested(inner) = part {
+            *part = std::mem::replace(inner.as_mut(), Expr::Value(Value::Null.into()));
+        }
+        match part {
+            Expr::Identifier(ident) => *ident = plain(ident),
+            Expr::CompoundIdentifier(idents) => {
+                if let [table, column] = idents.as_slice()
+                    && tables.contains(&fold(table))
+                {
+                    *part = Expr::Identifier(plain(column));
+                }
+            }
+            Expr::Cast { kind, .. } if *kind == CastKind::DoubleColon => *kind = CastKind::Cast,
+            Expr::Function(function) => {
+                for name in &mut function.name.0 {
+                    if let ObjectNamePart::Identifier(ident) = name {
+                        *ident = plain(ident);
+                    }
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expr
+}
+
 /// A constant puts no rows in order, and beside aggregates the planner would take it for a column.
 pub(super) fn without_constants(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_ref() else { return };
@@ -98,5 +205,33 @@ pub(super) fn without_constants(query: &mut Query) {
     });
     if exprs.is_empty() {
         query.order_by = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse_query;
+
+    fn ordered(sql: &str) -> String {
+        let mut query = parse_query(sql).unwrap();
+        by_place(&mut query).unwrap();
+        query.order_by.map(|order| order.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_selected_is_ordered_by_its_place() {
+        for (sql, expected) in [
+            ("SELECT DISTINCT i + 1 FROM t ORDER BY i + 1", "ORDER BY 1"),
+            ("SELECT DISTINCT a, (t.I + 1) AS b FROM t ORDER BY i + 1 DESC, a", "ORDER BY 2 DESC, a"),
+            ("SELECT DISTINCT i::text FROM t ORDER BY CAST(t.i AS text)", "ORDER BY 1"),
+            ("SELECT DISTINCT a.i + 1 FROM a, b ORDER BY b.i + 1", "ORDER BY b.i + 1"),
+            ("SELECT DISTINCT a.i + 1 FROM a FULL JOIN b USING (i) ORDER BY i + 1", "ORDER BY i + 1"),
+            ("SELECT DISTINCT (i + 1) * 2 FROM t ORDER BY i + 1 * 2", "ORDER BY i + 1 * 2"),
+            ("SELECT DISTINCT *, i + 1 FROM t ORDER BY i + 1", "ORDER BY i + 1"),
+            ("SELECT i + 1 FROM t ORDER BY i + 1", "ORDER BY i + 1"),
+        ] {
+            assert_eq!(ordered(sql), expected, "{sql}");
+        }
     }
 }

@@ -65,9 +65,12 @@ impl VisitorMut for Givers {
 
 fn of_query(query: &mut Query) {
     let mut hidden = HashSet::new();
+    let first_of_each =
+        matches!(query.body.as_ref(), SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::On(_))));
     if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &query.order_by {
-        // By itself a name is that of the answer's column; within an expression it is of a table's.
-        for sort in exprs.iter().filter(|sort| !matches!(sort.expr, Expr::Identifier(_))) {
+        // By itself a name is that of the answer's column; within an expression it is of a table's. That of DISTINCT ON becomes
+        // part of one.
+        for sort in exprs.iter().filter(|sort| first_of_each || !matches!(sort.expr, Expr::Identifier(_))) {
             names_in(&sort.expr, &mut hidden);
         }
     }
@@ -85,11 +88,14 @@ fn of_body(body: &mut SetExpr, hidden: &HashSet<String>) {
 }
 
 fn of_select(select: &mut Select, hidden: &HashSet<String>) {
-    // It is planned by the expressions themselves, which a name of a column would hide.
-    if matches!(select.distinct, Some(Distinct::On(_))) {
-        return;
-    }
     let mut hidden = hidden.clone();
+    if let Some(Distinct::On(on)) = &select.distinct {
+        // With QUALIFY it is planned by the expressions themselves, which a name of a column would hide.
+        if select.qualify.is_some() {
+            return;
+        }
+        on.iter().for_each(|expr| names_in(expr, &mut hidden));
+    }
     for condition in [&select.having, &select.qualify].into_iter().flatten() {
         names_in(condition, &mut hidden);
     }
@@ -154,7 +160,7 @@ fn named(expr: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => word("ceil"),
         Expr::Floor { .. } => word("floor"),
         Expr::Position { .. } => word("position"),
-        Expr::Substring { .. } => word("substring"),
+        Expr::Substring { shorthand, .. } => word(if *shorthand { "substr" } else { "substring" }),
         Expr::Overlay { .. } => word("overlay"),
         Expr::AtTimeZone { .. } => word("timezone"),
         Expr::Trim { trim_where, .. } => word(match trim_where {

@@ -1,8 +1,8 @@
 //! Whole queries: FETCH, LIMIT by a subquery, TABLE, grouping by brackets, ORDER BY ALL.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Fetch, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+    CastKind, DataType, Expr, Fetch, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, OrderBy,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
 };
 use polder_types::{Error, Result};
 
@@ -55,10 +55,12 @@ pub(super) fn limits(query: &mut Query) -> Result<()> {
         }
         query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(quantity), offset, limit_by: Vec::new() });
     }
-    let Some(LimitClause::LimitOffset { limit, offset, limit_by }) = &query.limit_clause else { return Ok(()) };
+    let Some(LimitClause::LimitOffset { limit, offset, limit_by }) = &mut query.limit_clause else { return Ok(()) };
     if !limit_by.is_empty() {
         return Ok(());
     }
+    limit.iter_mut().for_each(whole);
+    offset.iter_mut().for_each(|offset| whole(&mut offset.value));
     let computed = |expr: &Expr| super::has_query(expr);
     if !limit.as_ref().is_some_and(computed) && !offset.as_ref().is_some_and(|offset| computed(&offset.value)) {
         return Ok(());
@@ -66,6 +68,39 @@ pub(super) fn limits(query: &mut Query) -> Result<()> {
     let (limit, offset) = (limit.clone(), offset.clone().map(|offset| offset.value));
     query.limit_clause = None;
     ranked(query, offset, limit, false)
+}
+
+/// A number of rows that is a fraction, or may be one, as the whole number next to it.
+fn whole(expr: &mut Expr) {
+    if may_be_fraction(expr) {
+        let inner = Box::new(std::mem::replace(expr, Expr::Value(Value::Null.into())));
+        let data_type = DataType::BigInt(None);
+        *expr = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type, array: false, format: None };
+    }
+}
+
+fn may_be_fraction(expr: &Expr) -> bool {
+    use DataType as D;
+    match expr {
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(number, _) if !number.bytes().all(|byte| byte.is_ascii_digit()))
+        }
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => may_be_fraction(inner),
+        Expr::BinaryOp { left, right, .. } => may_be_fraction(left) || may_be_fraction(right),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            D::Numeric(_)
+                | D::Decimal(_)
+                | D::Dec(_)
+                | D::Real
+                | D::Float(_)
+                | D::Float4
+                | D::Float8
+                | D::Double(_)
+                | D::DoublePrecision
+        ),
+        _ => false,
+    }
 }
 
 /// The rows after `offset`, up to `fetch` of them, by a number in the order of the query.

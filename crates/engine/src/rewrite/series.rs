@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, SelectItem,
-    TableAlias, TableAliasColumnDef, TableFactor, TimezoneInfo, Value, VisitorMut,
+    TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TimezoneInfo, Value, VisitorMut,
 };
 use polder_sql_tree::{visit_expressions, visit_mut};
 use polder_types::{Error, Result};
@@ -16,19 +16,41 @@ use crate::statement::fold;
 const UNNEST: &str = "unnest";
 const ORDINALITY: &str = "ordinality";
 
-/// Gives the tables that a table is a partition of, of which there are none.
-const ANCESTORS: &str = "pg_partition_ancestors";
+/// Functions about partitions of tables and about options of foreign servers, of which there are none, with the columns that they give.
+const OF_NOTHING: &[(&str, &[&str])] = &[
+    ("pg_partition_ancestors", &["NULL::bigint AS relid"]),
+    (
+        "pg_partition_tree",
+        &["NULL::bigint AS relid", "NULL::bigint AS parentrelid", "NULL::boolean AS isleaf", "NULL::integer AS level"],
+    ),
+    (OPTIONS, &["NULL::text AS option_name", "NULL::text AS option_value"]),
+];
+
+/// The one that takes something else than the number of a table: a column of options, each of which is empty.
+const OPTIONS: &str = "pg_options_to_table";
+
+/// The columns of a call that gives nothing.
+fn of_nothing(name: &str, args: &TableFunctionArgs) -> Option<(&'static str, String)> {
+    let name = name.to_lowercase();
+    let bare = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let (known, columns) = OF_NOTHING.iter().find(|(known, _)| *known == bare)?;
+    let is_column = matches!(
+        args.args.as_slice(),
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)))]
+    );
+    (*known != OPTIONS || is_column).then(|| (*known, columns.join(", ")))
+}
 
 /// A function in FROM that the planner cannot take as it is: one that names columns of what stands before it, counts its
 /// rows, or takes what is not yet a number or a time.
 pub(super) fn in_from(factor: &mut TableFactor) -> Result<()> {
-    if let TableFactor::Table { name, args: Some(_), with_ordinality, alias, .. } = factor
-        && is_ancestors(&name.to_string())
+    if let TableFactor::Table { name, args: Some(args), with_ordinality, alias, .. } = factor
+        && let Some((known, columns)) = of_nothing(&name.to_string(), args)
     {
-        let alias = alias.as_ref().map_or_else(|| ANCESTORS.to_owned(), ToString::to_string);
+        let alias = alias.as_ref().map_or_else(|| known.to_owned(), ToString::to_string);
         let alias = alias.strip_prefix("AS ").unwrap_or(&alias);
         let counted = if *with_ordinality { ", NULL::bigint AS ordinality" } else { "" };
-        *factor = parse_factor(&format!("(SELECT NULL::bigint AS relid{counted} WHERE false) AS {alias}"))?;
+        *factor = parse_factor(&format!("(SELECT {columns}{counted} WHERE false) AS {alias}"))?;
         return Ok(());
     }
     let (function, args, ordinality, alias) = match factor {
@@ -72,7 +94,7 @@ fn name_column(alias: &mut Option<TableAlias>, arrays: usize) {
 
 fn is_ancestors(name: &str) -> bool {
     let name = name.to_lowercase();
-    name.strip_prefix("pg_catalog.").unwrap_or(&name) == ANCESTORS
+    name.strip_prefix("pg_catalog.").unwrap_or(&name) == "pg_partition_ancestors"
 }
 
 fn is_series(name: &ObjectName) -> bool {

@@ -1,9 +1,13 @@
 //! Rows of VALUES: those that hold subqueries, which the planner computes before it has run them; and numbers beside
 //! floats, which the planner makes decimals of.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, UnaryOperator, Value, Values,
+    CastKind, DataType, ExactNumberInfo, Expr, Insert, Query, SetExpr, Statement, TableFactor, UnaryOperator, Value,
+    Values, VisitorMut,
 };
+use polder_sql_tree::visit_mut;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::{has_query, quoted};
@@ -41,6 +45,54 @@ pub(super) fn rows(query: &mut Query) -> Result<()> {
     };
     let rows: Vec<String> = values.rows.iter().map(|cells| row(&cells.content)).collect();
     query.body = parse_query(&rows.join(" UNION ALL "))?.body;
+    Ok(())
+}
+
+/// VALUES in WITH and beside UNION as the rows of a table, in what an INSERT inserts: the planner takes those that stand by
+/// themselves for rows of the table that is inserted into, whatever is made of them.
+pub(super) fn apart(statement: &mut Statement) -> Result<()> {
+    let Statement::Insert(Insert { source: Some(source), .. }) = statement else { return Ok(()) };
+    match visit_mut(source.as_mut(), &mut Apart) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Apart;
+
+impl VisitorMut for Apart {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        let named = query.with.iter_mut().flat_map(|with| &mut with.cte_tables);
+        let done = named.map(|named| named.query.body.as_mut()).try_for_each(of_table);
+        match done.and_then(|()| operands(query.body.as_mut())) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn operands(body: &mut SetExpr) -> Result<()> {
+    let SetExpr::SetOperation { left, right, .. } = body else { return Ok(()) };
+    for side in [left.as_mut(), right.as_mut()] {
+        of_table(side)?;
+        operands(side)?;
+    }
+    Ok(())
+}
+
+fn of_table(body: &mut SetExpr) -> Result<()> {
+    if !matches!(body, SetExpr::Values(_)) {
+        return Ok(());
+    }
+    let mut query = parse_query("SELECT * FROM (VALUES (1)) AS \"polder$values\"")?;
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(TableFactor::Derived { subquery, .. }) = select.from.first_mut().map(|from| &mut from.relation)
+    {
+        std::mem::swap(subquery.body.as_mut(), body);
+        *body = *query.body;
+    }
     Ok(())
 }
 

@@ -10,18 +10,19 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Query, Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitorMut,
+    Insert, Query, Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitorMut,
 };
 use polder_sql_tree::visit_mut;
 
-use super::SERIES;
+use super::{SERIES, recursion};
 use crate::authz::check_named;
+use crate::semantics::known;
 use crate::system::pg_catalog::World;
 
 /// What stands between a number and NULL. The name ends in a space, so that no text comes to it.
@@ -73,43 +74,60 @@ const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
 /// # Errors
 /// The planner's; `Forbidden` (42501) for columns that may not be read.
 pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
-    mark_statement(&mut statement);
-    let plan = state.statement_to_plan(statement).await?;
+    let mut marker = Marker::default();
+    visit_queries(&mut statement, &mut marker);
+    let plan = match marker.recursive {
+        true => recursion::plan(state, statement).await?,
+        false => state.statement_to_plan(statement).await?,
+    };
     if World::of(state.config_options()).is_ok_and(World::has_guards) {
         check_named(&plan)?;
     }
-    Ok(plan)
+    known(plan)
 }
 
-fn mark_statement(statement: &mut Parsed) {
-    match statement {
+/// Visits what of a statement is planned.
+pub(super) fn visit_queries<V: VisitorMut>(statement: &mut Parsed, visitor: &mut V) {
+    let _ = match statement {
         Parsed::Statement(inner) => match inner.as_mut() {
-            // The rows of an INSERT become what its columns are.
-            Statement::Insert(insert) if insert.source.as_deref().is_some_and(is_rows) => {}
-            // So do defaults.
-            Statement::CreateTable(create) => {
-                if let Some(query) = create.query.as_deref_mut() {
-                    let _ = visit_mut(query, &mut Marker::default());
+            Statement::Insert(Insert { source: Some(source), .. }) if is_rows(source) => {
+                // The rows of an INSERT become what its columns are.
+                let SetExpr::Values(values) = source.body.as_mut() else { return };
+                for expr in values.rows.iter_mut().flat_map(|row| &mut row.content) {
+                    let _ = visit_mut(expr, visitor);
                 }
+                return;
             }
-            other => {
-                let _ = visit_mut(other, &mut Marker::default());
-            }
+            other => visit_mut(other, visitor),
         },
-        Parsed::Explain(explain) => mark_statement(&mut explain.statement),
-        Parsed::CopyTo(copy) => {
-            if let CopyToSource::Query(query) = &mut copy.source {
-                let _ = visit_mut(query.as_mut(), &mut Marker::default());
-            }
-        }
-        _ => {}
-    }
+        Parsed::Explain(explain) => return visit_queries(&mut explain.statement, visitor),
+        Parsed::CopyTo(copy) => match &mut copy.source {
+            CopyToSource::Query(query) => visit_mut(query.as_mut(), visitor),
+            CopyToSource::Relation(_) => return,
+        },
+        _ => return,
+    };
+}
+
+/// As [`plan`], of an expression over columns, which becomes what its place wants.
+///
+/// # Errors
+/// The parser's and the planner's.
+pub(crate) fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<Planned> {
+    let mut parsed = state.sql_to_expr_with_alias(sql, &state.config_options().sql_parser.dialect)?;
+    parsed.expr = of_value(parsed.expr);
+    state.create_logical_expr_from_sql_expr(parsed, schema)
+}
+
+/// As [`plan`], of an expression that becomes what its place wants: a column's default or value.
+pub(crate) fn of_value(mut expr: Expr) -> Expr {
+    let _ = visit_mut(&mut expr, &mut Marker::default());
+    expr
 }
 
 /// As [`plan`], of an expression that stands for a column of an answer.
 pub(crate) fn of_column(expr: &Expr) -> Expr {
-    let mut expr = expr.clone();
-    let _ = visit_mut(&mut expr, &mut Marker::default());
+    let mut expr = of_value(expr.clone());
     mark(&mut expr);
     expr
 }
@@ -138,10 +156,17 @@ struct Marker {
     /// Calls in FROM around what is visited. The planner computes their arguments by itself, where an `integer` that
     /// overflows would be another number.
     calls: usize,
+    /// Whether there are queries of which a term recurs.
+    recursive: bool,
 }
 
 impl VisitorMut for Marker {
     type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.recursive |= recursion::apart(query);
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         mark_rows(&mut query.body);
@@ -254,6 +279,13 @@ fn is_arithmetic(op: &BinaryOperator) -> bool {
 fn mark(expr: &mut Expr) {
     match expr {
         Expr::Nested(inner) => return mark(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, .. } if let Some((minus, digits)) = folded(expr) => {
+            let number = Expr::Value(Value::Number(digits, false).into());
+            *expr = match minus {
+                true => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number) },
+                false => number,
+            };
+        }
         Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
             if !is_number(inner) {
                 return mark(inner);
@@ -266,6 +298,19 @@ fn mark(expr: &mut Expr) {
     let number = std::mem::replace(expr, null());
     *expr =
         Expr::BinaryOp { left: Box::new(number), op: BinaryOperator::Custom(MARK.to_owned()), right: Box::new(null()) };
+}
+
+/// The digits of a number behind signs and brackets, and whether it is below 0: such signs are part of the number.
+fn folded(expr: &Expr) -> Option<(bool, String)> {
+    match expr {
+        Expr::Nested(inner) => folded(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => folded(expr).map(|(minus, digits)| (!minus, digits)),
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, false) if is_digits(&value.value) => Some((false, digits.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn is_number(expr: &Expr) -> bool {
@@ -291,7 +336,9 @@ mod tests {
     fn numbers_whose_type_is_seen_are_marked_and_no_others() {
         assert_eq!(marked("1"), "1 #");
         assert_eq!(marked("(-1)"), "(-1 #)");
-        assert_eq!(marked("-(1)"), "-(1 #)");
+        assert_eq!(marked("-(1)"), "-1 #");
+        assert_eq!(marked("-(-(1))"), "1 #");
+        assert_eq!(marked("-(+1)"), "-(+1 #)");
         assert_eq!(marked("a + 1 = 2"), "a + 1 # = 2");
         assert_eq!(marked("CASE a WHEN 1 THEN 2 ELSE 3 END"), "CASE a WHEN 1 THEN 2 # ELSE 3 # END");
         assert_eq!(marked("coalesce(a, 0)"), "coalesce(a, 0 #)");

@@ -35,8 +35,16 @@ impl AnalyzerRule for CheckedArithmetic {
     }
 }
 
-/// Rewrites each expression of one node, under the name that it had.
+/// Rewrites each part of each expression of one node, under the name that the expression had.
 pub(super) fn rewrite_plan(
+    plan: LogicalPlan,
+    rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    rewrite_whole(plan, &|expr, schema| expr.transform_up(|part| rewrite(part, schema)))
+}
+
+/// As [`rewrite_plan`], each expression as a whole.
+pub(super) fn rewrite_whole(
     plan: LogicalPlan,
     rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<Transformed<LogicalPlan>> {
@@ -60,7 +68,7 @@ fn under_name(
         return expr.map_children(|part| under_name(part, names, rewrite));
     }
     let name = names.save(&expr);
-    let rewritten = expr.transform_up(rewrite)?;
+    let rewritten = rewrite(expr)?;
     Ok(rewritten.update_data(|expr| name.restore(expr)))
 }
 

@@ -51,11 +51,6 @@ fn cast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transfo
     }
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
     let target = field.data_type();
-    if target.is_string()
-        && let Some(text) = references::shown_call(inner)
-    {
-        return Ok(Transformed::yes(datafusion::logical_expr::cast(text, target.clone())));
-    }
     if let Ok((_, from)) = inner.to_field(schema)
         && let Some(planned) = references::planned(inner, &from, field)
     {

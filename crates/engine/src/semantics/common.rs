@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{BinaryExpr, Case, InList};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
@@ -42,7 +43,7 @@ impl AnalyzerRule for CommonTypes {
 /// What a type becomes beside the others.
 fn beside(types: &[DataType]) -> impl Fn(&DataType) -> Option<DataType> + use<> {
     let floats = types.iter().any(DataType::is_floating);
-    let moment = types.iter().find(|data_type| matches!(data_type, DataType::Timestamp(..))).cloned();
+    let moment = moment(types);
     let uuid = types.iter().find(|data_type| matches!(data_type, DataType::FixedSizeBinary(16))).cloned();
     move |data_type| match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => uuid.clone(),
@@ -52,14 +53,51 @@ fn beside(types: &[DataType]) -> impl Fn(&DataType) -> Option<DataType> + use<> 
     }
 }
 
+fn moment(types: &[DataType]) -> Option<DataType> {
+    types.iter().find(|data_type| matches!(data_type, DataType::Timestamp(..))).cloned()
+}
+
+/// A text in quotes, which has no type of its own yet. Beside a moment the planner would count its nanoseconds too.
+fn is_quoted(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Literal(ScalarValue::Utf8(Some(_)) | ScalarValue::Utf8View(Some(_)) | ScalarValue::LargeUtf8(Some(_)), _)
+    )
+}
+
+/// The columns of a plan with the types that they have when it is run. Those of the plan as it was first made are another guess
+/// where dates stand beside moments, or numbers beside floats.
+pub(crate) fn settled(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<FieldRef>> {
+    let fields = plan.schema().fields();
+    let is_moment = |data_type: &DataType| matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _));
+    if !fields.iter().any(|field| is_moment(field.data_type()) || is_decimal(field.data_type())) {
+        return Ok(fields.iter().cloned().collect());
+    }
+    let run = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    let settled = fields.iter().zip(run.schema().fields()).map(|(field, run)| {
+        let (guess, data_type) = (field.data_type(), run.data_type());
+        let is_other = match data_type {
+            DataType::Timestamp(..) => is_moment(guess) && guess != data_type,
+            other => other.is_floating() && is_decimal(guess),
+        };
+        if is_other {
+            Arc::new(Field::new(field.name(), data_type.clone(), field.is_nullable()))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    Ok(settled.collect())
+}
+
 /// Casts those of the expressions that are not of the common type; true if there are any.
 fn unify(exprs: &mut [&mut Expr], schema: &DFSchema) -> bool {
     // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
     let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else { return false };
     let wanted = beside(&types);
+    let moment = moment(&types);
     let mut any = false;
     for (expr, data_type) in exprs.iter_mut().zip(&types) {
-        if let Some(to) = wanted(data_type) {
+        if let Some(to) = wanted(data_type).or_else(|| moment.clone().filter(|_| is_quoted(expr))) {
             let inner = std::mem::take(&mut **expr);
             **expr = cast(inner, to);
             any = true;
@@ -199,8 +237,13 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
     let mut changed = false;
     let mut inputs = Vec::with_capacity(union.inputs.len());
     for input in &union.inputs {
-        let fields = input.schema().fields().iter();
-        let wanted: Vec<Option<DataType>> = fields.zip(&rules).map(|(field, rule)| rule(field.data_type())).collect();
+        let fields = input.schema().fields().iter().enumerate();
+        let wanted: Vec<Option<DataType>> = fields
+            .zip(&rules)
+            .map(|((at, field), rule)| {
+                rule(field.data_type()).or_else(|| moment(&types(at)).filter(|_| gives_quoted(input, at)))
+            })
+            .collect();
         if wanted.iter().any(Option::is_some) {
             changed = true;
             inputs.push(Arc::new(recast(input.as_ref().clone(), &wanted)?));
@@ -212,6 +255,12 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
         return Ok(Transformed::no(LogicalPlan::Union(union)));
     }
     Union::try_new_with_loose_types(inputs).map(|union| Transformed::yes(LogicalPlan::Union(union)))
+}
+
+/// Whether a column of a plan is a text in quotes.
+fn gives_quoted(plan: &LogicalPlan, at: usize) -> bool {
+    let LogicalPlan::Projection(projection) = plan else { return false };
+    projection.expr.get(at).is_some_and(|expr| is_quoted(&expr.clone().unalias_nested().data))
 }
 
 /// The keys of a join, of which each pair is compared.

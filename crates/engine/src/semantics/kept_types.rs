@@ -1,37 +1,32 @@
 //! Types that Arrow has none for, kept through expressions that DataFusion gives a field without marks: CASE, coalesce, ARRAY[…].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
-use datafusion::common::{DFSchema, DataFusionError, Result};
-use datafusion::logical_expr::expr::Alias;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Projection, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Union, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::arithmetic::{rewrite_plan, rewrite_whole};
+use super::steps;
 use crate::functions::types;
 
 /// What a type is marked with: keys and values of a field's metadata.
 type Marks = BTreeMap<String, String>;
 
-/// The last rule. Only what a query gives is looked at: within expressions nothing asks any more.
+/// The last rule: types are settled, and what was said of them is told by every node above.
 #[derive(Debug)]
 pub(super) struct KeptTypes;
 
 impl AnalyzerRule for KeptTypes {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let kept = plan.transform_up_with_subqueries(keep)?;
-        if !kept.transformed {
-            return Ok(kept.data);
-        }
-        // What a column is said to be, each node above it says too.
-        kept.data.transform_up_with_subqueries(|plan| plan.recompute_schema().map(Transformed::yes)).data()
+        told(plan, &keep)
     }
 
     fn name(&self) -> &str {
@@ -39,39 +34,97 @@ impl AnalyzerRule for KeptTypes {
     }
 }
 
-fn keep(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let LogicalPlan::Projection(projection) = &plan else { return Ok(Transformed::no(plan)) };
-    let schema = projection.input.schema();
-    let names = NamePreserver::new_for_projection();
-    let mut found = false;
-    let mut exprs = Vec::with_capacity(projection.expr.len());
-    for expr in &projection.expr {
-        let kept = with_marks(expr, schema);
-        found |= kept.is_some();
-        exprs.push(match kept {
-            Some(kept) => names.save(expr).restore(kept),
-            None => expr.clone(),
-        });
-    }
-    if !found {
-        return Ok(Transformed::no(plan));
-    }
-    let projection = Projection::try_new(exprs, Arc::clone(&projection.input))?;
-    Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+/// A plan that was just made, whose columns say of what type they are. Rules that ask for a type, as those for casts do, come later.
+pub(crate) fn known(plan: LogicalPlan) -> Result<LogicalPlan> {
+    told(plan, &|node| {
+        let read = rewrite_plan(node, &|expr, schema| Ok(json_literals(expr, schema)))?;
+        read.transform_data(keep)
+    })
 }
 
-/// An expression that is said to be of its type; none if it is already, or its type needs no mark.
-fn with_marks(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    if let Expr::Alias(alias) = expr {
-        let inner = with_marks(&alias.expr, schema)?;
-        return Some(Expr::Alias(Alias { expr: Box::new(inner), ..alias.clone() }));
+/// The plan with each node rewritten. What a column is said to be, each node above it says too.
+fn told(plan: LogicalPlan, rewrite: &dyn Fn(LogicalPlan) -> Result<Transformed<LogicalPlan>>) -> Result<LogicalPlan> {
+    let mut stale = steps::any(&plan)?;
+    let told = plan.transform_up_with_subqueries(|node| {
+        let node = rewrite(node)?;
+        stale |= node.transformed;
+        if !stale {
+            return Ok(node);
+        }
+        Ok(Transformed::yes(match node.data.recompute_schema()? {
+            LogicalPlan::RecursiveQuery(query) => steps::aligned(query)?,
+            LogicalPlan::Union(union) => LogicalPlan::Union(merged(union)?),
+            node => node,
+        }))
+    });
+    told.data()
+}
+
+/// Says of its columns what its inputs say.
+fn merged(union: Union) -> Result<Union> {
+    let fields = union.schema.iter().enumerate().map(|(at, (qualifier, field))| {
+        let inputs = union.inputs.iter().filter_map(|input| input.schema().fields().get(at));
+        let metadata = inputs.flat_map(|field| field.metadata().clone()).collect();
+        (qualifier.cloned(), Arc::new(field.as_ref().clone().with_metadata(metadata)))
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), union.schema.metadata().clone())?;
+    Ok(Union { schema: Arc::new(schema), ..union })
+}
+
+/// The node with its expressions said to be of their types.
+pub(super) fn keep(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let elements = match &plan {
+        LogicalPlan::Projection(projection) => elements(&projection.input),
+        LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) | LogicalPlan::Filter(_) => Elements::new(),
+        _ => return Ok(Transformed::no(plan)),
+    };
+    rewrite_whole(plan, &|expr, schema| with_marks(expr, schema, &elements))
+}
+
+/// What the columns are of that come from lists.
+type Elements = HashMap<Column, Marks>;
+
+fn elements(plan: &LogicalPlan) -> Elements {
+    let LogicalPlan::Unnest(unnest) = plan else { return Elements::new() };
+    let lists = unnest.list_type_columns.iter().filter_map(|(at, list)| {
+        let marks = types::marks(unnest.input.schema().fields().get(*at)?);
+        let (_, field) = unnest.schema.iter().find(|(_, field)| *field.name() == list.output_column.name)?;
+        Some((list.output_column.clone(), of_element(&marks, field.data_type())?))
+    });
+    lists.collect()
+}
+
+/// What an element of a list of such marks is marked with.
+fn of_element(list: &Marks, data_type: &DataType) -> Option<Marks> {
+    let metadata = list.clone().into_iter().collect();
+    let list = Field::new("", DataType::new_list(data_type.clone(), true), true).with_metadata(metadata);
+    let marks = types::marks(&types::item(&list, &Field::new("", data_type.clone(), true)));
+    (!marks.is_empty()).then_some(marks)
+}
+
+/// An expression in which each part is said to be of its type.
+fn with_marks(expr: Expr, schema: &DFSchema, elements: &Elements) -> Result<Transformed<Expr>> {
+    if is_marked(&expr) {
+        return expr.map_children(|value| value.map_children(|part| with_marks(part, schema, elements)));
     }
-    if !matches!(expr, Expr::Case(_) | Expr::ScalarFunction(_)) {
-        return None;
-    }
-    let marks = marks_of(expr, schema)?;
+    let parts = expr.map_children(|part| with_marks(part, schema, elements))?;
+    parts.transform_data(|expr| {
+        Ok(match lost(&expr, schema, elements) {
+            Some(marks) => Transformed::yes(marked(expr, marks)),
+            None => Transformed::no(expr),
+        })
+    })
+}
+
+/// The marks that an expression's field does not have; none if it has them, or its type needs none.
+fn lost(expr: &Expr, schema: &DFSchema, elements: &Elements) -> Option<Marks> {
+    let marks = match expr {
+        Expr::Column(column) => elements.get(column)?.clone(),
+        Expr::Case(_) | Expr::ScalarFunction(_) => marks_of(expr, schema)?,
+        _ => return None,
+    };
     let (_, field) = expr.to_field(schema).ok()?;
-    (types::marks(&field) != marks).then(|| marked(expr.clone(), marks))
+    (types::marks(&field) != marks).then_some(marks)
 }
 
 /// What the type of an expression is marked with. A correlated subquery names columns that are not here: what cannot be typed
@@ -84,7 +137,12 @@ fn marks_of(expr: &Expr, schema: &DFSchema) -> Option<Marks> {
         }
         Expr::ScalarFunction(function) => match function.name() {
             "coalesce" | "greatest" | "least" => common(function.args.iter(), schema)?,
-            "nullif" => marks_of(function.args.first()?, schema)?,
+            "nullif" | "array_slice" | "array_append" | "array_concat" => marks_of(function.args.first()?, schema)?,
+            "array_prepend" => marks_of(function.args.get(1)?, schema)?,
+            "array_element" => {
+                let list = marks_of(function.args.first()?, schema)?;
+                of_element(&list, &expr.get_type(schema).ok()?)?
+            }
             "make_array" => {
                 let items = common(function.args.iter(), schema)?;
                 let (_, item) = function.args.iter().find(|item| !is_null(item))?.to_field(schema).ok()?;
@@ -98,21 +156,68 @@ fn marks_of(expr: &Expr, schema: &DFSchema) -> Option<Marks> {
     (!marks.is_empty()).then_some(marks)
 }
 
-/// The marks that all values have which are not NULL.
+/// The marks that all values have which are of a type by themselves.
 fn common<'e>(values: impl Iterator<Item = &'e Expr>, schema: &DFSchema) -> Option<Marks> {
-    let mut all = values.filter(|value| !is_null(value)).map(|value| marks_of(value, schema));
-    let first = all.next()??;
-    all.all(|marks| marks.as_ref() == Some(&first)).then_some(first)
+    let values: Vec<&Expr> = values.filter(|value| !is_null(value)).collect();
+    let all: Vec<Option<Marks>> = values.iter().map(|value| marks_of(value, schema)).collect();
+    let first = all.iter().flatten().next()?;
+    let fits = |(value, marks): (&&Expr, &Option<Marks>)| marks.as_ref() == Some(first) || takes(value, first);
+    values.iter().zip(&all).all(fits).then(|| first.clone())
 }
 
+/// Whether a constant takes a type of the catalog from what it stands beside: a text in quotes that of names, a number that of
+/// object ids.
+fn takes(value: &Expr, marks: &Marks) -> bool {
+    let Some(mark) = marks.get(polder_capability::CATALOG_TYPE) else { return false };
+    match value {
+        Expr::Literal(value, _) if matches!(mark.as_str(), "name" | "char") => value.data_type() == DataType::Utf8,
+        Expr::Literal(value, _) if mark == "oid" => value.data_type().is_integer(),
+        Expr::Cast(Cast { expr, field }) => field.metadata().is_empty() && takes(expr, marks),
+        _ => false,
+    }
+}
+
+/// NULL, or an array without elements: of no type by itself.
 fn is_null(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(value, _) => value.is_null(),
+        Expr::ScalarFunction(function) => function.name() == "make_array" && function.args.is_empty(),
         // NULL takes the type of the others.
         Expr::Cast(Cast { expr, .. }) => is_null(expr),
         _ => false,
     }
 }
+
+/// Texts in quotes beside JSON, in CASE and coalesce, are JSON.
+fn json_literals(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let values: Vec<&mut Expr> = match &mut expr {
+        Expr::Case(case) => {
+            let branches = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
+            branches.chain(case.else_expr.as_deref_mut()).collect()
+        }
+        Expr::ScalarFunction(function) if matches!(function.name(), "coalesce" | "nullif" | "make_array") => {
+            function.args.iter_mut().collect()
+        }
+        _ => return Transformed::no(expr),
+    };
+    let literal = |value: &Expr| matches!(value, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
+    let (literals, others): (Vec<&mut Expr>, Vec<&mut Expr>) = values.into_iter().partition(|value| literal(value));
+    let others = others.into_iter().map(|value| &*value);
+    let json = common(others, schema).filter(|marks| marks.contains_key(types::EXTENSION));
+    let Some(json) = json.filter(|_| !literals.is_empty()) else { return Transformed::no(expr) };
+    let field = Field::new("", DataType::Utf8View, true).with_metadata(json.into_iter().collect());
+    let field = Arc::new(field);
+    for value in literals {
+        *value = Expr::Cast(Cast::new_from_field(Box::new(std::mem::take(value)), Arc::clone(&field)));
+    }
+    Transformed::yes(expr)
+}
+
+fn is_marked(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(function) if function.name() == NAME)
+}
+
+const NAME: &str = "polder_marked";
 
 /// A value that is said to be of another type of the same layout.
 pub(super) fn marked(value: Expr, marks: Marks) -> Expr {
@@ -127,7 +232,7 @@ struct Marked {
 
 impl ScalarUDFImpl for Marked {
     fn name(&self) -> &str {
-        "polder_marked"
+        NAME
     }
 
     fn signature(&self) -> &Signature {

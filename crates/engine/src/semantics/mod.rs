@@ -11,6 +11,7 @@ mod kept_types;
 mod literals;
 mod operators;
 mod order;
+mod steps;
 mod sums;
 mod type_names;
 mod zones;
@@ -24,6 +25,8 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub(crate) use arithmetic::CheckedArithmetic;
 pub(crate) use average::average;
+pub(crate) use common::settled;
+pub(crate) use kept_types::known;
 use operators::PostgresOperators;
 pub(crate) use type_names::with_lengths;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};

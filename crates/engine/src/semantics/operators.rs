@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 /// Digits that a dividend gets behind its point; the division itself adds four more, so that a quotient has sixteen, as
@@ -53,10 +53,31 @@ impl ExprPlanner for PostgresOperators {
                 let scale = QUOTIENT_SCALE.max(scale(left));
                 raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale));
             }
+            (DataType::Int8 | DataType::Int16, count) if count.is_integer() => {
+                if let Some(op) = shift(&raw.op) {
+                    return Ok(PlannerResult::Planned(shifted(raw.left, op, raw.right)));
+                }
+            }
             _ => {}
         }
         Ok(PlannerResult::Original(raw))
     }
+}
+
+fn shift(op: &BinaryOperator) -> Option<Operator> {
+    match op {
+        BinaryOperator::PGBitwiseShiftLeft => Some(Operator::BitwiseShiftLeft),
+        BinaryOperator::PGBitwiseShiftRight => Some(Operator::BitwiseShiftRight),
+        _ => None,
+    }
+}
+
+/// A `smallint` is shifted as an `integer`, of which its own sixteen bits are kept.
+fn shifted(number: Expr, op: Operator, count: Expr) -> Expr {
+    let wide = binary_expr(cast(number, DataType::Int32), op, cast(count, DataType::Int32));
+    let bits = binary_expr(wide, Operator::BitwiseAnd, lit(0xFFFF_i32));
+    let sign = lit(0x8000_i32);
+    cast(binary_expr(bits, Operator::BitwiseXor, sign.clone()) - sign, DataType::Int16)
 }
 
 fn is_arithmetic(op: &BinaryOperator) -> bool {

@@ -1,6 +1,6 @@
 //! SQL's names of types, where PostgreSQL means something else by them than DataFusion does; and casts to a length.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
@@ -175,7 +175,7 @@ fn cut_casts(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 
 impl AnalyzerRule for CastsToLength {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        cut_casts(plan).data()
+        with_lengths(plan)
     }
 
     fn name(&self) -> &str {
@@ -199,6 +199,13 @@ fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     if field.data_type().is_nested() {
         return Ok(without_marks(expr, schema));
     }
+    // What functions take is another kind of text: what they are given is not told.
+    if *field.data_type() == DataType::Utf8View {
+        let named = without_marks(expr.clone(), schema);
+        if named.transformed {
+            return Ok(named);
+        }
+    }
     if !field.data_type().is_string() || TextLength::of_field(&inner.to_field(schema)?.1).is_none() {
         return Ok(Transformed::no(expr));
     }
@@ -208,13 +215,16 @@ fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(Expr::Cast(Cast { expr: inner.clone(), field })))
 }
 
-/// Nor is an array of JSON one of texts by what is said of its source.
+/// Nor is an array of JSON one of texts by what is said of its source, or a name a name when it is cast to text.
 fn without_marks(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Transformed::no(expr) };
-    let marked = |field: &Field| types::catalog_type(field).is_some_and(|mark| mark.ends_with("[]"));
+    let marked = |field: &Field| {
+        types::catalog_type(field).is_some_and(|mark| mark.ends_with("[]") || types::is_text(field.data_type()))
+    };
     match inner.to_field(schema) {
         Ok((_, source)) if marked(&source) && !marked(field) => {
-            Transformed::yes(kept_types::marked(expr, BTreeMap::new()))
+            let marks = types::marks(field);
+            Transformed::yes(kept_types::marked(expr, marks))
         }
         _ => Transformed::no(expr),
     }

@@ -35,6 +35,10 @@ impl DriverSession for Session {
         described
     }
 
+    fn known(&self, request: &StatementRequest) -> Option<Answer> {
+        self.literals(request)
+    }
+
     async fn run_with(&self, request: StatementRequest, values: Vec<Parameter>) -> Result<Answer> {
         let values: Vec<Filling> = values.into_iter().map(Filling::Value).collect();
         self.answer(request, move |sql| parse_with(sql, &values), true).await

@@ -136,9 +136,10 @@ impl Context<'_> {
     ) -> Result<Applied> {
         let state = &query.state;
         let mut physical = joins::physical(state, &query.plan).await.map_err(from_datafusion)?;
+        let holds_rows = joins::holds_rows(&physical).map_err(from_datafusion)?;
         let work = match self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await {
             // Joins that hold more than was expected. Nothing is in the transaction yet, so that others may try.
-            Err(error) if error.code() == OUT_OF_MEMORY || error.message().contains(NAME_IN_ERRORS) => {
+            Err(error) if holds_rows && is_out_of_memory(&error) => {
                 physical = joins::sorted(state, &query.plan).await.map_err(from_datafusion)?.ok_or(error)?;
                 self.gather(cell, changes, self.start(state, Arc::clone(&physical))?).await?
             }
@@ -380,6 +381,7 @@ impl<'a> Work<'a> {
     }
 
     async fn finish(mut self) -> Result<Applied> {
+        self.seen_keys.close();
         let inserted = match self.inserter.take() {
             Some(writer) => writer.finish().await?,
             None => Vec::new(),
@@ -410,6 +412,10 @@ impl<'a> Work<'a> {
         })?;
         Ok(self.applied)
     }
+}
+
+fn is_out_of_memory(error: &Error) -> bool {
+    error.code() == OUT_OF_MEMORY || error.message().contains(NAME_IN_ERRORS)
 }
 
 fn with_column(batch: &RecordBatch, column: &ArrayRef) -> Result<RecordBatch> {

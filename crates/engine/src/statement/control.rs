@@ -67,8 +67,6 @@ impl Engine {
                     },
                     "session_authorization" => inner.settings.who.user_name().to_owned(),
                     "is_superuser" => if inner.settings.who.superuser { "on" } else { "off" }.to_owned(),
-                    "default_table_access_method" => "heap".to_owned(),
-                    "jit" => "off".to_owned(),
                     "row_security" => if inner.settings.row_security { "on" } else { "off" }.to_owned(),
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),
@@ -80,7 +78,8 @@ impl Engine {
                         let dotted =
                             variable.iter().map(|part| fold(part).to_lowercase()).collect::<Vec<_>>().join(".");
                         let custom = || inner.settings.custom.get(&dotted).cloned();
-                        inner.settings.limits.show(&name).or_else(custom).ok_or_else(|| {
+                        let fixed = || crate::system::pg_catalog::activity::fixed(&name).map(str::to_owned);
+                        inner.settings.limits.show(&name).or_else(custom).or_else(fixed).ok_or_else(|| {
                             Error::not_found(format!("there is no setting {name:?}"))
                                 .with_code("42704")
                                 .with_hint(settings_shown())
@@ -177,8 +176,10 @@ impl Engine {
         let mut transaction = self.lake.begin().await?;
         transaction.describe(&caller.user, "transaction");
         let snapshot = transaction.base();
+        let granted = Arc::clone(transaction.view().all_access());
         inner.open = Some(Open {
             cell: TransactionCell::new(transaction),
+            granted,
             failed: false,
             busy: false,
             read_only,

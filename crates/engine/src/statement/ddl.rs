@@ -10,6 +10,7 @@ mod like;
 mod materialized;
 mod moves;
 mod policies;
+mod readers;
 mod retype;
 mod rules;
 mod schemas;

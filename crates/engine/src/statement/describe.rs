@@ -4,6 +4,8 @@
 //! SET, it has the column's; elsewhere the planner says what it is compared with. What is still unknown then may be
 //! anything, and is a text.
 
+mod beside;
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -102,7 +104,7 @@ impl Engine {
         if ends_a_transaction(&statement) {
             return Ok(nothing());
         }
-        self.identify(caller, &mut inner.settings).await?;
+        self.identify_in(caller, inner).await?;
         let open = open_cell(inner)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
         // What it reads is asked for when it is run.
@@ -247,10 +249,12 @@ impl View {
         for at in bounds.into_iter().filter_map(place) {
             found.entry(at).or_insert_with(|| Arc::clone(&integer));
         }
+        beside::in_series(state, query, found);
         let mut statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
         names_out::number_repeated(&mut statement);
         if let Ok(plan) = whole_numbers::plan(&state, statement).await {
             planned(&plan, found);
+            beside::in_plan(&plan, found);
         }
     }
 

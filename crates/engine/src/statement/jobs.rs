@@ -79,7 +79,7 @@ impl Engine {
             JobStatement::Create(create) => {
                 let CreateJob { name, if_exists, options, sql } = *create;
                 let payload = serde_json::json!({ "sql": sql });
-                let mut job = JobDefinition::new(name.clone(), STATEMENT, payload, inner.settings.who.user_name());
+                let mut job = JobDefinition::new(name.clone(), STATEMENT, payload, inner.settings.who.role_name());
                 job.schedule = options.schedule;
                 job.time_zone = options.time_zone.unwrap_or(job.time_zone);
                 job.after = options.after;

@@ -29,7 +29,7 @@ const TABLE_ROW_BYTES: usize = 24;
 const VARIABLE_BYTES: usize = 48;
 
 /// The plan of a query: with hash joins, unless one would hold too much.
-pub(super) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     // What is explained is what would run.
     if let LogicalPlan::Explain(explain) = plan {
         let inner = state.create_physical_plan(&explain.plan).await?;
@@ -58,6 +58,11 @@ fn sorting(state: &SessionState) -> SessionState {
     // With one partition the planner makes hash joins all the same.
     options.execution.target_partitions = options.execution.target_partitions.max(2);
     sorting
+}
+
+/// Whether any join holds all rows of one side.
+pub(super) fn holds_rows(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| Ok(node.downcast_ref::<HashJoinExec>().is_some()))
 }
 
 /// Whether a hash join would hold more than its share.

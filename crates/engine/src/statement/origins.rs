@@ -19,6 +19,11 @@ pub(crate) fn view_mark(schema: &str, view: &str) -> TableReference {
     TableReference::full(VIEW, schema, view)
 }
 
+/// Whether it marks the plan of a view.
+pub(crate) fn is_view_mark(name: &TableReference) -> bool {
+    name.catalog() == Some(VIEW)
+}
+
 /// A column of something in FROM: the table or view, the column's name, and its place there.
 struct Source<'a> {
     table: &'a TableReference,
@@ -57,7 +62,7 @@ fn source(plan: &LogicalPlan, at: usize) -> Option<Source<'_>> {
         LogicalPlan::Filter(filter) => source(&filter.input, at),
         LogicalPlan::Sort(sort) => source(&sort.input, at),
         LogicalPlan::Limit(limit) => source(&limit.input, at),
-        LogicalPlan::SubqueryAlias(alias) if alias.alias.catalog() == Some(VIEW) => {
+        LogicalPlan::SubqueryAlias(alias) if is_view_mark(&alias.alias) => {
             let column = alias.schema.fields().get(at)?.name().clone();
             Some(Source { table: &alias.alias, column, place: at })
         }

@@ -12,7 +12,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures::StreamExt;
 use polder_capability::CommandTag;
-use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell};
+use polder_lake::{DECLARED, Snapshot, TableName, TransactionCell, Version};
 use polder_types::{Error, Result, SnapshotId};
 
 use super::names::parts;
@@ -67,6 +67,13 @@ pub(super) fn with_names(plan: LogicalPlan) -> datafusion::common::Result<Logica
     if any { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
 }
 
+/// What DESCRIBE and SHOW COLUMNS tell of a column of a materialized view.
+const DESCRIBED: &str = "attname::text AS column_name, format_type(atttypid, atttypmod) AS data_type, \
+                         CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, NULL::text AS column_default";
+const SHOWN: &str = "'polder' AS table_catalog, nspname::text AS table_schema, relname::text AS table_name, \
+                     attname::text AS column_name, format_type(atttypid, NULL) AS data_type, \
+                     CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable";
+
 impl Context<'_> {
     /// What a reading statement sees: the transaction's own view, or the version that the session is set to.
     pub(super) async fn reading_snapshot(&self, open: Option<&TransactionCell>) -> Result<Arc<Snapshot>> {
@@ -83,17 +90,28 @@ impl Context<'_> {
 
     pub(super) async fn read(&self, open: Option<&TransactionCell>, mut statement: Parsed) -> Result<Outcome> {
         names_out::number_repeated(&mut statement);
-        let snapshot = self.reading_snapshot(open).await?;
         let constant = constant::Key::of(&statement, self);
         if let Some(rows) = constant.as_ref().and_then(|key| self.engine.constants.rows(key)) {
+            // It reads nothing, so which version is the newest need not be asked.
+            let snapshot = match open.is_none() && self.settings.version == Version::Newest {
+                true => self.engine.lake.known(),
+                false => self.reading_snapshot(open).await?,
+            };
             let rows = names_out::restore(rows);
             return Ok(answer("SELECT", snapshot.id, rows.schema(), rows));
         }
+        let snapshot = self.reading_snapshot(open).await?;
         let scope = self.engine.scope(snapshot, None, self.settings);
-        if let Parsed::Statement(inner) = &statement
-            && let Statement::ExplainTable { table_name, .. } = inner.as_ref()
-        {
-            statement = self.describe_table(&scope, table_name)?;
+        if let Parsed::Statement(inner) = &statement {
+            let asked = match inner.as_ref() {
+                Statement::ExplainTable { table_name, .. } => Some(self.describe_table(&scope, table_name)?),
+                Statement::ShowColumns { show_options, .. } => {
+                    let within = show_options.show_in.as_ref().and_then(|within| within.parent_name.as_ref());
+                    within.map(|name| self.of_materialized(&scope, name, SHOWN)).transpose()?.flatten()
+                }
+                _ => None,
+            };
+            statement = asked.unwrap_or(statement);
         }
         let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion);
         let plan = plan.map_err(|error| suggest::table(error, &scope.snapshot, &self.settings.schema))?;
@@ -140,8 +158,28 @@ impl Context<'_> {
         Ok(answer(verb, scope.snapshot.id, schema, rows))
     }
 
+    /// What is asked of the columns of a materialized view, as a query; `information_schema` has none of them, as in PostgreSQL.
+    fn of_materialized(&self, scope: &Scope, name: &ObjectName, shown: &str) -> Result<Option<Parsed>> {
+        let Ok(name) = self.existing_name(name, &scope.snapshot) else { return Ok(None) };
+        if scope.snapshot.table(&name).is_none_or(|table| table.rules.materialized.is_none()) {
+            return Ok(None);
+        }
+        let text = |text: &str| text.replace('\'', "''");
+        parse_kept(&format!(
+            "SELECT {shown} FROM pg_catalog.pg_attribute \
+             JOIN pg_catalog.pg_class ON pg_class.oid = attrelid JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
+             WHERE nspname = '{}' AND relname = '{}' AND attnum > 0 ORDER BY attnum",
+            text(&name.schema),
+            text(&name.table)
+        ))
+        .map(Some)
+    }
+
     /// DESCRIBE of a table or view, as a query.
     fn describe_table(&self, scope: &Scope, name: &ObjectName) -> Result<Parsed> {
+        if let Some(described) = self.of_materialized(scope, name, DESCRIBED)? {
+            return Ok(described);
+        }
         let (schema, table) = match self.existing_name(name, &scope.snapshot) {
             Ok(name) => (name.schema, name.table),
             // A table of the system.

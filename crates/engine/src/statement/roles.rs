@@ -90,6 +90,8 @@ impl Engine {
             return self.set_session(caller, inner, &statement).await;
         }
         check_may_write(inner)?;
+        // A role that goes or is called otherwise leaves nothing behind for whoever has its name next.
+        self.recorder.flush().await;
         let extras = Extras::default();
         // Those of open transactions meet at their commits.
         let _one_at_a_time = match &open {

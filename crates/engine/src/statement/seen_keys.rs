@@ -62,9 +62,14 @@ impl SeenKeys {
         self.are_forgotten
     }
 
-    fn forget(&mut self) {
+    /// Gives the memory back: all rows have come.
+    pub fn close(&mut self) {
         self.keys = HashSet::new();
         self.bytes.free();
+    }
+
+    fn forget(&mut self) {
+        self.close();
         self.are_forgotten = true;
     }
 

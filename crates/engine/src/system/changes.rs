@@ -52,7 +52,7 @@ impl TableFunctionImpl for ChangesFunction {
             return Err(external(off(&name.table, rights.owns(table.id))));
         }
         let ids = !bound.rows;
-        Ok(Arc::new(Governing::new(known, name, &table, Arc::new(changes), ids)?))
+        Governing::table(known, name, &table, Arc::new(changes), ids)
     }
 }
 

@@ -9,7 +9,6 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::Result as DataFusionResult;
-use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{Change, TableName, TableState};
 use polder_metastore::Value;
@@ -20,6 +19,7 @@ use super::tables::is_told_of;
 use super::{external, int, memory, table_argument, text, time};
 use crate::authz::rights::SELECT;
 use crate::authz::{Rights, Who, word_of};
+use crate::computed::{Computed, Rows};
 use crate::engine::Engine;
 
 /// Versions of the lake that are looked through.
@@ -45,7 +45,7 @@ impl TableFunctionImpl for HistoryFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
         let name = table_argument("history", args.exprs())?;
         let engine = self.engine.upgrade().ok_or_else(|| external(Error::internal("the engine has stopped")))?;
-        Ok(Arc::new(History { schema: Arc::new(schema()), engine, name }))
+        Ok(Computed::table(Arc::new(schema()), History { engine, name }))
     }
 }
 
@@ -62,37 +62,21 @@ fn schema() -> Schema {
 }
 
 struct History {
-    schema: SchemaRef,
     engine: Arc<Engine>,
     name: TableName,
 }
 
-impl fmt::Debug for History {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "history({})", self.name)
-    }
-}
-
 #[async_trait]
-impl TableProvider for History {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl Rows for History {
+    async fn plan(
         &self,
         state: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let who = World::of(state.config_options())?.who();
         let columns = self.rows(who).await.map_err(external)?;
-        memory(&self.schema, columns, projection)
+        memory(schema, columns, projection)
     }
 }
 

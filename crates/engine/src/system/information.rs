@@ -1,23 +1,28 @@
 //! `information_schema`, as the standard and PostgreSQL have it.
 
+mod columns;
 mod fields;
 mod keys;
+mod programs;
 mod rights;
+mod standard;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, Int32Array, Int32Builder, StringArray, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::Result as DataFusionResult;
-use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use polder_lake::{ColumnState, Snapshot, TableRules, TextLength};
+use polder_lake::{Snapshot, TextLength};
 
+use self::standard::VIEWS;
 use super::pg_catalog::World;
 use super::{TABLES, memory, visible};
+use crate::computed::{self, Computed};
 
 /// The catalog that all of it is in.
 const CATALOG: &str = "polder";
@@ -46,16 +51,26 @@ impl fmt::Debug for InformationSchema {
     }
 }
 
+/// How the rows of a view are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    AdministrableRoles,
     ApplicableRoles,
+    CatalogName,
+    CharacterSets,
     CheckConstraints,
     ColumnPrivileges,
+    ColumnTypes,
     Columns,
     ConstraintColumns,
+    ConstraintTables,
     Constraints,
+    ElementTypes,
+    /// There is nothing of the kind.
+    Empty,
     EnabledRoles,
     KeyColumns,
+    Parameters,
     Privileges,
     References,
     RoleColumnGrants,
@@ -66,17 +81,26 @@ enum Kind {
     Schemata,
     Sequences,
     Tables,
+    ViewTables,
     Views,
 }
 
-const NAMES: &[(&str, Kind)] = &[
+/// Those that have rows; the others of [`VIEWS`] are about what is not there.
+const FILLED: &[(&str, Kind)] = &[
+    ("administrable_role_authorizations", Kind::AdministrableRoles),
     ("applicable_roles", Kind::ApplicableRoles),
+    ("character_sets", Kind::CharacterSets),
     ("check_constraints", Kind::CheckConstraints),
     ("column_privileges", Kind::ColumnPrivileges),
+    ("column_udt_usage", Kind::ColumnTypes),
     ("columns", Kind::Columns),
     ("constraint_column_usage", Kind::ConstraintColumns),
+    ("constraint_table_usage", Kind::ConstraintTables),
+    ("element_types", Kind::ElementTypes),
     ("enabled_roles", Kind::EnabledRoles),
+    ("information_schema_catalog_name", Kind::CatalogName),
     ("key_column_usage", Kind::KeyColumns),
+    ("parameters", Kind::Parameters),
     ("referential_constraints", Kind::References),
     ("role_column_grants", Kind::RoleColumnGrants),
     ("role_routine_grants", Kind::RoleRoutineGrants),
@@ -88,76 +112,72 @@ const NAMES: &[(&str, Kind)] = &[
     ("table_constraints", Kind::Constraints),
     ("table_privileges", Kind::Privileges),
     ("tables", Kind::Tables),
+    ("view_table_usage", Kind::ViewTables),
     ("views", Kind::Views),
 ];
 
 /// The names of its tables.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().map(|(name, _)| *name)
+    VIEWS.iter().map(|(name, _)| *name)
 }
 
 /// The columns of one of its tables.
 pub(super) fn columns(table: &str) -> Vec<Field> {
-    NAMES.iter().find(|(name, _)| *name == table).map(|(_, kind)| kind.fields()).unwrap_or_default()
+    VIEWS.iter().find(|(name, _)| *name == table).map(|(_, columns)| fields::whole(columns)).unwrap_or_default()
 }
 
 #[async_trait]
 impl SchemaProvider for InformationSchema {
     fn table_names(&self) -> Vec<String> {
-        NAMES.iter().map(|(name, _)| (*name).to_owned()).collect()
+        names().map(str::to_owned).collect()
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        NAMES.iter().any(|(known, _)| *known == name)
+        names().any(|known| known == name)
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
-        let Some((_, kind)) = NAMES.iter().find(|(known, _)| *known == name) else { return Ok(None) };
+        let Some((view, columns)) = VIEWS.iter().find(|(known, _)| *known == name) else { return Ok(None) };
+        let kind = FILLED.iter().find(|(known, _)| *known == name).map_or(Kind::Empty, |(_, kind)| *kind);
         let table = Table {
-            kind: *kind,
-            schema: Arc::new(Schema::new(kind.fields())),
+            view,
+            kind,
             snapshot: visible(&self.world, |id| self.world.rights().sees(id)),
             world: self.world.clone(),
             views: Arc::clone(&self.views),
         };
-        Ok(Some(Arc::new(table)))
+        Ok(Some(Computed::table(Arc::new(Schema::new(fields::whole(columns))), table)))
     }
 }
 
 struct Table {
+    view: &'static str,
     kind: Kind,
-    schema: SchemaRef,
     snapshot: Arc<Snapshot>,
     world: World,
     views: Arc<dyn Views>,
 }
 
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl TableProvider for Table {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl computed::Rows for Table {
+    async fn plan(
         &self,
         _state: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let mut rows = Rows::new(&self.schema);
+        let mut rows = Rows::new(&self.kind.columns());
         match self.kind {
-            Kind::ApplicableRoles => self.applicable_roles(&mut rows),
+            Kind::AdministrableRoles => self.applicable_roles(&mut rows, true),
+            Kind::CatalogName => rows.push([CATALOG.into()]),
+            Kind::CharacterSets => rows.push(["UTF8".into(), "UCS".into(), "UTF8".into(), CATALOG.into()]),
+            Kind::ColumnTypes => self.column_types(&mut rows).await,
+            Kind::ConstraintTables => self.constraint_tables(&mut rows),
+            Kind::ElementTypes => self.element_types(&mut rows),
+            Kind::Empty => {}
+            Kind::Parameters => self.parameters(&mut rows),
+            Kind::ViewTables => self.view_tables(&mut rows),
+            Kind::ApplicableRoles => self.applicable_roles(&mut rows, false),
             Kind::CheckConstraints => self.check_constraints(&mut rows),
             Kind::ColumnPrivileges => self.column_privileges(&mut rows, true).await,
             Kind::Columns => self.columns(&mut rows).await,
@@ -177,7 +197,7 @@ impl TableProvider for Table {
             Kind::Tables => self.tables(&mut rows),
             Kind::Views => self.views(&mut rows),
         }
-        memory(&self.schema, rows.finish(), projection)
+        memory(schema, self.widened(schema, rows), projection)
     }
 }
 
@@ -207,67 +227,75 @@ impl From<Option<i64>> for Cell {
 
 enum Column {
     Text(StringBuilder),
-    Int(Int64Builder),
+    Int(Int32Builder),
 }
 
-struct Rows(Vec<Column>);
+/// What is known of a view: some of its columns, in an order of their own.
+struct Rows {
+    columns: Vec<(&'static str, Column)>,
+    count: usize,
+}
 
 impl Rows {
-    fn new(schema: &Schema) -> Self {
-        let column = |field: &Arc<Field>| match field.data_type() {
-            DataType::Int64 => Column::Int(Int64Builder::new()),
-            _ => Column::Text(StringBuilder::new()),
+    fn new(names: &[&'static str]) -> Self {
+        let column = |name: &&'static str| {
+            let number = fields::NUMBERS.contains(name);
+            (*name, if number { Column::Int(Int32Builder::new()) } else { Column::Text(StringBuilder::new()) })
         };
-        Self(schema.fields().iter().map(column).collect())
+        Self { columns: names.iter().map(column).collect(), count: 0 }
     }
 
     fn push<const N: usize>(&mut self, cells: [Cell; N]) {
-        for (column, cell) in self.0.iter_mut().zip(cells) {
+        self.count += 1;
+        for ((_, column), cell) in self.columns.iter_mut().zip(cells) {
             match (column, cell) {
                 (Column::Text(builder), Cell::Text(text)) => builder.append_option(text),
-                (Column::Int(builder), Cell::Int(number)) => builder.append_option(number),
+                (Column::Int(builder), Cell::Int(number)) => {
+                    builder.append_option(number.and_then(|number| i32::try_from(number).ok()));
+                }
                 (Column::Text(builder), Cell::Int(_)) => builder.append_null(),
                 (Column::Int(builder), Cell::Text(_)) => builder.append_null(),
             }
         }
     }
+}
 
-    fn finish(self) -> Vec<ArrayRef> {
-        self.0
-            .into_iter()
-            .map(|column| match column {
-                Column::Text(mut builder) => Arc::new(builder.finish()) as ArrayRef,
-                Column::Int(mut builder) => Arc::new(builder.finish()) as ArrayRef,
-            })
-            .collect()
+impl Column {
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Text(mut builder) => Arc::new(builder.finish()),
+            Self::Int(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+impl Table {
+    /// All columns of the view: those that are known, those that say the same of everything, and the others without a value.
+    fn widened(&self, schema: &Schema, rows: Rows) -> Vec<ArrayRef> {
+        let count = rows.count;
+        let mut known: HashMap<&str, ArrayRef> =
+            rows.columns.into_iter().map(|(name, column)| (name, column.finish())).collect();
+        let column = |field: &Arc<Field>| {
+            let name = field.name().as_str();
+            let same = || -> ArrayRef {
+                let value = fields::constant(self.view, name);
+                match field.data_type() {
+                    DataType::Int32 => {
+                        let number = value.and_then(|text| text.parse::<i32>().ok());
+                        Arc::new(Int32Array::from(vec![number; count]))
+                    }
+                    _ => Arc::new(StringArray::from(vec![value; count])),
+                }
+            };
+            known.remove(name).unwrap_or_else(same)
+        };
+        schema.fields().iter().map(column).collect()
     }
 }
 
 impl Table {
     fn schema_of(&self, id: i64) -> &str {
         self.snapshot.schemas.get(&id).map_or("", |schema| schema.name.as_str())
-    }
-
-    async fn columns(&self, rows: &mut Rows) {
-        for table in self.snapshot.tables.values() {
-            let name = self.snapshot.name_of(table);
-            for (at, field) in table.schema().fields().iter().take(table.shown_columns()).enumerate() {
-                let state = table.top_columns().find(|column| column.name == *field.name());
-                push_column(rows, (&name.schema, &name.table), at, field, state, Some(&table.rules));
-            }
-        }
-        for view in self.snapshot.views.values() {
-            let schema = self.schema_of(view.schema_id);
-            let Some(columns) = self.views.columns(schema, &view.name).await else { continue };
-            for (at, field) in columns.fields().iter().enumerate() {
-                push_column(rows, (schema, &view.name), at, &field.as_ref().clone().with_nullable(true), None, None);
-            }
-        }
-        for table in TABLES {
-            for (at, field) in (table.columns)().fields().iter().enumerate() {
-                push_column(rows, ("polder", table.name), at, field, None, None);
-            }
-        }
     }
 
     fn tables(&self, rows: &mut Rows) {
@@ -280,6 +308,7 @@ impl Table {
                     name.schema.as_str().into(),
                     name.table.as_str().into(),
                     "BASE TABLE".into(),
+                    "YES".into(),
                 ]);
             }
         }
@@ -289,13 +318,14 @@ impl Table {
                 self.schema_of(view.schema_id).into(),
                 view.name.as_str().into(),
                 "VIEW".into(),
+                "NO".into(),
             ]);
         }
         for table in TABLES {
-            rows.push([CATALOG.into(), "polder".into(), table.name.into(), "VIEW".into()]);
+            rows.push([CATALOG.into(), "polder".into(), table.name.into(), "VIEW".into(), "NO".into()]);
         }
-        for (name, _) in NAMES {
-            rows.push([CATALOG.into(), "information_schema".into(), (*name).into(), "VIEW".into()]);
+        for name in names() {
+            rows.push([CATALOG.into(), "information_schema".into(), name.into(), "VIEW".into(), "NO".into()]);
         }
     }
 
@@ -338,68 +368,11 @@ impl Table {
                     full.schema.as_str().into(),
                     full.table.as_str().into(),
                     kind.into(),
+                    Cell::Text((kind == "UNIQUE").then(|| "YES".to_owned())),
                 ]);
             }
         }
     }
-
-    fn routines(&self, rows: &mut Rows) {
-        for function in self.snapshot.functions.values() {
-            for (at, known) in function.macros.iter().enumerate() {
-                let definition = function.definitions.get(at).unwrap_or(&known.sql);
-                rows.push([
-                    CATALOG.into(),
-                    self.schema_of(function.schema_id).into(),
-                    function.name.as_str().into(),
-                    "FUNCTION".into(),
-                    "SQL".into(),
-                    definition.as_str().into(),
-                ]);
-            }
-        }
-    }
-}
-
-fn push_column(
-    rows: &mut Rows,
-    (schema, table): (&str, &str),
-    at: usize,
-    field: &Field,
-    state: Option<&ColumnState>,
-    rules: Option<&TableRules>,
-) {
-    let id = state.map(|state| state.id);
-    let rule =
-        |find: &dyn Fn(&TableRules, i64) -> Option<String>| rules.zip(id).and_then(|(rules, id)| find(rules, id));
-    let constant = state.and_then(|state| state.default_value.clone()).filter(|text| text != "NULL");
-    let default = rule(&|rules, id| rules.default_of(id).map(str::to_owned)).or(constant);
-    let identity = rule(&|rules, id| {
-        rules.identity_of(id).map(|identity| if identity.always { "ALWAYS" } else { "BY DEFAULT" }.to_owned())
-    });
-    let generated = rule(&|rules, id| rules.generated_of(id).map(str::to_owned));
-    let data_type = field.data_type();
-    let (precision, scale) = numeric(data_type);
-    rows.push([
-        CATALOG.into(),
-        schema.into(),
-        table.into(),
-        field.name().as_str().into(),
-        i64::try_from(at + 1).ok().into(),
-        default.into(),
-        if field.is_nullable() { "YES" } else { "NO" }.into(),
-        standard_name(field).as_str().into(),
-        TextLength::of_field(field).and_then(|length| i64::try_from(length.max).ok()).into(),
-        precision.into(),
-        scale.into(),
-        moment_precision(data_type).into(),
-        if identity.is_some() { "YES" } else { "NO" }.into(),
-        identity.into(),
-        if generated.is_some() { "ALWAYS" } else { "NEVER" }.into(),
-        generated.into(),
-        CATALOG.into(),
-        "pg_catalog".into(),
-        super::pg_catalog::types::name_of_field(field).as_str().into(),
-    ]);
 }
 
 /// PostgreSQL's name of a column's type, without lengths and precisions.
@@ -426,30 +399,5 @@ pub(crate) fn standard_name(field: &Field) -> String {
     }
 }
 
-fn numeric(data_type: &DataType) -> (Option<i64>, Option<i64>) {
-    match data_type {
-        DataType::Int8 | DataType::Int16 => (Some(16), Some(0)),
-        DataType::Int32 => (Some(32), Some(0)),
-        DataType::Int64 => (Some(64), Some(0)),
-        DataType::Float32 => (Some(24), None),
-        DataType::Float64 => (Some(53), None),
-        DataType::Decimal32(precision, scale)
-        | DataType::Decimal64(precision, scale)
-        | DataType::Decimal128(precision, scale)
-        | DataType::Decimal256(precision, scale) => (Some(i64::from(*precision)), Some(i64::from(*scale))),
-        _ => (None, None),
-    }
-}
-
-fn moment_precision(data_type: &DataType) -> Option<i64> {
-    match data_type {
-        DataType::Date32 | DataType::Date64 => Some(0),
-        DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => Some(match unit {
-            TimeUnit::Second => 0,
-            TimeUnit::Millisecond => 3,
-            TimeUnit::Microsecond => 6,
-            TimeUnit::Nanosecond => 9,
-        }),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests;

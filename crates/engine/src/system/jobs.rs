@@ -1,12 +1,12 @@
 //! `polder.jobs` and `polder.runs`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::{DateTime, Utc};
-use polder_capability::{CatchUp, RunFilter};
+use polder_capability::{CatchUp, JobStatus, RunFilter};
 use polder_types::Result;
 
 use super::{int, text, time};
@@ -121,8 +121,8 @@ pub(super) async fn runs(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
     if !who.superuser {
         let jobs = engine.jobs()?.list().await?;
         let own = jobs.iter().filter(|job| is_told(who, &job.definition.owner));
-        let own: HashSet<&str> = own.map(|job| job.definition.name.as_str()).collect();
-        rows.retain(|run| own.contains(run.job.as_str()));
+        let own: HashMap<&str, &JobStatus> = own.map(|job| (job.definition.name.as_str(), job)).collect();
+        rows.retain(|run| own.get(run.job.as_str()).is_some_and(|job| job.has_run(run)));
     }
     Ok(vec![
         texts(&rows, |run| Some(run.run_id.to_string())),

@@ -1,6 +1,5 @@
 //! `profile('schema.table')`: what a person wants to know of columns before using them.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Builder, Int64Builder, StringBuilder};
@@ -9,7 +8,6 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
-use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use futures::StreamExt;
 use polder_kernels::profile::{BinEdge, ColumnProfile, ColumnProfiler};
@@ -18,6 +16,7 @@ use polder_types::Error;
 
 use super::tables::type_name;
 use super::{external, int, memory, table_argument, text};
+use crate::computed::{Computed, Rows};
 
 /// Rows that are looked at. A profile of more says as much, and takes longer than a person waits.
 const ROWS_MAX: usize = 10_000_000;
@@ -28,7 +27,7 @@ pub(super) struct ProfileFunction;
 impl TableFunctionImpl for ProfileFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
         let name = table_argument("profile", args.exprs())?;
-        Ok(Arc::new(Profile { schema: Arc::new(schema()), name }))
+        Ok(Computed::table(Arc::new(schema()), Profile { name }))
     }
 }
 
@@ -50,39 +49,23 @@ fn schema() -> Schema {
 }
 
 struct Profile {
-    schema: SchemaRef,
     name: TableName,
 }
 
-impl fmt::Debug for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "profile({})", self.name)
-    }
-}
-
 #[async_trait]
-impl TableProvider for Profile {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
+impl Rows for Profile {
+    async fn plan(
         &self,
         state: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let state = state
             .as_any()
             .downcast_ref::<SessionState>()
             .ok_or_else(|| external(Error::internal("a profile needs a session")))?;
         let columns = self.columns(state).await?;
-        memory(&self.schema, columns, projection)
+        memory(schema, columns, projection)
     }
 }
 

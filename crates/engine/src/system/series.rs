@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, cast, ident};
 
 /// The function that DataFusion brings, which counts in nanoseconds.
 #[derive(Debug)]
@@ -23,8 +24,15 @@ pub(super) fn register(state: &mut SessionState) {
 }
 
 fn nanoseconds(expr: &Expr) -> Expr {
-    let Expr::Literal(value, metadata) = expr else { return expr.clone() };
+    let (value, metadata) = match expr {
+        Expr::Literal(value, metadata) => (value, metadata),
+        // Planned without its value, to see what else there is.
+        open if is_open(open) => return Expr::Literal(ScalarValue::Null, None),
+        other => return other.clone(),
+    };
     let value = match value {
+        // It takes none that has a type.
+        number if number.is_null() && number.data_type().is_integer() => ScalarValue::Null,
         ScalarValue::TimestampMicrosecond(micros, zone) => {
             ScalarValue::TimestampNanosecond(micros.and_then(|micros| micros.checked_mul(1000)), zone.clone())
         }
@@ -36,10 +44,20 @@ fn nanoseconds(expr: &Expr) -> Expr {
     Expr::Literal(value, metadata.clone())
 }
 
+fn is_open(expr: &Expr) -> bool {
+    expr.exists(|part| Ok(matches!(part, Expr::Placeholder(_)))).unwrap_or(false)
+}
+
 /// What is counted from, to and by is of 32 bits or fewer.
 fn is_narrow(expr: &Expr) -> bool {
     use ScalarValue as V;
-    matches!(expr, Expr::Literal(V::Int8(_) | V::Int16(_) | V::Int32(_), _))
+    match expr {
+        Expr::Literal(value, _) => matches!(value, V::Null | V::Int8(_) | V::Int16(_) | V::Int32(_)),
+        open => {
+            let narrow = |data_type| matches!(data_type, DataType::Null | DataType::Int16 | DataType::Int32);
+            is_open(open) && open.get_type(&DFSchema::empty()).is_ok_and(narrow)
+        }
+    }
 }
 
 impl TableFunctionImpl for Series {

@@ -383,6 +383,11 @@ impl ScalarUDFImpl for SingleValue {
         Ok(arguments.first().cloned().unwrap_or(DataType::Null))
     }
 
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = arguments.arg_fields.first().map(|field| field.as_ref().clone().with_nullable(true));
+        Ok(Arc::new(field.unwrap_or_else(|| Field::new(self.name(), DataType::Null, true))))
+    }
+
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let rows = arrow::compute::cast(&arrays[1], &DataType::Int64)?;

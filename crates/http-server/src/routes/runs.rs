@@ -1,6 +1,6 @@
 //! Runs of jobs: what came of them, their logs, and what to do about them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -73,13 +73,13 @@ async fn list_runs(
     };
     let mut runs = app.jobs.runs(&filter).await?;
     if !app.accounts.is_superuser(&caller.user).await? {
-        let mut owned = HashSet::new();
+        let mut owned = HashMap::new();
         for job in app.jobs.list().await? {
             if app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await? {
-                owned.insert(job.definition.name);
+                owned.insert(job.definition.name.clone(), job);
             }
         }
-        runs.retain(|run| owned.contains(&run.job));
+        runs.retain(|run| owned.get(&run.job).is_some_and(|job| job.has_run(run)));
     }
     Ok(axum::Json(RunList { runs: runs.into_iter().map(Into::into).collect() }))
 }
@@ -163,7 +163,11 @@ async fn owned(app: &App, caller: &Caller, id: RunId) -> Result<RunRecord> {
         return Ok(run);
     }
     match app.jobs.find(&run.job).await? {
-        Some(job) if app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await? => Ok(run),
+        Some(job)
+            if job.has_run(&run) && app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await? =>
+        {
+            Ok(run)
+        }
         _ => Err(no_such_run(id)),
     }
 }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use polder_capability as contract;
-use polder_types::{Error, Result};
+use polder_capability::{self as contract, Caller, Reach};
+use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -131,11 +131,11 @@ async fn create_saved_query(
     responses((status = 200, body = SavedQuery)))]
 async fn update_saved_query(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Segments(id): Segments<String>,
     Json(request): Json<SavedQueryRequest>,
 ) -> ApiResult<axum::Json<SavedQuery>> {
-    let before = app.saved.get(&id).await?.ok_or_else(no_such_query)?;
+    let before = owned(&app, &caller, &id).await?;
     let query = request.into_query(before.id, before.owner, app.clock.now())?;
     Ok(axum::Json(app.saved.put(query).await?.into()))
 }
@@ -146,10 +146,26 @@ async fn update_saved_query(
     responses((status = 204, description = "Deleted")))]
 async fn delete_saved_query(
     State(app): State<App>,
-    Identity(_): Identity,
+    Identity(caller): Identity,
     Segments(id): Segments<String>,
 ) -> ApiResult<StatusCode> {
+    owned(&app, &caller, &id).await?;
     if app.saved.delete(&id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_query().into()) }
+}
+
+/// A query that the caller may change: everybody may run it, so that whoever could write another text into it would have it
+/// run by others.
+///
+/// # Errors
+/// `NotFound`, and `Forbidden` (42501) unless the caller saved it, or has the rights of whoever did.
+async fn owned(app: &App, caller: &Caller, id: &str) -> Result<contract::SavedQuery> {
+    let query = app.saved.get(id).await?.ok_or_else(no_such_query)?;
+    if app.accounts.reaches(&caller.user, &query.owner, Reach::Own).await? {
+        return Ok(query);
+    }
+    let message = format!("permission denied for saved query \"{}\"", query.name);
+    let hint = format!("{} saved it; save one of your own", query.owner);
+    Err(Error::new(ErrorKind::Forbidden, message).with_hint(hint))
 }
 
 fn no_such_query() -> Error {

@@ -138,7 +138,10 @@ impl Applier {
         );
     }
 
-    pub(super) fn drop_table(&mut self, id: i64) -> Result<()> {
+    pub(super) fn drop_table(&mut self, id: i64, along: bool) -> Result<()> {
+        if along && !self.snapshot.tables.contains_key(&self.real(id)) {
+            return Ok(());
+        }
         let table = self.table(id)?;
         let (id, at) = (table.id, self.snapshot.id);
         self.snapshot.tables.remove(&id);
@@ -266,7 +269,10 @@ impl Applier {
         self.snapshot.views.get(&id).cloned().ok_or_else(missing)
     }
 
-    pub(super) fn drop_view(&mut self, id: i64) -> Result<()> {
+    pub(super) fn drop_view(&mut self, id: i64, along: bool) -> Result<()> {
+        if along && !self.snapshot.views.contains_key(&self.real(id)) {
+            return Ok(());
+        }
         let view = self.view_state(id)?;
         self.snapshot.views.remove(&view.id);
         self.forget_access(view.id);
@@ -294,6 +300,24 @@ impl Applier {
         self.snapshot.views.insert(view.id, Arc::new(renamed));
         self.schema_changed = true;
         let full = self.name_of(schema_id, name);
+        self.changed(Change::CreatedView(full.schema, full.table));
+        self.changed(Change::AlteredView(view.id));
+        Ok(())
+    }
+
+    /// Another query under the same id, on which everything that is known of the view hangs.
+    pub(super) fn replace_view(&mut self, id: i64, sql: &str) -> Result<()> {
+        let view = self.view_state(id)?;
+        let mut replaced = view.as_ref().clone();
+        replaced.dialect = "polder".into();
+        replaced.sql = sql.to_owned();
+        replaced.column_aliases = String::new();
+        replaced.begin_snapshot = self.snapshot.id;
+        self.emit_exactly(1, end_sql("view"), vec![self.snapshot.id.into(), view.id.into()]);
+        self.emit_view_row(&replaced);
+        self.snapshot.views.insert(view.id, Arc::new(replaced));
+        self.schema_changed = true;
+        let full = self.name_of(view.schema_id, &view.name);
         self.changed(Change::CreatedView(full.schema, full.table));
         self.changed(Change::AlteredView(view.id));
         Ok(())

@@ -35,5 +35,15 @@ fn excludes_as_the_design_says() {
     check(Change::DroppedTable(1), Change::DeletedFrom(2), false);
     check(Change::AlteredTable(1), Change::Compacted(1), false);
     check(Change::CreatedTable("a".into(), "t".into()), Change::CreatedView("a".into(), "t".into()), true);
+    for (ours, theirs) in [
+        (Change::RewordedView(1), Change::RewordedView(1)),
+        (Change::RewordedView(1), Change::AlteredView(1)),
+        (Change::DroppedView(1), Change::RewordedView(1)),
+        (Change::RewordedTable(1), Change::RewordedTable(1)),
+        (Change::RewordedTable(1), Change::InsertedInto(1)),
+    ] {
+        check(ours, theirs, false);
+    }
+    check(Change::AlteredTable(1), Change::RewordedTable(1), true);
     check(Change::CreatedTable("a".into(), "t".into()), Change::CreatedTable("b".into(), "t".into()), false);
 }

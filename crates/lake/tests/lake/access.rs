@@ -26,7 +26,7 @@ async fn goes_with_the_thing(place: Place) {
     assert!(transaction.unowned().is_empty());
     let table = transaction.table(&name("t")).unwrap().id;
     transaction.set_access(table, of(8)).unwrap();
-    transaction.commit().await.unwrap();
+    let before = transaction.commit().await.unwrap().snapshot;
 
     let mut transaction = open.lake.begin().await.unwrap();
     transaction.rename_schema("sales", "trade").unwrap();
@@ -39,7 +39,9 @@ async fn goes_with_the_thing(place: Place) {
     let newest = open.lake.newest().await.unwrap();
     let owner = |id: i64| newest.access(id).and_then(|access| access.owner);
     assert_eq!(owner(newest.schema("trade").unwrap().id), Some(7));
-    assert_eq!(owner(newest.view(&name("v")).unwrap().id), Some(7));
+    let view = newest.view(&name("v")).unwrap();
+    assert_eq!((owner(view.id), view.sql.as_str()), (Some(7), "SELECT 2 AS one"));
+    assert_eq!(view.id, before.view(&name("v")).unwrap().id);
     assert_eq!(newest.access(table).map(AsRef::as_ref), Some(&of(8)));
     assert_eq!(newest.all_access().len(), 3);
 

@@ -10,6 +10,9 @@ use crate::{AuditEvent, OWNER_OID, Role, Roles, Row, Write};
 /// What belongs to a user, by the user's name.
 const OWNED: [&str; 4] = ["polder_session", "polder_api_token", "polder_console_link", "polder_access_key"];
 
+/// Gives what a user has run another user's name.
+const RAN: &str = "UPDATE polder_query SET user_name = $2 WHERE user_name = $1";
+
 const PASSWORD_LETTERS_MIN: usize = 8;
 /// A longer one only costs time to hash.
 const PASSWORD_BYTES_MAX: usize = 1024;
@@ -107,13 +110,17 @@ impl Principals<'_> {
         self.write_told(writes, &AuditEvent::new("drop user", name, "").of(name)).await
     }
 
-    /// Takes a user's password, sessions, tokens, links and keys away; to go with the end of a role.
+    /// Takes a user's password, sessions, tokens, links and keys away; to go with the end of a role. What they have run and
+    /// saved is not that of whoever has the name after them.
     #[must_use]
     pub fn forget_writes(name: &str) -> Vec<Write> {
         let all = std::iter::once("polder_principal").map(|table| (table, "name"));
         let all = all.chain(OWNED.map(|table| (table, "user_name")));
-        all.map(|(table, column)| Write::new(format!("DELETE FROM {table} WHERE {column} = $1"), vec![name.into()]))
-            .collect()
+        let gone = all
+            .map(|(table, column)| Write::new(format!("DELETE FROM {table} WHERE {column} = $1"), vec![name.into()]));
+        let saved = "UPDATE polder_saved_query SET owner = $2 WHERE owner = $1";
+        let left = [RAN, saved].map(|sql| Write::new(sql, vec![name.into(), format!("{name} (dropped)").into()]));
+        gone.chain(left).collect()
     }
 
     /// Gives what belongs to a user another user's name; to go with the change of a role's name.
@@ -125,6 +132,7 @@ impl Principals<'_> {
             let sql = format!("UPDATE {table} SET {column} = $2 WHERE {column} = $1");
             Write::new(sql, vec![name.into(), to.into()])
         })
+        .chain(std::iter::once(Write::new(RAN, vec![name.into(), to.into()])))
         .collect()
     }
 

@@ -233,14 +233,21 @@ fn no_cursor(name: &str) -> Error {
 /// What all transactions of the session shall be: a snapshot that may be written to is the only kind.
 fn characteristics(words: &[String]) -> Flow<Started> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    // One snapshot is read at once: there is nothing that could be put off.
+    let words: &[&str] = match words.as_slice() {
+        [before @ .., "not", "deferrable"] | [before @ .., "deferrable"] => before,
+        [] => &["nothing"],
+        all => all,
+    };
+    match words {
         ["isolation", "level", "serializable", ..] => Err(Error::unsupported(
             "SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins",
         )
         .into()),
         ["isolation", "level", "read", "committed" | "uncommitted"]
         | ["isolation", "level", "repeatable", "read"]
-        | ["read", "write"] => done("SET"),
+        | ["read", "write"]
+        | [] => done("SET"),
         _ => Err(Error::unsupported("these characteristics of transactions are not supported")
             .with_hint("BEGIN READ ONLY for each one that only reads")
             .into()),

@@ -21,6 +21,9 @@ use crate::wire::backend;
 /// Statements and portals that one client may keep.
 pub(super) const KEPT_MAX: usize = 10_000;
 
+/// `bigint`, `smallint`, `integer`.
+const WHOLE_NUMBERS: &[u32] = &[20, 21, 23];
+
 /// First words of statements about savepoints; those without a name are of the whole transaction, and come elsewhere.
 const SAVEPOINT_VERBS: &[&str] = &["savepoint", "release", "rollback"];
 
@@ -344,12 +347,27 @@ impl Client {
         let [statement] = statements.as_slice() else {
             return Err(Error::invalid("PREPARE takes one statement").with_code("42601").into());
         };
-        let prepared = Arc::new(Prepared::of(statement, &prepare.statement, Vec::new())?);
+        let mut prepared = Prepared::of(statement, &prepare.statement, Vec::new())?;
         // The engine plans it, so that a mistake is told now. It is kept here, where drivers find it too.
         self.command(sql).await?;
         self.command(&format!("DEALLOCATE \"{}\"", prepare.name.replace('"', "\"\""))).await?;
-        self.prepared.insert(prepare.name.clone(), prepared);
+        // Rows of constants alone become what their columns are, and are written faster without casts.
+        if prepared.parameters > 0 && (prepared.verb != "insert" || prepared.returns) {
+            prepared.oids = self.whole_numbers(&prepared).await?;
+        }
+        self.prepared.insert(prepare.name.clone(), Arc::new(prepared));
         Ok(Started::Done("PREPARE".into()))
+    }
+
+    /// The types of those parameters that are whole numbers, of which there are several; 0: a value says itself what it is.
+    async fn whole_numbers(&mut self, prepared: &Prepared) -> Flow<Vec<u32>> {
+        let types = vec![None; prepared.parameters];
+        let (session, sql) = (Arc::clone(&self.session), prepared.sql.clone());
+        // What cannot be planned without values is told about with them, by EXECUTE.
+        let told = self.watched(async move { session.describe(&sql, &types).await }).await?;
+        let fields = told.map(|told| told.parameters).unwrap_or_default();
+        let oid = |field: &arrow::datatypes::FieldRef| Kind::of(field).oid();
+        Ok(fields.iter().map(oid).map(|oid| if WHOLE_NUMBERS.contains(&oid) { oid } else { 0 }).collect())
     }
 
     /// Refuses a name that is taken, and more statements than a connection may keep.

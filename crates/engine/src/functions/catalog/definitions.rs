@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator};
 use super::{bools_of_oids, named_or_number, relation_of, texts_of_oids};
 use crate::functions::function::{Call, refuse};
 use crate::functions::strings::quoted_name;
+use crate::inline;
 use crate::parse::parse_call;
 use crate::system::pg_catalog::directory::{self, Of};
 use crate::system::pg_catalog::programs::{self, Program};
@@ -94,7 +95,17 @@ fn of_programs(call: &Call<'_>, text: impl Fn(&Program) -> Option<String>) -> Re
 }
 
 pub(super) fn function(call: &Call<'_>) -> Result<ArrayRef> {
-    of_programs(call, |program| program.definition.clone())
+    let directory = World::of(call.config)?.directory();
+    of_programs(call, |program| {
+        let definition = program.definition.as_deref()?;
+        let Some(body) = inline::shown_body(definition) else { return Some(definition.to_owned()) };
+        let schema = quoted_name(directory.schema(program.schema).unwrap_or_default());
+        let (name, arguments, gives) = (quoted_name(&program.name), program.arguments(true), program.gives());
+        let strict = if program.is_strict() { " STRICT\n" } else { "" };
+        Some(format!(
+            "CREATE OR REPLACE FUNCTION {schema}.{name}({arguments})\n RETURNS {gives}\n LANGUAGE sql\n{strict}{body}\n"
+        ))
+    })
 }
 
 pub(super) fn arguments(call: &Call<'_>) -> Result<ArrayRef> {

@@ -239,7 +239,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     of_oid!("pg_get_partition_constraintdef", "table", "NULL: partitions are a matter of files here.", d::nothing),
     of_oid!("pg_get_statisticsobjdef", "statistics", "NULL: there are no such statistics.", d::nothing),
     of_oid!("pg_get_statisticsobjdef_columns", "statistics", "NULL: there are no such statistics.", d::nothing),
-    of_oid!("pg_get_functiondef", "function", "The statement that made a function.", d::function),
+    of_oid!("pg_get_functiondef", "function", "The statement that makes a function anew.", d::function),
     of_oid!("pg_get_function_arguments", "function", "The arguments of a function, with their defaults.", d::arguments),
     of_oid!("pg_get_function_identity_arguments", "function", "The arguments of a function.", d::own_arguments),
     of_oid!("pg_get_function_sqlbody", "function", "NULL: the text of a function is in `pg_proc.prosrc`.", s::nothing),

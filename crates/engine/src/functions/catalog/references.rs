@@ -116,14 +116,6 @@ pub(crate) fn shown(expr: &Expr, field: &Field) -> Option<Expr> {
     Some(call(&format!("polder_{name}_text"), vec![expr.clone()]))
 }
 
-/// A call that gives a reference, as the text that it is shown as. Above groups nothing else says what it gives.
-pub(crate) fn shown_call(expr: &Expr) -> Option<Expr> {
-    let Expr::ScalarFunction(function) = expr else { return None };
-    let name = function.name().strip_prefix("polder_")?;
-    KINDS.iter().find(|(known, _)| *known == name)?;
-    Some(call(&format!("polder_{name}_text"), vec![expr.clone()]))
-}
-
 /// A cast from or to a type of PostgreSQL's catalog, as a call; none when it is a cast like any other.
 pub(crate) fn planned(inner: &Expr, from: &Field, to: &Field) -> Option<Expr> {
     if let Some((name, _)) = kind_of(to) {

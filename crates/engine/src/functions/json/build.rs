@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::Result;
 
 use super::look::steps;
@@ -27,7 +27,7 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
         }
         D::List(item) => {
             let lists = array.as_list::<i32>().clone();
-            let convert = converter(lists.values(), item, session)?;
+            let convert = converter(lists.values(), &types::item(field, item), session)?;
             Box::new(move |row| {
                 let offsets = lists.value_offsets();
                 (offsets[row] as usize..offsets[row + 1] as usize)
@@ -37,10 +37,10 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
             })
         }
         D::Struct(fields) => {
-            let columns = fields
-                .iter()
-                .zip(array.as_struct().columns())
-                .map(|(field, column)| Ok((field.name().clone(), converter(column, field, session)?)))
+            let columns = names(fields)
+                .into_iter()
+                .zip(fields.iter().zip(array.as_struct().columns()))
+                .map(|(name, (field, column))| Ok((name, converter(column, field, session)?)))
                 .collect::<Result<Vec<_>>>()?;
             Box::new(move |row| {
                 let entries = columns.iter().map(|(name, convert)| Ok((name.clone(), convert(row)?)));
@@ -49,20 +49,19 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
         }
         other => {
             let write = text::writer(array, session, false)?;
-            let number = other.is_numeric();
+            let number = other.is_numeric() && types::catalog_type(field).is_none();
             let json = types::is_json(field);
             let time = matches!(other, D::Timestamp(..));
             let zoned = matches!(other, D::Timestamp(_, Some(_)));
             Box::new(move |row| {
                 let text = write(row)?;
                 // What is no number in JSON, such as NaN, is a text.
-                if number && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
+                if number && is_digits(&text) {
                     parse(&text)
                 } else if json {
                     parse(&text)
                 } else if time {
-                    let text = text.replacen(' ', "T", 1);
-                    Ok(Json::Text(if zoned { with_minutes(text) } else { text }))
+                    Ok(Json::Text(moment(&text, zoned)))
                 } else {
                     Ok(Json::Text(text))
                 }
@@ -70,6 +69,27 @@ fn converter(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<T
         }
     };
     Ok(Box::new(move |row| if nulls.is_null(row) { Ok(Json::Null) } else { inner(row) }))
+}
+
+/// The names of a row's columns. Those of `ROW(…)`, which has none, are `f1` and so on.
+pub(super) fn names(fields: &Fields) -> Vec<String> {
+    let nameless = fields.iter().enumerate().all(|(at, field)| *field.name() == format!("c{at}"));
+    let name = |(at, field): (usize, &FieldRef)| match nameless {
+        true => format!("f{}", at + 1),
+        false => field.name().clone(),
+    };
+    fields.iter().enumerate().map(name).collect()
+}
+
+/// Whether a number is one in JSON, as NaN is not.
+pub(super) fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+}
+
+/// A moment as ISO 8601 has it.
+pub(super) fn moment(text: &str, zoned: bool) -> String {
+    let text = text.replacen(' ', "T", 1);
+    if zoned { with_minutes(text) } else { text }
 }
 
 /// The offset at the end as hours and minutes: `+00:00`, where a text has `+00`.

@@ -1,8 +1,9 @@
-//! JSON: `json` and `jsonb` are one type here, text in the form that `jsonb` writes.
+//! JSON: text, which for `jsonb` is in the form that it writes, and for `json` as it was spelled.
 
 mod build;
 mod edit;
 mod look;
+mod spell;
 
 use datafusion::common::{DataFusionError, Result};
 use polder_kernels::json::Json;
@@ -24,6 +25,8 @@ pub(crate) fn normalised(text: &str) -> Result<String> {
 }
 
 const TEXTS: Gives = Gives::TextArray;
+const SPELLED: Gives = Gives::SpelledJson;
+const LIST: Gives = Gives::JsonArray;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(
@@ -82,9 +85,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         )
     },
     function("polder_json_object_keys", "", "", &[way(&[K::Text], TEXTS, look::object_keys)]),
-    function("polder_json_elements", "", "", &[way(&[K::Text], TEXTS, look::elements)]),
+    function("polder_json_elements", "", "", &[way(&[K::Text], LIST, look::elements)]),
     function("polder_json_elements_text", "", "", &[way(&[K::Text], TEXTS, look::elements_text)]),
-    function("polder_json_values", "", "", &[way(&[K::Text], TEXTS, look::values)]),
+    function("polder_json_values", "", "", &[way(&[K::Text], LIST, look::values)]),
     function("polder_json_values_text", "", "", &[way(&[K::Text], TEXTS, look::values_text)]),
     Function {
         aliases: &["jsonb_extract_path"],
@@ -104,49 +107,59 @@ pub(super) const FUNCTIONS: &[Function] = &[
             &[way_rest(&[K::Text], K::Text, Gives::Text, look::extract_text)],
         )
     },
-    Function {
-        aliases: &["to_jsonb"],
-        ..function("to_json", "to_json(value)", "Any value as JSON.", &[way(&[K::Any], Gives::Json, build::to_json)])
-    },
+    function("to_jsonb", "to_jsonb(value)", "Any value as JSON.", &[way(&[K::Any], Gives::Json, build::to_json)]),
+    function("to_json", "to_json(value)", "Any value as JSON.", &[way(&[K::Any], SPELLED, spell::value)]),
     Function {
         aliases: &["array_to_json"],
         ..function(
             "row_to_json",
             "row_to_json(row)",
             "A row as a JSON object.",
-            &[way(&[K::Any], Gives::Json, build::to_json)],
+            &[way(&[K::Any], SPELLED, spell::value)],
         )
     },
-    Function {
-        aliases: &["jsonb_build_object"],
-        ..function(
-            "json_build_object",
-            "json_build_object(key, value, …)",
-            "An object of keys and values.",
-            &[way_rest(&[], K::Any, Gives::Json, build::object)],
-        )
-    },
-    Function {
-        aliases: &["jsonb_build_array"],
-        ..function(
-            "json_build_array",
-            "json_build_array(value, …)",
-            "An array of values.",
-            &[way_rest(&[], K::Any, Gives::Json, build::array)],
-        )
-    },
-    Function {
-        aliases: &["jsonb_object"],
-        ..function(
-            "json_object",
-            "json_object(texts) or json_object(keys, values)",
-            "An object of texts.",
-            &[
-                way(&[K::TextArray], Gives::Json, build::object_of_pairs),
-                way(&[K::TextArray, K::TextArray], Gives::Json, build::object_of_lists),
-            ],
-        )
-    },
+    function(
+        "jsonb_build_object",
+        "jsonb_build_object(key, value, …)",
+        "An object of keys and values.",
+        &[way_rest(&[], K::Any, Gives::Json, build::object)],
+    ),
+    function(
+        "json_build_object",
+        "json_build_object(key, value, …)",
+        "An object of keys and values, in their order.",
+        &[way_rest(&[], K::Any, SPELLED, spell::object)],
+    ),
+    function(
+        "jsonb_build_array",
+        "jsonb_build_array(value, …)",
+        "An array of values.",
+        &[way_rest(&[], K::Any, Gives::Json, build::array)],
+    ),
+    function(
+        "json_build_array",
+        "json_build_array(value, …)",
+        "An array of values.",
+        &[way_rest(&[], K::Any, SPELLED, spell::array)],
+    ),
+    function(
+        "jsonb_object",
+        "jsonb_object(texts) or jsonb_object(keys, values)",
+        "An object of texts.",
+        &[
+            way(&[K::TextArray], Gives::Json, build::object_of_pairs),
+            way(&[K::TextArray, K::TextArray], Gives::Json, build::object_of_lists),
+        ],
+    ),
+    function(
+        "json_object",
+        "json_object(texts) or json_object(keys, values)",
+        "An object of texts, in their order.",
+        &[
+            way(&[K::TextArray], SPELLED, spell::object_of_pairs),
+            way(&[K::TextArray, K::TextArray], SPELLED, spell::object_of_lists),
+        ],
+    ),
     Function {
         aliases: &["json_strip_nulls"],
         ..function(
@@ -192,6 +205,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Whether JSON has all of another; as @> does.",
         &[way(&[K::Text, K::Text], Gives::Bool, look::contains)],
     ),
-    function("polder_json_group", "", "", &[way(&[K::Array], Gives::Json, build::group)]),
-    function("polder_json_group_object", "", "", &[way(&[K::Array, K::Array], Gives::Json, build::group_object)]),
+    function("polder_jsonb_group", "", "", &[way(&[K::Array], Gives::Json, build::group)]),
+    function("polder_json_group", "", "", &[way(&[K::Array], SPELLED, spell::group)]),
+    function("polder_jsonb_group_object", "", "", &[way(&[K::Array, K::Array], Gives::Json, build::group_object)]),
+    function("polder_json_group_object", "", "", &[way(&[K::Array, K::Array], SPELLED, spell::group_object)]),
 ];

@@ -1,7 +1,7 @@
 //! Arithmetic that refuses what has no result.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use datafusion::common::Result;
 
 use crate::functions::function::{Call, refuse};
@@ -48,6 +48,70 @@ pub(super) fn mod_decimal(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// Of 0 and a number it is that number, as far as it is not below 0.
+fn divisor(mut a: i128, mut b: i128) -> Option<i128> {
+    while b != 0 {
+        (a, b) = (b, a.checked_rem(b)?);
+    }
+    a.checked_abs()
+}
+
+fn multiple(a: i128, b: i128) -> Option<i128> {
+    match divisor(a, b)? {
+        0 => Some(0),
+        common => (a / common).checked_mul(b)?.checked_abs(),
+    }
+}
+
+type Pair = fn(i128, i128) -> Option<i128>;
+
+fn of_int4(call: &Call<'_>, of: Pair) -> Result<ArrayRef> {
+    let (a, b) = (call.primitive::<Int32Type>(0), call.primitive::<Int32Type>(1));
+    call.values::<Int32Type>(|row| {
+        let found = of(a.value(row).into(), b.value(row).into()).and_then(|found| i32::try_from(found).ok());
+        found.map(Some).ok_or_else(|| refuse("22003", "integer out of range"))
+    })
+}
+
+fn of_int8(call: &Call<'_>, of: Pair) -> Result<ArrayRef> {
+    let (a, b) = (call.primitive::<Int64Type>(0), call.primitive::<Int64Type>(1));
+    call.values::<Int64Type>(|row| {
+        let found = of(a.value(row).into(), b.value(row).into()).and_then(|found| i64::try_from(found).ok());
+        found.map(Some).ok_or_else(|| refuse("22003", "bigint out of range"))
+    })
+}
+
+fn of_decimal(call: &Call<'_>, of: Pair) -> Result<ArrayRef> {
+    call.values::<Decimal128Type>(|row| {
+        let (a, b, _) = aligned(call, row)?;
+        of(a, b).map(Some).ok_or_else(out_of_range)
+    })
+}
+
+pub(super) fn gcd_int4(call: &Call<'_>) -> Result<ArrayRef> {
+    of_int4(call, divisor)
+}
+
+pub(super) fn gcd_int8(call: &Call<'_>) -> Result<ArrayRef> {
+    of_int8(call, divisor)
+}
+
+pub(super) fn gcd_decimal(call: &Call<'_>) -> Result<ArrayRef> {
+    of_decimal(call, divisor)
+}
+
+pub(super) fn lcm_int4(call: &Call<'_>) -> Result<ArrayRef> {
+    of_int4(call, multiple)
+}
+
+pub(super) fn lcm_int8(call: &Call<'_>) -> Result<ArrayRef> {
+    of_int8(call, multiple)
+}
+
+pub(super) fn lcm_decimal(call: &Call<'_>) -> Result<ArrayRef> {
+    of_decimal(call, multiple)
+}
+
 pub(super) fn div(call: &Call<'_>) -> Result<ArrayRef> {
     call.values::<Decimal128Type>(|row| {
         let (a, b, _) = aligned(call, row)?;
@@ -86,6 +150,10 @@ pub(super) fn min_scale(call: &Call<'_>) -> Result<ArrayRef> {
         }
         Ok(Some(scale))
     })
+}
+
+pub(super) fn bit_not_int2(call: &Call<'_>) -> Result<ArrayRef> {
+    call.values::<Int16Type>(|row| Ok(Some(!call.primitive::<Int16Type>(0).value(row))))
 }
 
 pub(super) fn bit_not_int4(call: &Call<'_>) -> Result<ArrayRef> {

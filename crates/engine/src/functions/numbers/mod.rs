@@ -33,6 +33,26 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
     ),
     function(
+        "gcd",
+        "gcd(a, b)",
+        "The greatest common divisor.",
+        &[
+            way(&[K::Int4, K::Int4], Gives::Int4, math::gcd_int4),
+            way(&[K::Int8, K::Int8], Gives::Int8, math::gcd_int8),
+            way(&[K::Numeric, K::Numeric], Gives::Type(both), math::gcd_decimal),
+        ],
+    ),
+    function(
+        "lcm",
+        "lcm(a, b)",
+        "The least common multiple.",
+        &[
+            way(&[K::Int4, K::Int4], Gives::Int4, math::lcm_int4),
+            way(&[K::Int8, K::Int8], Gives::Int8, math::lcm_int8),
+            way(&[K::Numeric, K::Numeric], Gives::Type(both), math::lcm_decimal),
+        ],
+    ),
+    function(
         "div",
         "div(a, b)",
         "The whole part of a quotient.",
@@ -125,7 +145,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "polder_bit_not",
         "",
         "",
-        &[way(&[K::Int4], Gives::Int4, math::bit_not_int4), way(&[K::Int8], Gives::Int8, math::bit_not_int8)],
+        &[
+            way(&[K::Int2], Gives::Argument(0), math::bit_not_int2),
+            way(&[K::Int4], Gives::Int4, math::bit_not_int4),
+            way(&[K::Int8], Gives::Int8, math::bit_not_int8),
+        ],
     ),
     function(
         "to_number",

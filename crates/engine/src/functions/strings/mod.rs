@@ -4,6 +4,7 @@ pub(crate) mod csv;
 mod format;
 mod patterns;
 mod plain;
+mod replaced;
 
 pub(crate) use plain::{ident as quoted_name, is_reserved, literal as quoted_literal};
 
@@ -142,6 +143,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[
             way(&[K::Text, K::Text], Gives::Type(patterns::lists_of_texts), patterns::matches),
             way(&[K::Text, K::Text, K::Text], Gives::Type(patterns::lists_of_texts), patterns::matches),
+        ],
+    ),
+    function(
+        "polder_regexp_replace",
+        "",
+        "",
+        &[
+            way(&[K::Text, K::Text, K::Text, K::Int8], Gives::Text, replaced::replace),
+            way(&[K::Text, K::Text, K::Text, K::Int8, K::Int8], Gives::Text, replaced::replace),
+            way(&[K::Text, K::Text, K::Text, K::Int8, K::Int8, K::Text], Gives::Text, replaced::replace),
         ],
     ),
     function("polder_like_pattern", "", "", &[way(&[K::Text, K::Text], Gives::Text, patterns::like_pattern)]),

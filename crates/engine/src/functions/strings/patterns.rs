@@ -40,10 +40,10 @@ fn last_line(error: &regex::Error) -> String {
 
 /// Keeps the last expression, which most often is the next one too.
 #[derive(Default)]
-struct Kept(Option<(String, String, Regex)>);
+pub(super) struct Kept(Option<(String, String, Regex)>);
 
 impl Kept {
-    fn get(&mut self, pattern: &str, flags: &str) -> Result<&Regex> {
+    pub(super) fn get(&mut self, pattern: &str, flags: &str) -> Result<&Regex> {
         let same = self.0.as_ref().is_some_and(|(known, with, _)| known == pattern && with == flags);
         if !same {
             self.0 = Some((pattern.to_owned(), flags.to_owned(), compiled(pattern, flags)?));
@@ -52,7 +52,7 @@ impl Kept {
     }
 }
 
-fn flags<'a>(call: &'a Call<'_>, at: usize, row: usize) -> &'a str {
+pub(super) fn flags<'a>(call: &'a Call<'_>, at: usize, row: usize) -> &'a str {
     if call.arrays.len() > at { call.text(at).value(row) } else { "" }
 }
 

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
 };
 use futures::StreamExt;
-use polder_lake::{ColumnSpec, TableName, TextLength, TransactionCell};
+use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, blob_text, ended};
@@ -24,7 +24,7 @@ use crate::error::from_datafusion;
 use crate::functions::{casts, input, types};
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
-use crate::semantics::{Zone, with_lengths};
+use crate::semantics::{Zone, settled, with_lengths};
 use crate::session::Outcome;
 
 /// What to do about views that read columns which a table that is replaced has no more.
@@ -78,6 +78,11 @@ impl Context<'_> {
                 transaction.set_rules(&name, rules)?;
             }
             self.declare_foreign(transaction, &name, foreign)?;
+            if self.extras.unlogged
+                && let Some(table) = transaction.table(&name)
+            {
+                transaction.set_rules(&name, TableRules { unlogged: true, ..table.rules.as_ref().clone() })?;
+            }
         }
         if self.has_layout() {
             self.set_layout(cell, &name).await?;
@@ -152,9 +157,11 @@ impl Context<'_> {
         let from_query = create.query.is_some();
         let input = table.input.as_ref().clone();
         let planned = if from_query { with_lengths(input).map_err(from_datafusion)? } else { input };
-        let mut specs: Vec<ColumnSpec> = planned
-            .schema()
-            .fields()
+        let fields = match from_query {
+            true => settled(&scope.state, &planned).map_err(from_datafusion)?,
+            false => planned.schema().fields().iter().cloned().collect(),
+        };
+        let mut specs: Vec<ColumnSpec> = fields
             .iter()
             .map(|field| {
                 // What a query gives may be known to be never missing; that is no promise about later rows.

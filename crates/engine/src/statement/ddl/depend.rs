@@ -1,17 +1,19 @@
 //! What stands on what: views and materialized views on the tables and views that their queries name.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement, TableFactor, VisitorMut};
-use polder_lake::{Materialized, Snapshot, TableName, Transaction};
+use polder_lake::{Materialized, Reword, Snapshot, TableName, Transaction};
 use polder_sql_tree::{visit_expressions_mut, visit_mut, visit_relations_mut};
 use polder_types::{Error, Result};
 
 use super::super::names::{fold, table_name};
 use super::super::target::{quoted, quoted_ident};
+use super::readers;
 use crate::error::from_datafusion;
 use crate::parse::{parse_expr, parse_factor, parse_kept};
 
@@ -34,12 +36,8 @@ pub(super) fn read_by(query: &Query, own_schema: &str) -> Result<Vec<TableName>>
 pub(super) fn dependents(snapshot: &Snapshot, wanted: &TableName) -> Vec<TableName> {
     let schema_of = |id: i64| snapshot.schemas.get(&id).map_or("", |schema| schema.name.as_str());
     let views = snapshot.views.values().map(|view| (schema_of(view.schema_id), view.name.as_str(), view.sql.as_str()));
-    let materialized = snapshot.tables.values().filter_map(|table| {
-        let sql = table.rules.materialized.as_ref()?.sql.as_str();
-        Some((schema_of(table.schema_id), table.name.as_str(), sql))
-    });
     views
-        .chain(materialized)
+        .chain(materialized_in(snapshot))
         .filter(|(schema, name, sql)| {
             !(*schema == wanted.schema && *name == wanted.table) && names(sql, schema, wanted)
         })
@@ -47,25 +45,32 @@ pub(super) fn dependents(snapshot: &Snapshot, wanted: &TableName) -> Vec<TableNa
         .collect()
 }
 
+/// The schema, name and query of each materialized view.
+fn materialized_in(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &str, &str)> {
+    snapshot.tables.values().filter_map(|table| {
+        let sql = table.rules.materialized.as_ref()?.sql.as_str();
+        let schema = snapshot.schemas.get(&table.schema_id).map_or("", |schema| schema.name.as_str());
+        Some((schema, table.name.as_str(), sql))
+    })
+}
+
+/// What became of the name of a table or view, if it was renamed.
+pub(super) type Renamed = dyn Fn(&TableName) -> Option<TableName> + Send + Sync;
+
 /// Writes new names into the queries of views and materialized views.
 ///
 /// # Errors
 /// As the changes of the views.
-pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName) -> Option<TableName>) -> Result<()> {
-    let snapshot = std::sync::Arc::clone(transaction.view());
+pub(super) fn follow(transaction: &mut Transaction, renamed: &Arc<Renamed>) -> Result<()> {
+    let snapshot = Arc::clone(transaction.view());
     let schema_of = |id: i64| snapshot.schemas.get(&id).map_or("", |schema| schema.name.as_str());
-    for view in snapshot.views.values() {
-        let schema = schema_of(view.schema_id);
-        let Some(sql) = renamed_sql(&view.sql, schema, renamed) else { continue };
-        let name = TableName::new(schema, &view.name);
-        transaction.replace_view(&name, &sql, view.comment.clone())?;
-    }
-    for table in snapshot.tables.values() {
-        let Some(materialized) = &table.rules.materialized else { continue };
-        let Some(sql) = renamed_sql(&materialized.sql, schema_of(table.schema_id), renamed) else { continue };
-        let mut rules = table.rules.as_ref().clone();
-        rules.materialized = Some(Materialized { sql, ..materialized.clone() });
-        transaction.set_rules(&snapshot.name_of(table), rules)?;
+    let views = snapshot.views.values().map(|view| (schema_of(view.schema_id), view.name.as_str(), view.sql.as_str()));
+    for (schema, name, sql) in views.chain(materialized_in(&snapshot)) {
+        if renamed_sql(sql, schema, renamed.as_ref()).is_some() {
+            let renamed = Arc::clone(renamed);
+            let reword = Reword::new(move |sql, schema| renamed_sql(sql, schema, renamed.as_ref()));
+            transaction.reword(&TableName::new(schema, name), reword)?;
+        }
     }
     for (id, access) in snapshot.all_access().iter().filter(|(_, access)| !access.policies.is_empty()) {
         let mut changed = access.as_ref().clone();
@@ -92,7 +97,7 @@ pub(super) fn follow(transaction: &mut Transaction, renamed: &dyn Fn(&TableName)
 /// # Errors
 /// As the change of what is granted on the table.
 pub(super) fn keep_policies(transaction: &mut Transaction, old: &TableName, new: &TableName) -> Result<()> {
-    let snapshot = std::sync::Arc::clone(transaction.view());
+    let snapshot = Arc::clone(transaction.view());
     let Some(table) = snapshot.table(new).filter(|_| old.table != new.table) else { return Ok(()) };
     let Some(access) = snapshot.access(table.id).filter(|access| !access.policies.is_empty()) else { return Ok(()) };
     let mut changed = access.as_ref().clone();
@@ -124,7 +129,7 @@ fn renamed_in(sql: &mut String, change: impl FnOnce(&mut Expr)) -> Result<()> {
 }
 
 /// A query with other names; `None` when it names nothing that has one.
-fn renamed_sql(sql: &str, own_schema: &str, renamed: &dyn Fn(&TableName) -> Option<TableName>) -> Option<String> {
+fn renamed_sql(sql: &str, own_schema: &str, renamed: &Renamed) -> Option<String> {
     let mut statement = parse_kept(sql).ok()?;
     let (tables, _) = resolve_table_references(&statement, true).ok()?;
     let known: std::collections::HashSet<String> = tables.iter().map(|table| table.table().to_owned()).collect();
@@ -148,7 +153,7 @@ fn renamed_sql(sql: &str, own_schema: &str, renamed: &dyn Fn(&TableName) -> Opti
 /// # Errors
 /// As the changes of the views.
 pub(super) fn keep_column(transaction: &mut Transaction, name: &TableName, old: &str, new: &str) -> Result<()> {
-    let snapshot = std::sync::Arc::clone(transaction.view());
+    let snapshot = Arc::clone(transaction.view());
     let Some(table) = snapshot.table(name) else { return Ok(()) };
     let columns = table.arrow_schema.fields().iter().map(|field| match field.name() == new {
         true => format!("{} AS {}", quoted(new), quoted(old)),
@@ -244,20 +249,16 @@ impl VisitorMut for Aliased<'_> {
 /// Drops what stands on a table or view, or refuses when anything does.
 pub(super) fn release(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
     let mut dropped = Vec::new();
-    loop {
-        let above = dependents(transaction.view(), name);
-        let Some(first) = above.into_iter().next() else { return Ok(dropped) };
+    while let Some(first) = dependents(transaction.view(), name).into_iter().next() {
         if !cascade {
             return Err(Error::invalid(format!("{name} cannot be dropped: {first} stands on it"))
                 .with_code("2BP01")
                 .with_hint("DROP … CASCADE drops both"));
         }
         dropped.extend(release(transaction, &first, true)?);
-        if transaction.view().view(&first).is_some() {
-            transaction.drop_view(&first)?;
-        } else {
-            transaction.drop_table(&first)?;
-        }
+        transaction.drop_along(&first)?;
         dropped.push(first);
     }
+    readers::release(transaction, name, readers::Kind::Relation, cascade)?;
+    Ok(dropped)
 }

@@ -11,6 +11,7 @@ use polder_lake::{
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::{Context, ended};
+use super::readers;
 use crate::error::from_datafusion;
 use crate::inline::{self, Body, Definition, called};
 use crate::parse::parse_kept;
@@ -264,6 +265,7 @@ pub(in super::super) fn drop_whole(
         }
         dropped.extend(drop_caller(transaction, &first)?);
     }
+    readers::release(transaction, name, readers::Kind::Function, cascade)?;
     transaction.set_function(name, Vec::new(), Vec::new())?;
     Ok(dropped)
 }
@@ -281,6 +283,7 @@ fn drop_caller(transaction: &mut Transaction, caller: &TableName) -> Result<Vec<
         for above in callers(transaction.view(), caller) {
             dropped.extend(drop_caller(transaction, &above)?);
         }
+        readers::release(transaction, caller, readers::Kind::Function, true)?;
         transaction.set_function(caller, Vec::new(), Vec::new())?;
     }
     dropped.push(caller.to_string());

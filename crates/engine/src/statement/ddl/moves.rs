@@ -1,5 +1,7 @@
 //! New names: for tables and views, also in other schemas, and for schemas and indexes. Views follow what they read.
 
+use std::sync::Arc;
+
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{AlterIndexOperation, AlterSchema, AlterSchemaOperation, ObjectName, Statement};
 use polder_lake::{Access, TableName, TableRules, Transaction, TransactionCell};
@@ -28,13 +30,15 @@ pub(super) async fn rename(transaction: &mut Transaction, name: &TableName, to: 
         (false, false) => move_table(transaction, name, to).await?,
     }
     depend::keep_policies(transaction, name, to)?;
-    depend::follow(transaction, &|known| if known == name { Some(to.clone()) } else { None })
+    let (name, to) = (name.clone(), to.clone());
+    let renamed: Arc<depend::Renamed> = Arc::new(move |known: &TableName| (*known == name).then(|| to.clone()));
+    depend::follow(transaction, &renamed)
 }
 
 /// A table's files are named below its schema's directory: they are shared with a clone there.
 async fn move_table(transaction: &mut Transaction, name: &TableName, to: &TableName) -> Result<()> {
     transaction.settle().await?;
-    let view = std::sync::Arc::clone(transaction.view());
+    let view = Arc::clone(transaction.view());
     let table = transaction.table(name).ok_or_else(|| Error::not_found(format!("table {name} does not exist")))?;
     if view.table(to).is_some() || view.view(to).is_some() {
         return Err(Error::new(ErrorKind::AlreadyExists, format!("{to} exists already")).with_code("42P07"));
@@ -97,9 +101,11 @@ impl Context<'_> {
                 }
                 other => other?,
             }
-            depend::follow(transaction, &|known| {
-                (known.schema == name).then(|| TableName::new(to.as_str(), known.table.as_str()))
-            })?;
+            let old = name.clone();
+            let renamed: Arc<depend::Renamed> = Arc::new(move |known: &TableName| {
+                (known.schema == old).then(|| TableName::new(to.as_str(), known.table.as_str()))
+            });
+            depend::follow(transaction, &renamed)?;
         }
         Ok(done)
     }
@@ -172,11 +178,7 @@ impl Context<'_> {
             let mut guard = cell.lock().await;
             let transaction = guard.as_mut().ok_or_else(ended)?;
             depend::release(transaction, &dependent, true)?;
-            if transaction.view().view(&dependent).is_some() {
-                transaction.drop_view(&dependent)?;
-            } else {
-                transaction.drop_table(&dependent)?;
-            }
+            transaction.drop_along(&dependent)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use polder_lake::{Reference, TableState};
 
+use super::columns::numeric;
 use super::{CATALOG, Cell, Rows, Table, standard_name};
 use crate::system::pg_catalog::{directory, relations, texts, types};
 
@@ -102,6 +103,28 @@ impl Table {
         }
     }
 
+    /// The table of each key, and that which a foreign key refers to.
+    pub(super) fn constraint_tables(&self, rows: &mut Rows) {
+        let mut push = |table: &TableState, schema: i64, name: &str| {
+            rows.push([
+                CATALOG.into(),
+                self.schema_of(table.schema_id).into(),
+                table.name.as_str().into(),
+                CATALOG.into(),
+                self.schema_of(schema).into(),
+                name.into(),
+            ]);
+        };
+        for table in self.snapshot.tables.values() {
+            for key in &table.rules.keys {
+                push(table, table.schema_id, &key.name);
+            }
+        }
+        for reference in self.each_reference() {
+            push(&reference.parent, reference.child.schema_id, &reference.key.name);
+        }
+    }
+
     pub(super) fn check_constraints(&self, rows: &mut Rows) {
         for table in self.snapshot.tables.values() {
             let schema = self.schema_of(table.schema_id);
@@ -127,6 +150,7 @@ impl Table {
                     greatest.to_string().as_str().into(),
                     identity.step.to_string().as_str().into(),
                     "NO".into(),
+                    numeric(field.data_type()).0.into(),
                 ]);
             }
         }

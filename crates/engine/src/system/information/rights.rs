@@ -3,6 +3,7 @@
 use polder_lake::{EVERYBODY, Grant};
 use polder_metastore::OWNER_OID;
 
+use super::programs::specific_name;
 use super::{CATALOG, Rows, Table};
 use crate::authz::rights::{Kind, names};
 
@@ -16,7 +17,9 @@ struct Thing<'a> {
 
 impl Table {
     fn things(&self) -> impl Iterator<Item = Thing<'_>> {
-        let tables = self.snapshot.tables.values().map(|table| Thing {
+        // As in PostgreSQL, which has materialized views in its own catalog only.
+        let tables = self.snapshot.tables.values().filter(|table| table.rules.materialized.is_none());
+        let tables = tables.map(|table| Thing {
             id: table.id,
             schema: self.schema_of(table.schema_id),
             name: &table.name,
@@ -114,10 +117,12 @@ impl Table {
         }
     }
 
-    /// What the roles of the statement are members of.
-    pub(super) fn applicable_roles(&self, rows: &mut Rows) {
+    /// What the roles of the statement are members of, and perhaps only where they may make others members.
+    pub(super) fn applicable_roles(&self, rows: &mut Rows, administrable: bool) {
         let who = self.world.who();
-        for member in who.book.members().iter().filter(|member| who.has(member.member)) {
+        let wanted =
+            |member: &&polder_metastore::RoleMember| who.has(member.member) && (member.has_admin || !administrable);
+        for member in who.book.members().iter().filter(wanted) {
             rows.push([
                 self.role(member.member).into(),
                 self.role(member.role).into(),
@@ -138,7 +143,7 @@ impl Table {
                         self.grantee(grant.role).into(),
                         CATALOG.into(),
                         self.schema_of(function.schema_id).into(),
-                        function.name.as_str().into(),
+                        specific_name(&function.name, function.id, 0).as_str().into(),
                         CATALOG.into(),
                         self.schema_of(function.schema_id).into(),
                         function.name.as_str().into(),

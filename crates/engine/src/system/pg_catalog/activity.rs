@@ -83,44 +83,52 @@ pub(crate) fn signal(world: &World, process: i32, terminate: bool) -> Result<boo
 }
 
 /// What a setting is: the value, and for what.
-type Setting = (&'static str, String, &'static str, &'static str, &'static str);
+type Setting<T> = (&'static str, T, &'static str, &'static str, &'static str);
 
-fn all(world: &World) -> Vec<Setting> {
-    let fixed = |text: &str| text.to_owned();
+/// The settings that are the same in each session.
+const FIXED: &[Setting<&str>] = &[
+    ("DateStyle", "ISO, MDY", "Client", "How days are written.", "string"),
+    ("IntervalStyle", "postgres", "Client", "How intervals are written.", "enum"),
+    ("bytea_output", "hex", "Client", "How bytes are written.", "enum"),
+    ("client_encoding", "UTF8", "Client", "The encoding of texts.", "string"),
+    ("default_table_access_method", "heap", "Preset", "How tables are kept: there is one way.", "string"),
+    ("default_transaction_isolation", "repeatable read", "Client", "What transactions see.", "enum"),
+    ("integer_datetimes", "on", "Preset", "Times are whole microseconds.", "bool"),
+    ("jit", "off", "Preset", "Plans are run as they are.", "bool"),
+    ("lc_collate", "C", "Client", "The order of texts.", "string"),
+    ("lc_ctype", "C", "Client", "The classes of letters.", "string"),
+    ("max_index_keys", "32", "Preset", "Columns of an index.", "integer"),
+    ("server_encoding", "UTF8", "Preset", "The encoding of texts.", "string"),
+    ("server_version", POSTGRES_VERSION, "Preset", "The version of PostgreSQL that is spoken.", "string"),
+    ("standard_conforming_strings", "on", "Client", "A backslash in a text is itself.", "bool"),
+    ("transaction_isolation", "repeatable read", "Client", "What this transaction sees.", "enum"),
+];
+
+/// The value of a setting that is the same in each session.
+pub(crate) fn fixed(name: &str) -> Option<&'static str> {
+    FIXED.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(|(_, value, ..)| *value)
+}
+
+fn all(world: &World) -> Vec<Setting<String>> {
+    let switch = |on: bool| if on { "on" } else { "off" }.to_owned();
     let version = POSTGRES_VERSION.split_once('.');
     let number = version.map_or_else(String::new, |(major, minor)| format!("{major}{minor:0>4}"));
     let longest = polder_types::limits::NAME_BYTES_MAX.to_string();
     let path = world.path().join(", ");
-    let limits = world.limits().all().map(|(name, value)| (name, value, "Client", limits::described(name), "integer"));
-    let mut all = vec![
-        ("DateStyle", fixed("ISO, MDY"), "Client", "How days are written.", "string"),
-        ("IntervalStyle", fixed("postgres"), "Client", "How intervals are written.", "enum"),
+    let (superuser, row_security) = (switch(world.who().superuser), switch(world.row_security()));
+    let own = [
         ("TimeZone", world.zone().to_owned(), "Client", "The zone of times with a zone.", "string"),
-        ("bytea_output", fixed("hex"), "Client", "How bytes are written.", "enum"),
-        ("client_encoding", fixed("UTF8"), "Client", "The encoding of texts.", "string"),
-        ("default_transaction_isolation", fixed("repeatable read"), "Client", "What transactions see.", "enum"),
-        ("default_table_access_method", fixed("heap"), "Preset", "How tables are kept: there is one way.", "string"),
-        ("integer_datetimes", fixed("on"), "Preset", "Times are whole microseconds.", "bool"),
-        ("jit", fixed("off"), "Preset", "Plans are run as they are.", "bool"),
-        ("lc_collate", fixed("C"), "Client", "The order of texts.", "string"),
-        ("lc_ctype", fixed("C"), "Client", "The classes of letters.", "string"),
+        ("is_superuser", superuser, "Preset", "Whether the current role is a superuser.", "bool"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
-        ("max_index_keys", fixed("32"), "Preset", "Columns of an index.", "integer"),
-        (
-            "row_security",
-            fixed(if world.row_security() { "on" } else { "off" }),
-            "Client",
-            "Tables are shown as far as their row policies let.",
-            "bool",
-        ),
+        ("row_security", row_security, "Client", "Tables are shown as far as their row policies let.", "bool"),
         ("search_path", path, "Client", "Schemas in which names are looked for.", "string"),
-        ("server_encoding", fixed("UTF8"), "Preset", "The encoding of texts.", "string"),
-        ("server_version", fixed(POSTGRES_VERSION), "Preset", "The version of PostgreSQL that is spoken.", "string"),
-        ("server_version_num", number, "Preset", "The same as a number.", "integer"),
-        ("standard_conforming_strings", fixed("on"), "Client", "A backslash in a text is itself.", "bool"),
-        ("transaction_isolation", fixed("repeatable read"), "Client", "What this transaction sees.", "enum"),
+        ("server_version_num", number, "Preset", "The version of PostgreSQL as a number.", "integer"),
     ];
-    all.extend(limits);
+    let fixed =
+        FIXED.iter().map(|&(name, value, category, about, kind)| (name, value.to_owned(), category, about, kind));
+    let limits = world.limits().all().map(|(name, value)| (name, value, "Client", limits::described(name), "integer"));
+    let mut all: Vec<_> = fixed.chain(own).chain(limits).collect();
+    all.sort_unstable_by_key(|(name, ..)| *name);
     all
 }
 

@@ -35,6 +35,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{Snapshot, TableName};
 use polder_types::Result;
 
+pub(crate) use self::dependencies::views_read;
 use self::row::Rows;
 pub(crate) use self::world::World;
 use super::{Views, external, memory};
@@ -78,8 +79,10 @@ enum Kind {
     Members,
     Namespaces,
     OperatorClasses,
+    OperatorFamilies,
     Policies,
     PoliciesShown,
+    RoleDependencies,
     RoleSettings,
     Roles,
     RolesShown,
@@ -144,7 +147,7 @@ const TABLES: &[Definition] = &[
     table("pg_namespace", 2615, columns::PG_NAMESPACE, Kind::Namespaces),
     table("pg_opclass", 2616, columns::PG_OPCLASS, Kind::OperatorClasses),
     table("pg_operator", 2617, columns::PG_OPERATOR, Kind::Empty),
-    table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::Empty),
+    table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::OperatorFamilies),
     table("pg_parameter_acl", 6243, columns::PG_PARAMETER_ACL, Kind::Empty),
     table("pg_partitioned_table", 3350, columns::PG_PARTITIONED_TABLE, Kind::Empty),
     table("pg_policy", 3256, columns::PG_POLICY, Kind::Policies),
@@ -156,7 +159,7 @@ const TABLES: &[Definition] = &[
     table("pg_rewrite", 2618, columns::PG_REWRITE, Kind::Rules),
     table("pg_seclabel", 3596, columns::PG_SECLABEL, Kind::Empty),
     table("pg_sequence", 2224, columns::PG_SEQUENCE, Kind::Sequences),
-    table("pg_shdepend", 1214, columns::PG_SHDEPEND, Kind::Empty),
+    table("pg_shdepend", 1214, columns::PG_SHDEPEND, Kind::RoleDependencies),
     table("pg_shdescription", 2396, columns::PG_SHDESCRIPTION, Kind::Empty),
     table("pg_statistic_ext", 3381, columns::PG_STATISTIC_EXT, Kind::Empty),
     table("pg_statistic_ext_data", 3429, columns::PG_STATISTIC_EXT_DATA, Kind::Empty),
@@ -358,8 +361,10 @@ impl Table {
             Kind::Members => roles::members(world),
             Kind::Namespaces => schemas::namespaces(world),
             Kind::OperatorClasses => schemas::operator_classes(),
+            Kind::OperatorFamilies => schemas::operator_families(),
             Kind::Policies => policies::stored(world),
             Kind::PoliciesShown => policies::shown(world),
+            Kind::RoleDependencies => dependencies::on_roles(world),
             Kind::RoleSettings => roles::role_settings(world),
             Kind::Roles => roles::stored(world),
             Kind::RolesShown => roles::shown(world),

@@ -17,6 +17,11 @@ fn all(world: &World) -> impl Iterator<Item = (&TableState, &Policies)> {
     tables.filter_map(move |table| Some((table.as_ref(), &rights.access(table.id)?.policies)))
 }
 
+/// Each policy with its table.
+pub(super) fn each(world: &World) -> impl Iterator<Item = (&TableState, &RowPolicy)> {
+    all(world).flat_map(|(table, policies)| policies.rows.iter().map(move |policy| (table, policy)))
+}
+
 /// The letter and the word of a command.
 fn command(command: PolicyCommand) -> (&'static str, &'static str) {
     match command {

@@ -41,14 +41,32 @@ pub(crate) struct Program {
     pub definition: Option<String>,
     /// Its id in the lake; none of the system's.
     pub id: Option<i64>,
+    /// Its place among those of its name, which take other arguments.
+    pub place: usize,
 }
 
 #[derive(Debug, Clone)]
-struct Argument {
-    name: String,
+pub(crate) struct Argument {
+    pub name: String,
     oid: i64,
-    title: String,
-    default: Option<String>,
+    pub title: String,
+    pub default: Option<String>,
+}
+
+impl Argument {
+    /// The name that its type has in `pg_type`.
+    pub(crate) fn type_name(&self) -> String {
+        name_of(self.oid)
+    }
+}
+
+fn name_of(oid: i64) -> String {
+    match types::find(oid) {
+        Some((base, true)) => format!("_{}", base.name),
+        Some((base, false)) => base.name.to_owned(),
+        None if oid == RECORD => "record".into(),
+        None => "any".into(),
+    }
 }
 
 fn of_system(oid: i64, name: &str, kind: &'static str) -> Program {
@@ -66,6 +84,7 @@ fn of_system(oid: i64, name: &str, kind: &'static str) -> Program {
         source: name.to_owned(),
         definition: None,
         id: None,
+        place: 0,
     }
 }
 
@@ -95,6 +114,7 @@ pub(crate) fn all(world: &World) -> Vec<Program> {
             program.source = source.unwrap_or_default();
             program.definition = function.definitions.get(place).cloned();
             program.id = Some(function.id);
+            program.place = place;
             programs.push(program);
         }
     }
@@ -171,6 +191,25 @@ impl Program {
 
     pub(crate) fn gives(&self) -> &str {
         &self.gives
+    }
+
+    /// Whether it gives rows and no value.
+    pub(crate) fn gives_rows(&self) -> bool {
+        self.set
+    }
+
+    /// Whether it gives NULL for a NULL, without being called.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// The name that the type of its result has in `pg_type`.
+    pub(crate) fn result_name(&self) -> String {
+        name_of(self.result)
+    }
+
+    pub(crate) fn parameters(&self) -> &[Argument] {
+        &self.arguments
     }
 }
 

@@ -104,6 +104,7 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
         table.is_some_and(|table| !table.rules.foreign_keys.is_empty() || referred.contains(&table.uuid));
     let is_view = relation.kind == "v";
     let is_temporary = world.directory().schema(relation.schema).is_some_and(temporary::is_temporary);
+    let is_unlogged = world.table(relation).is_some_and(|table| table.rules.unlogged);
     let stored = matches!(relation.kind, "r" | "m" | "i" | "S");
     // How much is in a table is for those who may read it all.
     let is_told = world.table(relation).is_none_or(|table| world.rights().counts(table.id));
@@ -133,7 +134,7 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
         ("relpages", 0_i64.into()),
         ("reltuples", if is_told { facts.tuples } else { UNKNOWN }.into()),
         ("relhasindex", facts.has_index.into()),
-        ("relpersistence", if is_temporary { "t" } else { "p" }.into()),
+        ("relpersistence", persistence(is_temporary, is_unlogged).into()),
         ("relkind", relation.kind.into()),
         ("relnatts", columns.unwrap_or(facts.columns).into()),
         ("relchecks", facts.checks.into()),
@@ -147,6 +148,14 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
         ("reloptions", options),
         ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
     ]);
+}
+
+fn persistence(temporary: bool, unlogged: bool) -> &'static str {
+    match (temporary, unlogged) {
+        (true, _) => "t",
+        (false, true) => "u",
+        (false, false) => "p",
+    }
 }
 
 pub(super) fn indexes(world: &World) -> Result<Vec<ArrayRef>> {

@@ -29,22 +29,27 @@ fn settings(world: &World, role: i64) -> Cell {
     if texts.is_empty() { Cell::Null } else { Cell::Texts(texts) }
 }
 
+/// What `pg_authid` and `pg_roles` both say of a role.
+fn known(role: &Role) -> Vec<(&'static str, Cell)> {
+    vec![
+        ("oid", role.oid.into()),
+        ("rolname", role.name.as_str().into()),
+        ("rolsuper", role.is_superuser.into()),
+        ("rolinherit", role.inherits.into()),
+        ("rolcreaterole", role.creates_roles.into()),
+        ("rolcreatedb", role.creates_databases.into()),
+        ("rolcanlogin", role.logs_in.into()),
+        ("rolbypassrls", role.bypasses_policies.into()),
+        ("rolconnlimit", role.connection_limit.into()),
+        ("rolvaliduntil", until(role)),
+    ]
+}
+
 /// `pg_authid`, which says of no password what it is.
 pub(super) fn stored(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_AUTHID);
     for role in world.who().book.roles() {
-        rows.push([
-            ("oid", role.oid.into()),
-            ("rolname", role.name.as_str().into()),
-            ("rolsuper", role.is_superuser.into()),
-            ("rolinherit", role.inherits.into()),
-            ("rolcreaterole", role.creates_roles.into()),
-            ("rolcreatedb", role.creates_databases.into()),
-            ("rolcanlogin", role.logs_in.into()),
-            ("rolbypassrls", role.bypasses_policies.into()),
-            ("rolconnlimit", role.connection_limit.into()),
-            ("rolvaliduntil", until(role)),
-        ]);
+        rows.push_cells(&known(role));
     }
     rows.finish()
 }
@@ -52,20 +57,9 @@ pub(super) fn stored(world: &World) -> Result<Vec<ArrayRef>> {
 pub(super) fn shown(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_ROLES);
     for role in world.who().book.roles() {
-        rows.push([
-            ("oid", role.oid.into()),
-            ("rolname", role.name.as_str().into()),
-            ("rolsuper", role.is_superuser.into()),
-            ("rolinherit", role.inherits.into()),
-            ("rolcreaterole", role.creates_roles.into()),
-            ("rolcreatedb", role.creates_databases.into()),
-            ("rolcanlogin", role.logs_in.into()),
-            ("rolbypassrls", role.bypasses_policies.into()),
-            ("rolconnlimit", role.connection_limit.into()),
-            ("rolpassword", HIDDEN.into()),
-            ("rolvaliduntil", until(role)),
-            ("rolconfig", settings(world, role.oid)),
-        ]);
+        let mut cells = known(role);
+        cells.extend([("rolpassword", HIDDEN.into()), ("rolconfig", settings(world, role.oid))]);
+        rows.push_cells(&cells);
     }
     rows.finish()
 }
@@ -125,25 +119,34 @@ pub(super) fn role_settings(world: &World) -> Result<Vec<ArrayRef>> {
     rows.finish()
 }
 
+/// What a role grants on things that it will make.
+pub(super) struct DefaultsOf<'a> {
+    pub oid: i64,
+    /// The object id of the schema that it holds in; 0 for all of them.
+    pub schema: i64,
+    pub grants: &'a DefaultGrants,
+}
+
+pub(super) fn defaults_of(world: &World) -> Vec<DefaultsOf<'_>> {
+    let overall = world.who().book.defaults.iter().map(|known| (0, known));
+    let here = world.snapshot().schemas.keys().flat_map(|id| {
+        let access = world.rights().access(*id).into_iter();
+        access.flat_map(|access| access.defaults.iter()).map(|known| (oids::of(*id, 0), known))
+    });
+    let all = overall.chain(here).zip(FIRST_DEFAULT..);
+    all.map(|((schema, grants), oid)| DefaultsOf { oid, schema, grants }).collect()
+}
+
 /// `pg_default_acl`: what is granted on things that will be made, in whatever schema and in one.
 pub(super) fn defaults(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_DEFAULT_ACL);
-    let rights = world.rights();
-    let book = &world.who().book;
-    let overall = book.defaults.iter().map(|known| (0, known));
-    let schemas = world.snapshot().schemas.keys();
-    let here = schemas.flat_map(|id| {
-        let access = rights.access(*id).into_iter();
-        access.flat_map(|access| access.defaults.iter()).map(|known| (oids::of(*id, 0), known))
-    });
-    let all: Vec<(i64, &DefaultGrants)> = overall.chain(here).collect();
-    for ((schema, known), oid) in all.into_iter().zip(FIRST_DEFAULT..) {
+    for DefaultsOf { oid, schema, grants } in defaults_of(world) {
         rows.push([
             ("oid", oid.into()),
-            ("defaclrole", known.role.into()),
+            ("defaclrole", grants.role.into()),
             ("defaclnamespace", schema.into()),
-            ("defaclobjtype", Kind::of_word(&known.kind).map_or("", Kind::letter).into()),
-            ("defaclacl", Cell::Texts(in_letters(&known.grants, book))),
+            ("defaclobjtype", Kind::of_word(&grants.kind).map_or("", Kind::letter).into()),
+            ("defaclacl", Cell::Texts(in_letters(&grants.grants, &world.who().book))),
         ]);
     }
     rows.finish()

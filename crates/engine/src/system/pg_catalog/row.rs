@@ -227,7 +227,12 @@ impl Rows {
 
     /// Adds a row.
     pub(super) fn push<const N: usize>(&mut self, cells: [(&'static str, Cell); N]) {
-        for (name, _) in &cells {
+        self.push_cells(&cells);
+    }
+
+    /// The same, of cells that were put together.
+    pub(super) fn push_cells(&mut self, cells: &[(&'static str, Cell)]) {
+        for (name, _) in cells {
             if !self.names.contains(name) {
                 self.wrong = Some(*name);
             }

@@ -144,6 +144,21 @@ const CLASSES: &[(i64, &str, i64, i64)] = &[
     (10_000, "array_ops", 397, 2_277),
 ];
 
+/// The families of those classes. (`src/include/catalog/pg_opfamily.dat`.)
+const FAMILIES: &[(i64, &str)] = &[
+    (397, "array_ops"),
+    (424, "bool_ops"),
+    (426, "bpchar_ops"),
+    (428, "bytea_ops"),
+    (434, "datetime_ops"),
+    (1_970, "float_ops"),
+    (1_976, "integer_ops"),
+    (1_982, "interval_ops"),
+    (1_988, "numeric_ops"),
+    (1_994, "text_ops"),
+    (1_996, "time_ops"),
+];
+
 /// The class that an index on a column of a type has; texts of any length have one.
 pub(super) fn operator_class(data_type: i64) -> i64 {
     const TEXTS: i64 = 3_126;
@@ -167,6 +182,20 @@ pub(super) fn operator_classes() -> Result<Vec<ArrayRef>> {
             ("opcfamily", (*family).into()),
             ("opcintype", (*data_type).into()),
             ("opcdefault", true.into()),
+        ]);
+    }
+    rows.finish()
+}
+
+pub(super) fn operator_families() -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_OPFAMILY);
+    for (oid, name) in FAMILIES {
+        rows.push([
+            ("oid", (*oid).into()),
+            ("opfmethod", oids::BTREE.into()),
+            ("opfname", (*name).into()),
+            ("opfnamespace", oids::PG_CATALOG.into()),
+            ("opfowner", oids::OWNER.into()),
         ]);
     }
     rows.finish()

@@ -91,9 +91,20 @@ impl Constraint<'_> {
 
 /// The numbers of the columns that a check is about, in the order in which it names them.
 pub(super) fn checked(table: &TableState, check: &Check) -> Vec<i64> {
+    named_in(table, std::iter::once(&check.sql))
+}
+
+/// The numbers of a table's columns that conditions name.
+pub(super) fn named_in<'a>(table: &TableState, conditions: impl Iterator<Item = &'a String>) -> Vec<i64> {
     let mut numbers = Vec::new();
-    let Ok(condition) = parse_call(&check.sql) else { return numbers };
-    let _ = visit_expressions(&condition, |expr| {
+    for condition in conditions.filter_map(|sql| parse_call(sql).ok()) {
+        add_named(table, &condition, &mut numbers);
+    }
+    numbers
+}
+
+fn add_named(table: &TableState, condition: &Expr, numbers: &mut Vec<i64>) {
+    let _ = visit_expressions(condition, |expr| {
         let name = match expr {
             Expr::Identifier(name) => Some(fold(name)),
             Expr::CompoundIdentifier(names) => names.last().map(fold),
@@ -105,7 +116,6 @@ pub(super) fn checked(table: &TableState, check: &Check) -> Vec<i64> {
         }
         ControlFlow::<()>::Continue(())
     });
-    numbers
 }
 
 /// `FOREIGN KEY (a) REFERENCES t(id) ON DELETE CASCADE`, where `parent` is what the other table is called.

@@ -99,7 +99,7 @@ const TEXT: i64 = 25;
 const CHAR: i64 = 18;
 const NAME: i64 = 19;
 pub(super) const INT8: i64 = 20;
-const NUMERIC: i64 = 1_700;
+pub(crate) const NUMERIC: i64 = 1_700;
 const BPCHAR: i64 = 1_042;
 const VARCHAR: i64 = 1_043;
 
