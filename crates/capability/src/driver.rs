@@ -1,6 +1,7 @@
 //! What the drivers of a database protocol need of SQL beyond a text and its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use polder_types::Result;
@@ -55,6 +56,8 @@ pub struct SessionStatus {
     pub user: String,
     /// Whether the role whose rights its statements have may do everything.
     pub is_superuser: bool,
+    /// How long a statement may take, which the server of the protocol minds: it knows when somebody waits for a cursor.
+    pub statement_timeout: Option<Duration>,
 }
 
 /// Rows on their way into a table.

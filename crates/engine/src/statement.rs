@@ -89,7 +89,7 @@ impl Engine {
             self.leave_gone(&mut inner.settings).await?;
         }
         self.identify_in(caller, inner).await?;
-        self.allow(caller, inner.settings.limits.now, running).await?;
+        self.allow(caller, inner.settings.limits.now, inner.typed, running).await?;
         let (mut statement, extras) = match statement {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),

@@ -192,7 +192,8 @@ impl Context<'_> {
             _ => None,
         };
         let keys = set.map_or(Keys::Kept, |set| target.keys_under(&set));
-        let shown = Shown { inserted: true, updated: true };
+        // Without a key that is named a row that is written is not read.
+        let shown = Shown { inserted: conflict.conflict_target.is_some() || returning.is_some(), updated: true };
         let changes = Changes {
             checks: self.row_checks(&scope, &target, shown),
             target,
@@ -490,13 +491,12 @@ fn upsert_query(target: &Target, conflict: &OnConflict, keys: &[Key]) -> Result<
         }
     };
     let mut query = target.query(values)?;
-    let joined = parse_query(&format!(
+    let mut joined = parse_query(&format!(
         "SELECT 1 FROM (SELECT 1) AS t RIGHT JOIN {}.input.{EXCLUDED} AS {EXCLUDED} ON {on}",
         quoted(INPUT_CATALOG)
     ))?;
     let select = select_of(&mut query)?;
     select.projection.insert(0, SelectItem::ExprWithAlias { expr: action, alias: quoted_ident("action") });
-    let mut joined = joined;
     let joins = select_of(&mut joined)?.from.pop().map(|from| from.joins).unwrap_or_default();
     if let Some(from) = select.from.first_mut() {
         from.joins = joins;

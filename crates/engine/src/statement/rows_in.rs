@@ -94,7 +94,9 @@ impl Context<'_> {
     ) -> Result<(Target, Vec<FieldRef>)> {
         let (mut name, listed) = names_of(table, columns)?;
         self.settings.temporary.meant(&mut name);
-        let target = Target::named(self.existing_name(&name, snapshot)?, None, snapshot)?;
+        let name = self.existing_name(&name, snapshot)?;
+        self.rights(snapshot).use_schema(&name.schema)?;
+        let target = Target::named(name, None, snapshot)?;
         let computed = |column: &str| target.column_id(column).map(|id| target.table.rules.generated_of(id).is_some());
         let mut names: Vec<String> = Vec::with_capacity(listed.len());
         for column in listed {

@@ -8,6 +8,7 @@ use datafusion::common::{Result, TableReference};
 use datafusion::logical_expr::{Expr, cast};
 
 use super::stable;
+use crate::error::into_datafusion;
 use crate::functions::function::{Call, Function, Gives, Kind as K, refuse, way};
 use crate::functions::strings::quoted_name;
 use crate::functions::{call, types};
@@ -160,6 +161,7 @@ fn read(call: &Call<'_>, kind: Kind, strict: bool) -> Result<ArrayRef> {
             continue;
         }
         let text = texts.value(row);
+        finder.may_look(text)?;
         match finder.find(text) {
             None if strict => return Err(finder.missing(text)),
             found => numbers.append_option(found),
@@ -174,6 +176,16 @@ fn read(call: &Call<'_>, kind: Kind, strict: bool) -> Result<ArrayRef> {
 /// 42P01 when there is none.
 pub(super) fn relation(world: &World, text: &str) -> Result<i64> {
     let finder = Finder::new(world, Kind::Class);
+    finder.may_look(text)?;
+    finder.find(text).ok_or_else(|| finder.missing(text))
+}
+
+/// The function that a text means: its object id as digits, or its name with the types of its arguments.
+///
+/// # Errors
+/// 42883 when there is none.
+pub(super) fn procedure(world: &World, text: &str) -> Result<i64> {
+    let finder = Finder::new(world, Kind::Procedure);
     finder.find(text).ok_or_else(|| finder.missing(text))
 }
 
@@ -208,6 +220,15 @@ impl<'a> Finder<'a> {
             _ => Vec::new(),
         };
         Self { world, kind, programs }
+    }
+
+    /// # Errors
+    /// 42501 for a relation in a schema that may not be used, whether there is one or not.
+    fn may_look(&self, text: &str) -> Result<()> {
+        match (self.kind, TableReference::parse_str(text.trim()).schema()) {
+            (Kind::Class, Some(schema)) => self.world.rights().use_schema(schema).map_err(into_datafusion),
+            _ => Ok(()),
+        }
     }
 
     fn find(&self, text: &str) -> Option<i64> {
