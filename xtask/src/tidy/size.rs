@@ -7,15 +7,11 @@ use super::tree::{Tree, extension};
 
 const LINES_MAX: usize = 500;
 
-/// Files that may be longer, and why.
-const LONGER: &[(&str, &str)] =
-    &[("crates/lake/src/transaction.rs", "one type's operations, to be parted into shapes and rows")];
-
 pub fn check(tree: &Tree) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for file in tree.files.iter().filter(|file| counts(file)) {
         let lines = tree.text(file)?.map_or(0, |text| text.lines().count());
-        if lines > LINES_MAX && !LONGER.iter().any(|(longer, _)| longer == file) {
+        if lines > LINES_MAX {
             problems.push(format!("{file}: {lines} lines; what is it really two of?"));
         }
     }

@@ -4,5 +4,5 @@ mod above_groups;
 pub(crate) mod dependencies;
 mod missing;
 pub(crate) mod outer_joins;
-mod sort_keys;
 pub(crate) mod own_values;
+mod sort_keys;

@@ -1,5 +1,6 @@
 //! INSERT, with ON CONFLICT and RETURNING.
 
+mod conflict;
 mod constants;
 
 use std::sync::Arc;
@@ -11,24 +12,23 @@ use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    ConflictTarget, Expr, Ident, Insert, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem,
-    SetExpr, Statement, TableObject, Values,
+    Expr, Insert, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr, Statement,
+    TableObject, Values,
 };
 use futures::StreamExt;
-use polder_lake::{Key, Keys, Snapshot, TableName, TransactionCell};
+use polder_lake::{Keys, Snapshot, TableName, TransactionCell};
 use polder_types::{Error, Result};
 
+use self::conflict::{arbiters, positions, upsert_query};
 use super::changes::{self, Again, Changes};
 use super::dml::{Planned, RowQuery};
-use super::names::{fold, parts};
+use super::names::parts;
 use super::names_out::number_in;
 use super::returning::holds_query;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use super::{Context, assign, ended};
-use crate::catalog::INPUT_CATALOG;
 use crate::error::from_datafusion;
 use crate::forms::Overriding;
-use crate::parse::parse_expr;
 use crate::policies::Shown;
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
@@ -396,110 +396,4 @@ fn wrapped(query: Query, columns: &[String], extra: &[Expr]) -> Result<Query> {
         **subquery = query;
     }
     Ok(outer)
-}
-
-/// The keys whose rows are a conflict.
-fn arbiters(target: &Target, conflict: &OnConflict) -> Result<Vec<Key>> {
-    let keys = &target.table.rules.keys;
-    let found: Vec<Key> = match &conflict.conflict_target {
-        None => keys.clone(),
-        Some(ConflictTarget::OnConstraint(name)) => {
-            let name = parts(name)?.pop().unwrap_or_default();
-            keys.iter().filter(|key| !key.index && key.name == name).cloned().collect()
-        }
-        Some(ConflictTarget::Columns(columns)) => {
-            let mut wanted =
-                columns.iter().map(|column: &Ident| target.column_id(&fold(column))).collect::<Result<Vec<_>>>()?;
-            wanted.sort_unstable();
-            let same = |key: &&Key| {
-                let mut ids = key.columns.clone();
-                ids.sort_unstable();
-                ids == wanted
-            };
-            keys.iter().filter(same).cloned().collect()
-        }
-    };
-    let update = matches!(conflict.action, OnConflictAction::DoUpdate(_));
-    if conflict.conflict_target.is_none() && update {
-        return Err(Error::invalid("ON CONFLICT DO UPDATE needs the columns of a key").with_code("42601"));
-    }
-    if found.is_empty()
-        && let Some(ConflictTarget::OnConstraint(name)) = &conflict.conflict_target
-    {
-        let message = format!("constraint \"{name}\" for table {:?} does not exist", target.name.table);
-        return Err(Error::not_found(message).with_code("42704"));
-    }
-    if found.is_empty() && conflict.conflict_target.is_some() {
-        return Err(Error::invalid("no primary key or unique constraint has the columns that ON CONFLICT names")
-            .with_code("42P10")
-            .with_hint("ALTER TABLE … ADD UNIQUE (…)"));
-    }
-    Ok(found)
-}
-
-fn positions(target: &Target, key: &Key) -> Result<Vec<usize>> {
-    key.columns
-        .iter()
-        .map(|id| {
-            let column = target.table.top_columns().find(|column| column.id == *id);
-            let at = column.and_then(|column| target.columns().position(|name| name == column.name));
-            at.ok_or_else(|| Error::internal("a key without its column"))
-        })
-        .collect()
-}
-
-/// `SELECT action, values…, rowid FROM target RIGHT JOIN excluded ON the keys`
-fn upsert_query(target: &Target, conflict: &OnConflict, keys: &[Key]) -> Result<Query> {
-    let alias = quoted(&target.alias);
-    let columns: Vec<&str> = target.columns().collect();
-    let mut any = Vec::new();
-    for key in keys {
-        let all = positions(target, key)?
-            .into_iter()
-            .map(|at| format!("{} = {EXCLUDED}.{}", target.stored(columns[at]), quoted(columns[at])));
-        any.push(format!("({})", all.collect::<Vec<_>>().join(" AND ")));
-    }
-    let on = if any.is_empty() { "false".to_owned() } else { any.join(" OR ") };
-    let found = parse_expr(&format!("{alias}.rowid IS NOT NULL"))?;
-    let excluded = |column: &str| Expr::CompoundIdentifier(vec![quoted_ident(EXCLUDED), quoted_ident(column)]);
-    let number = |action: i32| parse_expr(&action.to_string());
-    let (action, values) = match &conflict.action {
-        OnConflictAction::DoNothing => (
-            super::merge::case(vec![(found, number(0)?)], number(changes::INSERT)?),
-            columns.iter().map(|column| excluded(column)).collect::<Vec<_>>(),
-        ),
-        OnConflictAction::DoUpdate(update) => {
-            let set = target.assignments(&update.assignments)?;
-            let mut cases = vec![(parse_expr(&format!("{alias}.rowid IS NULL"))?, number(changes::INSERT)?)];
-            if target.has_policies {
-                let allowed = parse_expr(&format!("{} IS NOT TRUE", target.own(&target.hidden.may_update())))?;
-                cases.push((allowed, number(changes::REFUSED)?));
-            }
-            let otherwise = match &update.selection {
-                None => number(changes::UPDATE)?,
-                Some(condition) => {
-                    cases.push((condition.clone(), number(changes::UPDATE)?));
-                    number(0)?
-                }
-            };
-            let values = columns
-                .iter()
-                .zip(target.assigned(&set))
-                .map(|(column, new)| super::merge::case(vec![(found.clone(), new)], excluded(column)))
-                .collect();
-            (super::merge::case(cases, otherwise), values)
-        }
-    };
-    let mut query = target.query(values)?;
-    let mut joined = parse_query(&format!(
-        "SELECT 1 FROM (SELECT 1) AS t RIGHT JOIN {}.input.{EXCLUDED} AS {EXCLUDED} ON {on}",
-        quoted(INPUT_CATALOG)
-    ))?;
-    let select = select_of(&mut query)?;
-    select.projection.insert(0, SelectItem::ExprWithAlias { expr: action, alias: quoted_ident("action") });
-    let joins = select_of(&mut joined)?.from.pop().map(|from| from.joins).unwrap_or_default();
-    if let Some(from) = select.from.first_mut() {
-        from.joins = joins;
-    }
-    Ok(query)
 }
