@@ -303,7 +303,8 @@ SCRIPTS = {
             "SELECT DISTINCT id FROM sale ORDER BY id", "SELECT DISTINCT ON (id) id FROM sale ORDER BY id", "SELECT DISTINCT ON (amount) id FROM sale", "SELECT id, count(*) FROM sale GROUP BY id ORDER BY id", "SELECT id FROM sale GROUP BY id HAVING max(amount) > 1",
             "SELECT id, row_number() OVER (ORDER BY id) FROM sale ORDER BY id", "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY amount) AS n FROM sale) AS x", "SELECT id FROM sale ORDER BY id LIMIT 1", "SELECT id FROM sale WHERE id IN (SELECT amount FROM sale)",
             "SELECT id FROM sale WHERE id = ANY (SELECT id FROM own)", "SELECT (SELECT max(id) FROM sale) AS most", "SELECT id FROM sale WHERE true OR amount > 1", "SELECT CASE WHEN true THEN id ELSE amount END AS a FROM sale", "SELECT id + 0 * amount AS a FROM sale",
-            "INSERT INTO sale SELECT 1", "CREATE TEMP TABLE t AS SELECT id FROM sale", "CREATE TEMP TABLE u AS SELECT id FROM (SELECT * FROM sale) AS x", "EXPLAIN SELECT id FROM (SELECT * FROM sale) AS x", "COPY (SELECT id FROM (SELECT * FROM sale) AS x) TO STDOUT",
+            "INSERT INTO sale SELECT 1", "CREATE TEMP TABLE mine (id INT, amount INT)", "MERGE INTO mine USING sale ON mine.id = sale.id WHEN NOT MATCHED THEN INSERT VALUES (sale.id, 0)", "MERGE INTO mine USING sale ON mine.id = sale.id WHEN MATCHED THEN UPDATE SET amount = sale.amount",
+            "CREATE TEMP TABLE t AS SELECT id FROM sale", "CREATE TEMP TABLE u AS SELECT id FROM (SELECT * FROM sale) AS x", "EXPLAIN SELECT id FROM (SELECT * FROM sale) AS x", "COPY (SELECT id FROM (SELECT * FROM sale) AS x) TO STDOUT",
             "WITH RECURSIVE r (n) AS (SELECT id FROM sale UNION SELECT n + 1 FROM r WHERE n < 3) SELECT n FROM r ORDER BY n", "WITH RECURSIVE r (n, m) AS (SELECT id, amount FROM sale UNION SELECT n + 1, 0 FROM r WHERE n < 3) SELECT n FROM r")),
     ],
     "errors within views": [

@@ -12,6 +12,10 @@ use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, Subquery, TableScan}
 
 use super::guard::Guarded;
 
+/// A column of the system's own behind all those of a table, as MERGE adds one to its source: what is passed on so is named by
+/// whoever takes it from there.
+pub(crate) const PASSED_ON: &str = "polder$source";
+
 /// Of which guarded table, and which of its columns, a column of a plan is. `None`: of none, or it has been asked for.
 type Origin = Option<(usize, usize)>;
 
@@ -71,6 +75,15 @@ impl Walk {
             };
             around.schemas.push(Arc::clone(input.schema()));
             around.origins.push(origins);
+        }
+        if let LogicalPlan::Projection(projection) = plan
+            && projection.schema.fields().last().is_some_and(|field| field.name() == PASSED_ON)
+        {
+            let origin = |expr: &Expr| match expr {
+                Expr::Column(column) => around.origin(column),
+                _ => None,
+            };
+            return Ok(projection.expr.iter().map(origin).collect());
         }
         plan.apply_expressions(|expr| self.expression(expr, &mut around).map(|()| TreeNodeRecursion::Continue))?;
         Ok(passed_on(plan, around.origins))

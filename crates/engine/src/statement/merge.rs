@@ -18,12 +18,13 @@ use super::insert::refuse_always;
 use super::names::parts;
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
+use crate::authz::PASSED_ON;
 use crate::parse::{NOTHING, parse_expr};
 use crate::policies::{Purpose, Shown};
 use crate::session::Outcome;
 
 /// A column of the source that is true in every row of it, and missing where a row of the target has none.
-pub(super) const MARK: &str = "polder$source";
+pub(super) const MARK: &str = PASSED_ON;
 
 /// What a clause does to a row.
 enum Deed {
