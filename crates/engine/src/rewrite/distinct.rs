@@ -1,12 +1,11 @@
 //! `DISTINCT ON`, as the first row of each group by its window; `DISTINCT` in the order of an expression that is a column of
 //! the answer; and ORDER BY the number of a column that is a constant.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, Distinct, Expr, Ident, JoinConstraint, JoinOperator, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, TableFactor, Value, WindowSpec, WindowType,
+    CastKind, Distinct, Expr, Ident, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, WindowSpec, WindowType,
 };
 use polder_sql_tree::visit_expressions_mut;
 use polder_types::{Error, Result};
@@ -100,15 +99,16 @@ pub(super) fn by_place(query: &mut Query) -> Result<()> {
         return Ok(());
     }
     let plain = |item: &&SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
-    let tables = tables(select);
+    let table = only_table(select);
+    let table = table.as_deref();
     let mut items: Option<Vec<Expr>> = None;
     // By itself a name is that of a column of the answer, which the planner finds.
     let computed = |expr: &Expr| !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_));
     for sort in exprs.iter_mut().filter(|sort| computed(&sort.expr)) {
         let items = items.get_or_insert_with(|| {
-            select.projection.iter().take_while(plain).filter_map(expr_of).map(|expr| spelled(expr, &tables)).collect()
+            select.projection.iter().take_while(plain).filter_map(expr_of).map(|expr| spelled(expr, table)).collect()
         });
-        let wanted = spelled(&sort.expr, &tables);
+        let wanted = spelled(&sort.expr, table);
         if let Some(at) = items.iter().position(|item| *item == wanted) {
             sort.expr = parse_expr(&(at + 1).to_string())?;
         }
@@ -123,42 +123,22 @@ fn expr_of(item: &SelectItem) -> Option<&Expr> {
     }
 }
 
-/// What tables in FROM are called. None are told where some of their columns are made one by USING.
-fn tables(select: &Select) -> HashSet<String> {
-    let mut names = HashSet::new();
-    for from in &select.from {
-        let merges = from.joins.iter().any(|join| merges(&join.join_operator));
-        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
-            let name = match factor {
-                _ if merges => return HashSet::new(),
-                TableFactor::Table { alias: None, name, .. } => name.0.last().and_then(ObjectNamePart::as_ident),
-                TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => {
-                    alias.as_ref().map(|alias| &alias.name)
-                }
-                _ => return HashSet::new(),
-            };
-            names.extend(name.map(fold));
+/// What the only table in FROM is called: its columns may be named without it. Of several tables each may have the column.
+fn only_table(select: &Select) -> Option<String> {
+    let [from] = select.from.as_slice() else { return None };
+    let name = match &from.relation {
+        _ if !from.joins.is_empty() => None,
+        TableFactor::Table { alias: None, name, .. } => name.0.last().and_then(ObjectNamePart::as_ident),
+        TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => {
+            alias.as_ref().map(|alias| &alias.name)
         }
-    }
-    names
-}
-
-fn merges(join: &JoinOperator) -> bool {
-    use JoinOperator as J;
-    match join {
-        J::Join(by)
-        | J::Inner(by)
-        | J::Left(by)
-        | J::LeftOuter(by)
-        | J::Right(by)
-        | J::RightOuter(by)
-        | J::FullOuter(by) => matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural),
-        _ => false,
-    }
+        _ => None,
+    };
+    name.map(fold)
 }
 
 /// An expression, the same for all ways to write it: a column with its table or without, in brackets or not.
-fn spelled(expr: &Expr, tables: &HashSet<String>) -> Expr {
+fn spelled(expr: &Expr, table: Option<&str>) -> Expr {
     let plain = |ident: &Ident| Ident::with_quote('"', fold(ident));
     let mut expr = expr.clone();
     let _ = visit_expressions_mut(&mut expr, |part| {
@@ -168,10 +148,11 @@ fn spelled(expr: &Expr, tables: &HashSet<String>) -> Expr {
         match part {
             Expr::Identifier(ident) => *ident = plain(ident),
             Expr::CompoundIdentifier(idents) => {
-                if let [table, column] = idents.as_slice()
-                    && tables.contains(&fold(table))
+                idents.iter_mut().for_each(|ident| *ident = plain(ident));
+                if let [of, column] = idents.as_slice()
+                    && Some(of.value.as_str()) == table
                 {
-                    *part = Expr::Identifier(plain(column));
+                    *part = Expr::Identifier(column.clone());
                 }
             }
             Expr::Cast { kind, .. } if *kind == CastKind::DoubleColon => *kind = CastKind::Cast,
@@ -226,6 +207,7 @@ mod tests {
             ("SELECT DISTINCT a, (t.I + 1) AS b FROM t ORDER BY i + 1 DESC, a", "ORDER BY 2 DESC, a"),
             ("SELECT DISTINCT i::text FROM t ORDER BY CAST(t.i AS text)", "ORDER BY 1"),
             ("SELECT DISTINCT a.i + 1 FROM a, b ORDER BY b.i + 1", "ORDER BY b.i + 1"),
+            ("SELECT DISTINCT a.i + 1 FROM a, b ORDER BY A.I + 1", "ORDER BY 1"),
             ("SELECT DISTINCT a.i + 1 FROM a FULL JOIN b USING (i) ORDER BY i + 1", "ORDER BY i + 1"),
             ("SELECT DISTINCT (i + 1) * 2 FROM t ORDER BY i + 1 * 2", "ORDER BY i + 1 * 2"),
             ("SELECT DISTINCT *, i + 1 FROM t ORDER BY i + 1", "ORDER BY i + 1"),

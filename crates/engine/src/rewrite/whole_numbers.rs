@@ -98,6 +98,11 @@ pub(super) fn visit_queries<V: VisitorMut>(statement: &mut Parsed, visitor: &mut
                 }
                 return;
             }
+            // The planner computes defaults by itself, where an `integer` that overflows would be another number.
+            Statement::CreateTable(create) => match create.query.as_deref_mut() {
+                Some(query) => visit_mut(query, visitor),
+                None => return,
+            },
             other => visit_mut(other, visitor),
         },
         Parsed::Explain(explain) => return visit_queries(&mut explain.statement, visitor),

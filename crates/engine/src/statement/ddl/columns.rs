@@ -187,7 +187,7 @@ impl Context<'_> {
     pub(super) async fn any_row(&self, cell: &TransactionCell, table: &TableName, condition: &str) -> Result<bool> {
         let sql = format!("SELECT 1 FROM {}.{} WHERE {condition} LIMIT 1", quoted(&table.schema), quoted(&table.table));
         let scope = self.writing_scope(cell).await?;
-        let plan = scope.state.create_logical_plan(&sql).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, parse_kept(&sql)?).await.map_err(from_datafusion)?;
         let mut rows = self.execute(&scope, plan).await?;
         while let Some(batch) = rows.next().await {
             if batch.map_err(from_datafusion)?.num_rows() > 0 {

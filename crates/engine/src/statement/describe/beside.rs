@@ -35,7 +35,8 @@ pub(super) fn in_plan(plan: &LogicalPlan, found: &mut Found) {
                 let none = DFSchema::empty();
                 for at in 0..values.schema.fields().len() {
                     let column = values.values.iter().filter_map(|row| row.get(at));
-                    together(column.map(|expr| Member::of(expr, &none)), found);
+                    let members: Vec<Member> = column.map(|expr| Member::in_values(expr, &none, found)).collect();
+                    together(members.into_iter(), found);
                 }
             }
             _ => {}
@@ -111,6 +112,18 @@ impl Member {
             }
             other => other.get_type(schema).map_or(Self::Unknown, Self::typed),
         }
+    }
+
+    /// In VALUES the planner has made one type of a column's values already. What somebody casts is known by now.
+    fn in_values(expr: &Expr, schema: &DFSchema, found: &Found) -> Self {
+        if let Expr::Cast(cast) = expr {
+            match Self::of(&cast.expr, schema) {
+                Self::Open(at) if !found.contains_key(&at) => return Self::Open(at),
+                Self::Open(_) => {}
+                member => return member,
+            }
+        }
+        Self::of(expr, schema)
     }
 
     fn open(open: &Placeholder) -> Self {
