@@ -61,6 +61,16 @@ def test_intervals_and_json_are_texts_that_duckdb_can_cast(pair):
         assert pair.rows(wanted) == [(rows,)]
 
 
+def test_arrays_of_json_are_arrays_of_texts_to_duckdb(pair):
+    for rows, table in ((1, "documents_small"), (20000, "documents_large")):
+        pair.client.sql(f"CREATE TABLE {table} (id bigint, spelled json[], kept jsonb[], deep jsonb[][])")
+        pair.client.sql(f"INSERT INTO {table} SELECT value, '{{\"[1,  2]\",NULL}}', '{{\"[1,  2]\",NULL}}', '{{{{1,2}},{{3,4}}}}' FROM generate_series(1, {rows}) AS s(value)")
+        assert pair.read(f"SELECT DISTINCT spelled, kept, deep FROM {table}") == [(["[1,  2]", None], ["[1, 2]", None], [["1", "2"], ["3", "4"]])]
+        pair.write(f"INSERT INTO {table} VALUES (0, ['{{\"a\": 1}}'], ['{{\"a\": 1}}', 'true'], NULL)")
+        assert pair.rows(f"SELECT kept[1] ->> 'a' AS a, to_jsonb(kept)::text AS all_of FROM {table} WHERE id = 0") == [("1", '[{"a": 1}, true]')]
+        assert pair.rows(f"SELECT count(*) AS n FROM {table} WHERE kept[1] -> 1 = '2'") == [(rows,)]
+
+
 def test_duckdb_reads_updates_and_deletes(pair):
     pair.client.sql("CREATE TABLE changed AS SELECT value AS id, 'first' AS word FROM generate_series(1, 30000) AS s(value)")
     assert pair.read("SELECT count(*), count(DISTINCT word) FROM changed") == [(30000, 1)]

@@ -269,7 +269,7 @@ VIEWS = {
     "rows that meet a condition": "SELECT id, team, note FROM vault.staff WHERE team = 'red'",
     "rows that others match": "SELECT s.id, s.team, s.note FROM vault.staff s JOIN (VALUES ('red')) AS v (team) ON s.team = v.team",
     "rows for which there are others": "SELECT id, team, note FROM vault.staff s WHERE EXISTS (SELECT 1 FROM (VALUES ('red')) AS v (team) WHERE v.team = s.team)",
-    "the first rows": "SELECT id, team, note FROM (SELECT * FROM vault.staff ORDER BY salary LIMIT 2) AS s",
+    "the first rows": "SELECT id, team, note FROM (SELECT * FROM vault.staff ORDER BY team DESC, id LIMIT 2) AS s",
     "computed columns": "SELECT id, upper(lower(team)) AS team, note || '' AS note FROM vault.staff WHERE team = 'red'",
 }
 

@@ -243,6 +243,69 @@ SCRIPTS = {
             "has_table_privilege('nosuch', 'SELECT')", "has_table_privilege('sale', 'NOSUCH')", "has_table_privilege('nosuch', 'sale', 'SELECT')")),
         "ana: REVOKE ALL ON sale FROM ben CASCADE", "root: SELECT relacl FROM pg_class WHERE relname = 'sale' AND relnamespace = 'shop'::regnamespace",
     ],
+    "functions about rights": [
+        *SALE, "ana: CREATE VIEW seen AS SELECT id, city FROM sale", "ana: CREATE FUNCTION twice(x INT) RETURNS INT LANGUAGE sql AS 'SELECT x * 2'", "root: CREATE SCHEMA depot", "root: CREATE TABLE depot.part (id INT)",
+        "ana: GRANT SELECT (city), UPDATE (city) ON sale TO ben", "ana: GRANT SELECT (city) ON seen TO ben", "ana: GRANT SELECT ON sale TO cas WITH GRANT OPTION", "root: GRANT team TO ben WITH ADMIN OPTION",
+        "ana: REVOKE EXECUTE ON FUNCTION twice(INT) FROM PUBLIC", "root: GRANT CREATE ON DATABASE polder TO cas",
+        *(f"ben: SELECT {call} AS may" for call in (
+            "has_table_privilege('sale'::regclass, 'SELECT')", "has_table_privilege('sale', 'select, insert')", "has_table_privilege('cas', 'sale', 'SELECT WITH GRANT OPTION')", "has_table_privilege('ana', 'sale', 'SELECT WITH GRANT OPTION')",
+            "has_table_privilege(1::oid, 'SELECT')", "has_table_privilege('cas', 1::oid, 'SELECT')", "has_table_privilege('public', 'sale', 'SELECT')", "has_table_privilege('sale', 'SELECT WITH')", "has_table_privilege('sale', 'USAGE')",
+            "has_table_privilege('sale', 'RULE')", "has_table_privilege(NULL, 'sale', 'SELECT')", "has_table_privilege('pg_class', 'SELECT')", "has_table_privilege('pg_class', 'INSERT')", "has_table_privilege('pg_authid', 'SELECT')",
+            "has_table_privilege('depot.part', 'SELECT')", "has_table_privilege('depot.nosuch', 'SELECT')", "has_any_column_privilege('sale', 'SELECT')", "has_any_column_privilege('sale', 'INSERT, UPDATE')", "has_any_column_privilege('sale', 'DELETE')",
+            "has_any_column_privilege('seen', 'SELECT')", "has_any_column_privilege('cas', 'seen', 'SELECT')", "has_column_privilege('sale', 'city', 'SELECT')", "has_column_privilege('sale', 'id', 'SELECT')", "has_column_privilege('sale', 2::smallint, 'SELECT')",
+            "has_column_privilege('sale', 9::smallint, 'SELECT')", "has_column_privilege('cas', 'sale', 9::smallint, 'SELECT')", "has_column_privilege('sale', 'nosuch', 'SELECT')", "has_column_privilege('seen', 'city', 'SELECT')", "has_column_privilege('seen', 'id', 'SELECT')",
+            "has_column_privilege('seen', 'nosuch', 'SELECT')", "has_column_privilege('sale', 'city', 'SELECT WITH GRANT OPTION')", "has_schema_privilege('depot', 'USAGE')", "has_schema_privilege('pg_catalog', 'USAGE')", "has_schema_privilege('pg_catalog', 'CREATE')",
+            "has_schema_privilege('nosuch', 'USAGE')", "has_schema_privilege(1::oid, 'USAGE')", "has_schema_privilege('root_nobody', 'depot', 'USAGE')", "has_database_privilege('cas', 'polder', 'CREATE')", "has_database_privilege('polder', 'TEMP')",
+            "has_database_privilege('nosuch', 'CONNECT')", "has_database_privilege(99::oid, 'CONNECT')", "has_function_privilege('twice(int)', 'EXECUTE')", "has_function_privilege('ana', 'twice(integer)', 'EXECUTE')", "has_function_privilege('twice(text)', 'EXECUTE')",
+            "has_function_privilege('nosuch()', 'EXECUTE')", "has_function_privilege('lower(text)', 'EXECUTE')", "has_function_privilege(1::oid, 'EXECUTE')", "has_language_privilege('sql', 'USAGE')", "has_language_privilege('nosuch', 'USAGE')",
+            "has_language_privilege('sql', 'SELECT')", "has_tablespace_privilege('pg_default', 'CREATE')", "has_tablespace_privilege('nosuch', 'CREATE')", "has_tablespace_privilege('pg_default', 'USAGE')", "has_type_privilege('integer', 'USAGE')", "has_type_privilege('nosuch', 'USAGE')",
+            "has_type_privilege('cas', 'text', 'USAGE')", "has_foreign_data_wrapper_privilege('nosuch', 'USAGE')", "has_server_privilege('nosuch', 'USAGE')", "has_server_privilege(1::oid, 'USAGE')", "has_parameter_privilege('search_path', 'SET')",
+            "has_parameter_privilege('search_path', 'SELECT')", "pg_has_role('team', 'USAGE')", "pg_has_role('team', 'MEMBER WITH ADMIN OPTION')", "pg_has_role('cas', 'team', 'MEMBER')", "pg_has_role('team', 'NOSUCH')", "pg_has_role('nosuch', 'MEMBER')",
+            "row_security_active('sale')", "row_security_active('nosuch')", "row_security_active(1::oid)", "row_security_active('seen')")),
+    ],
+    "views that read as whoever asks": [
+        *SALE, "ana: CREATE VIEW asked WITH (security_invoker = true) AS SELECT id, city FROM sale", "ana: CREATE VIEW plain AS SELECT * FROM asked", "ana: GRANT SELECT ON asked, plain TO ben, cas", "ben: SELECT count(*) FROM asked", "ben: SELECT count(*) FROM plain",
+        "ana: SELECT count(*) FROM asked", "root: SELECT count(*) FROM asked", "ana: GRANT SELECT (id, city) ON sale TO ben", "ben: SELECT * FROM asked ORDER BY id", "ben: SELECT * FROM plain ORDER BY id", "cas: SELECT id FROM asked", "cas: SELECT id FROM plain",
+        "ana: REVOKE SELECT ON asked FROM ben", "ben: SELECT * FROM asked", "ben: SELECT * FROM plain ORDER BY id", "ana: GRANT SELECT ON asked TO ben", "ana: REVOKE SELECT (city) ON sale FROM ben", "ben: SELECT id FROM asked",
+        "ana: GRANT SELECT (city) ON sale TO ben", "ana: CREATE POLICY two ON sale USING (current_user LIKE 'ben%' AND id = 2)", "ana: ALTER TABLE sale ENABLE ROW LEVEL SECURITY", "ben: SELECT * FROM asked", "ben: SELECT * FROM plain", "ana: SELECT * FROM asked ORDER BY id",
+        "ben: SELECT reloptions FROM pg_class WHERE oid = 'asked'::regclass", "ben: ALTER VIEW asked SET (security_invoker = false)", "ana: ALTER VIEW asked SET (security_invoker = false)", "ben: SELECT * FROM asked ORDER BY id", "cas: SELECT id FROM asked ORDER BY id",
+        "ana: ALTER VIEW asked SET (security_invoker)", "cas: SELECT id FROM asked", "ana: ALTER VIEW asked RESET (security_invoker)", "cas: SELECT id FROM asked ORDER BY id", "ana: ALTER VIEW asked SET (security_invoker = on)", "cas: SELECT id FROM asked",
+        "ana: CREATE OR REPLACE VIEW asked AS SELECT id, city FROM sale", "cas: SELECT id FROM asked ORDER BY id", "ana: CREATE OR REPLACE VIEW asked WITH (security_invoker) AS SELECT id, city FROM sale", "cas: SELECT id FROM asked",
+        "ana: ALTER VIEW asked RENAME TO renamed", "cas: SELECT id FROM renamed", "ana: CREATE VIEW wrong WITH (security_invoker = maybe) AS SELECT 1 AS a", "ana: CREATE VIEW wrong WITH (nosuch = 1) AS SELECT 1 AS a", "cas: SELECT attname FROM pg_attribute WHERE attrelid = 'renamed'::regclass ORDER BY attnum",
+    ],
+    "what is in a schema": [
+        "root: CREATE SCHEMA depot", "root: CREATE TABLE depot.part (id INT PRIMARY KEY)", "root: GRANT ALL ON depot.part TO ben", "root: CREATE VIEW depot.seen AS SELECT 1 AS a", "root: CREATE FUNCTION depot.one() RETURNS INT LANGUAGE sql AS 'SELECT 1'",
+        "root: ALTER TABLE depot.part OWNER TO ben",
+        *(f"ben: {sql}" for sql in (
+            "SELECT * FROM depot.nosuch", "SELECT * FROM depot.part", "INSERT INTO depot.nosuch VALUES (1)", "UPDATE depot.nosuch SET id = 1", "DELETE FROM depot.nosuch", "TRUNCATE depot.nosuch", "COPY depot.nosuch FROM STDIN\n1\n", "COPY depot.nosuch TO STDOUT",
+            "DROP TABLE depot.nosuch", "DROP TABLE IF EXISTS depot.nosuch", "DROP TABLE depot.part", "DROP VIEW depot.seen", "DROP VIEW depot.nosuch", "ALTER TABLE depot.part ADD COLUMN x INT", "ALTER TABLE depot.nosuch ADD COLUMN x INT", "ALTER TABLE depot.part RENAME TO other",
+            "COMMENT ON TABLE depot.part IS 'x'", "CREATE INDEX ON depot.part (id)", "CREATE INDEX ON depot.nosuch (id)", "DROP INDEX depot.part_pkey", "DROP FUNCTION depot.one()", "SELECT depot.one()", "GRANT SELECT ON depot.part TO cas", "GRANT SELECT ON depot.nosuch TO cas",
+            "SELECT 'depot.part'::regclass", "SELECT 'depot.nosuch'::regclass", "CREATE TEMP TABLE copied (LIKE depot.part)", "CREATE TEMP TABLE copied (LIKE depot.nosuch)", "CREATE POLICY p ON depot.part USING (true)", "DROP POLICY p ON depot.part", "CREATE TEMP VIEW mine AS SELECT * FROM depot.part",
+            "PREPARE q AS SELECT * FROM depot.part", "SET search_path = depot, shop", "SELECT * FROM part", "SELECT * FROM nosuch", "WITH part AS (SELECT 5 AS a) SELECT * FROM part", "SELECT current_schema()", "DROP TABLE part", "RESET search_path")),
+        "root: GRANT USAGE ON SCHEMA depot TO ben", "ben: SELECT * FROM depot.part", "ben: SELECT * FROM depot.nosuch", "ben: DROP TABLE depot.part",
+    ],
+    "conflicts without a key": [
+        "ana: CREATE TABLE sale (id INT PRIMARY KEY, code TEXT UNIQUE, amount INT)", "ana: INSERT INTO sale VALUES (1, 'a', 10)", "ana: GRANT INSERT ON sale TO ben", "ben: INSERT INTO sale VALUES (1, 'b', 1), (2, 'b', 2) ON CONFLICT DO NOTHING",
+        "ben: INSERT INTO sale VALUES (3, 'a', 1) ON CONFLICT DO NOTHING", "ben: INSERT INTO sale VALUES (4, 'd', 1) ON CONFLICT DO NOTHING RETURNING id", "ben: INSERT INTO sale VALUES (4, 'd', 1) ON CONFLICT (id) DO NOTHING",
+        "ben: INSERT INTO sale VALUES (4, 'd', 1) ON CONFLICT ON CONSTRAINT sale_pkey DO NOTHING", "ana: GRANT SELECT (id) ON sale TO ben", "ben: INSERT INTO sale VALUES (4, 'd', 1) ON CONFLICT (id) DO NOTHING",
+        "ben: INSERT INTO sale VALUES (5, 'd', 1) ON CONFLICT (code) DO NOTHING", "ben: INSERT INTO sale VALUES (4, 'e', 1) ON CONFLICT ON CONSTRAINT sale_pkey DO NOTHING", "ana: SELECT * FROM sale ORDER BY id",
+        "ana: CREATE POLICY own ON sale FOR SELECT USING (amount > 5)", "ana: CREATE POLICY made ON sale FOR INSERT WITH CHECK (amount < 50)", "ana: ALTER TABLE sale ENABLE ROW LEVEL SECURITY", "ben: INSERT INTO sale VALUES (6, 'f', 1) ON CONFLICT DO NOTHING",
+        "ben: INSERT INTO sale VALUES (7, 'g', 1) ON CONFLICT (id) DO NOTHING", "ben: INSERT INTO sale VALUES (8, 'h', 60) ON CONFLICT DO NOTHING", "ana: SELECT * FROM sale ORDER BY id",
+    ],
+    "columns that nobody needs": [
+        *SALE, "ana: CREATE TABLE own (id INT, amount INT)", "ana: GRANT SELECT (id) ON sale TO ben", "ana: GRANT SELECT ON own TO ben",
+        *(f"ben: {sql}" for sql in (
+            "SELECT id FROM (SELECT * FROM sale) AS x", "SELECT id FROM (SELECT id, amount FROM sale) AS x ORDER BY id", "SELECT id FROM (SELECT id, 1 AS one FROM sale) AS x ORDER BY id", "WITH x AS (SELECT id, amount FROM sale) SELECT id FROM x", "WITH x AS (SELECT id FROM sale) SELECT id FROM x ORDER BY id",
+            "SELECT count(*) FROM sale", "SELECT count(*) FROM (SELECT amount FROM sale) AS x", "SELECT count(*) FROM (SELECT id FROM sale) AS x", "SELECT 1 AS one FROM sale", "SELECT 1 AS one WHERE EXISTS (SELECT * FROM sale)", "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM sale)",
+            "SELECT o.id FROM own AS o WHERE EXISTS (SELECT 1 FROM sale WHERE sale.id = o.id)", "SELECT s.id FROM sale AS s WHERE EXISTS (SELECT 1 FROM own WHERE own.amount = s.amount)", "SELECT s.id FROM sale AS s WHERE EXISTS (SELECT 1 FROM own WHERE own.amount = s.id)",
+            "SELECT s.id FROM sale AS s, LATERAL (SELECT s.amount AS other) AS l", "SELECT s.id FROM sale AS s, LATERAL (SELECT s.id AS other) AS l ORDER BY 1", "SELECT id FROM sale AS s JOIN own AS o USING (id)", "SELECT o.id FROM sale AS s JOIN own AS o USING (amount)",
+            "SELECT id FROM sale NATURAL JOIN own", "SELECT a.id FROM sale AS a JOIN sale AS b ON a.id = b.id ORDER BY 1", "SELECT a.id FROM sale AS a JOIN sale AS b ON a.id = b.amount", "SELECT id FROM sale UNION SELECT id FROM own ORDER BY 1", "SELECT id FROM sale UNION ALL SELECT amount FROM sale",
+            "SELECT DISTINCT id FROM sale ORDER BY id", "SELECT DISTINCT ON (id) id FROM sale ORDER BY id", "SELECT DISTINCT ON (amount) id FROM sale", "SELECT id, count(*) FROM sale GROUP BY id ORDER BY id", "SELECT id FROM sale GROUP BY id HAVING max(amount) > 1",
+            "SELECT id, row_number() OVER (ORDER BY id) FROM sale ORDER BY id", "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY amount) AS n FROM sale) AS x", "SELECT id FROM sale ORDER BY id LIMIT 1", "SELECT id FROM sale WHERE id IN (SELECT amount FROM sale)",
+            "SELECT id FROM sale WHERE id = ANY (SELECT id FROM own)", "SELECT (SELECT max(id) FROM sale) AS most", "SELECT id FROM sale WHERE true OR amount > 1", "SELECT CASE WHEN true THEN id ELSE amount END AS a FROM sale", "SELECT id + 0 * amount AS a FROM sale",
+            "INSERT INTO sale SELECT 1", "CREATE TEMP TABLE t AS SELECT id FROM sale", "CREATE TEMP TABLE u AS SELECT id FROM (SELECT * FROM sale) AS x", "EXPLAIN SELECT id FROM (SELECT * FROM sale) AS x", "COPY (SELECT id FROM (SELECT * FROM sale) AS x) TO STDOUT",
+            "WITH RECURSIVE r (n) AS (SELECT id FROM sale UNION SELECT n + 1 FROM r WHERE n < 3) SELECT n FROM r ORDER BY n", "WITH RECURSIVE r (n, m) AS (SELECT id, amount FROM sale UNION SELECT n + 1, 0 FROM r WHERE n < 3) SELECT n FROM r")),
+    ],
     "errors within views": [
         *SALE, "root: GRANT CREATE ON SCHEMA shop TO ben", "ana: GRANT SELECT ON sale TO ben", "ben: CREATE VIEW other AS SELECT * FROM sale", "ben: GRANT SELECT ON other TO cas", "cas: SELECT count(*) FROM other",
         "ana: REVOKE SELECT ON sale FROM ben", "cas: SELECT * FROM other", "ben: SELECT * FROM other", "ana: ALTER TABLE sale RENAME TO sold", "cas: SELECT * FROM other",
@@ -411,6 +474,58 @@ def test_nobody_stops_what_others_run(world):
     sleeper.join()
     assert ana.connection.execute("SELECT 1 AS one").fetchone() == (1,)
     ana.connection.execute("ROLLBACK")
+
+
+def test_limits_of_a_role_are_told_and_hold(world):
+    """By whatever way: they may be set lower, and no higher but by superusers."""
+    limits = {"statement_timeout": ("10min", "9min", "11min"), "statement_memory": ("64MB", "32MB", "65MB"), "max_bytes_scanned": ("1GB", "1MB", "2GB"), "max_bytes_scanned_per_day": ("1TB", "1GB", "2TB")}
+    world.root.execute(f"CREATE ROLE frugal LOGIN PASSWORD '{permissions.PASSWORD}'")
+    for name, (most, *_) in limits.items():
+        world.root.execute(f"ALTER ROLE frugal SET {name} = '{most}'")
+    with world.connect("frugal") as frugal:
+        client, session = world.asker("frugal").client, str(uuid.uuid4())
+
+        def by_postgres(sql: str):
+            cursor = frugal.execute(sql)
+            return cursor.fetchone()[0] if cursor.description else None
+
+        def by_http(sql: str):
+            rows = client.sql(sql, session=session)
+            return next(iter(rows[0].values())) if rows else None
+
+        for run, failed in ((by_postgres, psycopg.Error), (by_http, polder.Failed)):
+            for name, (most, less, more) in limits.items():
+                assert run(f"SHOW {name}") == most
+                assert run(f"SELECT current_setting('{name}') AS it") == most
+                for wider in (more, "0"):
+                    with pytest.raises(failed) as error:
+                        run(f"SET {name} = '{wider}'")
+                    assert "permission denied to set parameter" in str(error.value), name
+                    assert run(f"SHOW {name}") == most
+                run(f"SET {name} = '{less}'")
+                assert run(f"SHOW {name}") == less
+                run(f"SET {name} = '{most}'")
+                run(f"SET {name} = '{less}'")
+                run(f"RESET {name}")
+                assert run(f"SHOW {name}") == most
+        refused(lambda: frugal.execute("ALTER ROLE frugal SET statement_timeout = 0"))
+        frugal.execute("SET statement_timeout = '500ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            frugal.execute("SELECT pg_sleep(5)")
+        # A cursor that nobody asks for rows takes no time.
+        with frugal.transaction():
+            frugal.execute("DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 100000)")
+            assert frugal.execute("FETCH 1 FROM c").fetchone() == (1,)
+            time.sleep(0.8)
+            assert len(frugal.execute("FETCH 5000 FROM c").fetchall()) == 5_000
+    whoever = address(world.server, user="frugal", password=permissions.PASSWORD)
+    with pytest.raises(psycopg.OperationalError, match="permission denied to set parameter"):
+        psycopg.connect(**whoever, options="-c statement_timeout=20min")
+    with psycopg.connect(**whoever, options="-c statement_timeout=1min", autocommit=True) as hasty:
+        assert hasty.execute("SHOW statement_timeout").fetchone() == ("1min",)
+        hasty.execute("SET statement_timeout = '2min'")
+        hasty.execute("RESET ALL")
+        assert hasty.execute("SHOW statement_timeout").fetchone() == ("1min",)
 
 
 def test_loads_ask_for_rights(world):

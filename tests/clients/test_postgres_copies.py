@@ -38,6 +38,14 @@ def test_options_of_what_goes_out(both):
                    "COPY {t}_c (b) TO STDOUT", "COPY {t}_c (nosuch) TO STDOUT", "COPY {t}_c (a, a) TO STDOUT"])
 
 
+def test_encodings_of_what_goes_out(both):
+    encodings = ["LATIN1", "latin-1", "ISO_8859_1", "LATIN2", "LATIN9", "WIN1252", "windows1252", "UTF8", "SQL_ASCII", "KOI8R"]
+    compare(both, [MAKE, "INSERT INTO {t}_c VALUES (1, 'gr\u00f6\u00dfer', 'x')", *(f"COPY {{t}}_c TO STDOUT (ENCODING '{name}')" for name in encodings),
+                   "INSERT INTO {t}_c VALUES (2, 'x', '\u20ac')", *(f"COPY (SELECT * FROM {{t}}_c ORDER BY a) TO STDOUT (FORMAT csv, HEADER, ENCODING '{name}')" for name in encodings),
+                   "DELETE FROM {t}_c", "INSERT INTO {t}_c VALUES (3, '\u30bd\u8868', '\u4e2d')",
+                   *(f"COPY {{t}}_c TO STDOUT (ENCODING '{name}')" for name in ("SJIS", "EUC_JP", "GBK", "GB18030", "BIG5", "UHC"))])
+
+
 @pytest.mark.parametrize("options", WRONG)
 def test_options_that_are_none(both, options):
     compare(both, [MAKE, "COPY {t}_c TO STDOUT " + options])
@@ -72,6 +80,19 @@ IN = {
     "columns": [rows("COPY {t}_c (c, a) FROM STDIN", b"x\t1\n"), rows("COPY {t}_c (nosuch) FROM STDIN", b"x\n"), rows("COPY {t}_c (a, a) FROM STDIN", b"1\t1\n")],
     "encodings": [rows(FROM + "(ENCODING 'UTF8')", "1\tgrößer\t☃\n".encode()), rows(FROM, b"2\t\xff\ty\n"), rows(FROM + "CSV", b"2,\xc3,y\n"), rows(FROM, b"3\t\\xc3\\xb6\ty\n"),
                   rows(FROM, b"4\t\\xff\ty\n"), rows(FROM, b"5\ta\0b\ty\n"), rows(FROM, b"6\t\\000\ty\n")],
+    "other encodings": [rows(FROM + "(ENCODING 'LATIN1')", b"1\tgr\xf6\xdfer\t\x85\n"), rows(FROM + "(FORMAT csv, ENCODING 'WIN1252')", b'2,"\x80",\xe9\n'),
+                        rows(FROM + "CSV ENCODING 'SJIS'", b"3,\x83\x5c,\x83", b"\x5c\n"), rows(FROM + "(ENCODING 'latin-9')", b"4\t\xa4\tx\n"),
+                        rows(FROM + "(ENCODING 'SQL_ASCII')", "5\tgrößer\tx\n".encode()), rows(FROM + "(ENCODING 'SQL_ASCII')", b"6\t\xff\tx\n"),
+                        rows(FROM + "(ENCODING 'WIN1252')", b"6\t\x81\tx\n"), rows(FROM + "(ENCODING 'EUC_JP')", b"6\t\xa5\tx\n"),
+                        rows(FROM + "(ENCODING 'LATIN1')", b"6\t\\351\tx\n"), rows(FROM + "(FORMAT csv, HEADER match, ENCODING 'KOI8R')", b"a,b,c\n7,\xc1,x\n")],
+    "conditions": [rows(FROM + "WHERE a > 1", b"1\tx\ty\n2\tx\ty\n\\N\tx\ty\n"), rows(FROM + "CSV WHERE b = 'x' AND {t}_c.c <> ''", b'3,x,y\n4,x,""\n5,z,y\n'),
+                   rows(FROM + "(FORMAT csv, HEADER) WHERE upper(b) IN ('X', 'Y') -- none", b"a,b,c\n6,y,y\n7,z,y\n"), rows("COPY {t}_c (a) FROM STDIN WHERE b IS NULL", b"8\n"),
+                   rows("COPY {t}_c (a) FROM STDIN WHERE b IS NOT NULL", b"9\n"), rows(FROM + "WHERE false", b"9\tx\ty\n"), rows(FROM + "WHERE NULL", b"9\tx\ty\n")],
+    "conditions that are none": [rows(FROM + "WHERE", b""), rows(FROM + "WHERE a", b"1\tx\ty\n"), rows(FROM + "WHERE nosuch = 1", b"1\tx\ty\n"),
+                                 rows(FROM + "WHERE a > (SELECT 1)", b"1\tx\ty\n"), rows(FROM + "WHERE count(*) > 1", b"1\tx\ty\n"),
+                                 rows(FROM + "WHERE row_number() OVER () > 1", b"1\tx\ty\n"), rows(FROM + "WHERE true GROUP BY a", b"1\tx\ty\n"),
+                                 rows(FROM + "WHERE a = 1 (FORMAT csv)", b"1\tx\ty\n"), "COPY {t}_c TO STDOUT WHERE a = 1", rows(FROM + "WHERE 1 / a > 0", b"0\tx\ty\n")],
+    "what is wrong first": [rows(FROM, b"x\ty\n"), rows(FROM, b"1\tx\ty\nx\tx\ty\n2\n"), rows(FROM, b"1\tx\ty\n\\N\n"), rows(FROM + "CSV", b"x,x,y,z\n")],
     "values of other types": [rows(FROM, b"x\tx\ty\n"), rows(FROM, b"99999999999\tx\ty\n"), rows(FROM, b" 7 \tx\ty\n"), rows(FROM, b"\tx\ty\n")],
 }
 

@@ -208,6 +208,19 @@ def test_duckdb_reads_a_large_table(attached, name):
     assert ours == theirs and ours[0] == [(300_000, 44_999_850_000, "w0", 7, decimal.Decimal("67499775000.00"))]
 
 
+def test_duckdb_is_told_how_to_change_rows(attached, name):
+    """It names rows by their place, and Polder's have none; statements that it sends as they are work."""
+    ours, _ = attached
+    table = f"far.public.{name}"
+    ours.execute(f"CREATE TABLE {table} AS SELECT range AS id, 'w' AS word FROM range(3)")
+    for change in (f"UPDATE {table} SET word = 'x' WHERE id = 1", f"DELETE FROM {table} WHERE id = 1"):
+        with pytest.raises(duckdb.Error, match="rows have no ctid.*(\n.*)*postgres_execute"):
+            ours.execute(change)
+    ours.execute("CALL postgres_execute('far', ?)", [f"UPDATE {name} SET word = 'x' WHERE id = 1; DELETE FROM {name} WHERE id = 2"])
+    assert ours.sql(f"SELECT id, word FROM {table} ORDER BY id").fetchall() == [(0, "w"), (1, "x")]
+    ours.execute(f"DROP TABLE {table}")
+
+
 def test_duckdb_transactions(attached, name):
     def told(connection) -> list:
         table = f"far.public.{name}"

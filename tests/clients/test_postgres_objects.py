@@ -120,6 +120,7 @@ def test_object_ids_stay(fresh, tmp_path):
         connection.execute("INSERT INTO hang_goods (code, stock) SELECT 'c' || i, i FROM generate_series(1, 100) AS s(i)")
         connection.execute("OPTIMIZE hang_goods")
         connection.execute("REFRESH MATERIALIZED VIEW hang_stored")
+        connection.execute("CREATE OR REPLACE VIEW hang_cheap AS SELECT id, code FROM hang_goods WHERE stock < 20")
         connection.execute("DROP TABLE later")
     assert ids(server) == before
     backup = tmp_path / "backup"

@@ -2,6 +2,10 @@
 
 use polder_types::{Error, Result};
 
+/// Units of durations, and their milliseconds.
+const UNITS: &[(&str, f64)] =
+    &[("us", 0.001), ("ms", 1.0), ("s", 1_000.0), ("min", 60_000.0), ("h", 3_600_000.0), ("d", 86_400_000.0)];
+
 /// The milliseconds of a duration, as PostgreSQL reads settings that are one: a number without a unit is one of milliseconds.
 /// `None` for 0, which is no limit.
 ///
@@ -9,24 +13,24 @@ use polder_types::{Error, Result};
 /// `InvalidInput` (22023), naming the setting.
 pub fn millis(name: &str, value: &str) -> Result<Option<u64>> {
     let value = value.trim();
-    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
-    let (number, unit) = value.split_at(digits);
+    let is_of_number = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '+');
+    let (number, unit) = value.split_at(value.find(|letter| !is_of_number(letter)).unwrap_or(value.len()));
     let scale = match unit.trim() {
-        "" | "ms" => Some(1),
-        "s" => Some(1_000),
-        "min" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
+        "" => Some(1.0),
+        unit => UNITS.iter().find(|(known, _)| *known == unit).map(|(_, scale)| *scale),
     };
-    let millis = number.parse::<u64>().ok().zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
-    match millis {
-        Some(0) => Ok(None),
-        Some(millis) if i32::try_from(millis).is_ok() => Ok(Some(millis)),
-        _ => Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))
-            .with_code("22023")
-            .with_hint("a number of milliseconds, or one with ms, s, min, h or d; 0 for none")),
-    }
+    let read = number.parse::<f64>().ok().zip(scale).map(|(number, scale)| (number * scale).round());
+    let message = match read {
+        Some(0.0) => return Ok(None),
+        Some(millis) if millis > 0.0 && millis <= f64::from(i32::MAX) => return Ok(Some(millis as u64)),
+        Some(millis) if millis < 0.0 => {
+            format!("{millis} ms is outside the valid range for parameter \"{name}\" (0 .. {})", i32::MAX)
+        }
+        _ => format!("invalid value for parameter \"{name}\": \"{value}\""),
+    };
+    Err(Error::invalid(message)
+        .with_code("22023")
+        .with_hint("a number of milliseconds, or one with us, ms, s, min, h or d; 0 for none"))
 }
 
 /// A setting's type.

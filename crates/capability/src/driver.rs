@@ -1,6 +1,7 @@
 //! What the drivers of a database protocol need of SQL beyond a text and its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use polder_types::Result;
@@ -55,6 +56,8 @@ pub struct SessionStatus {
     pub user: String,
     /// Whether the role whose rights its statements have may do everything.
     pub is_superuser: bool,
+    /// How long a statement may take, which the server of the protocol minds: it knows when somebody waits for a cursor.
+    pub statement_timeout: Option<Duration>,
 }
 
 /// Rows on their way into a table.
@@ -63,7 +66,10 @@ pub struct RowsIn {
     pub table: String,
     /// Names of columns, as written in a statement. Empty: all that take values.
     pub columns: Vec<String>,
-    /// Columns of texts, in that order, as PostgreSQL writes values.
+    /// The condition of the rows that are taken, as written in a statement.
+    pub filter: Option<String>,
+    /// Columns of texts, in that order, as PostgreSQL writes values. A batch with fewer columns is of a row that is cut off:
+    /// what is wrong with its values is told, and no more comes of it.
     pub rows: BatchStream,
 }
 
@@ -85,11 +91,11 @@ pub trait DriverSession: SqlSession {
     /// closed: that fails no transaction.
     async fn run_with(&self, request: StatementRequest, values: Vec<Parameter>) -> Result<Answer>;
 
-    /// The columns that rows for a table have.
+    /// The columns that rows for a table have; `filter` is the condition of those that are taken.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidInput` for a column that takes no values.
-    async fn columns_of(&self, table: &str, columns: &[String]) -> Result<Vec<FieldRef>>;
+    /// `NotFound`; `InvalidInput` for a column that takes no values, and for what is no condition.
+    async fn columns_of(&self, table: &str, columns: &[String], filter: Option<&str>) -> Result<Vec<FieldRef>>;
 
     /// Inserts rows, in the open transaction or as one of its own. `request` has the statement for the record.
     ///

@@ -11,6 +11,7 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
 };
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, ident};
@@ -191,6 +192,10 @@ impl SchemaProvider for LakeSchema {
         if self.rows && view.changed.as_ref().is_none_or(|changed| changed.name != full) {
             return Ok(None);
         }
+        // Whoever may not use a schema is not told what is in it.
+        if let Some(who) = self.who.as_ref().filter(|_| !self.rows) {
+            Rights::new(who, &view.snapshot).use_schema(&self.name).map_err(external)?;
+        }
         if let Some(table) = view.snapshot.table(&full) {
             if table.rules.materialized.as_ref().is_some_and(|materialized| materialized.snapshot.is_none()) {
                 return Err(external(
@@ -207,6 +212,9 @@ impl SchemaProvider for LakeSchema {
                 LakeTable::open(&view.lake, &view.snapshot, full.clone(), table, view.writer.clone())
             };
             let opened = opened.map_err(external).and_then(|opened| shown(opened, self.rows))?;
+            if let Some(named) = only_named(self.who.as_ref(), guard.as_ref(), &opened) {
+                return Ok(Some(named));
+            }
             // Of what nobody reads, nothing need be hidden.
             let opened = match &guard {
                 Some(guard) if guard.columns.is_empty() => opened,
@@ -222,6 +230,9 @@ impl SchemaProvider for LakeSchema {
                 let guard = self.guard(self.who.as_ref(), &view.snapshot, &full, definition.id, "view");
                 let guard = guard.map_err(external)?;
                 let planned = self.plan_view(&full, definition).await?;
+                if let Some(named) = only_named(self.who.as_ref(), guard.as_ref(), &planned) {
+                    return Ok(Some(named));
+                }
                 let Some(guard) = guard else { return Ok(Some(planned)) };
                 let fields = planned.schema();
                 let places = (1_i64..).zip(fields.fields());
@@ -271,6 +282,16 @@ fn guarded(opened: Arc<dyn TableProvider>, guard: Option<Guard>, table: &TableSt
     }
 }
 
+/// What may not be read, for a statement that is only planned: its columns, and none of its rows.
+fn only_named(
+    who: Option<&Who>,
+    guard: Option<&Guard>,
+    opened: &Arc<dyn TableProvider>,
+) -> Option<Arc<dyn TableProvider>> {
+    let is_named = guard.is_some() && who.is_some_and(|who| who.defines);
+    is_named.then(|| Arc::new(EmptyTable::new(opened.schema())) as _)
+}
+
 /// The refusal of a policy that reads its own table.
 fn recursion(name: &TableName) -> Error {
     Error::invalid(format!("infinite recursion detected in policy for relation \"{}\"", name.table))
@@ -298,11 +319,15 @@ impl LakeSchema {
         let refusal = || rights.denied_on(word, name, id, SELECT);
         match readable {
             Readable::All => Ok(None),
-            Readable::Columns(columns) => Ok(Some(Guard { columns, refusal: refusal() })),
+            Readable::Columns(columns) => {
+                self.view.world.note_guard();
+                Ok(Some(Guard { columns, refusal: refusal() }))
+            }
             // It may be what rows go into.
             Readable::Nothing if self.view.writer.is_some() && rights.on_any_column(id) & INSERT != 0 => {
                 Ok(Some(Guard { columns: BTreeSet::new(), refusal: refusal() }))
             }
+            Readable::Nothing if who.defines => Ok(Some(Guard { columns: BTreeSet::new(), refusal: refusal() })),
             Readable::Nothing => Err(refusal()),
         }
     }
@@ -330,6 +355,9 @@ impl LakeSchema {
             LakeTable::open(&view.lake, &snapshot, name.clone(), table, None)
         };
         let opened = shown(opened?, self.rows).map_err(crate::error::from_datafusion)?;
+        if let Some(named) = only_named(who.as_ref(), guard.as_ref(), &opened) {
+            return Ok(named);
+        }
         let opened = self.governed(who.as_ref(), &snapshot, name, table, opened).await?;
         Ok(guarded(opened, guard, table))
     }
@@ -405,8 +433,14 @@ impl LakeSchema {
     /// With whose rights a view reads; `None` when they are those of whoever runs the statement.
     fn owner_of(&self, definition: &ViewState) -> Option<Who> {
         let asks = self.view.world.who();
-        let owner = Rights::new(asks, &self.view.snapshot).owner(definition.id);
-        if asks.is_system || owner == asks.role {
+        // Only its columns are asked for, which are no secret.
+        if self.who.as_ref().is_none_or(|who| who.is_system) {
+            return (!asks.is_system).then(Who::system);
+        }
+        let rights = Rights::new(asks, &self.view.snapshot);
+        let owner = rights.owner(definition.id);
+        let is_invokers = rights.access(definition.id).is_some_and(|access| access.invoker);
+        if owner == asks.role || is_invokers {
             return None;
         }
         let owner = asks.acting_as(owner);

@@ -10,6 +10,9 @@ use polder_types::{Error, ErrorKind};
 
 use crate::limits::NAME_IN_ERRORS;
 
+/// Columns that PostgreSQL has in each table, and nobody has made. DuckDB names the rows by them that it changes.
+const OF_THE_SYSTEM: [&str; 5] = ["ctid", "xmin", "xmax", "cmin", "cmax"];
+
 /// Any error of planning or running a statement.
 pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
     let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| span.start);
@@ -164,6 +167,10 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
                     Some(close) => mapped.with_hint(format!("did you mean {close:?}?")),
                     None => mapped,
                 };
+            }
+            if OF_THE_SYSTEM.contains(&wanted) {
+                return Error::unsupported(format!("rows have no {wanted}, which PostgreSQL has for each"))
+                    .with_hint("name rows by a key; from DuckDB: CALL postgres_execute('name', 'UPDATE …')");
             }
             let mut mapped = Error::invalid(format!("column {wanted:?} does not exist")).with_code("42703");
             if let Some(close) = polder_kernels::similar::closest(wanted, candidates) {

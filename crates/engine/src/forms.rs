@@ -4,6 +4,7 @@
 
 mod estimate;
 mod mask;
+mod options;
 mod refused;
 
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -35,6 +36,8 @@ pub(crate) struct Extras {
     pub clustered: Option<Vec<String>>,
     /// `EXPLAIN (ESTIMATE)`
     pub estimate: Option<EstimateForm>,
+    /// What an ALTER TABLE was before it was folded into one.
+    pub altered: Option<&'static str>,
     /// `ALTER COLUMN … SET MASK` and `DROP MASK`
     pub mask: Option<MaskChange>,
 }
@@ -214,6 +217,10 @@ impl Folder {
         if self.is(number, "unlogged") {
             self.remove(number, 1);
             self.extras.unlogged = true;
+        }
+        if self.is(number, "view") {
+            let name = if self.are(number + 1, &["if", "not", "exists"]) { number + 4 } else { number + 1 };
+            self.view_options(self.behind_name(name));
         }
         let materialized = self.are(number, &["materialized", "view"]);
         if !materialized && !self.is(number, "table") {
@@ -422,10 +429,11 @@ impl Folder {
         if self.are(behind, &["set", "schema"]) && self.len() == behind + 3 {
             self.remove_and_insert(behind, 2, "RENAME TO");
             self.extras.set_schema = true;
-        } else if !view || !self.is(behind, "rename") {
+        } else if !view || !(self.is(behind, "rename") || (verb == 1 && self.altered_options(behind))) {
             return;
         }
         if view {
+            self.extras.altered = Some(if verb == 2 { "ALTER MATERIALIZED VIEW" } else { "ALTER VIEW" });
             self.remove_and_insert(1, verb, "TABLE");
         }
     }

@@ -321,6 +321,17 @@ pub(crate) fn parse_expr(sql: &str) -> Result<Expr> {
     Ok(expr)
 }
 
+/// A condition by itself, from text that somebody else has written.
+///
+/// # Errors
+/// `InvalidInput` (42601) for what is no expression, or is more than one.
+pub(crate) fn parse_condition(sql: &str) -> Result<Expr> {
+    let mut parser = Parser::new(&DIALECT).try_with_sql(sql).map_err(|error| from_parser(&error))?;
+    let condition = parser.parse_expr().map_err(|error| from_parser(&error))?;
+    parser.expect_token(&Token::EOF).map_err(|error| from_parser(&error))?;
+    Ok(condition)
+}
+
 /// As [`parse_expr`], of parts that are rewritten already.
 ///
 /// # Errors

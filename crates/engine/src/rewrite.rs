@@ -38,6 +38,8 @@ use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
 use crate::statement::names_out::{number_branches, number_inside};
 
+pub(crate) use query::named_columns;
+
 pub(crate) const SERIES: &str = "generate_series";
 
 /// Values that a pivot may turn into columns.

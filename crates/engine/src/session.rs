@@ -6,6 +6,7 @@ mod literals;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
@@ -209,6 +210,11 @@ struct Seen {
     zone_if_failed: String,
     user: String,
     is_superuser: bool,
+    timeout: Option<Duration>,
+}
+
+fn timeout(settings: &Settings) -> Option<Duration> {
+    settings.limits.now.timeout.map(Duration::from_millis)
 }
 
 impl Session {
@@ -234,7 +240,8 @@ impl Session {
             is_superuser = engine.authority.known().find(&caller.user).is_some_and(|role| role.is_superuser);
         }
         let (zone, user) = (inner.settings.zone().to_owned(), caller.user.clone());
-        let seen = Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser };
+        let timeout = timeout(&inner.settings);
+        let seen = Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser, timeout };
         Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
@@ -244,6 +251,7 @@ impl Session {
             |open: &Open| open.savepoints.last().map_or(&open.settings, |point| &point.settings).zone().to_owned();
         let zone = inner.settings.zone().to_owned();
         let mut seen = self.seen.lock();
+        seen.timeout = timeout(&inner.settings);
         let who = &inner.settings.who;
         // Before a session's first statement nobody has asked who it is.
         if let Some(user) = who.book.name(who.user) {

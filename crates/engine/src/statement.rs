@@ -89,7 +89,7 @@ impl Engine {
             self.leave_gone(&mut inner.settings).await?;
         }
         self.identify_in(caller, inner).await?;
-        self.allow(caller, inner.settings.limits.now, running).await?;
+        self.allow(caller, inner.settings.limits.now, inner.typed, running).await?;
         let (mut statement, extras) = match statement {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
@@ -230,6 +230,7 @@ impl Engine {
         inner: &mut Inner,
         table: &str,
         columns: &[String],
+        filter: Option<&str>,
         running: &Arc<Running>,
     ) -> Result<Vec<FieldRef>> {
         self.identify_in(caller, inner).await?;
@@ -239,7 +240,11 @@ impl Engine {
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         let snapshot = context.engine.seen(&settings, open.as_ref()).await?;
-        Ok(context.filled_columns(&snapshot, table, columns)?.1)
+        let (target, fields) = context.filled_columns(&snapshot, table, columns)?;
+        if let Some(condition) = filter {
+            context.check_filter(snapshot, &target, &fields, condition).await?;
+        }
+        Ok(fields)
     }
 }
 

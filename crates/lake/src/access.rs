@@ -41,6 +41,9 @@ pub struct Access {
     /// Of a table: which rows and values are shown to whom.
     #[serde(default, skip_serializing_if = "Policies::is_empty")]
     pub policies: Policies,
+    /// Of a view: it reads with the rights of whoever asks, and not with its owner's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub invoker: bool,
 }
 
 /// What one role has granted another one.
@@ -54,6 +57,10 @@ pub struct Grant {
     /// Those of them that may be granted on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub grantable: u32,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn is_zero(rights: &u32) -> bool {

@@ -73,7 +73,10 @@ pub use functions::{FunctionState, Macro, MacroParameter};
 pub use growth::{Growth, sources_of};
 pub use keys::row_hashes;
 pub use lake::{Lake, LakeOptions, Version};
-pub use logical::{EXTENSION, JSON, JSON_EXTENSION, JSONB, interval_text, logical_batch, logical_schema};
+pub use logical::{
+    CATALOG_TYPE, EXTENSION, JSON, JSON_EXTENSION, JSON_LIST, JSONB, JSONB_LIST, interval_text, logical_batch,
+    logical_schema,
+};
 pub use model::{ColumnState, DataFile, DeleteFile, PROVISIONAL, SchemaState, Snapshot, TableState, ViewState};
 pub use mutate::{Keys, RowIds};
 pub use names::TableName;

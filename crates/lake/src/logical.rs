@@ -1,15 +1,17 @@
 //! Types that are kept as text, since neither Parquet nor DuckLake has a form that loses nothing: intervals, of which
-//! Parquet keeps no microseconds and no negative ones, and JSON, of which DuckDB would keep no spelling.
+//! Parquet keeps no microseconds and no negative ones, and JSON, of which DuckDB would keep no spelling; and arrays of JSON.
 //!
-//! The catalog calls such a column `varchar` and says in its declaration what it is. So DuckDB reads text that it can cast,
-//! and here the text becomes the type again at the edge of the table: in what a scan gives, and in what is written.
+//! The catalog calls such a column `varchar` (an array: a list of them) and says in its declaration what it is. So DuckDB reads
+//! text that it can cast, and here the text becomes the type again at the edge of the table: in what a scan gives, and in what
+//! is written.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringViewBuilder};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, RecordBatch, StringViewBuilder, UInt64Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{CastOptions, cast, cast_with_options, take};
 use arrow::datatypes::{
     DataType, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef,
 };
@@ -33,12 +35,20 @@ pub const EXTENSION: &str = "ARROW:extension:name";
 /// That name for JSON.
 pub const JSON_EXTENSION: &str = "arrow.json";
 
+/// Where a list says what its items are of, if Arrow has no type for it. What a field of its items says is part of Arrow's
+/// type, and gets lost. The contracts, which are not below, have the same name for it.
+pub const CATALOG_TYPE: &str = "polder:catalog_type";
+
 /// How an interval column is declared.
 pub const INTERVAL: &str = "interval";
 /// How a column of JSON is declared that keeps its spelling.
 pub const JSON: &str = "json";
 /// How a column of JSON is declared that keeps the value and not its spelling.
 pub const JSONB: &str = "jsonb";
+/// As [`JSON`], of an array of any depth.
+pub const JSON_LIST: &str = "json[]";
+/// As [`JSONB`], of an array of any depth.
+pub const JSONB_LIST: &str = "jsonb[]";
 
 const NANOS_PER_MICRO: i64 = 1_000;
 
@@ -47,14 +57,19 @@ enum Kind {
     Interval,
     Json,
     Jsonb,
+    JsonList,
+    JsonbList,
 }
 
 impl Kind {
     fn of(field: &Field) -> Option<Self> {
+        let is_list = matches!(field.data_type(), DataType::List(_));
         match field.metadata().get(DECLARED)?.as_str() {
             INTERVAL => Some(Self::Interval),
             JSON => Some(Self::Json),
             JSONB => Some(Self::Jsonb),
+            JSON_LIST if is_list => Some(Self::JsonList),
+            JSONB_LIST if is_list => Some(Self::JsonbList),
             _ => None,
         }
     }
@@ -72,12 +87,16 @@ fn field(stored: &FieldRef) -> FieldRef {
         Some(Kind::Interval) => {
             Arc::new(stored.as_ref().clone().with_data_type(DataType::Interval(IntervalUnit::MonthDayNano)))
         }
-        Some(Kind::Json | Kind::Jsonb) => {
-            let mut metadata: HashMap<String, String> = stored.metadata().clone();
-            metadata.insert(EXTENSION.to_owned(), JSON_EXTENSION.to_owned());
-            Arc::new(stored.as_ref().clone().with_metadata(metadata))
-        }
+        Some(Kind::Json | Kind::Jsonb) => said(stored, EXTENSION, JSON_EXTENSION),
+        Some(Kind::JsonList) => said(stored, CATALOG_TYPE, JSON_LIST),
+        Some(Kind::JsonbList) => said(stored, CATALOG_TYPE, JSONB_LIST),
     }
+}
+
+fn said(stored: &FieldRef, key: &str, what: &str) -> FieldRef {
+    let mut metadata: HashMap<String, String> = stored.metadata().clone();
+    metadata.insert(key.to_owned(), what.to_owned());
+    Arc::new(stored.as_ref().clone().with_metadata(metadata))
 }
 
 /// A table's columns as those see them who compute with them.
@@ -152,7 +171,36 @@ pub(crate) fn stored(array: &ArrayRef, field: &Field, table: &str) -> Option<Res
     Some(match kind {
         Kind::Interval => intervals(array, field, table),
         Kind::Json | Kind::Jsonb => documents(array, field, table, kind),
+        Kind::JsonList | Kind::JsonbList => lists(array, field, table, kind),
     })
+}
+
+/// Arrays whose innermost elements are JSON.
+fn lists(array: &ArrayRef, field: &Field, table: &str, kind: Kind) -> Result<ArrayRef> {
+    let wrong = |what: &dyn fmt::Display| {
+        Error::invalid(format!("column {:?} of {table}: {what}", field.name())).with_code("22P02")
+    };
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let lists = cast_with_options(array, field.data_type(), &strict).map_err(|error| wrong(&error))?;
+    elements(&lists, field, table, kind)
+}
+
+fn elements(array: &ArrayRef, field: &Field, table: &str, kind: Kind) -> Result<ArrayRef> {
+    let Some(lists) = array.as_list_opt::<i32>() else {
+        let leaf = Field::new(field.name(), array.data_type().clone(), true);
+        return documents(array, &leaf, table, if kind == Kind::JsonList { Kind::Json } else { Kind::Jsonb });
+    };
+    let internal = |error: arrow::error::ArrowError| Error::internal(error.to_string());
+    let DataType::List(item) = array.data_type() else { return Ok(Arc::clone(array)) };
+    // Elements that no list has are no values: they are left behind.
+    let kept = lists.iter().map(|list| list.map_or(0, |list| list.len()));
+    let offsets = OffsetBuffer::from_lengths(kept);
+    let places = lists.value_offsets().windows(2).enumerate().filter(|(row, _)| lists.is_valid(*row));
+    let places: Vec<u64> = places.flat_map(|(_, ends)| ends[0] as u64..ends[1] as u64).collect();
+    let values = take(lists.values(), &UInt64Array::from(places), None).map_err(internal)?;
+    let values = elements(&values, field, table, kind)?;
+    let lists = ListArray::try_new(Arc::clone(item), offsets, values, lists.nulls().cloned()).map_err(internal)?;
+    Ok(Arc::new(lists))
 }
 
 fn intervals(array: &ArrayRef, field: &Field, table: &str) -> Result<ArrayRef> {

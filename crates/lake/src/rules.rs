@@ -65,6 +65,9 @@ pub struct Key {
     /// The table's one PRIMARY KEY.
     #[serde(default)]
     pub primary: bool,
+    /// It was made as an index: no constraint goes by its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub index: bool,
 }
 
 /// A condition that no row makes false.

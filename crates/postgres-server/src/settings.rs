@@ -27,7 +27,6 @@ pub(crate) enum Level {
 pub(crate) struct Settings {
     pub polder_version: &'static str,
     pub application_name: String,
-    pub statement_timeout: Option<Duration>,
     pub idle_in_transaction: Option<Duration>,
     pub level: Level,
     level_name: &'static str,
@@ -43,7 +42,6 @@ impl Settings {
         Self {
             polder_version,
             application_name: String::new(),
-            statement_timeout: None,
             idle_in_transaction: None,
             level: Level::Notice,
             level_name: "notice",
@@ -83,7 +81,6 @@ impl Settings {
                 }
                 fits
             }
-            "statement_timeout" => duration(name, first).map(|timeout| self.statement_timeout = timeout),
             "idle_in_transaction_session_timeout" => {
                 duration(name, first).map(|timeout| self.idle_in_transaction = timeout)
             }
@@ -111,7 +108,6 @@ impl Settings {
         match name {
             "application_name" => self.application_name.clone_from(&initial.application_name),
             "extra_float_digits" => self.extra_float_digits.clone_from(&initial.extra_float_digits),
-            "statement_timeout" => self.statement_timeout = initial.statement_timeout,
             "idle_in_transaction_session_timeout" => self.idle_in_transaction = initial.idle_in_transaction,
             "default_transaction_deferrable" => self.deferrable = initial.deferrable,
             "client_min_messages" => (self.level_name, self.level) = (initial.level_name, initial.level),
@@ -150,7 +146,6 @@ impl Settings {
             "bytea_output" => "hex".into(),
             "standard_conforming_strings" | "integer_datetimes" => "on".into(),
             "extra_float_digits" => self.extra_float_digits.clone(),
-            "statement_timeout" => millis(self.statement_timeout),
             "idle_in_transaction_session_timeout" => millis(self.idle_in_transaction),
             "client_min_messages" => self.level_name.into(),
             // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
@@ -186,7 +181,7 @@ impl Settings {
         };
         let rows: Vec<String> = DESCRIBED.iter().map(row).collect();
         format!(
-            "SELECT name, setting, description FROM (SELECT name, setting, short_desc FROM pg_catalog.pg_settings \
+            "SELECT name, setting, description FROM (SELECT name, current_setting(name), short_desc FROM pg_catalog.pg_settings \
              WHERE lower(name) NOT IN ({}) UNION ALL VALUES {}) AS shown (name, setting, description) ORDER BY lower(name)",
             names.join(", "),
             rows.join(", ")
@@ -238,7 +233,6 @@ const DESCRIBED: &[(&str, &str)] = &[
     ("server_version", "Shows the server version."),
     ("server_version_num", "Shows the server version as an integer."),
     ("standard_conforming_strings", "Causes '...' strings to treat backslashes literally."),
-    ("statement_timeout", "Sets the maximum allowed duration of any statement."),
     (
         "transaction_deferrable",
         "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
@@ -304,8 +298,8 @@ mod tests {
         set(&mut settings, "application_name", "first").unwrap().unwrap();
         settings.begin();
         set(&mut settings, "application_name", "second").unwrap().unwrap();
-        set(&mut settings, "statement_timeout", "5s").unwrap().unwrap();
-        assert_eq!(settings.show("statement_timeout").as_deref(), Some("5s"));
+        set(&mut settings, "idle_in_transaction_session_timeout", "5s").unwrap().unwrap();
+        assert_eq!(settings.show("idle_in_transaction_session_timeout").as_deref(), Some("5s"));
         set(&mut settings, "client_min_messages", "DEBUG").unwrap().unwrap();
         assert_eq!((settings.level, settings.show("client_min_messages").as_deref()), (Level::Notice, Some("debug2")));
         set(&mut settings, "client_min_messages", "warning").unwrap().unwrap();
@@ -313,7 +307,7 @@ mod tests {
         settings.reset_all();
         assert_eq!(settings.show("client_min_messages").as_deref(), Some("notice"));
         assert_eq!(settings.show("application_name").as_deref(), Some("first"));
-        assert_eq!(settings.statement_timeout, None);
+        assert_eq!(settings.idle_in_transaction, None);
         assert_eq!(settings.show("server_version").as_deref(), Some("15.14 (Polder 0.1.0)"));
     }
 
@@ -325,12 +319,13 @@ mod tests {
             ("datestyle", "German"),
             ("extra_float_digits", "0"),
             ("client_min_messages", "fatal"),
-            ("statement_timeout", "soon"),
+            ("idle_in_transaction_session_timeout", "soon"),
             ("server_version", "16"),
         ] {
             assert!(set(&mut settings, name, value).unwrap().is_err(), "{name}");
         }
         assert!(set(&mut settings, "search_path", "a").is_none());
+        assert!(set(&mut settings, "statement_timeout", "5s").is_none());
         assert!(set(&mut settings, "datestyle", "ISO, MDY").unwrap().is_ok());
         for (name, _) in DESCRIBED {
             assert!(settings.show(name).is_some(), "{name}");

@@ -167,6 +167,7 @@ impl RoleBook {
             memberships: Arc::new(self.memberships(role, true)),
             is_system: false,
             lent: false,
+            defines: false,
             book: Arc::clone(self),
             newest: None,
             travels: false,

@@ -1,6 +1,6 @@
 //! A table of which somebody may read some columns, or none: whatever plan it ends up in, it gives no others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +26,15 @@ pub(crate) struct Guarded {
 impl Guarded {
     pub fn new(inner: Arc<dyn TableProvider>, allowed: HashSet<String>, refusal: Error) -> Self {
         Self { inner, allowed, refusal }
+    }
+
+    /// Refuses columns that may not be read, by their places.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501).
+    pub fn check_named(&self, columns: &BTreeSet<usize>) -> DataFusionResult<()> {
+        let columns: Vec<usize> = columns.iter().copied().collect();
+        self.check(Some(&columns), &[])
     }
 
     fn check(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> DataFusionResult<()> {

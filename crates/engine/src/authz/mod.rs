@@ -11,6 +11,7 @@ mod authority;
 mod book;
 mod checks;
 mod guard;
+mod named;
 pub(crate) mod rights;
 mod who;
 
@@ -18,4 +19,5 @@ pub(crate) use authority::Authority;
 pub(crate) use book::{READ_ALL_STATS, READ_SERVER_FILES, RoleBook, SIGNAL_BACKEND, WRITE_SERVER_FILES};
 pub(crate) use checks::{Readable, Rights, access_of_new, denied, names_role, not_owner, word_of};
 pub(crate) use guard::Guarded;
+pub(crate) use named::check_named;
 pub(crate) use who::Who;

@@ -25,6 +25,9 @@ pub(crate) struct Who {
     pub is_system: bool,
     /// The rights are those of somebody else than whoever asks: of a view's owner.
     pub lent: bool,
+    /// The statement is only planned, to be run later and asked for its rights then: of what may not be read there are columns
+    /// and no rows.
+    pub defines: bool,
     /// All roles, as they are for this statement.
     pub book: Arc<RoleBook>,
     /// What is granted now, by the id of the thing, where the statement reads an older version, or one of when its
@@ -60,6 +63,7 @@ impl Who {
             bypasses_policies: false,
             is_system: false,
             lent: false,
+            defines: false,
             memberships: Arc::default(),
             book: Arc::default(),
             newest: None,
@@ -69,12 +73,18 @@ impl Who {
 
     /// The same session with the rights of a role: of a view's owner, say.
     pub fn acting_as(&self, role: i64) -> Self {
-        Self { newest: self.newest.clone(), travels: self.travels, lent: true, ..self.book.who(self.user, role) }
+        let (newest, travels, defines) = (self.newest.clone(), self.travels, self.defines);
+        Self { newest, travels, defines, lent: true, ..self.book.who(self.user, role) }
     }
 
     /// The same, for the things of another version than the one that it was made for.
     pub fn with_grants(&self, newest: &Arc<BTreeMap<i64, Arc<Access>>>) -> Self {
         Self { newest: Some(Arc::clone(newest)), ..self.clone() }
+    }
+
+    /// The same for a statement that is kept: what it names is asked for when it is run.
+    pub fn defining(&self) -> Self {
+        Self { defines: true, ..self.clone() }
     }
 
     /// Whether it has the rights of a role.

@@ -29,8 +29,13 @@ fn folds() {
     check("CREATE TABLE t (LIKE s.u INCLUDING DEFAULTS)", "CREATE TABLE t (LIKE s.u )", &including);
     let moved = Extras { set_schema: true, ..Extras::default() };
     check("ALTER TABLE IF EXISTS t SET SCHEMA s", "ALTER TABLE IF EXISTS t RENAME TO s", &moved);
-    check("ALTER VIEW v RENAME TO w", "ALTER TABLE v RENAME TO w", &plain);
-    check("ALTER MATERIALIZED VIEW v SET SCHEMA s", "ALTER TABLE v RENAME TO s", &moved);
+    let view = Extras { altered: Some("ALTER VIEW"), ..Extras::default() };
+    check("ALTER VIEW v RENAME TO w", "ALTER TABLE v RENAME TO w", &view);
+    check("ALTER VIEW v SET (a, b = 1)", "ALTER TABLE v SET (a = true , b = 1)", &view);
+    check("ALTER VIEW s.v RESET (a)", "ALTER TABLE s.v SET (a = false )", &view);
+    check("CREATE VIEW v WITH (a) AS SELECT 1", "CREATE VIEW v WITH (a = true ) AS SELECT 1", &plain);
+    let materialized = Extras { altered: Some("ALTER MATERIALIZED VIEW"), ..moved };
+    check("ALTER MATERIALIZED VIEW v SET SCHEMA s", "ALTER TABLE v RENAME TO s", &materialized);
     let system = Extras { overriding: Some(Overriding::System), ..Extras::default() };
     check("INSERT INTO t OVERRIDING SYSTEM VALUE VALUES (1)", "INSERT INTO t VALUES (1)", &system);
     check(

@@ -376,12 +376,9 @@ impl Reader<'_> {
 
 /// What the innermost elements of a list are read as: JSON, if the list's own mark says so.
 fn leaf_of(list: &Field, item: &FieldRef) -> FieldRef {
-    if let DataType::List(deeper) = item.data_type() {
-        return leaf_of(list, deeper);
-    }
-    match types::catalog_type(list) {
-        Some("json[]") => Arc::new(types::spelled_json(item.as_ref().clone())),
-        Some("jsonb[]") => Arc::new(types::json(item.as_ref().clone())),
-        _ => Arc::clone(item),
+    let said = types::item(list, item);
+    match said.data_type() {
+        DataType::List(deeper) => leaf_of(&said, deeper),
+        _ => Arc::new(said),
     }
 }

@@ -141,7 +141,7 @@ impl Call<'_> {
 
     /// True when every argument has a value in this row.
     pub fn is_whole(&self, row: usize) -> bool {
-        self.arrays.iter().all(|array| array.is_valid(row))
+        self.arrays.iter().all(|array| !array.data_type().is_null() && array.is_valid(row))
     }
 
     /// A column of texts; NULL where an argument is.

@@ -452,6 +452,7 @@ const WRITTEN: &[&str] = &[
     "jsonb_agg",
     "json_object_agg",
     "jsonb_object_agg",
+    "pg_options_to_table",
 ];
 
 /// The names of functions that exist only as other forms.

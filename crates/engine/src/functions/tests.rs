@@ -53,3 +53,8 @@ fn every_function_says_what_it_is() {
         assert_eq!(planned.name(), function.name);
     }
 }
+
+#[test]
+fn tables_and_drivers_have_one_name_for_the_type_of_an_array() {
+    assert_eq!(polder_lake::CATALOG_TYPE, polder_capability::CATALOG_TYPE);
+}

@@ -1,6 +1,7 @@
 //! What a statement may take of memory, and read of tables: settings of a session, and ceilings of whom they bind.
 
 mod memory;
+mod times;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,16 @@ pub(crate) use usage::Usage;
 /// The settings that are limits.
 pub(crate) const NAMES: &[&str] =
     &["max_bytes_scanned", "max_bytes_scanned_per_day", "statement_memory", "statement_timeout"];
+
+/// What one of them is about, for lists of settings.
+pub(crate) fn described(name: &str) -> &'static str {
+    match name {
+        "max_bytes_scanned" => "What one statement reads of tables' files.",
+        "max_bytes_scanned_per_day" => "What all statements of a user read in a day.",
+        "statement_memory" => "Memory of one statement.",
+        _ => "Sets the maximum allowed duration of any statement.",
+    }
+}
 
 /// Bytes and milliseconds; `None`: as many as there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -108,6 +119,11 @@ impl LimitSettings {
         Self { now: self.of_role, ..*self }
     }
 
+    /// Of all of them the name and the value.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        NAMES.iter().filter_map(|name| Some((*name, self.show(name)?)))
+    }
+
     /// The value of one; `None` if that is no limit.
     pub fn show(&self, name: &str) -> Option<String> {
         let mut now = self.now;
@@ -122,11 +138,7 @@ fn amount(name: &str, value: &str) -> Result<Option<u64>> {
 }
 
 fn told(name: &str, amount: Option<u64>) -> String {
-    match amount {
-        Some(millis) if name == TIMEOUT && millis % 1_000 == 0 => format!("{}s", millis / 1_000),
-        Some(millis) if name == TIMEOUT => format!("{millis}ms"),
-        amount => shown(amount),
-    }
+    if name == TIMEOUT { times::told(amount) } else { shown(amount) }
 }
 
 /// As PostgreSQL reads amounts of memory, where a number without a unit is one of bytes; 0 is no limit.

@@ -19,7 +19,7 @@ const BEHIND_TYPES: &[Keyword] = &[
 
 /// The tokens as the parser takes them.
 pub(super) fn plain(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    without_deferrable(array_types(signs(tokens)))
+    trimmed(without_deferrable(array_types(signs(tokens))))
 }
 
 fn is_word(token: &Token, keyword: Keyword) -> bool {
@@ -50,6 +50,26 @@ fn array_types(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             kept.extend([bracket(Token::LBracket), bracket(Token::RBracket)]);
         } else {
             kept.push(token.clone());
+        }
+    }
+    kept
+}
+
+/// `trim(trailing FROM x)` as `trim(trailing x)`: the parser takes FROM behind the letters that are trimmed only.
+fn trimmed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is_word(&token.token, Keyword::TRIM)) {
+        return tokens;
+    }
+    let side = |token: &Token| {
+        [Keyword::BOTH, Keyword::LEADING, Keyword::TRAILING].iter().any(|keyword| is_word(token, *keyword))
+    };
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let mut before = kept.iter().rev().map(|token| &token.token).filter(|token| !is_blank(token)).peekable();
+        before.next_if(|token| side(*token));
+        let begins = before.next() == Some(&Token::LParen) && before.next().is_some_and(|t| is_word(t, Keyword::TRIM));
+        if !(is_word(&token.token, Keyword::FROM) && begins) {
+            kept.push(token);
         }
     }
     kept

@@ -14,14 +14,14 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident, lit};
 use datafusion::sql::parser::Statement as Parsed;
 use polder_lake::{PolicyCommand, Snapshot, TableName};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::bound::{Bound, Purpose};
 use super::columns::{Given, Hidden};
 use super::governed::Governed;
 use crate::authz::Who;
 use crate::catalog::{LakeCatalog, View};
-use crate::error::from_datafusion;
+use crate::error::{copy, from_datafusion};
 use crate::inline::{Functions, expand};
 use crate::parse::parse_kept;
 use crate::rewrite::whole_numbers;
@@ -137,7 +137,7 @@ impl Surroundings {
     ) -> Result<(LogicalPlan, BTreeSet<String>)> {
         // What may not stand in WHERE may not stand in a policy or mask either.
         let query = format!("SELECT 1 FROM {} WHERE ({sql}) IS NOT NULL", input(table));
-        let plan = self.plan(&query, &table.table, Arc::clone(&rows)).await?;
+        let plan = self.plan(&query, &table.table, Arc::clone(&rows)).await.map_err(in_policy)?;
         self.state.optimize(&plan).map_err(from_datafusion)?;
         let plan = self.plan(&format!("SELECT ({sql}) AS value FROM {}", input(table)), &table.table, rows).await?;
         check_of_one_row(&plan)?;
@@ -146,17 +146,33 @@ impl Surroundings {
     }
 }
 
+/// A refusal of what may not stand in WHERE, about what it does stand in.
+fn in_policy(error: Error) -> Error {
+    match error.message() {
+        message if message.starts_with("aggregate functions are not allowed in") => not_of_one_row(AGGREGATES),
+        message if message.starts_with("window functions are not allowed in") => not_of_one_row(WINDOWS),
+        _ => error,
+    }
+}
+
+type Refused = (&'static str, &'static str);
+
+const AGGREGATES: Refused = ("aggregate functions", "42803");
+const WINDOWS: Refused = ("window functions", "42P20");
+
+fn not_of_one_row((what, code): Refused) -> Error {
+    Error::invalid(format!("{what} are not allowed in policy expressions")).with_code(code).with_hint("use a subquery")
+}
+
 /// Refuses what hangs on other rows than the one that it is computed for, or makes several of it.
 fn check_of_one_row(plan: &LogicalPlan) -> Result<()> {
-    let (what, code) = match plan {
-        LogicalPlan::Window(_) => ("window functions", "42P20"),
-        LogicalPlan::Aggregate(_) => ("aggregate functions", "42803"),
+    let refused = match plan {
+        LogicalPlan::Window(_) => WINDOWS,
+        LogicalPlan::Aggregate(_) => AGGREGATES,
         LogicalPlan::Unnest(_) => ("set-returning functions", "0A000"),
         other => return other.inputs().into_iter().try_for_each(check_of_one_row),
     };
-    Err(Error::invalid(format!("{what} are not allowed in policy expressions"))
-        .with_code(code)
-        .with_hint("use a subquery"))
+    Err(not_of_one_row(refused))
 }
 
 /// The columns that queries within a plan take from what is around them.
@@ -183,6 +199,10 @@ fn input(table: &TableName) -> String {
 
 /// Says of an error that it is one of a table's policies, whose text the statement does not have.
 fn of_table(error: &Error, table: &TableName) -> Error {
+    // What may not be read is told as everywhere.
+    if error.kind() == ErrorKind::Forbidden {
+        return copy(error).with_detail(format!("a row policy or mask of {table} reads it"));
+    }
     let message = format!("row policies and masks of {table}: {}", error.message());
     Error::new(error.kind(), message).with_code(error.code())
 }

@@ -161,6 +161,11 @@ fn ordinal(expr: &Expr) -> Option<usize> {
     }
 }
 
+/// The columns of a query that is kept as text; `None` where it does not tell all of them.
+pub(crate) fn named_columns(sql: &str) -> Option<Vec<String>> {
+    output_names(&parse_query(sql).ok()?.body).into_iter().collect()
+}
+
 fn output_names(body: &SetExpr) -> Vec<Option<String>> {
     match body {
         SetExpr::Select(select) => select.projection.iter().map(output_name).collect(),

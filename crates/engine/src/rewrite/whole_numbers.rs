@@ -21,7 +21,9 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::visit_mut;
 
 use super::{SERIES, recursion};
+use crate::authz::check_named;
 use crate::semantics::known;
+use crate::system::pg_catalog::World;
 
 /// What stands between a number and NULL. The name ends in a space, so that no text comes to it.
 const MARK: &str = "polder integer ";
@@ -70,7 +72,7 @@ const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
 /// Plans a statement, whose numbers have the types that PostgreSQL gives them.
 ///
 /// # Errors
-/// The planner's.
+/// The planner's; `Forbidden` (42501) for columns that may not be read.
 pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
     let mut marker = Marker::default();
     visit_queries(&mut statement, &mut marker);
@@ -78,6 +80,9 @@ pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<
         true => recursion::plan(state, statement).await?,
         false => state.statement_to_plan(statement).await?,
     };
+    if World::of(state.config_options()).is_ok_and(World::has_guards) {
+        check_named(&plan)?;
+    }
     known(plan)
 }
 

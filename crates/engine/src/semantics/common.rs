@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
@@ -18,6 +18,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::arithmetic::rewrite_plan;
 use super::operators::is_decimal;
 use crate::functions::call;
+use crate::functions::types::is_text;
 
 /// Functions whose arguments have one type.
 const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", "nullif", "make_array"];
@@ -65,28 +66,51 @@ fn is_quoted(expr: &Expr) -> bool {
     )
 }
 
-/// The columns of a plan with the types that they have when it is run. Those of the plan as it was first made are another guess
-/// where dates stand beside moments, or numbers beside floats.
+/// The columns of a plan with the types that they have when it is run. As a plan is first made, the first branch of a CASE gives
+/// its type, and dates beside moments count nanoseconds.
 pub(crate) fn settled(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<FieldRef>> {
-    let fields = plan.schema().fields();
-    let is_moment = |data_type: &DataType| matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _));
-    if !fields.iter().any(|field| is_moment(field.data_type()) || is_decimal(field.data_type())) {
-        return Ok(fields.iter().cloned().collect());
-    }
     let run = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-    let settled = fields.iter().zip(run.schema().fields()).map(|(field, run)| {
-        let (guess, data_type) = (field.data_type(), run.data_type());
-        let is_other = match data_type {
-            DataType::Timestamp(..) => is_moment(guess) && guess != data_type,
-            other => other.is_floating() && is_decimal(guess),
-        };
-        if is_other {
-            Arc::new(Field::new(field.name(), data_type.clone(), field.is_nullable()))
-        } else {
-            Arc::clone(field)
+    let settled = plan.schema().fields().iter().zip(run.schema().fields()).map(|(guess, run)| {
+        let unmarked = guess.data_type() == run.data_type() && guess.metadata().is_empty();
+        match unmarked || is_other(guess.data_type(), run.data_type()) {
+            true => Arc::new(run.as_ref().clone().with_name(guess.name()).with_nullable(guess.is_nullable())),
+            false => Arc::clone(guess),
         }
     });
     Ok(settled.collect())
+}
+
+/// Whether values of the second type are not all values of the first one.
+fn is_other(guess: &DataType, run: &DataType) -> bool {
+    use DataType as D;
+    match (guess, run) {
+        (D::Null, _) => false,
+        (D::Timestamp(one, zone), D::Timestamp(other, other_zone)) => {
+            one != other || zone.is_some() != other_zone.is_some()
+        }
+        (one, other) => match (decimal_of(one), decimal_of(other)) {
+            (Some((known, known_places)), Some((digits, places))) => {
+                places > known_places || whole_digits(digits, places) > whole_digits(known, known_places)
+            }
+            _ => one != other && !(is_text(one) && is_text(other)),
+        },
+    }
+}
+
+fn decimal_of(data_type: &DataType) -> Option<(u8, i8)> {
+    use DataType as D;
+    match data_type {
+        D::Decimal32(digits, places)
+        | D::Decimal64(digits, places)
+        | D::Decimal128(digits, places)
+        | D::Decimal256(digits, places) => Some((*digits, *places)),
+        _ => None,
+    }
+}
+
+/// How many digits stand before the point.
+fn whole_digits(digits: u8, places: i8) -> i16 {
+    i16::from(digits) - i16::from(places)
 }
 
 /// Casts those of the expressions that are not of the common type; true if there are any.

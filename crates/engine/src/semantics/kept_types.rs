@@ -141,7 +141,8 @@ fn marks_of(expr: &Expr, schema: &DFSchema) -> Option<Marks> {
         }
         Expr::ScalarFunction(function) => match function.name() {
             "coalesce" | "greatest" | "least" => common(function.args.iter(), schema)?,
-            "nullif" | "array_slice" | "array_append" | "array_concat" => marks_of(function.args.first()?, schema)?,
+            "nullif" | "array_slice" | "array_append" | "array_concat" | "array_distinct" | "array_sort"
+            | "array_reverse" => marks_of(function.args.first()?, schema)?,
             "array_prepend" => marks_of(function.args.get(1)?, schema)?,
             "array_element" => {
                 let list = marks_of(function.args.first()?, schema)?;
@@ -192,25 +193,33 @@ fn is_null(expr: &Expr) -> bool {
     }
 }
 
-/// Texts in quotes beside JSON, in CASE and coalesce, are JSON.
+/// Functions of values that have one type.
+const TAKING: [&str; 5] = ["coalesce", "nullif", "greatest", "least", "make_array"];
+
+/// Whether marks are those of JSON, or of an array of it.
+fn is_document(marks: &Marks) -> bool {
+    let list = marks.get(polder_capability::CATALOG_TYPE).map(String::as_str);
+    marks.contains_key(types::EXTENSION) || matches!(list, Some(polder_lake::JSON_LIST | polder_lake::JSONB_LIST))
+}
+
+/// Texts in quotes beside JSON or an array of it, in CASE and coalesce, are that too.
 fn json_literals(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let values: Vec<&mut Expr> = match &mut expr {
         Expr::Case(case) => {
             let branches = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
             branches.chain(case.else_expr.as_deref_mut()).collect()
         }
-        Expr::ScalarFunction(function) if matches!(function.name(), "coalesce" | "nullif" | "make_array") => {
-            function.args.iter_mut().collect()
-        }
+        Expr::ScalarFunction(function) if TAKING.contains(&function.name()) => function.args.iter_mut().collect(),
         _ => return Transformed::no(expr),
     };
     let literal = |value: &Expr| matches!(value, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
     let (literals, others): (Vec<&mut Expr>, Vec<&mut Expr>) = values.into_iter().partition(|value| literal(value));
-    let others = others.into_iter().map(|value| &*value);
-    let json = common(others, schema).filter(|marks| marks.contains_key(types::EXTENSION));
+    let others: Vec<&Expr> = others.into_iter().map(|value| &*value).collect();
+    let json = common(others.iter().copied(), schema).filter(is_document);
     let Some(json) = json.filter(|_| !literals.is_empty()) else { return Transformed::no(expr) };
-    let field = Field::new("", DataType::Utf8View, true).with_metadata(json.into_iter().collect());
-    let field = Arc::new(field);
+    let of_array = others.iter().filter_map(|value| value.get_type(schema).ok()).find(DataType::is_list);
+    let field = Field::new("", of_array.unwrap_or(DataType::Utf8View), true);
+    let field = Arc::new(field.with_metadata(json.into_iter().collect()));
     for value in literals {
         *value = Expr::Cast(Cast::new_from_field(Box::new(std::mem::take(value)), Arc::clone(&field)));
     }

@@ -44,12 +44,12 @@ impl DriverSession for Session {
         self.answer(request, move |sql| parse_with(sql, &values), true).await
     }
 
-    async fn columns_of(&self, table: &str, columns: &[String]) -> Result<Vec<FieldRef>> {
+    async fn columns_of(&self, table: &str, columns: &[String], filter: Option<&str>) -> Result<Vec<FieldRef>> {
         let engine = self.engine()?;
         let looked_at = engine.recorder.unrecorded(QueryId::new(), &self.caller, table);
         let mut inner = self.inner.lock().await;
         note_failure(&mut inner);
-        let found = engine.columns_in(&self.caller, &mut inner, table, columns, &looked_at).await;
+        let found = engine.columns_in(&self.caller, &mut inner, table, columns, filter, &looked_at).await;
         if let (Err(_), Some(open)) = (&found, &mut inner.open) {
             open.failed = true;
         }
@@ -111,7 +111,7 @@ impl DriverSession for Session {
         };
         let zone = if transaction == TransactionState::Failed { &seen.zone_if_failed } else { &seen.zone };
         let (time_zone, user) = (zone.clone(), seen.user.clone());
-        SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser }
+        SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser, statement_timeout: seen.timeout }
     }
 
     fn fail_transaction(&self) {

@@ -23,13 +23,15 @@ use crate::record::Running;
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// Settles what the statement that begins now may read, and how long it may take.
-    pub(super) async fn allow(&self, caller: &Caller, limits: Limits, running: &Running) -> Result<()> {
+    /// Settles what the statement that begins now may read, and how long it may take. `timed`: somebody else minds its time, who
+    /// knows for how long a cursor is waited for and not only kept.
+    pub(super) async fn allow(&self, caller: &Caller, limits: Limits, timed: bool, running: &Running) -> Result<()> {
         let day = match limits.bytes_scanned_per_day {
             Some(most) => Some((most, self.recorder.read_today(&caller.user).await?)),
             None => None,
         };
-        let ends = limits.timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
+        let timeout = limits.timeout.filter(|_| !timed);
+        let ends = timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
         running.allow(limits.bytes_scanned, day, ends);
         Ok(())
     }

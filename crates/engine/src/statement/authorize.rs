@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Insert, Merge, MergeAction, ObjectName, OnConflictAction, OnInsert, OutputClause, SelectItem, TableFactor,
-    TableObject, Update, UpdateTableFromKind, Visitor,
+    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Insert, Merge, MergeAction, ObjectName, OnConflictAction, OnInsert, OutputClause,
+    SelectItem, TableFactor, TableObject, Update, UpdateTableFromKind, Visitor,
 };
 use polder_lake::{Snapshot, TableName, TableState, TransactionCell};
 use polder_sql_tree::{Node, visit};
@@ -71,17 +71,24 @@ impl Context<'_> {
     /// # Errors
     /// `Forbidden` (42501) unless somebody has the rights of the owner of a table or view, or of its schema.
     pub(super) fn must_own(&self, view: &Snapshot, name: &TableName) -> Result<()> {
+        // Whoever may not use the schema is not told what is in it.
+        self.rights(view).use_schema(&name.schema)?;
+        self.must_own_if_there(view, name, None)
+    }
+
+    /// The same of what may be there, and is to be replaced. `word`: for it in the refusal, if it is not its own.
+    fn must_own_if_there(&self, view: &Snapshot, name: &TableName, word: Option<&str>) -> Result<()> {
         let found = match (view.table(name), view.view(name)) {
             (Some(table), _) => Some((table.id, word_of(table))),
             (None, Some(view)) => Some((view.id, "view")),
             (None, None) => None,
         };
-        let Some((id, word)) = found else { return Ok(()) };
+        let Some((id, own_word)) = found else { return Ok(()) };
         let rights = self.rights(view);
         if rights.owns(id) || view.schema(&name.schema).is_some_and(|schema| rights.owns(schema.id)) {
             return Ok(());
         }
-        Err(not_owner(word, &name.table, rights.owner_name(id)))
+        Err(not_owner(word.unwrap_or(own_word), &name.table, rights.owner_name(id)))
     }
 
     /// # Errors
@@ -111,24 +118,27 @@ impl Context<'_> {
         if is_granted { Ok(()) } else { Err(rights.denied_on(word_of(table), name, table.id, right)) }
     }
 
-    fn target<'a>(&self, view: &'a Snapshot, name: &ObjectName, alias: Option<&Ident>) -> Option<Target<'a>> {
-        let name = table_name(name, &self.settings.schema).ok()?;
-        let table = view.table(&name)?;
+    /// # Errors
+    /// `Forbidden` (42501) for a schema that may not be used, whatever is in it.
+    fn target<'a>(&self, view: &'a Snapshot, name: &ObjectName, alias: Option<&Ident>) -> Result<Option<Target<'a>>> {
+        let Ok(name) = table_name(name, &self.settings.schema) else { return Ok(None) };
+        self.rights(view).use_schema(&name.schema)?;
+        let Some(table) = view.table(&name) else { return Ok(None) };
         let alias = alias.map_or_else(|| name.table.clone(), fold);
-        Some(Target { name, alias, table })
+        Ok(Some(Target { name, alias, table }))
     }
 
-    fn target_of<'a>(&self, view: &'a Snapshot, factor: &TableFactor) -> Option<Target<'a>> {
+    fn target_of<'a>(&self, view: &'a Snapshot, factor: &TableFactor) -> Result<Option<Target<'a>>> {
         match factor {
             TableFactor::Table { name, alias, .. } => self.target(view, name, alias.as_ref().map(|alias| &alias.name)),
-            _ => None,
+            _ => Ok(None),
         }
     }
 
     fn may_insert(&self, view: &Snapshot, insert: &Insert) -> Result<()> {
         let TableObject::TableName(name) = &insert.table else { return Ok(()) };
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
-        let Some(target) = self.target(view, name, alias) else { return Ok(()) };
+        let Some(target) = self.target(view, name, alias)? else { return Ok(()) };
         let listed = insert.columns.iter().filter_map(|column| target.column(&last(column)?));
         let listed: BTreeSet<i64> = listed.collect();
         let filled = if insert.columns.is_empty() { target.all() } else { listed };
@@ -140,44 +150,44 @@ impl Context<'_> {
                 target.mentioned_in(update.assignments.iter().map(|assignment| &assignment.value), &mut read);
                 target.mentioned_in(update.selection.iter(), &mut read);
             }
-            // Which rows are there already is found by their keys.
-            read.extend(target.table.rules.keys.iter().flat_map(|key| key.columns.iter().copied()));
+            // By which key a row is in the way is only told to those who name it.
+            target.arbiters(conflict.conflict_target.as_ref(), &mut read);
         }
         target.returned(insert.returning.as_deref(), &mut read);
         self.must_read(view, &target, &read)
     }
 
     fn may_update(&self, view: &Snapshot, update: &Update) -> Result<()> {
-        let Some(target) = self.target_of(view, &update.table.relation) else { return Ok(()) };
+        let Some(target) = self.target_of(view, &update.table.relation)? else { return Ok(()) };
         self.must_have(view, &target, UPDATE, &target.assigned(&update.assignments))?;
         self.must_read(view, &target, &read_by_update(&target, update))
     }
 
     /// Whether an UPDATE tells anything of the rows that it changes.
     pub(super) fn read_by_update(&self, view: &Snapshot, update: &Update) -> bool {
-        let target = self.target_of(view, &update.table.relation);
+        let target = self.target_of(view, &update.table.relation).ok().flatten();
         target.is_some_and(|target| !read_by_update(&target, update).is_empty())
     }
 
     /// Whether a DELETE tells anything of the rows that it deletes.
     pub(super) fn read_by_delete(&self, view: &Snapshot, delete: &Delete) -> bool {
-        let target = self.deleted_from(view, delete);
+        let target = self.deleted_from(view, delete).ok().flatten();
         target.is_some_and(|target| !read_by_delete(&target, delete).is_empty())
     }
 
-    fn deleted_from<'a>(&self, view: &'a Snapshot, delete: &Delete) -> Option<Target<'a>> {
+    fn deleted_from<'a>(&self, view: &'a Snapshot, delete: &Delete) -> Result<Option<Target<'a>>> {
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-        from.first().and_then(|from| self.target_of(view, &from.relation))
+        from.first().map_or(Ok(None), |from| self.target_of(view, &from.relation))
     }
 
     fn may_delete(&self, view: &Snapshot, delete: &Delete) -> Result<()> {
-        let Some(target) = self.deleted_from(view, delete) else { return Ok(()) };
+        let Some(target) = self.deleted_from(view, delete)? else { return Ok(()) };
         self.rights(view).require(word_of(target.table), &target.name, target.table.id, DELETE)?;
         self.must_read(view, &target, &read_by_delete(&target, delete))
     }
 
     fn may_merge(&self, view: &Snapshot, merge: &Merge) -> Result<()> {
-        let Some(target) = self.target_of(view, &merge.table) else { return Ok(()) };
+        let Some(target) = self.target_of(view, &merge.table)? else { return Ok(()) };
         let mut read = BTreeSet::new();
         target.mentioned_in([merge.on.as_ref()], &mut read);
         for clause in &merge.clauses {
@@ -253,6 +263,21 @@ impl Target<'_> {
             AssignmentTarget::Tuple(names) => names.as_slice(),
         });
         names.filter_map(|name| self.column(&last(name)?)).collect()
+    }
+
+    /// The columns of the key that ON CONFLICT names.
+    fn arbiters(&self, named: Option<&ConflictTarget>, found: &mut BTreeSet<i64>) {
+        match named {
+            None => {}
+            Some(ConflictTarget::Columns(columns)) => {
+                found.extend(columns.iter().filter_map(|column| self.column(&fold(column))));
+            }
+            Some(ConflictTarget::OnConstraint(name)) => {
+                let name = last(name);
+                let keys = self.table.rules.keys.iter().filter(|key| Some(&key.name) == name.as_ref());
+                found.extend(keys.flat_map(|key| key.columns.iter().copied()));
+            }
+        }
     }
 
     /// The columns that some parts of the statement may read: a name alone that a column has may be that of another table's,

@@ -156,6 +156,27 @@ fn failed(error: &QueryError) -> Error {
     }
 }
 
+/// The loader's name of an encoding, which may be given by PostgreSQL's or by the loader's.
+fn label_of(encoding: &str) -> String {
+    let plain: String = encoding.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let windows = plain.strip_prefix("win").filter(|number| number.len() == 4 && number.starts_with("125"));
+    match (plain.as_str(), windows) {
+        ("unicode" | "sqlascii", _) => "utf-8".to_owned(),
+        ("win866" | "alt", _) => "ibm866".to_owned(),
+        ("win874", _) => "windows-874".to_owned(),
+        ("uhc" | "win949", _) => "euc-kr".to_owned(),
+        ("latin7", _) => "iso-8859-13".to_owned(),
+        ("latin8", _) => "iso-8859-14".to_owned(),
+        ("latin9", _) => "iso-8859-15".to_owned(),
+        ("latin10", _) => "iso-8859-16".to_owned(),
+        ("koi8u", _) => "koi8-u".to_owned(),
+        ("eucjp", _) => "euc-jp".to_owned(),
+        ("euckr", _) => "euc-kr".to_owned(),
+        (_, Some(number)) => format!("windows-{number}"),
+        _ => encoding.to_owned(),
+    }
+}
+
 fn load_options(options: &[CopyOption]) -> Result<LoadOptions> {
     let mut out = LoadOptions::default();
     for option in options {
@@ -164,7 +185,7 @@ fn load_options(options: &[CopyOption]) -> Result<LoadOptions> {
             CopyOption::Delimiter(delimiter) => out.delimiter = Some(*delimiter),
             CopyOption::Quote(quote) => out.quote = Some(*quote),
             CopyOption::Header(header) => out.header = Some(*header),
-            CopyOption::Encoding(encoding) => out.encoding = Some(encoding.clone()),
+            CopyOption::Encoding(encoding) => out.encoding = Some(label_of(encoding)),
             CopyOption::Null(null) => out.nulls = Some(vec![null.clone()]),
             other => return Err(Error::unsupported(format!("COPY … FROM ({other}) is not supported"))),
         }

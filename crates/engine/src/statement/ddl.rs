@@ -5,6 +5,7 @@ mod create;
 mod depend;
 mod foreign;
 mod functions;
+mod indexes;
 mod layout;
 mod like;
 mod materialized;
@@ -226,7 +227,7 @@ impl Context<'_> {
 
     async fn alter_table(&self, cell: &TransactionCell, alter: &AlterTable) -> Result<Outcome> {
         let name = self.name(&alter.name)?;
-        let verb = "ALTER TABLE";
+        let verb = self.extras.altered.unwrap_or("ALTER TABLE");
         {
             let guard = cell.lock().await;
             let transaction = guard.as_ref().ok_or_else(ended)?;
@@ -273,6 +274,11 @@ impl Context<'_> {
             let mut guard = cell.lock().await;
             moves::rename(guard.as_mut().ok_or_else(ended)?, &name, &to).await?;
             return Ok(to);
+        }
+        if let AlterTableOperation::SetOptionsParens { options } = operation {
+            let mut guard = cell.lock().await;
+            view::set_options(&self.settings.who, guard.as_mut().ok_or_else(ended)?, &name, options)?;
+            return Ok(name);
         }
         if let AlterTableOperation::SwapWith { table_name: other } = operation {
             self.swap(cell, &name, &self.name(other)?).await?;

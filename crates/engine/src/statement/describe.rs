@@ -35,7 +35,7 @@ use crate::record::Running;
 use crate::rewrite::names::of_own_query;
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
-use crate::session::Inner;
+use crate::session::{Inner, Settings};
 
 /// As many as the protocol's count holds.
 const PARAMETERS_MAX: usize = 65_535;
@@ -107,6 +107,8 @@ impl Engine {
         self.identify_in(caller, inner).await?;
         let open = open_cell(inner)?;
         let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut statement).await?;
+        // What it reads is asked for when it is run.
+        let settings = Settings { who: settings.who.defining(), ..settings };
         let extras = Extras::default();
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };

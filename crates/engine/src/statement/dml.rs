@@ -56,6 +56,11 @@ impl Context<'_> {
         self.writing_scope_as(cell, &Settings { who: Who::system(), ..self.settings.clone() }).await
     }
 
+    /// The same for a query that is kept and not run.
+    pub(super) async fn defining_scope(&self, cell: &TransactionCell) -> Result<Scope> {
+        self.writing_scope_as(cell, &Settings { who: self.settings.who.defining(), ..self.settings.clone() }).await
+    }
+
     async fn writing_scope_as(&self, cell: &TransactionCell, settings: &Settings) -> Result<Scope> {
         let snapshot = {
             let mut guard = cell.lock().await;

@@ -192,7 +192,8 @@ impl Context<'_> {
             _ => None,
         };
         let keys = set.map_or(Keys::Kept, |set| target.keys_under(&set));
-        let shown = Shown { inserted: true, updated: true };
+        // Without a key that is named a row that is written is not read.
+        let shown = Shown { inserted: conflict.conflict_target.is_some() || returning.is_some(), updated: true };
         let changes = Changes {
             checks: self.row_checks(&scope, &target, shown),
             target,
@@ -404,7 +405,7 @@ fn arbiters(target: &Target, conflict: &OnConflict) -> Result<Vec<Key>> {
         None => keys.clone(),
         Some(ConflictTarget::OnConstraint(name)) => {
             let name = parts(name)?.pop().unwrap_or_default();
-            keys.iter().filter(|key| key.name == name).cloned().collect()
+            keys.iter().filter(|key| !key.index && key.name == name).cloned().collect()
         }
         Some(ConflictTarget::Columns(columns)) => {
             let mut wanted =
@@ -421,6 +422,12 @@ fn arbiters(target: &Target, conflict: &OnConflict) -> Result<Vec<Key>> {
     let update = matches!(conflict.action, OnConflictAction::DoUpdate(_));
     if conflict.conflict_target.is_none() && update {
         return Err(Error::invalid("ON CONFLICT DO UPDATE needs the columns of a key").with_code("42601"));
+    }
+    if found.is_empty()
+        && let Some(ConflictTarget::OnConstraint(name)) = &conflict.conflict_target
+    {
+        let message = format!("constraint \"{name}\" for table {:?} does not exist", target.name.table);
+        return Err(Error::not_found(message).with_code("42704"));
     }
     if found.is_empty() && conflict.conflict_target.is_some() {
         return Err(Error::invalid("no primary key or unique constraint has the columns that ON CONFLICT names")
@@ -484,13 +491,12 @@ fn upsert_query(target: &Target, conflict: &OnConflict, keys: &[Key]) -> Result<
         }
     };
     let mut query = target.query(values)?;
-    let joined = parse_query(&format!(
+    let mut joined = parse_query(&format!(
         "SELECT 1 FROM (SELECT 1) AS t RIGHT JOIN {}.input.{EXCLUDED} AS {EXCLUDED} ON {on}",
         quoted(INPUT_CATALOG)
     ))?;
     let select = select_of(&mut query)?;
     select.projection.insert(0, SelectItem::ExprWithAlias { expr: action, alias: quoted_ident("action") });
-    let mut joined = joined;
     let joins = select_of(&mut joined)?.from.pop().map(|from| from.joins).unwrap_or_default();
     if let Some(from) = select.from.first_mut() {
         from.joins = joins;

@@ -13,7 +13,7 @@ use super::names_out::number_repeated;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::rewrite::whole_numbers;
-use crate::session::{Inner, Outcome};
+use crate::session::{Inner, Outcome, Settings};
 
 /// Statements that one session may keep.
 const PREPARED_MAX: usize = 1_000;
@@ -118,7 +118,9 @@ impl Engine {
                 }
                 None => snapshot,
             };
-            let scope = self.scope(view, None, &inner.settings);
+            // What it reads is asked for when it is executed.
+            let settings = Settings { who: inner.settings.who.defining(), ..inner.settings.clone() };
+            let scope = self.scope(view, None, &settings);
             whole_numbers::plan(&scope.state, tried).await.map_err(from_datafusion)?;
         }
         inner.prepared.insert(name, prepared);

@@ -14,6 +14,7 @@ use polder_types::Result;
 use super::names::{fold, parts, table_name};
 use super::target::quoted_ident;
 use super::{Context, ended};
+use crate::authz::Rights;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::inline::{Functions, calls_others, expand};
@@ -33,7 +34,9 @@ impl Engine {
     pub(super) async fn current(&self, mut settings: Settings, open: Option<&TransactionCell>) -> Result<Settings> {
         if settings.path.len() > 1 {
             let snapshot = self.seen(&settings, open).await?;
-            let first = settings.path.iter().find(|schema| snapshot.schema(schema).is_some());
+            let rights = Rights::new(&settings.who, &snapshot);
+            let is_usable = |schema: &&String| snapshot.schema(schema).is_some() && rights.use_schema(schema).is_ok();
+            let first = settings.path.iter().find(is_usable);
             settings.schema.clone_from(first.unwrap_or(&settings.path[0]));
         }
         Ok(settings)
@@ -131,9 +134,12 @@ fn qualify_by_path(statement: &mut Parsed, settings: &Settings, snapshot: &Snaps
 
 /// The first schema of the path that holds a table or view; that of temporary ones comes before it.
 fn holder<'a>(table: &str, settings: &'a Settings, snapshot: &Snapshot) -> Option<&'a String> {
+    let rights = Rights::new(&settings.who, snapshot);
     settings.temporary.schema.iter().chain(&settings.path).find(|schema| {
         let name = TableName::new(schema.as_str(), table);
-        snapshot.table(&name).is_some() || snapshot.view(&name).is_some()
+        let is_there = snapshot.table(&name).is_some() || snapshot.view(&name).is_some();
+        // Schemas that may not be used are passed over.
+        is_there && rights.use_schema(schema).is_ok()
     })
 }
 

@@ -1,5 +1,7 @@
 //! Rows that a driver sends for a table: `COPY … FROM STDIN`.
 
+mod filter;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -70,7 +72,8 @@ impl Context<'_> {
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("input", Arc::new(provider)).map_err(from_datafusion)?;
         scope.state.catalog_list().register_catalog(INPUT_CATALOG.into(), Arc::new(catalog));
-        let insert = insert_of(&target, &names)?;
+        let filter = rows.filter.as_deref().map(|text| filter::of(text, &target, &fields)).transpose()?;
+        let insert = insert_of(&target, &names, filter.as_deref())?;
         let plan = self.insert_plan(&scope, &target, &insert).await?;
         let outcome = match target.has_policies {
             true => self.carry_out(cell, self.plan_rows(scope, target, plan, None)?).await?,
@@ -91,7 +94,9 @@ impl Context<'_> {
     ) -> Result<(Target, Vec<FieldRef>)> {
         let (mut name, listed) = names_of(table, columns)?;
         self.settings.temporary.meant(&mut name);
-        let target = Target::named(self.existing_name(&name, snapshot)?, None, snapshot)?;
+        let name = self.existing_name(&name, snapshot)?;
+        self.rights(snapshot).use_schema(&name.schema)?;
+        let target = Target::named(name, None, snapshot)?;
         let computed = |column: &str| target.column_id(column).map(|id| target.table.rules.generated_of(id).is_some());
         let mut names: Vec<String> = Vec::with_capacity(listed.len());
         for column in listed {
@@ -134,13 +139,14 @@ fn names_of(table: &str, columns: &[String]) -> Result<(ObjectName, Vec<String>)
     Ok((name, columns.iter().map(column).collect::<Result<_>>()?))
 }
 
-fn insert_of(target: &Target, names: &[String]) -> Result<Insert> {
+/// `filter`: what rows are taken from instead of all of them, with the condition of those that are.
+fn insert_of(target: &Target, names: &[String], filter: Option<&str>) -> Result<Insert> {
     let list = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "INSERT INTO {}.{} ({list}) SELECT {list} FROM {}.input.copy",
+        "INSERT INTO {}.{} ({list}) SELECT {list} FROM {}",
         quoted(&target.name.schema),
         quoted(&target.name.table),
-        quoted(INPUT_CATALOG)
+        filter.map_or_else(filter::input, str::to_owned)
     );
     match parse(&sql)?.pop() {
         Some(ParsedStatement::Standard(Parsed::Statement(statement))) => match *statement {
@@ -162,6 +168,9 @@ impl Typed {
     fn batch(&mut self, batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         let columns = batch.columns().iter().zip(&self.fields);
         let columns = columns.map(|(texts, field)| self.column(texts, field)).collect::<Result<Vec<_>>>()?;
+        if columns.len() < self.fields.len() {
+            return Ok(RecordBatch::new_empty(Arc::clone(schema)));
+        }
         self.rows_before += batch.num_rows();
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)

@@ -355,7 +355,7 @@ impl Table {
     fn constraints(&self, rows: &mut Rows) {
         for table in self.snapshot.tables.values() {
             let full = self.snapshot.name_of(table);
-            let keys = table.rules.keys.iter();
+            let keys = table.rules.keys.iter().filter(|key| !key.index);
             let keys = keys.map(|key| (&key.name, if key.primary { "PRIMARY KEY" } else { "UNIQUE" }));
             let checks = table.rules.checks.iter().map(|check| (&check.name, "CHECK"));
             let foreign = table.rules.foreign_keys.iter().map(|key| (&key.name, "FOREIGN KEY"));
@@ -382,8 +382,8 @@ pub(crate) fn standard_name(field: &Field) -> String {
         Some(_) => return "character varying".into(),
         None => match field.metadata().get(polder_lake::DECLARED).map(String::as_str) {
             Some("varchar") => return "character varying".into(),
-            Some(declared) => return declared.to_owned(),
-            None => {}
+            Some(declared) if !declared.ends_with("[]") => return declared.to_owned(),
+            _ => {}
         },
     }
     match field.data_type() {

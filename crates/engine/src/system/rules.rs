@@ -29,7 +29,11 @@ fn columns(table: &TableState, ids: &[i64]) -> String {
 fn rules(snapshot: &Snapshot, table: &TableState) -> Vec<(Option<String>, &'static str, String)> {
     let mut all = Vec::new();
     for key in &table.rules.keys {
-        let (kind, word) = if key.primary { ("primary key", "PRIMARY KEY") } else { ("unique", "UNIQUE") };
+        let (kind, word) = match (key.primary, key.index) {
+            (true, _) => ("primary key", "PRIMARY KEY"),
+            (false, false) => ("unique", "UNIQUE"),
+            (false, true) => ("index", "UNIQUE INDEX"),
+        };
         all.push((Some(key.name.clone()), kind, format!("{word} ({})", columns(table, &key.columns))));
     }
     for reference in snapshot.references_from(table) {

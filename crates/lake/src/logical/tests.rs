@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, ListArray, ListBuilder, StringArray, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalMonthDayNanoType};
 
 use super::{interval_text, read, stored};
@@ -58,4 +60,40 @@ fn jsonb_keeps_the_value_and_json_the_spelling() {
         assert_eq!(stored(&wrong, &column(declared), "t").unwrap().unwrap_err().code(), "22P02");
     }
     assert!(stored(&given, &column("varchar(3)"), "t").is_none());
+}
+
+fn lists(all: &[Option<&[Option<&str>]>]) -> ListArray {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    for list in all {
+        for value in list.unwrap_or_default() {
+            builder.values().append_option(*value);
+        }
+        builder.append(list.is_some());
+    }
+    builder.finish()
+}
+
+#[test]
+fn elements_of_arrays_are_json() {
+    let metadata = |declared: &str| HashMap::from([(DECLARED.to_owned(), declared.to_owned())]);
+    let column = |declared: &str| {
+        Field::new("c", DataType::new_list(DataType::Utf8View, true), true).with_metadata(metadata(declared))
+    };
+    let given = lists(&[Some(&[Some("{"), None]), Some(&[Some(r#"{"a":1}"#), None]), None, Some(&[])]);
+    // What lies before the first list is none of its elements.
+    let given: ArrayRef = Arc::new(given.slice(1, 3));
+    let kept = stored(&given, &column("jsonb[]"), "t").unwrap().unwrap();
+    assert_eq!(kept.data_type(), column("jsonb[]").data_type());
+    let kept = kept.as_list::<i32>();
+    assert_eq!((kept.len(), kept.is_null(1), kept.value_length(2)), (3, true, 0));
+    let first = kept.value(0);
+    assert_eq!((first.as_string_view().value(0), first.is_null(1)), (r#"{"a": 1}"#, true));
+    let spelled = stored(&given, &column("json[]"), "t").unwrap().unwrap();
+    assert_eq!(spelled.as_list::<i32>().value(0).as_string_view().value(0), r#"{"a":1}"#);
+    let wrong: ArrayRef = Arc::new(lists(&[Some(&[Some("oops")])]));
+    for declared in ["json[]", "jsonb[]"] {
+        assert_eq!(stored(&wrong, &column(declared), "t").unwrap().unwrap_err().code(), "22P02");
+        let logical = super::field(&Arc::new(column(declared)));
+        assert_eq!(logical.metadata().get(super::CATALOG_TYPE).map(String::as_str), Some(declared));
+    }
 }

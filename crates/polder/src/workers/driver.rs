@@ -105,9 +105,10 @@ impl DriverSession for WorkersDriverSession {
         self.plain.answer(request.query_id, async move { inner.run_with(request, values).await }).await
     }
 
-    async fn columns_of(&self, table: &str, columns: &[String]) -> Result<Vec<FieldRef>> {
+    async fn columns_of(&self, table: &str, columns: &[String], filter: Option<&str>) -> Result<Vec<FieldRef>> {
         let (inner, table, columns) = (Arc::clone(&self.inner), table.to_owned(), columns.to_vec());
-        self.on_workers(async move { inner.columns_of(&table, &columns).await }).await
+        let filter = filter.map(str::to_owned);
+        self.on_workers(async move { inner.columns_of(&table, &columns, filter.as_deref()).await }).await
     }
 
     async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer> {

@@ -2,6 +2,7 @@
 //! Formats".)
 
 pub(crate) mod binary;
+pub(crate) mod encoding;
 pub(crate) mod lines;
 pub(crate) mod read;
 pub(crate) mod write;

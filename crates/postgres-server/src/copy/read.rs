@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 use bytes::{Buf, BytesMut};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::binary::{self, Tuple};
+use super::encoding::EncodingReader;
 use super::lines::{Field, LineEnds, csv_fields, text_fields};
 use crate::sql::copy_options::{CopyFormat, CopyOptions, Header};
 use crate::types::{Column, parameters};
@@ -25,6 +26,7 @@ pub(crate) struct CopyReader {
     columns: Vec<Column>,
     schema: SchemaRef,
     buffer: BytesMut,
+    encoding: EncodingReader,
     ends: LineEnds,
     builders: Vec<StringBuilder>,
     rows: usize,
@@ -33,6 +35,8 @@ pub(crate) struct CopyReader {
     line: u64,
     begun: bool,
     ended: bool,
+    /// The values of a row that ends too early.
+    cut_off: Option<RecordBatch>,
 }
 
 fn wrong(message: impl Into<String>) -> Error {
@@ -54,6 +58,7 @@ impl CopyReader {
         Self {
             schema: Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>())),
             builders: columns.iter().map(|_| StringBuilder::new()).collect(),
+            encoding: options.encoding.reader(),
             options,
             columns,
             buffer: BytesMut::new(),
@@ -63,7 +68,18 @@ impl CopyReader {
             line: 0,
             begun: false,
             ended: false,
+            cut_off: None,
         }
+    }
+
+    /// What stood before an error: rows, and the values of one that ends too early. An error in those comes first, as it
+    /// does where each value is looked at in its turn.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub(crate) fn before_error(&mut self) -> Result<Vec<RecordBatch>> {
+        let whole = if self.rows > 0 { self.batch()? } else { None };
+        Ok(whole.into_iter().chain(self.cut_off.take()).collect())
     }
 
     /// Takes bytes in; gives a batch once there is enough for one.
@@ -75,10 +91,15 @@ impl CopyReader {
             // PostgreSQL too passes over what follows the end.
             return Ok(None);
         }
-        self.buffer.extend_from_slice(data);
         let read = match self.options.format {
-            CopyFormat::Binary => self.tuples(),
-            _ => self.lines(),
+            CopyFormat::Binary => {
+                self.buffer.extend_from_slice(data);
+                self.tuples()
+            }
+            _ => {
+                let decoded = self.encoding.read(data, false, &mut self.buffer);
+                self.lines().and(decoded)
+            }
         };
         read.map_err(|error| self.placed(error))?;
         if self.buffer.len() > ROW_BYTES_MAX {
@@ -98,6 +119,9 @@ impl CopyReader {
         if !self.ended && !whole && self.options.format == CopyFormat::Binary {
             return Err(self.placed(wrong("unexpected end of COPY data")));
         }
+        if !self.ended && self.options.format != CopyFormat::Binary {
+            self.encoding.read(&[], true, &mut self.buffer).map_err(|error| self.placed(error))?;
+        }
         if !self.ended && !self.buffer.is_empty() {
             self.last_lines().map_err(|error| self.placed(error))?;
         }
@@ -110,8 +134,11 @@ impl CopyReader {
     }
 
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
-        (self.rows, self.bytes) = (0, 0);
-        let columns = self.builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        // Of a row that an error ended, some columns have a value already.
+        let column = |builder: &mut StringBuilder| Arc::new(builder.finish().slice(0, rows)) as ArrayRef;
+        let columns = self.builders.iter_mut().map(column).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
         batch.map(Some).map_err(|error| Error::internal(error.to_string()))
     }
@@ -188,7 +215,9 @@ impl CopyReader {
             return Err(wrong("extra data after last expected column"));
         }
         if let Some(column) = self.columns.get(fields.len()) {
-            return Err(wrong(format!("missing data for column \"{}\"", column.name)));
+            let missing = wrong(format!("missing data for column \"{}\"", column.name));
+            self.cut_off = Some(self.part_of_row(&fields)?);
+            return Err(missing);
         }
         for (builder, field) in self.builders.iter_mut().zip(&fields) {
             match field {
@@ -199,6 +228,20 @@ impl CopyReader {
         self.rows += 1;
         self.bytes += line.len();
         Ok(())
+    }
+
+    /// The first values of a row.
+    fn part_of_row(&self, fields: &[Field]) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(fields.len());
+        for field in fields {
+            let text = match field {
+                Field::Null => None,
+                Field::Text(text) => Some(without_zeros(utf8(text)?)?),
+            };
+            columns.push(Arc::new(StringArray::from(vec![text])));
+        }
+        let schema = Schema::new(self.schema.fields().iter().take(fields.len()).cloned().collect::<Vec<_>>());
+        RecordBatch::try_new(Arc::new(schema), columns).map_err(|error| Error::internal(error.to_string()))
     }
 
     fn check_header(&self, fields: &[Field]) -> Result<()> {

@@ -35,6 +35,7 @@ impl CopyWriter {
             return Ok(());
         }
         framed(out, b'd', |out| {
+            let start = out.len();
             for (at, name) in self.names.iter().enumerate() {
                 if at > 0 {
                     out.put_u8(self.options.delimiter);
@@ -45,7 +46,7 @@ impl CopyWriter {
                 }
             }
             out.put_u8(b'\n');
-            Ok(())
+            self.options.encoding.encode_from(out, start)
         })
     }
 
@@ -57,6 +58,7 @@ impl CopyWriter {
                 out.extend_from_slice(head.as_deref().unwrap_or_default());
                 return rows.tuple(out, row);
             }
+            let start = out.len();
             for (at, name) in self.names.iter().enumerate() {
                 if at > 0 {
                     out.put_u8(self.options.delimiter);
@@ -71,7 +73,7 @@ impl CopyWriter {
                 }
             }
             out.put_u8(b'\n');
-            Ok(())
+            self.options.encoding.encode_from(out, start)
         });
         self.text = text;
         written

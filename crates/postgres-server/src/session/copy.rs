@@ -12,6 +12,7 @@ use super::portal::{Source, tag};
 use super::{Client, Flow, Stop, cancelled, too_slow, until};
 use crate::copy::read::CopyReader;
 use crate::copy::write::CopyWriter;
+use crate::sql::command::CopyIn;
 use crate::sql::copy_options::{CopyFormat, CopyOptions};
 use crate::types::{Column, Format};
 use crate::wire::backend;
@@ -35,6 +36,17 @@ fn rows_until_done(receiver: mpsc::Receiver<Result<Option<RecordBatch>>>) -> Bat
         }
     };
     futures::stream::unfold(Some(receiver), next).boxed()
+}
+
+/// Rows before an error. Refused ones tell their error by themselves, so it does not matter who still listens.
+async fn hand_on(batches: Result<Vec<RecordBatch>>, sender: &Sender) {
+    let batches: Vec<Result<RecordBatch>> = match batches {
+        Ok(batches) => batches.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    };
+    for batch in batches {
+        let _ = sender.send(batch.map(Some)).await;
+    }
 }
 
 /// What ended the reading of a copy.
@@ -62,22 +74,19 @@ impl Client {
         Ok(format!("COPY {}", pulled.rows))
     }
 
-    pub(super) async fn copy_in(
-        &mut self,
-        sql: &str,
-        table: String,
-        columns: Vec<String>,
-        options: CopyOptions,
-    ) -> Flow<String> {
+    pub(super) async fn copy_in(&mut self, sql: &str, copy: CopyIn) -> Flow<String> {
+        let CopyIn { table, columns, filter, options } = copy;
         let (session, name, listed) = (Arc::clone(&self.session), table.clone(), columns.clone());
+        let condition = filter.clone();
         let query_id = self.begins();
-        let fields = self.watched(async move { session.columns_of(&name, &listed).await }).await??;
+        let fields =
+            self.watched(async move { session.columns_of(&name, &listed, condition.as_deref()).await }).await??;
         let filled: Vec<Column> = Column::all(&arrow::datatypes::Schema::new(fields));
         options.check_columns(filled.iter().map(|column| column.name.as_str()))?;
         backend::copy_in(&mut self.wire.output, options.format == CopyFormat::Binary, filled.len());
         self.wire.flush().await?;
         let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);
-        let rows = RowsIn { table, columns, rows: rows_until_done(receiver) };
+        let rows = RowsIn { table, columns, filter, rows: rows_until_done(receiver) };
         let session = Arc::clone(&self.session);
         let request = StatementRequest { sql: sql.to_owned(), query_id, row_limit: None };
         let mut inserting = async move { session.insert_rows(request, rows).await }.boxed();
@@ -113,6 +122,9 @@ impl Client {
                     // Refused rows tell their error by themselves, so it does not matter who still listens.
                     let last = reader.finish();
                     let failed = last.is_err();
+                    if failed {
+                        hand_on(reader.before_error(), &sender).await;
+                    }
                     if let Some(last) = last.transpose() {
                         let _ = sender.send(last.map(Some)).await;
                     }
@@ -131,6 +143,9 @@ impl Client {
             };
             let Some(batch) = batch.transpose() else { continue };
             let failed = batch.is_err();
+            if failed {
+                hand_on(reader.before_error(), &sender).await;
+            }
             let _ = sender.send(batch.map(Some)).await;
             if failed {
                 return Ok(());

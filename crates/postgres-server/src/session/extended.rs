@@ -240,9 +240,7 @@ impl Client {
                 }
                 Started::Done(told) => Some(told),
                 Started::CopyOut(source, options) => Some(self.copy_out(source, options).await?),
-                Started::CopyIn { table, columns, options } => {
-                    Some(self.copy_in(&statement.sql, table, columns, options).await?)
-                }
+                Started::CopyIn(copy) => Some(self.copy_in(&statement.sql, copy).await?),
                 Started::Fetch(fetch) => Some(self.fetch(&fetch, Some(&portal.result_formats)).await?),
             };
             if let Some(told) = told {
@@ -301,7 +299,7 @@ impl Client {
     async fn begin_for(&mut self, statement: &Prepared) -> Flow<()> {
         let is_change = match &statement.command {
             Some(Command::Plain { reads }) => !reads,
-            Some(Command::CopyIn { .. } | Command::Execute(_)) => true,
+            Some(Command::CopyIn(_) | Command::Execute(_)) => true,
             _ => false,
         };
         if !is_change || !self.is_idle() {

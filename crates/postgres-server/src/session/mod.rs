@@ -276,7 +276,7 @@ impl Client {
     /// Notes that a statement goes on.
     fn goes_on(&mut self, id: QueryId) {
         self.registered.runs(Some(id));
-        self.deadline = self.settings.statement_timeout.map(|timeout| Instant::now() + timeout);
+        self.deadline = self.session.status().statement_timeout.map(|timeout| Instant::now() + timeout);
     }
 
     fn ends(&mut self) {

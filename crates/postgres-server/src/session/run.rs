@@ -10,7 +10,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::portal::{Described, Prepared, Source, tag};
 use super::{Client, Flow, Point};
 use crate::settings::Settings;
-use crate::sql::command::{self, Command};
+use crate::sql::command::{self, Command, CopyIn};
 use crate::sql::copy_options::CopyOptions;
 use crate::sql::cursor::Fetch;
 use crate::sql::prepare;
@@ -33,11 +33,7 @@ pub(super) enum Started {
     Done(String),
     Rows(Source),
     CopyOut(Source, CopyOptions),
-    CopyIn {
-        table: String,
-        columns: Vec<String>,
-        options: CopyOptions,
-    },
+    CopyIn(CopyIn),
     Fetch(Fetch),
 }
 
@@ -145,9 +141,7 @@ impl Client {
                 let source = self.query(query, values, &[]).await?;
                 Ok(Started::CopyOut(source, options.clone()))
             }
-            Command::CopyIn { table, columns, options } => {
-                Ok(Started::CopyIn { table: table.clone(), columns: columns.clone(), options: options.clone() })
-            }
+            Command::CopyIn(copy) => Ok(Started::CopyIn(copy.clone())),
             Command::Fetch(fetch) => Ok(Started::Fetch(fetch.clone())),
             Command::Prepare(prepare) => self.prepare(prepare, &statement.sql).await,
             Command::Execute(execute) => {

@@ -65,7 +65,7 @@ impl Client {
             Started::Done(tag) => tag,
             Started::Rows(mut source) => self.show(&mut source).await?,
             Started::CopyOut(source, options) => self.copy_out(source, options).await?,
-            Started::CopyIn { table, columns, options } => self.copy_in(&prepared.sql, table, columns, options).await?,
+            Started::CopyIn(copy) => self.copy_in(&prepared.sql, copy).await?,
             Started::Fetch(fetch) => self.fetch(&fetch, None).await?,
         };
         self.ends();

@@ -24,11 +24,7 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// A cursor's name; `None`: all.
     Close(Option<String>),
-    CopyIn {
-        table: String,
-        columns: Vec<String>,
-        options: CopyOptions,
-    },
+    CopyIn(CopyIn),
     CopyOut {
         query: String,
         options: CopyOptions,
@@ -52,6 +48,15 @@ pub(crate) enum Command {
     Deallocate(Option<String>),
     Unlisten,
     Refused(&'static str),
+}
+
+/// COPY … FROM STDIN: names and the condition as they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CopyIn {
+    pub table: String,
+    pub columns: Vec<String>,
+    pub filter: Option<String>,
+    pub options: CopyOptions,
 }
 
 /// Statements that change something, or say nothing about rows before they have run.
@@ -208,13 +213,21 @@ fn copy(tokens: &[Token], sql: &str) -> Result<Command> {
     if place != Some(if goes_out { "stdout" } else { "stdin" }) {
         return Ok(Command::Plain { reads: false });
     }
-    let options = copy_options::read(&tokens[way + 2..], goes_out)?;
+    let text = |from: usize, to: usize| sql.get(from..to).unwrap_or_default().to_owned();
+    let (given, condition) = split_at_where(&tokens[way + 2..]);
+    let filter = match condition {
+        None => None,
+        Some(_) if goes_out => return Err(syntax("WHERE clause not allowed with COPY TO")),
+        Some([first, .., last]) => Some(text(first.start, last.end)),
+        Some([only]) => Some(text(only.start, only.end)),
+        Some([]) => return Err(syntax("COPY … WHERE needs a condition")),
+    };
+    let options = copy_options::read(given, goes_out)?;
     let source = &tokens[1..way];
     let oldest = |token: &Token| token.is_word("delimiters") || token.is_word("using");
     if source[0].is_symbol('(') && tokens.get(way + 2).is_some_and(oldest) {
         return Err(syntax("COPY of a query takes its options in brackets"));
     }
-    let text = |from: usize, to: usize| sql.get(from..to).unwrap_or_default().to_owned();
     if source[0].is_symbol('(') {
         let (first, last) = (&source[0], &source[source.len() - 1]);
         if !goes_out || !last.is_symbol(')') {
@@ -239,10 +252,27 @@ fn copy(tokens: &[Token], sql: &str) -> Result<Command> {
         return Err(Error::invalid(message).with_code("42701"));
     }
     if !goes_out {
-        return Ok(Command::CopyIn { table, columns, options });
+        return Ok(Command::CopyIn(CopyIn { table, columns, filter, options }));
     }
     let listed = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
     Ok(Command::CopyOut { query: format!("SELECT {listed} FROM {table}"), options })
+}
+
+/// The options, and the condition behind them.
+fn split_at_where(tokens: &[Token]) -> (&[Token], Option<&[Token]>) {
+    let mut depth = 0_usize;
+    let place = tokens.iter().position(|token| {
+        match token.kind {
+            TokenKind::Symbol('(') => depth += 1,
+            TokenKind::Symbol(')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && token.is_word("where")
+    });
+    match place {
+        Some(place) => (&tokens[..place], Some(&tokens[place + 1..])),
+        None => (tokens, None),
+    }
 }
 
 #[cfg(test)]

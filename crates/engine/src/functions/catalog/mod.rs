@@ -333,11 +333,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
     privilege!("has_database_privilege", "database", [K::Any], p::database),
     privilege!("has_function_privilege", "function", [K::Any], p::function),
     privilege!("has_sequence_privilege", "sequence", [K::Any], p::sequence),
-    privilege!("has_language_privilege", "language", [K::Any], p::allowed),
-    privilege!("has_tablespace_privilege", "tablespace", [K::Any], p::allowed),
-    privilege!("has_type_privilege", "type", [K::Any], p::allowed),
+    privilege!("has_language_privilege", "language", [K::Any], p::languages),
+    privilege!("has_tablespace_privilege", "tablespace", [K::Any], p::tablespaces),
+    privilege!("has_type_privilege", "type", [K::Any], p::data_types),
+    privilege!("has_foreign_data_wrapper_privilege", "wrapper", [K::Any], p::wrappers),
+    privilege!("has_server_privilege", "server", [K::Any], p::servers),
+    privilege!("has_parameter_privilege", "parameter", [K::Text], p::parameters),
     privilege!("pg_has_role", "role", [K::Any], p::role),
+    of_relation!(
+        "row_security_active",
+        "table",
+        "Whether row policies of a table bind whoever asks.",
+        Gives::Bool,
+        p::row_security
+    ),
     function("polder_vector_text", "", "", &[way(&[K::IntArray], Gives::Text, vectors::text)]),
+    function("polder_option_names", "", "", &[way(&[K::TextArray], Gives::TextArray, vectors::option_names)]),
+    function("polder_option_values", "", "", &[way(&[K::TextArray], Gives::TextArray, vectors::option_values)]),
     function("polder_expand", "", "", &[way(&[K::IntArray], Gives::Type(vectors::pairs_type), vectors::pairs)]),
 ];
 

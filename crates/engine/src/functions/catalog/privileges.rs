@@ -3,24 +3,25 @@
 //! Rights are named in a text: `SELECT`, several with commas (one of them is enough), `WITH GRANT OPTION` for the right to grant
 //! it on.
 
+mod others;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, TableReference};
 use polder_lake::{EVERYBODY, Grant};
 
-use super::references;
+use super::{references, relation_of};
 use crate::authz::rights::{Kind, of_name};
 use crate::authz::{Rights, Who};
 use crate::functions::function::{Call, refuse};
+use crate::policies::Bound;
+use crate::rewrite::named_columns;
 use crate::system::pg_catalog::World;
 use crate::system::pg_catalog::directory::{Of, Relation, number};
-use crate::system::pg_catalog::{oids, programs};
+use crate::system::pg_catalog::{is_of_passwords, oids, programs};
 
-/// True where nothing that is asked for is NULL: languages, types and tablespaces are everybody's.
-pub(super) fn allowed(call: &Call<'_>) -> Result<ArrayRef> {
-    call.bools(|_| Ok(Some(true)))
-}
+pub(super) use others::{data_types, languages, parameters, servers, tablespaces, wrappers};
 
 /// An argument of any type, in one row: an object id or a name.
 enum Named {
@@ -93,8 +94,11 @@ impl<'a> Asked<'a> {
                 }
                 _ => (part, false),
             };
+            // A right that there was once, and that nobody has.
+            let old = (kind == Kind::Table && name.eq_ignore_ascii_case("rule")).then_some(0);
             of_name(name)
                 .filter(|right| kind.rights() & right != 0)
+                .or(old)
                 .map(|right| (right, granted))
                 .ok_or_else(|| refuse("22023", format!("unrecognized privilege type: \"{}\"", part.trim())))
         };
@@ -139,6 +143,7 @@ fn on_relation(world: &World, who: &Who, relation: &Relation, wanted: &[(u32, bo
             all || gives(&rights.grants(Kind::Table, id), who, owner, wanted)
                 || own.is_some_and(|own| gives(own, who, owner, wanted))
         }
+        Of::System if is_of_passwords(&relation.name) => who.superuser,
         Of::System => who.superuser || wanted.iter().any(|(right, granted)| !*granted && *right == READ),
     }
 }
@@ -192,14 +197,28 @@ pub(super) fn column(call: &Call<'_>) -> Result<ArrayRef> {
                 Some(known.ok_or_else(missing)?)
             }
             (Named::Oid(wanted), Some(table)) => {
-                table.top_columns().find(|column| number(column) == wanted).map(|column| column.id)
+                let known = table.top_columns().find(|column| number(column) == wanted).map(|column| column.id);
+                if known.is_none() {
+                    return Ok(None);
+                }
+                known
             }
             (Named::Oid(place), None) => Some(place),
-            // A view's columns are known by planning it, which a function cannot wait for.
-            (Named::Name(_), None) => None,
+            (Named::Name(name), None) => place_in_view(asked.world, relation, &name)?,
         };
         Ok(Some(on_relation(asked.world, &who, relation, &wanted, column)))
     })
+}
+
+/// Where a column stands among those of a view, from 1. `None` where the view's text does not tell its columns: they would be
+/// known by planning it, which a function cannot wait for.
+fn place_in_view(world: &World, relation: &Relation, name: &str) -> Result<Option<i64>> {
+    let Some(view) = world.view(relation) else { return Ok(None) };
+    let Some(names) = named_columns(&view.sql) else { return Ok(None) };
+    match (1..).zip(&names).find(|(_, known)| *known == name) {
+        Some((place, _)) => Ok(Some(place)),
+        None => Err(refuse("42703", format!("column \"{name}\" of relation \"{}\" does not exist", relation.name))),
+    }
 }
 
 pub(super) fn schema(call: &Call<'_>) -> Result<ArrayRef> {
@@ -258,14 +277,8 @@ pub(super) fn function(call: &Call<'_>) -> Result<ArrayRef> {
         let found = match asked.thing(0, row) {
             Named::Oid(oid) => all.iter().find(|program| program.oid == oid),
             Named::Name(text) => {
-                let name = text.split('(').next().unwrap_or_default();
-                let name = TableReference::parse_str(name);
-                let schema = name.schema().and_then(|schema| asked.world.directory().schema_named(schema));
-                let fits = |program: &&programs::Program| {
-                    program.name == name.table() && schema.is_none_or(|schema| schema == program.schema)
-                };
-                let missing = || refuse("42883", format!("function \"{text}\" does not exist"));
-                Some(all.iter().find(fits).ok_or_else(missing)?)
+                let oid = references::procedure(asked.world, &text)?;
+                all.iter().find(|program| program.oid == oid)
             }
         };
         let Some(found) = found else { return Ok(None) };
@@ -274,6 +287,17 @@ pub(super) fn function(call: &Call<'_>) -> Result<ArrayRef> {
             Some(id) => gives(&rights.grants(Kind::Function, id), &who, rights.owner(id), &wanted),
             None => true,
         }))
+    })
+}
+
+/// Whether row policies of a table bind whoever asks.
+pub(super) fn row_security(call: &Call<'_>) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    call.bools(|row| {
+        let relation = relation_of(call, world, row)?;
+        let bound =
+            relation.and_then(|relation| world.table(relation)).and_then(|table| Bound::of(world.rights(), table.id));
+        Ok(Some(bound.is_some_and(|bound| bound.rows)))
     })
 }
 

@@ -8,6 +8,7 @@ use datafusion::common::{Result, TableReference};
 use datafusion::logical_expr::{Expr, cast};
 
 use super::stable;
+use crate::error::into_datafusion;
 use crate::functions::function::{Call, Function, Gives, Kind as K, refuse, way};
 use crate::functions::strings::quoted_name;
 use crate::functions::{call, types};
@@ -160,6 +161,7 @@ fn read(call: &Call<'_>, kind: Kind, strict: bool) -> Result<ArrayRef> {
             continue;
         }
         let text = texts.value(row);
+        finder.may_look(text)?;
         match finder.find(text) {
             None if strict => return Err(finder.missing(text)),
             found => numbers.append_option(found),
@@ -174,7 +176,35 @@ fn read(call: &Call<'_>, kind: Kind, strict: bool) -> Result<ArrayRef> {
 /// 42P01 when there is none.
 pub(super) fn relation(world: &World, text: &str) -> Result<i64> {
     let finder = Finder::new(world, Kind::Class);
+    finder.may_look(text)?;
     finder.find(text).ok_or_else(|| finder.missing(text))
+}
+
+/// The function that a text means: its object id as digits, or its name with the types of its arguments.
+///
+/// # Errors
+/// 42883 when there is none.
+pub(super) fn procedure(world: &World, text: &str) -> Result<i64> {
+    let finder = Finder::new(world, Kind::Procedure);
+    finder.find(text).ok_or_else(|| finder.missing(text))
+}
+
+/// A name of one or more parts. Between them there may be blanks, as in PostgreSQL.
+fn named(text: &str) -> TableReference {
+    let mut close = String::with_capacity(text.len());
+    let mut quoted = false;
+    for letter in text.chars() {
+        quoted ^= letter == '"';
+        let behind_point = !quoted && close.ends_with('.');
+        if behind_point && letter.is_whitespace() {
+            continue;
+        }
+        if !quoted && letter == '.' {
+            close.truncate(close.trim_end().len());
+        }
+        close.push(letter);
+    }
+    TableReference::parse_str(&close)
 }
 
 struct Finder<'a> {
@@ -192,6 +222,15 @@ impl<'a> Finder<'a> {
         Self { world, kind, programs }
     }
 
+    /// # Errors
+    /// 42501 for a relation in a schema that may not be used, whether there is one or not.
+    fn may_look(&self, text: &str) -> Result<()> {
+        match (self.kind, TableReference::parse_str(text.trim()).schema()) {
+            (Kind::Class, Some(schema)) => self.world.rights().use_schema(schema).map_err(into_datafusion),
+            _ => Ok(()),
+        }
+    }
+
     fn find(&self, text: &str) -> Option<i64> {
         let text = text.trim();
         if text == "-" {
@@ -203,17 +242,17 @@ impl<'a> Finder<'a> {
         let directory = self.world.directory();
         match self.kind {
             Kind::Class => {
-                let name = TableReference::parse_str(text);
+                let name = named(text);
                 directory.named(name.schema(), name.table()).map(|relation| relation.oid)
             }
             Kind::Type => catalog_types::by_name(text).or_else(|| {
-                let name = TableReference::parse_str(text);
+                let name = named(text);
                 directory.named(name.schema(), name.table()).and_then(|relation| relation.row_type())
             }),
             Kind::Proc | Kind::Procedure => self.program(text).map(|program| program.oid),
-            Kind::Namespace => directory.schema_named(TableReference::parse_str(text).table()),
+            Kind::Namespace => directory.schema_named(named(text).table()),
             Kind::Role => {
-                let name = TableReference::parse_str(text);
+                let name = named(text);
                 self.world.who().book.find(name.table()).map(|role| role.oid)
             }
         }
@@ -224,7 +263,7 @@ impl<'a> Finder<'a> {
             Some((name, arguments)) => (name, Some(arguments.trim_end_matches(')').replace(' ', ""))),
             None => (text, None),
         };
-        let name = TableReference::parse_str(name);
+        let name = named(name);
         let directory = self.world.directory();
         let schemas: Vec<i64> = match name.schema() {
             Some(schema) => directory.schema_named(schema).into_iter().collect(),

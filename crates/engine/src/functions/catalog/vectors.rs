@@ -1,4 +1,4 @@
-//! Lists of numbers, such as those of the columns of an index.
+//! Lists of the catalog: numbers, such as those of the columns of an index, and options.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int64Type};
 use datafusion::common::Result;
 
 use crate::functions::function::Call;
+use crate::functions::types;
 
 /// `1 2`, as PostgreSQL writes a vector.
 pub(super) fn text(call: &Call<'_>) -> Result<ArrayRef> {
@@ -23,6 +24,25 @@ pub(super) fn text(call: &Call<'_>) -> Result<ArrayRef> {
         }
         Ok(Some(out))
     })
+}
+
+/// The names of options that are written `name=value`.
+pub(super) fn option_names(call: &Call<'_>) -> Result<ArrayRef> {
+    options(call, |option| Some(option.split_once('=').map_or(option, |(name, _)| name)))
+}
+
+/// Their values; an option without one is set all the same.
+pub(super) fn option_values(call: &Call<'_>) -> Result<ArrayRef> {
+    options(call, |option| option.split_once('=').map(|(_, value)| value))
+}
+
+fn options(call: &Call<'_>, part: impl Fn(&str) -> Option<&str>) -> Result<ArrayRef> {
+    let lists = call.arrays[0].as_list::<i32>();
+    let parts = |list: Option<ArrayRef>| {
+        let list = list?;
+        Some(list.as_string::<i32>().iter().map(|option| option.and_then(&part).map(str::to_owned)).collect())
+    };
+    types::text_lists(lists.iter().map(parts).collect(), call.gives)
 }
 
 fn pair() -> Fields {

@@ -50,6 +50,9 @@ pub(crate) fn rewrite_table(factor: &mut TableFactor) {
         (vec![call(list, arguments)], vec![column])
     } else if let Some((_, values)) = PAIRS.iter().find(|(set, _)| *set == name) {
         (vec![call("polder_json_object_keys", arguments.clone()), call(values, arguments)], vec!["key", "value"])
+    } else if name == "pg_options_to_table" {
+        let arrays = vec![call("polder_option_names", arguments.clone()), call("polder_option_values", arguments)];
+        (arrays, vec!["option_name", "option_value"])
     } else {
         return;
     };

@@ -1,7 +1,8 @@
 //! Whether somebody may change the shape of things: owners may, and whoever may make things in a schema.
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTable, AlterTableOperation, CommentObject, ObjectName, ObjectType, RenameTableNameKind, Statement,
+    AlterTable, AlterTableOperation, CommentObject, CreateTableLikeKind, ObjectName, ObjectType, RenameTableNameKind,
+    Statement,
 };
 use polder_lake::{Snapshot, TableName};
 use polder_types::{Error, ErrorKind, Result};
@@ -20,22 +21,21 @@ impl Context<'_> {
         match statement {
             Statement::CreateTable(create) => {
                 let name = self.name(&create.name)?;
+                self.may_create(view, &name)?;
                 if create.or_replace {
-                    self.must_own(view, &name)?;
+                    self.must_own_if_there(view, &name, None)?;
                 }
-                self.may_create(view, &name)
+                create.like.as_ref().map_or(Ok(()), |like| self.may_copy(view, like))
             }
             Statement::CreateView(create) => {
                 let name = self.name(&create.name)?;
-                if create.or_replace {
-                    self.must_own(view, &name)?;
-                }
-                self.may_create(view, &name)
+                self.may_create(view, &name)?;
+                if create.or_replace { self.must_own_if_there(view, &name, None) } else { Ok(()) }
             }
             Statement::CreateFunction(create) => {
                 let name = self.name(&create.name)?;
-                self.must_own_function(view, &name)?;
-                self.may_create(view, &name)
+                self.may_create(view, &name)?;
+                self.must_own_function(view, &name)
             }
             Statement::CreateSchema { .. } => self.may_create_schemas(view),
             Statement::Drop { object_type, names, .. } => {
@@ -48,15 +48,21 @@ impl Context<'_> {
                 self.must_own_schema(view, &schema_name(&alter.name)?)?;
                 self.may_create_schemas(view)
             }
-            Statement::DropFunction(drop) => {
-                drop.func_desc.iter().try_for_each(|wanted| self.must_own_function(view, &self.name(&wanted.name)?))
-            }
+            Statement::DropFunction(drop) => drop.func_desc.iter().try_for_each(|wanted| {
+                let name = self.name(&wanted.name)?;
+                self.rights(view).use_schema(&name.schema)?;
+                self.must_own_function(view, &name)
+            }),
             Statement::Truncate(truncate) => {
                 truncate.table_names.iter().try_for_each(|target| self.may_truncate(view, &target.name))
             }
             Statement::CreatePolicy(create) => self.must_own(view, &self.existing_name(&create.table_name, view)?),
             Statement::AlterPolicy(alter) => self.must_own(view, &self.existing_name(&alter.table_name, view)?),
-            Statement::DropPolicy(drop) => self.must_own(view, &self.existing_name(&drop.table_name, view)?),
+            Statement::DropPolicy(drop) => {
+                let name = self.existing_name(&drop.table_name, view)?;
+                self.rights(view).use_schema(&name.schema)?;
+                self.must_own_if_there(view, &name, Some("relation"))
+            }
             Statement::Comment { object_type, object_name, .. } => self.may_comment(view, *object_type, object_name),
             _ => Err(Error::new(ErrorKind::Forbidden, "permission denied: superusers may do this")),
         }
@@ -122,6 +128,18 @@ impl Context<'_> {
         rights.create_in(&name.schema)
     }
 
+    /// Defaults and checks are copied too, which tell of what is in a table.
+    fn may_copy(&self, view: &Snapshot, like: &CreateTableLikeKind) -> Result<()> {
+        let (CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) = like;
+        let name = self.existing_name(&like.name, view)?;
+        let rights = self.rights(view);
+        match (view.table(&name), view.view(&name)) {
+            (Some(table), _) => rights.require(word_of(table), &name, table.id, SELECT),
+            (None, Some(known)) => rights.require("view", &name, known.id, SELECT),
+            (None, None) => rights.use_schema(&name.schema),
+        }
+    }
+
     fn may_create_schemas(&self, view: &Snapshot) -> Result<()> {
         if self.rights(view).on_database() & CREATE != 0 {
             return Ok(());
@@ -167,6 +185,7 @@ impl Context<'_> {
             view.name_of(table).schema == schema && all.any(|known| *known == index)
         });
         let rights = self.rights(view);
+        rights.use_schema(&schema)?;
         match table {
             Some(table) if !rights.owns(table.id) => Err(not_owner("index", &index, rights.owner_name(table.id))),
             _ => Ok(()),
@@ -197,7 +216,7 @@ impl Context<'_> {
         let name = self.existing_name(name, view)?;
         match view.table(&name) {
             Some(table) => self.rights(view).require(word_of(table), &name, table.id, TRUNCATE),
-            None => Ok(()),
+            None => self.rights(view).use_schema(&name.schema),
         }
     }
 

@@ -11,7 +11,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
+    ArrayElemTypeDef, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
 };
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
@@ -248,9 +248,24 @@ pub(super) fn name_text(spec: &mut ColumnSpec, data_type: &SqlType) {
         SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None) => "varchar",
         SqlType::JSON => polder_lake::JSON,
         SqlType::JSONB => polder_lake::JSONB,
+        SqlType::Array(_) => match innermost(data_type) {
+            SqlType::JSON => polder_lake::JSON_LIST,
+            SqlType::JSONB => polder_lake::JSONB_LIST,
+            _ => return,
+        },
         _ => return,
     };
     spec.declared = Some(name.into());
+}
+
+/// What the elements of an array are, however deep.
+fn innermost(data_type: &SqlType) -> &SqlType {
+    match data_type {
+        SqlType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::SquareBracket(item, _)) => {
+            innermost(item)
+        }
+        other => other,
+    }
 }
 
 /// A column as planned, with what its declaration says beyond the type.
@@ -262,6 +277,9 @@ pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> Column
     if spec.declared.is_none() && types::is_json(field) {
         // What a query computes of JSON has the form that jsonb has.
         spec.declared = Some(polder_lake::JSONB.to_owned());
+    }
+    if let Some(list @ (polder_lake::JSON_LIST | polder_lake::JSONB_LIST)) = types::catalog_type(field) {
+        spec.declared = Some(list.to_owned());
     }
     spec
 }

@@ -209,7 +209,11 @@ impl Context<'_> {
     /// The query of a view that is there, checked to give the columns that it has.
     async fn kept_as(&self, scope: &Scope, name: &TableName, table: &TableState, rule: &Materialized) -> Result<Kept> {
         let query = parse_query(&rule.sql)?;
-        let plan = self.plan_kept(scope, &query).await.map_err(|error| error.context(name.to_string()))?;
+        let plan = self.plan_kept(scope, &query).await.map_err(|error| match error.kind() {
+            // What may not be read is told as everywhere.
+            ErrorKind::Forbidden => error,
+            _ => error.context(name.to_string()),
+        })?;
         let mut kept = self.kept(scope, plan)?;
         if kept.hidden != rule.hidden {
             // Taken apart otherwise when it was made: its own columns are filled, and what it kept for itself is not known.

@@ -125,8 +125,8 @@ impl Context<'_> {
         let schema = all.pop().unwrap_or_else(|| self.settings.schema.clone());
         let to = parts(to)?.pop().unwrap_or_default();
         let missing = || Error::not_found(format!("index {index:?} does not exist")).with_code("42704");
-        let (table, _) = super::rules::find_index(transaction, &schema, &index).ok_or_else(missing)?;
-        if let Some((owner, _)) = super::rules::find_index(transaction, &schema, &to) {
+        let (table, _) = super::indexes::find_index(transaction, &schema, &index).ok_or_else(missing)?;
+        if let Some((owner, _)) = super::indexes::find_index(transaction, &schema, &to) {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("index {to:?} exists already, on {owner}"))
                 .with_code("42P07"));
         }

@@ -432,13 +432,17 @@ fn found<'a>(policies: &'a mut Policies, policy: &str, table: &TableName) -> Res
 fn without(sql: &str, column: &str, becomes: Becomes<'_>, table: &TableName, what: &str) -> Result<String> {
     let expr = parse_expr(sql)?;
     let found = mentions(&expr, column);
+    let column_of = format!("column {column} of table {}", table.table);
     let refuse = |verb: &str, hint: &str| {
-        let message = format!("cannot {verb} column {column} of table {} because {what} depends on it", table.table);
-        Err(Error::invalid(message).with_code("2BP01").with_hint(hint.to_owned()))
+        let message = format!("cannot {verb} {column_of} because other objects depend on it");
+        let detail = format!("{what} depends on {column_of}");
+        Err(Error::invalid(message).with_code("2BP01").with_detail(detail).with_hint(hint.to_owned()))
     };
     match becomes {
         _ if !found.any() => Ok(sql.to_owned()),
-        Becomes::Nothing { .. } => refuse("drop", "DROP POLICY or DROP MASK first"),
+        Becomes::Nothing { .. } => {
+            refuse("drop", "Use DROP ... CASCADE to drop the dependent objects too, or DROP POLICY or DROP MASK first.")
+        }
         Becomes::Named(_) if found.in_query => {
             refuse("rename", "a query in it names such a column: DROP POLICY or DROP MASK first, and make it again")
         }

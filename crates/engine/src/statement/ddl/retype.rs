@@ -131,7 +131,7 @@ fn assigned(expr: Expr, data_type: &DataType) -> Expr {
 fn widens(old: &arrow::datatypes::Field, new: &ColumnSpec) -> bool {
     use arrow::datatypes::DataType as D;
     // What is there may be no JSON.
-    let documents = [polder_lake::JSON, polder_lake::JSONB];
+    let documents = [polder_lake::JSON, polder_lake::JSONB, polder_lake::JSON_LIST, polder_lake::JSONB_LIST];
     if new.declared.as_deref().is_some_and(|declared| documents.contains(&declared)) {
         return old.metadata().get(polder_lake::DECLARED).is_some_and(|known| new.declared.as_ref() == Some(known));
     }

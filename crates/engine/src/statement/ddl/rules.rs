@@ -5,24 +5,22 @@ mod counting;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr, GeneratedAs,
-    GeneratedExpressionMode, Ident, IndexColumn, IndexType, ObjectName, TableConstraint,
+    CheckConstraint, ColumnDef, ColumnOption, CreateTable, DataType, Expr, GeneratedAs, GeneratedExpressionMode, Ident,
+    IndexColumn, TableConstraint,
 };
 use polder_lake::{
-    AlterColumn, Check, ComputedDefault, Identity, Index, Key, TableName, TableRules, TableState, Transaction,
-    TransactionCell,
+    AlterColumn, Check, ComputedDefault, Identity, Key, TableName, TableRules, TableState, Transaction, TransactionCell,
 };
 use polder_sql_tree::visit_expressions_mut;
 use polder_types::{Error, ErrorKind, Result};
 
-use super::super::names::{fold, parts};
+use super::super::names::fold;
 use super::super::{Context, ended};
 use super::foreign::{self, Foreign};
 use counting::{sequence, serial};
 
 use crate::keeper::{plan_condition, plan_generated};
 use crate::parse::parse_expr;
-use crate::session::Outcome;
 
 /// Rules whose columns are known by name only, since their table is yet to be made.
 #[derive(Debug, Default)]
@@ -187,7 +185,7 @@ impl Draft {
                 format!("{}_{}_key", table.name, columns.join("_"))
             };
             let name = free_name(&rules, name, &default, &table.name)?;
-            rules.keys.push(Key { name, columns: ids, primary });
+            rules.keys.push(Key { name, columns: ids, primary, index: false });
         }
         for (name, expr) in self.checks {
             let sql = expr.to_string();
@@ -232,7 +230,7 @@ impl Draft {
     }
 }
 
-fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
+pub(super) fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
     columns
         .iter()
         .map(|column| match (&column.column.expr, &column.operator_class) {
@@ -284,6 +282,11 @@ impl Context<'_> {
         name: &TableName,
         constraint: &TableConstraint,
     ) -> Result<()> {
+        match constraint {
+            TableConstraint::UniqueUsingIndex(using) => return self.use_index(cell, name, using, false).await,
+            TableConstraint::PrimaryKeyUsingIndex(using) => return self.use_index(cell, name, using, true).await,
+            _ => {}
+        }
         let mut draft = Draft::default();
         draft.add(constraint)?;
         let not_null: Vec<String> =
@@ -321,15 +324,19 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let state = existing(transaction, table)?;
-        let known = state.rules.keys.iter().map(|key| &key.name);
+        let known = state.rules.keys.iter().filter(|key| !key.index).map(|key| &key.name);
         let known = known.chain(state.rules.foreign_keys.iter().map(|key| &key.name));
         if !known.chain(state.rules.checks.iter().map(|check| &check.name)).any(|known| *known == name) {
             if if_exists {
                 return Ok(());
             }
-            return Err(Error::not_found(format!("constraint {name:?} of {table} does not exist")).with_code("42704"));
+            let error = Error::not_found(format!("constraint {name:?} of {table} does not exist")).with_code("42704");
+            return Err(match state.rules.keys.iter().any(|key| key.name == name) {
+                true => error.with_hint(format!("it is an index: DROP INDEX {name}")),
+                false => error,
+            });
         }
-        let kept: Vec<Key> = state.rules.keys.iter().filter(|key| key.name != name).cloned().collect();
+        let kept: Vec<Key> = state.rules.keys.iter().filter(|key| key.index || key.name != name).cloned().collect();
         if kept.len() < state.rules.keys.len() {
             let what = format!("constraint {name} on table {}", table.table);
             foreign::release_keys(transaction, &state, &kept, &what, cascade)?;
@@ -354,81 +361,6 @@ impl Context<'_> {
                 .of_constraint(&check.name));
         }
         Ok(())
-    }
-
-    pub(super) async fn create_index(&self, cell: &TransactionCell, create: &CreateIndex) -> Result<Outcome> {
-        let plain = create.include.is_empty()
-            && create.nulls_distinct.is_none()
-            && create.with.is_empty()
-            && create.predicate.is_none()
-            && create.index_options.is_empty()
-            && create.alter_options.is_empty();
-        if !plain {
-            return Err(Error::unsupported("CREATE INDEX with INCLUDE, WHERE or options is not supported")
-                .with_hint("CREATE INDEX name ON table (columns)"));
-        }
-        if let Some(method @ (IndexType::GIN | IndexType::GiST | IndexType::SPGiST | IndexType::Custom(_))) =
-            &create.using
-        {
-            return Err(Error::unsupported(format!("CREATE INDEX … USING {method} is not supported"))
-                .with_hint("without USING, the columns get bloom filters, and OPTIMIZE sorts by them"));
-        }
-        let table = self.name(&create.table_name)?;
-        let columns = plain_columns(&create.columns)?;
-        let mut guard = cell.lock().await;
-        let transaction = guard.as_mut().ok_or_else(ended)?;
-        let state = existing(transaction, &table)?;
-        let mut rules = state.rules.as_ref().clone();
-        let given = match &create.name {
-            Some(name) => Some(parts(name)?.pop().unwrap_or_default()),
-            None => None,
-        };
-        let done = Outcome::done("CREATE INDEX", None, transaction.base());
-        if let Some(name) = &given
-            && let Some((owner, _)) = find_index(transaction, &table.schema, name)
-        {
-            if create.if_not_exists {
-                return Ok(done.skips("42P07", "relation", name));
-            }
-            return Err(Error::new(ErrorKind::AlreadyExists, format!("index {name:?} exists already, on {owner}"))
-                .with_code("42P07"));
-        }
-        let ids = columns.iter().map(|column| column_id(&state, column)).collect::<Result<Vec<_>>>()?;
-        let name = free_name(&rules, given, &format!("{}_{}_idx", table.table, columns.join("_")), &table.table)?;
-        if create.unique {
-            rules.keys.push(Key { name, columns: ids, primary: false });
-            transaction.set_rules(&table, rules)?;
-            transaction.recheck_keys(&table).await?;
-            return Ok(done);
-        }
-        rules.indexes.push(Index { name, columns: ids });
-        transaction.set_rules(&table, rules)?;
-        Ok(done.notice(
-            "tables are read by their statistics: the columns get bloom filters in new files, and OPTIMIZE sorts by them",
-        ))
-    }
-
-    pub(super) fn drop_index(&self, transaction: &mut Transaction, name: &ObjectName) -> Result<()> {
-        let mut all = parts(name)?;
-        let index = all.pop().unwrap_or_default();
-        let schema = all.pop().unwrap_or_else(|| self.settings.schema.clone());
-        let Some((table, _)) = find_index(transaction, &schema, &index) else {
-            return Err(Error::not_found(format!("index {index:?} does not exist")).with_code("42704"));
-        };
-        let mut rules = existing(transaction, &table)?.rules.as_ref().clone();
-        if rules.keys.iter().any(|key| key.primary && key.name == index) {
-            return Err(Error::invalid(format!("index {index:?} cannot be dropped: it is the primary key of {table}"))
-                .with_code("2BP01")
-                .with_hint(format!("ALTER TABLE {table} DROP CONSTRAINT {index}")));
-        }
-        rules.indexes.retain(|known| known.name != index);
-        let before = rules.keys.len();
-        rules.keys.retain(|known| known.name != index);
-        if rules.keys.len() < before {
-            let state = existing(transaction, &table)?;
-            foreign::release_keys(transaction, &state, &rules.keys, &format!("index {index}"), false)?;
-        }
-        transaction.set_rules(&table, rules)
     }
 
     /// What becomes of the checks when a column is renamed (`to`) or dropped.
@@ -480,17 +412,6 @@ fn mentions(expr: &mut Expr, column: &str, to: Option<&str>) -> bool {
         ControlFlow::<()>::Continue(())
     });
     found
-}
-
-pub(super) fn find_index(transaction: &Transaction, schema: &str, name: &str) -> Option<(TableName, String)> {
-    let view = transaction.view();
-    view.tables.values().find_map(|table| {
-        let full = view.name_of(table);
-        let indexes = table.rules.indexes.iter().map(|index| &index.name);
-        let keys = table.rules.keys.iter().map(|key| &key.name);
-        let here = full.schema == schema && indexes.chain(keys).any(|known| known == name);
-        here.then(|| (full, name.to_owned()))
-    })
 }
 
 pub(super) fn existing(transaction: &Transaction, name: &TableName) -> Result<std::sync::Arc<TableState>> {

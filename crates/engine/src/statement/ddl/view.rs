@@ -7,17 +7,20 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    CreateView, Ident, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
+    CreateTableOptions, CreateView, Ident, ObjectName, Query, SelectItem, SetExpr, SqlOption, Statement, TableFactor,
 };
-use polder_lake::{TableName, TransactionCell};
+use polder_lake::{TableName, ThingKind, Transaction, TransactionCell, Unowned};
+use polder_metastore::OWNER_OID;
 use polder_sql_tree::visit_relations_mut;
 use polder_types::{Error, Result};
 
+use super::super::names::fold;
 use super::super::names_out::{number_in, plain};
 use super::super::target::{parse_query, quoted, select_of};
 use super::super::temporary::is_temporary;
 use super::super::{Context, ended};
 use super::depend::read_by;
+use crate::authz::{Who, access_of_new};
 use crate::error::from_datafusion;
 use crate::inline::expand;
 use crate::rewrite::whole_numbers;
@@ -33,16 +36,20 @@ impl Context<'_> {
             && !create.with_no_schema_binding
             && create.cluster_by.is_empty()
             && create.to.is_none()
-            && create.params.is_none()
-            && matches!(create.options, datafusion::sql::sqlparser::ast::CreateTableOptions::None);
+            && create.params.is_none();
         if !plain {
             return Err(Error::unsupported("CREATE VIEW with options is not supported"));
         }
+        let invoker = match &create.options {
+            CreateTableOptions::None => false,
+            CreateTableOptions::With(options) if !create.materialized => as_invoker(options)?.unwrap_or(false),
+            _ => return Err(Error::unsupported("CREATE VIEW with options is not supported")),
+        };
         if create.materialized {
             return self.create_materialized(cell, create).await;
         }
         let name = self.name(&create.name)?;
-        let scope = self.writing_scope(cell).await?;
+        let scope = self.defining_scope(cell).await?;
         let query = self.view_query(&scope, create).await?;
         let plan = self.plan_kept(&scope, &query).await?;
         if create.or_replace && scope.snapshot.view(&name).is_some() {
@@ -67,6 +74,7 @@ impl Context<'_> {
             true => transaction.replace_view(&name, &query.to_string(), create.comment.clone())?,
             false => transaction.create_view(&name, &query.to_string(), create.comment.clone())?,
         }
+        set_invoker(&self.settings.who, transaction, &name, invoker)?;
         for below in read_by(&query, &name.schema)? {
             transaction.stand_on(&below);
         }
@@ -142,6 +150,80 @@ impl Context<'_> {
     }
 }
 
+/// Whether the options of a view say with whose rights it reads.
+///
+/// # Errors
+/// `InvalidInput` (22023), `Unsupported` for other options.
+fn as_invoker(options: &[SqlOption]) -> Result<Option<bool>> {
+    let mut invoker = None;
+    for option in options {
+        let SqlOption::KeyValue { key, value } = option else {
+            return Err(Error::unsupported(format!("the option {option} of a view is not supported")));
+        };
+        let name = fold(key);
+        if name != "security_invoker" {
+            return Err(match name.as_str() {
+                "security_barrier" => Error::unsupported("the option security_barrier is not supported")
+                    .with_hint("leave it out: every view is a barrier"),
+                "check_option" => {
+                    Error::unsupported("the option check_option is not supported").with_hint("views are not written to")
+                }
+                _ => Error::invalid(format!("unrecognized parameter \"{name}\"")).with_code("22023"),
+            });
+        }
+        let text = value.to_string();
+        invoker = Some(match text.trim_matches('\'').to_lowercase().as_str() {
+            "true" | "on" | "yes" | "1" => true,
+            "false" | "off" | "no" | "0" => false,
+            other => {
+                return Err(
+                    Error::invalid(format!("invalid value for boolean option \"{name}\": {other}")).with_code("22023")
+                );
+            }
+        });
+    }
+    Ok(invoker)
+}
+
+/// `ALTER VIEW … SET (…)`
+///
+/// # Errors
+/// As the options; `Unsupported` for those of a table.
+pub(super) fn set_options(
+    who: &Who,
+    transaction: &mut Transaction,
+    name: &TableName,
+    options: &[SqlOption],
+) -> Result<()> {
+    if transaction.view().view(name).is_none() {
+        return Err(Error::unsupported("tables have no options of storage").with_hint("leave SET (…) out"));
+    }
+    match as_invoker(options)? {
+        Some(invoker) => set_invoker(who, transaction, name, invoker),
+        None => Ok(()),
+    }
+}
+
+/// Says with whose rights a view reads.
+fn set_invoker(who: &Who, transaction: &mut Transaction, name: &TableName, invoker: bool) -> Result<()> {
+    let Some((id, schema)) = transaction.view().view(name).map(|view| (view.id, view.schema_id)) else {
+        return Err(Error::not_found(format!("view {name} does not exist")));
+    };
+    let known = transaction.view().access(id).map(|access| access.as_ref().clone());
+    if known.as_ref().is_some_and(|access| access.invoker) == invoker {
+        return Ok(());
+    }
+    let access = known.or_else(|| {
+        let made = Unowned { id, kind: ThingKind::View, schema };
+        access_of_new(who, &made, transaction.view())
+    });
+    let mut access = access.unwrap_or_default();
+    // What nobody owns would go to whoever runs the next statement.
+    access.owner = access.owner.or(Some(OWNER_OID));
+    access.invoker = invoker;
+    transaction.set_access(id, access)
+}
+
 /// As in PostgreSQL, a view that is replaced keeps its columns, and may get more behind them.
 fn keeps_columns(name: &TableName, old: &DFSchema, new: &DFSchema) -> Result<()> {
     let refuse = |what: String| {
@@ -190,7 +272,7 @@ pub(super) fn qualify(query: &mut Query, schema: &str) -> Result<()> {
     let _ = visit_relations_mut(query, |relation: &mut ObjectName| {
         if let [part] = relation.0.as_slice()
             && let Some(ident) = part.as_ident()
-            && bare.contains(&super::super::names::fold(ident))
+            && bare.contains(&fold(ident))
         {
             let mut full = ObjectName::from(vec![Ident::with_quote('"', schema)]);
             full.0.append(&mut relation.0);

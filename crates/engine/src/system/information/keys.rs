@@ -11,7 +11,7 @@ impl Table {
     fn each_key_column(&self, mut row: impl FnMut(&str, &TableState, &str, &str, i64)) {
         for table in self.snapshot.tables.values() {
             let schema = self.schema_of(table.schema_id);
-            for key in &table.rules.keys {
+            for key in table.rules.keys.iter().filter(|key| !key.index) {
                 let name = |id: &i64| table.top_columns().find(|column| column.id == *id);
                 for (place, column) in (1..).zip(key.columns.iter().filter_map(name)) {
                     row(schema, table, &key.name, &column.name, place);
@@ -67,7 +67,7 @@ impl Table {
                 reference.key.name.as_str().into(),
                 CATALOG.into(),
                 self.schema_of(reference.parent.schema_id).into(),
-                reference.parent_key().map(|key| key.name.clone()).into(),
+                reference.parent_key().filter(|key| !key.index).map(|key| key.name.clone()).into(),
                 if reference.key.full { "FULL" } else { "NONE" }.into(),
                 texts::words(reference.key.on_update).into(),
                 texts::words(reference.key.on_delete).into(),
@@ -116,7 +116,7 @@ impl Table {
             ]);
         };
         for table in self.snapshot.tables.values() {
-            for key in &table.rules.keys {
+            for key in table.rules.keys.iter().filter(|key| !key.index) {
                 push(table, table.schema_id, &key.name);
             }
         }

@@ -13,6 +13,7 @@ use super::schemas::DATABASE;
 use super::{World, oids};
 use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND};
 use crate::backends::Backend;
+use crate::limits;
 
 /// The sessions that have numbers, with what they do, and the statements of all others.
 pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
@@ -125,7 +126,8 @@ fn all(world: &World) -> Vec<Setting<String>> {
     ];
     let fixed =
         FIXED.iter().map(|&(name, value, category, about, kind)| (name, value.to_owned(), category, about, kind));
-    let mut all: Vec<_> = fixed.chain(own).collect();
+    let limits = world.limits().all().map(|(name, value)| (name, value, "Client", limits::described(name), "integer"));
+    let mut all: Vec<_> = fixed.chain(own).chain(limits).collect();
     all.sort_unstable_by_key(|(name, ..)| *name);
     all
 }

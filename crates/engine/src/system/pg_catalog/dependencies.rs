@@ -116,7 +116,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                 }
             }
         }
-        for index in directory::indexes(table).filter(|index| !index.unique) {
+        for index in directory::indexes(table).filter(|index| !index.of_constraint) {
             for number in directory::numbers(table, index.columns) {
                 push(&mut rows, object(PG_CLASS, oids::of_index(table.id, index.place)), at(number), "a");
             }

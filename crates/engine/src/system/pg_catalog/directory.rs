@@ -71,9 +71,10 @@ pub(crate) struct IndexOf<'a> {
     pub place: usize,
     pub name: &'a str,
     pub columns: &'a [i64],
-    /// It is that of a key, which is a constraint of the same name.
     pub unique: bool,
     pub primary: bool,
+    /// It is that of a constraint of the same name.
+    pub of_constraint: bool,
 }
 
 /// The indexes of a table.
@@ -84,6 +85,7 @@ pub(crate) fn indexes(table: &TableState) -> impl Iterator<Item = IndexOf<'_>> {
         columns: &key.columns,
         unique: true,
         primary: key.primary,
+        of_constraint: !key.index,
     });
     let others = table.rules.indexes.iter().take(KEYS_MAX).enumerate().map(|(place, index)| IndexOf {
         place: KEYS_MAX + place,
@@ -91,6 +93,7 @@ pub(crate) fn indexes(table: &TableState) -> impl Iterator<Item = IndexOf<'_>> {
         columns: &index.columns,
         unique: false,
         primary: false,
+        of_constraint: false,
     });
     keys.chain(others)
 }

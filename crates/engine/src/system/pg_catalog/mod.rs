@@ -109,6 +109,10 @@ const fn view(name: &'static str, oid: i64, columns: &'static str, kind: Kind) -
 /// What tells of passwords, and what PostgreSQL calls it.
 const OF_PASSWORDS: &[(&str, &str)] = &[("pg_authid", "table"), ("pg_shadow", "view")];
 
+pub(crate) fn is_of_passwords(table: &str) -> bool {
+    OF_PASSWORDS.iter().any(|(known, _)| *known == table)
+}
+
 /// All of them. Adding one is a line here, its columns, and, unless it is empty, a function that gives its rows.
 const TABLES: &[Definition] = &[
     table("pg_aggregate", 2600, columns::PG_AGGREGATE, Kind::Empty),

@@ -112,6 +112,12 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
         Of::Table(id) | Of::View(id) => roles::list(world, id),
         _ => Cell::Null,
     };
+    let options = match relation.of {
+        Of::View(id) if world.snapshot().access(id).is_some_and(|access| access.invoker) => {
+            Cell::Texts(vec!["security_invoker=true".to_owned()])
+        }
+        _ => Cell::Null,
+    };
     let policies = match relation.of {
         Of::Table(id) => world.rights().access(id).map(|access| &access.policies),
         _ => None,
@@ -139,6 +145,7 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
         ("relispopulated", facts.populated.into()),
         // Rows are named by the primary key where there is one; nothing else reads a log of changes here.
         ("relacl", list),
+        ("reloptions", options),
         ("relreplident", if matches!(relation.of, Of::Table(_)) { "d" } else { "n" }.into()),
     ]);
 }

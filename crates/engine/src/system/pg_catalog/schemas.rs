@@ -64,9 +64,12 @@ pub(super) fn databases(world: &World) -> Result<Vec<ArrayRef>> {
     rows.finish()
 }
 
+/// The name of the one tablespace.
+pub(crate) const TABLESPACE: &str = "pg_default";
+
 pub(super) fn tablespaces() -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_TABLESPACE);
-    rows.push([("oid", oids::TABLESPACE.into()), ("spcname", "pg_default".into()), ("spcowner", oids::OWNER.into())]);
+    rows.push([("oid", oids::TABLESPACE.into()), ("spcname", TABLESPACE.into()), ("spcowner", oids::OWNER.into())]);
     rows.finish()
 }
 
@@ -104,14 +107,17 @@ pub(super) fn collations() -> Result<Vec<ArrayRef>> {
     rows.finish()
 }
 
+/// The languages of functions: object id, name, and whether everybody may make some.
+pub(crate) const LANGUAGES: &[(i64, &str, bool)] = &[(12, "internal", false), (14, "sql", true)];
+
 pub(super) fn languages() -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_LANGUAGE);
-    for (oid, name, trusted) in [(12_i64, "internal", false), (14, "sql", true)] {
+    for (oid, name, trusted) in LANGUAGES {
         rows.push([
-            ("oid", oid.into()),
-            ("lanname", name.into()),
+            ("oid", (*oid).into()),
+            ("lanname", (*name).into()),
             ("lanowner", oids::OWNER.into()),
-            ("lanpltrusted", trusted.into()),
+            ("lanpltrusted", (*trusted).into()),
         ]);
     }
     rows.finish()

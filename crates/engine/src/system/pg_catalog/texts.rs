@@ -147,7 +147,7 @@ pub(super) fn constraints<'a>(
     snapshot: &Snapshot,
     table: &'a TableState,
 ) -> impl Iterator<Item = (i64, String, Constraint<'a>)> + use<'a> {
-    let keys = directory::indexes(table).filter(|index| index.unique);
+    let keys = directory::indexes(table).filter(|index| index.of_constraint);
     let keys = keys.map(move |key| (oids::of_index(table.id, key.place), key.name.to_owned(), Constraint::Key(key)));
     let checks = table.rules.checks.iter().take(oids::CHECKS_MAX).enumerate();
     let checks = checks.map(move |(place, check)| {

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -15,6 +16,7 @@ use super::directory::{Directory, Of, Relation};
 use super::oids;
 use crate::authz::{Rights, Who};
 use crate::engine::Engine;
+use crate::limits::LimitSettings;
 use crate::session::Settings;
 
 /// One statement's view of the catalog.
@@ -29,8 +31,11 @@ struct Inner {
     path: Vec<String>,
     zone: String,
     row_security: bool,
+    limits: LimitSettings,
     custom: Arc<BTreeMap<String, String>>,
     directory: OnceLock<Directory>,
+    /// A table has been opened of which somebody may not read all columns.
+    has_guards: AtomicBool,
 }
 
 impl World {
@@ -43,8 +48,10 @@ impl World {
             path: settings.path.clone(),
             zone: settings.zone().to_owned(),
             row_security: settings.row_security,
+            limits: settings.limits,
             custom: Arc::clone(&settings.custom),
             directory: OnceLock::new(),
+            has_guards: AtomicBool::new(false),
         }))
     }
 
@@ -94,6 +101,20 @@ impl World {
         self.0.row_security
     }
 
+    /// What the session's statements may take.
+    pub(crate) fn limits(&self) -> &LimitSettings {
+        &self.0.limits
+    }
+
+    /// Whether plans of the statement have to be looked at for columns that may not be read.
+    pub(crate) fn has_guards(&self) -> bool {
+        self.0.has_guards.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_guard(&self) {
+        self.0.has_guards.store(true, Ordering::Relaxed);
+    }
+
     /// A setting of an application.
     pub(crate) fn custom(&self, name: &str) -> Option<&String> {
         self.0.custom.get(&name.to_lowercase())
@@ -101,7 +122,12 @@ impl World {
 
     /// Made when it is first asked for.
     pub(crate) fn directory(&self) -> &Directory {
-        self.0.directory.get_or_init(|| Directory::new(&self.0.snapshot, &self.0.path))
+        self.0.directory.get_or_init(|| {
+            // Names are not looked for where nothing may be used.
+            let rights = self.rights();
+            let usable = self.0.path.iter().filter(|schema| rights.use_schema(schema).is_ok());
+            Directory::new(&self.0.snapshot, &usable.cloned().collect::<Vec<_>>())
+        })
     }
 
     /// The table of a relation, or the one that the relation hangs on.

@@ -65,3 +65,24 @@ fn large_input_comes_in_batches() {
     assert!(reader.finish().unwrap().is_none());
     assert!(pretty_format_batches(&[batch.slice(0, 1)]).unwrap().to_string().contains("| 1 | x |"));
 }
+
+#[test]
+fn other_encodings_come_in() {
+    assert_eq!(rows("(ENCODING 'LATIN1')", b"\xe9\t\xff\n").unwrap(), [some("é", "ÿ")]);
+    assert_eq!(rows("(FORMAT csv, ENCODING 'SJIS')", b"\x83\x5c,\"\x83\x5c\"\n").unwrap(), [some("ソ", "ソ")]);
+    assert_eq!(rows("(ENCODING 'WIN1252')", b"a\tb\n\x81\tb\n").unwrap_err().code(), "22P05");
+    assert_eq!(rows("(ENCODING 'EUC_JP')", b"a\tb\na\t\xa5").unwrap_err().code(), "22021");
+    assert_eq!(rows("", b"\xe9\tb\n").unwrap_err().code(), "22021");
+}
+
+#[test]
+fn what_stands_before_an_error_is_handed_on() {
+    let mut cut_off = reader("CSV");
+    assert_eq!(cut_off.feed(b"1,x\n2\n").unwrap_err().code(), "22P04");
+    let before = cut_off.before_error().unwrap();
+    let shape: Vec<_> = before.iter().map(|batch| (batch.num_rows(), batch.num_columns())).collect();
+    assert_eq!(shape, [(1, 2), (1, 1)]);
+    let mut broken = reader("");
+    assert_eq!(broken.feed(b"1\tx\n2\t\xff\n").unwrap_err().code(), "22021");
+    assert_eq!(broken.before_error().unwrap().iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [1]);
+}

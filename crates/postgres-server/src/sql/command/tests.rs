@@ -85,8 +85,14 @@ fn copy_through_the_connection_is_recognised() {
     assert_eq!(query, "SELECT ')' FROM t");
     let Command::CopyOut { query, .. } = command("COPY s.\"T\" (a, \"b\") TO stdout (FORMAT csv)") else { panic!() };
     assert_eq!(query, "SELECT a, \"b\" FROM s.\"T\"");
-    let Command::CopyIn { table, columns, .. } = command("copy t (a) from stdin") else { panic!() };
+    let Command::CopyIn(CopyIn { table, columns, .. }) = command("copy t (a) from stdin") else { panic!() };
     assert_eq!((table.as_str(), columns.len()), ("t", 1));
+    let filtered = command("COPY t FROM STDIN (FORMAT csv) WHERE a > ')' AND b");
+    let Command::CopyIn(CopyIn { filter: Some(filter), .. }) = filtered else { panic!() };
+    assert_eq!(filter, "a > ')' AND b");
+    for wrong in ["COPY t FROM STDIN WHERE", "COPY t TO STDOUT WHERE a"] {
+        assert!(of(&statements(wrong)[0], wrong).is_err(), "{wrong}");
+    }
     assert_eq!(command("COPY t FROM 'file.csv'"), Command::Plain { reads: false });
     assert_eq!(command("COPY (SELECT 1) TO 'x.parquet' (FORMAT parquet)"), Command::Plain { reads: false });
 }
