@@ -15,6 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::{rewrite_plan, rewrite_whole};
 use super::steps;
+use super::type_names::retyped;
 use crate::functions::types;
 
 /// What a type is marked with: keys and values of a field's metadata.
@@ -37,7 +38,10 @@ impl AnalyzerRule for KeptTypes {
 /// A plan that was just made, whose columns say of what type they are. Rules that ask for a type, as those for casts do, come later.
 pub(crate) fn known(plan: LogicalPlan) -> Result<LogicalPlan> {
     told(plan, &|node| {
-        let read = rewrite_plan(node, &|expr, schema| Ok(json_literals(expr, schema)))?;
+        let read = rewrite_plan(node, &|expr, schema| {
+            let cast = retyped(expr, schema);
+            Ok(if cast.transformed { cast } else { json_literals(cast.data, schema) })
+        })?;
         read.transform_data(keep)
     })
 }
@@ -184,7 +188,7 @@ fn is_null(expr: &Expr) -> bool {
         Expr::Literal(value, _) => value.is_null(),
         Expr::ScalarFunction(function) => function.name() == "make_array" && function.args.is_empty(),
         // NULL takes the type of the others.
-        Expr::Cast(Cast { expr, .. }) => is_null(expr),
+        Expr::Cast(Cast { expr, field }) => field.metadata().is_empty() && is_null(expr),
         _ => false,
     }
 }

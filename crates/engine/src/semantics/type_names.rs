@@ -196,14 +196,10 @@ fn cut(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 /// A cast to a text of any length says so: by itself it would keep what is said of its source.
 fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
-    if field.data_type().is_nested() {
-        return Ok(without_marks(expr, schema));
-    }
-    // What functions take is another kind of text: what they are given is not told.
-    if *field.data_type() == DataType::Utf8View {
-        let named = without_marks(expr.clone(), schema);
-        if named.transformed {
-            return Ok(named);
+    if is_retyped(field) {
+        let retyped = without_marks(expr.clone(), schema);
+        if retyped.transformed || field.data_type().is_nested() {
+            return Ok(retyped);
         }
     }
     if !field.data_type().is_string() || TextLength::of_field(&inner.to_field(schema)?.1).is_none() {
@@ -215,11 +211,29 @@ fn without_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(Expr::Cast(Cast { expr: inner.clone(), field })))
 }
 
-/// Nor is an array of JSON one of texts by what is said of its source, or a name a name when it is cast to text.
+/// Whether a cast to a type may take away what its source says. What functions take is another kind of text.
+fn is_retyped(to: &Field) -> bool {
+    to.data_type().is_nested() || *to.data_type() == DataType::Utf8View
+}
+
+/// A cast that says no more of its type than it should, where its source says more.
+pub(super) fn retyped(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match &expr {
+        Expr::Cast(Cast { field, .. }) if is_retyped(field) && !field.metadata().contains_key(DECLARED) => {
+            without_marks(expr, schema)
+        }
+        _ => Transformed::no(expr),
+    }
+}
+
+/// Nor is an array of JSON one of texts by what is said of its source, or a name a name and `json` JSON when it is cast to text.
 fn without_marks(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Transformed::no(expr) };
     let marked = |field: &Field| {
-        types::catalog_type(field).is_some_and(|mark| mark.ends_with("[]") || types::is_text(field.data_type()))
+        let spelled = types::is_json(field) && types::field_name(field) == polder_lake::JSON;
+        let of_catalog =
+            types::catalog_type(field).is_some_and(|mark| mark.ends_with("[]") || types::is_text(field.data_type()));
+        of_catalog || spelled
     };
     match inner.to_field(schema) {
         Ok((_, source)) if marked(&source) && !marked(field) => {

@@ -163,7 +163,8 @@ pub(super) fn object(call: &Call<'_>) -> Result<ArrayRef> {
     each(call, |row, out| {
         out.push('{');
         for (at, pair) in spellers.chunks(2).enumerate() {
-            if call.arrays[at * 2].is_null(row) {
+            let keys = &call.arrays[at * 2];
+            if keys.is_null(row) || *keys.data_type() == DataType::Null {
                 return Err(refuse("22023", format!("argument {} cannot be null", at * 2 + 1)));
             }
             if at > 0 {
