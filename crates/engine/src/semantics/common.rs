@@ -4,6 +4,7 @@
 //! date and a moment, which end in 2262. In PostgreSQL floats win, and a date becomes a moment. This runs before the
 //! planner decides, so that it finds one type.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -28,10 +29,20 @@ pub(super) struct CommonTypes;
 
 impl AnalyzerRule for CommonTypes {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| match plan {
-            LogicalPlan::Union(union) => inputs(union),
-            LogicalPlan::Join(join) => keys(join)?.transform_data(|plan| rewrite_plan(plan, &expression)),
-            plan => rewrite_plan(plan, &expression),
+        // What is above a changed node learns of its types.
+        let changed = Cell::new(false);
+        plan.transform_up_with_subqueries(|plan| {
+            let plan = if changed.get() { learned(plan)? } else { plan };
+            let done = match plan {
+                LogicalPlan::Union(union) => inputs(union),
+                LogicalPlan::Join(join) => keys(join)?.transform_data(|plan| rewrite_plan(plan, &expression)),
+                plan => rewrite_plan(plan, &expression),
+            }?;
+            if !done.transformed {
+                return Ok(done);
+            }
+            changed.set(true);
+            done.map_data(learned)
         })
         .data()
     }
@@ -39,6 +50,11 @@ impl AnalyzerRule for CommonTypes {
     fn name(&self) -> &str {
         "common_types"
     }
+}
+
+/// A plan with the types that its inputs and expressions have now. Those of a UNION come from its inputs, in [`inputs`].
+fn learned(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if matches!(plan, LogicalPlan::Union(_)) { Ok(plan) } else { plan.recompute_schema() }
 }
 
 /// What a type becomes beside the others.
@@ -275,7 +291,9 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
             inputs.push(Arc::clone(input));
         }
     }
-    if !changed {
+    // Made of other types than those that its inputs have by now.
+    let stale = (0..width).any(|at| !types(at).contains(union.schema.field(at).data_type()));
+    if !changed && !stale {
         return Ok(Transformed::no(LogicalPlan::Union(union)));
     }
     Union::try_new_with_loose_types(inputs).map(|union| Transformed::yes(LogicalPlan::Union(union)))
