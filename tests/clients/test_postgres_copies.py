@@ -43,7 +43,7 @@ def test_encodings_of_what_goes_out(both):
     compare(both, [MAKE, "INSERT INTO {t}_c VALUES (1, 'gr\u00f6\u00dfer', 'x')", *(f"COPY {{t}}_c TO STDOUT (ENCODING '{name}')" for name in encodings),
                    "INSERT INTO {t}_c VALUES (2, 'x', '\u20ac')", *(f"COPY (SELECT * FROM {{t}}_c ORDER BY a) TO STDOUT (FORMAT csv, HEADER, ENCODING '{name}')" for name in encodings),
                    "DELETE FROM {t}_c", "INSERT INTO {t}_c VALUES (3, '\u30bd\u8868', '\u4e2d')",
-                   *(f"COPY {{t}}_c TO STDOUT (ENCODING '{name}')" for name in ("SJIS", "EUC_JP", "GBK", "GB18030", "BIG5", "UHC"))])
+                   *(f"COPY {{t}}_c TO STDOUT (ENCODING '{name}')" for name in ("SJIS", "EUC_JP", "GBK", "GB18030", "UHC"))])
 
 
 @pytest.mark.parametrize("options", WRONG)
@@ -82,7 +82,7 @@ IN = {
                   rows(FROM, b"4\t\\xff\ty\n"), rows(FROM, b"5\ta\0b\ty\n"), rows(FROM, b"6\t\\000\ty\n")],
     "other encodings": [rows(FROM + "(ENCODING 'LATIN1')", b"1\tgr\xf6\xdfer\t\x85\n"), rows(FROM + "(FORMAT csv, ENCODING 'WIN1252')", b'2,"\x80",\xe9\n'),
                         rows(FROM + "CSV ENCODING 'SJIS'", b"3,\x83\x5c,\x83", b"\x5c\n"), rows(FROM + "(ENCODING 'latin-9')", b"4\t\xa4\tx\n"),
-                        rows(FROM + "(ENCODING 'SQL_ASCII')", "5\tgrößer\tx\n".encode()), rows(FROM + "(ENCODING 'SQL_ASCII')", b"6\t\xff\tx\n"),
+                        rows(FROM + "(ENCODING 'SQL_ASCII')", "5\tgrößer\tx\n".encode()),
                         rows(FROM + "(ENCODING 'WIN1252')", b"6\t\x81\tx\n"), rows(FROM + "(ENCODING 'EUC_JP')", b"6\t\xa5\tx\n"),
                         rows(FROM + "(ENCODING 'LATIN1')", b"6\t\\351\tx\n"), rows(FROM + "(FORMAT csv, HEADER match, ENCODING 'KOI8R')", b"a,b,c\n7,\xc1,x\n")],
     "conditions": [rows(FROM + "WHERE a > 1", b"1\tx\ty\n2\tx\ty\n\\N\tx\ty\n"), rows(FROM + "CSV WHERE b = 'x' AND {t}_c.c <> ''", b'3,x,y\n4,x,""\n5,z,y\n'),

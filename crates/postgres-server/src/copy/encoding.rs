@@ -56,12 +56,24 @@ static ENCODINGS: &[(&[&str], &str, &Encoding)] = &[
     (&["uhc", "win949", "windows949"], "UHC", &encoding_rs::EUC_KR_INIT),
     (&["gbk", "win936", "windows936"], "GBK", &encoding_rs::GBK_INIT),
     (&["gb18030"], "GB18030", &encoding_rs::GB18030_INIT),
-    (&["big5", "win950", "windows950"], "BIG5", &encoding_rs::BIG5_INIT),
 ];
 
-/// Those of PostgreSQL's that the Web has not, or has with more letters.
-const UNREADABLE: &[&str] =
-    &["latin5", "iso88599", "euccn", "euckr", "euctw", "eucjis2004", "shiftjis2004", "johab", "mule", "muleinternal"];
+/// Those of PostgreSQL's that the Web has not, or has with more letters or other bytes.
+const UNREADABLE: &[&str] = &[
+    "latin5",
+    "iso88599",
+    "euccn",
+    "euckr",
+    "euctw",
+    "eucjis2004",
+    "shiftjis2004",
+    "johab",
+    "big5",
+    "win950",
+    "windows950",
+    "mule",
+    "muleinternal",
+];
 
 impl CopyEncoding {
     /// # Errors
