@@ -260,7 +260,7 @@ impl<'a> Finder<'a> {
 
     fn program(&self, text: &str) -> Option<&Program> {
         let (name, arguments) = match text.split_once('(') {
-            Some((name, arguments)) => (name, Some(arguments.trim_end_matches(')').replace(' ', ""))),
+            Some((name, arguments)) => (name, Some(programs::titles(arguments.trim_end_matches(')')))),
             None => (text, None),
         };
         let name = named(name);
@@ -269,13 +269,19 @@ impl<'a> Finder<'a> {
             Some(schema) => directory.schema_named(schema).into_iter().collect(),
             None => directory.path().to_vec(),
         };
-        schemas.iter().find_map(|schema| {
-            self.programs.iter().find(|program| {
-                program.schema == *schema
-                    && program.name == name.table()
-                    && arguments.as_ref().is_none_or(|given| program.signature().replace(' ', "") == *given)
+        let found = |is_exact: bool| {
+            let fits = |program: &&Program| match &arguments {
+                Some(given) if is_exact => program.signature() == *given,
+                // What the system's own take is not known: they go by their names.
+                Some(_) => program.id.is_none(),
+                None => true,
+            };
+            schemas.iter().find_map(|schema| {
+                let here = |program: &&Program| program.schema == *schema && program.name == name.table();
+                self.programs.iter().filter(here).find(fits)
             })
-        })
+        };
+        found(true).or_else(|| found(false))
     }
 
     fn missing(&self, text: &str) -> datafusion::common::DataFusionError {

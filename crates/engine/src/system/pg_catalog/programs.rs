@@ -140,6 +140,16 @@ fn type_of(data_type: Option<&DataType>) -> (i64, String) {
     }
 }
 
+/// A list of types as somebody writes it, with PostgreSQL's names: `int, text` is `integer,text`.
+pub(crate) fn titles(list: &str) -> String {
+    let written = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let title = |name: &str| match types::by_name(name).and_then(types::find) {
+        Some((base, array)) => format!("{}{}", base.title, if array { "[]" } else { "" }),
+        None => name.to_lowercase(),
+    };
+    written.map(title).collect::<Vec<_>>().join(",")
+}
+
 fn made(definition: &Definition) -> Program {
     let arguments = definition.parameters.iter().map(|parameter| {
         let (oid, title) = type_of(parameter.data_type.as_ref());
