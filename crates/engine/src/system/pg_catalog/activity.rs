@@ -115,10 +115,9 @@ fn all(world: &World) -> Vec<Setting<String>> {
     let number = version.map_or_else(String::new, |(major, minor)| format!("{major}{minor:0>4}"));
     let longest = polder_types::limits::NAME_BYTES_MAX.to_string();
     let path = world.path().join(", ");
-    let (superuser, row_security) = (switch(world.who().superuser), switch(world.row_security()));
+    let row_security = switch(world.row_security());
     let own = [
         ("TimeZone", world.zone().to_owned(), "Client", "The zone of times with a zone.", "string"),
-        ("is_superuser", superuser, "Preset", "Whether the current role is a superuser.", "bool"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
         ("row_security", row_security, "Client", "Tables are shown as far as their row policies let.", "bool"),
         ("search_path", path, "Client", "Schemas in which names are looked for.", "string"),

@@ -29,6 +29,8 @@ struct Inner {
     who: Who,
     process: Option<i32>,
     path: Vec<String>,
+    /// The schema of what the session has made that is temporary.
+    temporary: Option<String>,
     zone: String,
     row_security: bool,
     limits: LimitSettings,
@@ -46,6 +48,7 @@ impl World {
             who: settings.who.clone(),
             process: settings.process,
             path: settings.path.clone(),
+            temporary: settings.temporary.schema.clone(),
             zone: settings.zone().to_owned(),
             row_security: settings.row_security,
             limits: settings.limits,
@@ -125,7 +128,8 @@ impl World {
         self.0.directory.get_or_init(|| {
             // Names are not looked for where nothing may be used.
             let rights = self.rights();
-            let usable = self.0.path.iter().filter(|schema| rights.use_schema(schema).is_ok());
+            let path = self.0.temporary.iter().chain(&self.0.path);
+            let usable = path.filter(|schema| rights.use_schema(schema).is_ok());
             Directory::new(&self.0.snapshot, &usable.cloned().collect::<Vec<_>>())
         })
     }
