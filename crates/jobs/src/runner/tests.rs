@@ -113,7 +113,7 @@ impl World {
 
     /// Waits until a run is in a state.
     async fn until(&self, id: RunId, state: RunState) -> RunRecord {
-        for _ in 0..1000 {
+        for _ in 0..12_000 {
             let record = self.runner.run_record(id).await.unwrap().unwrap();
             if record.state == state {
                 return record;
@@ -121,7 +121,7 @@ impl World {
             assert!(!record.state.has_ended(), "{record:?} instead of {state:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("the run is not {state:?} within 5 s");
+        panic!("the run is not {state:?} within a minute");
     }
 
     /// Waits until the runner has looked at this moment's clock and nothing runs.

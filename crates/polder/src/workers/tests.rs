@@ -179,7 +179,7 @@ fn dropping_the_answer_stops_the_work() {
         let mut answer = bench.start("endless", QueryId::new()).await.unwrap();
         assert!(answer.batches.next().await.is_some());
         drop(answer);
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !bench.dropped.load(Ordering::SeqCst) {
             assert!(Instant::now() < deadline, "the work goes on");
             tokio::time::sleep(Duration::from_millis(5)).await;
