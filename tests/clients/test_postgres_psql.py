@@ -169,7 +169,9 @@ def test_copies_as_at_postgresql(server, postgres, tmp_path):
         folder.mkdir()
         done = subprocess.run(["psql", place, "-X", "-v", "VERBOSITY=sqlstate"], input=COPIES.replace("{folder}", str(folder)), text=True, capture_output=True,
                               timeout=SECONDS, check=False)
-        shown.append((done.stdout, done.stderr.replace(str(folder), ""), done.returncode, (folder / "out.csv").read_text(), (folder / "out.bin").read_bytes()))
+        # A program that nobody reads from may have ended by itself, or by a signal.
+        said = "".join(line for line in done.stderr.replace(str(folder), "").splitlines(keepends=True) if "Broken pipe" not in line)
+        shown.append((done.stdout, said, done.returncode, (folder / "out.csv").read_text(), (folder / "out.bin").read_bytes()))
     ours, theirs = shown
     assert "COPY 4" in theirs[0] and "22" in theirs[1]
     assert ours == theirs
