@@ -140,9 +140,8 @@ def limited(server, big):
     return "limited"
 
 
-def by_http(server, user: str):
-    client = polder.Client(server.url).login(user, LIMITED)
-
+def codes_of(client):
+    """Runs statements over HTTP: each gives its error's code, or None."""
     def run(sql: str):
         try:
             client.sql(sql)
@@ -151,21 +150,17 @@ def by_http(server, user: str):
         return None
 
     return run
+
+
+def by_http(server, user: str):
+    return codes_of(polder.Client(server.url).login(user, LIMITED))
 
 
 def by_token(server, user: str):
     secret = polder.Client(server.url).login(user, LIMITED).post("/tokens", json={"name": "of a program"}).json()["secret"]
     client = polder.Client(server.url)
     client.http.headers["Authorization"] = f"Bearer {secret}"
-
-    def run(sql: str):
-        try:
-            client.sql(sql)
-        except polder.Failed as error:
-            return error.code
-        return None
-
-    return run
+    return codes_of(client)
 
 
 def by_postgres(server, user: str):
