@@ -209,9 +209,11 @@ pub struct Listening {
     pub http: SocketAddr,
     /// `None`: PostgreSQL's protocol is switched off.
     pub postgres: Option<SocketAddr>,
+    /// `None`: Kafka's protocol is switched off.
+    pub kafka: Option<SocketAddr>,
     /// Certificate and key for TLS; `None`: those that the first start makes.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// How long the next part of a message of PostgreSQL's protocol may take.
+    /// How long the next part of a message of PostgreSQL's or Kafka's protocol may take.
     pub message_timeout: Duration,
     pub auth: Auth,
     /// The console's files while it is developed, instead of the embedded ones.
