@@ -1,0 +1,9 @@
+//! The log as a whole, on a disk that forgets and fails.
+
+mod clients;
+mod damage;
+mod full;
+mod model;
+mod producers;
+mod reading;
+mod world;
