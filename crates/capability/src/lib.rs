@@ -7,6 +7,7 @@ mod jobs;
 mod loading;
 mod saved;
 mod sql;
+pub mod topics;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins, Reach};
 pub use command::{Setting, SettingKind, millis};
