@@ -11,6 +11,7 @@ use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKin
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
 use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
+use polder_kafka_server::KafkaServerOptions;
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
@@ -20,6 +21,7 @@ use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 use tokio::runtime::Handle;
 
 use crate::settings::Directory;
+use crate::topics::{Around, KafkaHouse};
 use crate::workers::{WorkersDriver, WorkersLoader, WorkersRunner};
 
 /// An open data directory.
@@ -123,7 +125,40 @@ impl House {
             Some(address) => Some(self.listen_postgres(address, wanted, workers, shutdown).await?),
             None => None,
         };
-        Ok(Servers { http, postgres })
+        let kafka = match wanted.kafka {
+            Some(address) => Some(self.listen_kafka(address, wanted, shutdown).await?),
+            None => None,
+        };
+        Ok(Servers { http, postgres, kafka })
+    }
+
+    async fn listen_kafka(&self, address: SocketAddr, wanted: &Listening, shutdown: &Shutdown) -> Result<KafkaHouse> {
+        let options = KafkaServerOptions {
+            address,
+            advertised: None,
+            auth: match &wanted.auth {
+                Auth::Password => polder_kafka_server::Auth::Password,
+                Auth::Trust { user } => polder_kafka_server::Auth::Trust { user: user.clone() },
+            },
+            tls: self.tls(wanted),
+            message_time: wanted.message_timeout,
+        };
+        let around = Around {
+            rights: self.engine.topic_rights(),
+            accounts: Arc::clone(&self.accounts),
+            logins: Arc::clone(&self.logins),
+            clock: Arc::clone(&self.clock),
+        };
+        KafkaHouse::open(self.metastore.data_dir(), options, around, shutdown).await
+    }
+
+    /// The certificate that clients of PostgreSQL's and Kafka's protocols see.
+    fn tls(&self, wanted: &Listening) -> TlsFiles {
+        let directory = self.metastore.data_dir();
+        match &wanted.tls {
+            Some((certificate, key)) => TlsFiles { certificate: certificate.clone(), key: key.clone(), make: false },
+            None => TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
+        }
     }
 
     async fn listen_postgres(
@@ -133,11 +168,6 @@ impl House {
         workers: &Handle,
         shutdown: &Shutdown,
     ) -> Result<PostgresServer> {
-        let directory = self.metastore.data_dir();
-        let tls = match &wanted.tls {
-            Some((certificate, key)) => TlsFiles { certificate: certificate.clone(), key: key.clone(), make: false },
-            None => TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
-        };
         let auth = match &wanted.auth {
             Auth::Password => polder_postgres_server::Auth::Password,
             Auth::Trust { user } => polder_postgres_server::Auth::Trust { user: user.clone() },
@@ -145,7 +175,7 @@ impl House {
         let options = PostgresServerOptions {
             address,
             auth,
-            tls,
+            tls: self.tls(wanted),
             message_time: wanted.message_timeout,
             database: DATABASE,
             version: env!("CARGO_PKG_VERSION"),
@@ -224,6 +254,7 @@ pub struct Listening {
 pub struct Servers {
     http: HttpServer,
     postgres: Option<PostgresServer>,
+    kafka: Option<KafkaHouse>,
 }
 
 impl Servers {
@@ -237,16 +268,28 @@ impl Servers {
         self.postgres.as_ref().map(PostgresServer::local_addr)
     }
 
+    #[must_use]
+    pub fn kafka_address(&self) -> Option<SocketAddr> {
+        self.kafka.as_ref().map(KafkaHouse::local_addr)
+    }
+
     /// Answers until shutdown has started and running requests have had their time.
     pub async fn serve(self) -> Result<()> {
-        let Self { http, postgres } = self;
+        let Self { http, postgres, kafka } = self;
         let postgres = async {
             if let Some(postgres) = postgres {
                 postgres.serve().await;
             }
             Ok(())
         };
-        tokio::try_join!(http.serve(), postgres)?;
+        let http = async { Ok::<_, anyhow::Error>(http.serve().await?) };
+        let kafka = async {
+            match kafka {
+                Some(kafka) => kafka.serve().await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(http, postgres, kafka)?;
         Ok(())
     }
 }
