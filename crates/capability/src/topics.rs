@@ -13,6 +13,7 @@ mod error;
 mod groups;
 mod quotas;
 mod records;
+mod rights;
 mod transactions;
 
 pub use admin::{
@@ -30,6 +31,7 @@ pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,
     Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
+pub use rights::{TopicRight, TopicRights, TopicThing};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 
 use std::sync::Arc;

@@ -84,6 +84,8 @@ pub enum TopicError {
     ConcurrentTransactions,
     /// A newer instance of the same transactional id has taken over.
     ProducerFenced,
+    /// Nothing is wrong with this one, but all were to be done or none, and another was refused.
+    NotAttempted,
 
     // Rights.
     TopicForbidden,

@@ -1,0 +1,257 @@
+//! A disk in memory that forgets what was not synced, tears writes, fills up and fails when told.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Disk, DiskFile};
+
+#[derive(Debug, Clone, Default)]
+struct Content {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+    /// Since the last sync.
+    writes: Vec<(usize, Vec<u8>)>,
+}
+
+type Names = BTreeMap<String, usize>;
+
+#[derive(Debug, Default)]
+struct Inside {
+    files: Vec<Content>,
+    names: Names,
+    /// As they were after each change since the last sync of names; the first is durable.
+    history: Vec<Names>,
+    room: Option<usize>,
+    failing_syncs: usize,
+    failing_reads: bool,
+    syncs: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SimulatedDisk(Arc<Mutex<Inside>>);
+
+#[derive(Debug)]
+struct SimulatedFile(SimulatedDisk, usize);
+
+/// A source of chance that a test can repeat.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end.max(1) as u64) as usize
+    }
+}
+
+impl SimulatedDisk {
+    pub(crate) fn set_room(&self, bytes: Option<usize>) {
+        self.0.lock().room = bytes;
+    }
+
+    pub(crate) fn fail_syncs(&self, times: usize) {
+        self.0.lock().failing_syncs = times;
+    }
+
+    pub(crate) fn fail_reads(&self, fail: bool) {
+        self.0.lock().failing_reads = fail;
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        let inside = self.0.lock();
+        inside.names.values().map(|file| inside.files[*file].now.len()).sum()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.lock().names.keys().cloned().collect()
+    }
+
+    pub(crate) fn content(&self, name: &str) -> Vec<u8> {
+        let inside = self.0.lock();
+        inside.files[inside.names[name]].now.clone()
+    }
+
+    /// A copy whose file has other bytes.
+    pub(crate) fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let copy = self.crashed(&mut None);
+        {
+            let mut inside = copy.0.lock();
+            let file = inside.names[name];
+            change(&mut inside.files[file].now);
+            inside.files[file].durable = inside.files[file].now.clone();
+        }
+        copy
+    }
+
+    /// The disk after a crash: of what was not synced, chance decides. Without chance, nothing is lost.
+    pub(crate) fn crashed(&self, chance: &mut Option<Chance>) -> Self {
+        let inside = self.0.lock();
+        let names = match chance {
+            Some(chance) if !inside.history.is_empty() => inside.history[chance.below(inside.history.len())].clone(),
+            _ => inside.names.clone(),
+        };
+        let files = inside.files.iter().map(|content| {
+            let after = match chance {
+                Some(chance) => content.torn(chance),
+                None => content.now.clone(),
+            };
+            Content { now: after.clone(), durable: after, writes: Vec::new() }
+        });
+        let files = files.collect();
+        Self(Arc::new(Mutex::new(Inside { files, names, ..Inside::default() })))
+    }
+}
+
+impl Content {
+    fn torn(&self, chance: &mut Chance) -> Vec<u8> {
+        let mut after = self.durable.clone();
+        // A cut or an allocation that was not synced may have happened or not.
+        if chance.below(2) == 0 {
+            after.resize(self.now.len(), 0);
+        }
+        for (position, bytes) in &self.writes {
+            let (from, to) = match chance.below(4) {
+                0 => continue,
+                1 => (0, bytes.len()),
+                2 => (0, chance.below(bytes.len() + 1)),
+                _ => (chance.below(bytes.len() + 1), bytes.len()),
+            };
+            if position + to > after.len() {
+                after.resize(position + to, 0);
+            }
+            after[position + from..position + to].copy_from_slice(&bytes[from..to]);
+        }
+        after
+    }
+}
+
+impl Inside {
+    fn renamed(&mut self, change: impl FnOnce(&mut Names)) {
+        if self.history.is_empty() {
+            self.history.push(self.names.clone());
+        }
+        change(&mut self.names);
+        self.history.push(self.names.clone());
+    }
+
+    fn grow(&mut self, file: usize, to: usize) -> io::Result<()> {
+        let more = to.saturating_sub(self.files[file].now.len());
+        let used: usize = self.names.values().map(|file| self.files[*file].now.len()).sum();
+        if self.room.is_some_and(|room| used + more > room) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if more > 0 {
+            self.files[file].now.resize(to, 0);
+        }
+        Ok(())
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut inside = self.0.lock();
+        inside.files.push(Content::default());
+        let file = inside.files.len() - 1;
+        inside.renamed(|names| {
+            names.insert(name.to_owned(), file);
+        });
+        Ok(Arc::new(SimulatedFile(self.clone(), file)))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.0.lock().names.get(name).copied().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Arc::new(SimulatedFile(self.clone(), file)))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.names())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut inside = self.0.lock();
+        if !inside.names.contains_key(name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        inside.renamed(|names| {
+            names.remove(name);
+        });
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut inside = self.0.lock();
+        let file = *inside.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        inside.renamed(|names| {
+            names.remove(from);
+            names.insert(to.to_owned(), file);
+        });
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.0.lock().history.clear();
+        Ok(())
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn unlock(&self) {}
+}
+
+impl DiskFile for SimulatedFile {
+    fn read_exact_at(&self, to: &mut [u8], position: u64) -> io::Result<()> {
+        let inside = self.0.0.lock();
+        if inside.failing_reads {
+            return Err(io::Error::other("the disk cannot read"));
+        }
+        let from = position as usize;
+        let bytes = inside.files[self.1].now.get(from..from + to.len());
+        to.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        let mut inside = self.0.0.lock();
+        let from = position as usize;
+        inside.grow(self.1, from + bytes.len())?;
+        let content = &mut inside.files[self.1];
+        content.now[from..from + bytes.len()].copy_from_slice(bytes);
+        content.writes.push((from, bytes.to_vec()));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inside = self.0.0.lock();
+        if inside.failing_syncs > 0 {
+            inside.failing_syncs -= 1;
+            return Err(io::Error::other("the disk cannot sync"));
+        }
+        inside.syncs += 1;
+        let content = &mut inside.files[self.1];
+        content.durable = content.now.clone();
+        content.writes.clear();
+        Ok(())
+    }
+
+    fn cut(&self, bytes: u64) -> io::Result<()> {
+        let mut inside = self.0.0.lock();
+        let content = &mut inside.files[self.1];
+        content.now.truncate(bytes as usize);
+        Ok(())
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.0.0.lock().grow(self.1, bytes as usize)
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.0.0.lock().files[self.1].now.len() as u64)
+    }
+}

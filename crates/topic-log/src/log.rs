@@ -1,0 +1,389 @@
+//! The log, as those above use it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use polder_runtime::Clock;
+use polder_types::{Error, Result};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use uuid::Uuid;
+
+use crate::cache::Cache;
+use crate::disk::{Directory, Disk};
+use crate::entry::{AppendError, Appended, Entry, Refusal};
+use crate::keeper::{Durable, Keeper, closed};
+use crate::metrics::{LogMetrics, Metrics};
+use crate::options::{LogOptions, Recovered};
+use crate::read::time::Wanted;
+use crate::read::{Ask, Files, Reader};
+use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
+use crate::recover;
+use crate::request::{Append, Checked, Order, Outcome, Queue, Request};
+use crate::topic::Topic;
+use crate::view::{PartitionView, Published};
+use crate::writer::{Ground, Writer, too_large};
+
+/// Permits of the queue stand for so many bytes.
+const PERMIT_BYTES: usize = 1024;
+/// What was acknowledged without a sync gets one after so long.
+const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// One log for all topics. All clones are one.
+#[derive(Clone, Debug)]
+pub struct Log(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) queue: Arc<Queue>,
+    room: Arc<Semaphore>,
+    permits: usize,
+    pub(crate) durable: Arc<Mutex<Durable>>,
+    writing: Mutex<Option<thread::JoinHandle<Result<()>>>>,
+    /// One housekeeping at a time.
+    pub(crate) housekeeping: tokio::sync::Mutex<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Ends when one of some partitions has grown, or its last stable offset has moved. Made by [`Log::appended`] *before*
+/// the read that finds too little, so that nothing is missed in between.
+#[derive(Debug)]
+pub struct Growth(Arc<Notify>);
+
+impl Growth {
+    /// Waits. Cheap to drop.
+    pub async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+impl Log {
+    /// Opens the log in a directory, or makes one. It is locked until the last clone is gone or [`Log::close`] is done.
+    ///
+    /// # Errors
+    /// `Unavailable` when somebody else has it open, `Corrupt` when something acknowledged is damaged (names the file).
+    pub async fn open(dir: &Path, options: LogOptions, clock: Arc<dyn Clock>) -> Result<(Self, Recovered)> {
+        let dir = dir.to_owned();
+        let opened = tokio::task::spawn_blocking(move || {
+            let disk: Arc<dyn Disk> = Arc::new(Directory::open(&dir)?);
+            Self::open_on(disk, options, clock)
+        });
+        opened.await.map_err(|error| Error::internal(error.to_string()))?
+    }
+
+    /// Appends all entries as one fact. When it returns, they are durable and can be read. Entries see those before
+    /// them: a topic can be created and written to in one append.
+    ///
+    /// # Errors
+    /// One entry was refused, or the disk failed.
+    pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Appended>, AppendError> {
+        let checked = entries.into_iter().enumerate().map(|(number, entry)| {
+            Checked::of(entry).map_err(|refusal| AppendError::Refused { entry: number, refusal })
+        });
+        let append = self.queued(checked.collect::<Result<Vec<_>, _>>()?).await?;
+        answer_of(append).await
+    }
+
+    /// Appends each entry as a fact of its own, in order, with one wait for all: what a produce request does.
+    pub async fn append_each(&self, entries: Vec<Entry>) -> Vec<Result<Appended, AppendError>> {
+        let mut answers = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let refused = |refusal: Refusal| AppendError::Refused { entry: 0, refusal };
+            answers.push(match Checked::of(entry).map_err(refused) {
+                Ok(checked) => self.queued(vec![checked]).await,
+                Err(refused) => Err(refused),
+            });
+        }
+        let mut appended = Vec::with_capacity(answers.len());
+        for answer in answers {
+            appended.push(match answer {
+                Ok(answer) => answer_of(answer).await.map(|done| done.first().copied().unwrap_or(Appended::Done)),
+                Err(error) => Err(error),
+            });
+        }
+        appended
+    }
+
+    /// The live values of a space, ordered by key.
+    #[must_use]
+    pub fn state(&self, space: u8) -> Vec<(Bytes, Bytes)> {
+        let kept = self.published().state.read();
+        let of_space = kept.range((space, Bytes::new())..).take_while(|((of, _), _)| *of == space);
+        of_space.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// One value of a space.
+    #[must_use]
+    pub fn state_of(&self, space: u8, key: &[u8]) -> Option<Bytes> {
+        self.published().state.read().get(&(space, Bytes::copy_from_slice(key))).cloned()
+    }
+
+    /// All topics, ordered by name.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<Topic>> {
+        self.published().topics.read().by_name.values().map(|topic| Arc::clone(&topic.topic)).collect()
+    }
+
+    /// A topic by its name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.published().topics.read().by_name.get(name).map(|topic| Arc::clone(&topic.topic))
+    }
+
+    /// A topic by its id.
+    #[must_use]
+    pub fn topic_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.published().topics.read().by_id.get(&id).map(|topic| Arc::clone(&topic.topic))
+    }
+
+    /// Counts up with each change of a topic.
+    #[must_use]
+    pub fn topics_changed(&self) -> watch::Receiver<u64> {
+        self.published().topics_version.subscribe()
+    }
+
+    /// Batches from an offset on, about `bytes_max` of them, but always one if there is one. An offset at the end gives
+    /// none.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn read(
+        &self,
+        topic: Uuid,
+        partition: u32,
+        offset: i64,
+        bytes_max: usize,
+        isolation: Isolation,
+    ) -> Result<Records, ReadError> {
+        let partition = self.partition(topic, partition)?;
+        let ask = Ask { offset, bytes_max, isolation };
+        if let Some(records) = self.0.reader.read_from_memory(&partition, &ask)? {
+            return Ok(records);
+        }
+        self.blocking(move |reader| reader.read(&partition, &ask)).await
+    }
+
+    /// The offsets that a partition has; `None` if there is no such partition.
+    #[must_use]
+    pub fn bounds(&self, topic: Uuid, partition: u32) -> Option<Bounds> {
+        self.published().partition(topic, partition).map(|partition| partition.bounds())
+    }
+
+    /// Bytes that a partition's records take in the log; `None` if there is no such partition.
+    #[must_use]
+    pub fn partition_bytes(&self, topic: Uuid, partition: u32) -> Option<u64> {
+        self.published().partition(topic, partition).map(|partition| partition.view.read().bytes())
+    }
+
+    /// The first record with a timestamp (milliseconds) of at least this; `None` if there is none.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn offset_for_time(
+        &self,
+        topic: Uuid,
+        partition: u32,
+        timestamp: i64,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        let partition = self.partition(topic, partition)?;
+        self.blocking(move |reader| reader.by_time(&partition, Wanted::AtLeast(timestamp))).await
+    }
+
+    /// The record with the greatest timestamp, the first of those; `None` if there is none.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn max_timestamp(&self, topic: Uuid, partition: u32) -> Result<Option<TimedOffset>, ReadError> {
+        let partition = self.partition(topic, partition)?;
+        self.blocking(move |reader| reader.by_time(&partition, Wanted::Greatest)).await
+    }
+
+    /// Something to wait for: growth of any of these partitions from now on. Those that do not exist are passed over.
+    #[must_use]
+    pub fn appended(&self, partitions: &[(Uuid, u32)]) -> Growth {
+        let growth = Arc::new(Notify::new());
+        for (topic, partition) in partitions {
+            if let Some(partition) = self.published().partition(*topic, *partition) {
+                partition.tell(&growth);
+            }
+        }
+        Growth(growth)
+    }
+
+    /// What is due now: retention, compaction, rewriting and removal of old segments. To be called every few seconds
+    /// to minutes; it does a bounded amount of work and says whether there is more.
+    ///
+    /// # Errors
+    /// The disk failed; the log is as before, and the next call tries again.
+    pub async fn housekeeping(&self) -> Result<bool> {
+        let _one = self.0.housekeeping.lock().await;
+        crate::housekeeping::run(self).await
+    }
+
+    /// Reads every sealed segment and checks every byte of it.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the first damaged segment and place.
+    pub async fn scrub(&self) -> Result<u64> {
+        self.blocking(|reader| reader.scrub().map_err(ReadError::Failed)).await.map_err(|error| match error {
+            ReadError::Failed(error) => error,
+            other => Error::internal(other.to_string()),
+        })
+    }
+
+    /// Ends the writing, with all that was queued, and frees the directory. Later appends fail.
+    ///
+    /// # Errors
+    /// The last sync failed.
+    pub async fn close(&self) -> Result<()> {
+        self.0.queue.close();
+        let Some(writing) = self.0.writing.lock().take() else { return Ok(()) };
+        let ended = tokio::task::spawn_blocking(move || writing.join()).await;
+        ended
+            .ok()
+            .and_then(std::result::Result::ok)
+            .unwrap_or_else(|| Err(Error::internal("the writer of the log broke off")))
+    }
+
+    /// What the log has done since it was opened.
+    #[must_use]
+    pub fn metrics(&self) -> LogMetrics {
+        self.0.reader.ground.metrics.now()
+    }
+
+    /// Opens the log on a disk that is handed in. Blocks.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        options: LogOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovered)> {
+        let ground = Ground {
+            disk,
+            clock,
+            published: Arc::new(Published::default()),
+            cache: Arc::new(Cache::new(options.cache_bytes)),
+            metrics: Arc::new(Metrics::default()),
+            options,
+        };
+        let (mut writer, durable, recovered) = recover::open(ground.clone())?;
+        let durable = Arc::new(Mutex::new(durable));
+        let (keeper, keeping) = start_keeper(Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable)))?;
+        writer.keeper = Box::new(move |job| drop(keeper.send(job)));
+        let queue = Arc::new(Queue::default());
+        let permits = (ground.options.queue_bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
+        let files = Files::new(ground.options.index_cache_bytes);
+        let reader = Arc::new(Reader { identity: writer.identity, ground, files });
+        let writing = start_writer(writer, Arc::clone(&queue), keeping)?;
+        let inner = Inner {
+            reader,
+            queue,
+            room: Arc::new(Semaphore::new(permits)),
+            permits,
+            durable,
+            writing: Mutex::new(Some(writing)),
+            housekeeping: tokio::sync::Mutex::default(),
+        };
+        Ok((Self(Arc::new(inner)), recovered))
+    }
+
+    /// Has the writer do something between groups.
+    pub(crate) async fn order(&self, order: impl FnOnce(oneshot::Sender<Result<()>>) -> Order) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        if !self.0.queue.put([Request::Order(order(done))]) {
+            return Err(closed());
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(crate) fn published(&self) -> &Published {
+        &self.0.reader.ground.published
+    }
+
+    fn partition(&self, topic: Uuid, partition: u32) -> Result<Arc<PartitionView>, ReadError> {
+        self.published().partition(topic, partition).ok_or(ReadError::UnknownTopic)
+    }
+
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let reader = Arc::clone(&self.0.reader);
+        let worked = tokio::task::spawn_blocking(move || work(&reader)).await;
+        worked.map_err(|error| ReadError::Failed(Error::internal(error.to_string())))?
+    }
+
+    /// Waits for room in the queue, and puts an append there.
+    async fn queued(&self, entries: Vec<Checked>) -> Result<oneshot::Receiver<Outcome>, AppendError> {
+        let bytes: usize = entries.iter().map(Checked::bytes).sum();
+        if let Some(refused) = too_large(bytes) {
+            return Err(refused);
+        }
+        // A large one waits until it is alone.
+        let permits = bytes.div_ceil(PERMIT_BYTES).clamp(1, self.0.permits);
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.0.room).acquire_many_owned(permits).await;
+        let room = Some(room.map_err(|_| AppendError::Failed(closed()))?);
+        let (reply, answer) = oneshot::channel();
+        if !self.0.queue.put([Request::Append(Append { entries, bytes, reply, room })]) {
+            return Err(AppendError::Failed(closed()));
+        }
+        Ok(answer)
+    }
+}
+
+async fn answer_of(answer: oneshot::Receiver<Outcome>) -> Outcome {
+    answer.await.unwrap_or_else(|_| Err(AppendError::Failed(closed())))
+}
+
+fn start_writer(
+    mut writer: Writer,
+    queue: Arc<Queue>,
+    keeping: thread::JoinHandle<()>,
+) -> Result<thread::JoinHandle<Result<()>>> {
+    let group_bytes = writer.ground.options.group_bytes;
+    let work = move || {
+        loop {
+            let patience = writer.unsynced.then_some(LATE_SYNC_EVERY);
+            let Some(requests) = queue.take(group_bytes, patience) else { break };
+            if requests.is_empty() {
+                if let Err(error) = writer.sync_late() {
+                    writer.torn = true;
+                    tracing::error!(%error, "what was acknowledged without a sync may be lost in a crash");
+                }
+                continue;
+            }
+            writer.commit(requests);
+        }
+        let ended = writer.sync_late();
+        // The last checkpoint is written before somebody else may open the log.
+        writer.keeper = Box::new(drop);
+        let kept = keeping.join().map_err(|_| Error::internal("the keeper of the log broke off"));
+        writer.ground.disk.unlock();
+        ended.and(kept)
+    };
+    let started = thread::Builder::new().name("topic-log-writer".to_owned()).spawn(work);
+    started.map_err(|error| Error::internal(format!("starting the writer of the log: {error}")))
+}
+
+type Jobs = std::sync::mpsc::Sender<crate::checkpoint::CheckpointJob>;
+
+fn start_keeper(mut keeper: Keeper) -> Result<(Jobs, thread::JoinHandle<()>)> {
+    let (jobs, coming) = std::sync::mpsc::channel();
+    let work = move || {
+        for job in coming {
+            keeper.handle(job);
+        }
+    };
+    let started = thread::Builder::new().name("topic-log-keeper".to_owned()).spawn(work);
+    let keeping = started.map_err(|error| Error::internal(format!("starting the keeper of the log: {error}")))?;
+    Ok((jobs, keeping))
+}

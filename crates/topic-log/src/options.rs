@@ -1,0 +1,63 @@
+//! Settings of a log, and what opening one found.
+
+use std::time::Duration;
+
+/// When an append counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// Once the disk has it. A crash of the machine loses nothing acknowledged.
+    #[default]
+    OnAck,
+    /// Once the system's page cache has it. A killed process loses nothing; a crash of the machine loses what was
+    /// written since the last sync, which comes at the end of each segment and with each second.
+    PageCache,
+}
+
+/// Settings of a log. They may differ at each start, `identity` apart, which only a new log takes.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    pub sync: Sync,
+    /// Size of a segment. A larger one makes fewer checkpoints and a longer replay after a crash; 128 MiB replay in
+    /// less than a second. At least 64 KiB.
+    pub segment_bytes: u32,
+    /// How much is written with one sync while others wait. 1 MiB is where syncs stop to matter on a solid-state disk.
+    pub group_bytes: usize,
+    /// Appends that wait to be written. Whoever comes when it is full waits.
+    pub queue_bytes: usize,
+    /// The newest records kept in memory, so that those who read along ask no disk.
+    pub cache_bytes: usize,
+    /// Indexes of old segments kept in memory.
+    pub index_cache_bytes: usize,
+    /// A random number that sets this log's frames apart from any other bytes: no record can pass for one.
+    pub identity: u64,
+    /// How long a producer that sends nothing is remembered.
+    pub producer_expiry: Duration,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            sync: Sync::OnAck,
+            segment_bytes: 128 << 20,
+            group_bytes: 1 << 20,
+            queue_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
+            index_cache_bytes: 16 << 20,
+            identity: 0,
+            producer_expiry: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// What opening a log found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub topics: usize,
+    /// Bytes that were read again, from the last checkpoint on.
+    pub replayed_bytes: u64,
+    pub replayed_appends: u64,
+    /// Bytes at the end that no sync had covered, and that were not whole: cut off, unacknowledged.
+    pub torn_bytes: u64,
+    /// Files that a crash had left behind, removed.
+    pub removed_files: usize,
+}

@@ -1,0 +1,111 @@
+//! Records by their time.
+
+use bytes::Bytes;
+use polder_types::Result;
+
+use super::{Piece, Reader, Trouble};
+use crate::batch::{BatchHeader, HEADER_BYTES, batches};
+use crate::index::{Extent, Index};
+use crate::records::{ReadError, TimedOffset};
+use crate::varint::Varints;
+use crate::view::PartitionView;
+
+/// Which record is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted {
+    /// The first one of at least this time.
+    AtLeast(i64),
+    /// The first one of the greatest time.
+    Greatest,
+}
+
+impl Reader {
+    /// Looks for a record by its time. Blocks.
+    pub(crate) fn by_time(&self, partition: &PartitionView, wanted: Wanted) -> Result<Option<TimedOffset>, ReadError> {
+        let mut attempts = 0;
+        loop {
+            match self.by_time_once(partition, wanted) {
+                Err(Trouble::Gone(_)) if attempts < 3 => attempts += 1,
+                outcome => return outcome.map_err(Trouble::into_error),
+            }
+        }
+    }
+
+    fn by_time_once(&self, partition: &PartitionView, wanted: Wanted) -> Result<Option<TimedOffset>, Trouble> {
+        let (start, extents) = {
+            let view = partition.view.read();
+            let least = match wanted {
+                Wanted::AtLeast(least) => least,
+                Wanted::Greatest => view.extents.iter().map(|extent| extent.max_timestamp).max().unwrap_or(-1),
+            };
+            let from = view.extents.iter().position(|extent| extent.max_timestamp >= least);
+            let extents: Vec<Extent> = from
+                .map(|from| {
+                    // The first may fail only where what it has was deleted.
+                    view.extents
+                        .iter()
+                        .skip(from)
+                        .filter(|extent| extent.max_timestamp >= least)
+                        .take(2)
+                        .cloned()
+                        .collect()
+                })
+                .unwrap_or_default();
+            ((view.bounds.log_start_offset, least), extents)
+        };
+        let (start, mut least) = start;
+        for extent in extents {
+            let entries = match extent.index {
+                Index::Memory(entries, _) => std::sync::Arc::new(entries),
+                Index::Stored(stored) => self.index(partition, extent.segment, stored)?,
+            };
+            if let Wanted::Greatest = wanted {
+                least = entries.iter().map(|entry| entry.max_timestamp).max().unwrap_or(least);
+            }
+            for entry in entries.iter().filter(|entry| entry.max_timestamp >= least) {
+                let mut found = None;
+                let piece = Piece { segment: extent.segment, entry: *entry };
+                self.payloads(partition, &[piece], &mut |payload| {
+                    found = first_in(&payload, least, start);
+                    false
+                })?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first record of a frame with at least this time, from an offset on.
+fn first_in(payload: &Bytes, least: i64, start: i64) -> Option<TimedOffset> {
+    let mut candidates =
+        batches(payload).filter(|(header, _)| header.max_timestamp >= least && header.last_offset() >= start);
+    candidates.find_map(|(header, batch)| {
+        if header.is_log_append_time() {
+            return Some(TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp });
+        }
+        first_record(&header, batch.get(HEADER_BYTES..)?, least, start)
+    })
+}
+
+fn first_record(header: &BatchHeader, records: &[u8], least: i64, start: i64) -> Option<TimedOffset> {
+    if header.compression() != 0 {
+        // Not taken apart: the batch begins at or before the record that is looked for.
+        return Some(TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp });
+    }
+    let mut rest = Varints(records);
+    for _ in 0..header.count {
+        let length = usize::try_from(rest.int()?).ok()?;
+        let (record, behind) = rest.0.split_at_checked(length)?;
+        rest = Varints(behind);
+        let mut record = Varints(record.get(1..)?);
+        let timestamp = header.base_timestamp.saturating_add(record.long()?);
+        let offset = header.base_offset.saturating_add(i64::from(record.int()?));
+        if timestamp >= least && offset >= start {
+            return Some(TimedOffset { offset, timestamp });
+        }
+    }
+    None
+}

@@ -1,0 +1,281 @@
+//! Opening: the newest checkpoint, and every whole append behind it.
+//!
+//! The last group may be torn; whatever of it is not whole was acknowledged to nobody, and is cut off. A frame tells up to
+//! where the log was durable when it was written: if a later one tells so of something that is not whole, then something
+//! acknowledged is damaged, and the log does not open as if nothing were.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use polder_types::{Error, ErrorKind, Result};
+
+use crate::batch::batches;
+use crate::checkpoint::{self, Loaded, Tail};
+use crate::disk::DiskFile;
+use crate::fact;
+use crate::failure::{damaged, failed};
+use crate::frame::{FrameHeader, Kind, frame_bytes};
+use crate::group::Group;
+use crate::index::{Extent, IndexEntry};
+use crate::keeper::Durable;
+use crate::options::Recovered;
+use crate::scan::Scan;
+use crate::segment;
+use crate::state::{Location, State};
+use crate::writer::{Active, Ground, Writer};
+
+/// Opens the log on a disk. The writer's `keeper` is still to be set.
+pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
+    let mut recovered = Recovered::default();
+    let disk = Arc::clone(&ground.disk);
+    let names = list(&ground)?;
+    let loaded = match names.contains(checkpoint::NAME) {
+        true => load(&ground)?,
+        false => begin(&ground, &names)?,
+    };
+    let Loaded { tail, state, references } = loaded;
+    let needed: HashSet<u64> = references.iter().map(|reference| reference.segment).collect();
+    for name in &names {
+        let unused = match segment::number_of(name) {
+            Some(number) => !needed.contains(&number) && (number & segment::REWRITTEN != 0 || number < tail.segment),
+            None => name.ends_with(".new"),
+        };
+        if unused {
+            disk.remove(name).map_err(|error| failed("removing", &disk.path_of(name), error))?;
+            recovered.removed_files += 1;
+        }
+    }
+    let now = ground.clock.now().timestamp_millis();
+    let mut replay = Replay { ground, state, tail, next_sequence: tail.first_sequence, now, recovered };
+    let active = replay.run()?;
+    let Replay { ground, state, next_sequence, mut recovered, .. } = replay;
+    for reference in &references {
+        let name = segment::file_name(reference.segment);
+        let live = reference.next > reference.partition.bounds().log_start_offset;
+        if live && !names.contains(&name) {
+            return Err(Error::new(ErrorKind::Corrupt, format!("{} is missing", disk.path_of(&name)))
+                .with_hint("restore this file from a backup"));
+        }
+    }
+    recovered.topics = state.topics.len();
+    let durable = Durable { tail_segment: tail.segment, is_late: false, references };
+    let writer = Writer {
+        ground,
+        identity: tail.identity,
+        state,
+        active,
+        next_sequence,
+        synced: next_sequence - 1,
+        keeper: Box::new(drop),
+        group: Group::default(),
+        answers: Vec::new(),
+        group_sequence: next_sequence,
+        torn: false,
+        unsynced: false,
+    };
+    Ok((writer, durable, recovered))
+}
+
+fn list(ground: &Ground) -> Result<HashSet<String>> {
+    let names = ground.disk.list().map_err(|error| failed("listing", &ground.disk.path_of(""), error))?;
+    Ok(names.into_iter().collect())
+}
+
+fn read_all(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.bytes()?).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+fn load(ground: &Ground) -> Result<Loaded> {
+    let name = ground.disk.path_of(checkpoint::NAME);
+    let bytes = ground.disk.open(checkpoint::NAME).and_then(|file| read_all(&*file));
+    let bytes = bytes.map_err(|error| failed("reading", &name, error))?;
+    checkpoint::load(&bytes, &ground.published).ok_or_else(|| damaged(&name, 0, "its checksum is another one"))
+}
+
+/// A new log. Its first checkpoint comes last: without one, nothing was ever acknowledged.
+fn begin(ground: &Ground, names: &HashSet<String>) -> Result<Loaded> {
+    let others = names.iter().filter_map(|name| segment::number_of(name)).any(|number| number != 1);
+    let identity = ground.options.identity;
+    let first = segment::file_name(1);
+    let mut written = false;
+    if names.contains(&first) {
+        let found = ground.disk.open(&first).and_then(|file| {
+            let mut scan = Scan::new(file, identity, 1)?;
+            Ok(scan.search(segment::HEADER_BYTES, |_| true)?.1.is_some())
+        });
+        written = found.map_err(|error| failed("reading", &ground.disk.path_of(&first), error))?;
+    }
+    if others || written {
+        let name = ground.disk.path_of(checkpoint::NAME);
+        return Err(Error::new(ErrorKind::Corrupt, format!("{name} is missing, and there are segments"))
+            .with_hint("restore this file from a backup"));
+    }
+    segment::create(&*ground.disk, 1, identity, u64::from(ground.options.segment_bytes))?;
+    let tail = Tail { identity, segment: 1, first_sequence: 1, sequence: 0 };
+    let state = State::default();
+    let job = checkpoint::make(&state, &ground.published, tail);
+    segment::replace(&*ground.disk, checkpoint::NAME, &job.bytes)?;
+    Ok(Loaded { tail, state, references: Vec::new() })
+}
+
+struct Replay {
+    ground: Ground,
+    state: State,
+    tail: Tail,
+    next_sequence: u64,
+    now: i64,
+    recovered: Recovered,
+}
+
+/// How a segment ends.
+enum End {
+    Sealed,
+    /// The first append that is not whole begins here.
+    Open(u64),
+}
+
+impl Replay {
+    fn run(&mut self) -> Result<Active> {
+        let mut number = self.tail.segment;
+        loop {
+            let first_sequence = self.next_sequence;
+            let file = self.open_segment(number)?;
+            let scan = Scan::new(Arc::clone(&file), self.tail.identity, number);
+            let mut scan = scan.map_err(|error| failed("reading", &self.path(number), error))?;
+            match self.replay(&mut scan, number)? {
+                End::Sealed => number += 1,
+                End::Open(position) => {
+                    self.cut(&mut scan, &*file, number, position)?;
+                    return Ok(Active { segment: number, file, position, first_sequence });
+                }
+            }
+        }
+    }
+
+    fn path(&self, number: u64) -> String {
+        self.ground.disk.path_of(&segment::file_name(number))
+    }
+
+    /// A segment of the tail. One that was to follow a sealed one may not have been made.
+    fn open_segment(&self, number: u64) -> Result<Arc<dyn DiskFile>> {
+        let disk = &*self.ground.disk;
+        match disk.open(&segment::file_name(number)) {
+            Ok(file) => {
+                segment::check(disk, &*file, number, self.tail.identity)?;
+                Ok(file)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && number > self.tail.segment => {
+                let room = u64::from(self.ground.options.segment_bytes);
+                segment::create(disk, number, self.tail.identity, room)
+            }
+            Err(error) => Err(failed("opening", &self.path(number), error)),
+        }
+    }
+
+    /// Takes every whole append of a segment.
+    fn replay(&mut self, scan: &mut Scan, segment: u64) -> Result<End> {
+        let path = self.path(segment);
+        let mut position = segment::HEADER_BYTES;
+        // Frames of an append whose last one has not come.
+        let mut begun: Vec<(FrameHeader, u64, Vec<u8>)> = Vec::new();
+        let mut append_at = position;
+        loop {
+            let found = scan.frame(position).map_err(|error| failed("reading", &path, error))?;
+            let Some((header, payload)) = found else { return Ok(End::Open(append_at)) };
+            if header.kind == Kind::Seal {
+                let whole = begun.is_empty() && header.sequence + 1 == self.next_sequence;
+                return Ok(if whole { End::Sealed } else { End::Open(append_at) });
+            }
+            if header.sequence != self.next_sequence {
+                return Ok(End::Open(append_at));
+            }
+            let end = position + frame_bytes(payload.len()) as u64;
+            if header.last {
+                for (header, position, payload) in begun.drain(..) {
+                    self.take(&header, &payload, segment, position)?;
+                }
+                self.take(&header, payload, segment, position)?;
+                let effects = self.state.settle();
+                self.ground.published.publish(effects);
+                self.recovered.replayed_appends += 1;
+                self.recovered.replayed_bytes += end - append_at;
+                self.next_sequence += 1;
+                append_at = end;
+            } else {
+                begun.push((header, position, payload.to_vec()));
+            }
+            position = end;
+        }
+    }
+
+    fn take(&mut self, header: &FrameHeader, payload: &[u8], segment: u64, position: u64) -> Result<()> {
+        let at = Location { segment, position: u32::try_from(position).unwrap_or(u32::MAX) };
+        if header.sequence <= self.tail.sequence {
+            self.index(header, payload, at);
+            return Ok(());
+        }
+        let taken = fact::replay(&mut self.state, header, payload, at, self.now);
+        taken.ok_or_else(|| damaged(&self.path(segment), position, "a whole frame that says nothing"))
+    }
+
+    /// The checkpoint knows what this frame did. Only where it stands is not known.
+    fn index(&self, header: &FrameHeader, payload: &[u8], at: Location) {
+        let Some(head) = self.state.head(header.topic, header.partition) else { return };
+        let headers = batches(payload).map(|(header, _)| header);
+        let last = headers.map(|header| (header.last_offset(), header.max_timestamp));
+        let Some((last, max_timestamp)) = last.reduce(|one, two| (two.0, one.1.max(two.1))) else { return };
+        if header.kind == Kind::Batch && last >= head.log_start {
+            let entry = IndexEntry {
+                base_offset: header.offset,
+                position: at.position,
+                payload_bytes: header.payload_bytes,
+                max_timestamp,
+            };
+            Extent::push(&mut head.view.view.write().extents, at.segment, entry, last + 1);
+        }
+    }
+
+    /// Cuts off what is not whole, having seen that nothing behind it was acknowledged.
+    fn cut(&mut self, scan: &mut Scan, file: &dyn DiskFile, number: u64, position: u64) -> Result<()> {
+        let path = self.path(number);
+        let lost = self.next_sequence;
+        let reading = |error| failed("reading", &path, error);
+        let (proof, last_set) = scan.search(position, |later| later.synced >= lost).map_err(reading)?;
+        if proof.is_some() {
+            return Err(damaged(&path, position, "records were acknowledged here that are not whole any more"));
+        }
+        let later: Vec<u64> = list(&self.ground)?
+            .iter()
+            .filter(|name| name.ends_with(".segment"))
+            .filter_map(|name| segment::number_of(name))
+            .filter(|other| other & segment::REWRITTEN == 0 && *other > number)
+            .collect();
+        for other in later {
+            let name = segment::file_name(other);
+            let found =
+                self.ground.disk.open(&name).and_then(|file| {
+                    Scan::new(file, self.tail.identity, other)?.search(segment::HEADER_BYTES, |_| true)
+                });
+            if found.map_err(|error| failed("reading", &self.path(other), error))?.0.is_some() {
+                return Err(damaged(&path, position, "it ends before its end, and another segment comes after it"));
+            }
+            let removed = self.ground.disk.remove(&name);
+            removed.map_err(|error| failed("removing", &self.path(other), error))?;
+            self.recovered.removed_files += 1;
+        }
+        let torn = last_set.map_or(0, |last| last + 1 - position);
+        let cutting = |error| failed("cutting", &path, error);
+        if torn > 0 {
+            self.recovered.torn_bytes = torn;
+            file.cut(position).map_err(cutting)?;
+            // Without room, the next append says so.
+            if let Err(error) = file.allocate(u64::from(self.ground.options.segment_bytes)) {
+                tracing::warn!(%error, path, "no room for the rest of the segment");
+            }
+        }
+        // What is whole may still be nowhere but in the system's memory.
+        file.sync().map_err(cutting)
+    }
+}

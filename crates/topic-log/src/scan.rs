@@ -1,0 +1,86 @@
+//! Reading a segment from front to back.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::disk::DiskFile;
+use crate::frame::{self, FrameHeader, HEADER_BYTES, Place, frame_bytes};
+
+/// Read at once, unless a frame is larger.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// A window that moves over a file.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    file: Arc<dyn DiskFile>,
+    identity: u64,
+    segment: u64,
+    pub(crate) file_bytes: u64,
+    window: Vec<u8>,
+    start: u64,
+}
+
+impl Scan {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, identity: u64, segment: u64) -> io::Result<Self> {
+        let file_bytes = file.bytes()?;
+        Ok(Self { file, identity, segment, file_bytes, window: Vec::new(), start: 0 })
+    }
+
+    /// Bytes from a position on; `None` if the file ends before.
+    fn bytes(&mut self, position: u64, count: usize) -> io::Result<Option<&[u8]>> {
+        if position + count as u64 > self.file_bytes {
+            return Ok(None);
+        }
+        let held = position >= self.start && position + count as u64 <= self.start + self.window.len() as u64;
+        if !held {
+            let left = usize::try_from(self.file_bytes - position).unwrap_or(usize::MAX);
+            self.window.resize(count.max(WINDOW_BYTES).min(left), 0);
+            self.start = position;
+            self.file.read_exact_at(&mut self.window, position)?;
+        }
+        let from = usize::try_from(position - self.start).unwrap_or(usize::MAX);
+        Ok(self.window.get(from..from + count))
+    }
+
+    fn place(&self, position: u64) -> Place {
+        Place { identity: self.identity, segment: self.segment, position }
+    }
+
+    /// The frame at a position; `None` if there is none, or not the whole of it.
+    pub(crate) fn frame(&mut self, position: u64) -> io::Result<Option<(FrameHeader, &[u8])>> {
+        let place = self.place(position);
+        let Some(head) = self.bytes(position, HEADER_BYTES)? else { return Ok(None) };
+        let Some(header) = frame::read_header(head, place) else { return Ok(None) };
+        let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX / 2);
+        let Some(frame) = self.bytes(position, frame_bytes(payload_bytes))? else { return Ok(None) };
+        if !frame::is_whole(frame, place) {
+            return Ok(None);
+        }
+        Ok(frame.get(HEADER_BYTES..HEADER_BYTES + payload_bytes).map(|payload| (header, payload)))
+    }
+
+    /// Looks at every place where a frame may begin, from `position` on. Gives the first whole frame for which `is_it`
+    /// holds, and where the last byte is that is not zero.
+    pub(crate) fn search(
+        &mut self,
+        mut position: u64,
+        is_it: impl Fn(&FrameHeader) -> bool,
+    ) -> io::Result<(Option<u64>, Option<u64>)> {
+        let mut last_set = None;
+        while position < self.file_bytes {
+            let count = (self.file_bytes - position).min(8);
+            let word = self.bytes(position, usize::try_from(count).unwrap_or(0))?.unwrap_or_default();
+            // A frame begins with its checksum, which is not zero.
+            if word.iter().any(|byte| *byte != 0) {
+                last_set = Some(position + count - 1);
+                if let Some((header, _)) = self.frame(position)?
+                    && is_it(&header)
+                {
+                    return Ok((Some(position), last_set));
+                }
+            }
+            position += 8;
+        }
+        Ok((None, last_set))
+    }
+}

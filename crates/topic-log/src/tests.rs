@@ -1,0 +1,11 @@
+//! The log as a whole, on a disk that forgets and fails.
+
+mod clients;
+mod damage;
+mod full;
+mod kill;
+mod model;
+mod producers;
+mod reading;
+mod threads;
+mod world;

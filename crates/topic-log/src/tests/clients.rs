@@ -1,0 +1,83 @@
+//! What a client sends is checked.
+
+use super::world::{Client, World, entry};
+use crate::batch::{self, BatchHeader};
+use crate::entry::{AppendError, Refusal};
+
+fn refusal(world: &mut World, topic: uuid::Uuid, bytes: Vec<u8>) -> Refusal {
+    match world.append(vec![entry(topic, 0, bytes)]) {
+        Err(AppendError::Refused { refusal, .. }) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_a_batch_is_refused_or_set_by_the_log() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    let sound = Client::of(&["one", "two"]).bytes();
+    for place in 0..sound.len() {
+        let mut flipped = sound.clone();
+        flipped[place] ^= 0x40;
+        let taken = batch::check(&flipped);
+        // Base offset and leader epoch are the log's.
+        assert_eq!(taken.is_ok(), place < 8 || (12..16).contains(&place), "{place}: {taken:?}");
+    }
+    for end in 0..sound.len() {
+        assert!(batch::check(&sound[..end]).is_err(), "{end}");
+    }
+    assert_eq!(world.batch(topic, 0, sound).base_offset, 0);
+}
+
+#[test]
+fn lies_with_a_right_checksum_are_refused() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[("max.message.bytes", "500")]);
+    let change = |at: usize, value: &[u8]| {
+        let mut bytes = Client::of(&["one", "two"]).bytes();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        batch::seal(&mut bytes);
+        bytes
+    };
+    // Counts, the chain of records, compression.
+    for lie in [change(57, &[0, 0, 0, 1]), change(61, &[40]), change(61, &[2]), change(21, &[0, 5])] {
+        assert!(matches!(refusal(&mut world, topic, lie), Refusal::CorruptBatch(_)));
+    }
+    // A million records in a few bytes.
+    let mut lie = change(23, &999_999_i32.to_be_bytes());
+    lie[57..61].copy_from_slice(&1_000_000_i32.to_be_bytes());
+    batch::seal(&mut lie);
+    assert!(matches!(refusal(&mut world, topic, lie), Refusal::CorruptBatch(_)));
+    // A control batch, the log's own timestamps, offsets that do not count up, a producer without sequence numbers.
+    let others = [
+        change(21, &[0, 0x20]),
+        change(21, &[0, 0x08]),
+        change(64, &[8]),
+        change(43, &7_i64.to_be_bytes()),
+        change(21, &[0, 0x10]),
+    ];
+    for other in others {
+        let refused = refusal(&mut world, topic, other);
+        assert!(matches!(refused, Refusal::InvalidRecord(_)), "{refused:?}");
+    }
+    assert_eq!(refusal(&mut world, topic, change(16, &[1])), Refusal::UnsupportedFormat);
+    let large = Client::of(&[&"x".repeat(600)]).bytes();
+    assert_eq!(refusal(&mut world, topic, large.clone()), Refusal::TooLarge { bytes: large.len(), bytes_max: 500 });
+    assert_eq!(world.batch(topic, 0, change(0, &[1])).base_offset, 0);
+}
+
+#[test]
+fn append_time_is_set_with_a_checksum_that_fits() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[("message.timestamp.type", "LogAppendTime")]);
+    let appended = world.batch(topic, 0, Client::of(&["a", "b", "c"]).bytes());
+    assert_eq!(appended.log_append_time, 1_700_000_000_000);
+    let appended = world.batch(topic, 0, Client::of(&["d"]).bytes());
+    assert_eq!(appended.base_offset, 3);
+    let all = world.read_all(topic, 0, 10_000);
+    let header = BatchHeader::read(&all[1]).unwrap();
+    assert!(header.is_log_append_time());
+    assert_eq!((header.base_offset, header.max_timestamp), (3, 1_700_000_000_000));
+    let stored = u32::from_be_bytes(all[1][17..21].try_into().unwrap());
+    assert_eq!(stored, crc32c::crc32c(&all[1][21..]));
+}

@@ -1,0 +1,78 @@
+//! Disks that are full or fail.
+
+use polder_types::ErrorKind;
+
+use super::world::{Client, World, entry};
+use crate::entry::{AppendError, Entry};
+use crate::keeper::remove_unused;
+
+#[test]
+fn a_full_disk_refuses_batches_until_records_are_deleted() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    let batch = || Client::of(&[&"x".repeat(2500)]).bytes();
+    while world.writer.active.segment < 4 {
+        world.batch(topic, 0, batch());
+    }
+    world.disk.set_room(Some(world.disk.used() + 4000));
+    let mut taken = 0;
+    let error = loop {
+        match world.append(vec![entry(topic, 0, batch())]) {
+            Ok(_) => taken += 1,
+            Err(AppendError::Failed(error)) => break error,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(taken < 10);
+    assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
+    let all = world.read_all(topic, 0, 1 << 20);
+    // Records can be deleted, and then there is room again.
+    let end = world.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark;
+    world.append(vec![Entry::DeleteRecords { topic, partition: 0, before: end - 3 }]).unwrap();
+    assert!(remove_unused(&world.disk, &world.reader.ground.published, &world.durable).unwrap() > 0);
+    assert_eq!(world.batch(topic, 0, batch()).base_offset, end);
+    let kept = world.reopened().read_all(topic, 0, 1 << 20);
+    assert_eq!(kept[..3], all[all.len() - 3..]);
+    assert_eq!(kept.len(), 4);
+}
+
+#[test]
+fn a_failed_group_leaves_nothing_and_the_log_goes_on() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    world.batch(topic, 0, Client::of(&["a"]).bytes());
+    world.disk.fail_syncs(2);
+    let id = uuid::Uuid::new_v4();
+    let create = super::world::create("new", id, 1, &[]);
+    let outcomes = world.group(vec![
+        vec![create.clone(), entry(id, 0, Client::of(&["b"]).bytes())],
+        vec![Entry::DeleteTopic { id: topic }],
+        vec![Entry::State { space: 0, key: "k".into(), value: Some("v".into()) }],
+    ]);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(AppendError::Failed(_)))));
+    // The second failure is that of the mending.
+    assert!(world.append(vec![create.clone()]).is_err());
+    assert!(world.reader.ground.published.partition(id, 0).is_none());
+    assert_eq!(world.read_all(topic, 0, 1000).len(), 1);
+    world.append(vec![create]).unwrap();
+    let world = world.reopened();
+    assert_eq!(world.read_all(topic, 0, 1000).len(), 1);
+    assert!(world.read_all(id, 0, 1000).is_empty());
+    assert!(world.reader.ground.published.state.read().is_empty());
+}
+
+#[test]
+fn a_disk_that_cannot_read_is_an_error_and_no_end() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    for _ in 0..8 {
+        world.batch(topic, 0, Client::of(&[&"x".repeat(2500)]).bytes());
+    }
+    world.disk.fail_reads(true);
+    assert!(world.read(topic, 0, 0, 1000).is_err());
+    // The newest is in memory, and can be written behind.
+    assert_eq!(world.read(topic, 0, 7, 1000).unwrap().batches.len(), 1);
+    world.batch(topic, 0, Client::of(&["y"]).bytes());
+    world.disk.fail_reads(false);
+    assert_eq!(world.read_all(topic, 0, 1000).len(), 9);
+}

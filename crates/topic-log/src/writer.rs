@@ -1,0 +1,296 @@
+//! The one writer: takes what waits, writes it once, syncs, shows it, answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polder_runtime::{Clock, fault};
+use polder_types::{Error, Result};
+use tokio::sync::oneshot;
+
+use crate::cache::Cache;
+use crate::checkpoint::{self, CheckpointJob, Tail};
+use crate::disk::{Disk, DiskFile};
+use crate::entry::AppendError;
+use crate::failure::failed;
+use crate::frame::{HEADER_BYTES, Kind, Place};
+use crate::group::Group;
+use crate::metrics::Metrics;
+use crate::options::{LogOptions, Sync};
+use crate::request::{APPEND_BYTES_MAX, Append, Outcome, Request};
+use crate::segment;
+use crate::state::{Mark, State};
+use crate::view::Published;
+
+mod apply;
+mod orders;
+
+/// The end of each segment, kept for what frees room: topics and records can be deleted on a full disk.
+const RESERVE_BYTES: u64 = 64 << 10;
+
+/// The segment that is written.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) segment: u64,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where the next group goes.
+    pub(crate) position: u64,
+    /// The number of the first append in it.
+    pub(crate) first_sequence: u64,
+}
+
+/// What the writer works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: LogOptions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+pub(crate) struct Writer {
+    pub(crate) ground: Ground,
+    pub(crate) identity: u64,
+    pub(crate) state: State,
+    pub(crate) active: Active,
+    pub(crate) next_sequence: u64,
+    /// The last append that is durable.
+    pub(crate) synced: u64,
+    /// Somebody takes checkpoints, to write them beside.
+    pub(crate) keeper: Box<dyn FnMut(CheckpointJob) + Send>,
+    pub(crate) group: Group,
+    pub(crate) answers: Vec<(Append, Outcome)>,
+    pub(crate) group_sequence: u64,
+    /// What stands behind the position may be anything: a write or a sync has failed.
+    pub(crate) torn: bool,
+    /// Written, and not synced: only where acknowledgements do not wait.
+    pub(crate) unsynced: bool,
+}
+
+impl Writer {
+    pub(crate) fn now(&self) -> i64 {
+        self.ground.clock.now().timestamp_millis()
+    }
+
+    /// Does what was asked, and answers.
+    pub(crate) fn commit(&mut self, requests: Vec<Request>) {
+        let expected = requests.iter().map(|request| match request {
+            Request::Append(append) => append.bytes,
+            Request::Order(_) => 0,
+        });
+        self.group.bytes = Vec::with_capacity(expected.sum());
+        self.group_sequence = self.next_sequence;
+        for request in requests {
+            match request {
+                Request::Append(append) => self.take(append),
+                Request::Order(order) => {
+                    self.flush();
+                    self.follow(order);
+                }
+            }
+        }
+        self.flush();
+    }
+
+    fn take(&mut self, append: Append) {
+        if !self.has_room(&append) {
+            self.flush();
+            // What only frees room may use the reserve, so it may go on where this fails.
+            if let Err(error) = self.make_room(&append) {
+                answer(append, Err(AppendError::Failed(error)));
+                return;
+            }
+        }
+        if self.torn
+            && let Err(error) = self.mend()
+        {
+            answer(append, Err(AppendError::Failed(error)));
+            return;
+        }
+        self.add(append);
+    }
+
+    /// Puts an append into the group, or nothing of it.
+    fn add(&mut self, mut append: Append) {
+        let (mark, bytes) = (self.state.mark(), self.group.bytes.len());
+        let entries = std::mem::take(&mut append.entries);
+        let outcome = self.apply(entries);
+        if outcome.is_ok() {
+            let place = Place { identity: self.identity, segment: self.active.segment, position: self.active.position };
+            if self.group.close(self.next_sequence, self.synced, place) {
+                self.next_sequence += 1;
+            }
+        } else {
+            self.state.roll_back(mark);
+            self.group.roll_back(bytes);
+        }
+        self.answers.push((append, outcome));
+    }
+
+    /// Writes and syncs the group, shows and answers it; or takes all of it back.
+    pub(crate) fn flush(&mut self) {
+        let bytes = Bytes::from(std::mem::take(&mut self.group.bytes));
+        let answers = std::mem::take(&mut self.answers);
+        if !bytes.is_empty() {
+            if let Err(error) = self.write(&bytes) {
+                self.torn = true;
+                self.state.roll_back(Mark::default());
+                self.next_sequence = self.group_sequence;
+                for (append, outcome) in answers {
+                    // A refusal may rest on something that was taken back: it is no refusal then.
+                    drop(outcome);
+                    answer(append, Err(AppendError::Failed(again(&error))));
+                }
+                return;
+            }
+            if self.ground.options.sync == Sync::OnAck {
+                self.synced = self.next_sequence - 1;
+            }
+            let position = self.active.position;
+            self.active.position += bytes.len() as u64;
+            self.ground.metrics.group(self.next_sequence - self.group_sequence, bytes.len());
+            self.ground.cache.put(self.active.segment, position, bytes);
+        }
+        self.group_sequence = self.next_sequence;
+        let effects = self.state.settle();
+        self.ground.published.publish(effects);
+        fault::point("topic-log-before-answer");
+        for (append, outcome) in answers {
+            answer(append, outcome);
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        fault::point("topic-log-before-write");
+        let file = &self.active.file;
+        let written = file.write_all_at(bytes, self.active.position);
+        written.map_err(|error| failed("writing", &self.path(), error))?;
+        fault::point("topic-log-before-sync");
+        match self.ground.options.sync {
+            Sync::OnAck => self.sync(),
+            Sync::PageCache => {
+                self.unsynced = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.active.file.sync().map_err(|error| failed("syncing", &self.path(), error))?;
+        self.ground.metrics.synced();
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Syncs what was acknowledged without, if there is any.
+    pub(crate) fn sync_late(&mut self) -> Result<()> {
+        if self.unsynced {
+            self.sync()?;
+            self.synced = self.next_sequence - 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> String {
+        self.ground.disk.path_of(&segment::file_name(self.active.segment))
+    }
+
+    /// Whether an append fits behind what is there, with the frame that ends the segment.
+    fn has_room(&self, append: &Append) -> bool {
+        let used = self.active.position + (self.group.bytes.len() + append.bytes + HEADER_BYTES) as u64;
+        // One that is larger than a segment gets a segment of its own.
+        let empty = self.active.position == segment::HEADER_BYTES && self.group.bytes.is_empty();
+        empty || used + self.reserve() <= u64::from(self.ground.options.segment_bytes)
+    }
+
+    fn reserve(&self) -> u64 {
+        RESERVE_BYTES.min(u64::from(self.ground.options.segment_bytes) / 8)
+    }
+
+    fn make_room(&mut self, append: &Append) -> Result<()> {
+        let rolled = if self.torn { self.mend() } else { Ok(()) }.and_then(|()| self.roll());
+        let Err(error) = rolled else { return Ok(()) };
+        let used = self.active.position + (append.bytes + HEADER_BYTES) as u64;
+        let fits = used <= u64::from(self.ground.options.segment_bytes);
+        if fits && !self.torn && append.entries.iter().all(crate::request::Checked::frees_room) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Cuts off what a failed write or sync may have left, so that none of it comes back after a crash.
+    fn mend(&mut self) -> Result<()> {
+        let file = &self.active.file;
+        let room = u64::from(self.ground.options.segment_bytes);
+        let mended = file.cut(self.active.position).and_then(|()| file.allocate(room)).and_then(|()| file.sync());
+        mended.map_err(|error| failed("mending", &self.path(), error))?;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// Ends the segment and begins the next one.
+    fn roll(&mut self) -> Result<()> {
+        let next = self.active.segment + 1;
+        let room = u64::from(self.ground.options.segment_bytes);
+        let file = segment::create(&*self.ground.disk, next, self.identity, room)?;
+        fault::point("topic-log-before-seal");
+        let place = Place { identity: self.identity, segment: self.active.segment, position: self.active.position };
+        let mut seal = Group::default();
+        let start = seal.begin();
+        seal.end(start, Kind::Seal, 0, 0, 0);
+        seal.close(self.next_sequence - 1, self.synced, place);
+        let sealed = self.active.file.write_all_at(&seal.bytes, self.active.position);
+        let sealed = sealed.map_err(|error| failed("writing", &self.path(), error)).and_then(|()| self.sync());
+        if let Err(error) = sealed {
+            self.torn = true;
+            return Err(error);
+        }
+        self.synced = self.next_sequence - 1;
+        let end = self.active.position + seal.bytes.len() as u64;
+        if let Err(error) = self.active.file.cut(end) {
+            // Room that nobody uses; the segment is whole.
+            tracing::warn!(%error, segment = self.active.segment, "a sealed segment keeps its unused room");
+        }
+        fault::point("topic-log-after-seal");
+        self.active =
+            Active { segment: next, file, position: segment::HEADER_BYTES, first_sequence: self.next_sequence };
+        let expiry = i64::try_from(self.ground.options.producer_expiry.as_millis()).unwrap_or(i64::MAX);
+        let now = self.now();
+        self.state.expire_producers(now.saturating_sub(expiry));
+        self.checkpoint(None);
+        Ok(())
+    }
+
+    /// Hands a checkpoint of this moment to who writes it. Nothing may be in the group.
+    pub(crate) fn checkpoint(&mut self, done: Option<oneshot::Sender<Result<()>>>) {
+        let tail = Tail {
+            identity: self.identity,
+            segment: self.active.segment,
+            first_sequence: self.active.first_sequence,
+            sequence: self.next_sequence - 1,
+        };
+        let mut job = checkpoint::make(&self.state, &self.ground.published, tail);
+        job.done = done;
+        (self.keeper)(job);
+    }
+}
+
+/// The same error, for another one who waits.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.to_string())
+}
+
+fn answer(append: Append, outcome: Outcome) {
+    // Whoever asked may be gone; what is in the log stays there.
+    let _ = append.reply.send(outcome);
+    drop(append.room);
+}
+
+/// An append that no segment takes.
+pub(crate) fn too_large(bytes: usize) -> Option<AppendError> {
+    (bytes > APPEND_BYTES_MAX).then(|| AppendError::Refused {
+        entry: 0,
+        refusal: crate::entry::Refusal::TooLarge { bytes, bytes_max: APPEND_BYTES_MAX },
+    })
+}

@@ -1,0 +1,25 @@
+//! What is done between groups.
+
+use super::Writer;
+use crate::request::Order;
+
+impl Writer {
+    pub(super) fn follow(&mut self, order: Order) {
+        // A checkpoint stands on what is durable.
+        let synced = self.sync_late();
+        let (rewritten, done) = match order {
+            Order::Adopt(rewritten, done) => (Some(rewritten), done),
+            Order::Checkpoint(done) => (None, done),
+        };
+        if let Err(error) = synced {
+            self.torn = true;
+            // Whoever asked may be gone.
+            drop(done.send(Err(error)));
+            return;
+        }
+        if let Some(rewritten) = rewritten {
+            rewritten.show();
+        }
+        self.checkpoint(Some(done));
+    }
+}
