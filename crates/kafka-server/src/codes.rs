@@ -54,6 +54,7 @@ pub(crate) const fn code(error: TopicError) -> Code {
         TopicError::InvalidProducerMapping => Code::InvalidProducerIdMapping,
         TopicError::ConcurrentTransactions => Code::ConcurrentTransactions,
         TopicError::ProducerFenced => Code::ProducerFenced,
+        TopicError::NotAttempted => Code::OperationNotAttempted,
         TopicError::TopicForbidden => Code::TopicAuthorizationFailed,
         TopicError::GroupForbidden => Code::GroupAuthorizationFailed,
         TopicError::TransactionForbidden => Code::TransactionalIdAuthorizationFailed,
