@@ -1,4 +1,5 @@
-//! The Kafka server with topics in memory, to try clients on: `memory ADDRESS trust|password DIRECTORY`.
+//! The Kafka server with topics in memory, to try clients on: `memory ADDRESS trust|password DIRECTORY [PORT]`, where
+//! PORT is one that clients are told to come to.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -23,9 +24,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ => Auth::Trust { user: "polder".into() },
     };
     let directory = PathBuf::from(arguments.next().unwrap_or_else(|| ".".into()));
+    let told = arguments.next().map(|port| port.parse()).transpose()?;
+    let advertised = told.map(|port| ("127.0.0.1".to_owned(), port));
     let options = KafkaServerOptions {
         address,
-        advertised: None,
+        advertised,
         auth,
         tls: TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
         message_time: Duration::from_secs(60),

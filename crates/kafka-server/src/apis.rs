@@ -90,3 +90,23 @@ impl Api {
         self.key.request_header_version(version) >= 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::APIS;
+
+    const PAGE: &str = include_str!("../../../docs/kafka.md");
+
+    #[test]
+    fn the_page_lists_what_is_answered() {
+        let row = |line: &str| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            let (name, versions) = (cells.next()?, cells.next()?);
+            versions.contains('–').then(|| format!("{name} {versions}"))
+        };
+        let told: Vec<String> = PAGE.lines().filter_map(row).collect();
+        let answered: Vec<String> =
+            APIS.iter().map(|api| format!("{:?} {}–{}", api.key, api.first, api.last)).collect();
+        assert_eq!(told, answered);
+    }
+}
