@@ -1,19 +1,91 @@
 //! Topics: the log in the data directory, what stands on it, and the server for Kafka's clients.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
-use polder_capability::{Accounts, ProvenLogins, TopicRights};
+use polder_capability::topics::TopicRights;
+use polder_capability::{Accounts, BackupPart, ProvenLogins};
 use polder_kafka_server::{KafkaContracts, KafkaServer, KafkaServerOptions};
-use polder_runtime::{Clock, Shutdown};
+use polder_runtime::{Clock, Shutdown, SystemClock};
 use polder_streaming::{Streaming, StreamingOptions};
 use polder_topic_log::{Log, LogOptions};
+use polder_types::{Error, ErrorKind};
 use uuid::Uuid;
 
 /// The log's folder in the data directory.
 const FOLDER: &str = "log";
+
+/// The log in a backup: that of the running server, or else the one that lies in the data directory.
+pub struct LogBackup {
+    data: PathBuf,
+    clock: Arc<dyn Clock>,
+    running: OnceLock<Log>,
+}
+
+impl LogBackup {
+    #[must_use]
+    pub fn new(data: &Path, clock: &Arc<dyn Clock>) -> Self {
+        Self { data: data.to_owned(), clock: Arc::clone(clock), running: OnceLock::new() }
+    }
+}
+
+#[async_trait::async_trait]
+impl BackupPart for LogBackup {
+    fn folder(&self) -> &'static str {
+        FOLDER
+    }
+
+    async fn copy_to(&self, directory: &Path) -> polder_types::Result<()> {
+        if let Some(log) = self.running.get() {
+            log.copy_to(directory).await?;
+            return Ok(());
+        }
+        let folder = self.data.join(FOLDER);
+        if !folder.exists() {
+            return Ok(());
+        }
+        let (log, _) = Log::open(&folder, LogOptions::default(), Arc::clone(&self.clock)).await?;
+        log.copy_to(directory).await?;
+        log.close().await
+    }
+}
+
+/// Brings a backup's log into a data directory, and reads every byte of it.
+///
+/// # Errors
+/// When it is damaged, or cannot be written.
+pub async fn restore(backup: &Path, data: &Path) -> polder_types::Result<()> {
+    let (from, into) = (backup.join(FOLDER), data.join(FOLDER));
+    if !from.exists() {
+        return Ok(());
+    }
+    // A backup is not written to, and opening a log may cut its end: so it is copied first.
+    copy_files(&from, &into).map_err(|error| {
+        let message = format!("cannot copy {} to {}: {error}", from.display(), into.display());
+        Error::new(ErrorKind::Unavailable, message).with_source(error)
+    })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (log, _) = Log::open(&into, LogOptions::default(), clock).await?;
+    log.scrub().await?;
+    log.close().await
+}
+
+fn copy_files(from: &Path, into: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(into)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = into.join(entry.file_name());
+        std::fs::copy(entry.path(), &target)?;
+        std::fs::File::open(&target)?.sync_all()?;
+    }
+    std::fs::File::open(into)?.sync_all()?;
+    match into.parent() {
+        Some(data) => std::fs::File::open(data)?.sync_all(),
+        None => Ok(()),
+    }
+}
 
 /// What topics need of the rest of the house.
 pub struct Around {
@@ -21,6 +93,8 @@ pub struct Around {
     pub accounts: Arc<dyn Accounts>,
     pub logins: Arc<dyn ProvenLogins>,
     pub clock: Arc<dyn Clock>,
+    /// Gets the log that runs.
+    pub backup: Arc<LogBackup>,
 }
 
 /// Open topics, and the server in front of them: bound, and ready to serve.
@@ -45,6 +119,8 @@ impl KafkaHouse {
                 "the log of topics was not closed; its end has been read again"
             );
         }
+        // There is one server for Kafka's clients, so it is the first.
+        let _ = around.backup.running.set(log.clone());
         let streaming = Streaming::open(log.clone(), StreamingOptions::default(), around.rights, around.clock).await?;
         let contracts =
             KafkaContracts { topics: Arc::new(streaming.clone()), accounts: around.accounts, logins: around.logins };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polder_capability::{Accounts, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner};
+use polder_capability::{
+    Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner,
+};
 use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
@@ -21,7 +23,7 @@ use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 use tokio::runtime::Handle;
 
 use crate::settings::Directory;
-use crate::topics::{Around, KafkaHouse};
+use crate::topics::{Around, KafkaHouse, LogBackup};
 use crate::workers::{WorkersDriver, WorkersLoader, WorkersRunner};
 
 /// An open data directory.
@@ -34,6 +36,7 @@ pub struct House {
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
     clock: Arc<dyn Clock>,
+    log_backup: Arc<LogBackup>,
     temp_dir: PathBuf,
 }
 
@@ -68,6 +71,8 @@ impl House {
         if let Err(error) = engine.drop_left_temporary().await {
             tracing::warn!(%error, "temporary tables of sessions that a crash has ended stay");
         }
+        let log_backup = Arc::new(LogBackup::new(metastore.data_dir(), &clock));
+        engine.set_backup_part(Arc::clone(&log_backup) as Arc<dyn BackupPart>);
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
@@ -91,6 +96,7 @@ impl House {
             jobs,
             metastore,
             clock,
+            log_backup,
             temp_dir,
         })
     }
@@ -148,6 +154,7 @@ impl House {
             accounts: Arc::clone(&self.accounts),
             logins: Arc::clone(&self.logins),
             clock: Arc::clone(&self.clock),
+            backup: Arc::clone(&self.log_backup),
         };
         KafkaHouse::open(self.metastore.data_dir(), options, around, shutdown).await
     }
