@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use polder_capability::{Caller, TopicRight, TopicRights, TopicThing};
+use polder_capability::Caller;
+use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
 
 use crate::authz::{Authority, READ_ALL_DATA, WRITE_ALL_DATA};
 use crate::engine::Engine;

@@ -56,15 +56,27 @@ fn copy_file(from: &dyn Disk, name: &str, into: &Path) -> Result<u64> {
         Err(error) => return Err(failed("opening", &from.path_of(name), error)),
     };
     let target = into.join(name);
-    let length = source.bytes().map_err(|error| failed("reading", &from.path_of(name), error))?;
-    let mut written = 0;
+    let reading = |error| failed("reading", &from.path_of(name), error);
+    let mut length = source.bytes().map_err(reading)?;
+    let (mut written, mut position) = (0, 0);
     let mut chunk = vec![0_u8; CHUNK_BYTES];
     let file = create(&target)?;
-    let mut position = 0;
     while position < length {
         let size = usize::try_from(length - position).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
         let Some(part) = chunk.get_mut(..size) else { break };
-        source.read_exact_at(part, position).map_err(|error| failed("reading", &from.path_of(name), error))?;
+        match source.read_exact_at(part, position) {
+            Ok(()) => {}
+            // The room behind what is written goes when a segment is full.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let shorter = source.bytes().map_err(reading)?;
+                if shorter >= length {
+                    return Err(reading(error));
+                }
+                length = shorter;
+                continue;
+            }
+            Err(error) => return Err(reading(error)),
+        }
         if part.iter().any(|byte| *byte != 0) {
             let put = file.write_all_at(part, position);
             put.map_err(|error| failed("writing", &target.display().to_string(), error))?;
