@@ -62,6 +62,7 @@ pub struct Exchange {
     client_first_bare: String,
     server_first: String,
     nonce: String,
+    repeats_nonce: bool,
     /// What the client's final message must name, base64.
     binding: String,
 }
@@ -147,8 +148,16 @@ impl Exchange {
             client_first_bare: bare.to_owned(),
             server_first,
             nonce,
+            repeats_nonce: false,
             binding: STANDARD.encode(binding),
         })
+    }
+
+    /// Takes the proof of a client that says its own part of the nonce twice, as librdkafka did up to 2.6.0 and Kafka takes it.
+    /// The proof is over what it says, and our part is in that, which makes it new.
+    #[must_use]
+    pub fn of_librdkafka(self) -> Self {
+        Self { repeats_nonce: true, ..self }
     }
 
     /// To be sent to the client.
@@ -165,7 +174,7 @@ impl Exchange {
         let mut parts = without_proof.split(',');
         let binding = parts.next().and_then(|part| part.strip_prefix("c=")).ok_or_else(refused)?;
         let nonce = parts.next().and_then(|part| part.strip_prefix("r=")).ok_or_else(refused)?;
-        if nonce != self.nonce {
+        if nonce != self.nonce && !(self.repeats_nonce && nonce.ends_with(&self.nonce)) {
             return Err(broken("malformed SCRAM message: nonce does not match"));
         }
         if binding != self.binding {
@@ -233,6 +242,13 @@ mod tests {
         assert_eq!(exchange.finish(&CLIENT_FINAL.replace("p=d", "p=e")).unwrap(), None);
         assert!(exchange.finish(&CLIENT_FINAL.replace("c=biws", "c=eSws")).is_err());
         assert!(exchange.finish("c=biws").is_err());
+        // The client's part twice is a nonce of librdkafka's alone, and the proof must be over it.
+        let twice = CLIENT_FINAL.replace("r=rOpr", "r=rOprNGfwEbeRWgbNEkqOrOpr");
+        assert!(exchange.finish(&twice).is_err());
+        let exchange = begin(SHA_256, CLIENT_FIRST, None).unwrap().of_librdkafka();
+        assert_eq!(exchange.finish(&twice).unwrap(), None);
+        assert!(exchange.finish(&CLIENT_FINAL.replace("r=rOpr", "r=")).is_err());
+        assert!(exchange.finish(CLIENT_FINAL).unwrap().is_some());
         let downgraded = CLIENT_FIRST.replacen('n', "y", 1);
         assert!(begin(SHA_256, &downgraded, None).is_ok());
         assert!(begin(SHA_256, &downgraded, Some(&b"hash"[..])).is_err());

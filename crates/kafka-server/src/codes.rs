@@ -70,7 +70,7 @@ pub(crate) const fn code(error: TopicError) -> Code {
 
 /// The code of a result, 0 for a success.
 pub(crate) fn of<T>(result: &TopicResult<T>) -> i16 {
-    result.as_ref().err().map_or(0, |failure| of_failure(failure))
+    result.as_ref().err().map_or(0, of_failure)
 }
 
 pub(crate) fn of_failure(failure: &TopicFailure) -> i16 {

@@ -122,7 +122,7 @@ impl Conversation {
                 }
             }
             // A client that is gone waits for no answer, but what it has sent is written.
-            if self.closed && !(self.only_writes && !self.running.is_empty()) {
+            if self.closed && (self.running.is_empty() || !self.only_writes) {
                 return Ok(());
             }
             let muted_until = self.muted_until.unwrap_or(self.read_by);

@@ -272,7 +272,7 @@ impl Newcomer<'_> {
             _ => (scram::SHA_256, logins.scram_verifier(&user).await?),
         };
         // Nobody binds to the certificate here: no client of Kafka knows how.
-        let exchange = Exchange::begin(called, text, &verifier, None)?;
+        let exchange = Exchange::begin(called, text, &verifier, None)?.of_librdkafka();
         Ok(Outcome::Next(exchange.server_first().as_bytes().to_vec(), Step::Proof { exchange, user }))
     }
 }
