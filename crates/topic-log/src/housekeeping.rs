@@ -1,14 +1,82 @@
 //! What is due now and then: retention, and the removal of what nobody needs.
 
-use polder_types::Result;
+use polder_types::{Error, Result};
 
+use crate::entry::{AppendError, Entry};
 use crate::keeper::remove_unused;
-use crate::log::Inner;
+use crate::log::Log;
+use crate::options::Sync;
+use crate::request::Order;
+use crate::topic::TopicSettings;
+use crate::view::View;
 
-pub(crate) async fn run(log: &Inner) -> Result<bool> {
-    let ground = &log.reader.ground;
-    if remove_unused(&*ground.disk, &ground.published, &log.durable)? > 0 {
-        log.reader.files.forget();
+/// Partitions whose records are deleted with one append.
+const AT_ONCE: usize = 500;
+
+/// Does what is due; says whether there is more.
+pub(crate) async fn run(log: &Log) -> Result<bool> {
+    let ground = &log.0.reader.ground;
+    let now = ground.clock.now().timestamp_millis();
+    let late = log.0.durable.lock().is_late;
+    retain(log, now).await?;
+    // Files go only for what is durable, which an acknowledgement without a sync does not say.
+    if late || ground.options.sync == Sync::PageCache {
+        log.order(Order::Checkpoint).await?;
     }
+    remove(log).await?;
     Ok(false)
+}
+
+async fn remove(log: &Log) -> Result<()> {
+    let inner = std::sync::Arc::clone(&log.0);
+    let work = move || {
+        let ground = &inner.reader.ground;
+        if remove_unused(&*ground.disk, &ground.published, &inner.durable)? > 0 {
+            inner.reader.files.forget();
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))?
+}
+
+/// Deletes the records that are too old, or too many.
+async fn retain(log: &Log, now: i64) -> Result<()> {
+    let mut entries = Vec::new();
+    for (topic, partition) in log.published().partitions() {
+        if let Some(before) = begin(&partition.view.read(), &topic.settings, now) {
+            entries.push(Entry::DeleteRecords { topic: topic.id, partition: partition.partition, before });
+        }
+    }
+    while !entries.is_empty() {
+        let rest = entries.split_off(entries.len().min(AT_ONCE));
+        match log.append(std::mem::replace(&mut entries, rest)).await {
+            // A topic was deleted meanwhile, and took these along. The others have their turn next time.
+            Ok(_) | Err(AppendError::Refused { .. }) => {}
+            Err(AppendError::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Where a partition is to begin, if that is further on than it does.
+fn begin(view: &View, settings: &TopicSettings, now: i64) -> Option<i64> {
+    if !settings.delete {
+        return None;
+    }
+    let mut before = None;
+    let mut bytes = view.bytes();
+    // An open transaction's records stay until it has ended.
+    let end = view.bounds.last_stable_offset;
+    for (number, extent) in view.extents.iter().enumerate() {
+        let too_old = settings.retention_ms.is_some_and(|keep| extent.max_timestamp < now.saturating_sub(keep));
+        let is_last = number + 1 == view.extents.len();
+        let left = bytes - extent.bytes;
+        let too_many = !is_last && settings.retention_bytes.is_some_and(|keep| left >= keep);
+        if extent.next > end || !(too_old || too_many) {
+            break;
+        }
+        bytes = left;
+        before = Some(extent.next);
+    }
+    before.filter(|before| *before > view.bounds.log_start_offset)
 }

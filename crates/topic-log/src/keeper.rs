@@ -17,6 +17,8 @@ use crate::view::{PartitionView, Published};
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
     pub(crate) tail_segment: u64,
+    /// A newer one could not be written.
+    pub(crate) is_late: bool,
     pub(crate) references: Vec<Reference>,
 }
 
@@ -40,10 +42,13 @@ impl Keeper {
         self.settled.extend(job.settled);
         let written = self.write(&job.bytes);
         if written.is_ok() {
-            *self.durable.lock() = Durable { tail_segment: job.tail_segment, references: job.references };
+            *self.durable.lock() =
+                Durable { tail_segment: job.tail_segment, is_late: false, references: job.references };
             for (partition, segment, stored) in self.settled.drain(..) {
                 drop_from_memory(&partition, segment, stored);
             }
+        } else {
+            self.durable.lock().is_late = true;
         }
         match (done, written) {
             // Whoever asked may be gone.

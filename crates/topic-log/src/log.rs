@@ -22,7 +22,7 @@ use crate::read::time::Wanted;
 use crate::read::{Ask, Files, Reader};
 use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
 use crate::recover;
-use crate::request::{Append, Checked, Outcome, Queue, Request};
+use crate::request::{Append, Checked, Order, Outcome, Queue, Request};
 use crate::topic::Topic;
 use crate::view::{PartitionView, Published};
 use crate::writer::{Ground, Writer, too_large};
@@ -34,7 +34,7 @@ const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// One log for all topics. All clones are one.
 #[derive(Clone, Debug)]
-pub struct Log(Arc<Inner>);
+pub struct Log(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -226,7 +226,7 @@ impl Log {
     /// The disk failed; the log is as before, and the next call tries again.
     pub async fn housekeeping(&self) -> Result<bool> {
         let _one = self.0.housekeeping.lock().await;
-        crate::housekeeping::run(&self.0).await
+        crate::housekeeping::run(self).await
     }
 
     /// Reads every sealed segment and checks every byte of it.
@@ -295,7 +295,16 @@ impl Log {
         Ok((Self(Arc::new(inner)), recovered))
     }
 
-    fn published(&self) -> &Published {
+    /// Has the writer do something between groups.
+    pub(crate) async fn order(&self, order: impl FnOnce(oneshot::Sender<Result<()>>) -> Order) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        if !self.0.queue.put([Request::Order(order(done))]) {
+            return Err(closed());
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(crate) fn published(&self) -> &Published {
         &self.0.reader.ground.published
     }
 
@@ -303,7 +312,7 @@ impl Log {
         self.published().partition(topic, partition).ok_or(ReadError::UnknownTopic)
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {

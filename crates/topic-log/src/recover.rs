@@ -58,7 +58,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         }
     }
     recovered.topics = state.topics.len();
-    let durable = Durable { tail_segment: tail.segment, references };
+    let durable = Durable { tail_segment: tail.segment, is_late: false, references };
     let writer = Writer {
         ground,
         identity: tail.identity,

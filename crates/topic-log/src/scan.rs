@@ -70,13 +70,14 @@ impl Scan {
         while position < self.file_bytes {
             let count = (self.file_bytes - position).min(8);
             let word = self.bytes(position, usize::try_from(count).unwrap_or(0))?.unwrap_or_default();
+            // A frame begins with its checksum, which is not zero.
             if word.iter().any(|byte| *byte != 0) {
                 last_set = Some(position + count - 1);
-            }
-            if let Some((header, _)) = self.frame(position)?
-                && is_it(&header)
-            {
-                return Ok((Some(position), last_set));
+                if let Some((header, _)) = self.frame(position)?
+                    && is_it(&header)
+                {
+                    return Ok((Some(position), last_set));
+                }
             }
             position += 8;
         }

@@ -62,7 +62,8 @@ pub(crate) fn check(disk: &dyn Disk, file: &dyn DiskFile, segment: u64, identity
         return Ok(());
     }
     let mut rest = Take(found.get(8..).unwrap_or_default());
-    if found.starts_with(MAGIC) && rest.u32().is_some_and(|version| version > VERSION) {
+    let whole = found.get(56..) == Some(xxh3_64(found.get(..56).unwrap_or_default()).to_le_bytes().as_slice());
+    if whole && found.starts_with(MAGIC) && rest.u32().is_some_and(|version| version > VERSION) {
         return Err(Error::new(ErrorKind::Unsupported, format!("{name} was written by a newer version")));
     }
     Err(damaged(&name, 0, "it does not begin as a segment of this log"))

@@ -88,9 +88,9 @@ pub(crate) struct TopicState {
 }
 
 impl TopicState {
-    fn view(&self, number: u32) -> Arc<TopicView> {
+    fn view(&self) -> Arc<TopicView> {
         let partitions = self.heads.iter().map(|head| Arc::clone(&head.view)).collect();
-        Arc::new(TopicView { number, topic: Arc::clone(&self.topic), partitions })
+        Arc::new(TopicView { topic: Arc::clone(&self.topic), partitions })
     }
 }
 
@@ -149,7 +149,7 @@ impl State {
         self.ids.insert(topic.topic.id, number);
         self.names.insert(topic.topic.name.clone(), number);
         self.next_number = self.next_number.max(number.saturating_add(1));
-        let view = topic.view(number);
+        let view = topic.view();
         self.topics.insert(number, topic);
         view
     }
@@ -163,7 +163,7 @@ impl State {
 
     pub(crate) fn delete(&mut self, number: u32) {
         let Some(topic) = self.remove(number) else { return };
-        self.effects.push(Effect::TopicGone(topic.view(number)));
+        self.effects.push(Effect::TopicGone(topic.view()));
         self.undo.push(Undo::Deleted(number, Box::new(topic)));
     }
 
@@ -191,7 +191,7 @@ impl State {
         let known = u32::try_from(state.heads.len()).unwrap_or(u32::MAX);
         state.heads.extend((known..topic.partitions).map(|partition| Head::new(number, partition)));
         state.topic = Arc::new(topic);
-        self.effects.push(Effect::Topic(state.view(number)));
+        self.effects.push(Effect::Topic(state.view()));
     }
 
     pub(crate) fn keep(&mut self, space: u8, key: &[u8], value: Option<&[u8]>) {

@@ -3,7 +3,9 @@
 mod clients;
 mod damage;
 mod full;
+mod kill;
 mod model;
 mod producers;
 mod reading;
+mod threads;
 mod world;

@@ -82,7 +82,6 @@ impl PartitionView {
 /// A topic and its partitions.
 #[derive(Debug)]
 pub(crate) struct TopicView {
-    pub(crate) number: u32,
     pub(crate) topic: Arc<Topic>,
     pub(crate) partitions: Vec<Arc<PartitionView>>,
 }

@@ -16,7 +16,7 @@ use crate::frame::{HEADER_BYTES, Kind, Place};
 use crate::group::Group;
 use crate::metrics::Metrics;
 use crate::options::{LogOptions, Sync};
-use crate::request::{APPEND_BYTES_MAX, Append, Order, Outcome, Request};
+use crate::request::{APPEND_BYTES_MAX, Append, Outcome, Request};
 use crate::segment;
 use crate::state::{Mark, State};
 use crate::view::Published;

@@ -158,6 +158,9 @@ pub struct EpochEnd {
 pub trait TopicRecords: Send + Sync {
     /// Writes. With [`Acks::Leader`] and [`Acks::All`] all that succeeded is durable when it returns, as far as the
     /// server's settings promise; a batch that a producer sends again is found and answered as the first time.
+    ///
+    /// Takes its place in the order of each partition when it is first polled, without waiting for anything before that: a
+    /// connection polls several in turn and only then waits for them, so that they share a sync and stay in order.
     async fn produce(&self, client: &TopicClient, produce: Produce) -> TopicResult<ProduceAnswer>;
 
     /// Reads, waiting as asked. Dropping the future ends the wait.

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, GetFieldAccess, 
 use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
 use super::function::refuse;
-use super::{call, dates, types};
+use super::{call, dates, rows, types};
 use crate::rewrite::whole_numbers::narrowed;
 
 #[derive(Debug)]
@@ -30,6 +30,11 @@ impl Operand {
 
     fn is_json(&self) -> bool {
         types::is_json(&self.field)
+    }
+
+    /// JSON that can be put together; text beside `json` makes a text.
+    fn is_jsonb(&self) -> bool {
+        self.is_json() && types::field_name(&self.field) != polder_lake::JSON
     }
 
     fn is_list(&self) -> bool {
@@ -127,7 +132,9 @@ fn of_json(op: &B, left: &Operand, right: &Operand) -> Option<Expr> {
         B::AtArrow if !right.is_list() => call("polder_json_contains", vec![l, r]),
         B::ArrowAt if !right.is_list() => call("polder_json_contains", vec![r, l]),
         B::StringConcat
-            if left.is_json() && (right.is_json() || right.is_literal()) || right.is_json() && left.is_literal() =>
+            if left.is_json() && right.is_json()
+                || left.is_jsonb() && right.is_literal()
+                || right.is_jsonb() && left.is_literal() =>
         {
             call("polder_json_concat", vec![l, r])
         }
@@ -205,6 +212,9 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
 
 impl ExprPlanner for FunctionPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(row) = rows::whole(&raw, schema)? {
+            return Ok(PlannerResult::Planned(row));
+        }
         if let Some(number) = narrowed(&raw.op, &raw.left) {
             return Ok(PlannerResult::Planned(number));
         }

@@ -157,7 +157,9 @@ impl Disk for SimulatedDisk {
         let mut inside = self.0.lock();
         inside.files.push(Content::default());
         let file = inside.files.len() - 1;
-        inside.renamed(|names| drop(names.insert(name.to_owned(), file)));
+        inside.renamed(|names| {
+            names.insert(name.to_owned(), file);
+        });
         Ok(Arc::new(SimulatedFile(self.clone(), file)))
     }
 
@@ -175,7 +177,9 @@ impl Disk for SimulatedDisk {
         if !inside.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        inside.renamed(|names| drop(names.remove(name)));
+        inside.renamed(|names| {
+            names.remove(name);
+        });
         Ok(())
     }
 

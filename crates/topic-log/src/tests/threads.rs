@@ -1,0 +1,150 @@
+//! The log with its threads, in a real directory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use polder_runtime::{Clock, ManualClock};
+use polder_types::ErrorKind;
+use uuid::Uuid;
+
+use super::world::{Client, create, entry};
+use crate::entry::{Appended, Entry};
+use crate::options::{LogOptions, Sync};
+use crate::records::Isolation;
+use crate::{AppendError, Log};
+
+fn clock() -> ManualClock {
+    ManualClock::at(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())
+}
+
+async fn open(dir: &std::path::Path, options: LogOptions, clock: &ManualClock) -> Log {
+    Log::open(dir, options, Arc::new(clock.clone()) as Arc<dyn Clock>).await.unwrap().0
+}
+
+fn small() -> LogOptions {
+    LogOptions { segment_bytes: 64 << 10, identity: 5, ..LogOptions::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_appends_share_syncs_and_each_has_its_offset() {
+    for sync in [Sync::OnAck, Sync::PageCache] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(dir.path(), LogOptions { sync, ..small() }, &clock()).await;
+        let topic = Uuid::new_v4();
+        log.append(vec![create("t", topic, 4, &[])]).await.unwrap();
+        let mut tasks = Vec::new();
+        for task in 0..8_u32 {
+            let log = log.clone();
+            tasks.push(tokio::spawn(async move {
+                for number in 0..40 {
+                    let values = [format!("{task} {number}")];
+                    let batch = Client::of(&[&values[0], &"x".repeat(200)]).bytes();
+                    let entries = vec![entry(topic, task % 4, batch.clone()), entry(topic, (task + 1) % 4, batch)];
+                    for appended in log.append_each(entries).await {
+                        assert!(matches!(appended, Ok(Appended::Batch(batch)) if !batch.duplicate));
+                    }
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let metrics = log.metrics();
+        assert_eq!(metrics.appends, 641);
+        assert!(metrics.groups < 640, "{metrics:?}");
+        let end: i64 = (0..4).map(|part| log.bounds(topic, part).unwrap().high_watermark).sum();
+        assert_eq!(end, 8 * 40 * 2 * 2);
+        log.close().await.unwrap();
+        let closed = log.append(vec![Entry::DeleteTopic { id: topic }]).await;
+        assert!(matches!(closed, Err(AppendError::Failed(error)) if error.kind() == ErrorKind::Unavailable));
+        // Who waits for room gets it again: nothing of the queue is lost over a close.
+        let log = open(dir.path(), small(), &clock()).await;
+        assert_eq!(log.bounds(topic, 0).unwrap().high_watermark, 8 * 40);
+        let records = log.read(topic, 3, 0, 1 << 20, Isolation::Uncommitted).await.unwrap();
+        assert!(records.batches.len() > 100);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_is_woken_by_what_it_waits_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small(), &clock()).await;
+    let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
+    log.append(vec![create("one", one, 2, &[]), create("two", two, 1, &[])]).await.unwrap();
+    let growth = log.appended(&[(one, 0), (one, 1), (Uuid::new_v4(), 0)]);
+    log.append(vec![entry(two, 0, Client::of(&["other"]).bytes())]).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(50), growth.wait()).await.is_err());
+    let waiting = async {
+        growth.wait().await;
+        // What woke it can be read.
+        log.read(one, 1, 0, 1000, Isolation::Uncommitted).await.unwrap().batches.len()
+    };
+    let writing = log.append(vec![entry(one, 1, Client::of(&["this"]).bytes())]);
+    let (batches, _) = tokio::join!(waiting, writing);
+    assert_eq!(batches, 1);
+    // A topic that goes wakes as well.
+    let growth = log.appended(&[(two, 0)]);
+    let mut changed = log.topics_changed();
+    changed.mark_unchanged();
+    log.append(vec![Entry::DeleteTopic { id: two }]).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), growth.wait()).await.unwrap();
+    assert!(changed.has_changed().unwrap());
+    assert_eq!(log.topics().len(), 1);
+    assert!(log.topic("two").is_none() && log.topic_by_id(one).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_has_one_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small(), &clock()).await;
+    let second = Log::open(dir.path(), small(), Arc::new(clock())).await;
+    assert_eq!(second.err().unwrap().kind(), ErrorKind::Unavailable);
+    log.close().await.unwrap();
+    Log::open(dir.path(), small(), Arc::new(clock())).await.unwrap();
+}
+
+fn files(dir: &std::path::Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_and_many_records_go_with_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let log = open(dir.path(), small(), &clock).await;
+    let (old, many, kept) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+    let topics = vec![
+        create("old", old, 1, &[("retention.ms", "60000")]),
+        create("many", many, 1, &[("retention.ms", "-1"), ("retention.bytes", "50000")]),
+        create("kept", kept, 1, &[("retention.ms", "-1")]),
+        Entry::State { space: 2, key: Bytes::from("k"), value: Some(Bytes::from("v")) },
+    ];
+    log.append(topics).await.unwrap();
+    let value = "x".repeat(1500);
+    let batch = || Client::of(&[&value]).at(clock.now().timestamp_millis()).bytes();
+    log.append(vec![entry(kept, 0, batch())]).await.unwrap();
+    for _ in 0..100 {
+        log.append_each(vec![entry(old, 0, batch()), entry(many, 0, batch())]).await;
+    }
+    log.housekeeping().await.unwrap();
+    assert_eq!(log.bounds(old, 0).unwrap().log_start_offset, 0);
+    let start = log.bounds(many, 0).unwrap().log_start_offset;
+    assert!(start > 20 && log.partition_bytes(many, 0).unwrap() >= 50_000, "{start}");
+    let before = files(dir.path());
+    clock.advance(chrono::Duration::seconds(120));
+    log.housekeeping().await.unwrap();
+    let bounds = log.bounds(old, 0).unwrap();
+    assert_eq!((bounds.log_start_offset, bounds.high_watermark), (100, 100));
+    assert!(files(dir.path()) < before);
+    log.close().await.unwrap();
+    let log = open(dir.path(), small(), &clock).await;
+    assert_eq!(log.bounds(old, 0).unwrap(), bounds);
+    assert_eq!(log.read(kept, 0, 0, 10_000, Isolation::Uncommitted).await.unwrap().batches.len(), 1);
+    assert_eq!(log.state(2), [(Bytes::from("k"), Bytes::from("v"))]);
+    assert_eq!(log.state_of(2, b"k"), Some(Bytes::from("v")));
+    let records = log.read(many, 0, start, 1 << 20, Isolation::Uncommitted).await.unwrap();
+    assert_eq!(records.batches.len() as i64, 100 - start);
+    log.scrub().await.unwrap();
+}
