@@ -2,8 +2,8 @@
 
 use std::io::{self, Read, Write};
 
-/// What a batch may grow to. A larger one is left as it is.
-pub(crate) const BYTES_MAX: usize = 64 << 20;
+/// What a batch may grow to. A larger one is left as it is. Tests make such ones sooner.
+pub(crate) const BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// How Java frames Snappy: this, two versions, then blocks behind their lengths.
 const JAVA_SNAPPY: &[u8] = b"\x82SNAPPY\0";

@@ -122,6 +122,15 @@ pub(crate) fn unpack(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
     codec::decompress(header.compression(), batch.get(HEADER_BYTES..)?).ok()
 }
 
+/// Whether each record has a key. What cannot be unpacked has none.
+pub(crate) fn has_keys(payload: &[u8]) -> bool {
+    batches(payload).all(|(header, batch)| {
+        let unpacked = unpack(&header, batch);
+        let records = unpacked.as_ref().and_then(|records| record::all(records, header.count));
+        records.is_some_and(|records| records.iter().all(|record| record.key.is_some()))
+    })
+}
+
 fn is_aborted(header: &BatchHeader, aborted: &[Aborted]) -> bool {
     header.is_transactional()
         && aborted.iter().any(|one| {

@@ -219,3 +219,26 @@ async fn the_server_divides_and_remembers() {
     let one = send(&world, beat("g", "one", 0)).await.unwrap();
     assert_eq!(parts(&one), [0, 1, 2, 3]);
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_is_not_said() {
+    let mut world = World::new().await;
+    world.topic("t", 1).await;
+    let joined = enter(&world, "g").await;
+    let me = joined.member_id.clone();
+    world.topics.sync(&client("m"), sync("g", &joined, &[(&me, "all")])).await.unwrap();
+    world.commit(offsets("g", joined.generation, &me, at("t", 0), 5)).await.unwrap();
+    world.topics.inner.log.close().await.unwrap();
+    let failed = world.commit(offsets("g", joined.generation, &me, at("t", 0), 6)).await;
+    assert_eq!(failed, Err(TopicError::Unavailable));
+    let (topics, init) = (world.topics.clone(), world.init("a").await);
+    assert_eq!(init.unwrap_err().error, TopicError::Unavailable);
+    // What others are told is what was written.
+    assert_eq!(world.committed("g", at("t", 0)).await, Some(5));
+    let beat = topics.consumer_heartbeat(&client("m"), beat("h", "one", 0)).await;
+    assert_eq!(beat.unwrap_err().error, TopicError::Unavailable);
+    world.restart().await;
+    assert_eq!(world.committed("g", at("t", 0)).await, Some(5));
+    let told = world.topics.list_groups(&client("m")).await.unwrap();
+    assert_eq!(told.iter().map(|listing| listing.group.as_str()).collect::<Vec<_>>(), ["g"]);
+}

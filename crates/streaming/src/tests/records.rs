@@ -5,7 +5,7 @@ use polder_capability::topics::{
     TopicError, TopicQuotas, TopicRecords,
 };
 
-use super::world::{World, at, batch, client, fetch, plain};
+use super::world::{START_MS, World, at, batch, client, fetch, plain};
 
 #[tokio::test]
 async fn records_come_back_in_order_after_a_restart() {
@@ -119,8 +119,8 @@ async fn places_are_found_and_records_deleted() {
     let questions = vec![
         ask(OffsetAt::Earliest, None),
         ask(OffsetAt::Latest, Some(0)),
-        ask(OffsetAt::Timestamp(1_000), None),
-        ask(OffsetAt::Timestamp(1_001), None),
+        ask(OffsetAt::Timestamp(START_MS), None),
+        ask(OffsetAt::Timestamp(START_MS + 1), None),
         ask(OffsetAt::MaxTimestamp, None),
         ask(OffsetAt::Latest, Some(3)),
     ];
@@ -173,4 +173,23 @@ async fn who_is_too_fast_is_told_to_wait() {
     world.topics.change_quotas(&client("admin"), off, false).await.unwrap();
     assert_eq!(produce("one").await, 0);
     assert!(world.topics.quotas(&client("admin")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn old_records_go_by_themselves() {
+    let world = World::new().await;
+    world.topic("t", 1).await;
+    world.produce(at("t", 0), plain("x")).await.unwrap();
+    world.pass(21_000).await;
+    assert_eq!(world.values(at("t", 0), Isolation::Uncommitted).await, ["x"]);
+    world.clock.advance(chrono::TimeDelta::days(7));
+    world.pass(21_000).await;
+    let earliest = OffsetQuestion { of: at("t", 0), at: OffsetAt::Earliest, leader_epoch: None };
+    let found = world.topics.offsets(&client("r"), vec![earliest], Isolation::Uncommitted).await.unwrap();
+    assert_eq!(found[0].as_ref().unwrap().offset, Some(1));
+    // Whoever reads where records were is told so, and is not left waiting.
+    let mut late = fetch(at("t", 0), 0);
+    late.wait_max = Duration::from_secs(20);
+    let answer = world.topics.fetch(&client("r"), &late).await.unwrap();
+    assert_eq!(answer.results[0].as_ref().unwrap_err().error, TopicError::OffsetOutOfRange);
 }

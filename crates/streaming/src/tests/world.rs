@@ -18,6 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::{Streaming, StreamingOptions, Unrestricted};
 
+/// When the clock begins, and of which time all records are.
+pub const START_MS: i64 = 1_800_000_000_000;
+
 pub struct World {
     pub dir: TempDir,
     pub clock: ManualClock,
@@ -54,7 +57,7 @@ impl World {
 
     pub async fn with_rights(rights: Arc<dyn TopicRights>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = ManualClock::at(DateTime::from_timestamp_millis(1_800_000_000_000).unwrap());
+        let clock = ManualClock::at(DateTime::from_timestamp_millis(START_MS).unwrap());
         let (topics, shutdown, tasks) = start(&dir, &clock, Arc::clone(&rights)).await;
         Self { dir, clock, topics, rights, shutdown, tasks }
     }
@@ -200,8 +203,8 @@ pub fn batch(values: &[String], producer: Option<(Producer, i32, bool)>) -> Byte
     let mut body = BytesMut::new();
     body.put_i16(if transactional { 0x10 } else { 0 });
     body.put_i32(values.len() as i32 - 1);
-    body.put_i64(1_000);
-    body.put_i64(1_000);
+    body.put_i64(START_MS);
+    body.put_i64(START_MS);
     body.put_i64(identity.id);
     body.put_i16(identity.epoch);
     body.put_i32(sequence);

@@ -10,7 +10,7 @@ use polder_types::ErrorKind;
 use uuid::Uuid;
 
 use super::world::{Client, create, entry};
-use crate::entry::{Appended, Entry};
+use crate::entry::{Appended, Entry, Refusal};
 use crate::options::{LogOptions, Sync};
 use crate::records::Isolation;
 use crate::{AppendError, Log};
@@ -93,6 +93,45 @@ async fn who_waits_is_woken_by_what_it_waits_for() {
     assert!(changed.has_changed().unwrap());
     assert_eq!(log.topics().len(), 1);
     assert!(log.topic("two").is_none() && log.topic_by_id(one).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_for_themselves_are_refused_for_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small(), &clock()).await;
+    let (plain, compact) = (Uuid::new_v4(), Uuid::new_v4());
+    log.append(vec![create("p", plain, 1, &[]), create("c", compact, 1, &[("cleanup.policy", "compact")])])
+        .await
+        .unwrap();
+    let before = log.metrics().syncs;
+    let mut damaged = Client::of(&["x"]).bytes();
+    damaged[30] ^= 1;
+    let sound = Client::of(&["x"]).bytes();
+    let entries = vec![
+        entry(plain, 0, sound.clone()),
+        entry(plain, 0, damaged),
+        // No keys.
+        entry(compact, 0, sound.clone()),
+        entry(plain, 7, sound.clone()),
+        entry(plain, 0, sound),
+    ];
+    let answers = log.append_each(entries).await;
+    let refusals: Vec<Option<Refusal>> = answers
+        .into_iter()
+        .map(|answer| match answer {
+            Ok(_) => None,
+            Err(AppendError::Refused { entry: 0, refusal }) => Some(refusal),
+            Err(other) => panic!("{other}"),
+        })
+        .collect();
+    assert!(matches!(
+        &refusals[..],
+        [None, Some(Refusal::CorruptBatch(_)), Some(Refusal::InvalidRecord(_)), Some(Refusal::UnknownTopic), None]
+    ));
+    assert_eq!(log.metrics().syncs, before + 1);
+    assert_eq!(log.bounds(plain, 0).unwrap().high_watermark, 2);
+    assert!(log.append_each(Vec::new()).await.is_empty());
+    assert!(log.append(Vec::new()).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
