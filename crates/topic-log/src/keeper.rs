@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use parking_lot::Mutex;
 use polder_types::{Error, Result};
 
 use crate::checkpoint::{self, CheckpointJob, Reference};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::failure::failed;
 use crate::index::{Index, Stored};
 use crate::segment;
@@ -22,6 +23,20 @@ pub(crate) struct Durable {
     pub(crate) references: Vec<Reference>,
 }
 
+/// What the writer has done beside itself.
+pub(crate) enum Job {
+    Checkpoint(CheckpointJob),
+    /// The next segment, so that nobody waits for it when its turn comes.
+    Segment {
+        segment: u64,
+        identity: u64,
+        bytes: u64,
+        made: SyncSender<Made>,
+    },
+}
+
+pub(crate) type Made = Result<Arc<dyn DiskFile>>;
+
 /// What is still to be written. What fails stays, and goes along with the next one.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -34,6 +49,16 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(disk: Arc<dyn Disk>, durable: Arc<Mutex<Durable>>) -> Self {
         Self { disk, durable, indexes: Vec::new(), settled: Vec::new() }
+    }
+
+    pub(crate) fn work(&mut self, job: Job) {
+        match job {
+            Job::Checkpoint(job) => self.handle(job),
+            Job::Segment { segment, identity, bytes, made } => {
+                // A writer that has ended needs no segment; the next start removes it.
+                drop(made.send(segment::create(&*self.disk, segment, identity, bytes)));
+            }
+        }
     }
 
     pub(crate) fn handle(&mut self, job: CheckpointJob) {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::cache::Cache;
 use crate::disk::{Directory, Disk};
 use crate::entry::{AppendError, Appended, Entry, Refusal};
-use crate::keeper::{Durable, Keeper, closed};
+use crate::keeper::{Durable, Job, Keeper, closed};
 use crate::metrics::{LogMetrics, Metrics};
 use crate::options::{LogOptions, Recovered};
 use crate::read::time::Wanted;
@@ -302,7 +302,14 @@ impl Log {
         let (mut writer, durable, recovered) = recover::open(ground.clone())?;
         let durable = Arc::new(Mutex::new(durable));
         let (keeper, keeping) = start_keeper(Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable)))?;
-        writer.keeper = Box::new(move |job| drop(keeper.send(job)));
+        let jobs = keeper.clone();
+        writer.keeper = Box::new(move |job| drop(jobs.send(Job::Checkpoint(job))));
+        let (identity, bytes) = (writer.identity, u64::from(ground.options.segment_bytes));
+        writer.ahead = Some(Box::new(move |segment| {
+            let (made, coming) = std::sync::mpsc::sync_channel(1);
+            drop(keeper.send(Job::Segment { segment, identity, bytes, made }));
+            coming
+        }));
         let queue = Arc::new(Queue::default());
         let permits = (ground.options.queue_bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         let files = Files::new(ground.options.index_cache_bytes);
@@ -421,7 +428,7 @@ fn start_writer(
         drop(taker);
         let ended = writer.sync_late();
         // The last checkpoint is written before somebody else may open the log.
-        writer.keeper = Box::new(drop);
+        (writer.keeper, writer.ahead) = (Box::new(drop), None);
         let kept = keeping.join().map_err(|_| Error::internal("the keeper of the log broke off"));
         writer.ground.disk.unlock();
         ended.and(kept)
@@ -430,13 +437,13 @@ fn start_writer(
     started.map_err(|error| Error::internal(format!("starting the writer of the log: {error}")))
 }
 
-type Jobs = std::sync::mpsc::Sender<crate::checkpoint::CheckpointJob>;
+type Jobs = std::sync::mpsc::Sender<Job>;
 
 fn start_keeper(mut keeper: Keeper) -> Result<(Jobs, thread::JoinHandle<()>)> {
     let (jobs, coming) = std::sync::mpsc::channel();
     let work = move || {
         for job in coming {
-            keeper.handle(job);
+            keeper.work(job);
         }
     };
     let started = thread::Builder::new().name("topic-log-keeper".to_owned()).spawn(work);

@@ -67,6 +67,8 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         next_sequence,
         synced: next_sequence - 1,
         keeper: Box::new(drop),
+        ahead: None,
+        next_segment: None,
         group: Group::default(),
         answers: Vec::new(),
         group_sequence: next_sequence,

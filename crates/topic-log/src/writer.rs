@@ -1,6 +1,7 @@
 //! The one writer: takes what waits, writes it once, syncs, shows it, answers.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
 use polder_runtime::{Clock, fault};
@@ -14,6 +15,7 @@ use crate::entry::AppendError;
 use crate::failure::failed;
 use crate::frame::{HEADER_BYTES, Kind, Place};
 use crate::group::Group;
+use crate::keeper::Made;
 use crate::metrics::Metrics;
 use crate::options::{LogOptions, Sync};
 use crate::request::{APPEND_BYTES_MAX, Append, Outcome, Request};
@@ -59,6 +61,9 @@ pub(crate) struct Writer {
     pub(crate) synced: u64,
     /// Somebody takes checkpoints, to write them beside.
     pub(crate) keeper: Box<dyn FnMut(CheckpointJob) + Send>,
+    /// Somebody makes segments ahead, by their number.
+    pub(crate) ahead: Option<Box<dyn FnMut(u64) -> Receiver<Made> + Send>>,
+    pub(crate) next_segment: Option<Receiver<Made>>,
     pub(crate) group: Group,
     pub(crate) answers: Vec<(Append, Outcome)>,
     pub(crate) group_sequence: u64,
@@ -159,6 +164,7 @@ impl Writer {
         for (append, outcome) in answers {
             answer(append, outcome);
         }
+        self.look_ahead();
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -229,11 +235,30 @@ impl Writer {
         Ok(())
     }
 
+    /// Has the next segment made once half of this one is full.
+    fn look_ahead(&mut self) {
+        let half = u64::from(self.ground.options.segment_bytes) / 2;
+        if self.active.position > half
+            && self.next_segment.is_none()
+            && let Some(ahead) = &mut self.ahead
+        {
+            self.next_segment = Some(ahead(self.active.segment + 1));
+        }
+    }
+
+    fn next_file(&mut self, number: u64) -> Made {
+        // One that could not be made then may be made now.
+        if let Some(Ok(Ok(file))) = self.next_segment.take().map(|made| made.recv()) {
+            return Ok(file);
+        }
+        let room = u64::from(self.ground.options.segment_bytes);
+        segment::create(&*self.ground.disk, number, self.identity, room)
+    }
+
     /// Ends the segment and begins the next one.
     fn roll(&mut self) -> Result<()> {
         let next = self.active.segment + 1;
-        let room = u64::from(self.ground.options.segment_bytes);
-        let file = segment::create(&*self.ground.disk, next, self.identity, room)?;
+        let file = self.next_file(next)?;
         fault::point("topic-log-before-seal");
         let place = Place { identity: self.identity, segment: self.active.segment, position: self.active.position };
         let mut seal = Group::default();
