@@ -156,7 +156,7 @@ class Server:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [str(binary()), "up", "--data", str(self.data), "--http", "127.0.0.1:0", "--postgres", "127.0.0.1:0",
-                 "--kafka", self.kafka_wanted, *self.arguments],
+                 *([] if "--kafka" in self.arguments else ["--kafka", self.kafka_wanted]), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment({**self.env, **(env or {})}))
         return self
 
