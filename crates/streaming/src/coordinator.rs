@@ -3,7 +3,6 @@
 mod run;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use polder_capability::topics::{Joined, Producer, SyncedGroup, TopicError, TopicFailure, TopicResult};
 use polder_topic_log::Log;
@@ -193,12 +192,38 @@ fn unwritten() -> TopicFailure {
     TopicError::Unavailable.into()
 }
 
-/// Milliseconds since 1970, never going back: the computer's clock may be set.
+/// The coordinator's own time, in milliseconds: that of the clock, but where somebody sets the clock back it goes on from where
+/// it was, so that whoever waits goes on waiting as long as they would have.
 #[derive(Debug, Default)]
-struct Now(AtomicI64);
+struct Now {
+    last_ms: i64,
+    ahead_ms: i64,
+}
 
 impl Now {
-    fn of(&self, clock_ms: i64) -> i64 {
-        self.0.fetch_max(clock_ms, Ordering::Relaxed).max(clock_ms)
+    fn at(&mut self, clock_ms: i64) -> i64 {
+        self.ahead_ms += (self.last_ms - clock_ms).max(0);
+        self.last_ms = clock_ms;
+        clock_ms + self.ahead_ms
+    }
+
+    /// What the clock will show at a time of the coordinator's own.
+    fn on_clock(&self, own_ms: i64) -> i64 {
+        own_ms.saturating_sub(self.ahead_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Now;
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_no_time() {
+        let mut now = Now::default();
+        assert_eq!(now.at(1_000), 1_000);
+        assert_eq!(now.at(400), 1_000);
+        assert_eq!(now.at(500), 1_100);
+        assert_eq!(now.on_clock(1_200), 600);
+        assert_eq!(now.at(9_000), 9_600);
     }
 }

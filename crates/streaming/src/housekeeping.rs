@@ -13,7 +13,7 @@ const LOG_EVERY_SECONDS: i64 = 10;
 const EXPIRE_EVERY: u64 = 60;
 
 /// How many groups, and identities, are cleaned in one call, so that nobody waits long behind it.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = 20;
 
 impl Streaming {
     pub(crate) async fn keep_house(self, shutdown: Shutdown) {

@@ -21,8 +21,6 @@ pub const TRANSACTIONS: u8 = 5;
 pub const PENDING_OFFSETS: u8 = 6;
 /// Quotas, by whom they are for.
 pub const QUOTAS: u8 = 7;
-/// Settings of groups, by name.
-pub const GROUP_CONFIGS: u8 = 8;
 
 /// One partition, by the topic's id.
 pub type Place = (Uuid, i32);

@@ -1,4 +1,4 @@
-//! What is due now and then: retention, and the removal of what nobody needs.
+//! What is due now and then: retention, rewriting, compaction, and the removal of what nobody needs.
 
 use polder_types::{Error, Result};
 
@@ -7,6 +7,7 @@ use crate::keeper::remove_unused;
 use crate::log::Log;
 use crate::options::Sync;
 use crate::request::Order;
+use crate::rewrite;
 use crate::topic::TopicSettings;
 use crate::view::View;
 
@@ -23,8 +24,16 @@ pub(crate) async fn run(log: &Log) -> Result<bool> {
     if late || ground.options.sync == Sync::PageCache {
         log.order(Order::Checkpoint).await?;
     }
+    let reader = std::sync::Arc::clone(&log.0.reader);
+    let sealed_before = log.0.durable.lock().tail_segment;
+    let work = move || rewrite::round(&reader, sealed_before, now);
+    let rewritten = tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))??;
+    let more = rewritten.is_some();
+    if let Some(rewritten) = rewritten {
+        log.order(|done| Order::Adopt(rewritten, done)).await?;
+    }
     remove(log).await?;
-    Ok(false)
+    Ok(more)
 }
 
 async fn remove(log: &Log) -> Result<()> {

@@ -6,7 +6,10 @@
 mod batch;
 mod cache;
 mod checkpoint;
+mod codec;
 mod coding;
+mod compact;
+mod copy;
 mod disk;
 mod entry;
 mod fact;
@@ -21,6 +24,7 @@ mod metrics;
 mod options;
 mod producer;
 mod read;
+mod record;
 mod records;
 mod recover;
 mod request;

@@ -22,11 +22,13 @@ use crate::read::time::Wanted;
 use crate::read::{Ask, Files, Reader};
 use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
 use crate::recover;
-use crate::request::{Append, Checked, Order, Outcome, Queue, Request};
+use crate::request::{Append, Checked, Order, Outcome, Queue, Request, Taker};
 use crate::topic::Topic;
 use crate::view::{PartitionView, Published};
 use crate::writer::{Ground, Writer, too_large};
 
+/// Below it, the reserve of a segment and its header leave no room.
+const SEGMENT_BYTES_MIN: u32 = 64 << 10;
 /// Permits of the queue stand for so many bytes.
 const PERMIT_BYTES: usize = 1024;
 /// What was acknowledged without a sync gets one after so long.
@@ -72,6 +74,9 @@ impl Log {
     /// # Errors
     /// `Unavailable` when somebody else has it open, `Corrupt` when something acknowledged is damaged (names the file).
     pub async fn open(dir: &Path, options: LogOptions, clock: Arc<dyn Clock>) -> Result<(Self, Recovered)> {
+        if options.segment_bytes < SEGMENT_BYTES_MIN {
+            return Err(Error::invalid(format!("a segment has at least {SEGMENT_BYTES_MIN} bytes")));
+        }
         let dir = dir.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
             let disk: Arc<dyn Disk> = Arc::new(Directory::open(&dir)?);
@@ -86,28 +91,48 @@ impl Log {
     /// # Errors
     /// One entry was refused, or the disk failed.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Appended>, AppendError> {
-        let checked = entries.into_iter().enumerate().map(|(number, entry)| {
-            Checked::of(entry).map_err(|refusal| AppendError::Refused { entry: number, refusal })
-        });
-        let append = self.queued(checked.collect::<Result<Vec<_>, _>>()?).await?;
+        let mut checked = Vec::with_capacity(entries.len());
+        for (number, entry) in entries.into_iter().enumerate() {
+            let refused = |refusal| AppendError::Refused { entry: number, refusal };
+            checked.push(self.checked(entry).map_err(refused)?);
+        }
+        let mut answers = self.queued(vec![checked]).await?;
+        let append = answers.pop().ok_or_else(|| AppendError::Failed(closed()))?;
         answer_of(append).await
     }
 
     /// Appends each entry as a fact of its own, in order, with one wait for all: what a produce request does.
     pub async fn append_each(&self, entries: Vec<Entry>) -> Vec<Result<Appended, AppendError>> {
-        let mut answers = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let refused = |refusal: Refusal| AppendError::Refused { entry: 0, refusal };
-            answers.push(match Checked::of(entry).map_err(refused) {
-                Ok(checked) => self.queued(vec![checked]).await,
-                Err(refused) => Err(refused),
-            });
+        let checked: Vec<_> = entries.into_iter().map(|entry| self.checked(entry)).collect();
+        let mut refused = Vec::with_capacity(checked.len());
+        let mut appends = Vec::new();
+        for entry in checked {
+            match entry {
+                Ok(entry) => {
+                    appends.push(vec![entry]);
+                    refused.push(None);
+                }
+                Err(refusal) => refused.push(Some(AppendError::Refused { entry: 0, refusal })),
+            }
         }
-        let mut appended = Vec::with_capacity(answers.len());
-        for answer in answers {
-            appended.push(match answer {
-                Ok(answer) => answer_of(answer).await.map(|done| done.first().copied().unwrap_or(Appended::Done)),
-                Err(error) => Err(error),
+        // Together, so that one sync serves all of them.
+        let queued = self.queued(appends).await;
+        let (mut answers, failed) = match queued {
+            Ok(answers) => (answers.into_iter(), None),
+            Err(error) => (Vec::new().into_iter(), Some(error)),
+        };
+        let mut appended = Vec::with_capacity(refused.len());
+        for refused in refused {
+            if let Some(refused) = refused {
+                appended.push(Err(refused));
+                continue;
+            }
+            appended.push(match (answers.next(), &failed) {
+                (Some(answer), _) => {
+                    answer_of(answer).await.map(|done| done.first().copied().unwrap_or(Appended::Done))
+                }
+                (None, Some(failed)) => Err(again(failed)),
+                (None, None) => Err(AppendError::Failed(closed())),
             });
         }
         appended
@@ -321,22 +346,50 @@ impl Log {
         worked.map_err(|error| ReadError::Failed(Error::internal(error.to_string())))?
     }
 
-    /// Waits for room in the queue, and puts an append there.
-    async fn queued(&self, entries: Vec<Checked>) -> Result<oneshot::Receiver<Outcome>, AppendError> {
-        let bytes: usize = entries.iter().map(Checked::bytes).sum();
-        if let Some(refused) = too_large(bytes) {
-            return Err(refused);
+    fn checked(&self, entry: Entry) -> Result<Checked, Refusal> {
+        let checked = Checked::of(entry)?;
+        checked.check_keys(self.published())?;
+        Ok(checked)
+    }
+
+    /// Waits for room in the queue, and puts appends there.
+    async fn queued(&self, appends: Vec<Vec<Checked>>) -> Result<Vec<oneshot::Receiver<Outcome>>, AppendError> {
+        let bytes_of = |entries: &Vec<Checked>| entries.iter().map(Checked::bytes).sum::<usize>();
+        let mut bytes = 0;
+        for entries in &appends {
+            let more = bytes_of(entries);
+            if let Some(refused) = too_large(more) {
+                return Err(refused);
+            }
+            bytes += more;
         }
-        // A large one waits until it is alone.
+        // What is more than the queue waits until it is alone.
         let permits = bytes.div_ceil(PERMIT_BYTES).clamp(1, self.0.permits);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.0.room).acquire_many_owned(permits).await;
-        let room = Some(room.map_err(|_| AppendError::Failed(closed()))?);
-        let (reply, answer) = oneshot::channel();
-        if !self.0.queue.put([Request::Append(Append { entries, bytes, reply, room })]) {
+        let mut room = Some(room.map_err(|_| AppendError::Failed(closed()))?);
+        let (mut requests, mut answers) = (Vec::with_capacity(appends.len()), Vec::with_capacity(appends.len()));
+        let count = appends.len();
+        for (number, entries) in appends.into_iter().enumerate() {
+            let (reply, answer) = oneshot::channel();
+            // They are answered in order: the last one gives the room back.
+            let room = if number + 1 == count { room.take() } else { None };
+            let bytes = bytes_of(&entries);
+            requests.push(Request::Append(Append { entries, bytes, reply, room }));
+            answers.push(answer);
+        }
+        if !self.0.queue.put(requests) {
             return Err(AppendError::Failed(closed()));
         }
-        Ok(answer)
+        Ok(answers)
+    }
+}
+
+/// The same error, for another entry.
+fn again(error: &AppendError) -> AppendError {
+    match error {
+        AppendError::Refused { entry, refusal } => AppendError::Refused { entry: *entry, refusal: refusal.clone() },
+        AppendError::Failed(error) => AppendError::Failed(Error::new(error.kind(), error.to_string())),
     }
 }
 
@@ -350,7 +403,9 @@ fn start_writer(
     keeping: thread::JoinHandle<()>,
 ) -> Result<thread::JoinHandle<Result<()>>> {
     let group_bytes = writer.ground.options.group_bytes;
+    let taker = Taker(Arc::clone(&queue));
     let work = move || {
+        let taker = taker;
         loop {
             let patience = writer.unsynced.then_some(LATE_SYNC_EVERY);
             let Some(requests) = queue.take(group_bytes, patience) else { break };
@@ -363,6 +418,7 @@ fn start_writer(
             }
             writer.commit(requests);
         }
+        drop(taker);
         let ended = writer.sync_late();
         // The last checkpoint is written before somebody else may open the log.
         writer.keeper = Box::new(drop);

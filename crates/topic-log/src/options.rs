@@ -28,6 +28,9 @@ pub struct LogOptions {
     pub cache_bytes: usize,
     /// Indexes of old segments kept in memory.
     pub index_cache_bytes: usize,
+    /// The newest segments stay as they were written, all partitions in one. Older ones are rewritten by partition, so
+    /// that who reads one partition from far back does not pass over all the others.
+    pub hot_bytes: u64,
     /// A random number that sets this log's frames apart from any other bytes: no record can pass for one.
     pub identity: u64,
     /// How long a producer that sends nothing is remembered.
@@ -43,6 +46,7 @@ impl Default for LogOptions {
             queue_bytes: 64 << 20,
             cache_bytes: 64 << 20,
             index_cache_bytes: 16 << 20,
+            hot_bytes: 1 << 30,
             identity: 0,
             producer_expiry: Duration::from_secs(24 * 60 * 60),
         }

@@ -1,6 +1,7 @@
 //! Appends on their way to the writer.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::batch::{BatchHeader, check};
+use crate::compact::has_keys;
 use crate::entry::{AppendError, Appended, Entry, Refusal};
 use crate::frame::frame_bytes;
 use crate::rewrite::Rewritten;
+use crate::view::Published;
 
 /// Bytes of one append, everything counted: a segment's positions have 32 bits, and memory has an end.
 pub(crate) const APPEND_BYTES_MAX: usize = 512 << 20;
@@ -33,6 +36,16 @@ impl Checked {
             }
             other => Ok(Self::Other(other)),
         }
+    }
+
+    /// Refuses records without keys where only the last record of each key stays.
+    pub(crate) fn check_keys(&self, published: &Published) -> Result<(), Refusal> {
+        let Self::Batch { topic, bytes, .. } = self else { return Ok(()) };
+        let compact = published.topics.read().by_id.get(topic).is_some_and(|topic| topic.topic.settings.compact);
+        if compact && !has_keys(bytes) {
+            return Err(Refusal::InvalidRecord("records of a compacted topic have keys".to_owned()));
+        }
+        Ok(())
     }
 
     /// At most so many bytes of the log.
@@ -134,5 +147,17 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.waiting.lock().closed = true;
         self.came.notify_all();
+    }
+}
+
+/// Held by who takes from a queue: whatever ends it, nobody is left waiting for an answer.
+pub(crate) struct Taker(pub(crate) Arc<Queue>);
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        self.0.close();
+        let left = std::mem::take(&mut self.0.waiting.lock().requests);
+        // Outside of the lock: each one that is dropped wakes somebody.
+        drop(left);
     }
 }

@@ -1,9 +1,29 @@
-//! Sealed segments, brought together by partition once they have left the hot window.
+//! Sealed segments, brought together by partition once they have left the hot window; and compacted, where a topic asks
+//! for it. A round reads some segments and writes one or more per topic, which then stand in their place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::index::Extent;
-use crate::view::PartitionView;
+use bytes::Bytes;
+use polder_types::Result;
+
+use crate::compact::{Keys, Rule};
+use crate::failure::failed;
+use crate::index::{Extent, Index, IndexEntry};
+use crate::read::{Piece, Reader, Trouble};
+use crate::records::ReadError;
+use crate::segment::{self, REWRITTEN};
+use crate::topic::Topic;
+use crate::view::{Aborted, PartitionView};
+
+mod output;
+
+use output::Output;
+
+/// Shared segments that one round takes.
+const SEGMENTS_MAX: usize = 8;
+/// Fewer are not worth a round.
+const SEGMENTS_MIN: usize = 4;
 
 /// New stretches in place of old ones.
 #[derive(Debug, Default)]
@@ -16,7 +36,7 @@ pub(crate) struct Rewritten {
 pub(crate) struct Replacement {
     pub(crate) partition: Arc<PartitionView>,
     /// Segments whose stretches go.
-    pub(crate) old: Vec<u64>,
+    pub(crate) old: BTreeSet<u64>,
     /// In the order of their offsets, indexes in their files.
     pub(crate) new: Vec<Extent>,
 }
@@ -32,4 +52,163 @@ impl Rewritten {
             view.extents.sort_by_key(|extent| extent.base);
         }
     }
+}
+
+/// What one partition gives to a round.
+struct Part {
+    partition: Arc<PartitionView>,
+    extents: Vec<Extent>,
+    aborted: Vec<Aborted>,
+    compact: bool,
+}
+
+/// Does one round, if one is due. Segments before `sealed_before` are ended, with their indexes written. Blocks.
+pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Option<Rewritten>> {
+    let partitions = reader.ground.published.partitions();
+    let cold = cold_segments(reader, &partitions, sealed_before);
+    let mut topics: Vec<(Arc<Topic>, Vec<Part>)> = Vec::new();
+    for (topic, partition) in partitions {
+        let Some(part) = part_of(&topic, partition, &cold, sealed_before) else { continue };
+        match topics.last_mut() {
+            Some((last, parts)) if last.id == topic.id => parts.push(part),
+            _ => topics.push((topic, vec![part])),
+        }
+    }
+    if topics.is_empty() {
+        return Ok(None);
+    }
+    let mut output = Output::new(reader)?;
+    let mut rewritten = Rewritten::default();
+    for (topic, parts) in topics {
+        for part in parts {
+            let replacement =
+                rewrite(reader, &topic, part, now, &mut output).map_err(|error| match error.into_error() {
+                    ReadError::Failed(error) => error,
+                    other => polder_types::Error::internal(other.to_string()),
+                })?;
+            rewritten.partitions.push(replacement);
+        }
+        // A topic's records go together, and so do its files.
+        output.close_file()?;
+    }
+    Ok(Some(rewritten))
+}
+
+/// The oldest shared segments outside of the hot window.
+fn cold_segments(
+    reader: &Reader,
+    partitions: &[(Arc<Topic>, Arc<PartitionView>)],
+    sealed_before: u64,
+) -> BTreeSet<u64> {
+    let mut shared = BTreeSet::new();
+    for (_, partition) in partitions {
+        let view = partition.view.read();
+        shared.extend(view.extents.iter().map(|extent| extent.segment).filter(|one| one & REWRITTEN == 0));
+    }
+    let options = &reader.ground.options;
+    let hot = options.hot_bytes / u64::from(options.segment_bytes).max(1);
+    let cold: BTreeSet<u64> =
+        shared.into_iter().filter(|one| one.saturating_add(hot) < sealed_before).take(SEGMENTS_MAX).collect();
+    if cold.len() < SEGMENTS_MIN { BTreeSet::new() } else { cold }
+}
+
+fn part_of(topic: &Topic, partition: Arc<PartitionView>, cold: &BTreeSet<u64>, sealed_before: u64) -> Option<Part> {
+    let view = partition.view.read();
+    let mut extents: Vec<Extent>;
+    if topic.settings.compact {
+        let stable = view.bounds.last_stable_offset;
+        let sealed = |extent: &&Extent| {
+            (extent.segment & REWRITTEN != 0 || extent.segment < sealed_before) && extent.next <= stable
+        };
+        extents = view.extents.iter().take_while(sealed).cloned().collect();
+        let bytes = |clean: bool| -> u64 {
+            let of = |extent: &&Extent| (extent.segment & REWRITTEN != 0) == clean;
+            extents.iter().filter(of).map(|extent| extent.bytes).sum()
+        };
+        let due = extents.iter().any(|extent| cold.contains(&extent.segment));
+        // Half of what is there is new: as much is read again as came.
+        if bytes(false) == 0 || (!due && bytes(false) < bytes(true)) {
+            return None;
+        }
+    } else {
+        extents = view.extents.iter().filter(|extent| cold.contains(&extent.segment)).cloned().collect();
+    }
+    // Memory gives no place in a file: its index is not written yet.
+    let written = extents.iter().take_while(|extent| matches!(extent.index, Index::Stored(_))).count();
+    extents.truncate(written);
+    let aborted = view.aborted.clone();
+    let compact = topic.settings.compact;
+    drop(view);
+    (!extents.is_empty()).then_some(Part { partition, extents, aborted, compact })
+}
+
+fn rewrite(
+    reader: &Reader,
+    topic: &Topic,
+    part: Part,
+    now: i64,
+    output: &mut Output<'_>,
+) -> Result<Replacement, Trouble> {
+    let Part { partition, mut extents, aborted, compact } = part;
+    let mut keys = Keys::default();
+    let clean_below = extents.iter().find(|extent| extent.segment & REWRITTEN == 0).map_or(0, |extent| extent.base);
+    if compact {
+        let mut known = 0;
+        for extent in &extents {
+            if keys.is_full() {
+                break;
+            }
+            known += 1;
+            if extent.segment & REWRITTEN == 0 {
+                each_frame(reader, &partition, extent, &mut |payload| keys.learn(&payload, &aborted))?;
+            }
+        }
+        // More keys than are remembered wait for the next round.
+        extents.truncate(known);
+    }
+    let end = extents.last().map_or(0, |extent| extent.next);
+    let tombstones = Some((clean_below, now.saturating_sub(topic.settings.delete_retention_ms)));
+    let rule = Rule { keys: &keys, aborted: &aborted, tombstones, last_offset: end - 1 };
+    output.begin_partition(&partition);
+    for extent in &extents {
+        let mut trouble = Ok(());
+        each_frame(reader, &partition, extent, &mut |payload| {
+            let kept = if compact { Bytes::from(rule.keep(&payload)) } else { payload };
+            if trouble.is_ok() && !kept.is_empty() {
+                trouble = output.add(&kept);
+            }
+        })?;
+        trouble.map_err(|error| Trouble::Read(error.into()))?;
+    }
+    let old = extents.iter().map(|extent| extent.segment).collect();
+    let base = extents.first().map_or(0, |extent| extent.base);
+    let new = output.end_partition(base, end);
+    Ok(Replacement { partition, old, new })
+}
+
+/// Gives every frame of a stretch, checked.
+fn each_frame(
+    reader: &Reader,
+    partition: &PartitionView,
+    extent: &Extent,
+    give: &mut dyn FnMut(Bytes),
+) -> Result<(), Trouble> {
+    let Index::Stored(stored) = &extent.index else { return Ok(()) };
+    let entries: Arc<Vec<IndexEntry>> = reader.index(partition, extent.segment, *stored)?;
+    for entry in entries.chunks(256) {
+        let pieces: Vec<Piece> = entry.iter().map(|entry| Piece { segment: extent.segment, entry: *entry }).collect();
+        reader.payloads(partition, &pieces, &mut |payload| {
+            give(payload);
+            true
+        })?;
+    }
+    Ok(())
+}
+
+/// The next free number of a rewritten segment.
+fn next_number(reader: &Reader) -> Result<u64> {
+    let disk = &reader.ground.disk;
+    let names = disk.list().map_err(|error| failed("listing", &disk.path_of(""), error))?;
+    let numbers = names.iter().filter_map(|name| segment::number_of(name)).filter(|number| number & REWRITTEN != 0);
+    Ok(numbers.max().map_or(REWRITTEN | 1, |last| last + 1))
 }

@@ -7,5 +7,6 @@ mod kill;
 mod model;
 mod producers;
 mod reading;
+mod rewriting;
 mod threads;
 mod world;

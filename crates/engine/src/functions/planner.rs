@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::make_array;
+use datafusion::functions_nested::expr_fn::{array_element, make_array};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
@@ -256,6 +256,10 @@ impl ExprPlanner for FunctionPlanner {
         let Ok((_, field)) = access.expr.to_field(schema) else { return Ok(PlannerResult::Original(access)) };
         if matches!(types::catalog_type(&field), Some("int2vector" | "oidvector")) {
             return Ok(PlannerResult::Original(from_zero(access)));
+        }
+        // The planner would make another aggregate of it, which does not know of what type PostgreSQL takes the values to be.
+        if let (Expr::AggregateFunction(_), GetFieldAccess::ListIndex { key }) = (&access.expr, &access.field_access) {
+            return Ok(PlannerResult::Planned(array_element(access.expr.clone(), key.as_ref().clone())));
         }
         if !types::is_json(&field) {
             return Ok(PlannerResult::Original(access));

@@ -195,8 +195,8 @@ impl Task {
         }
     }
 
-    fn now_ms(&self) -> i64 {
-        self.now.of(self.clock.now().timestamp_millis())
+    fn now_ms(&mut self) -> i64 {
+        self.now.at(self.clock.now().timestamp_millis())
     }
 
     fn look(&mut self, now_ms: i64) {
@@ -208,7 +208,7 @@ impl Task {
     fn wake_at(&self) -> DateTime<chrono::Utc> {
         let look_again = self.stale.then_some(self.looked_ms + TICK_MS);
         let wake_ms = self.due_ms.into_iter().chain(look_again).min().unwrap_or(i64::MAX);
-        DateTime::from_timestamp_millis(wake_ms).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC)
+        DateTime::from_timestamp_millis(self.now.on_clock(wake_ms)).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC)
     }
 
     /// Writes, and then answers.

@@ -5,6 +5,9 @@ use super::{Group, Groups, Members, keep};
 use crate::effects::Effects;
 use crate::spaces::{self, OFFSETS, Place};
 
+/// How much is forgotten with one write.
+const ENTRIES_MAX: usize = 10_000;
+
 impl Groups {
     /// When something happens by time alone, at the earliest.
     #[must_use]
@@ -45,7 +48,7 @@ impl Groups {
     }
 
     /// Forgets offsets that are too old, and groups of which nothing is left. `name_of`: what a topic is called. At most
-    /// `groups_max` groups are cleaned at once.
+    /// `groups_max` groups are cleaned at once, and no more than [`ENTRIES_MAX`] things of one forgotten.
     pub fn expire(
         &mut self,
         now_ms: i64,
@@ -69,6 +72,7 @@ impl Groups {
                             .is_some_and(|since| now_ms - since >= retention_ms)
                 })
                 .map(|(place, _)| *place)
+                .take(ENTRIES_MAX)
                 .collect();
             let mut effects = Effects::of_group(&name);
             for place in old {

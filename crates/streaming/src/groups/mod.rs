@@ -278,6 +278,3 @@ fn keep(name: &str, group: &mut ConsumerGroup, effects: &mut Effects) {
         });
     }
 }
-
-#[cfg(test)]
-mod tests;

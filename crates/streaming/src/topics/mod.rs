@@ -94,6 +94,3 @@ impl Streaming {
         all.iter().map(|of| place(of).map_err(Into::into)).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

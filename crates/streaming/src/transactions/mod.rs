@@ -310,6 +310,3 @@ impl Transactions {
         Ok((outcomes, effects))
     }
 }
-
-#[cfg(test)]
-mod tests;

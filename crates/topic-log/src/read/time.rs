@@ -4,10 +4,11 @@ use bytes::Bytes;
 use polder_types::Result;
 
 use super::{Piece, Reader, Trouble};
-use crate::batch::{BatchHeader, HEADER_BYTES, batches};
+use crate::batch::{BatchHeader, batches};
+use crate::compact::unpack;
 use crate::index::{Extent, Index};
+use crate::record;
 use crate::records::{ReadError, TimedOffset};
-use crate::varint::Varints;
 use crate::view::PartitionView;
 
 /// Which record is looked for.
@@ -86,26 +87,19 @@ fn first_in(payload: &Bytes, least: i64, start: i64) -> Option<TimedOffset> {
         if header.is_log_append_time() {
             return Some(TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp });
         }
-        first_record(&header, batch.get(HEADER_BYTES..)?, least, start)
+        first_record(&header, batch, least, start)
     })
 }
 
-fn first_record(header: &BatchHeader, records: &[u8], least: i64, start: i64) -> Option<TimedOffset> {
-    if header.compression() != 0 {
-        // Not taken apart: the batch begins at or before the record that is looked for.
+fn first_record(header: &BatchHeader, batch: &[u8], least: i64, start: i64) -> Option<TimedOffset> {
+    let Some(records) = unpack(header, batch) else {
+        // What cannot be unpacked is found as a whole: it begins at or before the record that is looked for.
         return Some(TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp });
-    }
-    let mut rest = Varints(records);
-    for _ in 0..header.count {
-        let length = usize::try_from(rest.int()?).ok()?;
-        let (record, behind) = rest.0.split_at_checked(length)?;
-        rest = Varints(behind);
-        let mut record = Varints(record.get(1..)?);
-        let timestamp = header.base_timestamp.saturating_add(record.long()?);
-        let offset = header.base_offset.saturating_add(i64::from(record.int()?));
-        if timestamp >= least && offset >= start {
-            return Some(TimedOffset { offset, timestamp });
-        }
-    }
-    None
+    };
+    let mut rest = records.as_slice();
+    (0..header.count).map_while(|_| record::take(&mut rest)).find_map(|record| {
+        let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
+        let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
+        (timestamp >= least && offset >= start).then_some(TimedOffset { offset, timestamp })
+    })
 }

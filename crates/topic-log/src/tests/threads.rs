@@ -10,7 +10,7 @@ use polder_types::ErrorKind;
 use uuid::Uuid;
 
 use super::world::{Client, create, entry};
-use crate::entry::{Appended, Entry};
+use crate::entry::{Appended, Entry, Refusal};
 use crate::options::{LogOptions, Sync};
 use crate::records::Isolation;
 use crate::{AppendError, Log};
@@ -96,6 +96,45 @@ async fn who_waits_is_woken_by_what_it_waits_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_for_themselves_are_refused_for_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small(), &clock()).await;
+    let (plain, compact) = (Uuid::new_v4(), Uuid::new_v4());
+    log.append(vec![create("p", plain, 1, &[]), create("c", compact, 1, &[("cleanup.policy", "compact")])])
+        .await
+        .unwrap();
+    let before = log.metrics().syncs;
+    let mut damaged = Client::of(&["x"]).bytes();
+    damaged[30] ^= 1;
+    let sound = Client::of(&["x"]).bytes();
+    let entries = vec![
+        entry(plain, 0, sound.clone()),
+        entry(plain, 0, damaged),
+        // No keys.
+        entry(compact, 0, sound.clone()),
+        entry(plain, 7, sound.clone()),
+        entry(plain, 0, sound),
+    ];
+    let answers = log.append_each(entries).await;
+    let refusals: Vec<Option<Refusal>> = answers
+        .into_iter()
+        .map(|answer| match answer {
+            Ok(_) => None,
+            Err(AppendError::Refused { entry: 0, refusal }) => Some(refusal),
+            Err(other) => panic!("{other}"),
+        })
+        .collect();
+    assert!(matches!(
+        &refusals[..],
+        [None, Some(Refusal::CorruptBatch(_)), Some(Refusal::InvalidRecord(_)), Some(Refusal::UnknownTopic), None]
+    ));
+    assert_eq!(log.metrics().syncs, before + 1);
+    assert_eq!(log.bounds(plain, 0).unwrap().high_watermark, 2);
+    assert!(log.append_each(Vec::new()).await.is_empty());
+    assert!(log.append(Vec::new()).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_has_one_log() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), small(), &clock()).await;
@@ -147,4 +186,45 @@ async fn old_and_many_records_go_with_their_files() {
     let records = log.read(many, 0, start, 1 << 20, Isolation::Uncommitted).await.unwrap();
     assert_eq!(records.batches.len() as i64, 100 - start);
     log.scrub().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_made_meanwhile_opens_with_all_that_was_acknowledged_before() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, clock) = (open(dir.path(), small(), &clock()).await, clock());
+    let topic = Uuid::new_v4();
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let writing = {
+        let log = log.clone();
+        tokio::spawn(async move {
+            for number in 0..2_000 {
+                let batch = Client::of(&[&format!("{number}"), &"x".repeat(100)]).bytes();
+                log.append(vec![entry(topic, 0, batch)]).await.unwrap();
+            }
+        })
+    };
+    let mut copies = Vec::new();
+    while !writing.is_finished() {
+        let before = log.bounds(topic, 0).unwrap().high_watermark;
+        let into = elsewhere.path().join(copies.len().to_string());
+        log.copy_to(&into).await.unwrap();
+        copies.push((before, into, log.bounds(topic, 0).unwrap().high_watermark));
+    }
+    writing.await.unwrap();
+    assert!(log.copy_to(elsewhere.path()).await.is_err(), "there is something");
+    log.close().await.unwrap();
+    assert!(copies.iter().any(|(before, ..)| *before > 100), "segments were sealed before");
+    for (before, into, after) in copies {
+        let copy = open(&into, small(), &clock).await;
+        let there = copy.bounds(topic, 0).unwrap().high_watermark;
+        assert!((before..=after).contains(&there), "{before} {there} {after}");
+        let mut offset = 0;
+        while offset < there {
+            let read = copy.read(topic, 0, offset, 1 << 20, Isolation::Uncommitted).await.unwrap();
+            assert!(!read.batches.is_empty(), "nothing at {offset} of {there}");
+            offset += 2 * i64::try_from(read.batches.len()).unwrap();
+        }
+        copy.scrub().await.unwrap();
+        copy.close().await.unwrap();
+    }
 }

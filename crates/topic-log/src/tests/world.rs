@@ -28,7 +28,6 @@ use crate::writer::{Ground, Writer};
 
 pub(crate) struct World {
     pub(crate) disk: SimulatedDisk,
-    pub(crate) clock: ManualClock,
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
     pub(crate) durable: Arc<Mutex<Durable>>,
@@ -36,7 +35,13 @@ pub(crate) struct World {
 }
 
 pub(crate) fn options() -> LogOptions {
-    LogOptions { segment_bytes: 16 << 10, cache_bytes: 8 << 10, identity: 77, ..LogOptions::default() }
+    LogOptions {
+        segment_bytes: 16 << 10,
+        cache_bytes: 8 << 10,
+        hot_bytes: 20 << 10,
+        identity: 77,
+        ..LogOptions::default()
+    }
 }
 
 impl World {
@@ -49,7 +54,7 @@ impl World {
         let ground = Ground {
             disk: Arc::new(disk.clone()),
             options: options(),
-            clock: Arc::new(clock.clone()),
+            clock: Arc::new(clock),
             published: Arc::new(Published::default()),
             cache: Arc::new(Cache::new(options().cache_bytes)),
             metrics: Arc::new(Metrics::default()),
@@ -59,7 +64,7 @@ impl World {
         let mut keeper = Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable));
         writer.keeper = Box::new(move |job| keeper.handle(job));
         let reader = Reader { identity: writer.identity, ground, files: Files::new(1 << 20) };
-        Ok(Self { disk: disk.clone(), clock, writer, reader, durable, recovered })
+        Ok(Self { disk: disk.clone(), writer, reader, durable, recovered })
     }
 
     /// As after a kill: all that was written is there.

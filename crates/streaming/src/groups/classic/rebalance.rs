@@ -186,19 +186,4 @@ impl ClassicGroup {
     pub fn write_failed(&mut self, now_ms: i64) -> Turn {
         if matches!(self.state, GroupState::Stable) { self.rebalance(now_ms) } else { Turn::default() }
     }
-
-    /// Nobody is told anything any more.
-    pub fn close(&mut self, now_ms: i64) -> Turn {
-        let mut turn = Turn::default();
-        for member in self.members.values_mut() {
-            if let Some(ticket) = member.joining.take() {
-                turn.joined.push((ticket, Err(TopicError::Unavailable)));
-            }
-            if let Some(ticket) = member.syncing.take() {
-                turn.synced.push((ticket, Err(TopicError::Unavailable)));
-            }
-        }
-        self.enter(GroupState::Dead, now_ms);
-        turn
-    }
 }

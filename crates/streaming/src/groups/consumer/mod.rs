@@ -223,8 +223,11 @@ impl ConsumerGroup {
         }
     }
 
+    /// Begins an epoch. All that changes before the targets of one are said belongs to the same one.
     fn next_epoch(&mut self) {
-        self.epoch = self.epoch.saturating_add(1);
+        if self.epoch == self.target_epoch {
+            self.epoch = self.epoch.saturating_add(1);
+        }
         self.header_changed = true;
     }
 }

@@ -1,0 +1,37 @@
+//! Single records of a batch, unpacked.
+
+use crate::varint::Varints;
+
+/// A record, as far as the log looks into it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    /// With its length in front.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) timestamp_delta: i64,
+    pub(crate) offset_delta: i32,
+    pub(crate) key: Option<&'a [u8]>,
+    /// No value: the key is to be forgotten.
+    pub(crate) is_tombstone: bool,
+}
+
+/// Takes the first record; `None` if there is no whole one.
+pub(crate) fn take<'a>(from: &mut &'a [u8]) -> Option<Record<'a>> {
+    let all = *from;
+    let mut rest = Varints(all);
+    let length = usize::try_from(rest.int()?).ok()?;
+    let (body, behind) = rest.0.split_at_checked(length)?;
+    let bytes = all.get(..all.len() - behind.len())?;
+    let mut body = Varints(body);
+    body.byte()?;
+    let (timestamp_delta, offset_delta) = (body.long()?, body.int()?);
+    let key = body.bytes()?;
+    let is_tombstone = body.bytes()?.is_none();
+    *from = behind;
+    Some(Record { bytes, timestamp_delta, offset_delta, key, is_tombstone })
+}
+
+/// All records; `None` if they do not end where the bytes do.
+pub(crate) fn all(mut records: &[u8], count: i32) -> Option<Vec<Record<'_>>> {
+    let found = (0..count).map(|_| take(&mut records)).collect::<Option<Vec<_>>>()?;
+    records.is_empty().then_some(found)
+}

@@ -1,0 +1,167 @@
+//! The segments that a round writes.
+
+use std::sync::Arc;
+
+use polder_types::Result;
+
+use super::next_number;
+use crate::batch::batches;
+use crate::disk::DiskFile;
+use crate::failure::failed;
+use crate::frame::{Kind, Place};
+use crate::group::Group;
+use crate::index::{ENTRY_BYTES, Extent, Index, IndexEntry, Stored, encode};
+use crate::read::Reader;
+use crate::segment;
+use crate::view::PartitionView;
+
+/// Positions have 32 bits; a smaller file is sooner removed.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Written at once.
+const WRITE_BYTES: usize = 1 << 20;
+
+struct Open {
+    number: u64,
+    file: Arc<dyn DiskFile>,
+    /// Where the buffer will stand.
+    position: u64,
+    group: Group,
+    index: Vec<u8>,
+}
+
+/// A stretch that is being written.
+struct Stretch {
+    segment: u64,
+    entries: Vec<IndexEntry>,
+    next: i64,
+}
+
+pub(super) struct Output<'a> {
+    reader: &'a Reader,
+    next_number: u64,
+    open: Option<Open>,
+    partition: (u32, u32),
+    stretch: Option<Stretch>,
+    done: Vec<Extent>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(reader: &'a Reader) -> Result<Self> {
+        let next_number = next_number(reader)?;
+        Ok(Self { reader, next_number, open: None, partition: (0, 0), stretch: None, done: Vec::new() })
+    }
+
+    pub(super) fn begin_partition(&mut self, partition: &PartitionView) {
+        self.partition = (partition.topic, partition.partition);
+    }
+
+    /// Writes the batches of a frame.
+    pub(super) fn add(&mut self, payload: &[u8]) -> Result<()> {
+        let full = self.open.as_ref().is_some_and(|open| {
+            open.position + (open.group.bytes.len() + payload.len() + 4096) as u64 > FILE_BYTES_MAX
+        });
+        if full {
+            self.end_stretch();
+            self.close_file()?;
+        }
+        let mut headers = batches(payload).map(|(header, _)| header);
+        let Some(first) = headers.next() else { return Ok(()) };
+        let (last, max_timestamp) = headers.fold((first.last_offset(), first.max_timestamp), |(_, time), header| {
+            (header.last_offset(), time.max(header.max_timestamp))
+        });
+        let (topic, partition) = self.partition;
+        let identity = self.reader.identity;
+        let open = self.file()?;
+        let start = open.group.begin();
+        open.group.bytes.extend_from_slice(payload);
+        open.group.end(start, Kind::Batch, topic, partition, first.base_offset);
+        let entry = IndexEntry {
+            base_offset: first.base_offset,
+            position: u32::try_from(open.position + start as u64).unwrap_or(u32::MAX),
+            payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            max_timestamp,
+        };
+        open.group.close(0, 0, Place { identity, segment: open.number, position: open.position });
+        let segment = open.number;
+        if open.group.bytes.len() >= WRITE_BYTES {
+            self.write()?;
+        }
+        let stretch = self.stretch.get_or_insert(Stretch { segment, entries: Vec::new(), next: 0 });
+        stretch.entries.push(entry);
+        stretch.next = last + 1;
+        Ok(())
+    }
+
+    fn file(&mut self) -> Result<&mut Open> {
+        let reader = self.reader;
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let number = self.next_number;
+                self.next_number += 1;
+                let disk = &*reader.ground.disk;
+                let file = segment::create(disk, number, reader.identity, segment::HEADER_BYTES)?;
+                let position = segment::HEADER_BYTES;
+                Open { number, file, position, group: Group::default(), index: Vec::new() }
+            }
+        };
+        Ok(self.open.insert(open))
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let written = open.file.write_all_at(&open.group.bytes, open.position);
+        written.map_err(|error| failed("writing", &self.reader.path(open.number), error))?;
+        open.position += open.group.bytes.len() as u64;
+        open.group.bytes.clear();
+        Ok(())
+    }
+
+    fn end_stretch(&mut self) {
+        let (Some(stretch), Some(open)) = (self.stretch.take(), &mut self.open) else { return };
+        let first = u32::try_from(open.index.len() / ENTRY_BYTES).unwrap_or(u32::MAX);
+        let checksum = encode(&stretch.entries, &mut open.index);
+        let count = u32::try_from(stretch.entries.len()).unwrap_or(u32::MAX);
+        self.done.push(Extent {
+            segment: stretch.segment,
+            base: stretch.entries.first().map_or(0, |entry| entry.base_offset),
+            next: stretch.next,
+            bytes: stretch.entries.iter().map(|entry| u64::from(entry.payload_bytes)).sum(),
+            max_timestamp: stretch.entries.iter().map(|entry| entry.max_timestamp).max().unwrap_or(-1),
+            index: Index::Stored(Stored { first, count, checksum }),
+        });
+    }
+
+    /// The new stretches of a partition. They reach from and to where the old ones did, though records may be gone.
+    pub(super) fn end_partition(&mut self, base: i64, next: i64) -> Vec<Extent> {
+        self.end_stretch();
+        let mut done = std::mem::take(&mut self.done);
+        if let Some(first) = done.first_mut() {
+            first.base = first.base.min(base);
+        }
+        if let Some(last) = done.last_mut() {
+            last.next = next;
+        }
+        done
+    }
+
+    /// Ends the file that is open, so that the next topic has one of its own.
+    pub(super) fn close_file(&mut self) -> Result<()> {
+        let identity = self.reader.identity;
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let start = open.group.begin();
+        open.group.end(start, Kind::Seal, 0, 0, 0);
+        open.group.close(0, 0, Place { identity, segment: open.number, position: open.position });
+        self.write()?;
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let disk = &*self.reader.ground.disk;
+        let written = (|| {
+            open.file.sync()?;
+            let index = disk.create(&segment::index_name(open.number))?;
+            index.write_all_at(&open.index, 0)?;
+            index.sync()?;
+            disk.sync_names()
+        })();
+        written.map_err(|error| failed("writing", &self.reader.path(open.number), error))
+    }
+}

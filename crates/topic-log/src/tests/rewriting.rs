@@ -1,0 +1,202 @@
+//! Segments brought together by partition, and compaction.
+
+use uuid::Uuid;
+
+use super::world::{Client, World, create};
+use crate::batch::{self, BatchHeader};
+use crate::codec;
+use crate::compact::unpack;
+use crate::disk::Disk;
+use crate::disk::simulated::Chance;
+use crate::entry::Entry;
+use crate::keeper::remove_unused;
+use crate::read::Ask;
+use crate::record;
+use crate::records::Isolation;
+use crate::request::{Order, Request};
+use crate::rewrite;
+use crate::segment::file_name;
+
+/// One round, taken over. Says whether one was due.
+fn round(world: &mut World, now: i64) -> bool {
+    let sealed_before = world.durable.lock().tail_segment;
+    let Some(rewritten) = rewrite::round(&world.reader, sealed_before, now).unwrap() else { return false };
+    let (done, mut answer) = tokio::sync::oneshot::channel();
+    world.writer.commit(vec![Request::Order(Order::Adopt(rewritten, done))]);
+    answer.try_recv().unwrap().unwrap();
+    remove_unused(&world.disk, &world.reader.ground.published, &world.durable).unwrap();
+    world.reader.files.forget();
+    true
+}
+
+fn roll(world: &mut World, topic: Uuid, times: u64) {
+    let end = world.writer.active.segment + times;
+    while world.writer.active.segment < end {
+        world.batch(topic, 0, Client::of(&[&"f".repeat(2500)]).bytes());
+    }
+}
+
+#[test]
+fn rewritten_segments_say_the_same() {
+    let mut world = World::new();
+    let topics = [world.create("a", 2, &[]), world.create("b", 1, &[])];
+    for number in 0..120 {
+        let value = format!("{number} {}", "x".repeat(number * 7 % 900));
+        world.batch(topics[0], (number % 2) as u32, Client::of(&[&value, "2"]).bytes());
+        world.batch(topics[1], 0, Client::of(&[&value]).producer(4, 0, number as i32).bytes());
+    }
+    let all = |world: &World| {
+        [world.read_all(topics[0], 0, 3000), world.read_all(topics[0], 1, 1), world.read_all(topics[1], 0, 1 << 20)]
+    };
+    let before = all(&world);
+    assert!(round(&mut world, 0));
+    while round(&mut world, 0) {}
+    assert!(world.disk.names().iter().any(|name| name.starts_with("rewritten-")));
+    assert!(!world.disk.names().contains(&file_name(1)));
+    assert_eq!(all(&world), before);
+    world.reader.scrub().unwrap();
+    let mut opened = world.reopened();
+    assert_eq!(all(&opened), before);
+    // A producer goes on where it was.
+    assert!(opened.batch(topics[1], 0, Client::of(&["dup"]).producer(4, 0, 120).bytes()).base_offset == 120);
+    // A topic takes its files along.
+    opened.append(vec![Entry::DeleteTopic { id: topics[0] }, Entry::DeleteTopic { id: topics[1] }]).unwrap();
+    remove_unused(&opened.disk, &opened.reader.ground.published, &opened.durable).unwrap();
+    assert!(!opened.disk.names().iter().any(|name| name.starts_with("rewritten-")));
+    opened.reopened();
+}
+
+#[test]
+fn a_flip_in_a_segment_stops_its_rewriting_and_is_named() {
+    let mut world = World::new();
+    let topic = world.create("a", 1, &[]);
+    roll(&mut world, topic, 8);
+    let name = file_name(2);
+    let flipped = World::open(&world.disk.with(&name, |bytes| bytes[5000] ^= 1)).unwrap();
+    let error = rewrite::round(&flipped.reader, 7, 0).unwrap_err();
+    assert!(error.to_string().contains(&name), "{error}");
+    // A crash with half a round leaves nothing behind.
+    let opened = flipped.reopened();
+    assert!(!opened.disk.list().unwrap().iter().any(|name| name.starts_with("rewritten-")));
+    assert!(opened.recovered.removed_files > 0);
+}
+
+fn keyed(pairs: &[(&str, Option<&str>)]) -> Client {
+    let mut client = Client::of(&[]);
+    client.records = pairs
+        .iter()
+        .map(|(key, value)| (Some(key.as_bytes().to_vec()), value.map(|v| v.as_bytes().to_vec())))
+        .collect();
+    client
+}
+
+/// Offsets, keys and values that a partition has, markers left out.
+fn contents(world: &World, topic: Uuid) -> Vec<(i64, String, Option<usize>)> {
+    let mut found = Vec::new();
+    for batch in world.read_all(topic, 0, 500) {
+        let header = BatchHeader::read(&batch).unwrap();
+        assert_eq!(u32::from_be_bytes(batch[17..21].try_into().unwrap()), crc32c::crc32c(&batch[21..]));
+        if header.is_control() {
+            continue;
+        }
+        let records = unpack(&header, &batch).unwrap();
+        for one in record::all(&records, header.count).unwrap() {
+            let key = String::from_utf8_lossy(one.key.unwrap_or_default()).into_owned();
+            let size = (!one.is_tombstone).then_some(one.bytes.len());
+            found.push((header.base_offset + i64::from(one.offset_delta), key, size));
+        }
+    }
+    found
+}
+
+#[test]
+fn of_each_key_the_last_record_stays() {
+    for compression in 0..=4 {
+        let mut world = World::new();
+        let other = world.create("other", 1, &[]);
+        let topic = world.create("t", 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "1000")]);
+        let send = |world: &mut World, pairs: &[(&str, Option<&str>)]| {
+            let plain = keyed(pairs).bytes();
+            let mut packed = plain[..61].to_vec();
+            packed[22] = compression as u8;
+            packed.extend(codec::compress(compression, &plain[61..]).unwrap());
+            let length = packed.len() as i32 - 12;
+            packed[8..12].copy_from_slice(&length.to_be_bytes());
+            batch::seal(&mut packed);
+            world.batch(topic, 0, packed)
+        };
+        send(&mut world, &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]);
+        send(&mut world, &[("a", Some("2"))]);
+        send(&mut world, &[("b", None), ("d", Some("1"))]);
+        roll(&mut world, other, 1);
+        send(&mut world, &[("a", Some("3"))]);
+        assert!(round(&mut world, 500));
+        let offsets = |world: &World| contents(world, topic).iter().map(|one| one.0).collect::<Vec<_>>();
+        // In the segment that is written, nothing changes; a tombstone stays for a while.
+        assert_eq!(offsets(&world), [2, 3, 4, 5, 6], "{compression}");
+        for round_number in 0..3 {
+            // What no compression makes much smaller: half of what is there must be new.
+            let mut chance = Chance(round_number as u64 + 1);
+            let value: String =
+                (0..round_number * round_number * 1000).map(|_| (b'0' + chance.below(64) as u8) as char).collect();
+            send(&mut world, &[("e", Some(&value))]);
+            roll(&mut world, other, 1);
+            round(&mut world, 10_000_000);
+        }
+        let found = contents(&world, topic);
+        let keys: Vec<&str> = found.iter().map(|one| one.1.as_str()).collect();
+        assert_eq!(keys, ["c", "d", "a", "e"], "{compression}: {found:?}");
+        assert_eq!(contents(&world.reopened(), topic), found);
+        // From every offset that there ever was, a reader goes on.
+        let end = found.last().unwrap().0 + 1;
+        for offset in 0..end {
+            let records = world.read(topic, 0, offset, 1).unwrap();
+            let first = BatchHeader::read(&records.batches[0]).unwrap();
+            assert!(first.last_offset() >= offset, "{offset}");
+        }
+    }
+}
+
+#[test]
+fn what_was_aborted_goes_and_hides_nothing() {
+    let mut world = World::new();
+    let other = world.create("other", 1, &[]);
+    let topic = Uuid::new_v4();
+    world.append(vec![create("t", topic, 1, &[("cleanup.policy", "compact")])]).unwrap();
+    world.batch(topic, 0, keyed(&[("a", Some("1"))]).bytes());
+    world.batch(topic, 0, keyed(&[("a", Some("2"))]).producer(1, 0, 0).transactional().bytes());
+    let marker =
+        |commit| Entry::Marker { topic, partition: 0, producer_id: 1, producer_epoch: 0, coordinator_epoch: 0, commit };
+    world.append(vec![marker(false)]).unwrap();
+    world.batch(topic, 0, keyed(&[("b", Some("1"))]).producer(1, 0, 1).transactional().bytes());
+    roll(&mut world, other, 1);
+    // An open transaction holds compaction up.
+    assert!(!round(&mut world, 0));
+    world.append(vec![marker(true)]).unwrap();
+    assert!(round(&mut world, 0));
+    let offsets: Vec<i64> = contents(&world, topic).iter().map(|one| one.0).collect();
+    assert_eq!(offsets, [0, 3]);
+    let ask = Ask { offset: 0, bytes_max: 1 << 20, isolation: Isolation::Committed };
+    let seen = world.read_as(topic, 0, ask).unwrap();
+    assert_eq!(seen.aborted.len(), 1);
+}
+
+#[test]
+fn unpacking_has_a_bound() {
+    let zeros = vec![0_u8; codec::BYTES_MAX + 1];
+    for compression in 1..=4 {
+        let bomb = codec::compress(compression, &zeros).unwrap();
+        assert!(codec::decompress(compression, &bomb).is_err(), "{compression}");
+        let small = codec::compress(compression, b"records").unwrap();
+        assert_eq!(codec::decompress(compression, &small).unwrap(), b"records");
+        // What ends early is an error, unless only the mark of the end is missing.
+        let cut = codec::decompress(compression, &small[..small.len() - 2]);
+        assert!(cut.is_err() || cut.is_ok_and(|bytes| bytes == b"records"), "{compression}");
+    }
+    // As Java frames it.
+    let block = codec::compress(2, b"records").unwrap();
+    let mut framed = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
+    framed.extend((block.len() as u32).to_be_bytes());
+    framed.extend(block);
+    assert_eq!(codec::decompress(2, &framed).unwrap(), b"records");
+}
