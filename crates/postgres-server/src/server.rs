@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use polder_capability::{DriverSql, ProvenLogins};
+use polder_door::{Place, Starts, Tls, TlsFiles};
 use polder_runtime::{ConnectionThreads, Seat, Shutdown};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -13,9 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::registry::Registry;
-use crate::starts::{Place, Starts};
-use crate::startup;
-use crate::tls::{Tls, TlsFiles};
+use crate::startup::{self, TLS_PROTOCOL};
 
 /// Sessions at once: each may hold a transaction and a few batches of rows.
 const SESSIONS_MAX: usize = 500;
@@ -100,7 +99,7 @@ impl PostgresServer {
             ))
             .with_hint("use 127.0.0.1, or start it with passwords"));
         }
-        let tls = Tls::load(&tls)?;
+        let tls = Tls::load(&tls, &[TLS_PROTOCOL])?;
         let unavailable = |error: std::io::Error| {
             Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}: {error}"))
                 .with_hint("another program may use this port; choose another with --postgres, or --postgres off")
