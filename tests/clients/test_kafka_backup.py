@@ -52,7 +52,8 @@ class Orders(threading.Thread):
 
 def test_a_backup_has_what_was_acknowledged_before(tmp_path):
     with polder.Server() as server:
-        AdminClient(settings(server)).create_topics([NewTopic("orders", 1)])["orders"].result(20)
+        admin = AdminClient(settings(server))
+        admin.create_topics([NewTopic("orders", 1)])["orders"].result(20)
         orders = Orders(server)
         orders.start()
         while len(orders.acknowledged) < 500:
