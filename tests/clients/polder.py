@@ -129,7 +129,7 @@ class Client:
 class Server:
     """`polder up` on a data directory of its own."""
 
-    def __init__(self, data=None, *arguments, env=None):
+    def __init__(self, data=None, *arguments, env=None, kafka="127.0.0.1:0"):
         self.scratch = None if data else tempfile.mkdtemp(prefix="polder-test-")
         self.data = pathlib.Path(data) if data else pathlib.Path(self.scratch) / "data"
         self.arguments = [str(argument) for argument in arguments]
@@ -137,6 +137,7 @@ class Server:
         self.process = None
         self.url = None
         self.postgres = None
+        self.kafka, self.kafka_wanted = None, kafka
         self.log_path = pathlib.Path(tempfile.mkstemp(prefix="polder-test-", suffix=".log")[1])
         self.ready_seconds = None
 
@@ -154,7 +155,8 @@ class Server:
         (self.data / "endpoints.json").unlink(missing_ok=True)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(binary()), "up", "--data", str(self.data), "--http", "127.0.0.1:0", "--postgres", "127.0.0.1:0", *self.arguments],
+                [str(binary()), "up", "--data", str(self.data), "--http", "127.0.0.1:0", "--postgres", "127.0.0.1:0",
+                 *([] if "--kafka" in self.arguments else ["--kafka", self.kafka_wanted]), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment({**self.env, **(env or {})}))
         return self
 
@@ -176,6 +178,7 @@ class Server:
                 endpoints = json.loads((self.data / "endpoints.json").read_text())
                 self.url = f"http://{endpoints['http']}"
                 self.postgres = endpoints.get("postgres")
+                self.kafka = endpoints.get("kafka")
                 if requests.get(f"{self.url}/healthz", timeout=SOON_SECONDS).status_code == 200:
                     return True
             time.sleep(0.005)

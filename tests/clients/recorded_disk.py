@@ -134,7 +134,8 @@ class RecordedServer(polder.Server):
     """`polder up` under `strace`."""
 
     def __init__(self, data, record: pathlib.Path, *arguments, **options):
-        super().__init__(data, *arguments, **options)
+        # The log of topics allocates, which this disk does not know; it has a simulated disk of its own.
+        super().__init__(data, *arguments, **{"kafka": "off", **options})
         self.record = record
         self.traced = None
 

@@ -131,7 +131,7 @@ def judge_both(text: str, story: Story, known: Known) -> str:
 
 def judge_server(image, story: Story, crash: Crash) -> str:
     """The server starts, and its credentials let in."""
-    server = polder.Server(image / "data")
+    server = polder.Server(image / "data", kafka="off")
     with server:
         known = server.credentials
         if crash.known.is_ready and known["password"] != story.password:
@@ -143,7 +143,7 @@ def judge_server(image, story: Story, crash: Crash) -> str:
 
 def judge_uploads(image, _, crash: Crash) -> str:
     """What was uploaded can be loaded."""
-    with polder.Server(image / "data") as server:
+    with polder.Server(image / "data", kafka="off") as server:
         for number, upload in enumerate(sorted(crash.known.of("upload"))):
             loaded = server.client().load(upload_ids=[upload], into=f"uploaded_{number}")
             if loaded["state"] != "done":

@@ -126,7 +126,7 @@ def judge(image, story: Story, crash) -> str:
 
 def judge_server(image, _, crash) -> str:
     """What was asked for comes to an end, and what is done is done once."""
-    with polder.Server(image / "data") as server:
+    with polder.Server(image / "data", kafka="off") as server:
         client = server.client()
         client.sql("ALTER JOB tick PAUSE")
         deadline = time.monotonic() + polder.SOON_SECONDS

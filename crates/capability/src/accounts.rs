@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use polder_types::Result;
+use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// Who asks, and by which way in. Every statement and load carries one.
@@ -99,6 +99,16 @@ pub trait ProvenLogins: Send + Sync {
     /// What a proof is checked against, in PostgreSQL's form: `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`. A user who
     /// does not exist has one too, always the same, which nothing proves: so nobody learns who exists.
     async fn scram_verifier(&self, user: &str) -> Result<String>;
+
+    /// The same for SCRAM-SHA-512. Somebody of whom there is none, because a client has made the verifier itself, has one that
+    /// nothing proves.
+    ///
+    /// # Errors
+    /// `Unsupported` where nobody has one.
+    async fn scram_verifier_512(&self, user: &str) -> Result<String> {
+        let _ = user;
+        Err(Error::new(ErrorKind::Unsupported, "there are no verifiers for SCRAM-SHA-512"))
+    }
 
     /// Settles a login: lets in whose proof was right, and counts the others as wrong passwords.
     ///

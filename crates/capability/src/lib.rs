@@ -1,14 +1,17 @@
 //! The contracts between floors: capabilities implement them, servers call them, neither knows the other.
 
 mod accounts;
+mod backup;
 mod command;
 mod driver;
 mod jobs;
 mod loading;
 mod saved;
 mod sql;
+pub mod topics;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins, Reach};
+pub use backup::BackupPart;
 pub use command::{Setting, SettingKind, millis};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,

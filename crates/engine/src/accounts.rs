@@ -174,6 +174,10 @@ impl ProvenLogins for StoredAccounts {
         self.metastore.principals().scram_verifier_or_decoy(user).await
     }
 
+    async fn scram_verifier_512(&self, user: &str) -> Result<String> {
+        self.metastore.principals().scram_verifier_512_or_decoy(user).await
+    }
+
     async fn login_proven(&self, user: &str, proven: bool, origin: &str) -> Result<()> {
         let result = match self.metastore.principals().login_proven(user, proven, origin).await {
             Ok(()) => self.admit(user, "postgres").await,

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use chrono::{DateTime, Utc};
@@ -8,7 +8,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use polder_capability::{
-    Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
+    BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
 };
 use polder_lake::Lake;
 use polder_metastore::Metastore;
@@ -91,6 +91,16 @@ pub struct Engine {
     loader: OnceLock<LoaderHandle>,
     /// For statements about jobs; given as the loader is.
     jobs: OnceLock<JobsHandle>,
+    /// For BACKUP; given as the loader is.
+    backup_part: OnceLock<BackupHandle>,
+}
+
+struct BackupHandle(Arc<dyn BackupPart>);
+
+impl std::fmt::Debug for BackupHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BackupPart")
+    }
 }
 
 struct LoaderHandle(Arc<dyn Loader>);
@@ -150,6 +160,7 @@ impl Engine {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
+            let backup_part = OnceLock::new();
             let (constants, authority) = (Constants::default(), Arc::new(Authority::new(Arc::clone(&metastore))));
             Self {
                 lake,
@@ -166,6 +177,7 @@ impl Engine {
                 me,
                 loader,
                 jobs,
+                backup_part,
             }
         });
         registered.map_err(from_datafusion)?;
@@ -184,6 +196,18 @@ impl Engine {
             .get()
             .map(|handle| Arc::clone(&handle.0))
             .ok_or_else(|| Error::unsupported("COPY … FROM needs the loader, which is not part of this program"))
+    }
+
+    /// Adds something to every backup. Called once, by the wiring.
+    pub fn set_backup_part(&self, part: Arc<dyn BackupPart>) {
+        let _ = self.backup_part.set(BackupHandle(part));
+    }
+
+    pub(crate) async fn back_up_beside(&self, directory: &Path) -> Result<()> {
+        match self.backup_part.get() {
+            Some(BackupHandle(part)) => part.copy_to(&directory.join(part.folder())).await,
+            None => Ok(()),
+        }
     }
 
     /// Makes CREATE JOB and its like work. Called once, by the wiring.

@@ -36,6 +36,8 @@ pub(crate) struct Extras {
     pub clustered: Option<Vec<String>>,
     /// `EXPLAIN (ESTIMATE)`
     pub estimate: Option<EstimateForm>,
+    /// `EXPLAIN (FORMAT JSON)`: one text.
+    pub plan_json: bool,
     /// What an ALTER TABLE was before it was folded into one.
     pub altered: Option<&'static str>,
     /// `ALTER COLUMN … SET MASK` and `DROP MASK`

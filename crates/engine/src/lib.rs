@@ -35,6 +35,7 @@ mod setops;
 mod statement;
 mod stream;
 mod system;
+mod topic_rights;
 mod unique_names;
 mod unnest;
 mod upkeep;

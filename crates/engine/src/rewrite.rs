@@ -11,12 +11,13 @@ pub(crate) mod names;
 mod query;
 mod recursion;
 mod replaced;
+mod row_counts;
 mod rows;
 mod series;
 mod using;
 mod values;
 pub(crate) mod whole_numbers;
-mod whole_rows;
+pub(crate) mod whole_rows;
 mod wildcards;
 mod window;
 mod with;
@@ -117,6 +118,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        whole_rows::mark(select);
         broken(catalog::tableoids(select, &self.named))
     }
 

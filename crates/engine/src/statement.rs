@@ -151,7 +151,7 @@ impl Engine {
                 if inner.open.is_none() {
                     inner.settings.temporary.committed();
                 }
-                return changed;
+                return changed.map(|outcome| explain::told(outcome, &extras));
             };
             inner.settings.temporary = before;
             return Err(match self.lake.newest().await {
@@ -159,7 +159,7 @@ impl Engine {
                 Err(_) => error,
             });
         }
-        Box::pin(context.read(open.as_ref(), statement)).await
+        Box::pin(context.read(open.as_ref(), statement)).await.map(|outcome| explain::told(outcome, &extras))
     }
 }
 

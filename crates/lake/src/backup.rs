@@ -4,6 +4,7 @@
 //! backup.json              what is in it; written last, so that its absence says that a backup is not whole
 //! metastore.sqlite         or metastore/ for PostgreSQL
 //! tables/…                 every file that a kept version names
+//! log/…                    what stands beside the lake, as whoever keeps it has copied it
 //! secret.key, credentials.toml
 //! ```
 
@@ -95,14 +96,19 @@ impl Backup {
 
 impl Lake {
     /// Writes a backup into a directory that is empty or not there. Each file's checksum is verified as it is read.
+    /// `beside` adds to it what is kept beside the lake, at a moment behind the lake's.
     ///
     /// # Errors
     /// `AlreadyExists` for a directory with something in it; `Corrupt`, naming the file, if one is not as it was
     /// written: then there is no backup.
-    pub fn backup<'a>(self: &'a Arc<Self>, directory: &'a Path) -> BoxFuture<'a, Result<Backup>> {
+    pub fn backup<'a>(
+        self: &'a Arc<Self>,
+        directory: &'a Path,
+        beside: BoxFuture<'a, Result<()>>,
+    ) -> BoxFuture<'a, Result<Backup>> {
         Box::pin(async move {
             empty(directory)?;
-            let made = self.fill(directory).await;
+            let made = self.fill(directory, beside).await;
             if made.is_err()
                 && let Err(error) = std::fs::remove_dir_all(directory)
             {
@@ -112,7 +118,7 @@ impl Lake {
         })
     }
 
-    async fn fill(self: &Arc<Self>, directory: &Path) -> Result<Backup> {
+    async fn fill(self: &Arc<Self>, directory: &Path, beside: BoxFuture<'_, Result<()>>) -> Result<Backup> {
         // No clean-up of ours takes a file away, and no version expires, until all are copied.
         let _alone = self.maintenance.lock().await;
         let _hold = self.hold().await?;
@@ -134,6 +140,7 @@ impl Lake {
         let copied = stream::iter(inside).map(|target| copy_out(self, target, &root)).buffered(TOGETHER);
         let files: Vec<BackupFile> = copied.try_collect().await?;
         copy_private(self.metastore().data_dir(), directory)?;
+        beside.await?;
         let backup = Backup {
             form: FORM,
             made_by: concat!("Polder ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -1,6 +1,8 @@
 //! The record of queries.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use polder_types::{Position, QueryId, Result};
@@ -128,20 +130,32 @@ impl Queries<'_> {
     }
 }
 
+/// The statement for one record, and for as many as go together.
+static ONE: LazyLock<String> = LazyLock::new(|| upsert_text(1));
+static TOGETHER: LazyLock<String> = LazyLock::new(|| upsert_text(ROWS_TOGETHER));
+
 fn upsert(records: &[&QueryRow]) -> Write {
-    let tuples: Vec<String> = (0..records.len())
+    let sql: Cow<'static, str> = match records.len() {
+        1 => ONE.as_str().into(),
+        ROWS_TOGETHER => TOGETHER.as_str().into(),
+        count => upsert_text(count).into(),
+    };
+    Write::new(sql, records.iter().flat_map(|record| params(record)).collect())
+}
+
+fn upsert_text(count: usize) -> String {
+    let tuples: Vec<String> = (0..count)
         .map(|row| {
             let marks: Vec<String> = (1..=COLUMN_COUNT).map(|at| format!("${}", row * COLUMN_COUNT + at)).collect();
             format!("({})", marks.join(", "))
         })
         .collect();
     let sets: Vec<String> = COLUMNS.split(", ").skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
-    let sql = format!(
+    format!(
         "INSERT INTO polder_query ({COLUMNS}) VALUES {} ON CONFLICT (query_id) DO UPDATE SET {}",
         tuples.join(", "),
         sets.join(", ")
-    );
-    Write::new(sql, records.iter().flat_map(|record| params(record)).collect())
+    )
 }
 
 fn params(record: &QueryRow) -> [Value; COLUMN_COUNT] {

@@ -73,7 +73,7 @@ pub(crate) async fn query(
     sql: SqlStr,
     params: &[Value],
 ) -> Result<Vec<Row>, sqlx::Error> {
-    let arguments = arguments([params]).map_err(sqlx::Error::Encode)?;
+    let arguments = arguments(params).map_err(sqlx::Error::Encode)?;
     let mut stream = sqlx::query_with(sql, arguments).fetch(connection);
     let mut rows = Vec::new();
     while let Some(row) = stream.try_next().await? {
@@ -87,15 +87,15 @@ pub(crate) async fn execute(
     sql: SqlStr,
     params: &[Value],
 ) -> Result<u64, sqlx::Error> {
-    let arguments = arguments([params]).map_err(sqlx::Error::Encode)?;
+    let arguments = arguments(params).map_err(sqlx::Error::Encode)?;
     let done = sqlx::query_with(sql, arguments).execute(connection).await?;
     Ok(done.rows_affected())
 }
 
-/// `$1` is bound by its number, so a parameter may be used twice and in any order.
-fn arguments<'a>(params: impl IntoIterator<Item = &'a [Value]>) -> Result<SqliteArguments, BoxDynError> {
+/// `$1` is bound by its number, so a parameter may be used twice and in any order; `?` by its place.
+fn arguments<'a>(params: impl IntoIterator<Item = &'a Value>) -> Result<SqliteArguments, BoxDynError> {
     let mut arguments = SqliteArguments::default();
-    for param in params.into_iter().flatten() {
+    for param in params {
         match param {
             Value::Null => Arguments::add(&mut arguments, None::<i64>)?,
             Value::Int(value) => Arguments::add(&mut arguments, *value)?,

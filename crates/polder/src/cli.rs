@@ -41,7 +41,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the server: the console, the HTTP API, and PostgreSQL's protocol
+    /// Start the server: the console, the HTTP API, and PostgreSQL's and Kafka's protocols
     #[command(after_help = UP_EXAMPLES)]
     Up(UpArgs),
     /// Run SQL, or open the SQL shell
@@ -102,6 +102,7 @@ const UP_EXAMPLES: &str = "\
 Examples:
   polder up                              start on 127.0.0.1:7400, data in ./polder-data
   psql postgres://polder@127.0.0.1:7432/polder    what PostgreSQL's clients then connect to
+  kcat -b 127.0.0.1:7492 -L              and Kafka's
   polder up --demo                       with the flights of New York in 2013 and six saved queries
   polder up --http 127.0.0.1:0           on a free port; see polder-data/endpoints.json
   polder up --tables s3://bucket/prefix  Parquet files in an object store (AWS_* variables)
@@ -119,13 +120,16 @@ pub struct UpArgs {
     /// Where PostgreSQL's clients connect; port 0 picks a free one, `off` takes none
     #[arg(long, value_name = "ADDR", env = "POLDER_POSTGRES", default_value = "127.0.0.1:7432")]
     pub postgres: String,
+    /// Where Kafka's clients connect; port 0 picks a free one, `off` takes none
+    #[arg(long, value_name = "ADDR", env = "POLDER_KAFKA", default_value = "127.0.0.1:7492")]
+    pub kafka: String,
     /// The certificate for TLS, in PEM [default: one of its own, made at the first start]
     #[arg(long, value_name = "FILE", env = "POLDER_TLS_CERTIFICATE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
     /// The key of that certificate, in PEM
     #[arg(long, value_name = "FILE", env = "POLDER_TLS_KEY", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
-    /// Seconds in which a message of PostgreSQL's protocol that has begun must go on; then its connection ends
+    /// Seconds in which a message of PostgreSQL's or Kafka's protocol that has begun must go on; then its connection ends
     #[arg(long, value_name = "SECONDS", env = "POLDER_MESSAGE_TIMEOUT", default_value_t = 120,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub message_timeout: u64,

@@ -17,6 +17,9 @@ pub struct Endpoints {
     /// `None`: it is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<SocketAddr>,
+    /// `None`: it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<SocketAddr>,
 }
 
 impl Endpoints {

@@ -19,6 +19,7 @@ mod split;
 mod sql;
 mod terminal;
 mod tokens;
+mod topics;
 mod up;
 mod wiring;
 mod workers;

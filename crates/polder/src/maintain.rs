@@ -17,7 +17,7 @@ use crate::connection::{Connected, Reply, Request};
 use crate::failure::Failure;
 use crate::run::tell;
 use crate::settings::Directory;
-use crate::terminal;
+use crate::{terminal, topics};
 
 pub const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -146,7 +146,11 @@ pub fn restore(args: &RestoreArgs) -> Result<u8> {
         tables_path: directory.tables.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let restored = runtime.block_on(restore_backup(&args.from, &target))?;
+    let restored = runtime.block_on(async {
+        let restored = restore_backup(&args.from, &target).await?;
+        topics::restore(&args.from, &directory.data).await?;
+        Ok::<_, polder_types::Error>(restored)
+    })?;
     directory.remember()?;
     let line = format!(
         "version {} of {} is in {}: {} files, {} bytes",

@@ -114,6 +114,8 @@ pub struct Up {
     pub http: SocketAddr,
     /// `None`: switched off.
     pub postgres: Option<SocketAddr>,
+    /// `None`: switched off.
+    pub kafka: Option<SocketAddr>,
     /// Certificate and key; `None`: those of the data directory.
     pub tls: Option<(PathBuf, PathBuf)>,
     pub message_timeout: Duration,
@@ -127,11 +129,14 @@ impl Up {
     /// A usage error, also for trust on an address that others can reach.
     pub fn from_args(args: &UpArgs) -> Result<Self> {
         let http = address("--http", &args.http)?;
-        let postgres = match args.postgres.as_str() {
-            "off" => None,
-            text => Some(address("--postgres", text)?),
-        };
-        for (option, listens) in [("--http 127.0.0.1:7400", Some(http)), ("--postgres 127.0.0.1:7432", postgres)] {
+        let postgres = address_or_off("--postgres", &args.postgres)?;
+        let kafka = address_or_off("--kafka", &args.kafka)?;
+        let loopback = [
+            ("--http 127.0.0.1:7400", Some(http)),
+            ("--postgres 127.0.0.1:7432", postgres),
+            ("--kafka 127.0.0.1:7492", kafka),
+        ];
+        for (option, listens) in loopback {
             if args.auth == AuthChoice::Trust
                 && let Some(address) = listens.filter(|address| !address.ip().is_loopback())
             {
@@ -145,6 +150,7 @@ impl Up {
             directory,
             http,
             postgres,
+            kafka,
             tls,
             message_timeout: Duration::from_secs(args.message_timeout),
             auth: args.auth,
@@ -152,6 +158,10 @@ impl Up {
             console: args.console.clone(),
         })
     }
+}
+
+fn address_or_off(option: &str, text: &str) -> Result<Option<SocketAddr>> {
+    if text == "off" { Ok(None) } else { address(option, text).map(Some) }
 }
 
 /// `host:port`; of several addresses the first of IPv4.

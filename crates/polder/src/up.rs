@@ -82,13 +82,18 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
     let listening = Listening {
         http: settings.http,
         postgres: settings.postgres,
+        kafka: settings.kafka,
         tls: settings.tls.clone(),
         message_timeout: settings.message_timeout,
         auth,
         console: settings.console.clone(),
     };
     let servers = house.listen(&listening, workers, &shutdown).await?;
-    let addresses = Endpoints { http: servers.http_address(), postgres: servers.postgres_address() };
+    let addresses = Endpoints {
+        http: servers.http_address(),
+        postgres: servers.postgres_address(),
+        kafka: servers.kafka_address(),
+    };
     let address = addresses.http;
     house.metastore.set_holder_note(&reachable(address).to_string()).await?;
     house.start_jobs(workers);
@@ -165,6 +170,9 @@ async fn greet(
     if let Some(address) = addresses.postgres {
         lines.push(format!("  psql     postgres://{user}@{}/{DATABASE}", reachable(address)));
     }
+    if let Some(address) = addresses.kafka {
+        lines.push(format!("  kafka    {}", reachable(address)));
+    }
     lines.push(format!("  data     {}", data.display()));
     match settings.auth {
         AuthChoice::Password => {
@@ -177,7 +185,8 @@ async fn greet(
     // Started without anyone to read this, it runs all the same.
     let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
     let postgres = addresses.postgres.map(tracing::field::display);
-    tracing::info!(address = %address, postgres, data = %data.display(), "ready");
+    let kafka = addresses.kafka.map(tracing::field::display);
+    tracing::info!(address = %address, postgres, kafka, data = %data.display(), "ready");
     Ok(())
 }
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polder_capability::{Accounts, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner};
+use polder_capability::{
+    Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner,
+};
 use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
 use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
+use polder_kafka_server::KafkaServerOptions;
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
@@ -20,6 +23,7 @@ use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 use tokio::runtime::Handle;
 
 use crate::settings::Directory;
+use crate::topics::{Around, KafkaHouse, LogBackup};
 use crate::workers::{WorkersDriver, WorkersLoader, WorkersRunner};
 
 /// An open data directory.
@@ -32,6 +36,7 @@ pub struct House {
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
     clock: Arc<dyn Clock>,
+    log_backup: Arc<LogBackup>,
     temp_dir: PathBuf,
 }
 
@@ -66,6 +71,8 @@ impl House {
         if let Err(error) = engine.drop_left_temporary().await {
             tracing::warn!(%error, "temporary tables of sessions that a crash has ended stay");
         }
+        let log_backup = Arc::new(LogBackup::new(metastore.data_dir(), &clock));
+        engine.set_backup_part(Arc::clone(&log_backup) as Arc<dyn BackupPart>);
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
@@ -89,6 +96,7 @@ impl House {
             jobs,
             metastore,
             clock,
+            log_backup,
             temp_dir,
         })
     }
@@ -123,7 +131,41 @@ impl House {
             Some(address) => Some(self.listen_postgres(address, wanted, workers, shutdown).await?),
             None => None,
         };
-        Ok(Servers { http, postgres })
+        let kafka = match wanted.kafka {
+            Some(address) => Some(self.listen_kafka(address, wanted, shutdown).await?),
+            None => None,
+        };
+        Ok(Servers { http, postgres, kafka })
+    }
+
+    async fn listen_kafka(&self, address: SocketAddr, wanted: &Listening, shutdown: &Shutdown) -> Result<KafkaHouse> {
+        let options = KafkaServerOptions {
+            address,
+            advertised: None,
+            auth: match &wanted.auth {
+                Auth::Password => polder_kafka_server::Auth::Password,
+                Auth::Trust { user } => polder_kafka_server::Auth::Trust { user: user.clone() },
+            },
+            tls: self.tls(wanted),
+            message_time: wanted.message_timeout,
+        };
+        let around = Around {
+            rights: self.engine.topic_rights(),
+            accounts: Arc::clone(&self.accounts),
+            logins: Arc::clone(&self.logins),
+            clock: Arc::clone(&self.clock),
+            backup: Arc::clone(&self.log_backup),
+        };
+        KafkaHouse::open(self.metastore.data_dir(), options, around, shutdown).await
+    }
+
+    /// The certificate that clients of PostgreSQL's and Kafka's protocols see.
+    fn tls(&self, wanted: &Listening) -> TlsFiles {
+        let directory = self.metastore.data_dir();
+        match &wanted.tls {
+            Some((certificate, key)) => TlsFiles { certificate: certificate.clone(), key: key.clone(), make: false },
+            None => TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
+        }
     }
 
     async fn listen_postgres(
@@ -133,11 +175,6 @@ impl House {
         workers: &Handle,
         shutdown: &Shutdown,
     ) -> Result<PostgresServer> {
-        let directory = self.metastore.data_dir();
-        let tls = match &wanted.tls {
-            Some((certificate, key)) => TlsFiles { certificate: certificate.clone(), key: key.clone(), make: false },
-            None => TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
-        };
         let auth = match &wanted.auth {
             Auth::Password => polder_postgres_server::Auth::Password,
             Auth::Trust { user } => polder_postgres_server::Auth::Trust { user: user.clone() },
@@ -145,7 +182,7 @@ impl House {
         let options = PostgresServerOptions {
             address,
             auth,
-            tls,
+            tls: self.tls(wanted),
             message_time: wanted.message_timeout,
             database: DATABASE,
             version: env!("CARGO_PKG_VERSION"),
@@ -209,9 +246,11 @@ pub struct Listening {
     pub http: SocketAddr,
     /// `None`: PostgreSQL's protocol is switched off.
     pub postgres: Option<SocketAddr>,
+    /// `None`: Kafka's protocol is switched off.
+    pub kafka: Option<SocketAddr>,
     /// Certificate and key for TLS; `None`: those that the first start makes.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// How long the next part of a message of PostgreSQL's protocol may take.
+    /// How long the next part of a message of PostgreSQL's or Kafka's protocol may take.
     pub message_timeout: Duration,
     pub auth: Auth,
     /// The console's files while it is developed, instead of the embedded ones.
@@ -222,6 +261,7 @@ pub struct Listening {
 pub struct Servers {
     http: HttpServer,
     postgres: Option<PostgresServer>,
+    kafka: Option<KafkaHouse>,
 }
 
 impl Servers {
@@ -235,16 +275,28 @@ impl Servers {
         self.postgres.as_ref().map(PostgresServer::local_addr)
     }
 
+    #[must_use]
+    pub fn kafka_address(&self) -> Option<SocketAddr> {
+        self.kafka.as_ref().map(KafkaHouse::local_addr)
+    }
+
     /// Answers until shutdown has started and running requests have had their time.
     pub async fn serve(self) -> Result<()> {
-        let Self { http, postgres } = self;
+        let Self { http, postgres, kafka } = self;
         let postgres = async {
             if let Some(postgres) = postgres {
                 postgres.serve().await;
             }
             Ok(())
         };
-        tokio::try_join!(http.serve(), postgres)?;
+        let http = async { Ok::<_, anyhow::Error>(http.serve().await?) };
+        let kafka = async {
+            match kafka {
+                Some(kafka) => kafka.serve().await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(http, postgres, kafka)?;
         Ok(())
     }
 }

@@ -6,9 +6,9 @@ use std::fmt::Debug;
 use arrow::array::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use futures::executor::block_on;
+use polder_door::scram::{self, Exchange};
 
 use crate::copy::read::CopyReader;
-use crate::scram::{self, Exchange};
 use crate::sql::copy_options::{self, CopyFormat, CopyOptions};
 use crate::sql::{command, scan};
 use crate::startup;
@@ -109,7 +109,7 @@ fn start_up(data: &[u8]) {
 fn login(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (first, last) = text.split_once('\0').unwrap_or((text, ""));
-    for (mechanism, certificate) in [(scram::PLAIN, None), (scram::PLUS, Some(&b"hash"[..]))] {
+    for (mechanism, certificate) in [(scram::SHA_256, None), (scram::SHA_256_PLUS, Some(&b"hash"[..]))] {
         let Ok(exchange) = Exchange::begin(mechanism, first, VERIFIER, certificate) else { continue };
         let nonce = exchange.server_first().split(',').next().unwrap_or_default().to_owned();
         for last in [last.to_owned(), format!("c=biws,{nonce},{last}")] {

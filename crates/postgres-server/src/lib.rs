@@ -1,7 +1,7 @@
 //! PostgreSQL's protocol, version 3: psql, drivers and tools connect as they are.
 //!
 //! This crate translates: messages on one side, the contracts of `polder-capability` on the other. It decides nothing
-//! about data. `startup` and `scram` guard the door; `session` is one client's conversation; `sql` knows as much of SQL
+//! about data. `startup` guards the door; `session` is one client's conversation; `sql` knows as much of SQL
 //! as the protocol needs; `types` and `copy` are the forms of values and rows; `wire` cuts bytes into messages.
 //!
 //! It stands on `pgwire` for the messages that a server sends. What a client sends is read here (`wire::frontend` says
@@ -12,16 +12,13 @@ mod copy;
 #[doc(hidden)]
 pub mod fuzzing;
 mod registry;
-mod scram;
 mod server;
 mod session;
 mod settings;
 mod sql;
-mod starts;
 mod startup;
-mod tls;
 mod types;
 mod wire;
 
+pub use polder_door::TlsFiles;
 pub use server::{Auth, PostgresServer, PostgresServerOptions};
-pub use tls::TlsFiles;

@@ -6,16 +6,15 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use polder_capability::{DriverSql, ProvenLogins};
-use polder_runtime::Shutdown;
+use polder_door::{Place, Starts, Tls, TlsFiles};
+use polder_runtime::{ConnectionThreads, Seat, Shutdown};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::registry::Registry;
-use crate::starts::{Place, Starts};
-use crate::startup;
-use crate::tls::{Tls, TlsFiles};
+use crate::startup::{self, TLS_PROTOCOL};
 
 /// Sessions at once: each may hold a transaction and a few batches of rows.
 const SESSIONS_MAX: usize = 500;
@@ -58,6 +57,7 @@ pub struct PostgresServer {
     listener: TcpListener,
     address: SocketAddr,
     house: Arc<House>,
+    threads: ConnectionThreads,
     shutdown: Shutdown,
 }
 
@@ -73,6 +73,8 @@ pub(crate) struct House {
     /// What all connections hold of messages whose ends have not come.
     pub unread: Arc<AtomicUsize>,
     pub message_time: Duration,
+    /// A thread that waits for a client may keep its processor: there is another one for the client.
+    pub stays_awake: bool,
     pub database: &'static str,
     pub version: &'static str,
     pub shutdown: Shutdown,
@@ -97,7 +99,7 @@ impl PostgresServer {
             ))
             .with_hint("use 127.0.0.1, or start it with passwords"));
         }
-        let tls = Tls::load(&tls)?;
+        let tls = Tls::load(&tls, &[TLS_PROTOCOL])?;
         let unavailable = |error: std::io::Error| {
             Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}: {error}"))
                 .with_hint("another program may use this port; choose another with --postgres, or --postgres off")
@@ -105,6 +107,10 @@ impl PostgresServer {
         };
         let listener = listen(address).map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
+        let threads = ConnectionThreads::start("postgres").map_err(|error| {
+            Error::new(ErrorKind::Unavailable, format!("cannot start threads for connections: {error}"))
+                .with_source(error)
+        })?;
         let house = Arc::new(House {
             sql,
             logins,
@@ -114,12 +120,13 @@ impl PostgresServer {
             starts: Arc::default(),
             unread: Arc::default(),
             message_time,
+            stays_awake: threads.count() > 1,
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
             database,
             version,
             shutdown: shutdown.clone(),
         });
-        Ok(Self { listener, address, house, shutdown })
+        Ok(Self { listener, address, house, threads, shutdown })
     }
 
     /// The address taken, with the port that was picked.
@@ -131,7 +138,7 @@ impl PostgresServer {
     /// Answers until the shutdown starts; then takes no more, ends the idle connections, gives the running statements
     /// 3 seconds, and drops what still runs.
     pub async fn serve(self) {
-        let Self { listener, house, shutdown, .. } = self;
+        let Self { listener, house, threads, shutdown, .. } = self;
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -142,7 +149,9 @@ impl PostgresServer {
                 Ok((stream, peer)) => {
                     // Taken at once: there is always a place for one more, which another one may have to leave.
                     let place = house.starts.enter(peer.ip());
-                    connections.spawn(connected(Arc::clone(&house), stream, peer, place));
+                    let seat = threads.seat();
+                    let runtime = seat.runtime().clone();
+                    connections.spawn_on(connected(Arc::clone(&house), stream, peer, place, seat), &runtime);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -162,6 +171,9 @@ impl PostgresServer {
         if tokio::time::timeout(GRACE, all_ended).await.is_err() {
             tracing::warn!("connections of PostgreSQL clients that still work are cut off");
         }
+        connections.shutdown().await;
+        // Nothing is left on them, so this takes no time.
+        drop(threads);
     }
 }
 
@@ -177,7 +189,16 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn connected(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place: Place) {
+/// Serves a connection on the thread where it has its seat.
+async fn connected(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place: Place, _seat: Seat) {
+    // From here on this thread's runtime looks after it.
+    let stream = match stream.into_std().and_then(TcpStream::from_std) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%peer, %error, "a connection could not be taken over");
+            return;
+        }
+    };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot send small packets at once");
     }

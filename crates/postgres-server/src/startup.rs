@@ -9,17 +9,16 @@ use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message as _;
 use pgwire::messages::startup::Authentication;
 use polder_capability::{Caller, DriverSession};
+use polder_door::Place;
+use polder_door::scram::{self, Exchange};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::registry::Registered;
-use crate::scram::{self, Exchange};
 use crate::server::{Auth, House};
 use crate::session::Client;
 use crate::settings::Settings;
-use crate::starts::Place;
-use crate::tls::Tls;
 use crate::wire::backend::{self, Severity};
 use crate::wire::frontend::{Fields, Message, broken, utf8};
 use crate::wire::{EARLY_BYTES_MAX, Gone, Stream, Wire};
@@ -36,6 +35,9 @@ const CANCEL_REQUEST: i32 = 80_877_102;
 
 /// The first byte of TLS: a client of PostgreSQL 17 may begin with it at once.
 const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What a client asks for that begins with TLS at once (PostgreSQL's documentation, "ALPN").
+pub(crate) const TLS_PROTOCOL: &[u8] = b"postgresql";
 
 /// How the statements of these sessions are marked in the record of queries.
 const VIA: &str = "postgres";
@@ -200,7 +202,7 @@ impl Newcomer {
             wire.into_stream().ok_or_else(|| broken("received unencrypted data after SSL request"))?
         };
         let stream = self.house.tls.acceptor.accept(stream).await.map_err(Gone)?;
-        if at_once && !Tls::named(stream.get_ref().1.alpn_protocol()) {
+        if at_once && stream.get_ref().1.alpn_protocol() != Some(TLS_PROTOCOL) {
             return Err(Refusal::Done);
         }
         self.wire = Wire::new(Box::new(stream));
@@ -243,14 +245,14 @@ impl Newcomer {
 
     async fn prove(&mut self, user: &str) -> Result<(), Refusal> {
         let certificate = self.house.tls.certificate_hash.clone().filter(|_| self.encrypted);
-        let mut mechanisms = vec![scram::PLAIN.to_owned()];
+        let mut mechanisms = vec![scram::SHA_256.to_owned()];
         if certificate.is_some() {
-            mechanisms.insert(0, scram::PLUS.to_owned());
+            mechanisms.insert(0, scram::SHA_256_PLUS.to_owned());
         }
         self.say(&Authentication::SASL(mechanisms))?;
         let mut first = Fields(self.answer().await?);
         let mechanism = first.text()?;
-        if mechanism != scram::PLAIN && !(mechanism == scram::PLUS && certificate.is_some()) {
+        if mechanism != scram::SHA_256 && !(mechanism == scram::SHA_256_PLUS && certificate.is_some()) {
             return Err(broken("client selected an invalid SASL authentication mechanism").into());
         }
         let client_first = first.value()?.ok_or_else(|| broken("SASL without a first message"))?;

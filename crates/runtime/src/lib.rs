@@ -1,4 +1,4 @@
-//! What the outside world hands in: time, randomness, shutdown, and faults.
+//! What the outside world hands in: time, randomness, threads, shutdown, and faults.
 //!
 //! Nothing above this floor reads the system clock by itself, so a test can run a day in a second.
 
@@ -6,7 +6,9 @@ mod clock;
 pub mod fault;
 mod own_files;
 mod shutdown;
+mod threads;
 
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use own_files::OwnFiles;
 pub use shutdown::Shutdown;
+pub use threads::{ConnectionThreads, Seat};

@@ -9,6 +9,7 @@ mod checkpoint;
 mod codec;
 mod coding;
 mod compact;
+mod copy;
 mod disk;
 mod entry;
 mod fact;

@@ -304,9 +304,10 @@ impl Log {
         let (keeper, keeping) = start_keeper(Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable)))?;
         let jobs = keeper.clone();
         writer.keeper = Box::new(move |job| drop(jobs.send(Job::Checkpoint(job))));
-        let (identity, bytes) = (writer.identity, u64::from(ground.options.segment_bytes));
+        let (identity, options) = (writer.identity, ground.options.clone());
         writer.ahead = Some(Box::new(move |segment| {
             let (made, coming) = std::sync::mpsc::sync_channel(1);
+            let bytes = options.room_of(segment);
             drop(keeper.send(Job::Segment { segment, identity, bytes, made }));
             coming
         }));

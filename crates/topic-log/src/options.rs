@@ -17,8 +17,8 @@ pub enum Sync {
 #[derive(Debug, Clone)]
 pub struct LogOptions {
     pub sync: Sync,
-    /// Size of a segment. A larger one makes fewer checkpoints and a longer replay after a crash: at most one segment is
-    /// read again, which takes a fraction of a second. At least 64 KiB.
+    /// Size of a segment; the first ones of a log are smaller. A larger one makes fewer checkpoints and a longer replay
+    /// after a crash: at most one segment is read again, which takes a fraction of a second. At least 64 KiB.
     pub segment_bytes: u32,
     /// How much is written with one sync while others wait. 1 MiB is where syncs stop to matter on a solid-state disk.
     pub group_bytes: usize,
@@ -35,6 +35,18 @@ pub struct LogOptions {
     pub identity: u64,
     /// How long a producer that sends nothing is remembered.
     pub producer_expiry: Duration,
+}
+
+/// The size of a log's first segment; each one behind it is twice as large, up to the settings' size. A log that is hardly used
+/// takes hardly any room.
+const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
+
+impl LogOptions {
+    /// Bytes of a segment, by its number, which begins with 1.
+    pub(crate) fn room_of(&self, segment: u64) -> u64 {
+        let doublings = u32::try_from(segment.saturating_sub(1)).unwrap_or(u32::MAX).min(12);
+        u64::from(self.segment_bytes).min(FIRST_SEGMENT_BYTES << doublings)
+    }
 }
 
 impl Default for LogOptions {

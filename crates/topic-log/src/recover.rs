@@ -114,7 +114,7 @@ fn begin(ground: &Ground, names: &HashSet<String>) -> Result<Loaded> {
         return Err(Error::new(ErrorKind::Corrupt, format!("{name} is missing, and there are segments"))
             .with_hint("restore this file from a backup"));
     }
-    segment::create(&*ground.disk, 1, identity, u64::from(ground.options.segment_bytes))?;
+    segment::create(&*ground.disk, 1, identity, ground.options.room_of(1))?;
     let tail = Tail { identity, segment: 1, first_sequence: 1, sequence: 0 };
     let state = State::default();
     let job = checkpoint::make(&state, &ground.published, tail);
@@ -169,7 +169,7 @@ impl Replay {
                 Ok(file)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && number > self.tail.segment => {
-                let room = u64::from(self.ground.options.segment_bytes);
+                let room = self.ground.options.room_of(number);
                 segment::create(disk, number, self.tail.identity, room)
             }
             Err(error) => Err(failed("opening", &self.path(number), error)),
@@ -273,7 +273,7 @@ impl Replay {
             self.recovered.torn_bytes = torn;
             file.cut(position).map_err(cutting)?;
             // Without room, the next append says so.
-            if let Err(error) = file.allocate(u64::from(self.ground.options.segment_bytes)) {
+            if let Err(error) = file.allocate(self.ground.options.room_of(number)) {
                 tracing::warn!(%error, path, "no room for the rest of the segment");
             }
         }

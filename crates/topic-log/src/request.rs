@@ -81,6 +81,8 @@ pub(crate) struct Append {
 pub(crate) enum Order {
     /// Shows rewritten segments instead of those that they come from, durably.
     Adopt(Rewritten, oneshot::Sender<Result<()>>),
+    /// Says up to where the log is written: segment and position.
+    Position(oneshot::Sender<(u64, u64)>),
     /// Tries again what could not be written of checkpoints.
     Checkpoint(oneshot::Sender<Result<()>>),
 }

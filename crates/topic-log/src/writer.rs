@@ -207,18 +207,18 @@ impl Writer {
         let used = self.active.position + (self.group.bytes.len() + append.bytes + HEADER_BYTES) as u64;
         // One that is larger than a segment gets a segment of its own.
         let empty = self.active.position == segment::HEADER_BYTES && self.group.bytes.is_empty();
-        empty || used + self.reserve() <= u64::from(self.ground.options.segment_bytes)
+        empty || used + self.reserve() <= self.ground.options.room_of(self.active.segment)
     }
 
     fn reserve(&self) -> u64 {
-        RESERVE_BYTES.min(u64::from(self.ground.options.segment_bytes) / 8)
+        RESERVE_BYTES.min(self.ground.options.room_of(self.active.segment) / 8)
     }
 
     fn make_room(&mut self, append: &Append) -> Result<()> {
         let rolled = if self.torn { self.mend() } else { Ok(()) }.and_then(|()| self.roll());
         let Err(error) = rolled else { return Ok(()) };
         let used = self.active.position + (append.bytes + HEADER_BYTES) as u64;
-        let fits = used <= u64::from(self.ground.options.segment_bytes);
+        let fits = used <= self.ground.options.room_of(self.active.segment);
         if fits && !self.torn && append.entries.iter().all(crate::request::Checked::frees_room) {
             return Ok(());
         }
@@ -228,7 +228,7 @@ impl Writer {
     /// Cuts off what a failed write or sync may have left, so that none of it comes back after a crash.
     fn mend(&mut self) -> Result<()> {
         let file = &self.active.file;
-        let room = u64::from(self.ground.options.segment_bytes);
+        let room = self.ground.options.room_of(self.active.segment);
         let mended = file.cut(self.active.position).and_then(|()| file.allocate(room)).and_then(|()| file.sync());
         mended.map_err(|error| failed("mending", &self.path(), error))?;
         self.torn = false;
@@ -237,7 +237,7 @@ impl Writer {
 
     /// Has the next segment made once half of this one is full.
     fn look_ahead(&mut self) {
-        let half = u64::from(self.ground.options.segment_bytes) / 2;
+        let half = self.ground.options.room_of(self.active.segment) / 2;
         if self.active.position > half
             && self.next_segment.is_none()
             && let Some(ahead) = &mut self.ahead
@@ -251,7 +251,7 @@ impl Writer {
         if let Some(Ok(Ok(file))) = self.next_segment.take().map(|made| made.recv()) {
             return Ok(file);
         }
-        let room = u64::from(self.ground.options.segment_bytes);
+        let room = self.ground.options.room_of(number);
         segment::create(&*self.ground.disk, number, self.identity, room)
     }
 

@@ -16,7 +16,9 @@ pub(crate) mod rights;
 mod who;
 
 pub(crate) use authority::Authority;
-pub(crate) use book::{READ_ALL_STATS, READ_SERVER_FILES, RoleBook, SIGNAL_BACKEND, WRITE_SERVER_FILES};
+pub(crate) use book::{
+    READ_ALL_DATA, READ_ALL_STATS, READ_SERVER_FILES, RoleBook, SIGNAL_BACKEND, WRITE_ALL_DATA, WRITE_SERVER_FILES,
+};
 pub(crate) use checks::{Readable, Rights, access_of_new, denied, names_role, not_owner, word_of};
 pub(crate) use guard::Guarded;
 pub(crate) use named::{PASSED_ON, check_named};

@@ -1,4 +1,4 @@
-//! `EXPLAIN (ESTIMATE, FORMAT JSON) …`: taken out of the statement, and kept beside it.
+//! `EXPLAIN (ESTIMATE, FORMAT JSON) …`: taken out of the statement, and kept beside it; and PostgreSQL's formats of a plan.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use polder_types::{Error, Result};
@@ -25,7 +25,10 @@ impl Folder {
         }
         let Some(options) = self.options() else { return Ok(()) };
         let is_off = |value: &Option<String>| matches!(value.as_deref(), Some("off" | "false" | "0"));
-        let Some((_, value)) = options.iter().find(|(name, _)| name == "estimate") else { return Ok(()) };
+        let Some((_, value)) = options.iter().find(|(name, _)| name == "estimate") else {
+            self.format(&options);
+            return Ok(());
+        };
         if is_off(value) {
             return Err(Error::invalid("ESTIMATE is not switched off").with_code("42601").with_hint("leave it out"));
         }
@@ -47,6 +50,22 @@ impl Folder {
         self.remove(1, words + options.len() + 1);
         self.extras.estimate = Some(form);
         Ok(())
+    }
+
+    /// The formats of a plan that the planner knows by other names.
+    fn format(&mut self, options: &[(String, Option<String>)]) {
+        let mut number = 2;
+        for (name, value) in options {
+            match (name.as_str(), value.as_deref()) {
+                ("format", Some("json")) => {
+                    self.replace_word(number + 1, "pgjson");
+                    self.extras.plan_json = true;
+                }
+                ("format", Some("text")) => self.replace_word(number + 1, "indent"),
+                _ => {}
+            }
+            number += 2 + usize::from(value.is_some());
+        }
     }
 
     /// What stands between the brackets behind EXPLAIN, in lower case; `None` if that is no list of options.

@@ -12,6 +12,7 @@ pub(crate) mod input;
 mod json;
 mod numbers;
 pub(crate) mod planner;
+mod rows;
 mod sleep;
 pub(crate) mod strings;
 pub(crate) mod syntax;
@@ -59,6 +60,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.deregister_udf("now")?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(dates::Now::new())))?;
     state.register_udf(Arc::new(sleep::sleep()))?;
+    state.register_udf(Arc::new(rows::row()))?;
     Ok(())
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::make_array;
+use datafusion::functions_nested::expr_fn::{array_element, make_array};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
 use super::function::refuse;
-use super::{call, dates, types};
+use super::{call, dates, rows, types};
 use crate::rewrite::whole_numbers::narrowed;
 
 #[derive(Debug)]
@@ -30,6 +30,11 @@ impl Operand {
 
     fn is_json(&self) -> bool {
         types::is_json(&self.field)
+    }
+
+    /// JSON that can be put together; text beside `json` makes a text.
+    fn is_jsonb(&self) -> bool {
+        self.is_json() && types::field_name(&self.field) != polder_lake::JSON
     }
 
     fn is_list(&self) -> bool {
@@ -127,7 +132,9 @@ fn of_json(op: &B, left: &Operand, right: &Operand) -> Option<Expr> {
         B::AtArrow if !right.is_list() => call("polder_json_contains", vec![l, r]),
         B::ArrowAt if !right.is_list() => call("polder_json_contains", vec![r, l]),
         B::StringConcat
-            if left.is_json() && (right.is_json() || right.is_literal()) || right.is_json() && left.is_literal() =>
+            if left.is_json() && right.is_json()
+                || left.is_jsonb() && right.is_literal()
+                || right.is_jsonb() && left.is_literal() =>
         {
             call("polder_json_concat", vec![l, r])
         }
@@ -205,6 +212,9 @@ fn of_literals(op: &B, left: Operand, right: Operand) -> (Operand, Operand) {
 
 impl ExprPlanner for FunctionPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(row) = rows::whole(&raw, schema)? {
+            return Ok(PlannerResult::Planned(row));
+        }
         if let Some(number) = narrowed(&raw.op, &raw.left) {
             return Ok(PlannerResult::Planned(number));
         }
@@ -246,6 +256,10 @@ impl ExprPlanner for FunctionPlanner {
         let Ok((_, field)) = access.expr.to_field(schema) else { return Ok(PlannerResult::Original(access)) };
         if matches!(types::catalog_type(&field), Some("int2vector" | "oidvector")) {
             return Ok(PlannerResult::Original(from_zero(access)));
+        }
+        // The planner would make another aggregate of it, which does not know of what type PostgreSQL takes the values to be.
+        if let (Expr::AggregateFunction(_), GetFieldAccess::ListIndex { key }) = (&access.expr, &access.field_access) {
+            return Ok(PlannerResult::Planned(array_element(access.expr.clone(), key.as_ref().clone())));
         }
         if !types::is_json(&field) {
             return Ok(PlannerResult::Original(access));

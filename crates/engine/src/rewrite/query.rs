@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use polder_types::{Error, Result};
 
-use super::quoted;
+use super::{quoted, row_counts};
 use crate::parse::{parse_expr, parse_query};
 use crate::statement::fold;
 
@@ -59,8 +59,10 @@ pub(super) fn limits(query: &mut Query) -> Result<()> {
     if !limit_by.is_empty() {
         return Ok(());
     }
-    limit.iter_mut().for_each(whole);
-    offset.iter_mut().for_each(|offset| whole(&mut offset.value));
+    for count in limit.iter_mut().chain(offset.as_mut().map(|offset| &mut offset.value)) {
+        row_counts::compute(count)?;
+        whole(count);
+    }
     let computed = |expr: &Expr| super::has_query(expr);
     if !limit.as_ref().is_some_and(computed) && !offset.as_ref().is_some_and(|offset| computed(&offset.value)) {
         return Ok(());

@@ -8,7 +8,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    Aggregate, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Union, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
@@ -85,17 +85,40 @@ pub(super) fn keep(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     rewrite_whole(plan, &|expr, schema| with_marks(expr, schema, &elements))
 }
 
-/// What the columns are of that come from lists.
+/// What the columns are of that come from lists, and from aggregates of values of a type.
 type Elements = HashMap<Column, Marks>;
 
 fn elements(plan: &LogicalPlan) -> Elements {
-    let LogicalPlan::Unnest(unnest) = plan else { return Elements::new() };
+    let unnest = match plan {
+        LogicalPlan::Unnest(unnest) => unnest,
+        LogicalPlan::Aggregate(aggregate) => return extremes(aggregate),
+        LogicalPlan::Filter(filter) => return elements(&filter.input),
+        _ => return Elements::new(),
+    };
     let lists = unnest.list_type_columns.iter().filter_map(|(at, list)| {
         let marks = types::marks(unnest.input.schema().fields().get(*at)?);
         let (_, field) = unnest.schema.iter().find(|(_, field)| *field.name() == list.output_column.name)?;
         Some((list.output_column.clone(), of_element(&marks, field.data_type())?))
     });
     lists.collect()
+}
+
+/// The least and greatest of object ids are one; of references, such as `regclass`, too.
+fn extremes(aggregate: &Aggregate) -> Elements {
+    let groups = aggregate.schema.fields().len().saturating_sub(aggregate.aggr_expr.len());
+    let input = aggregate.input.schema();
+    let found = aggregate.schema.iter().skip(groups).zip(&aggregate.aggr_expr).filter_map(|(column, expr)| {
+        let Expr::AggregateFunction(function) = expr.clone().unalias() else { return None };
+        if !matches!(function.func.name(), "max" | "min") {
+            return None;
+        }
+        let (_, field) = function.params.args.first()?.to_field(input).ok()?;
+        let of_ids = types::catalog_type(&field).is_some_and(|name| name == "oid" || name.starts_with("reg"));
+        of_ids.then(|| {
+            (Column::from(column), Marks::from([(polder_capability::CATALOG_TYPE.to_owned(), "oid".to_owned())]))
+        })
+    });
+    found.collect()
 }
 
 /// What an element of a list of such marks is marked with.

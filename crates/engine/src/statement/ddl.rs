@@ -1,6 +1,7 @@
 //! Statements that change the shape of things: schemas, tables, views, columns.
 
 mod columns;
+mod computed;
 mod create;
 mod depend;
 mod foreign;
@@ -331,7 +332,7 @@ impl Context<'_> {
             }
             _ => {}
         }
-        self.change_columns(cell, &name, operation).await?;
+        self.change_columns_or_defaults(cell, &name, operation).await?;
         Ok(name)
     }
 

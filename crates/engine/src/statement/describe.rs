@@ -25,10 +25,10 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
-use super::{Context, estimate, joins, names_out, open_cell, origins, query};
+use super::{Context, estimate, explain, joins, names_out, open_cell, origins, query};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
-use crate::forms::{EstimateForm, Extras};
+use crate::forms::Extras;
 use crate::functions::types;
 use crate::parse::{Filling, ParsedStatement, parameters, parse_with};
 use crate::record::Running;
@@ -93,10 +93,13 @@ impl Engine {
         statement: Option<ParsedStatement>,
         running: &Arc<Running>,
     ) -> Result<View> {
-        let nothing = || View { scope: None, schema: String::new(), statement: None, estimate: None };
-        let (mut statement, estimate) = match statement {
+        let nothing = || View { scope: None, schema: String::new(), statement: None, explained: None };
+        let (mut statement, explained) = match statement {
             Some(ParsedStatement::Standard(statement)) => (statement, None),
-            Some(ParsedStatement::Extended(statement, extras)) => (statement, extras.estimate),
+            Some(ParsedStatement::Extended(statement, extras)) => {
+                let estimate = extras.estimate.map(estimate::columns);
+                (statement, estimate.or_else(|| extras.plan_json.then(explain::columns)))
+            }
             Some(ParsedStatement::Job(_) | ParsedStatement::Role(_) | ParsedStatement::Refresh(_)) | None => {
                 return Ok(nothing());
             }
@@ -113,7 +116,7 @@ impl Engine {
         let context =
             Context { engine: self, caller, settings: &settings, running, extras: &extras, typed: inner.typed };
         let scope = context.describing_scope(open.as_ref()).await?;
-        Ok(View { scope: Some(scope), schema: settings.schema, statement: Some(statement), estimate })
+        Ok(View { scope: Some(scope), schema: settings.schema, statement: Some(statement), explained })
     }
 }
 
@@ -146,8 +149,8 @@ struct View {
     scope: Option<Scope>,
     schema: String,
     statement: Option<Parsed>,
-    /// How it tells what it would read, instead of its plan.
-    estimate: Option<EstimateForm>,
+    /// The columns of what EXPLAIN tells, where that is no plan in words.
+    explained: Option<SchemaRef>,
 }
 
 impl View {
@@ -158,7 +161,7 @@ impl View {
             Parsed::Statement(inner) => inner.as_ref(),
             Parsed::Explain(_) => {
                 let plans = || texts(&["plan_type", "plan"]);
-                return Ok(Some(self.estimate.map_or_else(plans, estimate::columns)));
+                return Ok(Some(self.explained.clone().unwrap_or_else(plans)));
             }
             _ => return Ok(None),
         };

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{ExplainOption, LogicalPlanBuilder};
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use polder_lake::TransactionCell;
 use polder_types::{Error, Result};
 
@@ -16,6 +19,8 @@ use super::dml::Planned;
 use super::maintenance::rows;
 use super::{Change, Context};
 use crate::error::from_datafusion;
+use crate::forms::Extras;
+use crate::functions::types;
 use crate::session::Outcome;
 
 /// A kind of plan, and the plan.
@@ -51,6 +56,31 @@ fn no_copy() -> Error {
     Error::invalid("syntax error at or near \"COPY\": it is not explained")
         .with_code("42601")
         .with_hint("EXPLAIN its query")
+}
+
+/// The column of a plan in JSON, as PostgreSQL calls it.
+pub(super) fn columns() -> SchemaRef {
+    Arc::new(Schema::new(vec![types::spelled_json(Field::new("QUERY PLAN", DataType::Utf8, true))]))
+}
+
+/// A plan as it was asked for: with FORMAT JSON it is one text, as PostgreSQL's clients read it.
+pub(super) fn told(outcome: Outcome, extras: &Extras) -> Outcome {
+    if !extras.plan_json {
+        return outcome;
+    }
+    let Outcome { tag, snapshot, notices, rows: Some((_, rows)) } = outcome else { return outcome };
+    let schema = columns();
+    let told = Arc::clone(&schema);
+    let plans = rows.map(move |batch| {
+        let batch = batch?;
+        let texts = batch.column_by_name("plan").and_then(|plans| plans.as_string_opt::<i32>());
+        // Beside it a change says in words what it is.
+        let plans = texts.into_iter().flatten().flatten().filter(|text| text.starts_with('['));
+        let plans: ArrayRef = Arc::new(plans.map(Some).collect::<StringArray>());
+        Ok(RecordBatch::try_new(Arc::clone(&told), vec![plans])?)
+    });
+    let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), plans));
+    Outcome { tag, snapshot, notices, rows: Some((schema, rows)) }
 }
 
 pub(super) fn not_explained() -> Error {

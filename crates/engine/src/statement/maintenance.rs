@@ -244,7 +244,7 @@ impl Context<'_> {
                 .with_code("42602")
                 .with_hint("begin it with /: it is a directory of the server"));
         }
-        let made = self.engine.lake.backup(directory).await?;
+        let made = self.engine.lake.backup(directory, Box::pin(self.engine.back_up_beside(directory))).await?;
         let outcome = rows(
             "BACKUP",
             vec![

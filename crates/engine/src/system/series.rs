@@ -1,14 +1,27 @@
 //! `generate_series` and `range` over timestamps in microseconds, as all timestamps here are, and over `integer`.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use arrow::array::RecordBatch;
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::TreeNode;
-use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, cast, ident};
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::physical_expr::PhysicalSortExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::physical_plan::execution_plan::Boundedness;
+use datafusion::physical_plan::memory::{LazyBatchGenerator, LazyMemoryExec};
+use parking_lot::RwLock;
+
+use crate::computed::{self, Computed};
 
 /// The function that DataFusion brings, which counts in nanoseconds.
 #[derive(Debug)]
@@ -70,10 +83,71 @@ impl TableFunctionImpl for Series {
             DataType::Int64 if args.exprs().iter().all(is_narrow) => DataType::Int32,
             _ => return Ok(series),
         };
-        let name = schema.field(0).name();
-        let plan = LogicalPlanBuilder::scan("series", provider_as_source(series), None)?
-            .project([cast(ident(name), to).alias(name)])?
-            .build()?;
-        Ok(Arc::new(ViewTable::new(plan, None)))
+        let field = schema.field(0).clone().with_data_type(to);
+        Ok(Computed::table(Arc::new(Schema::new(vec![field])), Counted(series)))
+    }
+}
+
+/// A series whose numbers or moments become another type where they are made: a projection above it would be spread over
+/// several threads, and its rows would come in any order.
+struct Counted(Arc<dyn TableProvider>);
+
+#[async_trait]
+impl computed::Rows for Counted {
+    async fn plan(
+        &self,
+        state: &dyn Session,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let made = self.0.scan(state, None, &[], None).await?;
+        let Some(series) = made.downcast_ref::<LazyMemoryExec>() else {
+            return internal_err!("a series is made by {}", made.name());
+        };
+        let cast = |generator: &Arc<RwLock<dyn LazyBatchGenerator>>| -> Arc<RwLock<dyn LazyBatchGenerator>> {
+            Arc::new(RwLock::new(Cast { inner: Arc::clone(generator), schema: Arc::clone(schema) }))
+        };
+        let generators = series.generators().iter().map(cast).collect();
+        let mut counted = LazyMemoryExec::try_new(Arc::clone(schema), generators)?.with_projection(projection.cloned());
+        if let (Some(order), Some(field)) = (made.output_ordering(), counted.schema().fields().first()) {
+            let column = Arc::new(Column::new(field.name(), 0));
+            counted.add_ordering([PhysicalSortExpr::new(column, order.first().options)]);
+        }
+        Ok(Arc::new(counted))
+    }
+}
+
+/// Gives the batches of another one with their only column as another type.
+#[derive(Debug)]
+struct Cast {
+    inner: Arc<RwLock<dyn LazyBatchGenerator>>,
+    schema: SchemaRef,
+}
+
+impl fmt::Display for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.read().fmt(f)
+    }
+}
+
+impl LazyBatchGenerator for Cast {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn boundedness(&self) -> Boundedness {
+        self.inner.read().boundedness()
+    }
+
+    fn generate_next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(batch) = self.inner.write().generate_next_batch()? else { return Ok(None) };
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let values = cast_with_options(batch.column(0), self.schema.field(0).data_type(), &options)?;
+        Ok(Some(RecordBatch::try_new(Arc::clone(&self.schema), vec![values])?))
+    }
+
+    fn reset_state(&self) -> Arc<RwLock<dyn LazyBatchGenerator>> {
+        let inner = self.inner.read().reset_state();
+        Arc::new(RwLock::new(Self { inner, schema: Arc::clone(&self.schema) }))
     }
 }

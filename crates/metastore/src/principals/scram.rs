@@ -77,13 +77,13 @@ fn verifier_with(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> St
     )
 }
 
-/// A verifier of SHA-256 that no password belongs to, made of a secret.
-pub(super) fn decoy(secret: &[u8; 32]) -> String {
-    let part = |name: &[u8]| Hash::Sha256.keyed(secret, name);
+/// A verifier that no password belongs to, made of a secret.
+pub(super) fn decoy(hash: Hash, secret: &[u8; 32]) -> String {
+    let part = |name: &[u8]| hash.keyed(secret, name);
     let salt = part(b"salt");
     format!(
         "{}${ITERATIONS}:{}${}:{}",
-        Hash::Sha256.name(),
+        hash.name(),
         STANDARD.encode(salt.get(..SALT_BYTES).unwrap_or(&salt)),
         STANDARD.encode(part(b"stored key")),
         STANDARD.encode(part(b"server key"))

@@ -172,7 +172,19 @@ impl Principals<'_> {
         let known = if check_name(name).is_ok() { self.scram_verifiers(name).await? } else { None };
         match known {
             Some(verifiers) => Ok(verifiers.sha_256),
-            None => Ok(scram::decoy(&self.0.secret_key.derived(&format!("no such user: {name}"))?)),
+            None => Ok(scram::decoy(Hash::Sha256, &self.0.secret_key.derived(&format!("no such user: {name}"))?)),
+        }
+    }
+
+    /// The same for SHA-512. Somebody whose verifier a client has made has none, and so one that no password belongs to.
+    ///
+    /// # Errors
+    /// `Corrupt` for a damaged key file.
+    pub async fn scram_verifier_512_or_decoy(&self, name: &str) -> Result<String> {
+        let known = if check_name(name).is_ok() { self.scram_verifiers(name).await? } else { None };
+        match known.map(|verifiers| verifiers.sha_512).filter(|verifier| !verifier.is_empty()) {
+            Some(verifier) => Ok(verifier),
+            None => Ok(scram::decoy(Hash::Sha512, &self.0.secret_key.derived(&format!("no such user: {name}"))?)),
         }
     }
 

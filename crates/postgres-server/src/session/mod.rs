@@ -100,6 +100,9 @@ impl Client {
         registered: Registered,
     ) -> Self {
         wire.share(&house.unread, house.message_time);
+        if house.stays_awake {
+            wire.stay_awake();
+        }
         Self {
             wire,
             house,

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures::FutureExt;
 use polder_types::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
@@ -35,6 +36,9 @@ const PROGRESS_BYTES: usize = 64 << 10;
 /// The time that they have before anybody has logged in; then it is a setting of the server.
 const MESSAGE_TIME: Duration = Duration::from_secs(120);
 
+/// How long a thread stays awake for a client that has been asking again within this time.
+const AWAKE_TIME: Duration = Duration::from_micros(100);
+
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
@@ -45,6 +49,10 @@ pub(crate) struct Wire {
     input: BytesMut,
     unread: Unread,
     message_time: Duration,
+    /// Whether there is a processor that may be kept from sleeping.
+    stays_awake: bool,
+    /// The client has last asked again within [`AWAKE_TIME`].
+    is_brisk: bool,
     pub output: BytesMut,
 }
 
@@ -79,13 +87,26 @@ pub(crate) type Incoming = Result<Message>;
 impl Wire {
     pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Self { stream, input, unread: Unread::default(), message_time: MESSAGE_TIME, output }
+        Self {
+            stream,
+            input,
+            unread: Unread::default(),
+            message_time: MESSAGE_TIME,
+            stays_awake: false,
+            is_brisk: false,
+            output,
+        }
     }
 
     /// Makes what it holds of messages a part of what all connections hold, and says how long the next part of one may take.
     pub(crate) fn share(&mut self, all: &Arc<AtomicUsize>, message_time: Duration) {
         self.unread = Unread::of(all);
         self.message_time = message_time;
+    }
+
+    /// From here on the thread may stay awake for a client that asks again at once.
+    pub(crate) fn stay_awake(&mut self) {
+        self.stays_awake = true;
     }
 
     /// The stream below, for TLS. Nothing may have been read ahead: what came in the clear must not count as secret.
@@ -112,6 +133,21 @@ impl Wire {
             0 => Err(Gone(io::ErrorKind::UnexpectedEof.into())),
             _ => Ok(()),
         }
+    }
+
+    /// Reads the beginning of what comes next. A client that has asked again at once is looked out for a moment longer
+    /// before the thread sleeps: waking a processor that sleeps takes longer than many an answer.
+    async fn awaited(&mut self) -> Result<(), Gone> {
+        let begun = Instant::now();
+        while self.stays_awake && self.is_brisk && begun.elapsed() < AWAKE_TIME {
+            if let Some(filled) = self.fill().now_or_never() {
+                return filled;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.fill().await?;
+        self.is_brisk = begun.elapsed() < AWAKE_TIME;
+        Ok(())
     }
 
     /// Ends when the client goes away; what it sends meanwhile is kept.
@@ -167,7 +203,7 @@ impl Wire {
                 return Ok(Err(no_room()));
             }
             if self.input.is_empty() {
-                self.fill().await?;
+                self.awaited().await?;
                 continue;
             }
             if deadline.is_none() || self.input.len() >= expected {
@@ -248,3 +284,6 @@ impl Wire {
         let _ = self.stream.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

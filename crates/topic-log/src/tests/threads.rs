@@ -188,3 +188,76 @@ async fn old_and_many_records_go_with_their_files() {
     assert_eq!(records.batches.len() as i64, 100 - start);
     log.scrub().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_made_meanwhile_opens_with_all_that_was_acknowledged_before() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, clock) = (open(dir.path(), small(), &clock()).await, clock());
+    let topic = Uuid::new_v4();
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let writing = {
+        let log = log.clone();
+        tokio::spawn(async move {
+            for number in 0..2_000 {
+                let batch = Client::of(&[&format!("{number}"), &"x".repeat(100)]).bytes();
+                log.append(vec![entry(topic, 0, batch)]).await.unwrap();
+            }
+        })
+    };
+    let mut copies = Vec::new();
+    while !writing.is_finished() {
+        let before = log.bounds(topic, 0).unwrap().high_watermark;
+        let into = elsewhere.path().join(copies.len().to_string());
+        log.copy_to(&into).await.unwrap();
+        copies.push((before, into, log.bounds(topic, 0).unwrap().high_watermark));
+    }
+    writing.await.unwrap();
+    assert!(log.copy_to(elsewhere.path()).await.is_err(), "there is something");
+    log.close().await.unwrap();
+    assert!(copies.iter().any(|(before, ..)| *before > 100), "segments were sealed before");
+    for (before, into, after) in copies {
+        let copy = open(&into, small(), &clock).await;
+        let there = copy.bounds(topic, 0).unwrap().high_watermark;
+        assert!((before..=after).contains(&there), "{before} {there} {after}");
+        let mut offset = 0;
+        while offset < there {
+            let read = copy.read(topic, 0, offset, 1 << 20, Isolation::Uncommitted).await.unwrap();
+            assert!(!read.batches.is_empty(), "nothing at {offset} of {there}");
+            offset += 2 * i64::try_from(read.batches.len()).unwrap();
+        }
+        copy.scrub().await.unwrap();
+        copy.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_taken_while_others_write_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(&dir.path().join("log"), small(), &clock()).await;
+    let topic = Uuid::new_v4();
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let writing = tokio::spawn({
+        let log = log.clone();
+        async move {
+            loop {
+                let batch = Client::of(&[&"x".repeat(3000)]).bytes();
+                if log.append(vec![entry(topic, 0, batch)]).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    for number in 0..6 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let before = log.bounds(topic, 0).unwrap().high_watermark;
+        let place = dir.path().join(format!("copy {number}"));
+        log.copy_to(&place).await.unwrap();
+        let copy = open(&place, small(), &clock()).await;
+        let bounds = copy.bounds(topic, 0).unwrap();
+        assert!(bounds.high_watermark >= before);
+        copy.scrub().await.unwrap();
+        copy.append(vec![entry(topic, 0, Client::of(&["more"]).bytes())]).await.unwrap();
+    }
+    log.close().await.unwrap();
+    writing.await.unwrap();
+}

@@ -5,11 +5,17 @@ use crate::request::Order;
 
 impl Writer {
     pub(super) fn follow(&mut self, order: Order) {
+        if let Order::Position(done) = order {
+            // Whoever asked may be gone.
+            let _ = done.send((self.active.segment, self.active.position));
+            return;
+        }
         // A checkpoint stands on what is durable.
         let synced = self.sync_late();
         let (rewritten, done) = match order {
             Order::Adopt(rewritten, done) => (Some(rewritten), done),
             Order::Checkpoint(done) => (None, done),
+            Order::Position(_) => return,
         };
         if let Err(error) = synced {
             self.torn = true;

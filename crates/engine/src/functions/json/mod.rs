@@ -113,9 +113,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         aliases: &["array_to_json"],
         ..function(
             "row_to_json",
-            "row_to_json(row)",
-            "A row as a JSON object.",
-            &[way(&[K::Any], SPELLED, spell::value)],
+            "row_to_json(row[, pretty])",
+            "A row as a JSON object, on several lines if it is to be pretty.",
+            &[way(&[K::Any], SPELLED, spell::value), way(&[K::Any, K::Bool], SPELLED, spell::pretty)],
         )
     },
     function(

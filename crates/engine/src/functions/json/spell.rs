@@ -19,8 +19,8 @@ fn quoted(text: &str) -> String {
     Json::Text(text.to_owned()).to_string()
 }
 
-/// How the values of a column are written.
-fn speller(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<Spell> {
+/// How the values of a column are written; `between` the parts of a row or an array, but not of those within it.
+fn speller(array: &ArrayRef, field: &Field, session: Option<&str>, between: &'static str) -> Result<Spell> {
     use DataType as D;
     let nulls = Arc::clone(array);
     let inner: Spell = match array.data_type() {
@@ -37,21 +37,21 @@ fn speller(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<Spe
         }
         D::List(item) => {
             let lists = array.as_list::<i32>().clone();
-            let spell = speller(lists.values(), &types::item(field, item), session)?;
+            let spell = speller(lists.values(), &types::item(field, item), session, ",")?;
             Box::new(move |row: usize, out: &mut String| {
                 let offsets = lists.value_offsets();
-                list(offsets[row] as usize..offsets[row + 1] as usize, &spell, ",", out)
+                list(offsets[row] as usize..offsets[row + 1] as usize, &spell, between, out)
             })
         }
         D::Struct(fields) => {
             let columns = names(fields)
                 .into_iter()
                 .zip(fields.iter().zip(array.as_struct().columns()))
-                .map(|(name, (field, column))| Ok((quoted(&name), speller(column, field, session)?)))
+                .map(|(name, (field, column))| Ok((quoted(&name), speller(column, field, session, ",")?)))
                 .collect::<Result<Vec<_>>>()?;
             Box::new(move |row: usize, out: &mut String| {
                 for (at, (name, spell)) in columns.iter().enumerate() {
-                    out.push_str(if at == 0 { "{" } else { "," });
+                    out.push_str(if at == 0 { "{" } else { between });
                     out.push_str(name);
                     out.push(':');
                     spell(row, out)?;
@@ -85,6 +85,21 @@ fn speller(array: &ArrayRef, field: &Field, session: Option<&str>) -> Result<Spe
     }))
 }
 
+/// As [`value`], with the parts of a row or an array on lines of their own where the second argument says so.
+pub(super) fn pretty(call: &Call<'_>) -> Result<ArrayRef> {
+    let session = call.config.execution.time_zone.as_deref();
+    let plain = speller(&call.arrays[0], &call.fields[0], session, ",")?;
+    let lines = speller(&call.arrays[0], &call.fields[0], session, ",\n ")?;
+    let asked = call.arrays[1].as_boolean();
+    each(call, |row, out| {
+        if call.arrays[0].is_null(row) || asked.is_null(row) {
+            return Ok(false);
+        }
+        let spell = if asked.value(row) { &lines } else { &plain };
+        spell(row, out).map(|()| true)
+    })
+}
+
 fn list(rows: std::ops::Range<usize>, spell: &Spell, between: &str, out: &mut String) -> Result<()> {
     out.push('[');
     for (at, row) in rows.enumerate() {
@@ -99,7 +114,7 @@ fn list(rows: std::ops::Range<usize>, spell: &Spell, between: &str, out: &mut St
 
 fn spellers(call: &Call<'_>) -> Result<Vec<Spell>> {
     let session = call.config.execution.time_zone.as_deref();
-    call.arrays.iter().zip(&call.fields).map(|(array, field)| speller(array, field, session)).collect()
+    call.arrays.iter().zip(&call.fields).map(|(array, field)| speller(array, field, session, ",")).collect()
 }
 
 /// One text a row, of rows that may have NULLs.
@@ -213,7 +228,7 @@ pub(super) fn group(call: &Call<'_>) -> Result<ArrayRef> {
     let lists = call.arrays[0].as_list::<i32>();
     let DataType::List(item) = lists.data_type() else { return value(call) };
     let session = call.config.execution.time_zone.as_deref();
-    let spell = speller(lists.values(), &types::item(&call.fields[0], item), session)?;
+    let spell = speller(lists.values(), &types::item(&call.fields[0], item), session, ",")?;
     let between = if item.data_type().is_nested() { ", \n " } else { ", " };
     let offsets = lists.value_offsets();
     each(call, |row, out| {
@@ -231,8 +246,8 @@ pub(super) fn group_object(call: &Call<'_>) -> Result<ArrayRef> {
         let lists = call.arrays[at].as_list::<i32>();
         let field: &Field = &call.fields[at];
         match lists.data_type() {
-            DataType::List(item) => speller(lists.values(), &types::item(field, item), session),
-            _ => speller(lists.values(), field, session),
+            DataType::List(item) => speller(lists.values(), &types::item(field, item), session, ","),
+            _ => speller(lists.values(), field, session, ","),
         }
     };
     let (names, values) = (call.arrays[0].as_list::<i32>(), call.arrays[1].as_list::<i32>());

@@ -6,6 +6,7 @@
 
 pub(crate) mod activity;
 mod attributes;
+mod casts;
 mod columns;
 mod constraints;
 mod dependencies;
@@ -60,6 +61,7 @@ enum Kind {
     AccessMethods,
     Activity,
     Attributes,
+    Casts,
     Classes,
     Collations,
     Constraints,
@@ -123,7 +125,7 @@ const TABLES: &[Definition] = &[
     table("pg_attribute", 1249, columns::PG_ATTRIBUTE, Kind::Attributes),
     table("pg_auth_members", 1261, columns::PG_AUTH_MEMBERS, Kind::Members),
     table("pg_authid", 1260, columns::PG_AUTHID, Kind::Roles),
-    table("pg_cast", 2605, columns::PG_CAST, Kind::Empty),
+    table("pg_cast", 2605, columns::PG_CAST, Kind::Casts),
     table("pg_class", 1259, columns::PG_CLASS, Kind::Classes),
     table("pg_collation", 3456, columns::PG_COLLATION, Kind::Collations),
     table("pg_constraint", 2606, columns::PG_CONSTRAINT, Kind::Constraints),
@@ -343,6 +345,7 @@ impl Table {
             Kind::AccessMethods => schemas::access_methods(),
             Kind::Activity => activity::running(world),
             Kind::Attributes => attributes::rows(world, self.views.as_ref(), only).await,
+            Kind::Casts => casts::rows(),
             Kind::Classes => relations::classes(world, self.views.as_ref(), planned).await,
             Kind::Collations => schemas::collations(),
             Kind::Constraints => constraints::rows(world),

@@ -13,9 +13,6 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-/// What a client asks for that begins with TLS at once (PostgreSQL's documentation, "ALPN").
-const PROTOCOL: &[u8] = b"postgresql";
-
 /// The names that the certificate of the first start is for.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -30,7 +27,7 @@ pub struct TlsFiles {
 
 /// TLS ready to be spoken.
 #[derive(Clone)]
-pub(crate) struct Tls {
+pub struct Tls {
     pub acceptor: TlsAcceptor,
     /// The hash of the certificate that a login may be bound to; `None` if its signature names no hash.
     pub certificate_hash: Option<Arc<[u8]>>,
@@ -41,9 +38,11 @@ fn unusable(path: &Path, error: impl std::fmt::Display) -> Error {
 }
 
 impl Tls {
+    /// `protocols`: the names that a client may ask for (ALPN).
+    ///
     /// # Errors
     /// `Unavailable` for files that cannot be read, made or used.
-    pub(crate) fn load(files: &TlsFiles) -> Result<Self> {
+    pub fn load(files: &TlsFiles, protocols: &[&[u8]]) -> Result<Self> {
         if files.make && !(files.certificate.exists() && files.key.exists()) {
             make(files)?;
         }
@@ -67,13 +66,8 @@ impl Tls {
                 }
                 error => unusable(&files.certificate, error),
             })?;
-        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_hash })
-    }
-
-    /// Whether the client has said that it speaks PostgreSQL's protocol.
-    pub(crate) fn named(protocol: Option<&[u8]>) -> bool {
-        protocol == Some(PROTOCOL)
     }
 }
 
@@ -147,8 +141,8 @@ mod tests {
         let place = std::env::temp_dir().join(format!("polder-tls-{}", std::process::id()));
         fs::create_dir_all(&place).unwrap();
         let files = TlsFiles { certificate: place.join("tls.crt"), key: place.join("tls.key"), make: true };
-        let first = Tls::load(&files).unwrap();
-        let again = Tls::load(&files).unwrap();
+        let first = Tls::load(&files, &[]).unwrap();
+        let again = Tls::load(&files, &[]).unwrap();
         assert_eq!(first.certificate_hash.as_ref().map(|hash| hash.len()), Some(32));
         assert_eq!(first.certificate_hash, again.certificate_hash);
         fs::remove_dir_all(place).unwrap();

@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Connections that have not logged in yet. One takes a few kilobytes, and a moment if its client means it.
-pub(crate) const STARTS_MAX: usize = 500;
+pub const STARTS_MAX: usize = 500;
 
 /// Who is on the way in.
 #[derive(Default)]
-pub(crate) struct Starts(Mutex<State>);
+pub struct Starts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -23,7 +23,7 @@ struct State {
 }
 
 /// A connection's place among them, gone with it.
-pub(crate) struct Place {
+pub struct Place {
     starts: Arc<Starts>,
     number: u64,
     taken: Arc<Notify>,
@@ -32,7 +32,7 @@ pub(crate) struct Place {
 impl Starts {
     /// A place for a newcomer. When there is none left, the oldest of the address that has the most makes room: a flood
     /// drives itself out, and who logs in at once is let in.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Place {
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Place {
         let mut state = self.0.lock();
         if state.places.len() >= STARTS_MAX {
             state.make_room();
@@ -69,7 +69,7 @@ impl State {
 
 impl Place {
     /// Until another one has the place.
-    pub(crate) async fn taken(&self) {
+    pub async fn taken(&self) {
         self.taken.notified().await;
     }
 }

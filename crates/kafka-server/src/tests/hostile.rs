@@ -1,0 +1,60 @@
+//! What is sent by nobody's client.
+
+use super::*;
+
+#[tokio::test]
+async fn frames_that_lie_end_the_connection() {
+    let running = Running::trusting("lies").await;
+    let mut frames = vec![
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        i32::MIN.to_be_bytes().to_vec(),
+        i32::MAX.to_be_bytes().to_vec(),
+        vec![0, 0, 0, 0],
+        vec![0, 0, 0, 1, 0],
+        // No record, and 64 MiB of it.
+        [&(64i32 << 20).to_be_bytes()[..], &[0, 3, 0, 0]].concat(),
+    ];
+    // Arrays that say that they have two billion elements, in either form.
+    frames.push(framed(3, 1, 1, false, &i32::MAX.to_be_bytes()));
+    frames.push(framed(3, 9, 1, true, &[0xff, 0xff, 0xff, 0xff, 0x0f]));
+    frames.push(framed(0, 9, 1, true, &[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]));
+    // Tags without end.
+    frames.push(framed(18, 3, 1, true, &[1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f]));
+    for frame in frames {
+        let mut client = running.connect().await;
+        client.send(&frame).await;
+        assert_eq!(client.frame().await, None, "{frame:?}");
+    }
+    // Others are served all the while.
+    assert!(running.connect().await.ask(&ApiVersionsRequest::default(), 0).await.is_some());
+}
+
+#[tokio::test]
+async fn a_million_topics_end_the_connection() {
+    let running = Running::trusting("million").await;
+    let mut body = BytesMut::new();
+    body.put_i32(1_000_000);
+    (0..1_000_000).for_each(|_| body.put_slice(&[0, 1, b'a']));
+    let mut client = running.connect().await;
+    client.say(3, 1, false, &body).await;
+    assert_eq!(client.frame().await, None);
+}
+
+#[tokio::test]
+async fn half_a_frame_has_its_time() {
+    let running = Running::trusting("half").await;
+    let mut client = running.connect().await;
+    client.send(&[0, 0, 0, 100, 0, 3]).await;
+    let started = std::time::Instant::now();
+    assert_eq!(client.frame().await, None);
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn large_frames_come_in_pieces() {
+    let running = Running::trusting("large").await;
+    running.make_topic("t").await;
+    let mut client = running.connect().await;
+    let response = client.ask(&produce("t", Some(batch(1, 9 << 20)), 1), 9).await.unwrap();
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}

@@ -1,0 +1,9 @@
+//! Topics, groups and transactions as a whole, on a real log in a directory, with restarts in between.
+
+mod admin;
+mod groups;
+mod random;
+mod records;
+mod rights;
+mod transactions;
+mod world;

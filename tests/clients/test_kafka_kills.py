@@ -1,0 +1,236 @@
+"""`kill -9` of the server while Kafka's clients write, in transactions too, and a group reads: nothing acknowledged is lost, nothing
+comes twice, and nothing in another order."""
+
+import os
+import random
+import threading
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import polder
+
+# `POLDER_KAFKA_KILLS=200` for the long run.
+KILLS = int(os.environ.get("POLDER_KAFKA_KILLS", "8"))
+PARTITIONS = 3
+READERS = 3
+OF_A_TRANSACTION = 10
+# Records that are on their way at once.
+AHEAD = 2_000
+END_SECONDS = 120
+
+
+def settings(server, **more) -> dict:
+    known = server.credentials
+    return {"bootstrap.servers": server.kafka, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
+            "sasl.username": known["user"], "sasl.password": known["password"],
+            "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200, **more}
+
+
+class Worker(threading.Thread):
+    """Works until it is told to stop, and keeps what went wrong."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.stopping, self.failure = server, threading.Event(), None
+
+    def run(self):
+        try:
+            self.work()
+        except Exception as error:
+            self.failure = error
+
+    def end(self):
+        self.stopping.set()
+        self.join(END_SECONDS)
+        assert not self.is_alive(), f"{type(self).__name__} does not end"
+        if self.failure:
+            raise self.failure
+
+
+class Plain(Worker):
+    """An idempotent producer: numbers that count up in each partition."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.acknowledged = [[] for _ in range(PARTITIONS)]
+        self.sent = [0] * PARTITIONS
+
+    def work(self):
+        producer = Producer(settings(self.server, **{"enable.idempotence": True, "linger.ms": 2}))
+        problems = []
+
+        def told(error, message):
+            if error is not None:
+                problems.append(error)
+            else:
+                self.acknowledged[message.partition()].append((int(message.value()), message.offset()))
+
+        while not self.stopping.is_set():
+            for partition in range(PARTITIONS):
+                producer.produce("plain", str(self.sent[partition]).encode(), partition=partition, on_delivery=told)
+                self.sent[partition] += 1
+            producer.poll(0)
+            while len(producer) > AHEAD and not self.stopping.is_set():
+                producer.poll(0.05)
+            time.sleep(0.0005)
+        left = producer.flush(END_SECONDS)
+        assert not left and not problems, (left, problems[:3])
+
+
+class Transactions(Worker):
+    """Transactions over two topics; every third is given up."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.committed, self.aborted, self.unknown = set(), set(), set()
+
+    def opened(self):
+        producer = Producer(settings(self.server, **{"transactional.id": "accounts", "transaction.timeout.ms": 30_000}))
+        while True:
+            try:
+                producer.init_transactions(10)
+                return producer
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+
+    def work(self):
+        producer, number = self.opened(), 0
+        while not self.stopping.is_set():
+            number += 1
+            self.unknown.add(number)
+            try:
+                producer.begin_transaction()
+                for k in range(OF_A_TRANSACTION):
+                    producer.produce("credits" if k % 2 else "debits", f"{number} {k}".encode(), partition=number % PARTITIONS)
+                producer.flush(END_SECONDS)
+                if number % 3:
+                    self.ended(producer, producer.commit_transaction)
+                    self.committed.add(number)
+                else:
+                    self.ended(producer, producer.abort_transaction)
+                    self.aborted.add(number)
+                self.unknown.discard(number)
+            except KafkaException as error:
+                # What it has begun is nobody's; the next one of this name ends it.
+                if error.args[0].code() not in (KafkaError._FATAL, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError._STATE, KafkaError.PRODUCER_FENCED) \
+                        and not error.args[0].txn_requires_abort() and not error.args[0].fatal():
+                    raise
+                producer = self.opened()
+
+    @staticmethod
+    def ended(producer, end):
+        while True:
+            try:
+                return end(10)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+
+
+class Reader(Worker):
+    """One of a group: says that it has read after it has."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.read = set()
+
+    def work(self):
+        consumer = Consumer(settings(self.server, **{"group.id": "readers", "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                                                     "session.timeout.ms": 6_000}))
+        consumer.subscribe(["plain"])
+        while not self.stopping.is_set():
+            messages = [message for message in consumer.consume(500, 0.2) if message.error() is None]
+            self.read.update((message.partition(), int(message.value())) for message in messages)
+            if messages:
+                try:
+                    consumer.commit(asynchronous=False)
+                except KafkaException:
+                    # It is read again, which is no loss.
+                    pass
+        consumer.close()
+
+
+def everything(server, topic: str) -> list:
+    """Of each partition what a reader of committed records gets, in order."""
+    consumer = Consumer(settings(server, **{"group.id": "none", "enable.auto.commit": False, "isolation.level": "read_committed",
+                                            "enable.partition.eof": True}))
+    rows, open_partitions = [[] for _ in range(PARTITIONS)], set(range(PARTITIONS))
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+    deadline = time.monotonic() + END_SECONDS
+    while open_partitions:
+        assert time.monotonic() < deadline, f"partitions {open_partitions} of {topic} have no end"
+        message = consumer.poll(1)
+        if message is None:
+            continue
+        if message.error() is not None:
+            if message.error().code() == KafkaError._PARTITION_EOF:
+                open_partitions.discard(message.partition())
+            continue
+        rows[message.partition()].append((message.value().decode(), message.offset()))
+    consumer.close()
+    return rows
+
+
+def check_plain(server, plain: Plain, readers: list) -> None:
+    read_by_group = set().union(*(reader.read for reader in readers))
+    for partition, rows in enumerate(everything(server, "plain")):
+        numbers = [int(value) for value, _ in rows]
+        assert numbers == list(range(plain.sent[partition])), f"partition {partition}: lost, doubled or out of order"
+        there = {(int(value), offset) for value, offset in rows}
+        assert set(plain.acknowledged[partition]) == there, "each is where it was acknowledged"
+        missing = set(numbers) - {number for of, number in read_by_group if of == partition}
+        assert not missing, f"the group has passed over {sorted(missing)[:5]} of partition {partition}"
+
+
+def check_transactions(server, transactions: Transactions) -> None:
+    there = {}
+    for topic in ("credits", "debits"):
+        for rows in everything(server, topic):
+            for value, _ in rows:
+                number, k = map(int, value.split())
+                there.setdefault(number, []).append(k)
+    whole = {number for number, parts in there.items() if sorted(parts) == list(range(OF_A_TRANSACTION))}
+    assert set(there) == whole, f"parts of transactions: {sorted(set(there) - whole)[:5]}"
+    assert transactions.committed <= whole, f"lost: {sorted(transactions.committed - whole)[:5]}"
+    assert not transactions.aborted & whole, "given up, and there"
+    assert whole <= transactions.committed | transactions.unknown
+
+
+def test_nothing_acknowledged_is_lost_or_doubled():
+    seed = int(os.environ.get("POLDER_SEED", random.randrange(1 << 32)))
+    print(f"POLDER_SEED={seed}")
+    chance = random.Random(seed)
+    with polder.Server(kafka=f"127.0.0.1:{polder.free_port()}") as server:
+        admin = AdminClient(settings(server))
+        for done in admin.create_topics([NewTopic(topic, PARTITIONS) for topic in ("plain", "credits", "debits")]).values():
+            done.result(20)
+        plain, transactions = Plain(server), Transactions(server)
+        readers = [Reader(server) for _ in range(READERS)]
+        workers = [plain, transactions, *readers]
+        for worker in workers:
+            worker.start()
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.2, 1.2))
+            server.kill()
+            server.start()
+            assert not [worker.failure for worker in workers if worker.failure]
+        time.sleep(1)
+        plain.end()
+        transactions.end()
+        assert all(plain.acknowledged) and transactions.committed and transactions.aborted
+        wanted = sum(plain.sent)
+        deadline = time.monotonic() + END_SECONDS
+        while len(set().union(*(reader.read for reader in readers))) < wanted and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for reader in readers:
+            reader.end()
+        check_plain(server, plain, readers)
+        check_transactions(server, transactions)
+        # And once more, from what is on the disk alone.
+        server.kill()
+        server.start()
+        check_plain(server, plain, readers)
+        check_transactions(server, transactions)
