@@ -17,8 +17,8 @@ pub enum Sync {
 #[derive(Debug, Clone)]
 pub struct LogOptions {
     pub sync: Sync,
-    /// Size of a segment; the first ones of a log are smaller. A larger one makes fewer checkpoints and a longer replay after a crash; 128 MiB replay in
-    /// less than a second. At least 64 KiB.
+    /// Size of a segment; the first ones of a log are smaller. A larger one makes fewer checkpoints and a longer replay after a crash: at most one segment is
+    /// read again, which takes a fraction of a second. At least 64 KiB.
     pub segment_bytes: u32,
     /// How much is written with one sync while others wait. 1 MiB is where syncs stop to matter on a solid-state disk.
     pub group_bytes: usize,
@@ -53,7 +53,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             sync: Sync::OnAck,
-            segment_bytes: 128 << 20,
+            segment_bytes: 64 << 20,
             group_bytes: 1 << 20,
             queue_bytes: 64 << 20,
             cache_bytes: 64 << 20,

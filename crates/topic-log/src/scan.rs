@@ -9,6 +9,9 @@ use crate::frame::{self, FrameHeader, HEADER_BYTES, Place, frame_bytes};
 /// Read at once, unless a frame is larger.
 const WINDOW_BYTES: usize = 1 << 20;
 
+/// Looked at in one step; a multiple of where frames begin.
+const STEP_BYTES: usize = 64 << 10;
+
 /// A window that moves over a file.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -68,19 +71,30 @@ impl Scan {
     ) -> io::Result<(Option<u64>, Option<u64>)> {
         let mut last_set = None;
         while position < self.file_bytes {
-            let count = (self.file_bytes - position).min(8);
-            let word = self.bytes(position, usize::try_from(count).unwrap_or(0))?.unwrap_or_default();
-            // A frame begins with its checksum, which is not zero.
-            if word.iter().any(|byte| *byte != 0) {
-                last_set = Some(position + count - 1);
-                if let Some((header, _)) = self.frame(position)?
-                    && is_it(&header)
-                {
-                    return Ok((Some(position), last_set));
-                }
+            let count = usize::try_from(self.file_bytes - position).unwrap_or(usize::MAX).min(STEP_BYTES);
+            let step = self.bytes(position, count)?.unwrap_or_default();
+            // Most of it was never written. A frame begins with its checksum, which is not zero.
+            let Some(set) = first_set(step) else {
+                position += count as u64;
+                continue;
+            };
+            position += (set - set % 8) as u64;
+            last_set = Some((position + 7).min(self.file_bytes - 1));
+            if let Some((header, _)) = self.frame(position)?
+                && is_it(&header)
+            {
+                return Ok((Some(position), last_set));
             }
             position += 8;
         }
         Ok((None, last_set))
     }
+}
+
+/// Where the first byte is that is not zero.
+fn first_set(bytes: &[u8]) -> Option<usize> {
+    let blocks = bytes.chunks(64);
+    let zeros = blocks.take_while(|block| block.iter().fold(0, |all, byte| all | byte) == 0).count() * 64;
+    let rest = bytes.get(zeros..)?;
+    Some(zeros + rest.iter().position(|byte| *byte != 0)?)
 }

@@ -48,6 +48,7 @@ impl<'a> Varints<'a> {
     }
 }
 
+#[cfg(test)]
 /// Writes a number, the counterpart of [`Varints::long`] (and of [`Varints::int`], for what fits).
 pub(crate) fn put(to: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();

@@ -164,8 +164,9 @@ async fn old_and_many_records_go_with_their_files() {
     let value = "x".repeat(1500);
     let batch = || Client::of(&[&value]).at(clock.now().timestamp_millis()).bytes();
     log.append(vec![entry(kept, 0, batch())]).await.unwrap();
-    for _ in 0..100 {
-        log.append_each(vec![entry(old, 0, batch()), entry(many, 0, batch())]).await;
+    for _ in 0..10 {
+        let pairs = (0..10).flat_map(|_| [entry(old, 0, batch()), entry(many, 0, batch())]);
+        log.append_each(pairs.collect()).await;
     }
     log.housekeeping().await.unwrap();
     assert_eq!(log.bounds(old, 0).unwrap().log_start_offset, 0);
