@@ -121,3 +121,23 @@ def test_a_right_that_is_taken_away_is_gone_in_open_connections(server):
     else:
         raise TimeoutError("it is not told that it may not")
     consumer.close()
+
+
+def test_the_audit_tells_of_logins(server):
+    topics(server, "reader")
+    consumer = Consumer({**settings(server, "reader", group_id="audited"), "sasl.password": "not that"})
+    with pytest.raises(KafkaException):
+        consumer.list_topics(timeout=3)
+    consumer.close()
+    plain = AdminClient({**settings(server, "reader"), "sasl.mechanism": "PLAIN"})
+    assert "salaries" in plain.list_topics(timeout=20).topics
+    deadline = time.monotonic() + 10
+    wanted = {("login", "kafka", "ok"), ("login", "kafka", "refused")}
+    while time.monotonic() < deadline:
+        rows = server.client().sql("SELECT * FROM polder.audit WHERE user_name = 'reader'")
+        told = {(row["event"], row["via"], row["outcome"]) for row in rows}
+        if told >= wanted:
+            break
+        time.sleep(0.2)
+    assert told >= wanted, told
+    assert {via for _, via, _ in told} == {"kafka"}
