@@ -12,7 +12,7 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 def start(data=None, *arguments, **options) -> polder.Server:
     """A server that Kafka's clients can reach; to be used with `with`."""
-    return polder.Server(data, "--kafka", "127.0.0.1:0", *arguments, **options)
+    return polder.Server(data, *arguments, **options)
 
 
 def address(server) -> str:

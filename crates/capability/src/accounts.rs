@@ -55,13 +55,22 @@ pub struct NewApiToken {
 }
 
 /// Logins, sessions and tokens. Wrong passwords are slowed down here, so every server is protected alike.
+/// Where a login comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The way in, as in [`Caller`]: `http`, `postgres`, `kafka`, …
+    pub via: &'a str,
+    /// The address, without the port.
+    pub address: &'a str,
+}
+
 #[async_trait::async_trait]
 pub trait Accounts: Send + Sync {
-    /// Checks a password. `origin` (an address) is what guessing is counted by, together with the user.
+    /// Checks a password. The address that it comes from is what guessing is counted by, together with the user.
     ///
     /// # Errors
     /// `Unauthenticated` for a wrong name or password, `Unavailable` while slowed down (the hint says how long).
-    async fn login(&self, user: &str, password: &str, origin: &str) -> Result<String>;
+    async fn login(&self, user: &str, password: &str, origin: Origin<'_>) -> Result<String>;
 
     /// Exchanges the one-time token of the console link for the user's name. Works once.
     async fn redeem_link(&self, token: &str) -> Result<String>;
@@ -114,5 +123,5 @@ pub trait ProvenLogins: Send + Sync {
     ///
     /// # Errors
     /// `Unauthenticated` unless `proven`, `Unavailable` while slowed down, as [`Accounts::login`].
-    async fn login_proven(&self, user: &str, proven: bool, origin: &str) -> Result<()>;
+    async fn login_proven(&self, user: &str, proven: bool, origin: Origin<'_>) -> Result<()>;
 }

@@ -10,7 +10,7 @@ mod saved;
 mod sql;
 pub mod topics;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, ProvenLogins, Reach};
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach};
 pub use backup::BackupPart;
 pub use command::{Setting, SettingKind, millis};
 pub use driver::{

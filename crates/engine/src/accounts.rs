@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use parking_lot::Mutex;
-use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins, Reach};
+use polder_capability::{Accounts, ApiToken, NewApiToken, Origin, ProvenLogins, Reach};
 use polder_metastore::{AuditEvent, AuditRefusal, Metastore};
 use polder_types::{ErrorKind, Result};
 
@@ -88,12 +88,12 @@ fn token(token: polder_metastore::principals::ApiToken) -> ApiToken {
 
 #[async_trait::async_trait]
 impl Accounts for StoredAccounts {
-    async fn login(&self, user: &str, password: &str, origin: &str) -> Result<String> {
-        let result = match self.metastore.principals().login(user, password, origin).await {
-            Ok(()) => self.admit(user, "http").await,
+    async fn login(&self, user: &str, password: &str, origin: Origin<'_>) -> Result<String> {
+        let result = match self.metastore.principals().login(user, password, origin.address).await {
+            Ok(()) => self.admit(user, origin.via).await,
             refused => refused,
         };
-        self.audit.settled(from(AuditEvent::new("login", user, "http"), origin), &result);
+        self.audit.settled(from(AuditEvent::new("login", user, origin.via), origin.address), &result);
         result.map(|()| user.to_owned())
     }
 
@@ -178,12 +178,12 @@ impl ProvenLogins for StoredAccounts {
         self.metastore.principals().scram_verifier_512_or_decoy(user).await
     }
 
-    async fn login_proven(&self, user: &str, proven: bool, origin: &str) -> Result<()> {
-        let result = match self.metastore.principals().login_proven(user, proven, origin).await {
-            Ok(()) => self.admit(user, "postgres").await,
+    async fn login_proven(&self, user: &str, proven: bool, origin: Origin<'_>) -> Result<()> {
+        let result = match self.metastore.principals().login_proven(user, proven, origin.address).await {
+            Ok(()) => self.admit(user, origin.via).await,
             refused => refused,
         };
-        self.audit.settled(from(AuditEvent::new("login", user, "postgres"), origin), &result);
+        self.audit.settled(from(AuditEvent::new("login", user, origin.via), origin.address), &result);
         result
     }
 }

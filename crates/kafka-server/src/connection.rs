@@ -32,6 +32,10 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(600);
 /// Writings that are under way at once on one connection. Idempotent producers send 5, others many.
 const WRITES_MAX: usize = 32;
 
+/// How fast a request that has begun must come, in bytes a second, beyond the time that its next part may take: nobody holds memory
+/// by a byte now and then.
+const BYTES_PER_SECOND_MIN: u32 = 16 << 10;
+
 /// A client is never kept waiting for longer because of its quota.
 const THROTTLE_MAX: Duration = Duration::from_secs(30);
 
@@ -76,6 +80,8 @@ struct Conversation {
     closed: bool,
     /// By when the next bytes are to be there.
     read_by: Instant,
+    /// Since when the request that is coming has been coming.
+    begun: Option<Instant>,
     muted_until: Option<Instant>,
 }
 
@@ -108,6 +114,7 @@ impl Conversation {
             only_writes: false,
             closed: false,
             read_by: Instant::now() + IDLE_TIME_MAX,
+            begun: None,
             muted_until: None,
         }
     }
@@ -152,8 +159,10 @@ impl Conversation {
         match read {
             Ok(Ok(0)) => self.closed = true,
             Ok(Ok(_)) => {
-                let time = if self.input.has_begun() { self.house.message_time } else { IDLE_TIME_MAX };
-                self.read_by = Instant::now() + time;
+                let now = Instant::now();
+                let begun = *self.begun.get_or_insert(now);
+                let earned = self.input.received() / BYTES_PER_SECOND_MIN;
+                self.read_by = (begun + Duration::from_secs(earned.into())).min(now) + self.house.message_time;
             }
             Ok(Err(error)) => return Err(error),
             Err(_) if self.input.has_begun() => {
@@ -168,7 +177,8 @@ impl Conversation {
 
     /// Takes a request on.
     async fn start(&mut self, frame: Bytes, permit: Option<OwnedSemaphorePermit>) -> io::Result<()> {
-        self.read_by = Instant::now() + IDLE_TIME_MAX;
+        self.begun = None;
+        self.read_by = Instant::now() + if self.input.has_begun() { self.house.message_time } else { IDLE_TIME_MAX };
         let request = match wire::parse(frame).map_err(broken)? {
             Frame::Request(request) => request,
             Frame::TooNew { correlation_id } => {

@@ -11,11 +11,12 @@ use kafka_protocol::messages::{
     ApiKey, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
+use polder_capability::Origin;
 use polder_door::scram::{self, Exchange};
 use polder_types::{Error, ErrorKind as Kind};
 use tokio::net::TcpStream;
 
-use crate::connection::send;
+use crate::connection::{VIA, send};
 use crate::reply::{self, Reply};
 use crate::requests;
 use crate::server::{Auth, House};
@@ -233,8 +234,9 @@ impl Newcomer<'_> {
             Step::Begun(mechanism) => self.first(mechanism, text).await,
             Step::Proof { exchange, user } => {
                 let proof = exchange.finish(text)?;
-                let origin = self.peer.ip().to_string();
-                self.house.contracts.logins.login_proven(&user, proof.is_some(), &origin).await?;
+                let address = self.peer.ip().to_string();
+                let origin = Origin { via: VIA, address: &address };
+                self.house.contracts.logins.login_proven(&user, proof.is_some(), origin).await?;
                 Ok(Outcome::Done(proof.unwrap_or_default().into_bytes(), user))
             }
         }
@@ -249,8 +251,9 @@ impl Newcomer<'_> {
         if !act_as.is_empty() && act_as != user {
             return Err(Error::new(Kind::Unauthenticated, "nobody acts as somebody else here"));
         }
-        let origin = self.peer.ip().to_string();
-        let user = self.house.contracts.accounts.login(user, password, &origin).await?;
+        let address = self.peer.ip().to_string();
+        let origin = Origin { via: VIA, address: &address };
+        let user = self.house.contracts.accounts.login(user, password, origin).await?;
         Ok(Outcome::Done(Vec::new(), user))
     }
 

@@ -99,6 +99,11 @@ impl Input {
         !self.buffer.is_empty()
     }
 
+    /// Bytes that are here and not read yet.
+    pub(crate) fn received(&self) -> u32 {
+        u32::try_from(self.buffer.len()).unwrap_or(u32::MAX)
+    }
+
     /// Bytes of the next frame without its length, as soon as they are known.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message as _;
 use pgwire::messages::startup::Authentication;
-use polder_capability::{Caller, DriverSession};
+use polder_capability::{Caller, DriverSession, Origin};
 use polder_door::Place;
 use polder_door::scram::{self, Exchange};
 use polder_types::{Error, ErrorKind, Result};
@@ -261,8 +261,9 @@ impl Newcomer {
         self.say(&Authentication::SASLContinue(exchange.server_first().as_bytes().to_vec().into()))?;
         let client_final = self.answer().await?;
         let proof = exchange.finish(utf8(&client_final)?)?;
-        let origin = self.peer.ip().to_string();
-        let settled = self.house.logins.login_proven(user, proof.is_some(), &origin).await;
+        let address = self.peer.ip().to_string();
+        let origin = Origin { via: VIA, address: &address };
+        let settled = self.house.logins.login_proven(user, proof.is_some(), origin).await;
         settled.map_err(|error| match error.kind() {
             // Whoever has the password is told why it is of no use.
             ErrorKind::Unauthenticated if proof.is_none() || error.code() != "28000" => {

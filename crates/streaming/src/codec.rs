@@ -77,9 +77,9 @@ impl Writer {
 
     /// A list: its length, and each item as `write` does.
     #[must_use]
-    pub fn list<T>(self, items: impl ExactSizeIterator<Item = T>, mut write: impl FnMut(Self, T) -> Self) -> Self {
+    pub fn list<T>(self, items: impl ExactSizeIterator<Item = T>, write: impl FnMut(Self, T) -> Self) -> Self {
         let start = self.i32(i32::try_from(items.len()).unwrap_or(i32::MAX));
-        items.fold(start, |writer, item| write(writer, item))
+        items.fold(start, write)
     }
 
     #[must_use]

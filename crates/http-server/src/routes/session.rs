@@ -3,6 +3,7 @@
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use polder_capability::Origin;
 use polder_types::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -50,8 +51,9 @@ async fn login(
     if app.auth.is_trust() {
         return Err(Error::invalid("the server trusts everyone on this computer, there is nothing to log in to").into());
     }
-    let origin = peer.address.ip().to_canonical().to_string();
-    let user = app.accounts.login(&request.user, &request.password, &origin).await?;
+    let address = peer.address.ip().to_canonical().to_string();
+    let origin = Origin { via: "http", address: &address };
+    let user = app.accounts.login(&request.user, &request.password, origin).await?;
     let secret = app.accounts.start_session(&user).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie_header(&secret)?)]).into_response())
 }

@@ -393,8 +393,8 @@ fn refused() -> Error {
 
 #[async_trait]
 impl Accounts for FakeAccounts {
-    async fn login(&self, user: &str, password: &str, origin: &str) -> Result<String> {
-        assert_eq!(origin, "127.0.0.1");
+    async fn login(&self, user: &str, password: &str, origin: Origin<'_>) -> Result<String> {
+        assert_eq!(origin, Origin { via: "http", address: "127.0.0.1" });
         let mut state = self.state.lock().unwrap();
         let wrong = state.wrong.entry(user.to_owned()).or_default();
         if *wrong >= 3 {

@@ -51,6 +51,25 @@ async fn half_a_frame_has_its_time() {
 }
 
 #[tokio::test]
+async fn a_byte_now_and_then_is_not_enough() {
+    let running = Running::trusting("trickle").await;
+    let mut client = running.connect().await;
+    client.send(&[0, 0, 1, 0, 0, 3]).await;
+    let started = std::time::Instant::now();
+    let hung_up = loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Sooner or later the server's end is closed, and then so is ours.
+        if client.stream.write_all(&[0]).await.is_err() {
+            break true;
+        }
+        if started.elapsed() > Duration::from_secs(10) {
+            break false;
+        }
+    };
+    assert!(hung_up);
+}
+
+#[tokio::test]
 async fn large_frames_come_in_pieces() {
     let running = Running::trusting("large").await;
     running.make_topic("t").await;

@@ -1,7 +1,7 @@
 //! One user, `user` with the password `pencil`, as in the example of RFC 7677.
 
 use async_trait::async_trait;
-use polder_capability::{Accounts, ApiToken, NewApiToken, ProvenLogins, Reach};
+use polder_capability::{Accounts, ApiToken, NewApiToken, Origin, ProvenLogins, Reach};
 use polder_types::{Error, ErrorKind, Result};
 
 pub const VERIFIER: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:\
@@ -23,7 +23,7 @@ type Time = chrono::DateTime<chrono::Utc>;
 
 #[async_trait]
 impl Accounts for OneUser {
-    async fn login(&self, user: &str, password: &str, _: &str) -> Result<String> {
+    async fn login(&self, user: &str, password: &str, _: Origin<'_>) -> Result<String> {
         if (user, password) == ("user", "pencil") { Ok(user.to_owned()) } else { Err(wrong()) }
     }
     async fn redeem_link(&self, _: &str) -> Result<String> {
@@ -69,7 +69,7 @@ impl ProvenLogins for OneUser {
     async fn scram_verifier_512(&self, _: &str) -> Result<String> {
         Ok(VERIFIER_512.to_owned())
     }
-    async fn login_proven(&self, user: &str, proven: bool, _: &str) -> Result<()> {
+    async fn login_proven(&self, user: &str, proven: bool, _: Origin<'_>) -> Result<()> {
         if proven && user == "user" { Ok(()) } else { Err(wrong()) }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::DateTime;
 use futures::future::join_all;
 use polder_capability::topics::{Joined, Producer, SyncedGroup, TopicError, TopicFailure, TopicResult};
@@ -29,6 +30,9 @@ const TICK_MS: i64 = 100;
 
 /// How late what time does may be while calls keep coming.
 const LATE_MS: i64 = 1_000;
+
+/// How long time does nothing after a failure to write.
+const RETRY_MS: i64 = 1_000;
 
 type Answer = Box<dyn FnOnce(Option<&TopicFailure>) + Send>;
 type Call = Box<dyn FnOnce(&mut Coordinator, i64) -> (Effects, Answer) + Send>;
@@ -64,6 +68,7 @@ impl Coordination {
             looked_ms: 0,
             due_ms: Some(0),
             stale: true,
+            retry_ms: 0,
             left: Vec::new(),
         };
         (Self { calls: sender }, task)
@@ -154,6 +159,8 @@ pub struct Task {
     due_ms: Option<i64>,
     /// Calls have come since: something may be due sooner.
     stale: bool,
+    /// When what could not be written is tried again, at the earliest.
+    retry_ms: i64,
     /// What came of a failure to write, to be written with the next.
     left: Vec<Effects>,
 }
@@ -202,12 +209,13 @@ impl Task {
     fn look(&mut self, now_ms: i64) {
         self.looked_ms = now_ms;
         self.stale = false;
-        self.due_ms = self.coordinator.next_deadline();
+        self.due_ms = self.coordinator.next_deadline().map(|due| due.max(self.retry_ms));
     }
 
     fn wake_at(&self) -> DateTime<chrono::Utc> {
         let look_again = self.stale.then_some(self.looked_ms + TICK_MS);
-        let wake_ms = self.due_ms.into_iter().chain(look_again).min().unwrap_or(i64::MAX);
+        let try_again = (!self.left.is_empty()).then_some(self.retry_ms);
+        let wake_ms = self.due_ms.into_iter().chain(look_again).chain(try_again).min().unwrap_or(i64::MAX);
         DateTime::from_timestamp_millis(self.now.on_clock(wake_ms)).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC)
     }
 
@@ -234,12 +242,8 @@ impl Task {
                 }
             }
         }
-        for (space, key) in unwritten_keys {
-            let value = self.log.state_of(space, &key);
-            match self.coordinator.load(now_ms, space, &key, value.as_deref()) {
-                Ok(effects) => self.left.push(effects),
-                Err(error) => tracing::error!(%error, space, "what the log keeps cannot be read"),
-            }
+        if !failed.is_empty() {
+            self.take_back(now_ms, unwritten_keys);
         }
         let failure = unwritten();
         for (effects, answer) in done {
@@ -249,5 +253,30 @@ impl Task {
             }
             self.coordinator.waiters.answer(effects, refused);
         }
+    }
+
+    /// Something was not written: the coordinator goes back to what the log says, and time does nothing for a while, so that
+    /// a disk that is full is not asked again and again.
+    fn take_back(&mut self, now_ms: i64, keys: Vec<(u8, Bytes)>) {
+        let mut all = Vec::with_capacity(keys.len() + 1);
+        for (space, key) in keys {
+            let value = self.log.state_of(space, &key);
+            match self.coordinator.load(now_ms, space, &key, value.as_deref()) {
+                Ok(effects) => all.push(effects),
+                Err(error) => tracing::error!(%error, space, "what the log keeps cannot be read"),
+            }
+        }
+        // An end may have been refused because a topic of it is no more.
+        all.push(self.coordinator.forget_topics(now_ms, |topic| self.log.topic_by_id(topic).is_none()));
+        for effects in all {
+            if effects.entries.is_empty() {
+                self.coordinator.waiters.answer(effects, None);
+            } else {
+                self.left.push(effects);
+            }
+        }
+        self.stale = true;
+        self.retry_ms = now_ms + RETRY_MS;
+        self.due_ms = self.due_ms.map(|due| due.max(self.retry_ms));
     }
 }

@@ -228,11 +228,15 @@ async fn what_cannot_be_written_is_not_said() {
     let me = joined.member_id.clone();
     world.topics.sync(&client("m"), sync("g", &joined, &[(&me, "all")])).await.unwrap();
     world.commit(offsets("g", joined.generation, &me, at("t", 0), 5)).await.unwrap();
+    let producer = world.init("open").await.unwrap();
+    world.add("open", producer, at("t", 0)).await.unwrap();
     world.topics.inner.log.close().await.unwrap();
     let failed = world.commit(offsets("g", joined.generation, &me, at("t", 0), 6)).await;
     assert_eq!(failed, Err(TopicError::Unavailable));
     let (topics, init) = (world.topics.clone(), world.init("a").await);
     assert_eq!(init.unwrap_err().error, TopicError::Unavailable);
+    // Time goes by, and what it would bring about is tried again, but not without end.
+    tokio::time::timeout(Duration::from_secs(60), world.pass(61_000)).await.unwrap();
     // What others are told is what was written.
     assert_eq!(world.committed("g", at("t", 0)).await, Some(5));
     let beat = topics.consumer_heartbeat(&client("m"), beat("h", "one", 0)).await;

@@ -37,6 +37,10 @@ impl ClassicGroup {
         if !(limits.session_ms_min..=limits.session_ms_max).contains(&millis(request.session_timeout)) {
             return Err(TopicError::InvalidSessionTimeout);
         }
+        let told: usize = request.protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum();
+        if told > limits.metadata_bytes_max {
+            return Err(TopicError::InvalidRequest);
+        }
         if !self.understands(request) {
             return Err(TopicError::InconsistentProtocol);
         }

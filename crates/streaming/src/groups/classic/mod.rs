@@ -25,6 +25,8 @@ pub struct ClassicLimits {
     /// How long a new member may wait for a generation before it is taken for gone.
     pub new_member_ms: i64,
     pub members_max: usize,
+    /// Bytes that a member tells its leader, in all ways to divide together.
+    pub metadata_bytes_max: usize,
 }
 
 impl Default for ClassicLimits {
@@ -35,6 +37,7 @@ impl Default for ClassicLimits {
             initial_delay_ms: 3_000,
             new_member_ms: 300_000,
             members_max: 2_000,
+            metadata_bytes_max: 1 << 20,
         }
     }
 }

@@ -166,6 +166,9 @@ fn members_agree_on_a_way_that_all_know() {
     let short = JoinGroup { session_timeout: Duration::from_secs(1), ..join("", None, &["range"]) };
     let six = table.join(short, "six");
     assert_eq!(table.joined[&six], Err(TopicError::InvalidSessionTimeout));
+    let much = vec![("range".to_owned(), Bytes::from(vec![0; 2 << 20]))];
+    let seven = table.join(JoinGroup { protocols: much, ..join("", None, &[]) }, "seven");
+    assert_eq!(table.joined[&seven], Err(TopicError::InvalidRequest));
 }
 
 #[test]

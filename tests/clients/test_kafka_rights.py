@@ -1,0 +1,143 @@
+"""What a role may do with topics: nothing, read, or write, whatever Kafka's client asks for."""
+
+import time
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import kafkas
+
+PASSWORD = "a long word to log in with"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with kafkas.start() as server:
+        client = server.client()
+        for role, member in (("nobody", None), ("reader", "pg_read_all_data"), ("writer", "pg_write_all_data")):
+            client.sql(f"CREATE USER {role} PASSWORD '{PASSWORD}'")
+            if member:
+                client.sql(f"GRANT {member} TO {role}")
+        admin = AdminClient(kafkas.librdkafka(server))
+        admin.create_topics([NewTopic("salaries", 1)])["salaries"].result(20)
+        producer = Producer(kafkas.librdkafka(server))
+        producer.produce("salaries", b"100")
+        assert not producer.flush(20)
+        yield server
+
+
+def settings(server, role, **more):
+    return {**kafkas.librdkafka(server, **more), "sasl.username": role, "sasl.password": PASSWORD}
+
+
+def topics(server, role):
+    admin = AdminClient(settings(server, role))
+    return set(admin.list_topics(timeout=20).topics)
+
+
+def written(server, role):
+    """What came of writing: `None` if it was taken."""
+    outcomes = []
+    producer = Producer(settings(server, role, message_timeout_ms=5_000))
+    try:
+        producer.produce("salaries", b"1000000", on_delivery=lambda error, _: outcomes.append(error))
+    except KafkaException as error:
+        return error.args[0].code()
+    producer.flush(20)
+    return outcomes[0].code() if outcomes[0] else None
+
+
+def read(server, role):
+    """The first record, or why there is none."""
+    consumer = Consumer(settings(server, role, group_id=kafkas.fresh_name("group")))
+    consumer.assign([TopicPartition("salaries", 0, 0)])
+    for _ in range(20):
+        message = consumer.poll(1)
+        if message is not None:
+            consumer.close()
+            return message.error().code() if message.error() else message.value()
+    raise TimeoutError("neither a record nor an error")
+
+
+def test_nobody_knows_of_a_topic(server):
+    assert "salaries" not in topics(server, "nobody")
+    refused = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._MSG_TIMED_OUT}
+    assert written(server, "nobody") in refused
+    assert read(server, "nobody") in refused
+
+
+def test_who_reads_does_not_write(server):
+    assert "salaries" in topics(server, "reader")
+    assert read(server, "reader") == b"100"
+    assert written(server, "reader") == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_who_writes_does_not_read(server):
+    assert "salaries" in topics(server, "writer")
+    assert read(server, "writer") == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    assert written(server, "writer") is None
+
+
+def test_nobody_but_the_owner_makes_and_drops(server):
+    for role in ("nobody", "reader", "writer"):
+        admin = AdminClient(settings(server, role))
+        with pytest.raises(KafkaException) as refused:
+            admin.create_topics([NewTopic("mine", 1)])["mine"].result(20)
+        assert refused.value.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+        with pytest.raises(KafkaException):
+            admin.delete_topics(["salaries"])["salaries"].result(20)
+    assert "salaries" in topics(server, "reader")
+
+
+def test_a_group_is_read_only_by_who_may(server):
+    consumer = Consumer(settings(server, "nobody", group_id="payroll"))
+    with pytest.raises(KafkaException) as refused:
+        consumer.committed([TopicPartition("salaries", 0)], 20)
+    assert refused.value.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    consumer.close()
+
+
+def test_a_right_that_is_taken_away_is_gone_in_open_connections(server):
+    client = server.client()
+    client.sql(f"CREATE USER leaver PASSWORD '{PASSWORD}'")
+    client.sql("GRANT pg_read_all_data TO leaver")
+    producer = Producer(kafkas.librdkafka(server))
+    producer.produce("plans", b"stay")
+    assert not producer.flush(20)
+    consumer = Consumer(settings(server, "leaver", group_id=kafkas.fresh_name("group")))
+    consumer.assign([TopicPartition("plans", 0, 0)])
+    assert consumer.poll(20).value() == b"stay"
+    client.sql("REVOKE pg_read_all_data FROM leaver")
+    # What waits for records has been let in before, and ends within half a second.
+    time.sleep(1)
+    producer.produce("plans", b"go")
+    assert not producer.flush(20)
+    for _ in range(20):
+        message = consumer.poll(1)
+        assert message is None or message.error(), "it reads on"
+        if message is not None:
+            break
+    else:
+        raise TimeoutError("it is not told that it may not")
+    consumer.close()
+
+
+def test_the_audit_tells_of_logins(server):
+    topics(server, "reader")
+    consumer = Consumer({**settings(server, "reader", group_id="audited"), "sasl.password": "not that"})
+    with pytest.raises(KafkaException):
+        consumer.list_topics(timeout=3)
+    consumer.close()
+    plain = AdminClient({**settings(server, "reader"), "sasl.mechanism": "PLAIN"})
+    assert "salaries" in plain.list_topics(timeout=20).topics
+    deadline = time.monotonic() + 10
+    wanted = {("login", "kafka", "ok"), ("login", "kafka", "refused")}
+    while time.monotonic() < deadline:
+        rows = server.client().sql("SELECT * FROM polder.audit WHERE user_name = 'reader'")
+        told = {(row["event"], row["via"], row["outcome"]) for row in rows}
+        if told >= wanted:
+            break
+        time.sleep(0.2)
+    assert told >= wanted, told
+    assert {via for _, via, _ in told} == {"kafka"}
