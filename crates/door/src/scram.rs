@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 pub const SHA_256: &str = "SCRAM-SHA-256";
 pub const SHA_512: &str = "SCRAM-SHA-512";
 /// SCRAM-SHA-256, bound to the certificate of the TLS connection.
-pub const SHA_256_PLUS: &str = "SCRAM-SHA-256-SHA_256_PLUS";
+pub const SHA_256_PLUS: &str = "SCRAM-SHA-256-PLUS";
 
 /// What a client binds to: the hash of the certificate (RFC 5929).
 const BINDING: &str = "tls-server-end-point";
