@@ -11,6 +11,7 @@ use crate::failure::{damaged, failed};
 use crate::frame::{self, HEADER_BYTES, Kind, Place, frame_bytes};
 use crate::index::{Index, IndexEntry, Stored, find};
 use crate::records::{AbortedTransaction, Bounds, Isolation, ReadError, Records};
+use crate::rewrite::Rewriting;
 use crate::segment;
 use crate::view::{Aborted, PartitionView, View};
 use crate::writer::Ground;
@@ -33,6 +34,7 @@ pub(crate) struct Reader {
     pub(crate) ground: Ground,
     pub(crate) identity: u64,
     pub(crate) files: Files,
+    pub(crate) rewriting: Rewriting,
 }
 
 /// A frame that is to be read.
