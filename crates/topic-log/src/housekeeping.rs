@@ -24,6 +24,8 @@ pub(crate) async fn run(log: &Log) -> Result<bool> {
     if late || ground.options.sync == Sync::PageCache {
         log.order(Order::Checkpoint).await?;
     }
+    // First: a rewriting that fails must not keep what was deleted on a full disk.
+    remove(log).await?;
     let reader = std::sync::Arc::clone(&log.0.reader);
     let sealed_before = log.0.durable.lock().tail_segment;
     let work = move || rewrite::round(&reader, sealed_before, now);

@@ -23,6 +23,7 @@ use crate::read::{Ask, Files, Reader};
 use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
 use crate::recover;
 use crate::request::{Append, Checked, Order, Outcome, Queue, Request, Taker};
+use crate::rewrite::Rewriting;
 use crate::topic::Topic;
 use crate::view::{PartitionView, Published};
 use crate::writer::{Ground, Writer, too_large};
@@ -314,7 +315,8 @@ impl Log {
         let queue = Arc::new(Queue::default());
         let permits = (ground.options.queue_bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         let files = Files::new(ground.options.index_cache_bytes);
-        let reader = Arc::new(Reader { identity: writer.identity, ground, files });
+        let rewriting = Rewriting::default();
+        let reader = Arc::new(Reader { identity: writer.identity, ground, files, rewriting });
         let writing = start_writer(writer, Arc::clone(&queue), keeping)?;
         let inner = Inner {
             reader,

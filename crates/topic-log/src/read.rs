@@ -11,8 +11,9 @@ use crate::failure::{damaged, failed};
 use crate::frame::{self, HEADER_BYTES, Kind, Place, frame_bytes};
 use crate::index::{Index, IndexEntry, Stored, find};
 use crate::records::{AbortedTransaction, Bounds, Isolation, ReadError, Records};
+use crate::rewrite::Rewriting;
 use crate::segment;
-use crate::view::{PartitionView, View};
+use crate::view::{Aborted, PartitionView, View};
 use crate::writer::Ground;
 
 mod files;
@@ -33,6 +34,7 @@ pub(crate) struct Reader {
     pub(crate) ground: Ground,
     pub(crate) identity: u64,
     pub(crate) files: Files,
+    pub(crate) rewriting: Rewriting,
 }
 
 /// A frame that is to be read.
@@ -76,6 +78,9 @@ impl Ask {
 struct Plan {
     bounds: Bounds,
     parts: Vec<Part>,
+    /// Aborted transactions that the parts may touch, for a reader who is to know. They are of the same moment as the
+    /// rest: what is deleted meanwhile takes them along.
+    aborted: Vec<Aborted>,
 }
 
 impl Plan {
@@ -89,10 +94,12 @@ impl Plan {
         let wanted = ask.bytes_max as u64;
         let first = view.extents.partition_point(|extent| extent.next <= ask.offset);
         let end = ask.end(&bounds);
+        let mut reach = ask.offset;
         for extent in view.extents.iter().skip(first).take(EXTENTS_MAX) {
             if extent.base >= end || (bytes >= wanted && !parts.is_empty()) {
                 break;
             }
+            reach = extent.next;
             match &extent.index {
                 Index::Memory(entries, _) => {
                     let from = find(entries, ask.offset);
@@ -116,7 +123,12 @@ impl Plan {
                 }
             }
         }
-        Ok(Self { bounds, parts })
+        let mut aborted = Vec::new();
+        if ask.isolation == Isolation::Committed {
+            let from = view.aborted.partition_point(|one| one.last_offset < ask.offset);
+            aborted.extend(view.aborted.iter().skip(from).filter(|one| one.first_offset < reach));
+        }
+        Ok(Self { bounds, parts, aborted })
     }
 }
 
@@ -136,7 +148,7 @@ impl Reader {
                 taking.add(&payload);
             }
         }
-        let records = taking.finish(partition);
+        let records = taking.finish(&plan.aborted);
         self.ground.metrics.read(records.bytes(), 0);
         Ok(Some(records))
     }
@@ -180,7 +192,7 @@ impl Reader {
             }
             go_on
         })?;
-        let records = taking.finish(partition);
+        let records = taking.finish(&plan.aborted);
         self.ground.metrics.read(records.bytes().saturating_sub(from_disk), from_disk);
         Ok(records)
     }
@@ -326,16 +338,14 @@ impl<'a> Taking<'a> {
         }
     }
 
-    fn finish(self, partition: &PartitionView) -> Records {
-        let mut aborted = Vec::new();
-        if self.ask.isolation == Isolation::Committed && !self.batches.is_empty() {
-            let view = partition.view.read();
-            let from = view.aborted.partition_point(|one| one.last_offset < self.ask.offset);
-            let touched = view.aborted.iter().skip(from).filter(|one| one.first_offset < self.next);
-            aborted.extend(
-                touched.map(|one| AbortedTransaction { producer_id: one.producer_id, first_offset: one.first_offset }),
+    fn finish(self, aborted: &[Aborted]) -> Records {
+        let mut touched = Vec::new();
+        if !self.batches.is_empty() {
+            let those = aborted.iter().filter(|one| one.first_offset < self.next);
+            touched.extend(
+                those.map(|one| AbortedTransaction { producer_id: one.producer_id, first_offset: one.first_offset }),
             );
         }
-        Records { batches: self.batches, bounds: self.bounds, aborted }
+        Records { batches: self.batches, bounds: self.bounds, aborted: touched }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use polder_types::Result;
 
 use crate::compact::{Keys, Rule};
@@ -24,6 +25,29 @@ use output::Output;
 const SEGMENTS_MAX: usize = 8;
 /// Fewer are not worth a round.
 const SEGMENTS_MIN: usize = 4;
+
+/// What rounds know of the ones before them.
+#[derive(Debug, Default)]
+pub(crate) struct Rewriting {
+    /// The next number of a rewritten segment, once that is known.
+    next_number: Mutex<u64>,
+}
+
+impl Rewriting {
+    /// A number for a rewritten segment that none has, nor had: somebody may still read by the index of one that is gone.
+    fn number(&self, reader: &Reader) -> Result<u64> {
+        let mut next = self.next_number.lock();
+        if *next == 0 {
+            let disk = &reader.ground.disk;
+            let names = disk.list().map_err(|error| failed("listing", &disk.path_of(""), error))?;
+            let numbers = names.iter().filter_map(|name| segment::number_of(name));
+            *next = numbers.filter(|number| number & REWRITTEN != 0).max().map_or(REWRITTEN | 1, |last| last + 1);
+        }
+        let number = *next;
+        *next += 1;
+        Ok(number)
+    }
+}
 
 /// New stretches in place of old ones.
 #[derive(Debug, Default)]
@@ -77,21 +101,33 @@ pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Opt
     if topics.is_empty() {
         return Ok(None);
     }
-    let mut output = Output::new(reader)?;
+    let mut output = Output::new(reader);
+    let rewritten = rewrite_all(reader, topics, now, &mut output);
+    if rewritten.is_err() {
+        output.discard();
+    }
+    rewritten.map(Some)
+}
+
+fn rewrite_all(
+    reader: &Reader,
+    topics: Vec<(Arc<Topic>, Vec<Part>)>,
+    now: i64,
+    output: &mut Output<'_>,
+) -> Result<Rewritten> {
     let mut rewritten = Rewritten::default();
     for (topic, parts) in topics {
         for part in parts {
-            let replacement =
-                rewrite(reader, &topic, part, now, &mut output).map_err(|error| match error.into_error() {
-                    ReadError::Failed(error) => error,
-                    other => polder_types::Error::internal(other.to_string()),
-                })?;
+            let replacement = rewrite(reader, &topic, part, now, output).map_err(|error| match error.into_error() {
+                ReadError::Failed(error) => error,
+                other => polder_types::Error::internal(other.to_string()),
+            })?;
             rewritten.partitions.push(replacement);
         }
         // A topic's records go together, and so do its files.
         output.close_file()?;
     }
-    Ok(Some(rewritten))
+    Ok(rewritten)
 }
 
 /// The oldest shared segments outside of the hot window.
@@ -203,12 +239,4 @@ fn each_frame(
         })?;
     }
     Ok(())
-}
-
-/// The next free number of a rewritten segment.
-fn next_number(reader: &Reader) -> Result<u64> {
-    let disk = &reader.ground.disk;
-    let names = disk.list().map_err(|error| failed("listing", &disk.path_of(""), error))?;
-    let numbers = names.iter().filter_map(|name| segment::number_of(name)).filter(|number| number & REWRITTEN != 0);
-    Ok(numbers.max().map_or(REWRITTEN | 1, |last| last + 1))
 }

@@ -27,7 +27,17 @@ struct Inside {
     room: Option<usize>,
     failing_syncs: usize,
     failing_reads: bool,
+    before_read: Option<Meanwhile>,
     syncs: usize,
+}
+
+/// Done once, in the midst of something else.
+struct Meanwhile(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Meanwhile")
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -60,6 +70,11 @@ impl SimulatedDisk {
 
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.0.lock().failing_reads = fail;
+    }
+
+    /// Has something done before the next read.
+    pub(crate) fn before_read(&self, what: impl FnOnce() + Send + 'static) {
+        self.0.lock().before_read = Some(Meanwhile(Box::new(what)));
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -207,6 +222,10 @@ impl Disk for SimulatedDisk {
 
 impl DiskFile for SimulatedFile {
     fn read_exact_at(&self, to: &mut [u8], position: u64) -> io::Result<()> {
+        let meanwhile = self.0.0.lock().before_read.take();
+        if let Some(Meanwhile(what)) = meanwhile {
+            what();
+        }
         let inside = self.0.0.lock();
         if inside.failing_reads {
             return Err(io::Error::other("the disk cannot read"));

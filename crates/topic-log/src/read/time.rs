@@ -33,29 +33,18 @@ impl Reader {
     }
 
     fn by_time_once(&self, partition: &PartitionView, wanted: Wanted) -> Result<Option<TimedOffset>, Trouble> {
-        let (start, extents) = {
+        let (start, mut least) = {
             let view = partition.view.read();
             let least = match wanted {
                 Wanted::AtLeast(least) => least,
                 Wanted::Greatest => view.extents.iter().map(|extent| extent.max_timestamp).max().unwrap_or(-1),
             };
-            let from = view.extents.iter().position(|extent| extent.max_timestamp >= least);
-            let extents: Vec<Extent> = from
-                .map(|from| {
-                    // The first may fail only where what it has was deleted.
-                    view.extents
-                        .iter()
-                        .skip(from)
-                        .filter(|extent| extent.max_timestamp >= least)
-                        .take(2)
-                        .cloned()
-                        .collect()
-                })
-                .unwrap_or_default();
-            ((view.bounds.log_start_offset, least), extents)
+            (view.bounds.log_start_offset, least)
         };
-        let (start, mut least) = start;
-        for extent in extents {
+        // Any may fail: the record that gave it its time may be deleted, or compacted away.
+        let (mut from, at_least) = (start, least);
+        while let Some(extent) = next_extent(partition, from, at_least) {
+            from = extent.next;
             let entries = match extent.index {
                 Index::Memory(entries, _) => std::sync::Arc::new(entries),
                 Index::Stored(stored) => self.index(partition, extent.segment, stored)?,
@@ -77,6 +66,12 @@ impl Reader {
         }
         Ok(None)
     }
+}
+
+/// The first stretch that reaches beyond an offset and may have a record of at least this time.
+fn next_extent(partition: &PartitionView, from: i64, least: i64) -> Option<Extent> {
+    let view = partition.view.read();
+    view.extents.iter().find(|extent| extent.next > from && extent.max_timestamp >= least).cloned()
 }
 
 /// The first record of a frame with at least this time, from an offset on.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use polder_types::Result;
 
-use super::next_number;
 use crate::batch::batches;
 use crate::disk::DiskFile;
 use crate::failure::failed;
@@ -38,7 +37,8 @@ struct Stretch {
 
 pub(super) struct Output<'a> {
     reader: &'a Reader,
-    next_number: u64,
+    /// Files that were begun.
+    made: Vec<u64>,
     open: Option<Open>,
     partition: (u32, u32),
     stretch: Option<Stretch>,
@@ -46,9 +46,8 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(reader: &'a Reader) -> Result<Self> {
-        let next_number = next_number(reader)?;
-        Ok(Self { reader, next_number, open: None, partition: (0, 0), stretch: None, done: Vec::new() })
+    pub(super) fn new(reader: &'a Reader) -> Self {
+        Self { reader, made: Vec::new(), open: None, partition: (0, 0), stretch: None, done: Vec::new() }
     }
 
     pub(super) fn begin_partition(&mut self, partition: &PartitionView) {
@@ -97,8 +96,8 @@ impl<'a> Output<'a> {
         let open = match self.open.take() {
             Some(open) => open,
             None => {
-                let number = self.next_number;
-                self.next_number += 1;
+                let number = reader.rewriting.number(reader)?;
+                self.made.push(number);
                 let disk = &*reader.ground.disk;
                 let file = segment::create(disk, number, reader.identity, segment::HEADER_BYTES)?;
                 let position = segment::HEADER_BYTES;
@@ -163,5 +162,18 @@ impl<'a> Output<'a> {
             disk.sync_names()
         })();
         written.map_err(|error| failed("writing", &self.reader.path(open.number), error))
+    }
+
+    /// Removes what was written, as nobody is to read it.
+    pub(super) fn discard(self) {
+        let disk = &*self.reader.ground.disk;
+        for name in self.made.iter().flat_map(|number| [segment::file_name(*number), segment::index_name(*number)]) {
+            match disk.remove(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(%error, name, "what a failed rewriting left is removed later");
+                }
+                _ => {}
+            }
+        }
     }
 }

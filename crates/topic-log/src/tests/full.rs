@@ -1,10 +1,18 @@
 //! Disks that are full or fail.
 
-use polder_types::ErrorKind;
+use std::sync::Arc;
 
-use super::world::{Client, World, entry};
+use chrono::DateTime;
+use polder_runtime::ManualClock;
+use polder_types::ErrorKind;
+use uuid::Uuid;
+
+use super::world::{Client, World, create, entry, options};
+use crate::Log;
+use crate::disk::simulated::SimulatedDisk;
 use crate::entry::{AppendError, Entry};
 use crate::keeper::remove_unused;
+use crate::segment::file_name;
 
 #[test]
 fn a_full_disk_refuses_batches_until_records_are_deleted() {
@@ -75,4 +83,33 @@ fn a_disk_that_cannot_read_is_an_error_and_no_end() {
     world.batch(topic, 0, Client::of(&["y"]).bytes());
     world.disk.fail_reads(false);
     assert_eq!(world.read_all(topic, 0, 1000).len(), 9);
+}
+
+#[tokio::test]
+async fn what_was_deleted_frees_its_files_though_a_segment_is_damaged() {
+    let open = |disk: &SimulatedDisk| {
+        let clock = ManualClock::at(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
+        Log::open_on(Arc::new(disk.clone()), options(), Arc::new(clock)).unwrap().0
+    };
+    let disk = SimulatedDisk::default();
+    let log = open(&disk);
+    let (kept, gone) = (Uuid::new_v4(), Uuid::new_v4());
+    let forever = [("retention.ms", "-1")];
+    log.append(vec![create("kept", kept, 1, &forever), create("gone", gone, 1, &forever)]).await.unwrap();
+    let value = "x".repeat(2500);
+    for topic in [kept, gone] {
+        for _ in 0..40 {
+            log.append(vec![entry(topic, 0, Client::of(&[&value]).bytes())]).await.unwrap();
+        }
+    }
+    log.close().await.unwrap();
+    let disk = disk.with(&file_name(2), |bytes| bytes[5000] ^= 1);
+    let log = open(&disk);
+    log.append(vec![Entry::DeleteTopic { id: gone }]).await.unwrap();
+    let before = disk.used();
+    let error = log.housekeeping().await.unwrap_err();
+    assert!(error.to_string().contains(&file_name(2)), "{error}");
+    assert!(disk.used() + 80_000 < before, "{} of {before}", disk.used());
+    assert!(!disk.names().iter().any(|name| name.starts_with("rewritten-")));
+    log.close().await.unwrap();
 }

@@ -5,6 +5,7 @@ use crate::batch::BatchHeader;
 use crate::entry::{AppendError, Appended, Entry, Refusal};
 use crate::read::Ask;
 use crate::records::{AbortedTransaction, Isolation};
+use crate::view::Effect;
 
 fn marker(topic: uuid::Uuid, id: i64, epoch: i16, commit: bool) -> Entry {
     Entry::Marker { topic, partition: 0, producer_id: id, producer_epoch: epoch, coordinator_epoch: 3, commit }
@@ -129,4 +130,27 @@ fn readers_of_what_is_committed_see_no_open_transaction() {
     assert!(committed(&world, 5).aborted.is_empty());
     let fenced = refused(&mut world, vec![marker(topic, 2, -1, true)]);
     assert_eq!(fenced, Refusal::InvalidProducerEpoch { current: 0, found: -1 });
+}
+
+#[test]
+fn what_was_aborted_is_said_though_it_is_deleted_meanwhile() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    world.batch(topic, 0, Client::of(&["a"]).producer(1, 0, 0).transactional().bytes());
+    world.append(vec![marker(topic, 1, 0, false)]).unwrap();
+    while world.writer.active.segment < 3 {
+        world.batch(topic, 0, Client::of(&[&"x".repeat(2500)]).bytes());
+    }
+    let (published, view) = {
+        let published = &world.reader.ground.published;
+        (published.clone(), published.partition(topic, 0).unwrap())
+    };
+    let partition = view.clone();
+    let start = move || published.publish(vec![Effect::Start { partition, log_start_offset: 2 }]);
+    world.disk.before_read(start);
+    let ask = Ask { offset: 0, bytes_max: 1000, isolation: Isolation::Committed };
+    let seen = world.reader.read(&view, &ask).unwrap();
+    assert_eq!(view.bounds().log_start_offset, 2);
+    assert_eq!(BatchHeader::read(&seen.batches[0]).unwrap().producer_id, 1);
+    assert_eq!(seen.aborted, [AbortedTransaction { producer_id: 1, first_offset: 0 }]);
 }

@@ -93,3 +93,25 @@ fn records_are_found_by_time() {
     let view = world.reader.ground.published.partition(empty, 0).unwrap();
     assert_eq!(world.reader.by_time(&view, Wanted::Greatest).unwrap(), None);
 }
+
+#[test]
+fn stretches_whose_latest_records_are_gone_hide_no_later_one() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    let filler = "x".repeat(1000);
+    for number in 0..40 {
+        world.batch(topic, 0, Client::of(&[&filler]).at(10_000 + number * 100).bytes());
+    }
+    let view = world.reader.ground.published.partition(topic, 0).unwrap();
+    let last = {
+        let mut view = view.view.write();
+        let (last, before) = view.extents.split_last_mut().unwrap();
+        assert!(before.len() > 1);
+        // As compaction leaves it.
+        before.iter_mut().for_each(|extent| extent.max_timestamp = 50_000);
+        last.base
+    };
+    let found = world.reader.by_time(&view, Wanted::AtLeast(10_000 + last * 100)).unwrap();
+    assert_eq!(found, Some(TimedOffset { offset: last, timestamp: 10_000 + last * 100 }));
+    assert_eq!(world.reader.by_time(&view, Wanted::AtLeast(20_000)).unwrap(), None);
+}

@@ -1,12 +1,12 @@
 //! Segments brought together by partition, and compaction.
 
+use polder_types::ErrorKind;
 use uuid::Uuid;
 
 use super::world::{Client, World, create};
 use crate::batch::{self, BatchHeader};
 use crate::codec;
 use crate::compact::unpack;
-use crate::disk::Disk;
 use crate::disk::simulated::Chance;
 use crate::entry::Entry;
 use crate::keeper::remove_unused;
@@ -66,6 +66,10 @@ fn rewritten_segments_say_the_same() {
     opened.reopened();
 }
 
+fn rewritten(world: &World) -> Vec<String> {
+    world.disk.names().into_iter().filter(|name| name.starts_with("rewritten-")).collect()
+}
+
 #[test]
 fn a_flip_in_a_segment_stops_its_rewriting_and_is_named() {
     let mut world = World::new();
@@ -75,10 +79,53 @@ fn a_flip_in_a_segment_stops_its_rewriting_and_is_named() {
     let flipped = World::open(&world.disk.with(&name, |bytes| bytes[5000] ^= 1)).unwrap();
     let error = rewrite::round(&flipped.reader, 7, 0).unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
-    // A crash with half a round leaves nothing behind.
-    let opened = flipped.reopened();
-    assert!(!opened.disk.list().unwrap().iter().any(|name| name.starts_with("rewritten-")));
+    assert!(rewritten(&flipped).is_empty());
+}
+
+#[test]
+fn a_round_that_finds_no_room_leaves_nothing() {
+    let mut world = World::new();
+    let topic = world.create("a", 1, &[]);
+    roll(&mut world, topic, 8);
+    let used = world.disk.used();
+    // The file is begun, and cannot be ended.
+    world.disk.set_room(Some(used + 3000));
+    let sealed_before = world.durable.lock().tail_segment;
+    let error = rewrite::round(&world.reader, sealed_before, 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
+    assert_eq!((rewritten(&world), world.disk.used()), (Vec::new(), used));
+    world.disk.set_room(None);
+    assert!(round(&mut world, 0));
+}
+
+#[test]
+fn half_a_round_is_gone_after_a_crash() {
+    let mut world = World::new();
+    let topic = world.create("a", 1, &[]);
+    roll(&mut world, topic, 8);
+    let sealed_before = world.durable.lock().tail_segment;
+    rewrite::round(&world.reader, sealed_before, 0).unwrap().unwrap();
+    assert!(!rewritten(&world).is_empty());
+    let opened = world.reopened();
+    assert!(rewritten(&opened).is_empty());
     assert!(opened.recovered.removed_files > 0);
+}
+
+#[test]
+fn no_number_comes_again() {
+    let mut world = World::new();
+    let mut before: Vec<String> = Vec::new();
+    for name in ["a", "b", "c"] {
+        let topic = world.create(name, 1, &[]);
+        roll(&mut world, topic, 8);
+        assert!(round(&mut world, 0));
+        let now = rewritten(&world);
+        assert!(!now.is_empty() && now.iter().all(|name| !before.contains(name)), "{now:?} {before:?}");
+        before.extend(now);
+        world.append(vec![Entry::DeleteTopic { id: topic }]).unwrap();
+        remove_unused(&world.disk, &world.reader.ground.published, &world.durable).unwrap();
+        assert!(rewritten(&world).is_empty());
+    }
 }
 
 fn keyed(pairs: &[(&str, Option<&str>)]) -> Client {

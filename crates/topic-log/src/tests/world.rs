@@ -22,6 +22,7 @@ use crate::read::{Ask, Files, Reader};
 use crate::records::{Isolation, ReadError, Records};
 use crate::recover;
 use crate::request::{Append, Checked, Outcome, Request};
+use crate::rewrite::Rewriting;
 use crate::varint;
 use crate::view::Published;
 use crate::writer::{Ground, Writer};
@@ -63,7 +64,8 @@ impl World {
         let durable = Arc::new(Mutex::new(durable));
         let mut keeper = Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable));
         writer.keeper = Box::new(move |job| keeper.handle(job));
-        let reader = Reader { identity: writer.identity, ground, files: Files::new(1 << 20) };
+        let rewriting = Rewriting::default();
+        let reader = Reader { identity: writer.identity, ground, files: Files::new(1 << 20), rewriting };
         Ok(Self { disk: disk.clone(), writer, reader, durable, recovered })
     }
 
