@@ -86,8 +86,9 @@ impl Streaming {
             drop(passes);
             outcomes
         });
-        // The first poll takes the place in the order of the partitions; a task of its own would come when it comes.
-        let work = match futures::poll!(work.as_mut()) {
+        // The first poll takes the place in the order of the partitions; a task of its own would come when it comes. It is not
+        // held to the task's budget: where that is spent, the log's queue would put it off, and later writes go past it.
+        let work = match futures::poll!(tokio::task::unconstrained(work.as_mut())) {
             Poll::Ready(outcomes) => return Some(outcomes),
             Poll::Pending => tokio::spawn(work),
         };
