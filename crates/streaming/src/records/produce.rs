@@ -9,7 +9,7 @@ use polder_capability::topics::{
 };
 use polder_topic_log::{AppendError, Appended, Entry};
 
-use super::batches::transactional_producer;
+use super::batches::{plain_producers, transactional_producer};
 use crate::Streaming;
 use crate::failure::of_append;
 use crate::quotas::Way;
@@ -65,7 +65,14 @@ impl Streaming {
         let producer = transactional_producer(&batch.bytes)
             .map_err(|()| TopicFailure::new(TopicError::InvalidRecord, "batches of two producers in one write"))?;
         let pass = match (producer, transactional_id) {
-            (None, _) => None,
+            (None, _) => {
+                // An epoch that somebody makes up would keep the end of the id's transaction out for ever.
+                if plain_producers(&batch.bytes).any(|id| self.inner.gate.knows(id)) {
+                    let message = "the producer id belongs to a transactional id, and the batch is of no transaction";
+                    return Err(TopicFailure::new(TopicError::InvalidTransactionState, message));
+                }
+                None
+            }
             (Some(_), None) => return Err(TopicError::TransactionForbidden.into()),
             (Some(producer), Some(id)) => Some(self.inner.gate.enter(id, producer, (topic.id, batch.to.partition))?),
         };
