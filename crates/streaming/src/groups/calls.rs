@@ -86,8 +86,9 @@ impl Streaming {
         self.check_group(client, TopicRight::Read, &commit.group)?;
         let wanted: Vec<TopicPartition> = commit.offsets.iter().map(|entry| entry.of.clone()).collect();
         let places = self.places(client, TopicRight::Read, &wanted);
-        let at_ms = self.now_ms();
         let found = places.iter().zip(commit.offsets).filter_map(|(place, entry)| {
+            // The coordinator says when it was: by its time offsets grow old.
+            let at_ms = 0;
             let committed =
                 Committed { offset: entry.offset, leader_epoch: entry.leader_epoch, metadata: entry.metadata, at_ms };
             place.as_ref().ok().map(|place| (*place, committed))
@@ -118,14 +119,14 @@ impl Streaming {
         client: &TopicClient,
         names: Vec<String>,
         tell: impl Fn(&super::Groups, &str) -> TopicResult<T> + Send + 'static,
-    ) -> TopicResult<Vec<TopicResult<T>>> {
         bytes_of: impl Fn(&T) -> usize + Send + 'static,
+    ) -> TopicResult<Vec<TopicResult<T>>> {
         let allowed = |name: String| self.check_group(client, TopicRight::Describe, &name).map(|()| name);
         let names: Vec<Result<String, TopicError>> = names.into_iter().map(allowed).collect();
         let all = self.inner.coordination.ask(move |coordinator, _| {
             let mut effects = Effects::default();
-            let answers = names.into_iter().map(|name| {
             let mut bytes = 0;
+            let answers = names.into_iter().map(|name| {
                 let name = name?;
                 effects.about.push(crate::effects::Subject::Group(name.clone()));
                 if bytes >= DESCRIBED_BYTES_MAX {

@@ -223,3 +223,17 @@ async fn nobody_writes_plainly_under_the_id_of_a_transaction() {
     world.end("a", producer, true).await.unwrap();
     assert_eq!(world.values(at("t", 0), Isolation::Committed).await, ["mine"]);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_before_a_restart_delays_no_abort() {
+    let mut world = World::new().await;
+    world.topic("t", 1).await;
+    let producer = world.init("a").await.unwrap();
+    world.add("a", producer, at("t", 0)).await.unwrap();
+    world.produce_in(Some("a"), at("t", 0), within("left", producer, 0)).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::hours(-2));
+    world.restart().await;
+    world.pass(61_000).await;
+    world.produce(at("t", 0), plain("after")).await.unwrap();
+    assert_eq!(world.values(at("t", 0), Isolation::Committed).await, ["after"]);
+}
