@@ -1,5 +1,7 @@
 //! One file for each kind of request, and the one list of which goes where.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,6 +212,13 @@ fn to_millis(time: Duration) -> i32 {
 /// An epoch of the protocol, where a negative number is none.
 fn epoch(number: i32) -> Option<i32> {
     (number >= 0).then_some(number)
+}
+
+/// Each thing once, where it first comes: whoever names something often is told of it once.
+fn once<T, K: Hash + Eq>(mut things: Vec<T>, name: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(things.len());
+    things.retain(|thing| seen.insert(name(thing)));
+    things
 }
 
 fn text(text: impl Into<String>) -> StrBytes {

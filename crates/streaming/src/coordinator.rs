@@ -149,7 +149,7 @@ impl Coordinator {
             CLASSIC => return self.groups.load_classic(now_ms, key, value),
             CONSUMER => self.groups.load_consumer(now_ms, key, value)?,
             OFFSETS => self.groups.load_offset(now_ms, key, value)?,
-            TRANSACTIONS => return self.transactions.load(key, value),
+            TRANSACTIONS => return self.transactions.load(now_ms, key, value),
             PENDING_OFFSETS => self.transactions.load_offset(now_ms, key, value, &mut self.groups)?,
             _ => {}
         }

@@ -103,7 +103,8 @@ impl Quotas {
         let bucket = buckets.entry(counted).or_insert(Bucket { bytes: rate, at_ms: now_ms });
         let seconds = now_ms.saturating_sub(bucket.at_ms).max(0) as f64 / 1_000.0;
         bucket.bytes = (bucket.bytes + seconds * rate).min(rate) - bytes as f64;
-        bucket.at_ms = now_ms.max(bucket.at_ms);
+        // Also where the clock is set back: a bucket that waited for the old time would not be filled till then.
+        bucket.at_ms = now_ms;
         if bucket.bytes >= 0.0 {
             return Duration::ZERO;
         }

@@ -92,51 +92,48 @@ impl Log {
     /// # Errors
     /// One entry was refused, or the disk failed.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Appended>, AppendError> {
-        let mut checked = Vec::with_capacity(entries.len());
-        for (number, entry) in entries.into_iter().enumerate() {
-            let refused = |refusal| AppendError::Refused { entry: number, refusal };
-            checked.push(self.checked(entry).map_err(refused)?);
-        }
-        let mut answers = self.queued(vec![checked]).await?;
+        let mut answers = self.queued(vec![self.checked_all(entries)?]).await?;
         let append = answers.pop().ok_or_else(|| AppendError::Failed(closed()))?;
         answer_of(append).await
     }
 
     /// Appends each entry as a fact of its own, in order, with one wait for all: what a produce request does.
     pub async fn append_each(&self, entries: Vec<Entry>) -> Vec<Result<Appended, AppendError>> {
-        let checked: Vec<_> = entries.into_iter().map(|entry| self.checked(entry)).collect();
-        let mut refused = Vec::with_capacity(checked.len());
-        let mut appends = Vec::new();
-        for entry in checked {
-            match entry {
-                Ok(entry) => {
-                    appends.push(vec![entry]);
+        let outcomes = self.append_all(entries.into_iter().map(|entry| vec![entry]).collect()).await;
+        let first = |done: Vec<Appended>| done.first().copied().unwrap_or(Appended::Done);
+        outcomes.into_iter().map(|outcome| outcome.map(first)).collect()
+    }
+
+    /// Several appends at once, each as [`Log::append`] does it, in order, with one wait for all.
+    pub async fn append_all(&self, appends: Vec<Vec<Entry>>) -> Vec<Result<Vec<Appended>, AppendError>> {
+        let mut refused = Vec::with_capacity(appends.len());
+        let mut accepted = Vec::with_capacity(appends.len());
+        for entries in appends {
+            match self.checked_all(entries) {
+                Ok(entries) => {
+                    accepted.push(entries);
                     refused.push(None);
                 }
-                Err(refusal) => refused.push(Some(AppendError::Refused { entry: 0, refusal })),
+                Err(error) => refused.push(Some(error)),
             }
         }
         // Together, so that one sync serves all of them.
-        let queued = self.queued(appends).await;
-        let (mut answers, failed) = match queued {
+        let (mut answers, failed) = match self.queued(accepted).await {
             Ok(answers) => (answers.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(error)),
         };
-        let mut appended = Vec::with_capacity(refused.len());
+        let mut outcomes = Vec::with_capacity(refused.len());
         for refused in refused {
-            if let Some(refused) = refused {
-                appended.push(Err(refused));
-                continue;
-            }
-            appended.push(match (answers.next(), &failed) {
-                (Some(answer), _) => {
-                    answer_of(answer).await.map(|done| done.first().copied().unwrap_or(Appended::Done))
-                }
+            outcomes.push(match (refused, &failed) {
+                (Some(refused), _) => Err(refused),
                 (None, Some(failed)) => Err(again(failed)),
-                (None, None) => Err(AppendError::Failed(closed())),
+                (None, None) => match answers.next() {
+                    Some(answer) => answer_of(answer).await,
+                    None => Err(AppendError::Failed(closed())),
+                },
             });
         }
-        appended
+        outcomes
     }
 
     /// The live values of a space, ordered by key.
@@ -362,17 +359,19 @@ impl Log {
         Ok(checked)
     }
 
+    fn checked_all(&self, entries: Vec<Entry>) -> Result<Vec<Checked>, AppendError> {
+        let one =
+            |(number, entry)| self.checked(entry).map_err(|refusal| AppendError::Refused { entry: number, refusal });
+        let checked: Vec<Checked> = entries.into_iter().enumerate().map(one).collect::<Result<_, _>>()?;
+        too_large(bytes_of(&checked)).map_or(Ok(checked), Err)
+    }
+
     /// Waits for room in the queue, and puts appends there.
     async fn queued(&self, appends: Vec<Vec<Checked>>) -> Result<Vec<oneshot::Receiver<Outcome>>, AppendError> {
-        let bytes_of = |entries: &Vec<Checked>| entries.iter().map(Checked::bytes).sum::<usize>();
-        let mut bytes = 0;
-        for entries in &appends {
-            let more = bytes_of(entries);
-            if let Some(refused) = too_large(more) {
-                return Err(refused);
-            }
-            bytes += more;
+        if appends.is_empty() {
+            return Ok(Vec::new());
         }
+        let bytes: usize = appends.iter().map(|entries| bytes_of(entries)).sum();
         // What is more than the queue waits until it is alone.
         let permits = bytes.div_ceil(PERMIT_BYTES).clamp(1, self.0.permits);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
@@ -393,6 +392,10 @@ impl Log {
         }
         Ok(answers)
     }
+}
+
+fn bytes_of(entries: &[Checked]) -> usize {
+    entries.iter().map(Checked::bytes).sum()
 }
 
 /// The same error, for another entry.

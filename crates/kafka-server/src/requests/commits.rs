@@ -16,7 +16,7 @@ use polder_capability::topics::{
     TopicResult,
 };
 
-use super::{Ask, epoch, partition, text};
+use super::{Ask, epoch, once, partition, text};
 use crate::codes;
 
 /// Groups that one request may ask for, as each is a question of its own; the others are refused.
@@ -67,14 +67,14 @@ pub(super) async fn commit(ask: &Ask, request: OffsetCommitRequest) -> OffsetCom
     OffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-/// Topics with partitions, one after the other.
+/// Topics with partitions, one after the other, each partition once.
 fn flat<'a>(topics: impl Iterator<Item = (&'a TopicName, &'a [i32])>) -> Vec<TopicPartition> {
     let mut all = Vec::new();
     for (name, indexes) in topics {
         let named = TopicRef::named(name);
         all.extend(indexes.iter().map(|index| partition(&named, *index)));
     }
-    all
+    once(all, Clone::clone)
 }
 
 /// The offsets of one group by topic, each with its code.
@@ -140,7 +140,7 @@ pub(super) async fn fetch(ask: &Ask, request: OffsetFetchRequest) -> OffsetFetch
 
 async fn fetch_of_groups(ask: &Ask, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let mut groups = Vec::new();
-    for (number, group) in request.groups.into_iter().enumerate() {
+    for (number, group) in once(request.groups, |group| group.group_id.clone()).into_iter().enumerate() {
         if number >= GROUPS_MAX {
             let code = codes::code(TopicError::InvalidRequest).code();
             groups.push(OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_error_code(code));

@@ -16,7 +16,7 @@ use polder_capability::topics::{
     TopicResult,
 };
 
-use super::{Ask, text};
+use super::{Ask, once, text};
 use crate::codes;
 
 /// Kinds of what has settings.
@@ -66,7 +66,7 @@ const HAS_KINDS: i16 = 3;
 pub(super) async fn describe(ask: &Ask, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let mut wanted = Vec::new();
     let mut named: Vec<(i8, StrBytes, TopicResult<()>)> = Vec::new();
-    for one in request.resources {
+    for one in once(request.resources, |one| (one.resource_type, one.resource_name.clone())) {
         let keys = one.configuration_keys.map(|keys| keys.iter().map(ToString::to_string).collect());
         let result = resource(one.resource_type, &one.resource_name).map(|resource| wanted.push((resource, keys)));
         named.push((one.resource_type, one.resource_name, result));

@@ -11,7 +11,7 @@ use kafka_protocol::messages::{
 use polder_capability::topics::{ConsumerHeartbeat, ConsumerMember, TopicAssignment};
 
 use super::commits::member;
-use super::{Ask, groups, millis, text, to_millis};
+use super::{Ask, groups, millis, once, text, to_millis};
 use crate::codes;
 
 /// From this version on a client chooses its id itself.
@@ -70,10 +70,11 @@ fn described_assignment(topics: Vec<TopicAssignment>) -> DescribedAssignment {
 }
 
 pub(super) async fn describe(ask: &Ask, request: ConsumerGroupDescribeRequest) -> ConsumerGroupDescribeResponse {
-    let names: Vec<String> = request.group_ids.iter().map(|group| group.to_string()).collect();
+    let asked = once(request.group_ids, Clone::clone);
+    let names: Vec<String> = asked.iter().map(|group| group.to_string()).collect();
     let count = names.len();
     let described = codes::spread(ask.topics().describe_consumers(&ask.client, names).await, count);
-    let groups = request.group_ids.into_iter().zip(described).map(|(name, group)| {
+    let groups = asked.into_iter().zip(described).map(|(name, group)| {
         let response = DescribedGroup::default()
             .with_group_id(name)
             .with_error_code(codes::of(&group))

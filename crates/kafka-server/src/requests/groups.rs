@@ -15,7 +15,7 @@ use polder_capability::topics::{
 };
 
 use super::commits::member;
-use super::{Ask, millis, text};
+use super::{Ask, millis, once, text};
 use crate::codes;
 
 /// From this version on the client says how long a rebalance may take; before, as long as a session.
@@ -107,10 +107,11 @@ pub(super) const fn state(state: GroupState) -> &'static str {
 }
 
 pub(super) async fn describe(ask: &Ask, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-    let names: Vec<String> = request.groups.iter().map(|group| group.to_string()).collect();
+    let asked = once(request.groups, Clone::clone);
+    let names: Vec<String> = asked.iter().map(|group| group.to_string()).collect();
     let count = names.len();
     let described = codes::spread(ask.topics().describe_groups(&ask.client, names).await, count);
-    let groups = request.groups.into_iter().zip(described).map(|(name, group)| described_group(name, group));
+    let groups = asked.into_iter().zip(described).map(|(name, group)| described_group(name, group));
     DescribeGroupsResponse::default().with_groups(groups.collect())
 }
 

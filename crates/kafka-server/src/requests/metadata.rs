@@ -1,12 +1,13 @@
 //! Which topics and servers there are.
 
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use polder_capability::topics::{LEADER_EPOCH, TopicChoice, TopicDescription, TopicRef};
 
-use super::{Ask, NODE, text};
+use super::{Ask, NODE, once, text};
 use crate::codes;
 
 /// From this version on an empty list means no topic, rather than all.
@@ -17,17 +18,14 @@ const SAYS_CREATE: i16 = 4;
 
 pub(super) async fn metadata(ask: &Ask, request: MetadataRequest) -> MetadataResponse {
     let asked = request.topics.filter(|topics| !topics.is_empty() || ask.version >= EMPTY_MEANS_NONE);
+    let known_by = |topic: &MetadataRequestTopic| match &topic.name {
+        Some(name) => TopicRef::named(name),
+        None => TopicRef::Id(topic.topic_id),
+    };
+    let asked = asked.map(|topics| once(topics, known_by));
     let choice = match &asked {
         None => TopicChoice::All,
-        Some(topics) => TopicChoice::These(
-            topics
-                .iter()
-                .map(|topic| match &topic.name {
-                    Some(name) => TopicRef::named(name),
-                    None => TopicRef::Id(topic.topic_id),
-                })
-                .collect(),
-        ),
+        Some(topics) => TopicChoice::These(topics.iter().map(known_by).collect()),
     };
     let create = ask.version < SAYS_CREATE || request.allow_auto_topic_creation;
     let found = ask.topics().describe(&ask.client, &choice, create).await;

@@ -77,3 +77,33 @@ async fn large_frames_come_in_pieces() {
     let response = client.ask(&produce("t", Some(batch(1, 9 << 20)), 1), 9).await.unwrap();
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
+
+#[tokio::test]
+async fn what_is_named_often_is_told_once() {
+    let running = Running::trusting("often").await;
+    running.make_topic("t").await;
+    let mut client = running.connect().await;
+    let named = metadata_request::MetadataRequestTopic::default().with_name(Some(TopicName(s("t"))));
+    let metadata = MetadataRequest::default().with_topics(Some(vec![named; 1_000]));
+    assert_eq!(client.ask(&metadata, 9).await.unwrap().topics.len(), 1);
+    let groups = DescribeGroupsRequest::default().with_groups(vec![GroupId(s("g")); 1_000]);
+    assert_eq!(client.ask(&groups, 5).await.unwrap().groups.len(), 1);
+    let consumers = ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(s("g")); 1_000]);
+    assert_eq!(client.ask(&consumers, 0).await.unwrap().groups.len(), 1);
+    let resource = describe_configs_request::DescribeConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(s("t"))
+        .with_configuration_keys(None);
+    let configs = DescribeConfigsRequest::default().with_resources(vec![resource; 1_000]);
+    assert_eq!(client.ask(&configs, 4).await.unwrap().results.len(), 1);
+    let topic = offset_fetch_request::OffsetFetchRequestTopics::default()
+        .with_name(TopicName(s("t")))
+        .with_partition_indexes(vec![0; 1_000]);
+    let group = offset_fetch_request::OffsetFetchRequestGroup::default()
+        .with_group_id(GroupId(s("g")))
+        .with_topics(Some(vec![topic]));
+    let offsets = OffsetFetchRequest::default().with_groups(vec![group; 50]);
+    let answer = client.ask(&offsets, 8).await.unwrap();
+    assert_eq!(answer.groups.len(), 1);
+    assert_eq!(answer.groups[0].topics[0].partitions.len(), 1);
+}

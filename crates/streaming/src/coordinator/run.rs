@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use futures::future::join_all;
 use polder_capability::topics::{Joined, Producer, SyncedGroup, TopicError, TopicFailure, TopicResult};
 use polder_runtime::{Clock, Shutdown};
 use polder_topic_log::{Entry, Log};
@@ -227,7 +226,8 @@ impl Task {
                 appends.push((std::mem::take(&mut effects.entries), effects.about.clone()));
             }
         }
-        let outcomes = join_all(appends.iter().map(|(entries, _)| self.log.append(entries.clone()))).await;
+        // In one call, which puts them into the log in this order: of two values of one key the later has to win.
+        let outcomes = self.log.append_all(appends.iter().map(|(entries, _)| entries.clone()).collect()).await;
         let mut failed: HashSet<Subject> = HashSet::new();
         let mut unwritten_keys = Vec::new();
         for ((entries, about), outcome) in appends.iter().zip(outcomes) {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use polder_capability::topics::{
-    CommitOffsets, ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, FetchOffsets, FetchedOffset,
-    GroupDescription, GroupListing, JoinGroup, Joined, LeavingMember, MemberId, OffsetEntry, SyncGroup, SyncedGroup,
-    TopicAssignment, TopicClient, TopicError, TopicGroups, TopicPartition, TopicRef, TopicResult, TopicRight,
-    TopicRights, TopicThing,
+    CommitOffsets, ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, ConsumerMember, FetchOffsets,
+    FetchedOffset, GroupDescription, GroupListing, JoinGroup, Joined, LeavingMember, MemberId, OffsetEntry, SyncGroup,
+    SyncedGroup, TopicAssignment, TopicClient, TopicError, TopicFailure, TopicGroups, TopicPartition, TopicRef,
+    TopicResult, TopicRight, TopicRights, TopicThing,
 };
 use polder_topic_log::Log;
 use regex::Regex;
@@ -18,6 +18,24 @@ use super::{Commit, Committed};
 use crate::Streaming;
 use crate::effects::Effects;
 use crate::spaces::Place;
+
+/// Bytes that the groups of one answer take: one is begun only while there is room.
+const DESCRIBED_BYTES_MAX: usize = 64 << 20;
+
+/// What a member of a group takes in an answer, beside its bytes.
+const MEMBER_BYTES: usize = 512;
+
+fn classic_bytes(group: &GroupDescription) -> usize {
+    group.members.iter().map(|member| MEMBER_BYTES + member.metadata.len() + member.assignment.len()).sum()
+}
+
+fn consumer_bytes(group: &ConsumerDescription) -> usize {
+    let topics = |topics: &[TopicAssignment]| topics.iter().map(|one| 256 + 4 * one.partitions.len()).sum::<usize>();
+    let names = |member: &ConsumerMember| member.topics.iter().map(|name| 64 + name.len()).sum::<usize>();
+    let member =
+        |member: &ConsumerMember| MEMBER_BYTES + names(member) + topics(&member.assignment) + topics(&member.target);
+    group.members.iter().map(member).sum()
+}
 
 /// The topics that there are, for one client.
 struct Known {
@@ -68,8 +86,9 @@ impl Streaming {
         self.check_group(client, TopicRight::Read, &commit.group)?;
         let wanted: Vec<TopicPartition> = commit.offsets.iter().map(|entry| entry.of.clone()).collect();
         let places = self.places(client, TopicRight::Read, &wanted);
-        let at_ms = self.now_ms();
         let found = places.iter().zip(commit.offsets).filter_map(|(place, entry)| {
+            // The coordinator says when it was: by its time offsets grow old.
+            let at_ms = 0;
             let committed =
                 Committed { offset: entry.offset, leader_epoch: entry.leader_epoch, metadata: entry.metadata, at_ms };
             place.as_ref().ok().map(|place| (*place, committed))
@@ -93,21 +112,29 @@ impl Streaming {
         }
     }
 
-    /// One answer for each group that may be known of.
+    /// One answer for each group that may be known of, as long as these are not too large together. `bytes_of`: about what
+    /// an answer takes.
     async fn of_groups<T: Send + 'static>(
         &self,
         client: &TopicClient,
         names: Vec<String>,
         tell: impl Fn(&super::Groups, &str) -> TopicResult<T> + Send + 'static,
+        bytes_of: impl Fn(&T) -> usize + Send + 'static,
     ) -> TopicResult<Vec<TopicResult<T>>> {
         let allowed = |name: String| self.check_group(client, TopicRight::Describe, &name).map(|()| name);
         let names: Vec<Result<String, TopicError>> = names.into_iter().map(allowed).collect();
         let all = self.inner.coordination.ask(move |coordinator, _| {
             let mut effects = Effects::default();
+            let mut bytes = 0;
             let answers = names.into_iter().map(|name| {
                 let name = name?;
                 effects.about.push(crate::effects::Subject::Group(name.clone()));
-                tell(&coordinator.groups, &name)
+                if bytes >= DESCRIBED_BYTES_MAX {
+                    return Err(TopicFailure::new(TopicError::InvalidRequest, "too many groups are asked for at once"));
+                }
+                let told = tell(&coordinator.groups, &name);
+                bytes += told.as_ref().map_or(0, &bytes_of);
+                told
             });
             let answers: Vec<TopicResult<T>> = answers.collect();
             Ok((answers, effects))
@@ -202,7 +229,7 @@ impl TopicGroups for Streaming {
         client: &TopicClient,
         groups: Vec<String>,
     ) -> TopicResult<Vec<TopicResult<GroupDescription>>> {
-        self.of_groups(client, groups, |groups, name| Ok(groups.describe(name))).await
+        self.of_groups(client, groups, |groups, name| Ok(groups.describe(name)), classic_bytes).await
     }
 
     async fn describe_consumers(
@@ -210,7 +237,7 @@ impl TopicGroups for Streaming {
         client: &TopicClient,
         groups: Vec<String>,
     ) -> TopicResult<Vec<TopicResult<ConsumerDescription>>> {
-        let mut described = self.of_groups(client, groups, super::Groups::describe_consumer).await?;
+        let mut described = self.of_groups(client, groups, super::Groups::describe_consumer, consumer_bytes).await?;
         for member in described.iter_mut().flatten().flat_map(|description| &mut description.members) {
             self.name_topics(&mut member.assignment);
             self.name_topics(&mut member.target);

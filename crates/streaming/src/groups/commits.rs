@@ -30,6 +30,7 @@ impl Groups {
         let group = self.group(now_ms, &commit.group)?;
         let outcomes = commit.offsets.into_iter().map(|(place, committed)| {
             check_offset(group, offsets_max, place, &committed)?;
+            let committed = Committed { at_ms: now_ms, ..committed };
             effects.entries.push(spaces::set(OFFSETS, spaces::offset_key(&commit.group, place), committed.encode()));
             group.offsets.insert(place, committed);
             Ok(())

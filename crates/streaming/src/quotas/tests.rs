@@ -51,3 +51,12 @@ fn a_bucket_fills_at_its_rate_and_no_further() {
     quotas.forget_idle(300_000);
     assert!(quotas.buckets.lock().len() == 1, "who has overdrawn is not forgotten");
 }
+
+#[test]
+fn a_bucket_fills_when_the_clock_has_been_set_back() {
+    let quotas = quotas(&[(QuotaName::Default, QuotaName::Any, 100.0)]);
+    let ann = client("ann", "");
+    assert_eq!(quotas.take(Way::In, &ann, 200, 100_000), Duration::from_secs(1));
+    assert_eq!(quotas.take(Way::In, &ann, 0, 1_000), Duration::from_secs(1));
+    assert_eq!(quotas.take(Way::In, &ann, 0, 2_000), Duration::ZERO);
+}

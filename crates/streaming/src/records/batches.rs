@@ -15,34 +15,52 @@ fn at<const N: usize>(bytes: &[u8], place: usize) -> Option<[u8; N]> {
     bytes.get(place..)?.first_chunk::<N>().copied()
 }
 
+/// Who sent a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sender {
+    producer: Producer,
+    transactional: bool,
+}
+
+/// The senders of batches, as far as these are whole headers; the log says what is wrong with the rest.
+fn senders(mut bytes: &[u8]) -> impl Iterator<Item = Sender> {
+    std::iter::from_fn(move || {
+        let sender = sender(bytes)?;
+        let length = at(bytes, LENGTH_AT).and_then(|length| usize::try_from(i32::from_be_bytes(length)).ok());
+        let end = length.and_then(|length| length.checked_add(BYTES_BEFORE_LENGTH_COUNTS));
+        bytes = end.and_then(|end| bytes.get(end..)).unwrap_or_default();
+        Some(sender)
+    })
+}
+
 /// The producer of transactional batches; `Ok(None)` if there are none.
 ///
 /// # Errors
 /// Two producers, or batches of a transaction and others, have nothing to do in one write.
-pub fn transactional_producer(mut bytes: &[u8]) -> Result<Option<Producer>, ()> {
+pub fn transactional_producer(bytes: &[u8]) -> Result<Option<Producer>, ()> {
     let mut found: Option<Option<Producer>> = None;
-    while !bytes.is_empty() {
-        let Some(producer) = producer(bytes) else { break };
+    for sender in senders(bytes) {
+        let producer = sender.transactional.then_some(sender.producer);
         if found.is_some_and(|found| found != producer) {
             return Err(());
         }
         found = Some(producer);
-        let Some(length) = at(bytes, LENGTH_AT).and_then(|length| usize::try_from(i32::from_be_bytes(length)).ok())
-        else {
-            break;
-        };
-        bytes = bytes.get(BYTES_BEFORE_LENGTH_COUNTS.saturating_add(length)..).unwrap_or_default();
     }
     Ok(found.flatten())
 }
 
-/// `None`: the bytes are no whole header, which the log will say.
-fn producer(bytes: &[u8]) -> Option<Option<Producer>> {
+/// The ids of producers of batches that are of no transaction.
+pub fn plain_producers(bytes: &[u8]) -> impl Iterator<Item = i64> {
+    senders(bytes).filter(|sender| !sender.transactional && sender.producer.id >= 0).map(|sender| sender.producer.id)
+}
+
+/// `None`: the bytes are no whole header.
+fn sender(bytes: &[u8]) -> Option<Sender> {
     if *bytes.get(MAGIC_AT)? != 2 {
         return None;
     }
     let attributes = i16::from_be_bytes(at(bytes, ATTRIBUTES_AT)?);
     let id = i64::from_be_bytes(at(bytes, PRODUCER_ID_AT)?);
     let epoch = i16::from_be_bytes(at(bytes, PRODUCER_EPOCH_AT)?);
-    Some((attributes & TRANSACTIONAL != 0).then_some(Producer { id, epoch }))
+    Some(Sender { producer: Producer { id, epoch }, transactional: attributes & TRANSACTIONAL != 0 })
 }

@@ -9,7 +9,7 @@ use polder_capability::topics::{
 };
 use polder_topic_log::{AppendError, Appended, Entry};
 
-use super::batches::transactional_producer;
+use super::batches::{plain_producers, transactional_producer};
 use crate::Streaming;
 use crate::failure::of_append;
 use crate::quotas::Way;
@@ -65,7 +65,14 @@ impl Streaming {
         let producer = transactional_producer(&batch.bytes)
             .map_err(|()| TopicFailure::new(TopicError::InvalidRecord, "batches of two producers in one write"))?;
         let pass = match (producer, transactional_id) {
-            (None, _) => None,
+            (None, _) => {
+                // An epoch that somebody makes up would keep the end of the id's transaction out for ever.
+                if plain_producers(&batch.bytes).any(|id| self.inner.gate.knows(id)) {
+                    let message = "the producer id belongs to a transactional id, and the batch is of no transaction";
+                    return Err(TopicFailure::new(TopicError::InvalidTransactionState, message));
+                }
+                None
+            }
             (Some(_), None) => return Err(TopicError::TransactionForbidden.into()),
             (Some(producer), Some(id)) => Some(self.inner.gate.enter(id, producer, (topic.id, batch.to.partition))?),
         };
@@ -86,8 +93,9 @@ impl Streaming {
             drop(passes);
             outcomes
         });
-        // The first poll takes the place in the order of the partitions; a task of its own would come when it comes.
-        let work = match futures::poll!(work.as_mut()) {
+        // The first poll takes the place in the order of the partitions; a task of its own would come when it comes. It is not
+        // held to the task's budget: where that is spent, the log's queue would put it off, and later writes go past it.
+        let work = match futures::poll!(tokio::task::unconstrained(work.as_mut())) {
             Poll::Ready(outcomes) => return Some(outcomes),
             Poll::Pending => tokio::spawn(work),
         };

@@ -246,3 +246,15 @@ async fn what_cannot_be_written_is_not_said() {
     let told = world.topics.list_groups(&client("m")).await.unwrap();
     assert_eq!(told.iter().map(|listing| listing.group.as_str()).collect::<Vec<_>>(), ["g"]);
 }
+
+#[tokio::test]
+async fn the_last_of_many_commits_is_the_one_that_stays() {
+    let mut world = World::new().await;
+    world.topic("t", 1).await;
+    let commits =
+        (0..500).map(|offset| tokio::task::unconstrained(world.commit(offsets("g", -1, "", at("t", 0), offset))));
+    assert!(futures::future::join_all(commits).await.iter().all(Result::is_ok));
+    let told = world.committed("g", at("t", 0)).await;
+    world.restart().await;
+    assert_eq!(world.committed("g", at("t", 0)).await, told);
+}

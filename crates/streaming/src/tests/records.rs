@@ -193,3 +193,24 @@ async fn old_records_go_by_themselves() {
     let answer = world.topics.fetch(&client("r"), &late).await.unwrap();
     assert_eq!(answer.results[0].as_ref().unwrap_err().error, TopicError::OffsetOutOfRange);
 }
+
+/// Has the task that it is called in spend what it may do before others have their turn.
+async fn spend_the_budget() {
+    while tokio::task::coop::has_budget_remaining() {
+        let _ = futures::poll!(std::pin::pin!(tokio::task::consume_budget()));
+    }
+}
+
+#[tokio::test]
+async fn a_write_keeps_its_place_in_a_task_that_has_done_much() {
+    let world = World::new().await;
+    world.topic("t", 1).await;
+    spend_the_budget().await;
+    let mut first = std::pin::pin!(world.produce(at("t", 0), plain("first")));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    // As if it were another turn of the same task.
+    let mut second = std::pin::pin!(tokio::task::unconstrained(world.produce(at("t", 0), plain("second"))));
+    assert!(futures::poll!(second.as_mut()).is_pending());
+    assert_eq!(second.await.unwrap().base_offset, 1);
+    assert_eq!(first.await.unwrap().base_offset, 0);
+}

@@ -208,3 +208,32 @@ async fn a_topic_that_goes_takes_its_part_of_a_transaction_along() {
     world.end("a", producer, true).await.unwrap();
     assert_eq!(world.values(at("u", 0), Isolation::Committed).await, ["two"]);
 }
+
+#[tokio::test]
+async fn nobody_writes_plainly_under_the_id_of_a_transaction() {
+    use super::world::batch;
+    let world = World::new().await;
+    world.topic("t", 1).await;
+    let producer = world.init("a").await.unwrap();
+    world.add("a", producer, at("t", 0)).await.unwrap();
+    world.produce_in(Some("a"), at("t", 0), within("mine", producer, 0)).await.unwrap();
+    let made_up = polder_capability::topics::Producer { epoch: i16::MAX, ..producer };
+    let plain = batch(&["theirs".to_owned()], Some((made_up, 0, false)));
+    assert_eq!(error(world.produce(at("t", 0), plain).await), TopicError::InvalidTransactionState);
+    world.end("a", producer, true).await.unwrap();
+    assert_eq!(world.values(at("t", 0), Isolation::Committed).await, ["mine"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_before_a_restart_delays_no_abort() {
+    let mut world = World::new().await;
+    world.topic("t", 1).await;
+    let producer = world.init("a").await.unwrap();
+    world.add("a", producer, at("t", 0)).await.unwrap();
+    world.produce_in(Some("a"), at("t", 0), within("left", producer, 0)).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::hours(-2));
+    world.restart().await;
+    world.pass(61_000).await;
+    world.produce(at("t", 0), plain("after")).await.unwrap();
+    assert_eq!(world.values(at("t", 0), Isolation::Committed).await, ["after"]);
+}

@@ -81,6 +81,12 @@ impl Gate {
         Ok(Pass { gate: self.clone(), producer_id: producer.id })
     }
 
+    /// Whether a producer id belongs to a transactional id.
+    #[must_use]
+    pub fn knows(&self, producer_id: i64) -> bool {
+        self.live.lock().contains_key(&producer_id)
+    }
+
     /// Sets what a producer may write to.
     pub fn open(&self, transactional_id: &str, producer: Producer, places: &BTreeSet<Place>) {
         let mut all = self.live.lock();

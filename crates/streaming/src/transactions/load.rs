@@ -35,7 +35,7 @@ impl Transactions {
     ///
     /// # Errors
     /// `Corrupt`, `Unsupported`.
-    pub fn load(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<Effects> {
+    pub fn load(&mut self, now_ms: i64, key: &[u8], value: Option<&[u8]>) -> Result<Effects> {
         let id = spaces::read_name_key(key)?;
         let mut effects = Effects::of_transaction(&id);
         let before = self.transactions.remove(&id);
@@ -48,6 +48,9 @@ impl Transactions {
         }
         if let Some(bytes) = value {
             let mut transaction = Transaction::decode(bytes)?;
+            // The clock may have been set back since: what began in the future would be aborted too late.
+            transaction.began_ms = transaction.began_ms.min(now_ms);
+            transaction.updated_ms = transaction.updated_ms.min(now_ms);
             transaction.offsets = before.map(|before| before.offsets).unwrap_or_default();
             self.put(&id, transaction);
         }

@@ -295,6 +295,7 @@ impl Transactions {
         let Some(transaction) = self.transactions.get_mut(id) else { return Err(TopicError::Internal.into()) };
         let mut outcomes = Vec::with_capacity(commit.offsets.len());
         for (place, committed) in commit.offsets {
+            let committed = Committed { at_ms: now_ms, ..committed };
             if transaction.offsets.len() >= places_max {
                 outcomes.push(Err(TopicFailure::new(TopicError::Policy, "too many offsets in one transaction")));
                 continue;

@@ -1,5 +1,6 @@
 //! Members that join, for the first time or again.
 
+use bytes::Bytes;
 use polder_capability::topics::{
     GroupState, JoinGroup, Joined, JoinedGroup, JoinedMember, MemberId, TopicClient, TopicError,
 };
@@ -7,6 +8,18 @@ use polder_capability::topics::{
 use super::{ClassicGroup, ClassicMember, Turn};
 use crate::effects::Ticket;
 use crate::groups::millis;
+
+/// What one way to assign takes in memory, beside its bytes.
+const PROTOCOL_BYTES: usize = 64;
+
+fn told_bytes(protocols: &[(String, Bytes)]) -> usize {
+    protocols.iter().map(|(name, metadata)| PROTOCOL_BYTES + name.len() + metadata.len()).sum()
+}
+
+/// What a member tells, to be kept: a part of its request would keep all of that in memory.
+fn kept(protocols: &[(String, Bytes)]) -> Vec<(String, Bytes)> {
+    protocols.iter().map(|(name, metadata)| (name.clone(), Bytes::copy_from_slice(metadata))).collect()
+}
 
 impl ClassicGroup {
     /// A member joins. `fresh_id` is the id that it gets if it needs one: nobody else has it.
@@ -37,9 +50,12 @@ impl ClassicGroup {
         if !(limits.session_ms_min..=limits.session_ms_max).contains(&millis(request.session_timeout)) {
             return Err(TopicError::InvalidSessionTimeout);
         }
-        let told: usize = request.protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum();
+        let told = told_bytes(&request.protocols);
         if told > limits.metadata_bytes_max {
             return Err(TopicError::InvalidRequest);
+        }
+        if told + self.told_by_others(&request.member) > limits.group_bytes_max {
+            return Err(TopicError::GroupFull);
         }
         if !self.understands(request) {
             return Err(TopicError::InconsistentProtocol);
@@ -57,6 +73,15 @@ impl ClassicGroup {
         }
         self.check_member(id, instance.as_deref())?;
         Ok(self.join_again(now_ms, ticket, client, request))
+    }
+
+    /// Bytes that all keep from telling the group, but for a member that tells it anew.
+    fn told_by_others(&self, member: &MemberId) -> usize {
+        let same = |id: &str, other: &ClassicMember| {
+            id == member.id || (member.instance.is_some() && other.instance_id == member.instance)
+        };
+        let others = self.members.iter().filter(|(id, other)| !same(id, other));
+        others.map(|(_, other)| told_bytes(&other.protocols)).sum()
     }
 
     /// Whether a member's ways to assign go with those of all others.
@@ -115,10 +140,10 @@ impl ClassicGroup {
             instance_id: request.member.instance.clone(),
             client_id: client.client_id.clone(),
             host: client.host.clone(),
-            protocols: request.protocols.clone(),
+            protocols: kept(&request.protocols),
             session_ms: millis(request.session_timeout),
             rebalance_ms: millis(request.rebalance_timeout),
-            assignment: bytes::Bytes::new(),
+            assignment: Bytes::new(),
             expires_at: now_ms + self.limits.new_member_ms,
             new: true,
             joining: Some(ticket),
@@ -159,7 +184,7 @@ impl ClassicGroup {
     fn wait_to_join(&mut self, ticket: Ticket, client: &TopicClient, request: &JoinGroup) -> Turn {
         let mut turn = Turn::default();
         if let Some(member) = self.members.get_mut(&request.member.id) {
-            member.protocols.clone_from(&request.protocols);
+            member.protocols = kept(&request.protocols);
             member.session_ms = millis(request.session_timeout);
             member.rebalance_ms = millis(request.rebalance_timeout);
             member.client_id = client.client_id.clone();

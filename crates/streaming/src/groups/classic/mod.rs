@@ -27,6 +27,8 @@ pub struct ClassicLimits {
     pub members_max: usize,
     /// Bytes that a member tells its leader, in all ways to divide together.
     pub metadata_bytes_max: usize,
+    /// Bytes that all members together tell, and that they are given.
+    pub group_bytes_max: usize,
 }
 
 impl Default for ClassicLimits {
@@ -38,6 +40,7 @@ impl Default for ClassicLimits {
             new_member_ms: 300_000,
             members_max: 2_000,
             metadata_bytes_max: 1 << 20,
+            group_bytes_max: 16 << 20,
         }
     }
 }

@@ -36,7 +36,8 @@ impl ClassicGroup {
         if differs(&request.protocol_type, &self.protocol_type) || differs(&request.protocol, &self.protocol) {
             return Err(TopicError::InconsistentProtocol);
         }
-        Ok(())
+        let given: usize = request.assignments.iter().map(|(_, part)| part.len()).sum();
+        if given > self.limits.group_bytes_max { Err(TopicError::TooLarge) } else { Ok(()) }
     }
 
     fn sync_completing(&mut self, now_ms: i64, ticket: Ticket, request: SyncGroup) -> Turn {
@@ -52,7 +53,8 @@ impl ClassicGroup {
         }
         let mut parts: HashMap<String, Bytes> = request.assignments.into_iter().collect();
         for (id, member) in &mut self.members {
-            member.assignment = parts.remove(id).unwrap_or_default();
+            // A part of the request would keep all of that in memory.
+            member.assignment = parts.remove(id).map(|part| Bytes::copy_from_slice(&part)).unwrap_or_default();
         }
         self.enter(GroupState::Stable, now_ms);
         self.sync_deadline = None;

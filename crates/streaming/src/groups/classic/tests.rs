@@ -454,3 +454,25 @@ impl Churn {
 fn fresh(actor: &Actor) -> Actor {
     Actor { instance: actor.instance.clone(), ..Actor::default() }
 }
+
+#[test]
+fn what_members_tell_keeps_no_request_and_has_a_bound() {
+    let mut table = Table::new(0);
+    table.group.limits.group_bytes_max = 2_000;
+    let whole = Bytes::from(vec![7; 1 << 16]);
+    let with =
+        |bytes: usize| JoinGroup { protocols: vec![("p".to_owned(), whole.slice(..bytes))], ..join("", None, &[]) };
+    table.join(with(1_000), "a");
+    let full = table.join(with(1_000), "b");
+    assert_eq!(table.joined[&full], Err(TopicError::GroupFull));
+    let inside = |bytes: &Bytes| whole.as_ptr_range().contains(&bytes.as_ptr());
+    assert!(table.group.members().all(|(_, member)| !inside(&member.protocols[0].1)));
+    table.pass(1);
+    let Some(Ok(Joined::Group(joined))) = table.joined.get(&1).cloned() else { panic!("{:?}", table.joined) };
+    let part =
+        |bytes| SyncGroup { assignments: vec![("a".to_owned(), whole.slice(..bytes))], ..sync(&joined, None, &[]) };
+    let large = table.sync(part(2_001));
+    assert_eq!(table.synced[&large], Err(TopicError::TooLarge));
+    table.sync(part(10));
+    assert!(table.group.members().all(|(_, member)| member.assignment.len() == 10 && !inside(&member.assignment)));
+}
