@@ -109,7 +109,8 @@ async fn what_was_deleted_frees_its_files_though_a_segment_is_damaged() {
     let before = disk.used();
     let error = log.housekeeping().await.unwrap_err();
     assert!(error.to_string().contains(&file_name(2)), "{error}");
-    assert!(disk.used() + 80_000 < before, "{} of {before}", disk.used());
+    // The segment that is written, and one that the checkpoint before still needs, may stay.
+    assert!(disk.used() + 60_000 < before, "{} of {before}", disk.used());
     assert!(!disk.names().iter().any(|name| name.starts_with("rewritten-")));
     log.close().await.unwrap();
 }
