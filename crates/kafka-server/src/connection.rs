@@ -36,6 +36,10 @@ const WRITES_MAX: usize = 32;
 /// by a byte now and then.
 const BYTES_PER_SECOND_MIN: u32 = 16 << 10;
 
+/// How fast all of a request must come, in bytes a second, beyond the time that its next part may take: a large one takes its
+/// memory when it begins, and others wait for that.
+const WHOLE_BYTES_PER_SECOND_MIN: usize = 1 << 20;
+
 /// A client is never kept waiting for longer because of its quota.
 const THROTTLE_MAX: Duration = Duration::from_secs(30);
 
@@ -161,8 +165,10 @@ impl Conversation {
             Ok(Ok(_)) => {
                 let now = Instant::now();
                 let begun = *self.begun.get_or_insert(now);
-                let earned = self.input.received() / BYTES_PER_SECOND_MIN;
-                self.read_by = (begun + Duration::from_secs(earned.into())).min(now) + self.house.message_time;
+                let earned = Duration::from_secs((self.input.received() / BYTES_PER_SECOND_MIN).into());
+                let length = self.input.expected().map_err(broken)?.unwrap_or_default();
+                let whole = Duration::from_secs((length / WHOLE_BYTES_PER_SECOND_MIN) as u64);
+                self.read_by = (begun + earned.min(whole)).min(now) + self.house.message_time;
             }
             Ok(Err(error)) => return Err(error),
             Err(_) if self.input.has_begun() => {

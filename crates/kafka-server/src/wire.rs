@@ -108,7 +108,7 @@ impl Input {
     ///
     /// # Errors
     /// One that is larger, or smaller, than any can be.
-    fn expected(&self) -> Result<Option<usize>, Refused> {
+    pub(crate) fn expected(&self) -> Result<Option<usize>, Refused> {
         let Some((length, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
         let said = i32::from_be_bytes(*length);
         let refused = || Refused::Size(said.into());

@@ -79,6 +79,21 @@ async fn large_frames_come_in_pieces() {
 }
 
 #[tokio::test]
+async fn a_large_frame_has_its_time_as_a_whole() {
+    let running = Running::trusting("slow").await;
+    let mut client = running.connect().await;
+    client.send(&[0, 0x20, 0, 0, 0, 0]).await;
+    let started = std::time::Instant::now();
+    let piece = vec![0; 16 << 10];
+    // Ten times as fast as a part of it has to come, and a sixth of what the whole has to.
+    while client.stream.write_all(&piece).await.is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(8));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(started.elapsed() > Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn what_is_named_often_is_told_once() {
     let running = Running::trusting("often").await;
     running.make_topic("t").await;
