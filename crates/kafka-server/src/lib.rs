@@ -20,5 +20,5 @@ mod shape;
 mod tests;
 mod wire;
 
-pub use polder_door::TlsFiles;
-pub use server::{Auth, KafkaContracts, KafkaServer, KafkaServerOptions};
+pub use polder_door::{Auth, TlsFiles};
+pub use server::{KafkaContracts, KafkaServer, KafkaServerOptions};

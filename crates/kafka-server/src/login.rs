@@ -12,6 +12,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use polder_capability::Origin;
+use polder_door::Auth;
 use polder_door::scram::{self, Exchange};
 use polder_types::{Error, ErrorKind as Kind};
 use tokio::net::TcpStream;
@@ -19,7 +20,7 @@ use tokio::net::TcpStream;
 use crate::connection::{VIA, send};
 use crate::reply::{self, Reply};
 use crate::requests;
-use crate::server::{Auth, House};
+use crate::server::House;
 use crate::wire::{self, Frame, Input, Request, Stream};
 
 /// From the connection to the login.

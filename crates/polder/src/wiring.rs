@@ -142,10 +142,7 @@ impl House {
         let options = KafkaServerOptions {
             address,
             advertised: None,
-            auth: match &wanted.auth {
-                Auth::Password => polder_kafka_server::Auth::Password,
-                Auth::Trust { user } => polder_kafka_server::Auth::Trust { user: user.clone() },
-            },
+            auth: door_auth(&wanted.auth),
             tls: self.tls(wanted),
             message_time: wanted.message_timeout,
         };
@@ -175,13 +172,9 @@ impl House {
         workers: &Handle,
         shutdown: &Shutdown,
     ) -> Result<PostgresServer> {
-        let auth = match &wanted.auth {
-            Auth::Password => polder_postgres_server::Auth::Password,
-            Auth::Trust { user } => polder_postgres_server::Auth::Trust { user: user.clone() },
-        };
         let options = PostgresServerOptions {
             address,
-            auth,
+            auth: door_auth(&wanted.auth),
             tls: self.tls(wanted),
             message_time: wanted.message_timeout,
             database: DATABASE,
@@ -233,6 +226,14 @@ fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
         Arc::new(MaintenanceKind::vacuum(sql())),
         Arc::new(MaintenanceKind::refresh(sql())),
     ]
+}
+
+/// How clients of PostgreSQL's and Kafka's protocols are known.
+fn door_auth(wanted: &Auth) -> polder_postgres_server::Auth {
+    match wanted {
+        Auth::Password => polder_postgres_server::Auth::Password,
+        Auth::Trust { user } => polder_postgres_server::Auth::Trust { user: user.clone() },
+    }
 }
 
 /// The jobs that are there from the first start on.

@@ -20,5 +20,5 @@ mod startup;
 mod types;
 mod wire;
 
-pub use polder_door::TlsFiles;
-pub use server::{Auth, PostgresServer, PostgresServerOptions};
+pub use polder_door::{Auth, TlsFiles};
+pub use server::{PostgresServer, PostgresServerOptions};

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use polder_capability::{DriverSql, ProvenLogins};
-use polder_door::{Place, Starts, Tls, TlsFiles};
+use polder_door::{Auth, Listener, Place, Starts, Tls, TlsFiles};
 use polder_runtime::{ConnectionThreads, Seat, Shutdown};
 use polder_types::{Error, ErrorKind, Result};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -18,24 +18,6 @@ use crate::startup::{self, TLS_PROTOCOL};
 
 /// Sessions at once: each may hold a transaction and a few batches of rows.
 const SESSIONS_MAX: usize = 500;
-
-/// Connections that wait for the server to take them.
-const BACKLOG: u32 = 1_024;
-
-/// Time that running statements get once the server is stopping.
-const GRACE: Duration = Duration::from_secs(3);
-
-/// Before the next try when the system gives no connection, as when there are too many open files.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
-
-/// How the server knows its users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// By password, proven with SCRAM-SHA-256.
-    Password,
-    /// Everyone who reaches the server is this user. Only for loopback addresses.
-    Trust { user: String },
-}
 
 /// How the server is set up.
 #[derive(Debug, Clone)]
@@ -54,8 +36,7 @@ pub struct PostgresServerOptions {
 
 /// The PostgreSQL server: bound, and ready to serve.
 pub struct PostgresServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     house: Arc<House>,
     threads: ConnectionThreads,
     shutdown: Shutdown,
@@ -93,20 +74,8 @@ impl PostgresServer {
         shutdown: Shutdown,
     ) -> Result<Self> {
         let PostgresServerOptions { address, auth, tls, message_time, database, version } = options;
-        if matches!(auth, Auth::Trust { .. }) && !address.ip().is_loopback() {
-            return Err(Error::invalid(format!(
-                "without passwords the server listens on loopback only, not on {address}"
-            ))
-            .with_hint("use 127.0.0.1, or start it with passwords"));
-        }
+        let listener = Listener::bind(address, &auth, "--postgres")?;
         let tls = Tls::load(&tls, &[TLS_PROTOCOL])?;
-        let unavailable = |error: std::io::Error| {
-            Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}: {error}"))
-                .with_hint("another program may use this port; choose another with --postgres, or --postgres off")
-                .with_source(error)
-        };
-        let listener = listen(address).map_err(unavailable)?;
-        let address = listener.local_addr().map_err(unavailable)?;
         let threads = ConnectionThreads::start("postgres").map_err(|error| {
             Error::new(ErrorKind::Unavailable, format!("cannot start threads for connections: {error}"))
                 .with_source(error)
@@ -126,67 +95,30 @@ impl PostgresServer {
             version,
             shutdown: shutdown.clone(),
         });
-        Ok(Self { listener, address, house, threads, shutdown })
+        Ok(Self { listener, house, threads, shutdown })
     }
 
     /// The address taken, with the port that was picked.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// Answers until the shutdown starts; then takes no more, ends the idle connections, gives the running statements
     /// 3 seconds, and drops what still runs.
     pub async fn serve(self) {
         let Self { listener, house, threads, shutdown, .. } = self;
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.wait() => break,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    // Taken at once: there is always a place for one more, which another one may have to leave.
-                    let place = house.starts.enter(peer.ip());
-                    let seat = threads.seat();
-                    let runtime = seat.runtime().clone();
-                    connections.spawn_on(connected(Arc::clone(&house), stream, peer, place, seat), &runtime);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            }
-            while let Some(ended) = connections.try_join_next() {
-                report(ended);
-            }
-        }
-        drop(listener);
-        let all_ended = async {
-            while let Some(ended) = connections.join_next().await {
-                report(ended);
-            }
+        let begin = |connections: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr| {
+            // Taken at once: there is always a place for one more, which another one may have to leave.
+            let place = house.starts.enter(peer.ip());
+            let seat = threads.seat();
+            let runtime = seat.runtime().clone();
+            connections.spawn_on(connected(Arc::clone(&house), stream, peer, place, seat), &runtime);
         };
-        if tokio::time::timeout(GRACE, all_ended).await.is_err() {
-            tracing::warn!("connections of PostgreSQL clients that still work are cut off");
-        }
-        connections.shutdown().await;
+        listener.serve(&shutdown, "PostgreSQL", begin).await;
         // Nothing is left on them, so this takes no time.
         drop(threads);
     }
-}
-
-/// Listens as `TcpListener::bind` does, and has the system look after connections that are silent: whoever is gone without
-/// a word is found out some day.
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    // What is accepted has it from here.
-    socket.set_keepalive(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// Serves a connection on the thread where it has its seat.
@@ -199,18 +131,7 @@ async fn connected(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place
             return;
         }
     };
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot send small packets at once");
-    }
     if let Err(gone) = startup::serve(house, stream, peer, place).await {
         tracing::debug!(%peer, error = %gone.0, "a client went away");
-    }
-}
-
-fn report(ended: std::result::Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a connection died");
     }
 }

@@ -9,14 +9,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message as _;
 use pgwire::messages::startup::Authentication;
 use polder_capability::{Caller, DriverSession, Origin};
-use polder_door::Place;
 use polder_door::scram::{self, Exchange};
+use polder_door::{Auth, Place};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::registry::Registered;
-use crate::server::{Auth, House};
+use crate::server::House;
 use crate::session::Client;
 use crate::settings::Settings;
 use crate::wire::backend::{self, Severity};
