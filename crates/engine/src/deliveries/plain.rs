@@ -1,0 +1,150 @@
+//! Records without a transform: the fields of their objects are the table's columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{FieldRef, Schema};
+use polder_kernels::fields::{FieldKind, Fields};
+use polder_types::{Error, Result};
+
+use crate::functions::types;
+use crate::semantics::Zone;
+use crate::statement::{quoted, read_texts};
+
+/// Different fields in the records of one delivery, and so the most columns that one can add.
+pub(super) const FIELDS_MAX: usize = 1_600;
+
+/// A column that records bring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewColumn {
+    pub name: String,
+    pub type_name: &'static str,
+}
+
+impl NewColumn {
+    /// As CREATE TABLE and ADD COLUMN take it.
+    pub fn declaration(&self) -> String {
+        format!("{} {}", quoted(&self.name), self.type_name)
+    }
+}
+
+const fn type_name(kind: FieldKind) -> Option<&'static str> {
+    match kind {
+        FieldKind::Null => None,
+        FieldKind::Boolean => Some("boolean"),
+        FieldKind::Integer => Some("bigint"),
+        FieldKind::Float => Some("double precision"),
+        FieldKind::Text => Some("text"),
+        FieldKind::Json => Some("jsonb"),
+    }
+}
+
+/// The columns that a table lacks of those that the records have values for.
+pub(super) fn new_columns(fields: &Fields<'_>, has: impl Fn(&str) -> bool) -> Vec<NewColumn> {
+    let missing = fields.columns().iter().filter(|column| !has(column.name()));
+    let new = missing.filter_map(|column| {
+        type_name(column.kind()).map(|type_name| NewColumn { name: column.name().to_owned(), type_name })
+    });
+    new.collect()
+}
+
+/// Rows for a table.
+pub(super) struct Rows {
+    /// With the types of the table's columns. Only those that records have values for.
+    pub batch: RecordBatch,
+    /// The places of the rows among the records.
+    pub places: Vec<usize>,
+    /// The records that have no row, each with the reason.
+    pub refused: BTreeMap<usize, String>,
+}
+
+/// Reads the fields as the types of the table's columns. `columns`: of the table, those that take values.
+///
+/// # Errors
+/// `Internal`.
+pub(super) fn rows(fields: &Fields<'_>, records: usize, columns: &[FieldRef], zone: &Zone) -> Result<Rows> {
+    let mut refused: BTreeMap<usize, String> = fields.refused().iter().cloned().collect();
+    let (mut names, mut arrays) = (Vec::new(), Vec::new());
+    for field in columns {
+        let same = |name: &str| name.eq_ignore_ascii_case(field.name());
+        let Some(column) = fields.columns().iter().find(|column| same(column.name())) else { continue };
+        let is_json = types::is_json(field);
+        let texts = if is_json { fields.json(column) } else { fields.texts(column) };
+        arrays.push(read(&texts, field, zone, &mut refused)?);
+        names.push(field.as_ref().clone().with_nullable(true));
+    }
+    let kept: BooleanArray = (0..records).map(|row| Some(!refused.contains_key(&row))).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(records));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(names)), arrays, &options);
+    let batch = batch.and_then(|batch| if refused.is_empty() { Ok(batch) } else { filter_record_batch(&batch, &kept) });
+    let places = (0..records).filter(|row| !refused.contains_key(row)).collect();
+    Ok(Rows { batch: batch.map_err(|error| Error::internal(error.to_string()))?, places, refused })
+}
+
+/// A column's values. Those that are none of its type are NULL, and refused.
+fn read(
+    texts: &StringArray,
+    field: &FieldRef,
+    zone: &Zone,
+    refused: &mut BTreeMap<usize, String>,
+) -> Result<ArrayRef> {
+    let whole: ArrayRef = Arc::new(texts.clone());
+    if let Ok(column) = read_texts(&whole, field, zone) {
+        return Ok(column);
+    }
+    let mut wrong = BTreeSet::new();
+    for row in (0..texts.len()).filter(|row| texts.is_valid(*row)) {
+        if let Err(error) = read_texts(&whole.slice(row, 1), field, zone) {
+            wrong.insert(row);
+            refused.entry(row).or_insert_with(|| format!("column {}: {}", field.name(), error.message()));
+        }
+    }
+    let right = (0..texts.len()).map(|row| (!wrong.contains(&row) && texts.is_valid(row)).then(|| texts.value(row)));
+    let right: ArrayRef = Arc::new(right.collect::<StringArray>());
+    read_texts(&right, field, zone)
+}
+
+/// The values of records as a column of JSON.
+///
+/// # Errors
+/// `Internal`.
+pub(super) fn values(records: &RecordBatch) -> Result<StringArray> {
+    let column = records.column_by_name("value").ok_or_else(|| Error::internal("records have no values"))?;
+    let texts = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8);
+    let texts = texts.map_err(|error| Error::internal(error.to_string()))?;
+    Ok(texts.as_string::<i32>().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Int64Type};
+
+    use super::*;
+
+    fn fields_of(values: &StringArray) -> Fields<'_> {
+        Fields::of(values, FIELDS_MAX)
+    }
+
+    #[test]
+    fn columns_are_added_for_what_has_values() {
+        let values = StringArray::from(vec![r#"{"id":1,"name":"a","gone":null,"more":{"x":1}}"#, r#"{"ID":2,"n":1.5}"#]);
+        let new = new_columns(&fields_of(&values), |name| name.eq_ignore_ascii_case("Id"));
+        let declared: Vec<String> = new.iter().map(NewColumn::declaration).collect();
+        assert_eq!(declared, [r#""name" text"#, r#""more" jsonb"#, r#""n" double precision"#]);
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_refuses_its_record_alone() {
+        let values = StringArray::from(vec![r#"{"id":1}"#, r#"{"id":"x"}"#, "no", r#"{"other":1}"#, r#"{"id":"4"}"#]);
+        let columns: Vec<FieldRef> = vec![Arc::new(Field::new("id", DataType::Int64, true))];
+        let zone = Zone::known("UTC").unwrap();
+        let rows = rows(&fields_of(&values), values.len(), &columns, &zone).unwrap();
+        assert_eq!(rows.places, [0, 3, 4]);
+        assert_eq!(rows.refused.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert!(rows.refused[&1].starts_with("column id: "), "{:?}", rows.refused);
+        let ids = rows.batch.column(0).as_primitive::<Int64Type>();
+        assert_eq!(ids.iter().collect::<Vec<_>>(), [Some(1), None, Some(4)]);
+    }
+}
