@@ -3,6 +3,7 @@
 mod accounts;
 mod backup;
 mod command;
+pub mod deliveries;
 mod driver;
 mod jobs;
 mod loading;
