@@ -5,5 +5,6 @@
 
 mod attempt;
 mod plain;
+mod tables;
 
 pub(crate) use attempt::Brought;

@@ -13,7 +13,7 @@ use polder_capability::{
 use polder_lake::Lake;
 use polder_metastore::Metastore;
 use polder_runtime::{Clock, OwnFiles};
-use polder_types::{Error, QueryId, Result};
+use polder_types::{Error, ErrorKind, QueryId, Result};
 
 use crate::asof::AsOfPlanner;
 use crate::audit::AuditLog;
@@ -183,6 +183,14 @@ impl Engine {
         registered.map_err(from_datafusion)?;
         engine.lake.set_rule_keeper(Arc::new(Keeper { engine: Weak::clone(&engine.me) }));
         Ok(engine)
+    }
+
+    /// The engine, for what outlives a call.
+    ///
+    /// # Errors
+    /// `Unavailable` once the server stops.
+    pub(crate) fn shared(&self) -> Result<Arc<Self>> {
+        self.me.upgrade().ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server is stopping"))
     }
 
     /// Makes COPY … FROM work. Called once, by the wiring.

@@ -11,6 +11,7 @@ mod authz;
 mod backends;
 mod catalog;
 mod computed;
+mod deliveries;
 mod dialect;
 mod engine;
 mod error;

@@ -14,10 +14,11 @@ use futures::StreamExt;
 use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, StatementRequest};
 use polder_lake::{Access, Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::{RoleBook, Who};
+use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::parse::{ParsedStatement, parse};
@@ -64,6 +65,8 @@ pub(crate) struct Settings {
     pub first: Option<Arc<Settings>>,
     /// What its role's sessions begin with.
     pub of_role: Arc<BTreeMap<String, String>>,
+    /// Records that stand for a topic.
+    pub brought: Option<Brought>,
 }
 
 impl Default for Settings {
@@ -85,6 +88,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             first: None,
             of_role: Arc::default(),
+            brought: None,
         }
     }
 }
@@ -259,6 +263,15 @@ impl Session {
         }
         seen.zone_if_failed = inner.open.as_ref().map_or_else(|| zone.clone(), kept);
         (seen.transaction, seen.zone) = (transaction, zone);
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The session, for statements that the engine runs in it by itself.
+    pub(crate) async fn alone(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().await
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

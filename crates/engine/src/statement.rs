@@ -42,6 +42,7 @@ pub(crate) use control::time;
 pub(crate) use copy::no_server_files;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
+pub(crate) use rows_in::read_texts;
 pub(crate) use target::{Target, is_default, parse_query, quoted, quoted_ident};
 
 use std::fmt::Write;

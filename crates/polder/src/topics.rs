@@ -1,17 +1,17 @@
-//! Topics: the log in the data directory, what stands on it, and the server for Kafka's clients.
+//! Topics: the log in the data directory, and what stands on it.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
+use parking_lot::Mutex;
+use polder_capability::BackupPart;
 use polder_capability::topics::TopicRights;
-use polder_capability::{Accounts, BackupPart, ProvenLogins};
-use polder_kafka_server::{KafkaContracts, KafkaServer, KafkaServerOptions};
 use polder_runtime::{Clock, Shutdown, SystemClock};
 use polder_streaming::{Streaming, StreamingOptions};
 use polder_topic_log::{Log, LogOptions};
 use polder_types::{Error, ErrorKind};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// The log's folder in the data directory.
@@ -87,30 +87,25 @@ fn copy_files(from: &Path, into: &Path) -> std::io::Result<()> {
     }
 }
 
-/// What topics need of the rest of the house.
-pub struct Around {
-    pub rights: Arc<dyn TopicRights>,
-    pub accounts: Arc<dyn Accounts>,
-    pub logins: Arc<dyn ProvenLogins>,
-    pub clock: Arc<dyn Clock>,
-    /// Gets the log that runs.
-    pub backup: Arc<LogBackup>,
-}
-
-/// Open topics, and the server in front of them: bound, and ready to serve.
-pub struct KafkaHouse {
+/// Topics, and the log that they are in: open, and shared by all that stands on them.
+pub struct Streams {
     log: Log,
-    streaming: Streaming,
-    server: KafkaServer,
-    shutdown: Shutdown,
+    pub topics: Streaming,
+    /// What works on topics by itself, once it has begun.
+    working: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl KafkaHouse {
+impl Streams {
     /// # Errors
-    /// When the log is damaged or in use, or the address is taken.
-    pub async fn open(data: &Path, options: KafkaServerOptions, around: Around, shutdown: &Shutdown) -> Result<Self> {
+    /// When the log is damaged or in use.
+    pub async fn open(
+        data: &Path,
+        rights: Arc<dyn TopicRights>,
+        clock: Arc<dyn Clock>,
+        backup: &LogBackup,
+    ) -> Result<Self> {
         let settings = LogOptions { identity: Uuid::new_v4().as_u64_pair().0, ..LogOptions::default() };
-        let (log, found) = Log::open(&data.join(FOLDER), settings, Arc::clone(&around.clock)).await?;
+        let (log, found) = Log::open(&data.join(FOLDER), settings, Arc::clone(&clock)).await?;
         if found.replayed_bytes > 0 || found.torn_bytes > 0 {
             tracing::info!(
                 topics = found.topics,
@@ -119,29 +114,28 @@ impl KafkaHouse {
                 "the log of topics was not closed; its end has been read again"
             );
         }
-        // There is one server for Kafka's clients, so it is the first.
-        let _ = around.backup.running.set(log.clone());
-        let streaming = Streaming::open(log.clone(), StreamingOptions::default(), around.rights, around.clock).await?;
-        let contracts =
-            KafkaContracts { topics: Arc::new(streaming.clone()), accounts: around.accounts, logins: around.logins };
-        let server = KafkaServer::bind(options, contracts, shutdown.clone()).await?;
-        Ok(Self { log, streaming, server, shutdown: shutdown.clone() })
+        // There is one log, so it is the first.
+        let _ = backup.running.set(log.clone());
+        let topics = Streaming::open(log.clone(), StreamingOptions::default(), rights, clock).await?;
+        Ok(Self { log, topics, working: Mutex::default() })
     }
 
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.server.local_addr()
+    /// Begins what works on topics by itself: groups, transactions, retention.
+    pub fn start(&self, shutdown: &Shutdown) {
+        self.working.lock().extend(self.topics.start(shutdown));
     }
 
-    /// Answers until shutdown has started and running requests have had their time; then closes the log.
-    pub async fn serve(self) -> Result<()> {
-        let working = self.streaming.start(&self.shutdown);
-        self.server.serve().await;
+    /// Waits for what works by itself, which shutdown has told to end, and closes the log.
+    ///
+    /// # Errors
+    /// When what the log still holds cannot be written.
+    pub async fn close(&self) -> polder_types::Result<()> {
+        let working = std::mem::take(&mut *self.working.lock());
         for task in working {
             if let Err(error) = task.await {
                 tracing::error!(%error, "what works on topics by itself has died");
             }
         }
-        Ok(self.log.close().await?)
+        self.log.close().await
     }
 }

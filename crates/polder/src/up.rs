@@ -96,11 +96,14 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
     };
     let address = addresses.http;
     house.metastore.set_holder_note(&reachable(address).to_string()).await?;
+    house.start_topics(&shutdown);
     house.start_jobs(workers);
     let running = tokio::spawn(servers.serve());
     addresses.write(data)?;
     greet(settings, &house, &user, &addresses, is_first, started).await?;
     let stopped = until_stopped(running, &mut signals, &shutdown).await;
+    // A server that died by itself has told nobody.
+    shutdown.start();
     let removed = Endpoints::remove(data);
     close(&house, &mut signals).await;
     stopped.and(removed).map(|()| EXIT_DONE)

@@ -13,7 +13,7 @@ use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKin
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
 use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
-use polder_kafka_server::KafkaServerOptions;
+use polder_kafka_server::{KafkaContracts, KafkaServer, KafkaServerOptions};
 use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
@@ -23,7 +23,7 @@ use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 use tokio::runtime::Handle;
 
 use crate::settings::Directory;
-use crate::topics::{Around, KafkaHouse, LogBackup};
+use crate::topics::{LogBackup, Streams};
 use crate::workers::{WorkersDriver, WorkersLoader, WorkersRunner};
 
 /// An open data directory.
@@ -35,8 +35,8 @@ pub struct House {
     logins: Arc<dyn ProvenLogins>,
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
+    streams: Streams,
     clock: Arc<dyn Clock>,
-    log_backup: Arc<LogBackup>,
     temp_dir: PathBuf,
 }
 
@@ -73,6 +73,8 @@ impl House {
         }
         let log_backup = Arc::new(LogBackup::new(metastore.data_dir(), &clock));
         engine.set_backup_part(Arc::clone(&log_backup) as Arc<dyn BackupPart>);
+        let rights = engine.topic_rights();
+        let streams = Streams::open(metastore.data_dir(), rights, Arc::clone(&clock), &log_backup).await?;
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
@@ -95,8 +97,8 @@ impl House {
             saved: Arc::new(StoredQueries::new(Arc::clone(&metastore))),
             jobs,
             metastore,
+            streams,
             clock,
-            log_backup,
             temp_dir,
         })
     }
@@ -104,6 +106,11 @@ impl House {
     /// Begins to run jobs, on the runtime that statements run on.
     pub fn start_jobs(&self, workers: &Handle) {
         self.jobs.start(workers);
+    }
+
+    /// Begins what topics do by themselves. It ends with `shutdown`.
+    pub fn start_topics(&self, shutdown: &Shutdown) {
+        self.streams.start(shutdown);
     }
 
     /// Opens every server. They listen when this returns, and answer once [`Servers::serve`] runs.
@@ -138,7 +145,7 @@ impl House {
         Ok(Servers { http, postgres, kafka })
     }
 
-    async fn listen_kafka(&self, address: SocketAddr, wanted: &Listening, shutdown: &Shutdown) -> Result<KafkaHouse> {
+    async fn listen_kafka(&self, address: SocketAddr, wanted: &Listening, shutdown: &Shutdown) -> Result<KafkaServer> {
         let options = KafkaServerOptions {
             address,
             advertised: None,
@@ -146,14 +153,12 @@ impl House {
             tls: self.tls(wanted),
             message_time: wanted.message_timeout,
         };
-        let around = Around {
-            rights: self.engine.topic_rights(),
+        let contracts = KafkaContracts {
+            topics: Arc::new(self.streams.topics.clone()),
             accounts: Arc::clone(&self.accounts),
             logins: Arc::clone(&self.logins),
-            clock: Arc::clone(&self.clock),
-            backup: Arc::clone(&self.log_backup),
         };
-        KafkaHouse::open(self.metastore.data_dir(), options, around, shutdown).await
+        Ok(KafkaServer::bind(options, contracts, shutdown.clone()).await?)
     }
 
     /// The certificate that clients of PostgreSQL's and Kafka's protocols see.
@@ -199,6 +204,9 @@ impl House {
         for load in self.loader.running() {
             self.loader.cancel(load.load_id);
             self.loader.wait(load.load_id).await;
+        }
+        if let Err(error) = self.streams.close().await {
+            tracing::error!(%error, "the log of topics was not closed; the next start reads its end again");
         }
         self.engine.close().await;
         self.metastore.close().await;
@@ -262,7 +270,7 @@ pub struct Listening {
 pub struct Servers {
     http: HttpServer,
     postgres: Option<PostgresServer>,
-    kafka: Option<KafkaHouse>,
+    kafka: Option<KafkaServer>,
 }
 
 impl Servers {
@@ -278,7 +286,7 @@ impl Servers {
 
     #[must_use]
     pub fn kafka_address(&self) -> Option<SocketAddr> {
-        self.kafka.as_ref().map(KafkaHouse::local_addr)
+        self.kafka.as_ref().map(KafkaServer::local_addr)
     }
 
     /// Answers until shutdown has started and running requests have had their time.
@@ -292,10 +300,10 @@ impl Servers {
         };
         let http = async { Ok::<_, anyhow::Error>(http.serve().await?) };
         let kafka = async {
-            match kafka {
-                Some(kafka) => kafka.serve().await,
-                None => Ok(()),
+            if let Some(kafka) = kafka {
+                kafka.serve().await;
             }
+            Ok(())
         };
         tokio::try_join!(http, postgres, kafka)?;
         Ok(())

@@ -18,6 +18,7 @@ use tokio::sync::MutexGuard;
 use super::plain;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
+use crate::functions::types;
 use crate::parse::parse;
 use crate::record::Running;
 use crate::semantics::Zone;
@@ -47,6 +48,10 @@ pub(super) struct Made {
     pub rows: u64,
     /// By the record's place, with the reason.
     pub refused: BTreeMap<usize, String>,
+    /// Whether the table was made.
+    pub table: bool,
+    /// Columns that the table got.
+    pub columns: Vec<String>,
 }
 
 /// The one transaction.
@@ -122,10 +127,6 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    pub async fn commit(mut self) -> Result<()> {
-        self.run("COMMIT").await.map(|_| ())
-    }
-
     async fn table(&self, name: &TableName) -> Result<Option<Arc<TableState>>> {
         let open = self.inner.open.as_ref().ok_or_else(|| Error::internal("a delivery without a transaction"))?;
         let guard = open.cell.lock().await;
@@ -175,16 +176,17 @@ impl<'a> Attempt<'a> {
             let empty = (0..records.num_rows()).filter(|row| !refused.contains_key(row));
             let empty: Vec<(usize, String)> =
                 empty.map(|row| (row, "the object has no field with a value".to_owned())).collect();
-            return Ok(Made { rows: 0, refused: refused.into_iter().chain(empty).collect() });
+            return Ok(Made { refused: refused.into_iter().chain(empty).collect(), ..Made::default() });
         }
-        match table {
-            None => self.create(into, &declarations.collect::<Vec<_>>()).await?,
-            Some(_) => self.add(into.table, declarations).await?,
+        let declarations: Vec<String> = declarations.collect();
+        let mut made = self.shape(into, table.is_some(), &declarations).await?;
+        if !made.table {
+            made.columns = new.into_iter().map(|column| column.name).collect();
         }
         let columns = self.columns(into.table).await?;
         let zone = Zone::known(self.inner.settings.zone())?;
         let rows = plain::rows(&fields, records.num_rows(), &columns, &zone)?;
-        let mut made = Made { rows: 0, refused: rows.refused };
+        made.refused = rows.refused;
         if rows.places.is_empty() {
             return Ok(made);
         }
@@ -193,6 +195,15 @@ impl<'a> Attempt<'a> {
         made.rows = count;
         made.refused.extend(refused.into_iter().map(|(row, reason)| (rows.places[row], reason)));
         Ok(made)
+    }
+
+    /// Makes the table, or gives it further columns.
+    async fn shape(&mut self, into: &Into<'_>, is_there: bool, declarations: &[String]) -> Result<Made> {
+        match is_there {
+            false => self.create(into, declarations).await?,
+            true => self.add(into.table, declarations).await?,
+        }
+        Ok(Made { table: !is_there, ..Made::default() })
     }
 
     async fn create(&mut self, into: &Into<'_>, declarations: &[String]) -> Result<()> {
@@ -204,7 +215,7 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    async fn add(&mut self, table: &TableName, declarations: impl Iterator<Item = String>) -> Result<()> {
+    async fn add(&mut self, table: &TableName, declarations: &[String]) -> Result<()> {
         for declaration in declarations {
             self.run(&format!("ALTER TABLE {} ADD COLUMN {declaration}", full(table))).await?;
         }
@@ -225,31 +236,70 @@ impl<'a> Attempt<'a> {
     }
 
     async fn transform(&mut self, into: &Into<'_>, transform: &str, records: &RecordBatch) -> Result<Made> {
-        let (caller, running) = (self.session.caller(), self.running);
-        let described = self.engine.describe(caller, &mut self.inner, transform, &[], running).await?;
-        let given = described.columns.unwrap_or_default();
-        let types = |field: &FieldRef| format!("{} {}", quoted(field.name()), crate::functions::types::field_name(field));
-        match self.table(into.table).await? {
-            None => {
-                let declarations: Vec<String> = given.iter().map(types).collect();
-                self.create(into, &declarations).await?;
-            }
-            Some(table) => {
-                let is_new = |field: &&FieldRef| {
-                    !table.top_columns().any(|column| column.name.eq_ignore_ascii_case(field.name()))
-                };
-                let declarations: Vec<String> = given.iter().filter(is_new).map(types).collect();
-                self.add(into.table, declarations.into_iter()).await?;
-            }
+        let given = self.described(transform).await?;
+        let table = self.table(into.table).await?;
+        let is_new = |field: &&FieldRef| match &table {
+            Some(table) => !table.top_columns().any(|column| column.name.eq_ignore_ascii_case(field.name())),
+            None => true,
+        };
+        let new: Vec<&FieldRef> = given.iter().filter(is_new).collect();
+        let declared = |field: &&FieldRef| format!("{} {}", quoted(field.name()), types::field_name(field));
+        let declarations: Vec<String> = new.iter().map(declared).collect();
+        let mut made = self.shape(into, table.is_some(), &declarations).await?;
+        if !made.table {
+            made.columns = new.iter().map(|field| field.name().clone()).collect();
         }
         let names = listed(given.iter().map(|field| field.name().as_str()));
-        let insert = format!(
-            "INSERT INTO {} ({names}) SELECT {names} FROM ({transform}\n) AS transformed",
-            full(into.table)
-        );
+        // The line ends before the bracket does: the query may end in a comment.
+        let insert =
+            format!("INSERT INTO {} ({names}) SELECT {names} FROM ({transform}\n) AS transformed", full(into.table));
         let of = Of::Records { records, topic: into.topic, insert: &insert };
         let (rows, refused) = self.as_many(&Try { table: into.table, of }, records.num_rows()).await?;
-        Ok(Made { rows, refused: refused.into_iter().collect() })
+        Ok(Made { rows, refused: refused.into_iter().collect(), ..made })
+    }
+
+    /// The columns that a transform gives, of the records that are brought.
+    async fn described(&mut self, transform: &str) -> Result<Vec<FieldRef>> {
+        let (caller, running) = (self.session.caller(), self.running);
+        let described = self.engine.describe(caller, &mut self.inner, transform, &[], running).await?;
+        let schema = described.schema.filter(|schema| !schema.fields().is_empty());
+        let schema = schema.ok_or_else(|| {
+            Error::invalid("a transform is a query that gives columns").with_code("42601").with_hint("SELECT … FROM the topic")
+        })?;
+        Ok(schema.fields().to_vec())
+    }
+
+    /// Whether records could be delivered so. What it makes on the way must be rolled back.
+    pub async fn check(&mut self, into: &Into<'_>) -> Result<()> {
+        if let Some(transform) = into.transform {
+            let empty = RecordBatch::new_empty(topic_schema());
+            return self.transformed(into, transform, &empty).await.map(|_| ());
+        }
+        match self.table(into.table).await? {
+            Some(_) => self.columns(into.table).await.map(|_| ()),
+            // Its columns come with the first records, and what it is partitioned by with them.
+            None => {
+                let plain = Into { partition_by: &[], ..*into };
+                self.create(&plain, &["checked boolean".to_owned()]).await
+            }
+        }
+    }
+
+    /// The columns that a transform gives of a topic's records.
+    pub async fn check_transform(&mut self, topic: &str, transform: &str) -> Result<()> {
+        self.bring(topic, &RecordBatch::new_empty(topic_schema()))?;
+        self.described(transform).await.map(|_| ())
+    }
+
+    /// What a transform makes of records.
+    pub async fn transform_only(
+        &mut self,
+        topic: &str,
+        transform: &str,
+        records: &RecordBatch,
+    ) -> Result<Vec<RecordBatch>> {
+        self.bring(topic, records)?;
+        self.query(transform).await
     }
 
     /// Inserts as many of `count` rows as the table takes; gives how many rows there are now, and which were refused.

@@ -157,6 +157,21 @@ fn insert_of(target: &Target, names: &[String], filter: Option<&str>) -> Result<
     }
 }
 
+/// Texts read as a column's type. Values of that type are let through.
+pub(crate) fn read_texts(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
+    if texts.data_type() == field.data_type() {
+        return Ok(Arc::clone(texts));
+    }
+    if let DataType::Timestamp(TimeUnit::Microsecond, Some(name)) = field.data_type() {
+        let texts = arrow::compute::cast(texts, &DataType::Utf8).map_err(internal)?;
+        let texts = arrow::array::AsArray::as_string::<i32>(&texts).clone();
+        let read = |text: Option<&str>| text.map(|text| zone.read(text)).transpose();
+        let values = texts.iter().map(read).collect::<Result<arrow::array::TimestampMicrosecondArray>>()?;
+        return Ok(Arc::new(values.with_timezone(Arc::clone(name))));
+    }
+    casts::as_type(texts, field.data_type()).map_err(from_datafusion)
+}
+
 /// Reads texts as the columns' types.
 struct Typed {
     fields: Vec<FieldRef>,
@@ -178,26 +193,15 @@ impl Typed {
     }
 
     fn column(&self, texts: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-        match self.read(texts, field) {
+        match read_texts(texts, field, &self.zone) {
             Ok(column) => Ok(column),
             Err(whole) => Err(self.first_wrong(texts, field, whole)),
         }
     }
 
-    fn read(&self, texts: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-        if let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = field.data_type() {
-            let texts = arrow::compute::cast(texts, &DataType::Utf8).map_err(internal)?;
-            let texts = arrow::array::AsArray::as_string::<i32>(&texts).clone();
-            let read = |text: Option<&str>| text.map(|text| self.zone.read(text)).transpose();
-            let values = texts.iter().map(read).collect::<Result<arrow::array::TimestampMicrosecondArray>>()?;
-            return Ok(Arc::new(values.with_timezone(Arc::clone(zone))));
-        }
-        casts::as_type(texts, field.data_type()).map_err(from_datafusion)
-    }
-
     /// The error with the number of the row that it is about.
     fn first_wrong(&self, texts: &ArrayRef, field: &Field, whole: Error) -> Error {
-        let wrong = (0..texts.len()).find_map(|row| Some((row, self.read(&texts.slice(row, 1), field).err()?)));
+        let wrong = (0..texts.len()).find_map(|row| Some((row, read_texts(&texts.slice(row, 1), field, &self.zone).err()?)));
         match wrong {
             Some((row, error)) => {
                 let place = format!("row {} of COPY, column {}", self.rows_before + row + 1, field.name());

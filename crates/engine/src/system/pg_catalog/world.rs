@@ -15,6 +15,7 @@ use polder_types::Error;
 use super::directory::{Directory, Of, Relation};
 use super::oids;
 use crate::authz::{Rights, Who};
+use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::session::Settings;
@@ -35,6 +36,7 @@ struct Inner {
     row_security: bool,
     limits: LimitSettings,
     custom: Arc<BTreeMap<String, String>>,
+    brought: Option<Brought>,
     directory: OnceLock<Directory>,
     /// A table has been opened of which somebody may not read all columns.
     has_guards: AtomicBool,
@@ -53,6 +55,7 @@ impl World {
             row_security: settings.row_security,
             limits: settings.limits,
             custom: Arc::clone(&settings.custom),
+            brought: settings.brought.clone(),
             directory: OnceLock::new(),
             has_guards: AtomicBool::new(false),
         }))
@@ -70,6 +73,11 @@ impl World {
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.0.engine
+    }
+
+    /// Records that stand for a topic.
+    pub(crate) fn brought(&self) -> Option<&Brought> {
+        self.0.brought.as_ref()
     }
 
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
