@@ -14,6 +14,7 @@ mod groups;
 mod quotas;
 mod records;
 mod rights;
+mod rows;
 mod transactions;
 
 pub use admin::{
@@ -31,6 +32,7 @@ pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,
     Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
+pub use rows::{TopicPart, TopicRows, TopicScan, topic_schema};
 pub use rights::{TopicRight, TopicRights, TopicThing};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 

@@ -30,6 +30,7 @@ use crate::statement::origins;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
 use crate::system::{InformationSchema, SystemSchema, Views};
+use crate::topics::{self, TopicsSchema};
 
 /// Views that stand on views, and so on.
 const VIEW_DEPTH_MAX: usize = 32;
@@ -126,6 +127,7 @@ impl CatalogProvider for LakeCatalog {
         names.push("polder".into());
         names.push("information_schema".into());
         names.push("pg_catalog".into());
+        names.push(topics::SCHEMA.into());
         names.sort();
         names.dedup();
         names
@@ -144,9 +146,14 @@ impl CatalogProvider for LakeCatalog {
             let (world, views) = (self.view.world.clone(), Arc::new(PlannedViews(Arc::clone(&self.view))));
             return (!self.rows).then(|| Arc::new(PgCatalog { world, views }) as _);
         }
-        self.view.snapshot.schema(name)?;
-        let (view, who) = (Arc::clone(&self.view), Some(self.who.clone()));
-        Some(Arc::new(LakeSchema { view, name: name.to_owned(), rows: self.rows, who }))
+        let in_lake = self.view.snapshot.schema(name).map(|_| {
+            let (view, who) = (Arc::clone(&self.view), Some(self.who.clone()));
+            Arc::new(LakeSchema { view, name: name.to_owned(), rows: self.rows, who }) as Arc<dyn SchemaProvider>
+        });
+        if name == topics::SCHEMA && !self.rows {
+            return Some(Arc::new(TopicsSchema::new(&self.view.world, &self.who, in_lake)));
+        }
+        in_lake
     }
 }
 

@@ -7,6 +7,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
+use polder_capability::deliveries::Deliveries;
+use polder_capability::topics::TopicRows;
 use polder_capability::{
     BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
 };
@@ -91,8 +93,28 @@ pub struct Engine {
     loader: OnceLock<LoaderHandle>,
     /// For statements about jobs; given as the loader is.
     jobs: OnceLock<JobsHandle>,
+    /// For statements about deliveries; given as the loader is.
+    deliveries: OnceLock<DeliveriesHandle>,
+    /// For topics as tables; given as the loader is.
+    topic_rows: OnceLock<RowsHandle>,
     /// For BACKUP; given as the loader is.
     backup_part: OnceLock<BackupHandle>,
+}
+
+struct DeliveriesHandle(Arc<dyn Deliveries>);
+
+impl std::fmt::Debug for DeliveriesHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Deliveries")
+    }
+}
+
+struct RowsHandle(Arc<dyn TopicRows>);
+
+impl std::fmt::Debug for RowsHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TopicRows")
+    }
 }
 
 struct BackupHandle(Arc<dyn BackupPart>);
@@ -160,7 +182,7 @@ impl Engine {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            let backup_part = OnceLock::new();
+            let (deliveries, topic_rows, backup_part) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
             let (constants, authority) = (Constants::default(), Arc::new(Authority::new(Arc::clone(&metastore))));
             Self {
                 lake,
@@ -177,6 +199,8 @@ impl Engine {
                 me,
                 loader,
                 jobs,
+                deliveries,
+                topic_rows,
                 backup_part,
             }
         });
@@ -229,6 +253,29 @@ impl Engine {
             .get()
             .map(|handle| Arc::clone(&handle.0))
             .ok_or_else(|| Error::unsupported("jobs need the job runner, which is not part of this program"))
+    }
+
+    /// Makes CREATE DELIVERY and its like work. Called once, by the wiring.
+    pub fn set_deliveries(&self, deliveries: Arc<dyn Deliveries>) {
+        // As with the loader: the first one stays.
+        let _ = self.deliveries.set(DeliveriesHandle(deliveries));
+    }
+
+    pub(crate) fn deliveries(&self) -> Result<Arc<dyn Deliveries>> {
+        self.deliveries
+            .get()
+            .map(|handle| Arc::clone(&handle.0))
+            .ok_or_else(|| Error::unsupported("deliveries are not part of this program"))
+    }
+
+    /// Makes topics tables. Called once, by the wiring.
+    pub fn set_topic_rows(&self, rows: Arc<dyn TopicRows>) {
+        let _ = self.topic_rows.set(RowsHandle(rows));
+    }
+
+    /// Topics as tables, if there are any topics.
+    pub(crate) fn topic_rows(&self) -> Option<Arc<dyn TopicRows>> {
+        self.topic_rows.get().map(|handle| Arc::clone(&handle.0))
     }
 
     /// Writes what is still unwritten of the record of queries and of the audit.

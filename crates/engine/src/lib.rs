@@ -37,6 +37,7 @@ mod statement;
 mod stream;
 mod system;
 mod topic_rights;
+mod topics;
 mod unique_names;
 mod unnest;
 mod upkeep;

@@ -16,6 +16,7 @@ use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
 use crate::forms::{Extras, fold_forms};
 use crate::rewrite::{rewrite, rewrite_query, rewrite_statement};
+use crate::statement::deliveries::{DeliveryStatement, parse_delivery};
 use crate::statement::jobs::{JobStatement, parse_job};
 use crate::statement::roles::{RoleStatement, parse_role};
 use crate::statement::{maintenance, travel};
@@ -41,6 +42,7 @@ pub(crate) enum ParsedStatement {
     /// One with words that the parser does not know.
     Extended(Statement, Extras),
     Job(JobStatement),
+    Delivery(Box<DeliveryStatement>),
     /// About roles, rights or owners.
     Role(Box<RoleStatement>),
     Refresh(Refresh),
@@ -240,6 +242,9 @@ pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedS
     }
     if let Some(statement) = parse_role(&tokens)? {
         return Ok(ParsedStatement::Role(Box::new(statement)));
+    }
+    if let Some(statement) = parse_delivery(sql, &tokens)? {
+        return Ok(ParsedStatement::Delivery(Box::new(statement)));
     }
     match parse_job(sql, &tokens)? {
         Some(statement) => Ok(ParsedStatement::Job(statement)),

@@ -2,33 +2,57 @@
 
 use std::borrow::Cow;
 
-const WORD: &[u8] = b"password";
+const WORD: &str = "password";
+
+/// The secrets of deliveries: see `statement/deliveries/grammar.rs`.
+const OF_DELIVERIES: &[&str] = &["password", "secret_access_key", "access_key", "token"];
 
 /// What stands in a password's place.
 const HIDDEN: &str = "'***'";
 
-/// A text without what stands in quotes behind the word PASSWORD.
+/// Bytes of a statement among which one about deliveries says what it is.
+const FIRST_BYTES: usize = 256;
+
+/// A text without what stands in quotes behind the word PASSWORD, or, in a statement about deliveries, behind another secret's
+/// name.
 pub(crate) fn concealed(sql: &str) -> Cow<'_, str> {
+    let first = sql.as_bytes().get(..FIRST_BYTES).unwrap_or(sql.as_bytes());
+    let is_delivery = first.windows("delivery".len()).any(|part| part.eq_ignore_ascii_case(b"delivery"));
+    let words = if is_delivery { OF_DELIVERIES } else { &[WORD] };
+    words.iter().fold(Cow::Borrowed(sql), |shown, word| match without(&shown, word.as_bytes(), is_delivery) {
+        Some(shown) => Cow::Owned(shown),
+        None => shown,
+    })
+}
+
+/// The text with other texts in the place of those behind a word; `None` if there are none. `are_options`: there may be a sign
+/// between the word and the text.
+fn without(sql: &str, word: &[u8], are_options: bool) -> Option<String> {
     let bytes = sql.as_bytes();
+    let first = *word.first()?;
     let (mut shown, mut told, mut at) = (String::new(), 0, 0);
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'p' | b'P'))) {
+    let begins = |byte: &u8| byte.eq_ignore_ascii_case(&first);
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(begins)) {
         let start = at + found;
         at = start + 1;
-        let Some(word) = bytes.get(start..start + WORD.len()) else { break };
-        if !word.eq_ignore_ascii_case(WORD) {
+        let Some(next) = bytes.get(start..start + word.len()) else { break };
+        if !next.eq_ignore_ascii_case(word) {
             continue;
         }
-        let begin = after_blanks(bytes, start + WORD.len());
+        let mut begin = after_blanks(bytes, start + word.len());
+        if are_options && bytes.get(begin) == Some(&b'=') {
+            begin = after_blanks(bytes, begin + 1);
+        }
         let Some(end) = end_of_text(bytes, begin) else { continue };
         shown.push_str(sql.get(told..begin).unwrap_or_default());
         shown.push_str(HIDDEN);
         (told, at) = (end, end);
     }
     if told == 0 {
-        return Cow::Borrowed(sql);
+        return None;
     }
     shown.push_str(sql.get(told..).unwrap_or_default());
-    Cow::Owned(shown)
+    Some(shown)
 }
 
 /// Where blanks and comments end.
@@ -94,6 +118,11 @@ mod tests {
         check("ALTER ROLE a PASSWORD 'é; ALTER ROLE b PASSWORD NULL", "ALTER ROLE a PASSWORD '***'");
         check("SELECT password FROM p WHERE password = 'x'", "SELECT password FROM p WHERE password = 'x'");
         check("ALTER ROLE a PASSWORD NULL", "ALTER ROLE a PASSWORD NULL");
+        check(
+            "CREATE DELIVERY d FROM TOPIC t INTO OBJECTS 's3://b' WITH (access_key_id 'AK', secret_access_key = 's')",
+            "CREATE DELIVERY d FROM TOPIC t INTO OBJECTS 's3://b' WITH (access_key_id 'AK', secret_access_key = '***')",
+        );
+        check("CREATE TABLE t (token text DEFAULT 'x')", "CREATE TABLE t (token text DEFAULT 'x')");
         check("PASSWORD 'a' PASSWORD 'b' p", "PASSWORD '***' PASSWORD '***' p");
     }
 }

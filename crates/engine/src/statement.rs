@@ -9,7 +9,9 @@ mod constant;
 mod control;
 mod copy;
 mod copy_to;
+mod cursor;
 mod ddl;
+pub(crate) mod deliveries;
 mod describe;
 mod dml;
 mod estimate;
@@ -95,6 +97,7 @@ impl Engine {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
+            ParsedStatement::Delivery(statement) => return self.delivery(inner, *statement).await,
             ParsedStatement::Role(statement) => {
                 return Box::pin(self.role(caller, inner, *statement, running)).await;
             }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod changes;
+mod deliveries;
 mod functions;
 mod history;
 mod information;
@@ -54,6 +55,7 @@ enum Kind {
     Tables,
     Columns,
     Constraints,
+    Deliveries,
     Functions,
     Jobs,
     Queries,
@@ -66,6 +68,7 @@ const TABLES: &[Definition] = &[
     Definition { name: "audit", columns: audit::schema, kind: Kind::Audit },
     Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
     Definition { name: "constraints", columns: rules::schema, kind: Kind::Constraints },
+    Definition { name: "deliveries", columns: deliveries::schema, kind: Kind::Deliveries },
     Definition { name: "functions", columns: functions::schema, kind: Kind::Functions },
     Definition { name: "jobs", columns: jobs::jobs_schema, kind: Kind::Jobs },
     Definition { name: "queries", columns: tables::queries_schema, kind: Kind::Queries },
@@ -133,6 +136,7 @@ impl SystemTable {
             Kind::Tables => tables::tables(engine, &visible(world, |id| rights.reads(id)), &rights).await,
             Kind::Columns => Ok(tables::columns(&visible(world, |id| rights.sees(id)), views.as_deref()).await),
             Kind::Constraints => Ok(rules::rows(&visible(world, |id| rights.sees(id)))),
+            Kind::Deliveries => deliveries::rows(engine, rights.who).await,
             Kind::Functions => functions::rows(engine, world.snapshot()),
             Kind::Jobs => jobs::jobs(engine, rights.who).await,
             Kind::Runs => jobs::runs(engine, rights.who).await,

@@ -9,6 +9,7 @@ mod commit;
 mod connection;
 mod copy;
 mod data_files;
+mod deliveries;
 mod error;
 mod history;
 mod jobs;
@@ -45,6 +46,7 @@ pub use audit::{AUDIT_DAYS_KEPT, AUDIT_ROWS_KEPT, Audit, AuditEvent, AuditRefusa
 pub use commit::CommitOutcome;
 pub use copy::{RestoreTarget, SQLITE_FILE, restore_copy};
 pub use data_files::{DataFileChecksum, DataFiles};
+pub use deliveries::{DeliveredTo, Deliveries};
 pub use history::{QUERIES_KEPT, Queries, QueryRow};
 pub use jobs::{Job, Jobs, Run, RunsWanted};
 pub use loaded_content::{LoadedContent, LoadedContents};

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "rows_changed", sql: include_str!("../migrations/0003_rows_changed.sql") },
     Migration { name: "audit", sql: include_str!("../migrations/0004_audit.sql") },
     Migration { name: "roles", sql: include_str!("../migrations/0005_roles.sql") },
+    Migration { name: "deliveries", sql: include_str!("../migrations/0006_deliveries.sql") },
 ];
 
 /// The version that this program brings a database to.

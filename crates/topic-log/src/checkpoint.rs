@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::coding::{Put, Take};
 use crate::fact::{read_topic, write_topic};
-use crate::index::{Extent, Index, Stored, encode};
+use crate::index::{Extent, Index, Stored, encode, kept_since};
 use crate::producer::Producer;
 use crate::records::Bounds;
 use crate::segment::REWRITTEN;
@@ -19,7 +19,8 @@ use crate::view::{Aborted, PartitionView, Published};
 
 pub(crate) const NAME: &str = "checkpoint";
 const MAGIC: &[u8; 8] = b"POLDERCP";
-const VERSION: u32 = 1;
+/// Version 1 did not know what retention counts from.
+const VERSION: u32 = 2;
 
 /// Where the replay begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +133,7 @@ fn write_head(bytes: &mut Vec<u8>, head: &Head, tail: u64, indexes: &mut Indexes
         bytes.put_i64(extent.next);
         bytes.put_u64(extent.bytes);
         bytes.put_i64(extent.max_timestamp);
+        bytes.put_i64(extent.kept_since);
         bytes.put_u32(stored.first);
         bytes.put_u32(stored.count);
         bytes.put_u64(stored.checksum);
@@ -148,16 +150,18 @@ pub(crate) struct Loaded {
     pub(crate) references: Vec<Reference>,
 }
 
-/// Reads a checkpoint and shows it; `None` if it is not as it was written.
-pub(crate) fn load(bytes: &[u8], published: &Published) -> Option<Loaded> {
+/// Reads a checkpoint and shows it; `None` if it is not as it was written. `now`: milliseconds since 1970.
+pub(crate) fn load(bytes: &[u8], published: &Published, now: i64) -> Option<Loaded> {
     let (bytes, sum) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
     if xxh3_64(bytes) != Take(sum).u64()? {
         return None;
     }
     let mut from = Take(bytes.strip_prefix(MAGIC)?);
-    if from.u32()? != VERSION {
+    let version = from.u32()?;
+    if !(1..=VERSION).contains(&version) {
         return None;
     }
+    let age = Age { version, now };
     let tail = Tail { identity: from.u64()?, segment: from.u64()?, first_sequence: from.u64()?, sequence: from.u64()? };
     let mut state = State::default();
     state.next_number = from.u32()?;
@@ -166,7 +170,7 @@ pub(crate) fn load(bytes: &[u8], published: &Published) -> Option<Loaded> {
     for _ in 0..from.u32()? {
         let number = from.u32()?;
         let topic = read_topic(&mut from)?;
-        let heads = (0..topic.partitions).map(|partition| read_head(&mut from, number, partition, &mut references));
+        let heads = (0..topic.partitions).map(|partition| read_head(&mut from, age, number, partition, &mut references));
         let heads = heads.collect::<Option<Vec<_>>>()?;
         let view = state.restore(number, TopicState { topic: Arc::new(topic), heads });
         effects.push(crate::view::Effect::Topic(view));
@@ -181,7 +185,27 @@ pub(crate) fn load(bytes: &[u8], published: &Published) -> Option<Loaded> {
     Some(Loaded { tail, state, references })
 }
 
-fn read_head(from: &mut Take<'_>, number: u32, partition: u32, references: &mut Vec<Reference>) -> Option<Head> {
+/// By which version a checkpoint was written, and what the time is now.
+#[derive(Clone, Copy)]
+struct Age {
+    version: u32,
+    now: i64,
+}
+
+fn read_extent(from: &mut Take<'_>, age: Age) -> Option<Extent> {
+    let (segment, base, next, bytes, max_timestamp) = (from.u64()?, from.i64()?, from.i64()?, from.u64()?, from.i64()?);
+    let kept_since = if age.version == 1 { kept_since(max_timestamp, age.now) } else { from.i64()? };
+    let index = Index::Stored(Stored { first: from.u32()?, count: from.u32()?, checksum: from.u64()? });
+    Some(Extent { segment, base, next, bytes, max_timestamp, kept_since, index })
+}
+
+fn read_head(
+    from: &mut Take<'_>,
+    age: Age,
+    number: u32,
+    partition: u32,
+    references: &mut Vec<Reference>,
+) -> Option<Head> {
     let mut head = Head::new(number, partition);
     (head.next_offset, head.log_start) = (from.i64()?, from.i64()?);
     for _ in 0..from.u32()? {
@@ -199,14 +223,7 @@ fn read_head(from: &mut Take<'_>, number: u32, partition: u32, references: &mut 
         view.aborted.push(Aborted { producer_id, first_offset, last_offset });
     }
     for _ in 0..from.u32()? {
-        let extent = Extent {
-            segment: from.u64()?,
-            base: from.i64()?,
-            next: from.i64()?,
-            bytes: from.u64()?,
-            max_timestamp: from.i64()?,
-            index: Index::Stored(Stored { first: from.u32()?, count: from.u32()?, checksum: from.u64()? }),
-        };
+        let extent = read_extent(from, age)?;
         let (segment, next) = (extent.segment, extent.next);
         references.push(Reference { partition: Arc::clone(&head.view), segment, next });
         view.extents.push(extent);

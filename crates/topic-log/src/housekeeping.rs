@@ -19,13 +19,15 @@ pub(crate) async fn run(log: &Log) -> Result<bool> {
     let ground = &log.0.reader.ground;
     let now = ground.clock.now().timestamp_millis();
     let late = log.0.durable.lock().is_late;
-    retain(log, now).await?;
+    // A disk that is full fails what comes now. Files that nobody needs go nevertheless: that is what makes room again.
+    let retained = retain(log, now).await;
     // Files go only for what is durable, which an acknowledgement without a sync does not say.
-    if late || ground.options.sync == Sync::PageCache {
-        log.order(Order::Checkpoint).await?;
-    }
-    // First: a rewriting that fails must not keep what was deleted on a full disk.
+    let written = match late || ground.options.sync == Sync::PageCache {
+        true => log.order(Order::Checkpoint).await,
+        false => Ok(()),
+    };
     remove(log).await?;
+    retained.and(written)?;
     let reader = std::sync::Arc::clone(&log.0.reader);
     let sealed_before = log.0.durable.lock().tail_segment;
     let work = move || rewrite::round(&reader, sealed_before, now);
@@ -79,7 +81,7 @@ fn begin(view: &View, settings: &TopicSettings, now: i64) -> Option<i64> {
     // An open transaction's records stay until it has ended.
     let end = view.bounds.last_stable_offset;
     for (number, extent) in view.extents.iter().enumerate() {
-        let too_old = settings.retention_ms.is_some_and(|keep| extent.max_timestamp < now.saturating_sub(keep));
+        let too_old = settings.retention_ms.is_some_and(|keep| extent.kept_since < now.saturating_sub(keep));
         let is_last = number + 1 == view.extents.len();
         let left = bytes - extent.bytes;
         let too_many = !is_last && settings.retention_bytes.is_some_and(|keep| left >= keep);

@@ -41,12 +41,21 @@ pub(crate) struct Extent {
     pub(crate) next: i64,
     pub(crate) bytes: u64,
     pub(crate) max_timestamp: i64,
+    /// The time that retention counts from, in milliseconds since 1970.
+    pub(crate) kept_since: i64,
     pub(crate) index: Index,
 }
 
+/// The time that retention counts from: that of the newest record, unless it has none or one that is still to come. Then it
+/// is when the record arrived, so that a wrong clock neither keeps records for ever nor deletes them at once.
+pub(crate) fn kept_since(max_timestamp: i64, arrived: i64) -> i64 {
+    if (0..=arrived).contains(&max_timestamp) { max_timestamp } else { arrived }
+}
+
 impl Extent {
-    /// Adds a frame at the end of a partition.
-    pub(crate) fn push(extents: &mut Vec<Self>, segment: u64, entry: IndexEntry, next: i64) {
+    /// Adds a frame at the end of a partition. `arrived`: milliseconds since 1970.
+    pub(crate) fn push(extents: &mut Vec<Self>, segment: u64, entry: IndexEntry, next: i64, arrived: i64) {
+        let since = kept_since(entry.max_timestamp, arrived);
         if let Some(last) = extents.last_mut()
             && last.segment == segment
             && let Index::Memory(entries, _) = &mut last.index
@@ -55,6 +64,7 @@ impl Extent {
             last.next = next;
             last.bytes += u64::from(entry.payload_bytes);
             last.max_timestamp = last.max_timestamp.max(entry.max_timestamp);
+            last.kept_since = last.kept_since.max(since);
             return;
         }
         extents.push(Self {
@@ -63,6 +73,7 @@ impl Extent {
             next,
             bytes: u64::from(entry.payload_bytes),
             max_timestamp: entry.max_timestamp,
+            kept_since: since,
             index: Index::Memory(vec![entry], None),
         });
     }

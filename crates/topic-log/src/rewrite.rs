@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use polder_types::Result;
+use polder_types::{ErrorKind, Result};
 
 use crate::compact::{Keys, Rule};
 use crate::failure::failed;
-use crate::index::{Extent, Index, IndexEntry};
+use crate::index::{Extent, Index, IndexEntry, Stored};
 use crate::read::{Piece, Reader, Trouble};
 use crate::records::ReadError;
 use crate::segment::{self, REWRITTEN};
@@ -31,9 +31,19 @@ const SEGMENTS_MIN: usize = 4;
 pub(crate) struct Rewriting {
     /// The next number of a rewritten segment, once that is known.
     next_number: Mutex<u64>,
+    /// Segments that were found damaged: what is in them stays as it is, so that the others can be rewritten.
+    damaged: Mutex<BTreeSet<u64>>,
 }
 
 impl Rewriting {
+    fn is_damaged(&self, segment: u64) -> bool {
+        self.damaged.lock().contains(&segment)
+    }
+
+    fn note_damage(&self, segment: u64) {
+        self.damaged.lock().insert(segment);
+    }
+
     /// A number for a rewritten segment that none has, nor had: somebody may still read by the index of one that is gone.
     fn number(&self, reader: &Reader) -> Result<u64> {
         let mut next = self.next_number.lock();
@@ -92,7 +102,7 @@ pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Opt
     let cold = cold_segments(reader, &partitions, sealed_before);
     let mut topics: Vec<(Arc<Topic>, Vec<Part>)> = Vec::new();
     for (topic, partition) in partitions {
-        let Some(part) = part_of(&topic, partition, &cold, sealed_before) else { continue };
+        let Some(part) = part_of(reader, &topic, partition, &cold, sealed_before) else { continue };
         match topics.last_mut() {
             Some((last, parts)) if last.id == topic.id => parts.push(part),
             _ => topics.push((topic, vec![part])),
@@ -143,18 +153,27 @@ fn cold_segments(
     }
     let options = &reader.ground.options;
     let hot = options.hot_bytes / u64::from(options.segment_bytes).max(1);
+    shared.retain(|one| !reader.rewriting.is_damaged(*one));
     let cold: BTreeSet<u64> =
         shared.into_iter().filter(|one| one.saturating_add(hot) < sealed_before).take(SEGMENTS_MAX).collect();
     if cold.len() < SEGMENTS_MIN { BTreeSet::new() } else { cold }
 }
 
-fn part_of(topic: &Topic, partition: Arc<PartitionView>, cold: &BTreeSet<u64>, sealed_before: u64) -> Option<Part> {
+fn part_of(
+    reader: &Reader,
+    topic: &Topic,
+    partition: Arc<PartitionView>,
+    cold: &BTreeSet<u64>,
+    sealed_before: u64,
+) -> Option<Part> {
     let view = partition.view.read();
     let mut extents: Vec<Extent>;
     if topic.settings.compact {
         let stable = view.bounds.last_stable_offset;
         let sealed = |extent: &&Extent| {
-            (extent.segment & REWRITTEN != 0 || extent.segment < sealed_before) && extent.next <= stable
+            (extent.segment & REWRITTEN != 0 || extent.segment < sealed_before)
+                && extent.next <= stable
+                && !reader.rewriting.is_damaged(extent.segment)
         };
         extents = view.extents.iter().take_while(sealed).cloned().collect();
         let bytes = |clean: bool| -> u64 {
@@ -205,7 +224,7 @@ fn rewrite(
     let end = extents.last().map_or(0, |extent| extent.next);
     let tombstones = Some((clean_below, now.saturating_sub(topic.settings.delete_retention_ms)));
     let rule = Rule { keys: &keys, aborted: &aborted, tombstones, last_offset: end - 1 };
-    output.begin_partition(&partition);
+    output.begin_partition(&partition, &extents);
     for extent in &extents {
         let mut trouble = Ok(());
         each_frame(reader, &partition, extent, &mut |payload| {
@@ -230,7 +249,24 @@ fn each_frame(
     give: &mut dyn FnMut(Bytes),
 ) -> Result<(), Trouble> {
     let Index::Stored(stored) = &extent.index else { return Ok(()) };
-    let entries: Arc<Vec<IndexEntry>> = reader.index(partition, extent.segment, *stored)?;
+    let read = each_frame_of(reader, partition, extent, *stored, give);
+    if let Err(Trouble::Read(ReadError::Failed(error))) = &read
+        && error.kind() == ErrorKind::Corrupt
+    {
+        reader.rewriting.note_damage(extent.segment);
+        tracing::error!(%error, "a segment of the log is damaged; it stays as it is, and is left out of what is rewritten");
+    }
+    read
+}
+
+fn each_frame_of(
+    reader: &Reader,
+    partition: &PartitionView,
+    extent: &Extent,
+    stored: Stored,
+    give: &mut dyn FnMut(Bytes),
+) -> Result<(), Trouble> {
+    let entries: Arc<Vec<IndexEntry>> = reader.index(partition, extent.segment, stored)?;
     for entry in entries.chunks(256) {
         let pieces: Vec<Piece> = entry.iter().map(|entry| Piece { segment: extent.segment, entry: *entry }).collect();
         reader.payloads(partition, &pieces, &mut |payload| {

@@ -231,6 +231,7 @@ impl State {
             segment: at.segment,
             entry,
             next: head.next_offset,
+            arrived: now,
             last_stable: head.last_stable(),
             aborted: ended,
         };

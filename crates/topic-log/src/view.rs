@@ -115,6 +115,8 @@ pub(crate) enum Effect {
         segment: u64,
         entry: IndexEntry,
         next: i64,
+        /// Milliseconds since 1970.
+        arrived: i64,
         last_stable: i64,
         aborted: Option<Aborted>,
     },
@@ -151,10 +153,10 @@ impl Published {
         let mut topics_changed = false;
         for effect in effects {
             match effect {
-                Effect::Batch { partition, segment, entry, next, last_stable, aborted } => {
+                Effect::Batch { partition, segment, entry, next, arrived, last_stable, aborted } => {
                     {
                         let mut view = partition.view.write();
-                        Extent::push(&mut view.extents, segment, entry, next);
+                        Extent::push(&mut view.extents, segment, entry, next, arrived);
                         view.bounds.high_watermark = next;
                         view.bounds.last_stable_offset = last_stable;
                         view.aborted.extend(aborted);

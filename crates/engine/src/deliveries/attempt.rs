@@ -1,6 +1,6 @@
 //! One transaction that carries a delivery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
@@ -9,6 +9,7 @@ use arrow::datatypes::FieldRef;
 use datafusion::datasource::MemTable;
 use futures::StreamExt;
 use polder_capability::RowsIn;
+use polder_capability::topics::topic_schema;
 use polder_kernels::fields::Fields;
 use polder_lake::{TableName, TableState};
 use polder_metastore::Write;
@@ -141,12 +142,8 @@ impl<'a> Attempt<'a> {
     /// Inserts typed rows, all or none. `names`: of the columns.
     pub async fn insert(&mut self, table: &TableName, batch: RecordBatch) -> Result<u64> {
         let columns = batch.schema().fields().iter().map(|field| quoted(field.name())).collect();
-        let rows = RowsIn {
-            table: full(table),
-            columns,
-            filter: None,
-            rows: futures::stream::iter([Ok(batch)]).boxed(),
-        };
+        let rows =
+            RowsIn { table: full(table), columns, filter: None, rows: futures::stream::iter([Ok(batch)]).boxed() };
         let (caller, running) = (self.session.caller(), self.running);
         let outcome = self.engine.rows_in(caller, &mut self.inner, rows, running).await?;
         Ok(outcome.tag.rows.unwrap_or_default())
@@ -264,7 +261,9 @@ impl<'a> Attempt<'a> {
         let described = self.engine.describe(caller, &mut self.inner, transform, &[], running).await?;
         let schema = described.schema.filter(|schema| !schema.fields().is_empty());
         let schema = schema.ok_or_else(|| {
-            Error::invalid("a transform is a query that gives columns").with_code("42601").with_hint("SELECT … FROM the topic")
+            Error::invalid("a transform is a query that gives columns")
+                .with_code("42601")
+                .with_hint("SELECT … FROM the topic")
         })?;
         Ok(schema.fields().to_vec())
     }
@@ -327,8 +326,8 @@ impl<'a> Attempt<'a> {
         }
         // All that is right at once: the pieces would be files of their own.
         self.run(&format!("ROLLBACK TO {POINT}")).await?;
-        let mut wrong = refused.iter().map(|(place, _)| *place).peekable();
-        let right = (0..count).filter(|place| wrong.next_if_eq(place).is_none());
+        let wrong: BTreeSet<usize> = refused.iter().map(|(place, _)| *place).collect();
+        let right = (0..count).filter(|place| !wrong.contains(place));
         let right: Vec<u32> = right.filter_map(|place| u32::try_from(place).ok()).collect();
         let rows = if right.is_empty() { 0 } else { self.some(tried, Some(right)).await? };
         Ok((rows, refused))
@@ -364,7 +363,11 @@ struct Try<'a> {
 enum Of<'a> {
     Rows(&'a RecordBatch),
     /// By a statement that reads them as the topic.
-    Records { records: &'a RecordBatch, topic: &'a str, insert: &'a str },
+    Records {
+        records: &'a RecordBatch,
+        topic: &'a str,
+        insert: &'a str,
+    },
 }
 
 /// A column of one value.

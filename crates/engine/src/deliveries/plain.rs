@@ -84,12 +84,7 @@ pub(super) fn rows(fields: &Fields<'_>, records: usize, columns: &[FieldRef], zo
 }
 
 /// A column's values. Those that are none of its type are NULL, and refused.
-fn read(
-    texts: &StringArray,
-    field: &FieldRef,
-    zone: &Zone,
-    refused: &mut BTreeMap<usize, String>,
-) -> Result<ArrayRef> {
+fn read(texts: &StringArray, field: &FieldRef, zone: &Zone, refused: &mut BTreeMap<usize, String>) -> Result<ArrayRef> {
     let whole: ArrayRef = Arc::new(texts.clone());
     if let Ok(column) = read_texts(&whole, field, zone) {
         return Ok(column);
@@ -129,7 +124,8 @@ mod tests {
 
     #[test]
     fn columns_are_added_for_what_has_values() {
-        let values = StringArray::from(vec![r#"{"id":1,"name":"a","gone":null,"more":{"x":1}}"#, r#"{"ID":2,"n":1.5}"#]);
+        let values =
+            StringArray::from(vec![r#"{"id":1,"name":"a","gone":null,"more":{"x":1}}"#, r#"{"ID":2,"n":1.5}"#]);
         let new = new_columns(&fields_of(&values), |name| name.eq_ignore_ascii_case("Id"));
         let declared: Vec<String> = new.iter().map(NewColumn::declaration).collect();
         assert_eq!(declared, [r#""name" text"#, r#""more" jsonb"#, r#""n" double precision"#]);

@@ -13,12 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::StreamExt;
+use polder_capability::Caller;
 use polder_capability::deliveries::{
     Delivered, DeliveryDefinition, DeliveryOffset, DeliveryTables, DeliveryTarget, DeliveryWrite, OffsetStep,
     RejectedKey, RejectedRecord, TableTarget, TransformCall,
 };
 use polder_capability::topics::{TopicRight, TopicThing};
-use polder_capability::Caller;
 use polder_lake::TableName;
 use polder_metastore::{DeliveredTo, Deliveries as Stored};
 use polder_types::{Error, ErrorKind, QueryId, Result};
@@ -111,7 +111,7 @@ impl DeliveryTables for Engine {
         let session = engine.own_session(&write.owner);
         let text = format!("DELIVERY {}: {count} records of topic {}", write.name, write.topic);
         let running = engine.recorder.begin(QueryId::new(), session.caller(), &text)?;
-        let mut outcome = Err(Error::internal("no try was made"));
+        let mut outcome = Err(Problem::Final(Error::internal("no try was made")));
         for attempt in 1..=CONFLICT_TRIES {
             running.end_commit();
             outcome = engine.deliver_once(&session, &running, &write, records.as_ref()).await;

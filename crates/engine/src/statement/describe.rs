@@ -100,7 +100,12 @@ impl Engine {
                 let estimate = extras.estimate.map(estimate::columns);
                 (statement, estimate.or_else(|| extras.plan_json.then(explain::columns)))
             }
-            Some(ParsedStatement::Job(_) | ParsedStatement::Role(_) | ParsedStatement::Refresh(_)) | None => {
+            Some(
+                ParsedStatement::Job(_)
+                | ParsedStatement::Delivery(_)
+                | ParsedStatement::Role(_)
+                | ParsedStatement::Refresh(_),
+            ) | None => {
                 return Ok(nothing());
             }
         };

@@ -51,9 +51,10 @@ impl Engine {
         statement: &mut Parsed,
     ) -> Result<Settings> {
         let settings = self.current(settings, open).await?;
-        if settings.path.len() > 1 || settings.temporary.schema.is_some() {
+        let topics = self.topics_named(&settings);
+        if settings.path.len() > 1 || settings.temporary.schema.is_some() || !topics.is_empty() {
             let snapshot = self.seen(&settings, open).await?;
-            qualify_by_path(statement, &settings, &snapshot)?;
+            qualify_by_path(statement, &settings, &snapshot, &topics)?;
         }
         if let Parsed::CopyTo(copy) = statement
             && let CopyToSource::Query(query) = &mut copy.source
@@ -73,6 +74,14 @@ impl Engine {
             self.expand_in(inner, &settings, open).await?;
         }
         Ok(settings)
+    }
+
+    /// The topics that a name without a schema may mean.
+    fn topics_named(&self, settings: &Settings) -> Vec<Arc<str>> {
+        if let Some(brought) = &settings.brought {
+            return vec![brought.topic.as_str().into()];
+        }
+        self.topic_rows().map(|rows| rows.names(&crate::topics::caller(&settings.who))).unwrap_or_default()
     }
 
     async fn expand_in<T: Node + Send>(
@@ -98,7 +107,13 @@ pub(super) fn inner(statement: &mut Parsed) -> Option<&mut Statement> {
     }
 }
 
-fn qualify_by_path(statement: &mut Parsed, settings: &Settings, snapshot: &Snapshot) -> Result<()> {
+/// `topics`: that can be read.
+fn qualify_by_path(
+    statement: &mut Parsed,
+    settings: &Settings,
+    snapshot: &Snapshot,
+    topics: &[Arc<str>],
+) -> Result<()> {
     let (tables, _) = resolve_table_references(statement, true).map_err(from_datafusion)?;
     let bare: HashSet<String> =
         tables.iter().filter(|table| table.schema().is_none()).map(|table| table.table().to_owned()).collect();
@@ -117,10 +132,18 @@ fn qualify_by_path(statement: &mut Parsed, settings: &Settings, snapshot: &Snaps
         if let [part] = relation.0.as_slice()
             && let Some(ident) = part.as_ident()
             && (targets || bare.contains(&fold(ident)))
-            && let Some(schema) = holder(&fold(ident), settings, snapshot)
-            && *schema != settings.schema
         {
-            relation.0.insert(0, datafusion::sql::sqlparser::ast::ObjectNamePart::Identifier(quoted_ident(schema)));
+            let name = fold(ident);
+            let schema = match holder(&name, settings, snapshot) {
+                Some(schema) if *schema == settings.schema => None,
+                None if bare.contains(&name) && topics.iter().any(|topic| topic.as_ref() == name) => {
+                    Some(crate::topics::SCHEMA)
+                }
+                found => found.map(String::as_str),
+            };
+            if let Some(schema) = schema {
+                relation.0.insert(0, datafusion::sql::sqlparser::ast::ObjectNamePart::Identifier(quoted_ident(schema)));
+            }
         }
         ControlFlow::<()>::Continue(())
     });

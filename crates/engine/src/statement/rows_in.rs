@@ -201,7 +201,8 @@ impl Typed {
 
     /// The error with the number of the row that it is about.
     fn first_wrong(&self, texts: &ArrayRef, field: &Field, whole: Error) -> Error {
-        let wrong = (0..texts.len()).find_map(|row| Some((row, read_texts(&texts.slice(row, 1), field, &self.zone).err()?)));
+        let wrong =
+            (0..texts.len()).find_map(|row| Some((row, read_texts(&texts.slice(row, 1), field, &self.zone).err()?)));
         match wrong {
             Some((row, error)) => {
                 let place = format!("row {} of COPY, column {}", self.rows_before + row + 1, field.name());

@@ -59,27 +59,27 @@ pub(super) fn runs_schema() -> Schema {
     ])
 }
 
-fn texts<T, S: AsRef<str>>(rows: &[T], value: impl Fn(&T) -> Option<S>) -> ArrayRef {
+pub(super) fn texts<T, S: AsRef<str>>(rows: &[T], value: impl Fn(&T) -> Option<S>) -> ArrayRef {
     let mut builder = StringBuilder::new();
     rows.iter().for_each(|row| builder.append_option(value(row)));
     Arc::new(builder.finish())
 }
 
-fn ints<T>(rows: &[T], value: impl Fn(&T) -> Option<u64>) -> ArrayRef {
+pub(super) fn ints<T>(rows: &[T], value: impl Fn(&T) -> Option<u64>) -> ArrayRef {
     let mut builder = Int64Builder::new();
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     rows.iter().for_each(|row| builder.append_option(value(row).map(number)));
     Arc::new(builder.finish())
 }
 
-fn times<T>(rows: &[T], value: impl Fn(&T) -> Option<DateTime<Utc>>) -> ArrayRef {
+pub(super) fn times<T>(rows: &[T], value: impl Fn(&T) -> Option<DateTime<Utc>>) -> ArrayRef {
     let mut builder = TimestampMicrosecondBuilder::new();
     rows.iter().for_each(|row| builder.append_option(value(row).map(|time| time.timestamp_micros())));
     Arc::new(builder.finish().with_timezone("UTC"))
 }
 
 /// Whether somebody is told of a job: of one's own, and of those of roles whose rights one has.
-fn is_told(who: &Who, owner: &str) -> bool {
+pub(super) fn is_told(who: &Who, owner: &str) -> bool {
     who.superuser || who.book.find(owner).is_some_and(|owner| who.has(owner.oid))
 }
 

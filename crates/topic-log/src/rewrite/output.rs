@@ -9,7 +9,7 @@ use crate::disk::DiskFile;
 use crate::failure::failed;
 use crate::frame::{Kind, Place};
 use crate::group::Group;
-use crate::index::{ENTRY_BYTES, Extent, Index, IndexEntry, Stored, encode};
+use crate::index::{ENTRY_BYTES, Extent, Index, IndexEntry, Stored, encode, kept_since};
 use crate::read::Reader;
 use crate::segment;
 use crate::view::PartitionView;
@@ -41,16 +41,19 @@ pub(super) struct Output<'a> {
     made: Vec<u64>,
     open: Option<Open>,
     partition: (u32, u32),
+    /// The latest time that retention counts from of what the partition gives.
+    kept_since: i64,
     stretch: Option<Stretch>,
     done: Vec<Extent>,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(reader: &'a Reader) -> Self {
-        Self { reader, made: Vec::new(), open: None, partition: (0, 0), stretch: None, done: Vec::new() }
+        Self { reader, made: Vec::new(), open: None, partition: (0, 0), kept_since: 0, stretch: None, done: Vec::new() }
     }
 
-    pub(super) fn begin_partition(&mut self, partition: &PartitionView) {
+    pub(super) fn begin_partition(&mut self, partition: &PartitionView, extents: &[Extent]) {
+        self.kept_since = extents.iter().map(|extent| extent.kept_since).max().unwrap_or(0);
         self.partition = (partition.topic, partition.partition);
     }
 
@@ -121,12 +124,14 @@ impl<'a> Output<'a> {
         let first = u32::try_from(open.index.len() / ENTRY_BYTES).unwrap_or(u32::MAX);
         let checksum = encode(&stretch.entries, &mut open.index);
         let count = u32::try_from(stretch.entries.len()).unwrap_or(u32::MAX);
+        let newest = stretch.entries.iter().map(|entry| entry.max_timestamp).max().unwrap_or(-1);
         self.done.push(Extent {
             segment: stretch.segment,
             base: stretch.entries.first().map_or(0, |entry| entry.base_offset),
             next: stretch.next,
             bytes: stretch.entries.iter().map(|entry| u64::from(entry.payload_bytes)).sum(),
-            max_timestamp: stretch.entries.iter().map(|entry| entry.max_timestamp).max().unwrap_or(-1),
+            max_timestamp: newest,
+            kept_since: kept_since(newest, self.kept_since),
             index: Index::Stored(Stored { first, count, checksum }),
         });
     }

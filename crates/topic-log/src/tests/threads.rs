@@ -189,6 +189,37 @@ async fn old_and_many_records_go_with_their_files() {
     log.scrub().await.unwrap();
 }
 
+/// A clock that is wrong neither keeps records for ever nor deletes them at once.
+#[tokio::test]
+async fn records_without_a_time_or_of_one_to_come_are_kept_from_when_they_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let log = open(dir.path(), small(), &clock).await;
+    let topics = [Uuid::new_v4(), Uuid::new_v4()];
+    let now = clock.now().timestamp_millis();
+    let times = [-1, now + 1_000_000_000];
+    for (topic, name) in topics.iter().zip(["never", "later"]) {
+        log.append(vec![create(name, *topic, 1, &[("retention.ms", "60000")])]).await.unwrap();
+    }
+    for (topic, time) in topics.iter().zip(times) {
+        log.append(vec![entry(*topic, 0, Client::of(&["x"]).at(time).bytes())]).await.unwrap();
+        log.append(vec![entry(*topic, 0, Client::of(&["y"]).at(now).bytes())]).await.unwrap();
+    }
+    let starts = |log: &Log| topics.map(|topic| log.bounds(topic, 0).unwrap().log_start_offset);
+    clock.advance(chrono::Duration::seconds(30));
+    log.housekeeping().await.unwrap();
+    assert_eq!(starts(&log), [0, 0]);
+    log.close().await.unwrap();
+    let log = open(dir.path(), small(), &clock).await;
+    clock.advance(chrono::Duration::seconds(20));
+    log.housekeeping().await.unwrap();
+    assert_eq!(starts(&log), [0, 0]);
+    // Those that were read again at the start count from then.
+    clock.advance(chrono::Duration::seconds(61));
+    log.housekeeping().await.unwrap();
+    assert_eq!(starts(&log), [2, 2]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_made_meanwhile_opens_with_all_that_was_acknowledged_before() {
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

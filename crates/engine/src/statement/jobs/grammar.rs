@@ -11,13 +11,15 @@
 //! ```
 
 use arrow::compute::kernels::cast_utils::{IntervalParseConfig, IntervalUnit, parse_interval_month_day_nano_config};
-use datafusion::sql::sqlparser::ast::Ident;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use polder_capability::{CatchUp, IfExists};
 use polder_types::{Error, Result};
 
 use crate::parse;
-use crate::statement::names::fold;
+use crate::statement::cursor::{Cursor, solid};
+
+/// What is said where a name is missing.
+const NAME: &str = "a job's name";
 
 /// A statement about jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +54,15 @@ pub(crate) struct JobOptions {
 
 /// The statement about jobs that these tokens of `sql` are; `None` if they are another one.
 pub(crate) fn parse_job(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<JobStatement>> {
-    let tokens: Vec<&TokenWithSpan> =
-        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let tokens = solid(tokens);
     let mut cursor = Cursor { sql, tokens: &tokens, at: 0 };
     Ok(Some(if cursor.take(&["RUN", "JOB"]) {
-        JobStatement::Run(cursor.last_name()?)
+        JobStatement::Run(cursor.last_name(NAME)?)
     } else if cursor.take(&["DROP", "JOB"]) {
         let if_exists = cursor.take(&["IF", "EXISTS"]);
-        JobStatement::Drop { name: cursor.last_name()?, if_exists }
+        JobStatement::Drop { name: cursor.last_name(NAME)?, if_exists }
     } else if cursor.take(&["ALTER", "JOB"]) {
-        let name = cursor.name()?;
+        let name = cursor.name(NAME)?;
         let statement = if cursor.take(&["PAUSE"]) {
             JobStatement::Pause(name)
         } else if cursor.take(&["RESUME"]) {
@@ -81,74 +82,7 @@ pub(crate) fn parse_job(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Jo
     }))
 }
 
-struct Cursor<'a> {
-    sql: &'a str,
-    /// Without white space and comments.
-    tokens: &'a [&'a TokenWithSpan],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn peek(&self) -> Option<&'a TokenWithSpan> {
-        self.tokens.get(self.at).copied()
-    }
-
-    /// Steps over these words if they come next.
-    fn take(&mut self, words: &[&str]) -> bool {
-        let is_word = |(token, word): (&&TokenWithSpan, &&str)| match &token.token {
-            Token::Word(Word { value, quote_style: None, .. }) => value.eq_ignore_ascii_case(word),
-            _ => false,
-        };
-        let rest = self.tokens.get(self.at..).unwrap_or_default();
-        let found = rest.len() >= words.len() && rest.iter().zip(words).all(is_word);
-        if found {
-            self.at += words.len();
-        }
-        found
-    }
-
-    fn expected(&self, what: &str) -> Error {
-        let (found, at) = match self.peek() {
-            Some(token) => (format!("{}", token.token), Some(token.span.start)),
-            None => ("the end".to_owned(), self.tokens.last().map(|token| token.span.end)),
-        };
-        let error = Error::invalid(format!("syntax error: expected {what}, found {found}")).with_code("42601");
-        match at {
-            Some(at) => error.at(at.line, at.column),
-            None => error,
-        }
-    }
-
-    fn name(&mut self) -> Result<String> {
-        let Some(Token::Word(Word { value, quote_style, .. })) = self.peek().map(|token| &token.token) else {
-            return Err(self.expected("a job's name"));
-        };
-        self.at += 1;
-        let mut ident = Ident::new(value.clone());
-        ident.quote_style = *quote_style;
-        Ok(fold(&ident))
-    }
-
-    fn end(&self) -> Result<()> {
-        if self.peek().is_none() { Ok(()) } else { Err(self.expected("the end")) }
-    }
-
-    fn last_name(&mut self) -> Result<String> {
-        let name = self.name()?;
-        self.end()?;
-        Ok(name)
-    }
-
-    fn text(&mut self, what: &str) -> Result<String> {
-        match self.peek().map(|token| &token.token) {
-            Some(Token::SingleQuotedString(text)) => {
-                self.at += 1;
-                Ok(text.clone())
-            }
-            _ => Err(self.expected(what)),
-        }
-    }
-
+impl Cursor<'_> {
     fn number(&mut self) -> Result<u32> {
         if let Some(Token::Number(text, _)) = self.peek().map(|token| &token.token)
             && let Ok(number) = text.parse()
@@ -182,7 +116,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn create(&mut self, if_exists: IfExists) -> Result<JobStatement> {
-        let name = self.name()?;
+        let name = self.name(NAME)?;
         let options = self.options()?;
         let sql = self.body()?;
         Ok(JobStatement::Create(Box::new(CreateJob { name, if_exists, options, sql })))
@@ -197,7 +131,7 @@ impl<'a> Cursor<'a> {
             } else if self.take(&["IN", "TIME", "ZONE"]) {
                 options.time_zone.replace(self.text("a time zone such as 'Europe/Amsterdam'")?).is_some()
             } else if self.take(&["AFTER"]) {
-                options.after.replace(self.name()?).is_some()
+                options.after.replace(self.name(NAME)?).is_some()
             } else if self.take(&["RETRY"]) {
                 options.retries.replace(self.number()?).is_some()
             } else if self.take(&["BACKOFF"]) {
@@ -235,7 +169,7 @@ impl<'a> Cursor<'a> {
     /// The statement after AS: the rest as it was written, or what stands between dollar signs.
     fn body(&mut self) -> Result<String> {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
-        let (Some(first), Some(last)) = (rest.first(), rest.last()) else { return Err(self.expected("a statement")) };
+        let Some(first) = rest.first() else { return Err(self.expected("a statement")) };
         if let (Token::DollarQuotedString(quoted), 1) = (&first.token, rest.len()) {
             return match parse::parse(&quoted.value) {
                 Ok(statements) if statements.is_empty() => Err(self.expected("a statement")),
@@ -247,19 +181,8 @@ impl<'a> Cursor<'a> {
             };
         }
         parse::parse_one(self.sql, rest.iter().map(|token| (*token).clone()).collect())?;
-        let (start, end) = (byte_at(self.sql, first.span.start), byte_at(self.sql, last.span.end));
-        let text = self.sql.get(start..end).ok_or_else(|| Error::internal("a statement is not where it was"))?;
-        Ok(text.to_owned())
+        self.written(self.at, self.tokens.len()).map(str::to_owned)
     }
-}
-
-/// The byte of a place that counts lines and characters from 1.
-fn byte_at(sql: &str, place: Location) -> usize {
-    let lines = usize::try_from(place.line.saturating_sub(1)).unwrap_or(usize::MAX);
-    let start: usize = sql.split_inclusive('\n').take(lines).map(str::len).sum();
-    let columns = usize::try_from(place.column.saturating_sub(1)).unwrap_or(usize::MAX);
-    let rest = sql.get(start..).unwrap_or_default();
-    start + rest.char_indices().nth(columns).map_or(rest.len(), |(at, _)| at)
 }
 
 #[cfg(test)]

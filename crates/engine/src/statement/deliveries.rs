@@ -1,0 +1,148 @@
+//! CREATE, ALTER and DROP DELIVERY.
+//!
+//! As jobs are, deliveries are kept beside the lake: these statements take effect at once, and so cannot be part of a
+//! transaction that might be taken back.
+
+mod grammar;
+
+use std::sync::Arc;
+
+use polder_capability::IfExists;
+use polder_capability::deliveries::{AlterDelivery, DeliveryDefinition, DeliveryTarget, TableTarget};
+use polder_types::{Error, Result};
+
+use crate::authz::{Who, not_owner};
+use crate::engine::Engine;
+use crate::session::{Inner, Outcome};
+
+pub(crate) use grammar::{Clauses, CreateDelivery, DeliveryStatement, parse_delivery};
+
+impl DeliveryStatement {
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "CREATE DELIVERY",
+            Self::Drop { .. } => "DROP DELIVERY",
+            _ => "ALTER DELIVERY",
+        }
+    }
+
+    /// The delivery that must be the caller's, if there is one of that name.
+    fn owned(&self) -> Option<&str> {
+        match self {
+            Self::Create(create) if create.if_exists != IfExists::Replace => None,
+            Self::Create(create) => Some(&create.name),
+            Self::Pause(name)
+            | Self::Resume(name)
+            | Self::Redrive(name)
+            | Self::DropTransform(name)
+            | Self::Set(name, _)
+            | Self::Drop { name, .. } => Some(name),
+        }
+    }
+}
+
+/// A table without a schema is in the session's first one.
+fn placed(mut table: TableTarget, schema: &str) -> TableTarget {
+    if table.schema.is_empty() {
+        schema.clone_into(&mut table.schema);
+    }
+    table
+}
+
+fn definition(create: CreateDelivery, owner: &str, schema: &str) -> DeliveryDefinition {
+    let CreateDelivery { name, topic, target, secrets, start, clauses, .. } = create;
+    let target = match target {
+        DeliveryTarget::Table(table) => DeliveryTarget::Table(placed(table, schema)),
+        other => other,
+    };
+    let mut definition = DeliveryDefinition::new(name, owner, topic, target);
+    definition.secrets = secrets;
+    definition.start = start;
+    definition.transform = clauses.transform;
+    definition.buffer = clauses.buffer.unwrap_or_default().whole();
+    definition.partition_by = clauses.partition_by.unwrap_or_default();
+    definition.errors_into = clauses.errors_into.map(|table| placed(table, schema));
+    definition
+}
+
+fn change(clauses: Clauses, schema: &str) -> AlterDelivery {
+    let buffer = clauses.buffer.unwrap_or_default();
+    AlterDelivery {
+        buffer_bytes: buffer.bytes,
+        buffer_seconds: buffer.seconds,
+        transform: clauses.transform.map(Some),
+        partition_by: clauses.partition_by,
+        errors_into: clauses.errors_into.map(|table| Some(placed(table, schema))),
+        ..AlterDelivery::default()
+    }
+}
+
+impl Engine {
+    /// # Errors
+    /// `Forbidden` (42501) for a delivery of another role, unless one has its rights.
+    async fn must_own_delivery(&self, who: &Who, name: &str) -> Result<()> {
+        if who.superuser {
+            return Ok(());
+        }
+        let owner = self.deliveries()?.find(name).await?.map(|delivery| delivery.definition.owner);
+        match owner {
+            Some(owner) if !who.book.find(&owner).is_some_and(|owner| who.has(owner.oid)) => {
+                Err(not_owner("delivery", name, &owner))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a statement about deliveries.
+    pub(crate) async fn delivery(self: &Arc<Self>, inner: &Inner, statement: DeliveryStatement) -> Result<Outcome> {
+        let verb = statement.verb();
+        if inner.open.is_some() {
+            return Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
+                .with_code("25001")
+                .with_hint("COMMIT or ROLLBACK first"));
+        }
+        let deliveries = self.deliveries()?;
+        let settings = self.current(inner.settings.clone(), None).await?;
+        if let Some(name) = statement.owned() {
+            self.must_own_delivery(&settings.who, name).await?;
+        }
+        let snapshot = self.lake.newest().await?.id;
+        let done = Outcome::done(verb, None, snapshot);
+        match statement {
+            DeliveryStatement::Create(create) => {
+                let (name, if_exists) = (create.name.clone(), create.if_exists);
+                let definition = definition(*create, settings.who.role_name(), &settings.schema);
+                let (_, made) = deliveries.create(definition, if_exists).await?;
+                return Ok(if made { done } else { done.skips("42710", "delivery", &name) });
+            }
+            DeliveryStatement::Pause(name) => drop(deliveries.pause(&name).await?),
+            DeliveryStatement::Resume(name) => drop(deliveries.resume(&name).await?),
+            DeliveryStatement::DropTransform(name) => {
+                let change = AlterDelivery { transform: Some(None), ..AlterDelivery::default() };
+                drop(deliveries.alter(&name, change).await?);
+            }
+            DeliveryStatement::Set(name, clauses) => {
+                drop(deliveries.alter(&name, change(*clauses, &settings.schema)).await?);
+            }
+            DeliveryStatement::Redrive(name) => {
+                let redriven = deliveries.redrive(&name).await?;
+                return Ok(done.notice(format!(
+                    "{} of {} rejected records were delivered, {} were rejected again",
+                    redriven.delivered, redriven.read, redriven.rejected
+                )));
+            }
+            DeliveryStatement::Drop { name, if_exists } => {
+                if !deliveries.remove(&name).await? {
+                    let message = format!("there is no delivery {name:?}");
+                    if !if_exists {
+                        return Err(Error::not_found(message)
+                            .with_code("42704")
+                            .with_hint("SELECT name FROM polder.deliveries"));
+                    }
+                    return Ok(done.notice(message));
+                }
+            }
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,125 @@
+"""Topics as tables: what Kafka's clients wrote, read with SQL."""
+
+import json
+import time
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import kafkas
+import polder
+
+PASSWORD = "a long word to log in with"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with kafkas.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return server.client()
+
+
+def make(server, name, partitions=1):
+    admin = AdminClient(kafkas.librdkafka(server))
+    admin.create_topics([NewTopic(name, partitions)])[name].result(20)
+    return name
+
+
+def produce(server, topic, records, **settings):
+    """`records`: (key, value, partition, headers, milliseconds)."""
+    producer = Producer(kafkas.librdkafka(server, **settings))
+    for key, value, partition, headers, at in records:
+        while True:
+            try:
+                producer.produce(topic, value, key, partition, headers=headers, timestamp=at)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert not producer.flush(60)
+
+
+@pytest.mark.parametrize("codec", kafkas.CODECS)
+def test_a_record_is_a_row(server, client, codec):
+    topic = make(server, kafkas.fresh_name("rows"), 2)
+    at = 1_700_000_000_000
+    produce(server, topic, [
+        (b"a", b'{"id": 1, "name": "x"}', 0, [("trace", b"7"), ("trace", b"8")], at),
+        (None, b"no json", 0, None, at + 1),
+        (b"a", None, 1, None, at + 2),
+        (b"\xff", b"\xff\xfe", 1, [("h", None)], at + 3),
+    ], compression_codec=codec)
+    rows = client.sql(f'SELECT partition, "offset", timestamp, key, headers, value, key_bytes, value_bytes FROM {topic} ORDER BY 1, 2')
+    assert [(row["partition"], row["offset"]) for row in rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [row["key"] for row in rows] == ["a", None, "a", None]
+    value = [row["value"] if isinstance(row["value"], (dict, type(None))) else json.loads(row["value"]) for row in rows]
+    assert value == [{"id": 1, "name": "x"}, "no json", None, None]
+    assert rows[0]["timestamp"].startswith("2023-11-14T22:13:20") or rows[0]["timestamp"].startswith("2023-11-14 22:13:20")
+    assert client.value(f"SELECT value->>'name' FROM topics.{topic} WHERE (value->>'id')::int = 1") == "x"
+    assert client.value(f"SELECT count(*) FROM {topic} WHERE value_bytes = '\\xfffe'::bytea") == 1
+    assert client.value(f"SELECT count(*) FROM {topic} WHERE headers IS NOT NULL") == 2
+
+
+def test_conditions_on_places_and_times_are_those_of_the_rows(server, client):
+    topic = make(server, kafkas.fresh_name("places"), 3)
+    at = int(time.time() * 1000) - 3_000
+    produce(server, topic, [(str(n).encode(), json.dumps({"n": n}).encode(), n % 3, None, at + n) for n in range(3_000)], linger_ms=5)
+    assert client.value(f"SELECT count(*) FROM {topic}") == 3_000
+    assert client.value(f"SELECT count(DISTINCT (value->>'n')::int) FROM {topic}") == 3_000
+    assert client.value(f"SELECT count(*) FROM {topic} WHERE partition = 1") == 1_000
+    assert client.value(f'SELECT sum((value->>\'n\')::int) FROM {topic} WHERE partition = 2 AND "offset" BETWEEN 10 AND 12') == 32 + 35 + 38
+    assert client.value(f'SELECT count(*) FROM {topic} WHERE "offset" < 0 OR "offset" > 999') == 0
+    middle = client.value(f"SELECT timestamp FROM {topic} WHERE value->>'n' = '1500'")
+    assert client.value(f"SELECT count(*) FROM {topic} WHERE timestamp >= TIMESTAMPTZ '{middle}'") == 1_500
+    assert client.value(f"SELECT count(*) FROM {topic} WHERE timestamp < TIMESTAMPTZ '{middle}'") == 1_500
+    assert len(client.sql(f"SELECT key FROM {topic} LIMIT 7")) == 7
+    plan = client.sql(f"EXPLAIN SELECT count(*) FROM {topic} WHERE partition = 1 AND timestamp > now()")
+    assert plan
+
+
+def test_what_is_open_or_aborted_is_not_seen(server, client):
+    topic = make(server, kafkas.fresh_name("transactions"))
+    producer = Producer(kafkas.librdkafka(server, transactional_id=kafkas.fresh_name("sql")))
+    producer.init_transactions(20)
+    for ends in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        producer.produce(topic, ends.__name__.encode(), b"k")
+        producer.flush(20)
+        before = client.value(f"SELECT count(*) FROM {topic}")
+        ends(20)
+        after = client.value(f"SELECT count(*) FROM {topic}")
+        assert after - before == (1 if ends is producer.commit_transaction or ends.__name__ == "commit_transaction" else 0)
+    assert client.value(f"SELECT count(*) FROM {topic}") == 2
+
+
+def test_a_table_comes_before_a_topic_of_its_name(server, client):
+    topic = make(server, kafkas.fresh_name("twice"))
+    produce(server, topic, [(b"k", b"1", 0, None, 0)] * 3)
+    assert client.value(f"SELECT count(*) FROM {topic}") == 3
+    client.sql(f"CREATE TABLE {topic} (id int)")
+    assert client.value(f"SELECT count(*) FROM {topic}") == 0
+    assert client.value(f"SELECT count(*) FROM topics.{topic}") == 3
+    client.sql(f"CREATE VIEW seen AS SELECT count(*) AS n FROM topics.{topic}")
+    assert client.value("SELECT n FROM seen") == 3
+    client.sql(f"CREATE TABLE copied AS SELECT key, value FROM topics.{topic}")
+    assert client.value("SELECT count(*) FROM copied") == 3
+    with pytest.raises(polder.Failed):
+        client.sql(f"INSERT INTO topics.{topic} (key) VALUES ('x')")
+
+
+def test_only_who_may_read_topics_knows_of_them(server, client):
+    topic = make(server, kafkas.fresh_name("secret"))
+    produce(server, topic, [(b"k", b"1", 0, None, 0)])
+    client.sql(f"CREATE USER outsider PASSWORD '{PASSWORD}'")
+    client.sql(f"CREATE USER insider PASSWORD '{PASSWORD}'")
+    client.sql("GRANT pg_read_all_data TO insider")
+    assert polder.Client(server.url).login("insider", PASSWORD).value(f"SELECT count(*) FROM {topic}") == 1
+    outsider = polder.Client(server.url).login("outsider", PASSWORD)
+    for name in (topic, f"topics.{topic}"):
+        with pytest.raises(polder.Failed) as refused:
+            outsider.sql(f"SELECT * FROM {name}")
+        assert refused.value.status in (403, 404), refused.value
