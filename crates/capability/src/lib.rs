@@ -8,6 +8,7 @@ mod driver;
 mod jobs;
 mod loading;
 mod saved;
+pub mod schemas;
 mod sql;
 pub mod topics;
 

@@ -7,28 +7,32 @@ use crate::varint::Varints;
 /// Bytes before the first record.
 pub(crate) const HEADER_BYTES: usize = 61;
 /// Bytes that the length does not count: base offset and the length itself.
-const UNCOUNTED_BYTES: usize = 12;
+pub(crate) const UNCOUNTED_BYTES: usize = 12;
 /// Where what the checksum covers begins.
 const CHECKED_FROM: usize = 21;
 const COMPRESSION: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 0b1000;
-const TRANSACTIONAL: i16 = 0b1_0000;
+pub(crate) const TRANSACTIONAL: i16 = 0b1_0000;
 const CONTROL: i16 = 0b10_0000;
 
 /// A batch's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BatchHeader {
-    pub(crate) base_offset: i64,
+pub struct BatchHeader {
+    pub base_offset: i64,
     /// All bytes, the header included.
-    pub(crate) bytes: usize,
-    pub(crate) attributes: i16,
-    pub(crate) last_offset_delta: i32,
-    pub(crate) base_timestamp: i64,
-    pub(crate) max_timestamp: i64,
-    pub(crate) producer_id: i64,
-    pub(crate) producer_epoch: i16,
-    pub(crate) base_sequence: i32,
-    pub(crate) count: i32,
+    pub bytes: usize,
+    pub attributes: i16,
+    /// From the base offset to that of the last record that the batch was written with, which may be compacted away.
+    pub last_offset_delta: i32,
+    /// Milliseconds since 1970, as all times are.
+    pub base_timestamp: i64,
+    pub max_timestamp: i64,
+    /// -1: none.
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    pub base_sequence: i32,
+    /// Records that are in the batch; fewer than its offsets where it was compacted.
+    pub count: i32,
 }
 
 fn take<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -37,7 +41,8 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 
 impl BatchHeader {
     /// The first batch in these bytes; `None` if they do not hold the whole of it, or another version.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let length = i32::from_be_bytes(take(bytes, 8)?);
         let length = usize::try_from(length).ok()?.checked_add(UNCOUNTED_BYTES)?;
         if length < HEADER_BYTES || length > bytes.len() || bytes.get(16) != Some(&2) {
@@ -61,19 +66,27 @@ impl BatchHeader {
         self.attributes & COMPRESSION
     }
 
-    pub(crate) fn is_log_append_time(&self) -> bool {
+    /// Whether all records have the time of their append, [`BatchHeader::max_timestamp`].
+    #[must_use]
+    pub fn is_log_append_time(&self) -> bool {
         self.attributes & LOG_APPEND_TIME != 0
     }
 
-    pub(crate) fn is_transactional(&self) -> bool {
+    /// Whether it is part of a transaction.
+    #[must_use]
+    pub fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0
     }
 
-    pub(crate) fn is_control(&self) -> bool {
+    /// Whether its record is a marker of the log, such as the end of a transaction, and nobody's data.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
     }
 
-    pub(crate) fn last_offset(&self) -> i64 {
+    /// The last offset that it takes, whether a record is still there or not.
+    #[must_use]
+    pub fn last_offset(&self) -> i64 {
         self.base_offset.saturating_add(i64::from(self.last_offset_delta))
     }
 
@@ -189,7 +202,7 @@ pub(crate) fn seal(batch: &mut [u8]) {
     put(batch, 17, sum.to_be_bytes());
 }
 
-fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     if let Some(place) = bytes.get_mut(at..at + N) {
         place.copy_from_slice(&value);
     }

@@ -1,24 +1,51 @@
-//! The compression of record batches. Nothing on the way in or out needs it: only compaction and the search by time do.
+//! The compression of record batches. Nothing on the way in or out needs it: only compaction, the search by time, and those
+//! who read or write single records do.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
-/// What a batch may grow to. A larger one is left as it is. Tests make such ones sooner.
+/// What a batch may grow to. A larger one is left as it is, and not read. Tests make such ones sooner.
 pub(crate) const BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// How Java frames Snappy: this, two versions, then blocks behind their lengths.
 const JAVA_SNAPPY: &[u8] = b"\x82SNAPPY\0";
 const JAVA_SNAPPY_HEADER: usize = 16;
 
-/// The records of a batch, by the number of its compression.
-pub(crate) fn decompress(compression: i16, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    match compression {
-        0 => Ok(bytes.to_vec()),
+/// How the records of a batch are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Codec {
+    #[default]
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl Codec {
+    /// Its number in the format.
+    pub(crate) const fn number(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+}
+
+/// The records of a batch, by the number of its compression. What is not packed has no bound here: it is in memory already.
+pub(crate) fn decompress(compression: i16, bytes: &[u8]) -> io::Result<Cow<'_, [u8]>> {
+    let unpacked = match compression {
+        0 => return Ok(Cow::Borrowed(bytes)),
         1 => read(flate2::read::MultiGzDecoder::new(bytes)),
         2 => unsnap(bytes),
         3 => read(lz4_flex::frame::FrameDecoder::new(bytes)),
         4 => read(zstd::stream::read::Decoder::new(bytes)?),
         other => Err(io::Error::other(format!("compression {other} is not known"))),
-    }
+    };
+    unpacked.map(Cow::Owned)
 }
 
 /// The counterpart of [`decompress`].

@@ -1,5 +1,6 @@
 //! Compaction: of each key, the last record stays.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -113,12 +114,12 @@ impl Rule<'_> {
             header.base_timestamp.saturating_add(record.timestamp_delta)
         };
         let seen = self.tombstones.is_some_and(|(below, before)| offset < below && timestamp < before);
-        !(record.is_tombstone && seen)
+        record.value.is_some() || !seen
     }
 }
 
 /// The records of a batch; `None` if they cannot be unpacked.
-pub(crate) fn unpack(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unpack<'a>(header: &BatchHeader, batch: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     codec::decompress(header.compression(), batch.get(HEADER_BYTES..)?).ok()
 }
 

@@ -14,6 +14,7 @@ mod disk;
 mod entry;
 mod fact;
 mod failure;
+pub mod format;
 mod frame;
 mod group;
 mod housekeeping;

@@ -2,7 +2,7 @@
 
 use crate::varint::Varints;
 
-/// A record, as far as the log looks into it.
+/// A record as it lies there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
     /// With its length in front.
@@ -10,8 +10,10 @@ pub(crate) struct Record<'a> {
     pub(crate) timestamp_delta: i64,
     pub(crate) offset_delta: i32,
     pub(crate) key: Option<&'a [u8]>,
-    /// No value: the key is to be forgotten.
-    pub(crate) is_tombstone: bool,
+    /// `None`, a tombstone: the key is to be forgotten.
+    pub(crate) value: Option<&'a [u8]>,
+    /// Their number, and then each.
+    pub(crate) headers: &'a [u8],
 }
 
 /// Takes the first record; `None` if there is no whole one.
@@ -25,9 +27,9 @@ pub(crate) fn take<'a>(from: &mut &'a [u8]) -> Option<Record<'a>> {
     body.byte()?;
     let (timestamp_delta, offset_delta) = (body.long()?, body.int()?);
     let key = body.bytes()?;
-    let is_tombstone = body.bytes()?.is_none();
+    let value = body.bytes()?;
     *from = behind;
-    Some(Record { bytes, timestamp_delta, offset_delta, key, is_tombstone })
+    Some(Record { bytes, timestamp_delta, offset_delta, key, value, headers: body.0 })
 }
 
 /// All records; `None` if they do not end where the bytes do.

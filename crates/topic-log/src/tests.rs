@@ -9,4 +9,4 @@ mod producers;
 mod reading;
 mod rewriting;
 mod threads;
-mod world;
+pub(crate) mod world;

@@ -91,7 +91,7 @@ fn first_record(header: &BatchHeader, batch: &[u8], least: i64, start: i64) -> O
         // What cannot be unpacked is found as a whole: it begins at or before the record that is looked for.
         return Some(TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp });
     };
-    let mut rest = records.as_slice();
+    let mut rest = &*records;
     (0..header.count).map_while(|_| record::take(&mut rest)).find_map(|record| {
         let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
         let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
