@@ -170,7 +170,8 @@ pub(crate) fn load(bytes: &[u8], published: &Published, now: i64) -> Option<Load
     for _ in 0..from.u32()? {
         let number = from.u32()?;
         let topic = read_topic(&mut from)?;
-        let heads = (0..topic.partitions).map(|partition| read_head(&mut from, age, number, partition, &mut references));
+        let heads =
+            (0..topic.partitions).map(|partition| read_head(&mut from, age, number, partition, &mut references));
         let heads = heads.collect::<Option<Vec<_>>>()?;
         let view = state.restore(number, TopicState { topic: Arc::new(topic), heads });
         effects.push(crate::view::Effect::Topic(view));

@@ -93,7 +93,8 @@ fn load(ground: &Ground) -> Result<Loaded> {
     let name = ground.disk.path_of(checkpoint::NAME);
     let bytes = ground.disk.open(checkpoint::NAME).and_then(|file| read_all(&*file));
     let bytes = bytes.map_err(|error| failed("reading", &name, error))?;
-    checkpoint::load(&bytes, &ground.published, ground.clock.now().timestamp_millis()).ok_or_else(|| damaged(&name, 0, "its checksum is another one"))
+    checkpoint::load(&bytes, &ground.published, ground.clock.now().timestamp_millis())
+        .ok_or_else(|| damaged(&name, 0, "its checksum is another one"))
 }
 
 /// A new log. Its first checkpoint comes last: without one, nothing was ever acknowledged.

@@ -71,7 +71,7 @@ fn rewritten(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_flip_in_a_segment_stops_its_rewriting_and_is_named() {
+fn a_flip_in_a_segment_stops_its_rewriting_and_no_other() {
     let mut world = World::new();
     let topic = world.create("a", 1, &[]);
     roll(&mut world, topic, 8);
@@ -80,6 +80,15 @@ fn a_flip_in_a_segment_stops_its_rewriting_and_is_named() {
     let error = rewrite::round(&flipped.reader, 7, 0).unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
     assert!(rewritten(&flipped).is_empty());
+    // The others are rewritten all the same, and what is damaged stays to be told of.
+    let mut flipped = flipped;
+    let end = flipped.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark;
+    assert!(round(&mut flipped, 0));
+    assert!(!rewritten(&flipped).is_empty() && flipped.disk.names().contains(&name));
+    assert!(!flipped.disk.names().contains(&file_name(1)));
+    assert_eq!(flipped.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark, end);
+    let error = flipped.reader.scrub().unwrap_err();
+    assert!(error.to_string().contains(&name), "{error}");
 }
 
 #[test]
