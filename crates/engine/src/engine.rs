@@ -8,7 +8,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use polder_capability::deliveries::Deliveries;
-use polder_capability::topics::TopicRows;
+use polder_capability::topics::{TopicRows, Topics};
 use polder_capability::{
     BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
 };
@@ -95,6 +95,8 @@ pub struct Engine {
     jobs: OnceLock<JobsHandle>,
     /// For statements about deliveries; given as the loader is.
     deliveries: OnceLock<DeliveriesHandle>,
+    /// Given as the loader is.
+    topics: OnceLock<TopicsHandle>,
     /// For topics as tables; given as the loader is.
     topic_rows: OnceLock<RowsHandle>,
     /// For BACKUP; given as the loader is.
@@ -106,6 +108,14 @@ struct DeliveriesHandle(Arc<dyn Deliveries>);
 impl std::fmt::Debug for DeliveriesHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Deliveries")
+    }
+}
+
+struct TopicsHandle(Arc<dyn Topics>);
+
+impl std::fmt::Debug for TopicsHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Topics")
     }
 }
 
@@ -182,7 +192,8 @@ impl Engine {
             system::register_functions(&mut state, weak);
             registered = identity::register(&mut state, &lake);
             let (me, loader, jobs) = (Weak::clone(weak), OnceLock::new(), OnceLock::new());
-            let (deliveries, topic_rows, backup_part) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+            let (deliveries, topics) = (OnceLock::new(), OnceLock::new());
+            let (topic_rows, backup_part) = (OnceLock::new(), OnceLock::new());
             let (constants, authority) = (Constants::default(), Arc::new(Authority::new(Arc::clone(&metastore))));
             Self {
                 lake,
@@ -200,6 +211,7 @@ impl Engine {
                 loader,
                 jobs,
                 deliveries,
+                topics,
                 topic_rows,
                 backup_part,
             }
@@ -268,9 +280,15 @@ impl Engine {
             .ok_or_else(|| Error::unsupported("deliveries are not part of this program"))
     }
 
-    /// Makes topics tables. Called once, by the wiring.
-    pub fn set_topic_rows(&self, rows: Arc<dyn TopicRows>) {
+    /// Makes topics known, and readable as tables. Called once, by the wiring.
+    pub fn set_topics(&self, topics: Arc<dyn Topics>, rows: Arc<dyn TopicRows>) {
+        let _ = self.topics.set(TopicsHandle(topics));
         let _ = self.topic_rows.set(RowsHandle(rows));
+    }
+
+    /// Topics, if there are any.
+    pub(crate) fn topics(&self) -> Option<Arc<dyn Topics>> {
+        self.topics.get().map(|handle| Arc::clone(&handle.0))
     }
 
     /// Topics as tables, if there are any topics.

@@ -13,11 +13,12 @@ mod profile;
 mod rules;
 mod series;
 mod tables;
+mod topics;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_empty_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
@@ -49,18 +50,22 @@ struct Definition {
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Audit,
     Tables,
     Columns,
     Constraints,
+    ConsumerGroups,
+    ConsumerOffsets,
     Deliveries,
     Functions,
     Jobs,
     Queries,
     Runs,
     Snapshots,
+    TopicPartitions,
+    Topics,
 }
 
 /// All system tables. Adding one is a line here and a function that gives its rows.
@@ -68,6 +73,8 @@ const TABLES: &[Definition] = &[
     Definition { name: "audit", columns: audit::schema, kind: Kind::Audit },
     Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
     Definition { name: "constraints", columns: rules::schema, kind: Kind::Constraints },
+    Definition { name: "consumer_groups", columns: topics::groups_schema, kind: Kind::ConsumerGroups },
+    Definition { name: "consumer_offsets", columns: topics::offsets_schema, kind: Kind::ConsumerOffsets },
     Definition { name: "deliveries", columns: deliveries::schema, kind: Kind::Deliveries },
     Definition { name: "functions", columns: functions::schema, kind: Kind::Functions },
     Definition { name: "jobs", columns: jobs::jobs_schema, kind: Kind::Jobs },
@@ -75,6 +82,8 @@ const TABLES: &[Definition] = &[
     Definition { name: "runs", columns: jobs::runs_schema, kind: Kind::Runs },
     Definition { name: "snapshots", columns: tables::snapshots_schema, kind: Kind::Snapshots },
     Definition { name: "tables", columns: tables::tables_schema, kind: Kind::Tables },
+    Definition { name: "topic_partitions", columns: topics::partitions_schema, kind: Kind::TopicPartitions },
+    Definition { name: "topics", columns: topics::topics_schema, kind: Kind::Topics },
 ];
 
 /// The schema `polder` at one snapshot.
@@ -126,6 +135,16 @@ struct SystemTable {
 }
 
 impl SystemTable {
+    /// Columns without rows.
+    fn none(&self) -> Vec<ArrayRef> {
+        let columns = TABLES.iter().filter(|table| table.kind == self.kind).map(|table| (table.columns)());
+        columns
+            .flat_map(|schema| {
+                schema.fields().iter().map(|field| new_empty_array(field.data_type())).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     async fn rows(&self) -> Result<Vec<ArrayRef>> {
         let SystemSchema { engine, world, views } = &self.of;
         let rights = world.rights();
@@ -137,6 +156,15 @@ impl SystemTable {
             Kind::Columns => Ok(tables::columns(&visible(world, |id| rights.sees(id)), views.as_deref()).await),
             Kind::Constraints => Ok(rules::rows(&visible(world, |id| rights.sees(id)))),
             Kind::Deliveries => deliveries::rows(engine, rights.who).await,
+            Kind::ConsumerGroups | Kind::ConsumerOffsets | Kind::TopicPartitions | Kind::Topics => {
+                let Some(seen) = topics::Seen::of(engine, rights.who) else { return Ok(self.none()) };
+                match self.kind {
+                    Kind::ConsumerGroups => seen.groups().await,
+                    Kind::ConsumerOffsets => seen.offsets().await,
+                    Kind::TopicPartitions => seen.partitions().await,
+                    _ => seen.topics().await,
+                }
+            }
             Kind::Functions => functions::rows(engine, world.snapshot()),
             Kind::Jobs => jobs::jobs(engine, rights.who).await,
             Kind::Runs => jobs::runs(engine, rights.who).await,
