@@ -14,6 +14,7 @@ mod groups;
 mod quotas;
 mod records;
 mod rights;
+mod rows;
 mod transactions;
 
 pub use admin::{
@@ -32,6 +33,7 @@ pub use records::{
     Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
 pub use rights::{TopicRight, TopicRights, TopicThing};
+pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 
 use std::sync::Arc;
