@@ -34,6 +34,7 @@ pub use records::{
 };
 pub use rows::{TopicPart, TopicRows, TopicScan, topic_schema};
 pub use rights::{TopicRight, TopicRights, TopicThing};
+pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 
 use std::sync::Arc;
