@@ -67,7 +67,8 @@ impl SchemaProvider for TopicsSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.table_names().iter().any(|known| known == name)
+        let is_topic = || self.world.engine().topic_rows().is_some_and(|rows| rows.find(&self.caller, name).is_some());
+        self.lake.as_ref().is_some_and(|lake| lake.table_exist(name)) || is_topic()
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
@@ -80,7 +81,7 @@ impl SchemaProvider for TopicsSchema {
             return Ok(Some(table));
         }
         let Some(rows) = self.world.engine().topic_rows() else { return Ok(None) };
-        if !rows.names(&self.caller).iter().any(|known| known.as_ref() == name) {
+        if rows.find(&self.caller, name).is_none() {
             return Ok(None);
         }
         let (caller, topic, schema) = (self.caller.clone(), name.to_owned(), topic_schema());
@@ -124,8 +125,7 @@ impl TableProvider for TopicTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let scan = TopicScan { columns: columns.clone(), ..narrowed(filters) };
-        let parts = self.rows.scan(&self.caller, &self.topic, &scan).await.map_err(into_datafusion)?;
+        let parts = self.rows.scan(&self.caller, &self.topic, narrowed(filters)).await.map_err(into_datafusion)?;
         let projected = Arc::new(self.schema.project(&columns)?);
         // Conditions that stay above may leave fewer rows.
         let limit = limit.filter(|_| filters.is_empty());
@@ -172,7 +172,11 @@ impl PartitionStream for Parts {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (rows, columns) = (Arc::clone(&self.rows), self.columns.clone());
         let parts = futures::stream::iter(self.parts.clone());
-        let batches = parts.flat_map(move |part| rows.read(part, &columns)).map(|batch| batch.map_err(into_datafusion));
+        let read = move |part| match rows.read(part, columns.clone()) {
+            Ok(batches) => batches,
+            Err(error) => futures::stream::once(async move { Err(error) }).boxed(),
+        };
+        let batches = parts.flat_map(read).map(|batch| batch.map_err(into_datafusion));
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
     }
 }
@@ -214,13 +218,13 @@ fn narrow(scan: &mut TopicScan, filter: &Expr) {
         "offset" => {
             if let Some((from, until)) = whole(value).and_then(|value| range(op, value)) {
                 scan.from_offset = scan.from_offset.max(from);
-                scan.until_offset = earlier(scan.until_offset, until);
+                scan.to_offset = earlier(scan.to_offset, until);
             }
         }
         "timestamp" => {
             if let Some((from, until)) = milliseconds(value).and_then(|value| range(op, value)) {
-                scan.from_time = scan.from_time.max(from);
-                scan.until_time = earlier(scan.until_time, until);
+                scan.from_ms = scan.from_ms.max(from);
+                scan.to_ms = earlier(scan.to_ms, until);
             }
         }
         _ => {}
@@ -279,10 +283,10 @@ mod tests {
             col("offset").gt(lit(11_i64)),
         ]);
         assert_eq!(scan.partitions, Some(vec![3]));
-        assert_eq!((scan.from_offset, scan.until_offset), (Some(12), Some(20)));
+        assert_eq!((scan.from_offset, scan.to_offset), (Some(12), Some(20)));
         let time = |micros: i64| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
         let scan = narrowed(&[col("timestamp").gt_eq(time(5_000)), col("timestamp").lt_eq(time(7_000))]);
-        assert_eq!((scan.from_time, scan.until_time), (Some(5), Some(8)));
+        assert_eq!((scan.from_ms, scan.to_ms), (Some(5), Some(8)));
         // What says nothing of the kind, or no more than that one of two holds, leaves everything.
         let either = col("offset").eq(lit(1_i64)).or(col("offset").eq(lit(2_i64)));
         assert_eq!(

@@ -12,7 +12,6 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit, TimestampMicros
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures::StreamExt;
 use polder_capability::Caller;
 use polder_capability::deliveries::{
     Delivered, DeliveryDefinition, DeliveryOffset, DeliveryTables, DeliveryTarget, DeliveryWrite, OffsetStep,
