@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "audit", sql: include_str!("../migrations/0004_audit.sql") },
     Migration { name: "roles", sql: include_str!("../migrations/0005_roles.sql") },
     Migration { name: "deliveries", sql: include_str!("../migrations/0006_deliveries.sql") },
+    Migration { name: "schemas", sql: include_str!("../migrations/0007_schemas.sql") },
 ];
 
 /// The version that this program brings a database to.

@@ -1,0 +1,215 @@
+//! A schema's document with those that it refers to.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+/// A schema, and the documents that its `$ref`s name.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonSchema {
+    pub root: Value,
+    documents: HashMap<String, Value>,
+}
+
+const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
+
+/// Keywords whose value is a schema, an object of schemas, a list of schemas.
+const SCHEMA: [&str; 11] = [
+    "additionalItems",
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+const SCHEMAS_BY_NAME: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+const SCHEMAS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+
+/// Keywords whose value is a count, a number, a text, a boolean.
+const COUNTS: [&str; 8] =
+    ["maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties", "maxContains", "minContains"];
+const NUMBERS: [&str; 2] = ["maximum", "minimum"];
+const TEXTS: [&str; 7] = ["$comment", "$id", "$ref", "$schema", "description", "pattern", "title"];
+
+/// Schemas that stand for others, one after the other.
+const REFS_MAX: usize = 32;
+
+impl JsonSchema {
+    /// Checks a schema's keywords. `documents`: those that it refers to, by the names by which it does.
+    pub fn new(root: Value, documents: HashMap<String, Value>) -> Result<Self, String> {
+        check(&root, "#")?;
+        let schema = Self { root, documents };
+        schema.check_refs(&schema.root, &schema.root)?;
+        Ok(schema)
+    }
+
+    /// The schema that one stands for, and the document that it is in. `document`: the one that `schema` is in.
+    pub fn follow<'a>(&'a self, schema: &'a Value, document: &'a Value) -> Option<(&'a Value, &'a Value)> {
+        let (mut schema, mut document) = (schema, document);
+        for _ in 0..REFS_MAX {
+            let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Some((schema, document)) };
+            (schema, document) = self.find(reference, document)?;
+        }
+        None
+    }
+
+    fn find<'a>(&'a self, reference: &str, document: &'a Value) -> Option<(&'a Value, &'a Value)> {
+        let (name, place) = reference.split_once('#').unwrap_or((reference, ""));
+        let own = |document: &Value| document.get("$id").and_then(Value::as_str).is_some_and(|id| id == name);
+        let document = if name.is_empty() || own(document) {
+            document
+        } else if own(&self.root) {
+            &self.root
+        } else {
+            // By its name, or by the last part of an address that it was given within another.
+            self.documents
+                .get(name)
+                .or_else(|| self.documents.values().find(|other| own(other)))
+                .or_else(|| self.documents.get(name.rsplit('/').next()?))?
+        };
+        if place.is_empty() {
+            return Some((document, document));
+        }
+        if place.starts_with('/') {
+            return document.pointer(&percent_decoded(place)).map(|found| (found, document));
+        }
+        anchored(document, place).map(|found| (found, document))
+    }
+
+    fn check_refs(&self, schema: &Value, document: &Value) -> Result<(), String> {
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
+            && self.follow(schema, document).is_none()
+            && !within_embedded(document, reference)
+        {
+            return Err(format!("\"$ref\": \"{reference}\" is not there"));
+        }
+        each_schema(schema, &mut |inner, _| self.check_refs(inner, document))
+    }
+}
+
+/// Pointers in addresses may have letters written as numbers.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = (*first == b'%').then(|| after.get(..2)).flatten().and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The schema within a document that has an anchor, or an `$id` that is nothing but one.
+fn anchored<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    let text = |key: &str| schema.get(key).and_then(Value::as_str);
+    if text("$anchor") == Some(name) || text("$id").and_then(|id| id.strip_prefix('#')) == Some(name) {
+        return Some(schema);
+    }
+    children(schema).into_iter().find_map(|(inner, _)| anchored(inner, name))
+}
+
+/// Whether a document has a schema within it that goes by this address.
+fn within_embedded(document: &Value, reference: &str) -> bool {
+    let name = reference.split('#').next().unwrap_or_default();
+    let is_it = |schema: &Value| {
+        let id = schema.get("$id").and_then(Value::as_str).unwrap_or_default();
+        !id.is_empty() && (id == name || id.ends_with(&format!("/{name}")))
+    };
+    !name.is_empty()
+        && children(document).into_iter().any(|(inner, _)| is_it(inner) || within_embedded(inner, reference))
+}
+
+/// The schemas right within one, with their places.
+fn children(schema: &Value) -> Vec<(&Value, String)> {
+    let mut found = Vec::new();
+    let Some(object) = schema.as_object() else { return found };
+    for (key, value) in object {
+        let name = key.as_str();
+        if SCHEMA.contains(&name) || (name == "items" && !value.is_array()) {
+            found.push((value, key.clone()));
+        } else if SCHEMAS_BY_NAME.contains(&name) || name == "dependencies" {
+            let inner = value.as_object().into_iter().flatten();
+            // A dependency may be a list of names.
+            found.extend(
+                inner.filter(|(_, value)| !value.is_array()).map(|(name, value)| (value, format!("{key}/{name}"))),
+            );
+        } else if SCHEMAS.contains(&name) || name == "items" {
+            let inner = value.as_array().into_iter().flatten().enumerate();
+            found.extend(inner.map(|(number, value)| (value, format!("{key}/{number}"))));
+        }
+    }
+    found
+}
+
+fn each_schema(schema: &Value, visit: &mut dyn FnMut(&Value, &str) -> Result<(), String>) -> Result<(), String> {
+    for (inner, place) in children(schema) {
+        visit(inner, &place)?;
+    }
+    Ok(())
+}
+
+/// Whether a value is a schema: a boolean, or an object whose keywords have values of the right kind.
+fn check(schema: &Value, at: &str) -> Result<(), String> {
+    let object = match schema {
+        Value::Bool(_) => return Ok(()),
+        Value::Object(object) => object,
+        other => return Err(format!("{at}: a schema is an object or a boolean, not {other}")),
+    };
+    check_keywords(object, at)?;
+    each_schema(schema, &mut |inner, place| check(inner, &format!("{at}/{place}")))
+}
+
+fn check_keywords(object: &Map<String, Value>, at: &str) -> Result<(), String> {
+    for (key, value) in object {
+        let key = key.as_str();
+        let (is_right, wanted) = if SCHEMAS_BY_NAME.contains(&key) || key == "dependencies" {
+            (value.is_object(), "an object of schemas")
+        } else if SCHEMAS.contains(&key) {
+            (value.as_array().is_some_and(|list| !list.is_empty()), "a list of schemas")
+        } else if COUNTS.contains(&key) {
+            (value.as_f64().is_some_and(|number| number >= 0.0 && number.fract() == 0.0), "a count")
+        } else if NUMBERS.contains(&key) {
+            (value.is_number(), "a number")
+        } else if TEXTS.contains(&key) {
+            (value.is_string(), "a text")
+        } else {
+            match key {
+                // The fourth draft has a boolean, the later ones a number.
+                "exclusiveMaximum" | "exclusiveMinimum" => (value.is_number() || value.is_boolean(), "a number"),
+                "multipleOf" => (value.as_f64().is_some_and(|number| number > 0.0), "a number above 0"),
+                "uniqueItems" => (value.is_boolean(), "a boolean"),
+                "enum" => (value.is_array(), "a list"),
+                // The third draft has a boolean in the property itself.
+                "required" => (value.is_boolean() || is_texts(value), "a list of texts"),
+                "type" => (is_type(value), "one of the seven types, or a list of them"),
+                _ => continue,
+            }
+        };
+        if !is_right {
+            return Err(format!("{at}: \"{key}\" must be {wanted}"));
+        }
+    }
+    Ok(())
+}
+
+fn is_texts(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
+}
+
+fn is_type(value: &Value) -> bool {
+    let is_one = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
+    is_one(value) || value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_one))
+}
