@@ -32,7 +32,6 @@ pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,
     Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
-pub use rows::{TopicPart, TopicRows, TopicScan, topic_schema};
 pub use rights::{TopicRight, TopicRights, TopicThing};
 pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
