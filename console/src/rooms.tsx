@@ -1,6 +1,6 @@
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react';
 
-import { IconClock, IconDatabase, IconHome, IconSettings, IconTerminal2 } from './components/icons';
+import { IconBroadcast, IconClock, IconDatabase, IconHome, IconSettings, IconTerminal2 } from './components/icons';
 
 type View = LazyExoticComponent<ComponentType>;
 
@@ -32,6 +32,16 @@ export const ROOMS: Room[] = [
     ],
   },
   { name: 'Query', path: '/query', key: 'q', icon: IconTerminal2, routes: [{ path: '/query', view: lazy(() => import('./views/query/Query')) }] },
+  {
+    name: 'Streams',
+    path: '/streams',
+    key: 't',
+    icon: IconBroadcast,
+    routes: [
+      { path: '/streams', view: lazy(() => import('./views/streams/Streams')) },
+      { path: '/streams/:topic', view: lazy(() => import('./views/streams/Topic')) },
+    ],
+  },
   {
     name: 'Jobs',
     path: '/jobs',

@@ -6,6 +6,7 @@ export {
   IconArrowUp,
   IconArrowsSort,
   IconBookmark,
+  IconBroadcast,
   IconCalendar,
   IconChartArea,
   IconChartBar,

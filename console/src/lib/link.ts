@@ -14,6 +14,8 @@ export const links = {
   jobs: () => '/jobs',
   job: (name: string) => `/jobs/${encodeURIComponent(name)}`,
   jobRun: (name: string, run: string) => `/jobs/${encodeURIComponent(name)}/runs/${run}`,
+  streams: (tab = 'topics') => (tab === 'topics' ? '/streams' : `/streams?tab=${tab}`),
+  topic: (name: string, tab = 'messages') => `/streams/${encodeURIComponent(name)}${tab === 'messages' ? '' : `?tab=${tab}`}`,
   settings: (section = 'account') => `/settings/${section}`,
   login: () => '/login',
 };

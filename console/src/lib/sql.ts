@@ -160,6 +160,11 @@ export function quoteName(name: string): string {
   return PLAIN.test(name) && !RESERVED.has(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
+/** A text as SQL writes it. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 /** `flights`, or `raw.flights` outside the default schema. */
 export function quoteTable(schema: string, table: string): string {
   return schema === 'public' ? quoteName(table) : `${quoteName(schema)}.${quoteName(table)}`;
