@@ -123,6 +123,20 @@ fn check_same_site(auth: &Auth, request: &Request) -> Result<()> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
+    check_origin(request)?;
+    let headers = request.headers();
+    // A token is sent on purpose. A cookie, and the trust in everyone, come by themselves, so there the guard is needed.
+    let by_itself = bearer(headers).is_none() && (auth.is_trust() || cookie(headers).is_some());
+    let guarded = headers.get(GUARD).is_some_and(|value| value == "1");
+    if by_itself && !guarded {
+        return Err(Error::new(ErrorKind::Forbidden, "the request lacks the header `X-Polder`")
+            .with_hint("send `X-Polder: 1`, or an API token"));
+    }
+    Ok(())
+}
+
+/// Refuses what comes from a page of another site, where the browser says so.
+pub(crate) fn check_origin(request: &Request) -> Result<()> {
     let headers = request.headers();
     if let Some(origin) = headers.get(header::ORIGIN) {
         let host = request.uri().authority().map(axum::http::uri::Authority::as_str).or_else(|| host(headers));
@@ -131,13 +145,6 @@ fn check_same_site(auth: &Auth, request: &Request) -> Result<()> {
             return Err(Error::new(ErrorKind::Forbidden, "the request comes from another site")
                 .with_hint("open the console at the server's own address"));
         }
-    }
-    // A token is sent on purpose. A cookie, and the trust in everyone, come by themselves, so there the guard is needed.
-    let by_itself = bearer(headers).is_none() && (auth.is_trust() || cookie(headers).is_some());
-    let guarded = headers.get(GUARD).is_some_and(|value| value == "1");
-    if by_itself && !guarded {
-        return Err(Error::new(ErrorKind::Forbidden, "the request lacks the header `X-Polder`")
-            .with_hint("send `X-Polder: 1`, or an API token"));
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 }
 
 /// Seconds until it is worth trying again: the first number in the hint, since the contract tells it in words.
-fn retry_after(error: &Error) -> u64 {
+pub(crate) fn retry_after(error: &Error) -> u64 {
     let hint = error.hint().unwrap_or_default();
     let digits: String =
         hint.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).take(6).collect();

@@ -39,11 +39,20 @@ impl<T: DeserializeOwned, S: Sync, const BYTES: usize> FromRequest<S> for Json<T
                 Error::invalid("the body is not declared as JSON").with_hint("send `Content-Type: application/json`"),
             ));
         }
-        let bytes = tokio::time::timeout(BODY_TIME_MAX, read(&parts.headers, body, BYTES))
-            .await
-            .map_err(|_| Error::invalid(format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs())))??;
-        Ok(Self(parse(&bytes)?))
+        Ok(Self(parse(&in_time(&parts.headers, body, BYTES).await?)?))
     }
+}
+
+/// The whole body of a request, of at most `max` bytes.
+pub(crate) async fn whole(request: Request, max: usize) -> Result<Bytes> {
+    let (parts, body) = request.into_parts();
+    in_time(&parts.headers, body, max).await
+}
+
+async fn in_time(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes> {
+    tokio::time::timeout(BODY_TIME_MAX, read(headers, body, max))
+        .await
+        .map_err(|_| Error::invalid(format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs())))?
 }
 
 /// JSON, or where it is wrong.

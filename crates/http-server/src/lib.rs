@@ -17,6 +17,7 @@ mod model;
 mod openapi;
 mod read_on;
 mod routes;
+mod schema_registry;
 mod server;
 mod sessions;
 mod spool;

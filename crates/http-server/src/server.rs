@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use polder_capability::schemas::SchemaRegistry;
 use polder_capability::{Accounts, Jobs, Loader, SavedQueries, SqlRunner};
 use polder_runtime::{Clock, Shutdown};
 use polder_types::{Error, ErrorKind, Result};
@@ -54,6 +55,8 @@ pub struct Services {
     pub accounts: Arc<dyn Accounts>,
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<dyn Jobs>,
+    /// The registry of schemas, below `/schema-registry`. `None`: there is none.
+    pub schemas: Option<Arc<dyn SchemaRegistry>>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -97,6 +100,7 @@ impl HttpServer {
             accounts: services.accounts,
             saved: services.saved,
             jobs: services.jobs,
+            schemas: services.schemas,
             sessions: Arc::new(Sessions::new(Arc::clone(&services.clock))),
             clock: services.clock,
             auth,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use polder_capability::schemas::SchemaRegistry;
 use polder_capability::{Accounts, Jobs, Loader, SavedQueries, SqlRunner};
 use polder_runtime::{Clock, Shutdown};
 use tokio::sync::Semaphore;
@@ -21,6 +22,8 @@ pub(crate) struct AppState {
     pub accounts: Arc<dyn Accounts>,
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<dyn Jobs>,
+    /// `None`: there is no registry of schemas.
+    pub schemas: Option<Arc<dyn SchemaRegistry>>,
     pub clock: Arc<dyn Clock>,
     pub auth: Auth,
     pub version: &'static str,

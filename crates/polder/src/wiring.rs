@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use polder_capability::schemas::SchemaRegistry;
 use polder_capability::{
     Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner,
 };
@@ -19,6 +20,7 @@ use polder_loading::{FileLoader, LoaderOptions};
 use polder_metastore::{Metastore, MetastoreOptions};
 use polder_postgres_server::{PostgresServer, PostgresServerOptions, TlsFiles};
 use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
+use polder_schemas::StoredSchemas;
 
 use tokio::runtime::Handle;
 
@@ -36,6 +38,7 @@ pub struct House {
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
     streams: Streams,
+    schemas: Arc<StoredSchemas>,
     clock: Arc<dyn Clock>,
     temp_dir: PathBuf,
 }
@@ -75,6 +78,7 @@ impl House {
         engine.set_backup_part(Arc::clone(&log_backup) as Arc<dyn BackupPart>);
         let rights = engine.topic_rights();
         let streams = Streams::open(metastore.data_dir(), rights, Arc::clone(&clock), &log_backup).await?;
+        let schemas = Arc::new(StoredSchemas::new(Arc::clone(&metastore), engine.topic_rights()));
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
@@ -98,6 +102,7 @@ impl House {
             jobs,
             metastore,
             streams,
+            schemas,
             clock,
             temp_dir,
         })
@@ -124,6 +129,7 @@ impl House {
             accounts: Arc::clone(&self.accounts),
             saved: Arc::clone(&self.saved),
             jobs: Arc::clone(&self.jobs) as Arc<dyn Jobs>,
+            schemas: Some(Arc::clone(&self.schemas) as Arc<dyn SchemaRegistry>),
             clock: Arc::clone(&self.clock),
         };
         let options = HttpServerOptions {

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::{ApiError, UNDEFINED_OBJECT};
 use crate::state::App;
-use crate::{auth, middleware};
+use crate::{auth, middleware, schema_registry};
 
 /// Where the API begins.
 pub(crate) const BASE: &str = "/api/v1";
@@ -61,7 +61,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(open())
         .merge(closed)
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::same_site));
-    let (router, _) = root().nest(BASE, api).split_for_parts();
+    let (mut router, _) = root().nest(BASE, api).split_for_parts();
+    if let Some(schemas) = &app.schemas {
+        router = router.nest(schema_registry::BASE, schema_registry::router(Arc::clone(&app), Arc::clone(schemas)));
+    }
     router
         .fallback(console::serve)
         .method_not_allowed_fallback(wrong_method)

@@ -58,6 +58,7 @@ impl Server {
             accounts: Arc::new(FakeAccounts::default()),
             saved: Arc::new(FakeSaved::default()),
             jobs: Arc::new(FakeJobs::default()),
+            schemas: None,
             clock: Arc::new(clock.clone()),
         };
         let shutdown = Shutdown::new();
