@@ -12,6 +12,7 @@ mod housekeeping;
 mod options;
 mod quotas;
 mod records;
+mod rows;
 mod spaces;
 mod topics;
 mod transactions;
@@ -32,6 +33,7 @@ pub use crate::groups::GroupLimits;
 pub use crate::groups::classic::ClassicLimits;
 pub use crate::groups::consumer::ConsumerLimits;
 pub use crate::options::{Random, StreamingOptions};
+pub use crate::rows::LogRows;
 pub use crate::transactions::TransactionLimits;
 
 use crate::coordinator::{Coordination, Coordinator, Task};

@@ -5,5 +5,6 @@ mod groups;
 mod random;
 mod records;
 mod rights;
+mod rows;
 mod transactions;
 mod world;

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::HashSet;
 
 pub use build::{BatchBuilder, BatchProducer, NewRecord};
-pub use unpack::{Header, Headers, Record, RecordIter, Unpacked};
+pub use unpack::{Header, Headers, Record, RecordIter, RecordPlace, SharedRecords, Unpacked};
 
 pub use crate::batch::BatchHeader;
 pub use crate::codec::Codec;

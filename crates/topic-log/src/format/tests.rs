@@ -196,3 +196,30 @@ fn aborted_transactions_and_markers_are_passed_over() {
     assert_eq!(values(&aborted[1..], 5), seen[2..]);
     assert_eq!(values(&[], 0).len(), 7);
 }
+
+#[test]
+fn records_are_read_in_several_goes_from_the_bytes_that_they_came_in() {
+    for codec in CODECS {
+        let mut builder = BatchBuilder::new();
+        for number in 0..10_u8 {
+            builder.push(&NewRecord { value: Some(&[number; 20]), ..NewRecord::default() }).unwrap();
+        }
+        let source = builder.finish(codec).unwrap();
+        let batch = batches(&source).next().unwrap();
+        let mut shared = batch.unpack().unwrap().share(&source);
+        let (start, end) = (source.as_ptr().addr(), source.as_ptr().addr() + source.len());
+        assert_eq!((start..end).contains(&shared.bytes().as_ptr().addr()), codec == Codec::None);
+        let mut found = Vec::new();
+        loop {
+            let before = found.len();
+            let mut go = shared.iter();
+            found.extend(go.by_ref().take(3).map(|record| record.unwrap().value.unwrap()[0]));
+            let place = go.place();
+            if found.len() == before {
+                break;
+            }
+            shared.go_on_at(place);
+        }
+        assert_eq!(found, (0..10).collect::<Vec<u8>>());
+    }
+}

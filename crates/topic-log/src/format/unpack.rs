@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::Batch;
@@ -34,7 +35,18 @@ impl Unpacked<'_> {
     /// The records in the order of their offsets. A damaged one is an error, and the last item.
     #[must_use]
     pub fn iter(&self) -> RecordIter<'_> {
-        RecordIter { header: self.header, rest: &self.records, left: self.header.count, last: -1 }
+        RecordPlace::first(&self.header).iter(self.header, &self.records)
+    }
+
+    /// The same, for longer than the batch is borrowed. `source`: the bytes that the batch was found in, which what was not
+    /// packed goes on sharing.
+    #[must_use]
+    pub fn share(self, source: &Bytes) -> SharedRecords {
+        let records = match self.records {
+            Cow::Owned(records) => Bytes::from(records),
+            Cow::Borrowed(records) => within(source, records).unwrap_or_else(|| Bytes::copy_from_slice(records)),
+        };
+        SharedRecords { header: self.header, records, place: RecordPlace::first(&self.header) }
     }
 
     /// Bytes that the records take, their lengths included.
@@ -53,6 +65,66 @@ impl<'a> IntoIterator for &'a Unpacked<'_> {
     }
 }
 
+/// Those of the bytes that are these, wherever they lie.
+fn within(source: &Bytes, part: &[u8]) -> Option<Bytes> {
+    let from = part.as_ptr().addr().checked_sub(source.as_ptr().addr())?;
+    let to = from.checked_add(part.len()).filter(|to| *to <= source.len())?;
+    Some(source.slice(from..to))
+}
+
+/// A batch's records, to be read in several goes.
+#[derive(Debug, Clone)]
+pub struct SharedRecords {
+    header: BatchHeader,
+    records: Bytes,
+    place: RecordPlace,
+}
+
+impl SharedRecords {
+    /// The batch that they are of.
+    #[must_use]
+    pub const fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// What all records borrow from.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.records
+    }
+
+    /// The records from where the last go has ended.
+    #[must_use]
+    pub fn iter(&self) -> RecordIter<'_> {
+        self.place.iter(self.header, &self.records)
+    }
+
+    /// Ends a go.
+    pub const fn go_on_at(&mut self, place: RecordPlace) {
+        self.place = place;
+    }
+}
+
+/// Where the reading of a batch's records is, see [`RecordIter::place`].
+#[derive(Debug, Clone, Copy)]
+pub struct RecordPlace {
+    /// Bytes that are still to be read.
+    rest: usize,
+    left: i32,
+    last: i32,
+}
+
+impl RecordPlace {
+    const fn first(header: &BatchHeader) -> Self {
+        Self { rest: usize::MAX, left: header.count, last: -1 }
+    }
+
+    fn iter<'a>(&self, header: BatchHeader, records: &'a [u8]) -> RecordIter<'a> {
+        let read = records.len().saturating_sub(self.rest);
+        RecordIter { header, rest: records.get(read..).unwrap_or_default(), left: self.left, last: self.last }
+    }
+}
+
 /// See [`Unpacked::iter`].
 #[derive(Debug, Clone)]
 pub struct RecordIter<'a> {
@@ -64,6 +136,12 @@ pub struct RecordIter<'a> {
 }
 
 impl<'a> RecordIter<'a> {
+    /// Where it is now.
+    #[must_use]
+    pub const fn place(&self) -> RecordPlace {
+        RecordPlace { rest: self.rest.len(), left: self.left, last: self.last }
+    }
+
     fn take(&mut self) -> Result<Record<'a>> {
         let header = self.header;
         let record =
@@ -125,6 +203,20 @@ pub struct Record<'a> {
 /// A record's headers, which are looked at only when they are asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers<'a>(&'a [u8]);
+
+impl<'a> Headers<'a> {
+    /// From what [`Headers::bytes`] gave.
+    #[must_use]
+    pub const fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// As they lie in the record.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
 
 /// A name and a value that a record carries besides its own. Names may come more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
