@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polder_capability::schemas::SchemaRegistry;
+use polder_capability::schemas::{SchemaRegistry, ValueSchemas};
 use polder_capability::{
     Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner,
 };
@@ -21,6 +21,7 @@ use polder_metastore::{Metastore, MetastoreOptions};
 use polder_postgres_server::{PostgresServer, PostgresServerOptions, TlsFiles};
 use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 use polder_schemas::StoredSchemas;
+use polder_streaming::LogRows;
 
 use tokio::runtime::Handle;
 
@@ -79,6 +80,8 @@ impl House {
         let rights = engine.topic_rights();
         let streams = Streams::open(metastore.data_dir(), rights, Arc::clone(&clock), &log_backup).await?;
         let schemas = Arc::new(StoredSchemas::new(Arc::clone(&metastore), engine.topic_rights()));
+        let rows = LogRows::new(&streams.topics, Some(Arc::clone(&schemas) as Arc<dyn ValueSchemas>));
+        engine.set_topics(Arc::new(streams.topics.clone()), Arc::new(rows));
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));

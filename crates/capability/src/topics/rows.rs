@@ -120,8 +120,8 @@ pub trait TopicRows: Send + Sync {
     async fn scan(&self, caller: &Caller, topic: &str, scan: TopicScan) -> Result<Vec<TopicPart>>;
 
     /// Reads a part in the order of offsets, in batches of up to 8192 rows and about 4 MiB, with these columns of
-    /// [`topic_schema`] in the order in which they are named. With no columns the batches have nothing but their number of rows,
-    /// which may be greater then, and as far as can be only the heads of the log's batches are looked at for it.
+    /// [`topic_schema`] in the order in which they are named. With no columns the batches have their number of rows only, and
+    /// as far as can be nothing is looked at for it but the heads of the log's batches.
     ///
     /// The right to read was checked by [`TopicRows::scan`]. Records that are deleted meanwhile are left out. Each batch of a
     /// part that follows has what is there, and comes as soon as there is something.
