@@ -73,6 +73,7 @@ async fn trust_is_refused_on_addresses_of_others() {
             accounts: Arc::new(FakeAccounts::default()),
             saved: Arc::new(FakeSaved::default()),
             jobs: Arc::new(FakeJobs::default()),
+            schemas: None,
             clock: Arc::new(SystemClock),
         };
         assert_eq!(HttpServer::bind(options, services, Shutdown::new()).await.is_ok(), allowed, "{address}");
