@@ -101,10 +101,18 @@ pub async fn roles(place: Place) {
 /// Who was there before there were roles keeps what everybody had.
 pub async fn users_become_roles(place: Place) {
     let metastore = place.open().await;
-    let tables = ["polder_role", "polder_role_member", "polder_role_setting", "polder_default_privilege"];
+    let tables = [
+        "polder_role",
+        "polder_role_member",
+        "polder_role_setting",
+        "polder_default_privilege",
+        // What later steps made.
+        "polder_delivery_offset",
+        "polder_delivery_secret",
+    ];
     let mut writes: Vec<Write> = tables.map(|table| Write::new(format!("DROP TABLE {table}"), vec![])).into();
     writes.push(Write::new("DELETE FROM polder_setting WHERE key = 'roles.next_oid'", vec![]));
-    writes.push(Write::new("DELETE FROM polder_migration WHERE name = 'roles'", vec![]));
+    writes.push(Write::new("DELETE FROM polder_migration WHERE version >= 5", vec![]));
     for (name, day) in [("zoe", 1), ("ada", 2), ("polder", 3)] {
         let made = place.clock.now() + Duration::days(day);
         writes.push(Write::new(

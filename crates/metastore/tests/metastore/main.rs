@@ -3,6 +3,7 @@
 mod accounts;
 mod catalog;
 mod commits;
+mod deliveries;
 mod faults;
 mod jobs;
 mod place;
@@ -67,6 +68,8 @@ cases! {
     jobs::version_1_is_upgraded,
     records::query_history,
     records::loaded_content_and_checksums,
+    deliveries::places_move_step_by_step,
+    deliveries::secrets_are_sealed,
 }
 
 #[tokio::test(flavor = "multi_thread")]
