@@ -109,6 +109,10 @@ pub async fn users_become_roles(place: Place) {
         // What later steps made.
         "polder_delivery_offset",
         "polder_delivery_secret",
+        "polder_schema",
+        "polder_schema_version",
+        "polder_schema_reference",
+        "polder_schema_setting",
     ];
     let mut writes: Vec<Write> = tables.map(|table| Write::new(format!("DROP TABLE {table}"), vec![])).into();
     writes.push(Write::new("DELETE FROM polder_setting WHERE key = 'roles.next_oid'", vec![]));
