@@ -300,6 +300,7 @@ def test_many_register_at_once(server, subject):
 
 def test_what_is_registered_outlives_a_kill(fresh):
     server = fresh()
+    server.start()
     registry = connected(server)
     first = registry.register_schema("kept-value", avro(A))
     registry.set_compatibility("kept-value", "FULL")

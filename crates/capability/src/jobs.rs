@@ -30,7 +30,7 @@ pub struct JobDefinition {
     pub payload: serde_json::Value,
     /// Statements run with this user's rights.
     pub owner: String,
-    /// A cron expression. `None`: only when asked, or after another job.
+    /// A cron expression, or [`JobDefinition::ALWAYS`]. `None`: only when asked, or after another job.
     pub schedule: Option<String>,
     /// The IANA name of the zone that the schedule is meant in.
     pub time_zone: String,
@@ -46,6 +46,10 @@ pub struct JobDefinition {
 }
 
 impl JobDefinition {
+    /// The schedule of a job that is due whenever it is not running: it goes on until the server stops, takes no place among
+    /// the runs that go on at once, and is tried again for ever. Only for kinds that are made for it.
+    pub const ALWAYS: &str = "@always";
+
     /// Seconds before the second attempt, unless told otherwise.
     pub const BACKOFF_SECONDS: u64 = 30;
 
@@ -258,6 +262,11 @@ pub struct JobRun {
 pub trait JobKind: Send + Sync {
     /// `statement`, `compaction`, …
     fn name(&self) -> &'static str;
+
+    /// Whether its jobs are due always ([`JobDefinition::ALWAYS`]), and at no other time.
+    fn is_always(&self) -> bool {
+        false
+    }
 
     /// Refuses a payload that could never run.
     fn check(&self, payload: &serde_json::Value) -> Result<()>;

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::{Result as DataFusionResult, ScalarValue};
@@ -18,6 +19,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::StreamExt;
 use polder_capability::Caller;
 use polder_capability::topics::{TopicPart, TopicRows, TopicScan, topic_schema};
+use polder_types::Error;
 
 use crate::authz::Who;
 use crate::error::into_datafusion;
@@ -84,9 +86,36 @@ impl SchemaProvider for TopicsSchema {
         if rows.find(&self.caller, name).is_none() {
             return Ok(None);
         }
-        let (caller, topic, schema) = (self.caller.clone(), name.to_owned(), topic_schema());
+        let (caller, topic, schema) = (self.caller.clone(), name.to_owned(), shown());
         Ok(Some(Arc::new(TopicTable { rows, caller, topic, schema })))
     }
+}
+
+/// A topic's columns. Functions of bytes know one layout of them, which is not that of a topic's rows.
+fn shown() -> SchemaRef {
+    let fields = topic_schema().fields().iter().map(|field| match field.data_type() {
+        DataType::BinaryView => field.as_ref().clone().with_data_type(DataType::Binary),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Whole rows of a topic in the layout that the engine has for them.
+pub(crate) fn laid_out(records: &RecordBatch) -> polder_types::Result<RecordBatch> {
+    as_shown(records, &shown())
+}
+
+fn as_shown(batch: &RecordBatch, schema: &SchemaRef) -> polder_types::Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
+        true => Ok(Arc::clone(column)),
+        false => arrow::compute::cast(column, field.data_type()),
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = columns.collect::<Result<Vec<_>, _>>();
+    columns
+        .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options))
+        .map_err(|error| Error::internal(error.to_string()))
 }
 
 /// A topic, read to where it ends when the statement begins.
@@ -176,7 +205,9 @@ impl PartitionStream for Parts {
             Ok(batches) => batches,
             Err(error) => futures::stream::once(async move { Err(error) }).boxed(),
         };
-        let batches = parts.flat_map(read).map(|batch| batch.map_err(into_datafusion));
+        let schema = Arc::clone(&self.schema);
+        let batches = parts.flat_map(read).map(move |batch| batch.and_then(|batch| as_shown(&batch, &schema)));
+        let batches = batches.map(|batch| batch.map_err(into_datafusion));
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Job {
     pub id: String,
     pub definition: JobDefinition,
     pub schedule: Option<Schedule>,
+    /// Due whenever it is not running.
+    pub always: bool,
     pub enabled: bool,
     pub created_at: DateTime<Utc>,
     /// Due times up to this one have become runs, or been passed over.
@@ -43,9 +45,10 @@ impl Job {
         created_at: DateTime<Utc>,
         through: DateTime<Utc>,
     ) -> Result<Self> {
+        let always = definition.schedule.as_deref() == Some(JobDefinition::ALWAYS);
         let parse = |text: &String| Schedule::parse(text, &definition.time_zone);
-        let schedule = definition.schedule.as_ref().map(parse).transpose()?;
-        Ok(Self { id, definition, schedule, enabled, created_at, through, next: None }.followed(through))
+        let schedule = definition.schedule.as_ref().filter(|_| !always).map(parse).transpose()?;
+        Ok(Self { id, definition, schedule, always, enabled, created_at, through, next: None }.followed(through))
     }
 
     /// The job with its schedule followed up to a time.
@@ -141,6 +144,10 @@ impl Book {
         self.open_of(job_id).any(|attempt| attempt.record.state == RunState::Running)
     }
 
+    fn is_always(&self, attempt: &Attempt) -> bool {
+        self.jobs.get(&attempt.record.job).is_some_and(|job| job.always && job.id == attempt.job_id)
+    }
+
     /// When a job will run next: by its schedule, or as a run that waits for its time.
     pub fn next_of(&self, job: &Job) -> Option<DateTime<Utc>> {
         let due = job.next.filter(|_| job.enabled);
@@ -151,11 +158,13 @@ impl Book {
     pub fn start(&self, now: DateTime<Utc>) -> Changes {
         let mut ready: Vec<&Attempt> = self.waiting().filter(|attempt| attempt.record.not_before <= now).collect();
         ready.sort_by_key(|attempt| (attempt.record.not_before, attempt.record.queued_at, attempt.record.run_id));
-        let mut free = self.slots.saturating_sub(self.running().count());
+        let takes_place = |attempt: &&Attempt| !self.is_always(attempt);
+        let mut free = self.slots.saturating_sub(self.running().filter(takes_place).count());
         let mut changes = Changes::default();
         for attempt in ready {
-            if free == 0 {
-                break;
+            let is_always = self.is_always(attempt);
+            if free == 0 && !is_always {
+                continue;
             }
             let is_taken = |other: &Attempt| other.job_id == attempt.job_id;
             // A job that cannot be read is not in the book; its runs wait for a program that can.
@@ -165,7 +174,7 @@ impl Book {
             if self.is_running(&attempt.job_id) || changes.runs.iter().any(is_taken) {
                 continue;
             }
-            free -= 1;
+            free -= usize::from(!is_always);
             let mut started = attempt.clone();
             started.record.state = RunState::Running;
             started.record.started_at = Some(now);

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use polder_capability::deliveries::DeliveryTables;
 use polder_capability::schemas::{SchemaRegistry, ValueSchemas};
+use polder_capability::topics::TopicRows;
 use polder_capability::{
     Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner,
 };
+use polder_deliveries::{DeliveriesOptions, DeliveryKind, JobDeliveries};
 use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
 use polder_http_server::{HttpServer, HttpServerOptions, Services};
@@ -81,7 +84,13 @@ impl House {
         let streams = Streams::open(metastore.data_dir(), rights, Arc::clone(&clock), &log_backup).await?;
         let schemas = Arc::new(StoredSchemas::new(Arc::clone(&metastore), engine.topic_rights()));
         let rows = LogRows::new(&streams.topics, Some(Arc::clone(&schemas) as Arc<dyn ValueSchemas>));
-        engine.set_topics(Arc::new(streams.topics.clone()), Arc::new(rows));
+        let rows: Arc<dyn TopicRows> = Arc::new(rows);
+        engine.set_topics(Arc::new(streams.topics.clone()), Arc::clone(&rows));
+        let deliveries = JobDeliveries::new(DeliveriesOptions {
+            rows,
+            tables: Arc::downgrade(&(Arc::clone(&engine) as Arc<dyn DeliveryTables>)),
+            clock: Arc::clone(&clock),
+        });
         let loader: Arc<dyn Loader> =
             FileLoader::new(LoaderOptions { lake, clock: Arc::clone(&clock), temp_dir: temp_dir.clone(), own_files });
         engine.set_loader(Arc::clone(&loader));
@@ -89,12 +98,14 @@ impl House {
         let jobs = JobRunner::open(JobRunnerOptions {
             metastore: Arc::clone(&metastore),
             clock: Arc::clone(&clock),
-            kinds: job_kinds(&engine),
+            kinds: job_kinds(&engine, &deliveries),
             standing: standing_jobs(),
             runs_at_once: RUNS_AT_ONCE,
         })
         .await?;
         engine.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
+        deliveries.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
+        engine.set_deliveries(deliveries);
         let accounts = Arc::new(StoredAccounts::new(Arc::clone(&metastore), &engine));
         Ok(Self {
             engine,
@@ -233,7 +244,7 @@ const RUNS_AT_ONCE: usize = 4;
 const JOBS_STOP_MAX: Duration = Duration::from_millis(500);
 
 /// All that jobs can do.
-fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
+fn job_kinds(engine: &Arc<Engine>, deliveries: &Arc<JobDeliveries>) -> Vec<Arc<dyn JobKind>> {
     let sql = || Arc::clone(engine) as Arc<dyn SqlRunner>;
     vec![
         Arc::new(StatementKind::new(sql())),
@@ -242,6 +253,7 @@ fn job_kinds(engine: &Arc<Engine>) -> Vec<Arc<dyn JobKind>> {
         Arc::new(ScrubKind::new(Arc::clone(engine))),
         Arc::new(MaintenanceKind::vacuum(sql())),
         Arc::new(MaintenanceKind::refresh(sql())),
+        Arc::new(DeliveryKind::new(deliveries)),
     ]
 }
 

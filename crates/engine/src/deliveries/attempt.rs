@@ -227,6 +227,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn bring(&mut self, topic: &str, records: &RecordBatch) -> Result<()> {
+        let records = &crate::topics::laid_out(records)?;
         let table = MemTable::try_new(records.schema(), vec![vec![records.clone()]]).map_err(from_datafusion)?;
         self.inner.settings.brought = Some(Brought { topic: topic.to_owned(), table: Arc::new(table) });
         Ok(())

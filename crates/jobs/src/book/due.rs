@@ -18,6 +18,11 @@ impl Book {
     /// The runs that the schedules ask for by now, and how far they have been followed with that.
     pub fn due(&self, now: DateTime<Utc>) -> Changes {
         let mut changes = Changes::default();
+        for job in self.jobs.values().filter(|job| job.enabled && job.always) {
+            if self.open_of(&job.id).next().is_none() {
+                changes.new_runs.push(new_attempt(job, RunReason::Schedule, now));
+            }
+        }
         for job in self.jobs.values().filter(|job| job.enabled && job.next.is_some_and(|next| next <= now)) {
             let Some(schedule) = &job.schedule else { continue };
             let times = schedule.between(job.through, now, DUE_MAX);

@@ -9,6 +9,12 @@ use super::{Attempt, Book, Changes, Job, WAITING_MAX, new_attempt, remark};
 /// However often an attempt has failed, the next one comes within this.
 const BACKOFF_SECONDS_MAX: u64 = 3600;
 
+/// What is always due is not left alone for longer: somebody waits for it.
+const ALWAYS_BACKOFF_MAX: TimeDelta = TimeDelta::seconds(60);
+
+/// A run of a job that is always due, and failed after so long, was no failed beginning.
+const WENT_WELL_AFTER: TimeDelta = TimeDelta::seconds(600);
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -75,6 +81,13 @@ impl Book {
 
     fn retry(&self, job: &Job, attempt: &Attempt, at_once: bool, now: DateTime<Utc>, changes: &mut Changes) {
         let record = &attempt.record;
+        if job.always {
+            // One that is cut off is due again at once, as any that is not running.
+            if !at_once && job.enabled {
+                changes.new_runs.push(next_of_always(job, attempt, now));
+            }
+            return;
+        }
         if record.attempt > job.definition.retries {
             return;
         }
@@ -114,6 +127,18 @@ impl Book {
             }
         }
     }
+}
+
+/// The attempt after one that failed of a job that is always due. One that went well for a while begins to count anew.
+fn next_of_always(job: &Job, attempt: &Attempt, now: DateTime<Utc>) -> Attempt {
+    let record = &attempt.record;
+    let went_well = record.started_at.is_some_and(|started| now - started >= WENT_WELL_AFTER);
+    let failed = if went_well { 1 } else { record.attempt };
+    let mut next = new_attempt(job, RunReason::Retry, now);
+    next.record.attempt = failed.saturating_add(1);
+    next.record.caused_by = Some(record.run_id);
+    next.record.not_before = now + backoff(job.definition.backoff_seconds, failed).min(ALWAYS_BACKOFF_MAX);
+    next
 }
 
 /// The wait after the `attempt`th attempt, which failed.

@@ -83,6 +83,13 @@ impl Shared {
                 .with_code("42704")
                 .with_hint(format!("the kinds are {known}")));
         };
+        let is_always = definition.schedule.as_deref() == Some(JobDefinition::ALWAYS);
+        if is_always != kind.is_always() {
+            return invalid(match is_always {
+                true => format!("jobs of the kind {:?} need a time at which they run", definition.kind),
+                false => format!("jobs of the kind {:?} are always due", definition.kind),
+            });
+        }
         kind.check(&definition.payload)
     }
 

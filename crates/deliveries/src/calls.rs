@@ -1,0 +1,220 @@
+//! Deliveries as statements and servers see them.
+
+use async_trait::async_trait;
+use polder_capability::deliveries::{
+    AlterDelivery, DELIVERY_KIND, Deliveries, DeliveryDefinition, DeliveryStart, DeliveryState, DeliveryStatus,
+    DeliveryWrite, OfferedRecord, OffsetStep, Redriven,
+};
+use polder_capability::topics::TopicScan;
+use polder_capability::{Caller, IfExists, JobStatus, RunState};
+use polder_types::{Error, ErrorKind, Result};
+use uuid::Uuid;
+
+use crate::JobDeliveries;
+use crate::run::VIA;
+use crate::stored::{Stored, check};
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(format!("there is no delivery {name:?}"))
+        .with_code("42704")
+        .with_hint("SELECT delivery_name FROM polder.deliveries")
+}
+
+fn taken(name: &str, job: &JobStatus) -> Error {
+    let what = if job.definition.kind == DELIVERY_KIND { "delivery" } else { "job" };
+    Error::new(ErrorKind::AlreadyExists, format!("there is a {what} {name:?} already")).with_code("42710")
+}
+
+impl JobDeliveries {
+    /// A delivery and its job.
+    async fn existing(&self, name: &str) -> Result<(JobStatus, Stored)> {
+        let job = self.jobs()?.find(name).await?.ok_or_else(|| unknown(name))?;
+        let stored = Stored::of(&job).ok_or_else(|| unknown(name))??;
+        Ok((job, stored))
+    }
+
+    fn status(&self, job: &JobStatus, stored: Stored) -> DeliveryStatus {
+        let now = self.clock.now();
+        let seen = self.live(&stored.definition.name).seen(now);
+        let last = job.last_run.as_ref();
+        let failed = last.filter(|run| run.state == RunState::Failed);
+        let state = match last.map(|run| run.state) {
+            _ if !job.enabled => DeliveryState::Paused,
+            Some(RunState::Running) => DeliveryState::Running,
+            Some(RunState::Failed) => DeliveryState::Failing,
+            _ => DeliveryState::Starting,
+        };
+        let lag_ms = |oldest: i64| u64::try_from(now.timestamp_millis() - oldest).unwrap_or(0);
+        let Stored { id, mut definition } = stored;
+        definition.secrets = Default::default();
+        DeliveryStatus {
+            id,
+            definition,
+            state,
+            created_at: job.created_at,
+            counts: seen.counts,
+            lag_records: seen.lag.records,
+            lag_ms: seen.lag.records.map(|_| seen.lag.oldest_ms.map_or(0, lag_ms)),
+            buffered_bytes: seen.lag.buffered_bytes,
+            last_delivery_at: seen.last_delivery_at,
+            last_error: failed.and_then(|run| run.error.clone()),
+            last_error_at: failed.and_then(|run| run.ended_at),
+            next_attempt_at: failed.and(job.next_at),
+            run: last.map(|run| run.run_id),
+        }
+    }
+
+    async fn found(&self, name: &str) -> Result<DeliveryStatus> {
+        let (job, stored) = self.existing(name).await?;
+        Ok(self.status(&job, stored))
+    }
+
+    /// Ends the run that goes on, so that the next one begins with what has changed.
+    async fn stop(&self, job: &JobStatus) -> Result<()> {
+        if let Some(run) = job.last_run.as_ref().filter(|run| !run.state.has_ended()) {
+            self.jobs()?.cancel(run.run_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers where the topic ends now, for a delivery that begins with what comes.
+    async fn begin_at_end(&self, id: Uuid, definition: &DeliveryDefinition) -> Result<()> {
+        let caller = Caller::new(&definition.owner, VIA);
+        let topic = self.rows.find(&caller, &definition.topic).ok_or_else(|| no_topic(definition))?;
+        let parts = self.rows.scan(&caller, &definition.topic, TopicScan::default()).await?;
+        let ends = (0..topic.partitions).map(|partition| {
+            let end = parts.iter().find(|part| part.partition == partition).and_then(|part| part.to);
+            OffsetStep { topic: topic.id, partition, before: None, after: end.unwrap_or(0) }
+        });
+        let write = DeliveryWrite {
+            delivery: id,
+            name: definition.name.clone(),
+            owner: definition.owner.clone(),
+            topic: definition.topic.clone(),
+            records: Vec::new(),
+            transform: None,
+            target: None,
+            partition_by: Vec::new(),
+            rejected: Vec::new(),
+            errors_into: definition.errors_table(),
+            redriven: Vec::new(),
+            now: self.clock.now(),
+            offsets: ends.collect(),
+        };
+        self.tables()?.deliver(write).await.map(|_| ())
+    }
+}
+
+fn no_topic(definition: &DeliveryDefinition) -> Error {
+    Error::not_found(format!("there is no topic {:?}, or {:?} may not read it", definition.topic, definition.owner))
+        .with_code("42704")
+}
+
+#[async_trait]
+impl Deliveries for JobDeliveries {
+    async fn create(&self, definition: DeliveryDefinition, if_exists: IfExists) -> Result<(DeliveryStatus, bool)> {
+        check(&definition)?;
+        let name = definition.name.clone();
+        let existing = self.jobs()?.find(&name).await?;
+        let before = match (&existing, if_exists) {
+            (None, _) => None,
+            (Some(job), IfExists::Keep) if job.definition.kind == DELIVERY_KIND => {
+                return Ok((self.found(&name).await?, false));
+            }
+            (Some(job), IfExists::Replace) if job.definition.kind == DELIVERY_KIND => Stored::of(job).transpose()?,
+            (Some(job), _) => return Err(taken(&name, job)),
+        };
+        let caller = Caller::new(&definition.owner, VIA);
+        if self.rows.find(&caller, &definition.topic).is_none() {
+            return Err(no_topic(&definition));
+        }
+        self.tables()?.check(&definition).await?;
+        let goes_on = before.as_ref().filter(|before| before.definition.topic == definition.topic);
+        let id = goes_on.map_or_else(Uuid::now_v7, |before| before.id);
+        if goes_on.is_none() && definition.start == DeliveryStart::Latest {
+            self.begin_at_end(id, &definition).await?;
+        }
+        let stored = Stored { id, definition };
+        self.jobs()?.create(stored.job()?, if before.is_some() { IfExists::Replace } else { IfExists::Refuse }).await?;
+        if let Some(job) = &existing {
+            self.stop(job).await?;
+        }
+        if let Some(gone) = before.filter(|before| before.id != id) {
+            self.tables()?.forget(gone.id, None).await?;
+        }
+        Ok((self.found(&name).await?, true))
+    }
+
+    async fn alter(&self, name: &str, change: AlterDelivery) -> Result<DeliveryStatus> {
+        let (job, mut stored) = self.existing(name).await?;
+        let AlterDelivery { buffer_bytes, buffer_seconds, transform, partition_by, errors_into, target, secrets } =
+            change;
+        let definition = &mut stored.definition;
+        definition.buffer.bytes = buffer_bytes.unwrap_or(definition.buffer.bytes);
+        definition.buffer.seconds = buffer_seconds.unwrap_or(definition.buffer.seconds);
+        definition.transform = transform.unwrap_or_else(|| definition.transform.take());
+        definition.partition_by = partition_by.unwrap_or_else(|| std::mem::take(&mut definition.partition_by));
+        definition.errors_into = errors_into.unwrap_or_else(|| definition.errors_into.take());
+        if let Some(target) = target {
+            definition.target = target;
+        }
+        if secrets.is_some_and(|secrets| !secrets.is_empty()) {
+            return Err(Error::unsupported("a table needs no secrets"));
+        }
+        check(definition)?;
+        self.tables()?.check(definition).await?;
+        self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
+        self.stop(&job).await?;
+        self.found(name).await
+    }
+
+    async fn pause(&self, name: &str) -> Result<DeliveryStatus> {
+        let (job, _) = self.existing(name).await?;
+        self.jobs()?.pause(name).await?;
+        self.stop(&job).await?;
+        self.found(name).await
+    }
+
+    async fn resume(&self, name: &str) -> Result<DeliveryStatus> {
+        self.existing(name).await?;
+        self.jobs()?.resume(name).await?;
+        self.found(name).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<bool> {
+        let Some(job) = self.jobs()?.find(name).await? else { return Ok(false) };
+        let Some(stored) = Stored::of(&job).transpose()? else { return Ok(false) };
+        self.jobs()?.remove(name).await?;
+        self.stop(&job).await?;
+        self.live.lock().remove(name);
+        self.tables()?.forget(stored.id, None).await?;
+        Ok(true)
+    }
+
+    async fn list(&self) -> Result<Vec<DeliveryStatus>> {
+        let mut all = Vec::new();
+        for job in self.jobs()?.list().await? {
+            if let Some(stored) = Stored::of(&job) {
+                all.push(self.status(&job, stored?));
+            }
+        }
+        Ok(all)
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<DeliveryStatus>> {
+        match self.jobs()?.find(name).await? {
+            Some(job) => Ok(Stored::of(&job).transpose()?.map(|stored| self.status(&job, stored))),
+            None => Ok(None),
+        }
+    }
+
+    async fn redrive(&self, name: &str) -> Result<Redriven> {
+        let (_, stored) = self.existing(name).await?;
+        self.redrive_all(&stored).await
+    }
+
+    async fn offer(&self, _: &Caller, name: &str, _: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {
+        self.existing(name).await?;
+        Err(Error::unsupported(format!("the delivery {name:?} reads a topic of somebody else's: write to that")))
+    }
+}

@@ -1,0 +1,148 @@
+//! A lot that is being gathered.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, Utc};
+use polder_capability::deliveries::{DeliveryOffset, OffsetStep};
+use polder_capability::topics::columns;
+use uuid::Uuid;
+
+/// Records that have been read and not delivered, and how far each partition was read with them.
+#[derive(Debug)]
+pub(crate) struct Lot {
+    topic: Uuid,
+    /// Where the delivery goes on, as it is stored.
+    stored: BTreeMap<i32, i64>,
+    /// Where reading goes on.
+    next: BTreeMap<i32, i64>,
+    pub records: Vec<RecordBatch>,
+    pub bytes: u64,
+    /// When the first of them was read.
+    pub since: Option<DateTime<Utc>>,
+    /// The time of the oldest, in milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+}
+
+impl Lot {
+    /// Nothing yet, behind what is stored of a topic.
+    pub fn new(topic: Uuid, stored: &[DeliveryOffset]) -> Self {
+        let own = stored.iter().filter(|offset| offset.topic == topic);
+        let stored: BTreeMap<i32, i64> = own.map(|offset| (offset.partition, offset.next)).collect();
+        let next = stored.clone();
+        Self { topic, stored, next, records: Vec::new(), bytes: 0, since: None, oldest_ms: None }
+    }
+
+    /// Where reading goes on in a partition; `None`: at its beginning.
+    pub fn next(&self, partition: i32) -> Option<i64> {
+        self.next.get(&partition).copied()
+    }
+
+    pub fn count(&self) -> u64 {
+        self.records.iter().map(|batch| batch.num_rows() as u64).sum()
+    }
+
+    /// Takes records in, all of one partition and in order.
+    pub fn take(&mut self, partition: i32, batch: RecordBatch, now: DateTime<Utc>) {
+        if batch.num_rows() == 0 {
+            return;
+        }
+        let offsets = batch.column(columns::OFFSET).as_primitive::<Int64Type>();
+        self.next.insert(partition, offsets.value(batch.num_rows() - 1) + 1);
+        self.bytes += held(&batch, columns::KEY_BYTES) + held(&batch, columns::VALUE_BYTES);
+        self.since.get_or_insert(now);
+        let times = batch.column(columns::TIMESTAMP).as_primitive::<TimestampMicrosecondType>();
+        let oldest = times.iter().flatten().min().map(|time| time.div_euclid(1_000));
+        self.oldest_ms = [self.oldest_ms, oldest].into_iter().flatten().min();
+        self.records.push(batch);
+    }
+
+    /// Everything below this offset of a partition is read: what is not among the records was no record, or was aborted.
+    pub fn read_to(&mut self, partition: i32, to: i64) {
+        let next = self.next.entry(partition).or_insert(to);
+        *next = to.max(*next);
+    }
+
+    /// How the delivery moves on with this lot.
+    pub fn steps(&self) -> Vec<OffsetStep> {
+        let moved = self.next.iter().filter(|(partition, next)| self.stored.get(*partition) != Some(*next));
+        let step = |(partition, next): (&i32, &i64)| OffsetStep {
+            topic: self.topic,
+            partition: *partition,
+            before: self.stored.get(partition).copied(),
+            after: *next,
+        };
+        moved.map(step).collect()
+    }
+
+    /// It has arrived.
+    pub fn arrived(&mut self) {
+        self.stored = self.next.clone();
+        self.records.clear();
+        (self.bytes, self.since, self.oldest_ms) = (0, None, None);
+    }
+}
+
+/// Bytes of a column's values.
+fn held(batch: &RecordBatch, column: usize) -> u64 {
+    match batch.column(column).as_any().downcast_ref::<BinaryViewArray>() {
+        Some(values) => values.iter().flatten().map(|value| value.len() as u64).sum(),
+        None => batch.column(column).get_array_memory_size() as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
+    use polder_capability::topics::topic_schema;
+
+    use super::*;
+
+    fn batch(partition: i32, offsets: &[i64]) -> RecordBatch {
+        let count = offsets.len();
+        let texts = || Arc::new(StringViewArray::from(vec![Some("{}"); count]));
+        let bytes = || Arc::new(BinaryViewArray::from(vec![Some(b"{}".as_slice()); count]));
+        let times = offsets.iter().map(|offset| offset * 1_000_000).collect::<Vec<_>>();
+        RecordBatch::try_new(
+            topic_schema(),
+            vec![
+                Arc::new(Int32Array::from(vec![partition; count])),
+                Arc::new(Int64Array::from(offsets.to_vec())),
+                Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
+                texts(),
+                texts(),
+                texts(),
+                bytes(),
+                bytes(),
+            ],
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_lot_moves_on_what_it_has_read_and_nothing_else() {
+        let (topic, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let stored = [
+            DeliveryOffset { topic, partition: 0, next: 5 },
+            DeliveryOffset { topic, partition: 1, next: 7 },
+            DeliveryOffset { topic: other, partition: 2, next: 9 },
+        ];
+        let mut lot = Lot::new(topic, &stored);
+        let now = DateTime::UNIX_EPOCH;
+        assert_eq!((lot.next(0), lot.next(2)), (Some(5), None));
+        lot.take(0, batch(0, &[5, 8]), now);
+        lot.take(2, batch(2, &[3]), now);
+        lot.read_to(0, 10);
+        lot.read_to(1, 7);
+        let step = |partition, before, after| OffsetStep { topic, partition, before, after };
+        assert_eq!(lot.steps(), [step(0, Some(5), 10), step(2, None, 4)]);
+        assert_eq!((lot.count(), lot.bytes, lot.oldest_ms), (3, 12, Some(3_000)));
+        lot.arrived();
+        assert_eq!((lot.count(), lot.steps().len(), lot.next(2)), (0, 0, Some(4)));
+        lot.read_to(1, 8);
+        assert_eq!(lot.steps(), [step(1, Some(7), 8)]);
+    }
+}

@@ -1,0 +1,85 @@
+//! Rejected records, delivered once more.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+};
+use chrono::DateTime;
+use polder_capability::deliveries::{DeliveryTarget, DeliveryWrite, Redriven, RejectedRecord};
+use polder_capability::topics::topic_schema;
+use polder_types::{Error, Result};
+
+use crate::JobDeliveries;
+use crate::stored::Stored;
+
+/// Records of one lot, and bytes of their keys and values.
+const RECORDS_MAX: u32 = 5_000;
+const BYTES_MAX: u64 = 16 << 20;
+
+impl JobDeliveries {
+    pub(crate) async fn redrive_all(&self, stored: &Stored) -> Result<Redriven> {
+        let Stored { id, definition } = stored;
+        let DeliveryTarget::Table(table) = &definition.target else {
+            return Err(Error::unsupported("only what goes into tables can be delivered again"));
+        };
+        let clock = self.clock.now();
+        // What is rejected again is told by this time, and so is not taken up again.
+        let now = DateTime::from_timestamp_micros(clock.timestamp_micros()).unwrap_or(clock);
+        let mut redriven = Redriven::default();
+        loop {
+            let records = self.tables()?.rejected(definition, now, None, RECORDS_MAX, BYTES_MAX).await?;
+            if records.is_empty() {
+                return Ok(redriven);
+            }
+            let write = DeliveryWrite {
+                delivery: *id,
+                name: definition.name.clone(),
+                owner: definition.owner.clone(),
+                topic: definition.topic.clone(),
+                records: vec![as_rows(&records)?],
+                transform: definition.transform.clone(),
+                target: Some(table.clone()),
+                partition_by: definition.partition_by.clone(),
+                rejected: Vec::new(),
+                errors_into: definition.errors_table(),
+                redriven: records.iter().map(RejectedRecord::row_key).collect(),
+                now,
+                offsets: Vec::new(),
+            };
+            let delivered = self.tables()?.deliver(write).await?;
+            let count = records.len() as u64;
+            redriven.read += count;
+            redriven.rejected += delivered.rejected;
+            redriven.delivered += count - delivered.rejected.min(count);
+        }
+    }
+}
+
+/// A value as JSON, as a topic's table has it.
+fn json(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let mut reader = jiter::Jiter::new(value);
+    match reader.next_skip().and_then(|()| reader.finish()) {
+        Ok(()) => Some(text.to_owned()),
+        Err(_) => serde_json::to_string(text).ok(),
+    }
+}
+
+/// Rejected records as rows of their topic's table.
+fn as_rows(records: &[RejectedRecord]) -> Result<RecordBatch> {
+    let key =
+        |record: &RejectedRecord| record.key.as_ref().and_then(|key| std::str::from_utf8(key).ok().map(str::to_owned));
+    let times = records.iter().map(|record| record.timestamp.saturating_mul(1_000)).collect::<Vec<_>>();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(records.iter().map(|record| record.partition).collect::<Int32Array>()),
+        Arc::new(records.iter().map(|record| record.offset).collect::<Int64Array>()),
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
+        Arc::new(records.iter().map(key).collect::<StringViewArray>()),
+        Arc::new(records.iter().map(|_| Some("{}")).collect::<StringViewArray>()),
+        Arc::new(records.iter().map(|record| record.value.as_deref().and_then(json)).collect::<StringViewArray>()),
+        Arc::new(records.iter().map(|record| record.key.as_deref()).collect::<BinaryViewArray>()),
+        Arc::new(records.iter().map(|record| record.value.as_deref()).collect::<BinaryViewArray>()),
+    ];
+    RecordBatch::try_new(topic_schema(), columns).map_err(|error| Error::internal(error.to_string()))
+}

@@ -1,0 +1,231 @@
+//! The run of a delivery: reads, gathers, hands on, until it must stop.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt;
+use polder_capability::deliveries::{DELIVERY_KIND, DeliveryDefinition, DeliveryTarget, DeliveryWrite};
+use polder_capability::topics::{TopicPart, TopicScan, topic_schema};
+use polder_capability::{Caller, JobKind, JobRun};
+use polder_types::{Error, ErrorKind, Result};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::JobDeliveries;
+use crate::gather::Lot;
+use crate::live::{Lag, Live};
+use crate::stored::{Stored, check};
+
+/// How deliveries are told to those who decide about rights.
+pub(crate) const VIA: &str = "delivery";
+
+/// How often a topic is looked at: a fifth of the time that records may wait, within these bounds.
+const LOOK_MIN: TimeDelta = TimeDelta::milliseconds(100);
+const LOOK_MAX: TimeDelta = TimeDelta::milliseconds(1_000);
+
+/// Even without records the place moves on now and then, past what was aborted.
+const EMPTY_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// The jobs that deliveries are.
+pub struct DeliveryKind(Arc<JobDeliveries>);
+
+impl DeliveryKind {
+    #[must_use]
+    pub fn new(deliveries: &Arc<JobDeliveries>) -> Self {
+        Self(Arc::clone(deliveries))
+    }
+}
+
+#[async_trait]
+impl JobKind for DeliveryKind {
+    fn name(&self) -> &'static str {
+        DELIVERY_KIND
+    }
+
+    fn is_always(&self) -> bool {
+        true
+    }
+
+    fn check(&self, payload: &Value) -> Result<()> {
+        check(&Stored::read(payload)?.definition)
+    }
+
+    async fn run(&self, run: &JobRun) -> Result<()> {
+        let Stored { id, definition } = Stored::read(&run.payload)?;
+        check(&definition)?;
+        let live = self.0.live(&definition.name);
+        Running { house: &self.0, id, definition: &definition, run, live, caller: Caller::new(&definition.owner, VIA) }
+            .go()
+            .await
+    }
+}
+
+struct Running<'a> {
+    house: &'a JobDeliveries,
+    id: Uuid,
+    definition: &'a DeliveryDefinition,
+    run: &'a JobRun,
+    live: Arc<Live>,
+    caller: Caller,
+}
+
+fn stopped() -> Error {
+    Error::cancelled()
+}
+
+impl Running<'_> {
+    fn now(&self) -> DateTime<Utc> {
+        // What the metastore and tables keep.
+        let now = self.house.clock.now();
+        DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+    }
+
+    async fn go(&self) -> Result<()> {
+        let topic = self.house.rows.find(&self.caller, &self.definition.topic).ok_or_else(|| self.no_topic())?;
+        let stored = self.house.tables()?.offsets(self.id).await?;
+        if stored.iter().any(|offset| offset.topic != topic.id) {
+            self.run.log.line("the topic was made anew; it is read from its beginning");
+        }
+        let mut lot = Lot::new(topic.id, &stored);
+        let mut last = self.now();
+        loop {
+            let behind = self.gather(topic.id, &mut lot).await?;
+            let now = self.now();
+            let waited = lot.since.is_some_and(|since| now - since >= self.wait());
+            // Most that is not read into rows is nothing that could be lost: only the place would move.
+            let idle = lot.records.is_empty() && now - last >= EMPTY_AFTER && !lot.steps().is_empty();
+            if waited || idle {
+                self.deliver(&mut lot).await?;
+                last = now;
+            }
+            self.tell_lag(&lot, behind);
+            let look = (self.wait() / 5).clamp(LOOK_MIN, LOOK_MAX);
+            self.sleep(look, &self.run.stop).await?;
+        }
+    }
+
+    fn no_topic(&self) -> Error {
+        Error::not_found(format!("there is no topic {:?}, or its owner may not read it", self.definition.topic))
+    }
+
+    fn wait(&self) -> TimeDelta {
+        TimeDelta::seconds(i64::try_from(self.definition.buffer.seconds).unwrap_or(i64::MAX))
+    }
+
+    async fn sleep(&self, time: TimeDelta, stop: &CancellationToken) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(stopped()),
+            () = self.house.clock.sleep_until(self.house.clock.now() + time) => Ok(()),
+        }
+    }
+
+    /// Reads what has come, and delivers each time that there is enough. Gives how many records are still to be read.
+    async fn gather(&self, topic: Uuid, lot: &mut Lot) -> Result<u64> {
+        let parts = self.house.rows.scan(&self.caller, &self.definition.topic, TopicScan::default()).await?;
+        let mut behind = 0;
+        for mut part in parts {
+            if part.id != topic {
+                return Err(Error::conflict("the topic was made anew"));
+            }
+            let Some(to) = part.to else { continue };
+            self.note_lost(lot, &part);
+            part.from = part.from.max(lot.next(part.partition).unwrap_or(0));
+            if part.from >= to {
+                lot.read_to(part.partition, to);
+                continue;
+            }
+            behind += self.read(part, to, lot).await?;
+        }
+        Ok(behind)
+    }
+
+    /// Reads one partition to where it ends now.
+    async fn read(&self, part: TopicPart, to: i64, lot: &mut Lot) -> Result<u64> {
+        let partition = part.partition;
+        let mut rows = self.house.rows.read(part, (0..topic_schema().fields().len()).collect())?;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.run.stop.cancelled() => return Err(stopped()),
+                batch = rows.next() => batch,
+            };
+            let Some(batch) = batch.transpose()? else { break };
+            lot.take(partition, batch, self.now());
+            if lot.bytes >= self.definition.buffer.bytes {
+                let left = u64::try_from(to - lot.next(partition).unwrap_or(to)).unwrap_or(0);
+                self.deliver(lot).await?;
+                self.tell_lag(lot, left);
+            }
+        }
+        lot.read_to(partition, to);
+        Ok(0)
+    }
+
+    /// Records that were deleted before they were delivered.
+    fn note_lost(&self, lot: &Lot, part: &TopicPart) {
+        let Some(next) = lot.next(part.partition) else { return };
+        if let Ok(lost) = u64::try_from(part.from - next)
+            && lost > 0
+        {
+            self.live.lost(lost);
+            self.run.log.line(format!(
+                "{lost} records of partition {} were deleted before they were delivered: offsets {next} to {}",
+                part.partition,
+                part.from - 1
+            ));
+        }
+    }
+
+    async fn deliver(&self, lot: &mut Lot) -> Result<()> {
+        let (records, bytes, now) = (lot.count(), lot.bytes, self.now());
+        let DeliveryTarget::Table(table) = &self.definition.target else {
+            return Err(Error::internal("a delivery into something that is no table"));
+        };
+        let write = DeliveryWrite {
+            delivery: self.id,
+            name: self.definition.name.clone(),
+            owner: self.definition.owner.clone(),
+            topic: self.definition.topic.clone(),
+            records: std::mem::take(&mut lot.records),
+            transform: self.definition.transform.clone(),
+            target: Some(table.clone()),
+            partition_by: self.definition.partition_by.clone(),
+            rejected: Vec::new(),
+            errors_into: self.definition.errors_table(),
+            redriven: Vec::new(),
+            now,
+            offsets: lot.steps(),
+        };
+        // Not given up half way: what is committed is to be known. A stop waits for it.
+        let delivered = self.house.tables()?.deliver(write).await.map_err(|error| self.explained(error))?;
+        lot.arrived();
+        self.live.delivered(records - delivered.rejected.min(records), bytes, delivered.rejected, now);
+        if delivered.made_table {
+            self.run.log.line(format!("the table {table} was made"));
+        }
+        if !delivered.new_columns.is_empty() {
+            self.run.log.line(format!("{table} has new columns: {}", delivered.new_columns.join(", ")));
+        }
+        if delivered.rejected > 0 {
+            let into = self.definition.errors_table();
+            self.run.log.line(format!("{} of {records} records were rejected, see {into}", delivered.rejected));
+        }
+        if self.run.stop.is_cancelled() { Err(stopped()) } else { Ok(()) }
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        match error.kind() {
+            // The place is read anew by the next attempt.
+            ErrorKind::Conflict => error.context("the lot was not delivered and is read again"),
+            _ => error,
+        }
+    }
+
+    fn tell_lag(&self, lot: &Lot, unread: u64) {
+        let records = Some(lot.count() + unread);
+        self.live.is_behind(Lag { records, oldest_ms: lot.oldest_ms, buffered_bytes: lot.bytes });
+    }
+}

@@ -1,0 +1,73 @@
+//! A delivery as the payload of its job.
+
+use polder_capability::deliveries::{
+    BUFFER_BYTES_MAX, BUFFER_SECONDS_MAX, DELIVERY_KIND, DeliveryDefinition, DeliveryTarget,
+};
+use polder_capability::{JobDefinition, JobStatus};
+use polder_types::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Seconds before a delivery that failed is tried again; doubled each time.
+const BACKOFF_SECONDS: u64 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    /// Under which its place in the topic is kept.
+    pub id: Uuid,
+    #[serde(flatten)]
+    pub definition: DeliveryDefinition,
+}
+
+impl Stored {
+    /// # Errors
+    /// `Corrupt` for a payload that is none.
+    pub fn read(payload: &Value) -> Result<Self> {
+        serde_json::from_value(payload.clone()).map_err(|error| {
+            Error::new(polder_types::ErrorKind::Corrupt, format!("a delivery's definition cannot be read: {error}"))
+        })
+    }
+
+    /// The delivery that a job is; `None` if it is another job.
+    pub fn of(job: &JobStatus) -> Option<Result<Self>> {
+        (job.definition.kind == DELIVERY_KIND).then(|| Self::read(&job.definition.payload))
+    }
+
+    /// The job that it is.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub fn job(&self) -> Result<JobDefinition> {
+        let payload = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
+        let definition = &self.definition;
+        let mut job = JobDefinition::new(&definition.name, DELIVERY_KIND, payload, &definition.owner);
+        job.schedule = Some(JobDefinition::ALWAYS.to_owned());
+        job.backoff_seconds = BACKOFF_SECONDS;
+        Ok(job)
+    }
+}
+
+/// Refuses a definition that contradicts itself, or asks for what there is not.
+pub(crate) fn check(definition: &DeliveryDefinition) -> Result<()> {
+    let invalid = |message: String| Err(Error::invalid(message).with_code("22023"));
+    let buffer = definition.buffer;
+    if buffer.bytes == 0 || buffer.bytes > BUFFER_BYTES_MAX {
+        return invalid(format!("a buffer has 1 to {BUFFER_BYTES_MAX} bytes"));
+    }
+    if buffer.seconds == 0 || buffer.seconds > BUFFER_SECONDS_MAX {
+        return invalid(format!("a buffer waits 1 to {BUFFER_SECONDS_MAX} seconds"));
+    }
+    let kind = definition.target.kind();
+    let DeliveryTarget::Table(table) = &definition.target else {
+        return Err(Error::unsupported(format!("deliveries go into tables; {kind} is no place for them yet"))
+            .with_hint("INTO TABLE schema.table"));
+    };
+    if *table == definition.errors_table() {
+        return invalid("rejected records go into a table of their own".to_owned());
+    }
+    if definition.owns_topic {
+        return Err(Error::unsupported("a delivery reads a topic that is there").with_hint("make the topic first"));
+    }
+    Ok(())
+}
