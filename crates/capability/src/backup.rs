@@ -1,4 +1,4 @@
-//! What belongs into a backup beside the lake.
+//! What is durable beside the lake: it belongs into a backup, and its bytes are read again from time to time.
 
 use std::path::Path;
 
@@ -17,4 +17,26 @@ pub trait BackupPart: Send + Sync {
     /// # Errors
     /// When it cannot be read or written; then there is no backup.
     async fn copy_to(&self, directory: &Path) -> Result<()>;
+}
+
+/// What reading everything again came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartChecked {
+    pub bytes: u64,
+    /// One a damaged file: which one, where, and what is wrong.
+    pub problems: Vec<String>,
+}
+
+/// Something durable of its own whose bytes can be read again, so that one that has flipped is found while there is still a
+/// backup.
+#[async_trait]
+pub trait CheckPart: Send + Sync {
+    /// What it is, for the log of a check: `the log of topics`.
+    fn name(&self) -> &'static str;
+
+    /// Reads everything again, while work goes on.
+    ///
+    /// # Errors
+    /// When it cannot be read at all. What is damaged is no error, but a problem.
+    async fn check(&self) -> Result<PartChecked>;
 }

@@ -30,7 +30,7 @@ pub use groups::{
 pub use quotas::{Quota, QuotaChange, QuotaKey, QuotaName, TopicQuotas};
 pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,
-    Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
+    HeldRoom, Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
 pub use rights::{TopicRight, TopicRights, TopicThing};
 pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};

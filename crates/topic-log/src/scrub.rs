@@ -1,12 +1,15 @@
 //! Reading everything again, to see that it is as it was written.
 
-use polder_types::Result;
+use polder_types::{Error, ErrorKind, Result};
 
 use crate::failure::{damaged, failed};
 use crate::frame::{Kind, frame_bytes};
 use crate::read::Reader;
 use crate::scan::Scan;
 use crate::segment;
+
+/// Damaged segments that are named.
+const NAMED_MAX: usize = 100;
 
 impl Reader {
     /// Checks every frame of every sealed segment; gives the bytes that were read. Blocks.
@@ -19,11 +22,21 @@ impl Reader {
         segments.dedup();
         // The one that is written ends where the writing is.
         let shared = segments.iter().filter(|segment| **segment & segment::REWRITTEN == 0).max().copied();
-        let mut bytes = 0;
+        let (mut bytes, mut damages, mut more) = (0, Vec::new(), 0);
         for segment in segments {
-            bytes += self.scrub_segment(segment, Some(segment) == shared)?;
+            match self.scrub_segment(segment, Some(segment) == shared) {
+                Ok(read) => bytes += read,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.rewriting.note_damage(segment);
+                    if damages.len() < NAMED_MAX { damages.push(error.to_string()) } else { more += 1 }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(bytes)
+        if more > 0 {
+            damages.push(format!("and {more} more segments"));
+        }
+        if damages.is_empty() { Ok(bytes) } else { Err(Error::new(ErrorKind::Corrupt, damages.join("; "))) }
     }
 
     fn scrub_segment(&self, number: u64, may_be_open: bool) -> Result<u64> {
