@@ -17,26 +17,25 @@ pub trait BackupPart: Send + Sync {
     /// # Errors
     /// When it cannot be read or written; then there is no backup.
     async fn copy_to(&self, directory: &Path) -> Result<()>;
+    /// Reads everything again, while work goes on, so that a bit that has flipped is found while there is still a backup.
+    ///
+    /// # Errors
+    /// When it cannot be read at all. What is damaged is no error, but a problem.
+    async fn check(&self) -> Result<PartChecked>;
 }
 
 /// What reading everything again came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartChecked {
     pub bytes: u64,
-    /// One a damaged file: which one, where, and what is wrong.
-    pub problems: Vec<String>,
+    /// One for each damaged file.
+    pub problems: Vec<PartProblem>,
 }
 
-/// Something durable of its own whose bytes can be read again, so that one that has flipped is found while there is still a
-/// backup.
-#[async_trait]
-pub trait CheckPart: Send + Sync {
-    /// What it is, for the log of a check: `the log of topics`.
-    fn name(&self) -> &'static str;
-
-    /// Reads everything again, while work goes on.
-    ///
-    /// # Errors
-    /// When it cannot be read at all. What is damaged is no error, but a problem.
-    async fn check(&self) -> Result<PartChecked>;
+/// A file that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartProblem {
+    pub file: String,
+    /// What is wrong, and where.
+    pub problem: String,
 }

@@ -13,7 +13,7 @@ mod sql;
 pub mod topics;
 
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach};
-pub use backup::{BackupPart, CheckPart, PartChecked};
+pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,

@@ -23,6 +23,7 @@ use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
 use crate::recover;
 use crate::request::{Append, Checked, Order, Outcome, Queue, Request, Taker};
 use crate::rewrite::Rewriting;
+use crate::scrub::LogChecked;
 use crate::topic::Topic;
 use crate::view::{PartitionView, Published};
 use crate::writer::{Ground, Writer, too_large};
@@ -252,15 +253,24 @@ impl Log {
         crate::housekeeping::run(self).await
     }
 
-    /// Reads every sealed segment and checks every byte of it. Gives the bytes that were read.
+    /// Reads every sealed segment and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then
+    /// on.
     ///
     /// # Errors
-    /// `Corrupt`, naming each damaged segment, up to a hundred, and the first damage in it. `Unavailable`: one cannot be read.
-    pub async fn scrub(&self) -> Result<u64> {
+    /// `Unavailable`: one cannot be read.
+    pub async fn check(&self) -> Result<LogChecked> {
         self.blocking(|reader| reader.scrub().map_err(ReadError::Failed)).await.map_err(|error| match error {
             ReadError::Failed(error) => error,
             other => Error::internal(other.to_string()),
         })
+    }
+
+    /// The same, where damage is an error. Gives the bytes that were read.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the first damaged segment and place, and how many there are. `Unavailable`: one cannot be read.
+    pub async fn scrub(&self) -> Result<u64> {
+        self.check().await?.sound()
     }
 
     /// Ends the writing, with all that was queued, and frees the directory. Later appends fail.
