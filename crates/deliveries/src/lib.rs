@@ -10,6 +10,7 @@ mod gather;
 mod live;
 mod redrive;
 mod run;
+pub mod sinks;
 mod stored;
 
 use std::collections::HashMap;
