@@ -12,7 +12,7 @@ pub mod schemas;
 mod sql;
 pub mod topics;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach};
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys};
 pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
 pub use driver::{

@@ -15,6 +15,7 @@ mod quotas;
 mod records;
 mod rights;
 mod rows;
+mod shards;
 mod transactions;
 
 pub use admin::{
@@ -34,6 +35,10 @@ pub use records::{
 };
 pub use rights::{TopicRight, TopicRights, TopicThing};
 pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
+pub use shards::{
+    Division, NewStream, Put, ReadRecord, ReadShard, Shard, ShardConsumer, ShardRead, ShardRecord, ShardStart, Shards,
+    Stream, StreamChange,
+};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 
 use std::sync::Arc;
