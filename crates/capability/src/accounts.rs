@@ -125,3 +125,13 @@ pub trait ProvenLogins: Send + Sync {
     /// `Unauthenticated` unless `proven`, `Unavailable` while slowed down, as [`Accounts::login`].
     async fn login_proven(&self, user: &str, proven: bool, origin: Origin<'_>) -> Result<()>;
 }
+
+/// Keys that requests are signed with.
+#[async_trait::async_trait]
+pub trait SigningKeys: Send + Sync {
+    /// The user whose key this is and its secret, if the user is let in; `None` for a key that there is not.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn signing_key(&self, id: &str) -> Result<Option<(String, String)>>;
+}

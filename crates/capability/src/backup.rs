@@ -1,4 +1,4 @@
-//! What belongs into a backup beside the lake.
+//! What is durable beside the lake: it belongs into a backup, and its bytes are read again from time to time.
 
 use std::path::Path;
 
@@ -17,4 +17,25 @@ pub trait BackupPart: Send + Sync {
     /// # Errors
     /// When it cannot be read or written; then there is no backup.
     async fn copy_to(&self, directory: &Path) -> Result<()>;
+    /// Reads everything again, while work goes on, so that a bit that has flipped is found while there is still a backup.
+    ///
+    /// # Errors
+    /// When it cannot be read at all. What is damaged is no error, but a problem.
+    async fn check(&self) -> Result<PartChecked>;
+}
+
+/// What reading everything again came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartChecked {
+    pub bytes: u64,
+    /// One for each damaged file.
+    pub problems: Vec<PartProblem>,
+}
+
+/// A file that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartProblem {
+    pub file: String,
+    /// What is wrong, and where.
+    pub problem: String,
 }

@@ -12,8 +12,8 @@ pub mod schemas;
 mod sql;
 pub mod topics;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach};
-pub use backup::BackupPart;
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys};
+pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,

@@ -15,6 +15,7 @@ mod quotas;
 mod records;
 mod rights;
 mod rows;
+mod shards;
 mod transactions;
 
 pub use admin::{
@@ -30,10 +31,14 @@ pub use groups::{
 pub use quotas::{Quota, QuotaChange, QuotaKey, QuotaName, TopicQuotas};
 pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,
-    Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
+    HeldRoom, Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
 pub use rights::{TopicRight, TopicRights, TopicThing};
 pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
+pub use shards::{
+    Division, NewStream, Put, ReadRecord, ReadShard, Shard, ShardConsumer, ShardRead, ShardRecord, ShardStart, Shards,
+    Stream, StreamChange,
+};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 
 use std::sync::Arc;

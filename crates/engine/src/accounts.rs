@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use parking_lot::Mutex;
-use polder_capability::{Accounts, ApiToken, NewApiToken, Origin, ProvenLogins, Reach};
+use polder_capability::{Accounts, ApiToken, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys};
 use polder_metastore::{AuditEvent, AuditRefusal, Metastore};
 use polder_types::{ErrorKind, Result};
 
@@ -185,5 +185,17 @@ impl ProvenLogins for StoredAccounts {
         };
         self.audit.settled(from(AuditEvent::new("login", user, origin.via), origin.address), &result);
         result
+    }
+}
+
+#[async_trait::async_trait]
+impl SigningKeys for StoredAccounts {
+    async fn signing_key(&self, id: &str) -> Result<Option<(String, String)>> {
+        let Some((user, secret)) = self.metastore.principals().access_key_secret(id).await? else { return Ok(None) };
+        match self.admit(&user, "aws").await {
+            Ok(()) => Ok(Some((user, secret))),
+            Err(error) if matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

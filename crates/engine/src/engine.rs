@@ -10,7 +10,8 @@ use datafusion::prelude::SessionConfig;
 use polder_capability::deliveries::Deliveries;
 use polder_capability::topics::{TopicRows, Topics};
 use polder_capability::{
-    BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, QueryProgress, QueryRecord, SqlRunner, SqlSession,
+    BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, PartChecked, QueryProgress, QueryRecord, SqlRunner,
+    SqlSession,
 };
 use polder_lake::Lake;
 use polder_metastore::Metastore;
@@ -242,7 +243,7 @@ impl Engine {
             .ok_or_else(|| Error::unsupported("COPY … FROM needs the loader, which is not part of this program"))
     }
 
-    /// Adds something to every backup. Called once, by the wiring.
+    /// Adds something to every backup, check and scrub. Called once, by the wiring.
     pub fn set_backup_part(&self, part: Arc<dyn BackupPart>) {
         let _ = self.backup_part.set(BackupHandle(part));
     }
@@ -251,6 +252,14 @@ impl Engine {
         match self.backup_part.get() {
             Some(BackupHandle(part)) => part.copy_to(&directory.join(part.folder())).await,
             None => Ok(()),
+        }
+    }
+
+    /// Reads again what stands beside the lake.
+    pub(crate) async fn check_beside(&self) -> Result<PartChecked> {
+        match self.backup_part.get() {
+            Some(BackupHandle(part)) => part.check().await,
+            None => Ok(PartChecked::default()),
         }
     }
 

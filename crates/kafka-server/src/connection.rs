@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 use polder_capability::Caller;
-use polder_capability::topics::TopicClient;
+use polder_capability::topics::{HeldRoom, TopicClient};
 use polder_door::Place;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -220,21 +220,21 @@ impl Conversation {
     }
 
     async fn send(&mut self, reply: Reply) -> io::Result<()> {
-        match reply {
-            Reply::HangUp(why) => Err(io::Error::new(ErrorKind::InvalidData, why)),
-            Reply::Frame(pieces, throttle) => {
-                if !throttle.is_zero() {
-                    self.muted_until = Some(Instant::now() + throttle.min(THROTTLE_MAX));
-                }
-                match send(&mut self.writer, pieces, self.house.message_time).await {
-                    // Others of its writings may still be under way.
-                    Err(_) if self.only_writes && !self.running.is_empty() => {
-                        self.closed = true;
-                        Ok(())
-                    }
-                    sent => sent,
-                }
+        let (pieces, throttle, _room) = match reply {
+            Reply::HangUp(why) => return Err(io::Error::new(ErrorKind::InvalidData, why)),
+            Reply::Frame(pieces, throttle) => (pieces, throttle, HeldRoom::default()),
+            Reply::Records(pieces, throttle, room) => (pieces, throttle, room),
+        };
+        if !throttle.is_zero() {
+            self.muted_until = Some(Instant::now() + throttle.min(THROTTLE_MAX));
+        }
+        match send(&mut self.writer, pieces, self.house.message_time).await {
+            // Others of its writings may still be under way.
+            Err(_) if self.only_writes && !self.running.is_empty() => {
+                self.closed = true;
+                Ok(())
             }
+            sent => sent,
         }
     }
 }

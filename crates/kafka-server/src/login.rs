@@ -151,7 +151,9 @@ impl Newcomer<'_> {
 
     async fn say(&mut self, reply: Reply) -> io::Result<()> {
         match reply {
-            Reply::Frame(pieces, _) => send(&mut self.stream, pieces, self.house.message_time).await,
+            Reply::Frame(pieces, _) | Reply::Records(pieces, ..) => {
+                send(&mut self.stream, pieces, self.house.message_time).await
+            }
             Reply::HangUp(why) => Err(invalid(why)),
         }
     }

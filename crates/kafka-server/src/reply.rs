@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
+use polder_capability::topics::HeldRoom;
 
 /// Records of more bytes are sent from where they are; fewer are copied, so that they do not make packets of their own.
 const COPIED_BYTES_MAX: usize = 16 << 10;
@@ -14,8 +15,20 @@ pub(crate) enum Reply {
     /// A frame, in the pieces in which it is to be sent (none if the client waits for no answer), and how long nothing more is
     /// taken from the client.
     Frame(Vec<Bytes>, Duration),
+    /// The same, with records that take memory of what all answers have.
+    Records(Vec<Bytes>, Duration, HeldRoom),
     /// The connection ends, and why.
     HangUp(String),
+}
+
+impl Reply {
+    /// Keeps a share of the memory until the frame is sent.
+    pub(crate) fn holding(self, room: HeldRoom) -> Self {
+        match self {
+            Self::Frame(pieces, throttle) => Self::Records(pieces, throttle, room),
+            other => other,
+        }
+    }
 }
 
 /// A frame as it is written.

@@ -25,6 +25,7 @@ mod fetch;
 mod groups;
 mod metadata;
 mod offsets;
+mod operations;
 mod produce;
 mod quotas;
 mod session;

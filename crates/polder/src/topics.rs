@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use parking_lot::Mutex;
-use polder_capability::BackupPart;
 use polder_capability::topics::TopicRights;
+use polder_capability::{BackupPart, PartChecked, PartProblem};
 use polder_runtime::{Clock, Shutdown, SystemClock};
 use polder_streaming::{Streaming, StreamingOptions};
 use polder_topic_log::{Log, LogOptions};
@@ -49,6 +49,15 @@ impl BackupPart for LogBackup {
         let (log, _) = Log::open(&folder, LogOptions::default(), Arc::clone(&self.clock)).await?;
         log.copy_to(directory).await?;
         log.close().await
+    }
+
+    async fn check(&self) -> polder_types::Result<PartChecked> {
+        // Whoever checks has opened the data directory, and the log in it.
+        let Some(log) = self.running.get() else { return Ok(PartChecked::default()) };
+        let checked = log.check().await?;
+        let problems = checked.damaged.into_iter();
+        let problems = problems.map(|damaged| PartProblem { file: damaged.path, problem: damaged.problem });
+        Ok(PartChecked { bytes: checked.bytes, problems: problems.collect() })
     }
 }
 

@@ -6,7 +6,7 @@ mod compatibility;
 mod document;
 
 pub(crate) use compatibility::differences;
-pub(crate) use document::JsonSchema;
+pub(crate) use document::{Document, JsonSchema};
 
 #[cfg(test)]
 mod tests;

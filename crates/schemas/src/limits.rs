@@ -31,34 +31,43 @@ pub(crate) const DECODED_DEPTH_MAX: usize = 64;
 /// Differences that are told.
 pub(crate) const DIFFERENCES_MAX: usize = 100;
 
-/// Steps of a comparison, and how deep it goes. Schemas can be written whose comparison would take years.
-const STEPS_MAX: u32 = 200_000;
+/// What a comparison may cost, in looks at a word or so, and how deep it goes. Schemas can be written whose comparison would
+/// take years.
+const COST_MAX: usize = 20_000_000;
 const DEPTH_MAX: u32 = 200;
 
-/// What is left of steps and of depth.
+/// What it costs to compare two types, and to read a regular expression.
+const COMPARISON_COST: usize = 100;
+pub(crate) const PATTERN_COST: usize = 2_000;
+
+/// What is left of the cost and of the depth.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    steps: u32,
+    cost: usize,
     depth: u32,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { steps: STEPS_MAX, depth: DEPTH_MAX }
+        Self { cost: COST_MAX, depth: DEPTH_MAX }
     }
 }
 
 impl Budget {
-    /// Goes a step deeper.
+    /// # Errors
+    /// When not so much is left.
+    pub fn spend(&mut self, cost: usize) -> Result<(), String> {
+        self.cost = self.cost.checked_sub(cost).ok_or_else(too_large)?;
+        Ok(())
+    }
+
+    /// Compares two types, a level deeper.
     ///
     /// # Errors
     /// When nothing is left.
     pub fn enter(&mut self) -> Result<(), String> {
-        let left = (self.steps.checked_sub(1), self.depth.checked_sub(1));
-        let (Some(steps), Some(depth)) = left else {
-            return Err("the schemas are too large to be compared".to_owned());
-        };
-        (self.steps, self.depth) = (steps, depth);
+        self.spend(COMPARISON_COST)?;
+        self.depth = self.depth.checked_sub(1).ok_or_else(too_large)?;
         Ok(())
     }
 
@@ -66,4 +75,8 @@ impl Budget {
     pub fn leave(&mut self) {
         self.depth += 1;
     }
+}
+
+fn too_large() -> String {
+    "the schemas are too large to be compared".to_owned()
 }

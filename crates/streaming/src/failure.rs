@@ -20,6 +20,7 @@ fn of_refusal(refusal: &Refusal) -> TopicFailure {
         Refusal::InvalidConfig(_) => TopicError::InvalidConfig,
         Refusal::CorruptBatch(_) => TopicError::CorruptBatch,
         Refusal::InvalidRecord(_) => TopicError::InvalidRecord,
+        Refusal::InvalidTimestamp(_) => TopicError::InvalidTimestamp,
         Refusal::UnsupportedFormat => TopicError::UnsupportedFormat,
         Refusal::TooLarge { .. } => TopicError::TooLarge,
         Refusal::OutOfOrderSequence { .. } => TopicError::OutOfOrderSequence,

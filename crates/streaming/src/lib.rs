@@ -27,6 +27,7 @@ use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
 use polder_runtime::{Clock, Shutdown};
 use polder_topic_log::Log;
 use polder_types::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 pub use crate::groups::GroupLimits;
@@ -38,6 +39,7 @@ pub use crate::transactions::TransactionLimits;
 
 use crate::coordinator::{Coordination, Coordinator, Task};
 use crate::quotas::Quotas;
+use crate::records::fetch_permits;
 use crate::spaces::SERVER;
 use crate::transactions::Gate;
 
@@ -68,6 +70,8 @@ struct Inner {
     coordination: Coordination,
     gate: Gate,
     quotas: Quotas,
+    /// Memory of the answers to fetches, in permits of 1 KiB.
+    fetching: Arc<Semaphore>,
     /// The coordinator's work, until it is started.
     task: Mutex<Option<Task>>,
 }
@@ -93,9 +97,11 @@ impl Streaming {
         if !forgotten.entries.is_empty() {
             log.append(forgotten.entries).await.map_err(unwritten)?;
         }
-        let (coordination, task) = Coordination::new(coordinator, log.clone(), Arc::clone(&clock), idle);
+        let most = options.kept_bytes_max;
+        let (coordination, task) = Coordination::new(coordinator, log.clone(), Arc::clone(&clock), idle, most);
+        let fetching = Arc::new(Semaphore::new(fetch_permits(options.all_fetch_bytes_max)));
         let task = Mutex::new(Some(task));
-        let inner = Inner { log, clock, rights, options, cluster_id, coordination, gate, quotas, task };
+        let inner = Inner { log, clock, rights, options, cluster_id, coordination, gate, quotas, fetching, task };
         Ok(Self { inner: Arc::new(inner) })
     }
 

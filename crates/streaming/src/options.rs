@@ -26,6 +26,11 @@ pub struct StreamingOptions {
     pub message_bytes_max: u32,
     /// Bytes of one answer to a fetch, whatever the client asks for.
     pub fetch_bytes_max: u32,
+    /// Bytes of all answers to fetches that are under way: those that come then are smaller, or wait.
+    pub all_fetch_bytes_max: usize,
+    /// Bytes that offsets, groups, transactional ids and quotas take in memory, about; beyond, none is taken that makes them
+    /// more.
+    pub kept_bytes_max: usize,
     pub groups: GroupLimits,
     pub transactions: TransactionLimits,
     pub random: Random,
@@ -41,6 +46,8 @@ impl Default for StreamingOptions {
             all_partitions_max: 100_000,
             message_bytes_max: 32 << 20,
             fetch_bytes_max: 64 << 20,
+            all_fetch_bytes_max: 256 << 20,
+            kept_bytes_max: 256 << 20,
             groups: GroupLimits::default(),
             transactions: TransactionLimits::default(),
             random: Box::new(|| *Uuid::new_v4().as_bytes()),

@@ -13,10 +13,20 @@ pub(crate) struct Cache {
     held: RwLock<Held>,
 }
 
+/// What one takes beside its bytes, about.
+const GROUP_BYTES: usize = 128;
+
+#[derive(Debug)]
+struct Group {
+    bytes: Bytes,
+    /// The memory that it takes, which may be more than it has bytes.
+    held: usize,
+}
+
 #[derive(Debug, Default)]
 struct Held {
     /// By segment and position of their first byte.
-    groups: BTreeMap<(u64, u64), Bytes>,
+    groups: BTreeMap<(u64, u64), Group>,
     bytes: usize,
 }
 
@@ -25,16 +35,20 @@ impl Cache {
         Self { bytes_max, held: RwLock::default() }
     }
 
-    pub(crate) fn put(&self, segment: u64, position: u64, group: Bytes) {
-        if group.len() > self.bytes_max {
+    /// `capacity`: bytes of the memory that the group lies in.
+    pub(crate) fn put(&self, segment: u64, position: u64, bytes: Bytes, capacity: usize) {
+        let group = Group { held: capacity.max(bytes.len()) + GROUP_BYTES, bytes };
+        if group.held > self.bytes_max {
             return;
         }
         let mut held = self.held.write();
-        held.bytes += group.len();
-        held.groups.insert((segment, position), group);
+        held.bytes += group.held;
+        if let Some(before) = held.groups.insert((segment, position), group) {
+            held.bytes -= before.held;
+        }
         while held.bytes > self.bytes_max {
             let Some((_, oldest)) = held.groups.pop_first() else { break };
-            held.bytes -= oldest.len();
+            held.bytes -= oldest.held;
         }
     }
 
@@ -45,6 +59,24 @@ impl Cache {
         let ((_, start), group) = held.groups.range((segment, 0)..=(segment, position)).next_back()?;
         let from = usize::try_from(position - start).ok()?.checked_add(HEADER_BYTES)?;
         let to = from.checked_add(usize::try_from(payload_bytes).ok()?)?;
-        (to <= group.len()).then(|| group.slice(from..to))
+        (to <= group.bytes.len()).then(|| group.bytes.slice(from..to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_and_not_bytes() {
+        let cache = Cache::new(10_000);
+        for number in 0..10 {
+            let mut group = Vec::with_capacity(4_000);
+            group.resize(HEADER_BYTES + 8, 7);
+            let capacity = group.capacity();
+            cache.put(1, number * 1000, Bytes::from(group), capacity);
+        }
+        let held = (0..10_u32).filter(|number| cache.payload(1, number * 1000, 8).is_some()).count();
+        assert_eq!(held, 2);
     }
 }

@@ -177,10 +177,9 @@ pub(crate) fn load(bytes: &[u8], published: &Published, now: i64) -> Option<Load
         effects.push(crate::view::Effect::Topic(view));
     }
     published.publish(effects);
-    let mut kept = published.state.write();
     for _ in 0..from.u32()? {
         let (space, key, value) = (from.u8()?, from.bytes()?, from.bytes()?);
-        kept.insert((space, Bytes::copy_from_slice(key)), Bytes::copy_from_slice(value));
+        published.keep(space, Bytes::copy_from_slice(key), Some(Bytes::copy_from_slice(value)));
     }
     from.done()?;
     Some(Loaded { tail, state, references })

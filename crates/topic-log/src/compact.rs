@@ -81,20 +81,21 @@ impl Rule<'_> {
             return;
         };
         let aborted = is_aborted(header, self.aborted);
-        let (mut stay, mut count) = (Vec::new(), 0);
+        let (mut stay, mut count, mut newest) = (Vec::new(), 0, i64::MIN);
         for record in &records {
             let offset = header.base_offset + i64::from(record.offset_delta);
             let holds = is_last && offset >= self.last_offset;
             if holds || (!aborted && self.stays(header, record, offset)) {
                 stay.extend_from_slice(record.bytes);
                 count += 1;
+                newest = newest.max(record.time(header));
             }
         }
         if count == header.count {
             to.extend_from_slice(batch);
         } else if count > 0 {
             match codec::compress(header.compression(), &stay) {
-                Ok(packed) => refill(batch, &packed, count, to),
+                Ok(packed) => refill(batch, &packed, count, newest, to),
                 Err(error) => {
                     tracing::warn!(%error, "a batch is not compacted");
                     to.extend_from_slice(batch);
@@ -108,11 +109,7 @@ impl Rule<'_> {
         if self.keys.last(key).is_some_and(|last| last > offset) {
             return false;
         }
-        let timestamp = if header.is_log_append_time() {
-            header.max_timestamp
-        } else {
-            header.base_timestamp.saturating_add(record.timestamp_delta)
-        };
+        let timestamp = record.time(header);
         let seen = self.tombstones.is_some_and(|(below, before)| offset < below && timestamp < before);
         record.value.is_some() || !seen
     }
@@ -121,15 +118,6 @@ impl Rule<'_> {
 /// The records of a batch; `None` if they cannot be unpacked.
 pub(crate) fn unpack<'a>(header: &BatchHeader, batch: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     codec::decompress(header.compression(), batch.get(HEADER_BYTES..)?).ok()
-}
-
-/// Whether each record has a key. What cannot be unpacked has none.
-pub(crate) fn has_keys(payload: &[u8]) -> bool {
-    batches(payload).all(|(header, batch)| {
-        let unpacked = unpack(&header, batch);
-        let records = unpacked.as_ref().and_then(|records| record::all(records, header.count));
-        records.is_some_and(|records| records.iter().all(|record| record.key.is_some()))
-    })
 }
 
 fn is_aborted(header: &BatchHeader, aborted: &[Aborted]) -> bool {

@@ -21,7 +21,8 @@ pub enum Entry {
     /// Record batches of a client, version 2, one or more after each other. They are checked here; base offsets and
     /// leader epoch are set by the log, everything else passes as it is.
     Batch { topic: Uuid, partition: u32, bytes: Bytes },
-    /// The end of a producer's transaction in one partition.
+    /// The end of a producer's transaction in one partition. Where there is no such partition any more it is
+    /// [`Appended::Done`], as there is nothing to end.
     Marker { topic: Uuid, partition: u32, producer_id: i64, producer_epoch: i16, coordinator_epoch: i32, commit: bool },
     /// A value of whoever stands above, in a space of theirs. The last one wins, `None` forgets.
     State { space: u8, key: Bytes, value: Option<Bytes> },
@@ -71,6 +72,8 @@ pub enum Refusal {
     UnsupportedFormat,
     /// A batch above `max.message.bytes`, or an append above what a segment takes.
     TooLarge { bytes: usize, bytes_max: usize },
+    /// The time of a record is further from the log's own than its topic takes.
+    InvalidTimestamp(String),
     /// Neither the next sequence number nor one of the last five batches.
     OutOfOrderSequence { expected: i32, found: i32 },
     /// Another producer has taken this id over.
@@ -96,7 +99,10 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::UnknownTopic => to.write_str("no such topic or partition"),
             Self::TopicExists => to.write_str("the topic exists already"),
-            Self::InvalidPartitions(why) | Self::InvalidConfig(why) | Self::InvalidRecord(why) => to.write_str(why),
+            Self::InvalidPartitions(why)
+            | Self::InvalidConfig(why)
+            | Self::InvalidRecord(why)
+            | Self::InvalidTimestamp(why) => to.write_str(why),
             Self::CorruptBatch(why) => write!(to, "damaged record batch: {why}"),
             Self::UnsupportedFormat => to.write_str("record batches before version 2 are not taken"),
             Self::TooLarge { bytes, bytes_max } => write!(to, "{bytes} bytes are more than the {bytes_max} allowed"),

@@ -3,7 +3,7 @@
 use polder_types::{Error, Result};
 
 use crate::entry::{AppendError, Entry};
-use crate::keeper::remove_unused;
+use crate::keeper::{self, unused};
 use crate::log::Log;
 use crate::options::Sync;
 use crate::request::Order;
@@ -31,7 +31,7 @@ pub(crate) async fn run(log: &Log) -> Result<bool> {
     let reader = std::sync::Arc::clone(&log.0.reader);
     let sealed_before = log.0.durable.lock().tail_segment;
     let work = move || rewrite::round(&reader, sealed_before, now);
-    let rewritten = tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))??;
+    let rewritten = blocking(work).await?;
     let more = rewritten.is_some();
     if let Some(rewritten) = rewritten {
         log.order(|done| Order::Adopt(rewritten, done)).await?;
@@ -42,13 +42,26 @@ pub(crate) async fn run(log: &Log) -> Result<bool> {
 
 async fn remove(log: &Log) -> Result<()> {
     let inner = std::sync::Arc::clone(&log.0);
+    let list = move || unused(&*inner.reader.ground.disk, &inner.reader.ground.published, &inner.durable);
+    let names = blocking(list).await?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    // What says that nobody needs them may have been acknowledged without a sync: a crash must not bring its records back
+    // without their files.
+    if log.0.reader.ground.options.sync == Sync::PageCache {
+        log.order(Order::Sync).await?;
+    }
+    let inner = std::sync::Arc::clone(&log.0);
     let work = move || {
-        let ground = &inner.reader.ground;
-        if remove_unused(&*ground.disk, &ground.published, &inner.durable)? > 0 {
-            inner.reader.files.forget();
-        }
-        Ok(())
+        let removed = keeper::remove(&*inner.reader.ground.disk, &names);
+        inner.reader.files.forget();
+        removed
     };
+    blocking(work).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))?
 }
 

@@ -108,8 +108,9 @@ fn drop_from_memory(partition: &PartitionView, segment: u64, stored: Stored) {
     }
 }
 
-/// Removes segments and indexes that neither readers nor the checkpoint need. Gives how many files went.
-pub(crate) fn remove_unused(disk: &dyn Disk, published: &Published, durable: &Mutex<Durable>) -> Result<usize> {
+/// The names of segments and indexes that neither readers nor the checkpoint need. They may go once all is durable that was
+/// shown by now.
+pub(crate) fn unused(disk: &dyn Disk, published: &Published, durable: &Mutex<Durable>) -> Result<Vec<String>> {
     let names = disk.list().map_err(|error| failed("listing", &disk.path_of(""), error))?;
     let mut needed: HashSet<u64> = HashSet::new();
     let tail = {
@@ -121,16 +122,19 @@ pub(crate) fn remove_unused(disk: &dyn Disk, published: &Published, durable: &Mu
     for (_, partition) in published.partitions() {
         needed.extend(partition.view.read().extents.iter().map(|extent| extent.segment));
     }
-    let mut removed = 0;
-    for name in names {
-        let Some(number) = segment::number_of(&name) else { continue };
-        let old = number & segment::REWRITTEN != 0 || number < tail;
-        if old && !needed.contains(&number) {
-            disk.remove(&name).map_err(|error| failed("removing", &disk.path_of(&name), error))?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
+    let is_unused = |name: &String| {
+        segment::number_of(name).is_some_and(|number| {
+            let old = number & segment::REWRITTEN != 0 || number < tail;
+            old && !needed.contains(&number)
+        })
+    };
+    Ok(names.into_iter().filter(is_unused).collect())
+}
+
+/// Removes files.
+pub(crate) fn remove(disk: &dyn Disk, names: &[String]) -> Result<()> {
+    let remove = |name: &String| disk.remove(name).map_err(|error| failed("removing", &disk.path_of(name), error));
+    names.iter().try_for_each(remove)
 }
 
 /// An error for who asks a writer that has ended.

@@ -46,4 +46,5 @@ pub use log::{Growth, Log};
 pub use metrics::LogMetrics;
 pub use options::{LogOptions, Recovered, Sync};
 pub use records::{AbortedTransaction, Bounds, Isolation, ReadError, Records, TimedOffset};
+pub use scrub::{DamagedSegment, LogChecked};
 pub use topic::{Topic, TopicSettings};

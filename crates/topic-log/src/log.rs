@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use polder_runtime::Clock;
 use polder_types::{Error, Result};
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;
 
 use crate::cache::Cache;
@@ -24,16 +23,13 @@ use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
 use crate::recover;
 use crate::request::{Append, Checked, Order, Outcome, Queue, Request, Taker};
 use crate::rewrite::Rewriting;
+use crate::scrub::LogChecked;
 use crate::topic::Topic;
 use crate::view::{PartitionView, Published};
 use crate::writer::{Ground, Writer, too_large};
 
 /// Below it, the reserve of a segment and its header leave no room.
 const SEGMENT_BYTES_MIN: u32 = 64 << 10;
-/// Permits of the queue stand for so many bytes.
-const PERMIT_BYTES: usize = 1024;
-/// What was acknowledged without a sync gets one after so long.
-const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// One log for all topics. All clones are one.
 #[derive(Clone, Debug)]
@@ -43,8 +39,7 @@ pub struct Log(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) reader: Arc<Reader>,
     pub(crate) queue: Arc<Queue>,
-    room: Arc<Semaphore>,
-    permits: usize,
+    queue_bytes: usize,
     pub(crate) durable: Arc<Mutex<Durable>>,
     writing: Mutex<Option<thread::JoinHandle<Result<()>>>>,
     /// One housekeeping at a time.
@@ -90,9 +85,9 @@ impl Log {
     /// them: a topic can be created and written to in one append.
     ///
     /// # Errors
-    /// One entry was refused, or the disk failed.
+    /// One entry was refused, the disk failed, or more waits to be written than may (`Unavailable`: try again later).
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Appended>, AppendError> {
-        let mut answers = self.queued(vec![self.checked_all(entries)?]).await?;
+        let mut answers = self.queued(vec![self.checked_all(entries)?])?;
         let append = answers.pop().ok_or_else(|| AppendError::Failed(closed()))?;
         answer_of(append).await
     }
@@ -118,7 +113,7 @@ impl Log {
             }
         }
         // Together, so that one sync serves all of them.
-        let (mut answers, failed) = match self.queued(accepted).await {
+        let (mut answers, failed) = match self.queued(accepted) {
             Ok(answers) => (answers.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(error)),
         };
@@ -142,6 +137,12 @@ impl Log {
         let kept = self.published().state.read();
         let of_space = kept.range((space, Bytes::new())..).take_while(|((of, _), _)| *of == space);
         of_space.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Bytes that the values of all spaces take in memory, about. The log has no bound for them: those who keep them have.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.published().kept_bytes()
     }
 
     /// One value of a space.
@@ -252,15 +253,24 @@ impl Log {
         crate::housekeeping::run(self).await
     }
 
-    /// Reads every sealed segment and checks every byte of it.
+    /// Reads every sealed segment and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then
+    /// on.
     ///
     /// # Errors
-    /// `Corrupt`, naming the first damaged segment and place.
-    pub async fn scrub(&self) -> Result<u64> {
+    /// `Unavailable`: one cannot be read.
+    pub async fn check(&self) -> Result<LogChecked> {
         self.blocking(|reader| reader.scrub().map_err(ReadError::Failed)).await.map_err(|error| match error {
             ReadError::Failed(error) => error,
             other => Error::internal(other.to_string()),
         })
+    }
+
+    /// The same, where damage is an error. Gives the bytes that were read.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the first damaged segment and place, and how many there are. `Unavailable`: one cannot be read.
+    pub async fn scrub(&self) -> Result<u64> {
+        self.check().await?.sound()
     }
 
     /// Ends the writing, with all that was queued, and frees the directory. Later appends fail.
@@ -280,7 +290,7 @@ impl Log {
     /// What the log has done since it was opened.
     #[must_use]
     pub fn metrics(&self) -> LogMetrics {
-        self.0.reader.ground.metrics.now()
+        LogMetrics { damaged_segments: self.0.reader.rewriting.damaged(), ..self.0.reader.ground.metrics.now() }
     }
 
     /// Opens the log on a disk that is handed in. Blocks.
@@ -310,7 +320,7 @@ impl Log {
             coming
         }));
         let queue = Arc::new(Queue::default());
-        let permits = (ground.options.queue_bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
+        let queue_bytes = ground.options.queue_bytes;
         let files = Files::new(ground.options.index_cache_bytes);
         let rewriting = Rewriting::default();
         let reader = Arc::new(Reader { identity: writer.identity, ground, files, rewriting });
@@ -318,8 +328,7 @@ impl Log {
         let inner = Inner {
             reader,
             queue,
-            room: Arc::new(Semaphore::new(permits)),
-            permits,
+            queue_bytes,
             durable,
             writing: Mutex::new(Some(writing)),
             housekeeping: tokio::sync::Mutex::default(),
@@ -355,7 +364,8 @@ impl Log {
 
     fn checked(&self, entry: Entry) -> Result<Checked, Refusal> {
         let checked = Checked::of(entry)?;
-        checked.check_keys(self.published())?;
+        let now = self.0.reader.ground.clock.now().timestamp_millis();
+        checked.check_records(self.published(), now)?;
         Ok(checked)
     }
 
@@ -366,30 +376,20 @@ impl Log {
         too_large(bytes_of(&checked)).map_or(Ok(checked), Err)
     }
 
-    /// Waits for room in the queue, and puts appends there.
-    async fn queued(&self, appends: Vec<Vec<Checked>>) -> Result<Vec<oneshot::Receiver<Outcome>>, AppendError> {
+    /// Puts appends into the queue at once: whoever asked first is first, however full it is. It has an end nevertheless:
+    /// those who no longer wait for theirs must not fill the memory.
+    fn queued(&self, appends: Vec<Vec<Checked>>) -> Result<Vec<oneshot::Receiver<Outcome>>, AppendError> {
         if appends.is_empty() {
             return Ok(Vec::new());
         }
-        let bytes: usize = appends.iter().map(|entries| bytes_of(entries)).sum();
-        // What is more than the queue waits until it is alone.
-        let permits = bytes.div_ceil(PERMIT_BYTES).clamp(1, self.0.permits);
-        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.0.room).acquire_many_owned(permits).await;
-        let mut room = Some(room.map_err(|_| AppendError::Failed(closed()))?);
         let (mut requests, mut answers) = (Vec::with_capacity(appends.len()), Vec::with_capacity(appends.len()));
-        let count = appends.len();
-        for (number, entries) in appends.into_iter().enumerate() {
+        for entries in appends {
             let (reply, answer) = oneshot::channel();
-            // They are answered in order: the last one gives the room back.
-            let room = if number + 1 == count { room.take() } else { None };
             let bytes = bytes_of(&entries);
-            requests.push(Request::Append(Append { entries, bytes, reply, room }));
+            requests.push(Request::Append(Append { entries, bytes, reply }));
             answers.push(answer);
         }
-        if !self.0.queue.put(requests) {
-            return Err(AppendError::Failed(closed()));
-        }
+        self.0.queue.put_within(requests, self.0.queue_bytes).map_err(AppendError::Failed)?;
         Ok(answers)
     }
 }
@@ -420,16 +420,17 @@ fn start_writer(
     let work = move || {
         let taker = taker;
         loop {
-            let patience = writer.unsynced.then_some(LATE_SYNC_EVERY);
-            let Some(requests) = queue.take(group_bytes, patience) else { break };
-            if requests.is_empty() {
-                if let Err(error) = writer.sync_late() {
-                    writer.torn = true;
-                    tracing::error!(%error, "what was acknowledged without a sync may be lost in a crash");
-                }
-                continue;
+            let Some(requests) = queue.take(group_bytes, writer.patience()) else { break };
+            if !requests.is_empty() {
+                writer.commit(requests);
             }
-            writer.commit(requests);
+            // Also where there is always more to write.
+            if writer.patience().is_some_and(|left| left.is_zero())
+                && let Err(error) = writer.sync_late()
+            {
+                writer.torn = true;
+                tracing::error!(%error, "what was acknowledged without a sync may be lost in a crash");
+            }
         }
         drop(taker);
         let ended = writer.sync_late();

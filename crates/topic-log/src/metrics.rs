@@ -16,6 +16,8 @@ pub struct LogMetrics {
     pub cache_bytes: u64,
     /// Payload bytes given to readers from the disk.
     pub disk_bytes: u64,
+    /// Segments that are known to be damaged: a rewriting or a scrub came upon them.
+    pub damaged_segments: u64,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ impl Metrics {
             appends: of(&self.appends),
             cache_bytes: of(&self.cache_bytes),
             disk_bytes: of(&self.disk_bytes),
+            damaged_segments: 0,
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct LogOptions {
     pub segment_bytes: u32,
     /// How much is written with one sync while others wait. 1 MiB is where syncs stop to matter on a solid-state disk.
     pub group_bytes: usize,
-    /// Appends that wait to be written. Whoever comes when it is full waits.
+    /// Appends that wait to be written, those that nobody waits for any more among them. More are refused: a disk that stands
+    /// still must not fill the memory.
     pub queue_bytes: usize,
     /// The newest records kept in memory, so that those who read along ask no disk.
     pub cache_bytes: usize,
@@ -55,7 +56,7 @@ impl Default for LogOptions {
             sync: Sync::OnAck,
             segment_bytes: 64 << 20,
             group_bytes: 1 << 20,
-            queue_bytes: 64 << 20,
+            queue_bytes: 384 << 20,
             cache_bytes: 64 << 20,
             index_cache_bytes: 16 << 20,
             hot_bytes: 1 << 30,

@@ -1,5 +1,6 @@
 //! Single records of a batch, unpacked.
 
+use crate::batch::BatchHeader;
 use crate::varint::Varints;
 
 /// A record as it lies there.
@@ -14,6 +15,17 @@ pub(crate) struct Record<'a> {
     pub(crate) value: Option<&'a [u8]>,
     /// Their number, and then each.
     pub(crate) headers: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Its time, in milliseconds since 1970.
+    pub(crate) fn time(&self, header: &BatchHeader) -> i64 {
+        if header.is_log_append_time() {
+            header.max_timestamp
+        } else {
+            header.base_timestamp.saturating_add(self.timestamp_delta)
+        }
+    }
 }
 
 /// Takes the first record; `None` if there is no whole one.

@@ -73,7 +73,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         answers: Vec::new(),
         group_sequence: next_sequence,
         torn: false,
-        unsynced: false,
+        unsynced: None,
     };
     Ok((writer, durable, recovered))
 }

@@ -1,20 +1,24 @@
 //! Appends on their way to the writer.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
-use polder_types::Result;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use polder_types::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::batch::{BatchHeader, check};
-use crate::compact::has_keys;
+use crate::batch::{BatchHeader, batches, check};
+use crate::compact::unpack;
 use crate::entry::{AppendError, Appended, Entry, Refusal};
 use crate::frame::frame_bytes;
+use crate::keeper::closed;
+use crate::record;
 use crate::rewrite::Rewritten;
+use crate::topic::TopicSettings;
 use crate::view::Published;
 
 /// Bytes of one append, everything counted: a segment's positions have 32 bits, and memory has an end.
@@ -38,14 +42,23 @@ impl Checked {
         }
     }
 
-    /// Refuses records without keys where only the last record of each key stays.
-    pub(crate) fn check_keys(&self, published: &Published) -> Result<(), Refusal> {
-        let Self::Batch { topic, bytes, .. } = self else { return Ok(()) };
-        let compact = published.topics.read().by_id.get(topic).is_some_and(|topic| topic.topic.settings.compact);
-        if compact && !has_keys(bytes) {
-            return Err(Refusal::InvalidRecord("records of a compacted topic have keys".to_owned()));
+    /// Checks what a topic asks of single records: keys, where only the last record of each key stays, and times that are
+    /// not too far from `now`, milliseconds since 1970. Others are not looked into.
+    pub(crate) fn check_records(&self, published: &Published, now: i64) -> Result<(), Refusal> {
+        let Self::Batch { topic, bytes, headers, .. } = self else { return Ok(()) };
+        let Some(settings) = published.topics.read().by_id.get(topic).map(|topic| topic.topic.settings) else {
+            return Ok(());
+        };
+        let rule = RecordRule::of(&settings, now);
+        if !rule.asks() {
+            return Ok(());
         }
-        Ok(())
+        // They are refused by their size anyway: nothing is unpacked for that.
+        if headers.iter().any(|header| header.bytes > settings.max_message_bytes) {
+            return Ok(());
+        }
+        let all = || batches(bytes).try_for_each(|(header, batch)| rule.check(&header, batch));
+        if headers.iter().any(|header| header.compression() != 0) { beside(all) } else { all() }
     }
 
     /// At most so many bytes of the log.
@@ -64,6 +77,57 @@ impl Checked {
     }
 }
 
+/// What is asked of each record.
+struct RecordRule {
+    keys: bool,
+    times: RangeInclusive<i64>,
+}
+
+impl RecordRule {
+    fn of(settings: &TopicSettings, now: i64) -> Self {
+        let own = !settings.log_append_time;
+        let far = |distance: Option<i64>| distance.filter(|_| own);
+        let first = far(settings.timestamp_before_max_ms).map_or(i64::MIN, |before| now.saturating_sub(before));
+        let last = far(settings.timestamp_after_max_ms).map_or(i64::MAX, |after| now.saturating_add(after));
+        Self { keys: settings.compact, times: first..=last }
+    }
+
+    fn asks(&self) -> bool {
+        self.keys || self.times != (i64::MIN..=i64::MAX)
+    }
+
+    fn check(&self, header: &BatchHeader, batch: &[u8]) -> Result<(), Refusal> {
+        let unpacked = unpack(header, batch);
+        let records = unpacked.as_ref().and_then(|records| record::all(records, header.count));
+        let records =
+            records.ok_or_else(|| Refusal::InvalidRecord("the records of a batch cannot be unpacked".to_owned()))?;
+        for record in &records {
+            if self.keys && record.key.is_none() {
+                return Err(Refusal::InvalidRecord("records of a compacted topic have keys".to_owned()));
+            }
+            let time = record.time(header);
+            // -1: it has none.
+            if time != -1 && !self.times.contains(&time) {
+                let (first, last) = (self.times.start(), self.times.end());
+                let why =
+                    format!("the time of a record, {time}, is not from {first} to {last}, as its topic takes them");
+                return Err(Refusal::InvalidTimestamp(why));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does what may take long. The runtime's other work goes on on another thread, if it has any; the caller's place in the order
+/// of its partitions stays.
+fn beside<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match flavor {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 pub(crate) type Outcome = Result<Vec<Appended>, AppendError>;
 
 /// One append.
@@ -72,8 +136,6 @@ pub(crate) struct Append {
     pub(crate) entries: Vec<Checked>,
     pub(crate) bytes: usize,
     pub(crate) reply: oneshot::Sender<Outcome>,
-    /// Its share of the queue, given back when it is answered.
-    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 /// What the writer is asked to do between groups.
@@ -83,6 +145,8 @@ pub(crate) enum Order {
     Adopt(Rewritten, oneshot::Sender<Result<()>>),
     /// Says up to where the log is written: segment and position.
     Position(oneshot::Sender<(u64, u64)>),
+    /// Syncs what was acknowledged without.
+    Sync(oneshot::Sender<Result<()>>),
     /// Tries again what could not be written of checkpoints.
     Checkpoint(oneshot::Sender<Result<()>>),
 }
@@ -91,6 +155,15 @@ pub(crate) enum Order {
 pub(crate) enum Request {
     Append(Append),
     Order(Order),
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append(append) => append.bytes,
+            Self::Order(_) => 0,
+        }
+    }
 }
 
 /// Requests in the order of their coming.
@@ -103,6 +176,8 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     requests: VecDeque<Request>,
+    /// Of the appends.
+    bytes: usize,
     closed: bool,
 }
 
@@ -117,6 +192,26 @@ impl Queue {
         drop(waiting);
         self.came.notify_one();
         true
+    }
+
+    /// Puts appends at the end, all or none.
+    ///
+    /// # Errors
+    /// `Unavailable`: nobody writes any more, or `bytes_max` wait already.
+    pub(crate) fn put_within(&self, requests: Vec<Request>, bytes_max: usize) -> Result<()> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(closed());
+        }
+        if waiting.bytes >= bytes_max {
+            let message = format!("{} bytes wait to be written to the log already; try again later", waiting.bytes);
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        waiting.bytes += requests.iter().map(Request::bytes).sum::<usize>();
+        waiting.requests.extend(requests);
+        drop(waiting);
+        self.came.notify_one();
+        Ok(())
     }
 
     /// What waits, up to about `bytes_max` and at least one; nothing when nothing came in time. `None` at the end.
@@ -135,14 +230,14 @@ impl Queue {
         }
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while let Some(request) = waiting.requests.front() {
-            if let Request::Append(append) = request {
-                if bytes > 0 && bytes + append.bytes > bytes_max {
-                    break;
-                }
-                bytes += append.bytes;
+            let more = request.bytes();
+            if bytes > 0 && more > 0 && bytes + more > bytes_max {
+                break;
             }
+            bytes += more;
             taken.extend(waiting.requests.pop_front());
         }
+        waiting.bytes -= bytes;
         Some(taken)
     }
 

@@ -40,8 +40,13 @@ impl Rewriting {
         self.damaged.lock().contains(&segment)
     }
 
-    fn note_damage(&self, segment: u64) {
+    pub(crate) fn note_damage(&self, segment: u64) {
         self.damaged.lock().insert(segment);
+    }
+
+    /// Segments that were found damaged since the log was opened.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged.lock().len() as u64
     }
 
     /// A number for a rewritten segment that none has, nor had: somebody may still read by the index of one that is gone.
@@ -99,10 +104,11 @@ struct Part {
 /// Does one round, if one is due. Segments before `sealed_before` are ended, with their indexes written. Blocks.
 pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Option<Rewritten>> {
     let partitions = reader.ground.published.partitions();
-    let cold = cold_segments(reader, &partitions, sealed_before);
+    let until = Until { sealed_before, now };
+    let cold = cold_segments(reader, &partitions, until);
     let mut topics: Vec<(Arc<Topic>, Vec<Part>)> = Vec::new();
     for (topic, partition) in partitions {
-        let Some(part) = part_of(reader, &topic, partition, &cold, sealed_before) else { continue };
+        let Some(part) = part_of(reader, &topic, partition, &cold, until) else { continue };
         match topics.last_mut() {
             Some((last, parts)) if last.id == topic.id => parts.push(part),
             _ => topics.push((topic, vec![part])),
@@ -127,6 +133,7 @@ fn rewrite_all(
 ) -> Result<Rewritten> {
     let mut rewritten = Rewritten::default();
     for (topic, parts) in topics {
+        output.begin_topic(topic.settings.segment_bytes);
         for part in parts {
             let replacement = rewrite(reader, &topic, part, now, output).map_err(|error| match error.into_error() {
                 ReadError::Failed(error) => error,
@@ -141,22 +148,36 @@ fn rewrite_all(
 }
 
 /// The oldest shared segments outside of the hot window.
-fn cold_segments(
-    reader: &Reader,
-    partitions: &[(Arc<Topic>, Arc<PartitionView>)],
-    sealed_before: u64,
-) -> BTreeSet<u64> {
+fn cold_segments(reader: &Reader, partitions: &[(Arc<Topic>, Arc<PartitionView>)], until: Until) -> BTreeSet<u64> {
     let mut shared = BTreeSet::new();
-    for (_, partition) in partitions {
+    for (topic, partition) in partitions {
         let view = partition.view.read();
-        shared.extend(view.extents.iter().map(|extent| extent.segment).filter(|one| one & REWRITTEN == 0));
+        let of_it =
+            view.extents.iter().filter(|extent| extent.segment & REWRITTEN == 0 && until.may_take(topic, extent));
+        shared.extend(of_it.map(|extent| extent.segment));
     }
     let options = &reader.ground.options;
     let hot = options.hot_bytes / u64::from(options.segment_bytes).max(1);
     shared.retain(|one| !reader.rewriting.is_damaged(*one));
     let cold: BTreeSet<u64> =
-        shared.into_iter().filter(|one| one.saturating_add(hot) < sealed_before).take(SEGMENTS_MAX).collect();
+        shared.into_iter().filter(|one| one.saturating_add(hot) < until.sealed_before).take(SEGMENTS_MAX).collect();
     if cold.len() < SEGMENTS_MIN { BTreeSet::new() } else { cold }
+}
+
+/// What a round may take: segments before one, and records that are so old.
+#[derive(Clone, Copy)]
+struct Until {
+    sealed_before: u64,
+    /// Milliseconds since 1970.
+    now: i64,
+}
+
+impl Until {
+    /// Whether a stretch is old enough. What is too young to be compacted waits in the segment where it is.
+    fn may_take(self, topic: &Topic, extent: &Extent) -> bool {
+        let lag = if topic.settings.compact { topic.settings.min_compaction_lag_ms } else { 0 };
+        lag == 0 || extent.kept_since <= self.now.saturating_sub(lag)
+    }
 }
 
 fn part_of(
@@ -164,14 +185,15 @@ fn part_of(
     topic: &Topic,
     partition: Arc<PartitionView>,
     cold: &BTreeSet<u64>,
-    sealed_before: u64,
+    until: Until,
 ) -> Option<Part> {
     let view = partition.view.read();
     let mut extents: Vec<Extent>;
     if topic.settings.compact {
         let stable = view.bounds.last_stable_offset;
         let sealed = |extent: &&Extent| {
-            (extent.segment & REWRITTEN != 0 || extent.segment < sealed_before)
+            (extent.segment & REWRITTEN != 0 || extent.segment < until.sealed_before)
+                && until.may_take(topic, extent)
                 && extent.next <= stable
                 && !reader.rewriting.is_damaged(extent.segment)
         };

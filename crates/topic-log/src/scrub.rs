@@ -1,6 +1,6 @@
 //! Reading everything again, to see that it is as it was written.
 
-use polder_types::Result;
+use polder_types::{Error, ErrorKind, Result};
 
 use crate::failure::{damaged, failed};
 use crate::frame::{Kind, frame_bytes};
@@ -8,9 +8,35 @@ use crate::read::Reader;
 use crate::scan::Scan;
 use crate::segment;
 
+/// A segment that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedSegment {
+    /// Its file.
+    pub path: String,
+    /// The first damage in it, and where.
+    pub problem: String,
+}
+
+/// What reading a log again came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogChecked {
+    /// Bytes of sound segments.
+    pub bytes: u64,
+    pub damaged: Vec<DamagedSegment>,
+}
+
+impl LogChecked {
+    pub(crate) fn sound(self) -> Result<u64> {
+        let Some(first) = self.damaged.first() else { return Ok(self.bytes) };
+        let more = self.damaged.len() - 1;
+        let others = if more == 0 { String::new() } else { format!(", and {more} more segments are damaged") };
+        Err(Error::new(ErrorKind::Corrupt, format!("{}{others}", first.problem)))
+    }
+}
+
 impl Reader {
-    /// Checks every frame of every sealed segment; gives the bytes that were read. Blocks.
-    pub(crate) fn scrub(&self) -> Result<u64> {
+    /// Checks every frame of every sealed segment. Blocks.
+    pub(crate) fn scrub(&self) -> Result<LogChecked> {
         let mut segments: Vec<u64> = Vec::new();
         for (_, partition) in self.ground.published.partitions() {
             segments.extend(partition.view.read().extents.iter().map(|extent| extent.segment));
@@ -19,11 +45,19 @@ impl Reader {
         segments.dedup();
         // The one that is written ends where the writing is.
         let shared = segments.iter().filter(|segment| **segment & segment::REWRITTEN == 0).max().copied();
-        let mut bytes = 0;
+        let mut checked = LogChecked::default();
         for segment in segments {
-            bytes += self.scrub_segment(segment, Some(segment) == shared)?;
+            match self.scrub_segment(segment, Some(segment) == shared) {
+                Ok(read) => checked.bytes += read,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.rewriting.note_damage(segment);
+                    tracing::error!(%error, "a segment of the log is damaged");
+                    checked.damaged.push(DamagedSegment { path: self.path(segment), problem: error.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(bytes)
+        Ok(checked)
     }
 
     fn scrub_segment(&self, number: u64, may_be_open: bool) -> Result<u64> {

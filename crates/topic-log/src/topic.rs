@@ -13,7 +13,8 @@ pub struct Topic {
     pub name: String,
     pub partitions: u32,
     /// As it was given. The log acts on `cleanup.policy`, `retention.ms`, `retention.bytes`, `delete.retention.ms`,
-    /// `message.timestamp.type` and `max.message.bytes`.
+    /// `min.compaction.lag.ms`, `message.timestamp.type`, `message.timestamp.before.max.ms`,
+    /// `message.timestamp.after.max.ms`, `max.message.bytes` and `segment.bytes`.
     pub config: BTreeMap<String, String>,
     /// What the log acts on, read.
     pub settings: TopicSettings,
@@ -32,6 +33,14 @@ pub struct TopicSettings {
     pub retention_bytes: Option<u64>,
     /// How long a compacted topic keeps tombstones, in milliseconds.
     pub delete_retention_ms: i64,
+    /// How old the records of a stretch are before it is compacted, in milliseconds.
+    pub min_compaction_lag_ms: i64,
+    /// How far the time that a record comes with may lie before the log's own, in milliseconds; `None` without limit.
+    pub timestamp_before_max_ms: Option<i64>,
+    /// And behind it.
+    pub timestamp_after_max_ms: Option<i64>,
+    /// Bytes of a file that holds this topic alone, once its records are out of the hot window.
+    pub segment_bytes: u64,
     /// Records get the time of their append instead of the one that they came with.
     pub log_append_time: bool,
     /// Bytes of a batch, with its header.
@@ -46,6 +55,10 @@ impl Default for TopicSettings {
             retention_ms: Some(7 * 24 * 60 * 60 * 1000),
             retention_bytes: None,
             delete_retention_ms: 24 * 60 * 60 * 1000,
+            min_compaction_lag_ms: 0,
+            timestamp_before_max_ms: None,
+            timestamp_after_max_ms: None,
+            segment_bytes: 1 << 30,
             log_append_time: false,
             max_message_bytes: 1_048_588,
         }
@@ -65,6 +78,10 @@ impl TopicSettings {
                 "retention.ms" => settings.retention_ms = limit(name, value)?,
                 "retention.bytes" => settings.retention_bytes = limit(name, value)?.map(i64::cast_unsigned),
                 "delete.retention.ms" => settings.delete_retention_ms = limit(name, value)?.unwrap_or(i64::MAX),
+                "min.compaction.lag.ms" => settings.min_compaction_lag_ms = number(name, value)?,
+                "message.timestamp.before.max.ms" => settings.timestamp_before_max_ms = distance(name, value)?,
+                "message.timestamp.after.max.ms" => settings.timestamp_after_max_ms = distance(name, value)?,
+                "segment.bytes" => settings.segment_bytes = number(name, value)?.cast_unsigned(),
                 "message.timestamp.type" => {
                     settings.log_append_time = match value.as_str() {
                         "CreateTime" => false,
@@ -73,7 +90,7 @@ impl TopicSettings {
                     }
                 }
                 "max.message.bytes" => {
-                    let bytes = limit(name, value)?.ok_or_else(|| unreadable(name, value))?;
+                    let bytes = number(name, value)?;
                     settings.max_message_bytes = usize::try_from(bytes).map_err(|_| unreadable(name, value))?;
                 }
                 _ => {}
@@ -93,6 +110,16 @@ fn policy(value: &str) -> Result<(bool, bool), Refusal> {
         }
     }
     Ok((delete, compact))
+}
+
+/// A number from 0.
+fn number(name: &str, value: &str) -> Result<i64, Refusal> {
+    limit(name, value)?.ok_or_else(|| unreadable(name, value))
+}
+
+/// A number from 0; the largest there is stands for no limit, as in Kafka.
+fn distance(name: &str, value: &str) -> Result<Option<i64>, Refusal> {
+    Ok(Some(number(name, value)?).filter(|far| *far < i64::MAX))
 }
 
 /// A number from 0, or -1 for none.

@@ -1,6 +1,7 @@
 //! What readers see: everything here is durable. The writer alone changes it, once a sync is done.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -92,6 +93,9 @@ pub(crate) struct Topics {
     pub(crate) by_name: BTreeMap<String, Arc<TopicView>>,
 }
 
+/// What a value takes beside its bytes, about.
+const KEPT_BYTES: usize = 128;
+
 /// All that can be seen.
 #[derive(Debug)]
 pub(crate) struct Published {
@@ -99,11 +103,18 @@ pub(crate) struct Published {
     pub(crate) topics_version: watch::Sender<u64>,
     /// The state of those above, by space and key.
     pub(crate) state: RwLock<BTreeMap<(u8, Bytes), Bytes>>,
+    /// Bytes that it takes in memory, about.
+    kept_bytes: AtomicUsize,
 }
 
 impl Default for Published {
     fn default() -> Self {
-        Self { topics: RwLock::default(), topics_version: watch::Sender::new(0), state: RwLock::default() }
+        Self {
+            topics: RwLock::default(),
+            topics_version: watch::Sender::new(0),
+            state: RwLock::default(),
+            kept_bytes: AtomicUsize::default(),
+        }
     }
 }
 
@@ -147,6 +158,24 @@ impl Published {
             .collect()
     }
 
+    /// Bytes that the state of those above takes in memory, about.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn keep(&self, space: u8, key: Bytes, value: Option<Bytes>) {
+        let key_bytes = key.len() + KEPT_BYTES;
+        let more = value.as_ref().map_or(0, |value| key_bytes + value.len());
+        let mut state = self.state.write();
+        let before = match value {
+            Some(value) => state.insert((space, key), value),
+            None => state.remove(&(space, key)),
+        };
+        let less = before.map_or(0, |before| key_bytes + before.len());
+        // Under the lock, so that no other change comes between.
+        self.kept_bytes.store((self.kept_bytes() + more).saturating_sub(less), Ordering::Relaxed);
+    }
+
     /// Shows what has become durable, in order, and wakes who waits for it.
     pub(crate) fn publish(&self, effects: Vec<Effect>) {
         let mut grown: Vec<Arc<PartitionView>> = Vec::new();
@@ -181,12 +210,7 @@ impl Published {
                     }
                     grown.extend(topic.partitions.iter().cloned());
                 }
-                Effect::State { space, key, value: Some(value) } => {
-                    self.state.write().insert((space, key), value);
-                }
-                Effect::State { space, key, value: None } => {
-                    self.state.write().remove(&(space, key));
-                }
+                Effect::State { space, key, value } => self.keep(space, key, value),
             }
         }
         if topics_changed {

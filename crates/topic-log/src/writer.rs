@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use bytes::Bytes;
 use polder_runtime::{Clock, fault};
@@ -28,6 +29,9 @@ mod orders;
 
 /// The end of each segment, kept for what frees room: topics and records can be deleted on a full disk.
 const RESERVE_BYTES: u64 = 64 << 10;
+
+/// What was acknowledged without a sync gets one after so long.
+const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// The segment that is written.
 #[derive(Debug)]
@@ -69,8 +73,9 @@ pub(crate) struct Writer {
     pub(crate) group_sequence: u64,
     /// What stands behind the position may be anything: a write or a sync has failed.
     pub(crate) torn: bool,
-    /// Written, and not synced: only where acknowledgements do not wait.
-    pub(crate) unsynced: bool,
+    /// Since when there is something written and not synced, in milliseconds since 1970: only where acknowledgements do not
+    /// wait.
+    pub(crate) unsynced: Option<i64>,
 }
 
 impl Writer {
@@ -135,7 +140,9 @@ impl Writer {
 
     /// Writes and syncs the group, shows and answers it; or takes all of it back.
     pub(crate) fn flush(&mut self) {
-        let bytes = Bytes::from(std::mem::take(&mut self.group.bytes));
+        let bytes = std::mem::take(&mut self.group.bytes);
+        let capacity = bytes.capacity();
+        let bytes = Bytes::from(bytes);
         let answers = std::mem::take(&mut self.answers);
         if !bytes.is_empty() {
             if let Err(error) = self.write(&bytes) {
@@ -155,7 +162,7 @@ impl Writer {
             let position = self.active.position;
             self.active.position += bytes.len() as u64;
             self.ground.metrics.group(self.next_sequence - self.group_sequence, bytes.len());
-            self.ground.cache.put(self.active.segment, position, bytes);
+            self.ground.cache.put(self.active.segment, position, bytes, capacity);
         }
         self.group_sequence = self.next_sequence;
         let effects = self.state.settle();
@@ -176,7 +183,7 @@ impl Writer {
         match self.ground.options.sync {
             Sync::OnAck => self.sync(),
             Sync::PageCache => {
-                self.unsynced = true;
+                self.unsynced = self.unsynced.or(Some(self.now()));
                 Ok(())
             }
         }
@@ -185,17 +192,25 @@ impl Writer {
     fn sync(&mut self) -> Result<()> {
         self.active.file.sync().map_err(|error| failed("syncing", &self.path(), error))?;
         self.ground.metrics.synced();
-        self.unsynced = false;
+        self.unsynced = None;
         Ok(())
     }
 
     /// Syncs what was acknowledged without, if there is any.
     pub(crate) fn sync_late(&mut self) -> Result<()> {
-        if self.unsynced {
+        if self.unsynced.is_some() {
             self.sync()?;
             self.synced = self.next_sequence - 1;
         }
         Ok(())
+    }
+
+    /// How long the late sync may wait still; `None` if there is nothing to sync.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let waited = self.now().saturating_sub(self.unsynced?);
+        // A clock that is set back makes nobody wait.
+        let waited = u64::try_from(waited).map_or(LATE_SYNC_EVERY, Duration::from_millis);
+        Some(LATE_SYNC_EVERY.saturating_sub(waited))
     }
 
     pub(crate) fn path(&self) -> String {
@@ -309,7 +324,6 @@ fn again(error: &Error) -> Error {
 fn answer(append: Append, outcome: Outcome) {
     // Whoever asked may be gone; what is in the log stays there.
     let _ = append.reply.send(outcome);
-    drop(append.room);
 }
 
 /// An append that no segment takes.

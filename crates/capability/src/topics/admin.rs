@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{TopicClient, TopicRef, TopicResult};
+use super::{TopicClient, TopicRef, TopicResult, TopicRight, TopicThing};
 
 /// Which topics are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,11 @@ pub struct ConfigChange {
 pub trait TopicAdmin: Send + Sync {
     /// The name of this installation, the same for ever: 22 letters of URL-safe base64.
     fn cluster_id(&self) -> String;
+
+    /// What the client may do with a thing; `None`: it is not told.
+    fn rights_on(&self, _client: &TopicClient, _thing: TopicThing<'_>) -> Option<Vec<TopicRight>> {
+        None
+    }
 
     /// What there is. `create`: those that are missing, and named by name, are made, if the caller and the server's
     /// settings let it. The results are in the order of the choice; of all, in the order of names.

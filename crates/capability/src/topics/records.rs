@@ -1,5 +1,8 @@
 //! Writing and reading records.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -107,7 +110,36 @@ pub struct Fetched {
 pub struct FetchAnswer {
     pub throttle: Duration,
     pub results: Vec<TopicResult<Fetched>>,
+    /// To be kept until the records are sent, or done with.
+    pub room: HeldRoom,
 }
+
+/// A share of the memory that all answers have together; given back when it is dropped.
+#[derive(Clone, Default)]
+pub struct HeldRoom(Option<Arc<dyn Any + Send + Sync>>);
+
+impl HeldRoom {
+    /// A share that is given back when `held` is dropped.
+    #[must_use]
+    pub fn of<T: Any + Send + Sync>(held: Option<T>) -> Self {
+        Self(held.map(|held| Arc::new(held) as Arc<dyn Any + Send + Sync>))
+    }
+}
+
+impl fmt::Debug for HeldRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HeldRoom").field(&self.0.is_some()).finish()
+    }
+}
+
+impl PartialEq for HeldRoom {
+    /// It is no part of what an answer says.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for HeldRoom {}
 
 /// A place in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,11 @@ pub enum TopicRight {
     Alter,
 }
 
+impl TopicRight {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Describe, Self::Read, Self::Write, Self::Create, Self::Delete, Self::Alter];
+}
+
 /// With what it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TopicThing<'a> {

@@ -225,17 +225,24 @@ impl Context<'_> {
     /// One row for each problem.
     async fn check(&self) -> Result<Outcome> {
         let report = self.engine.lake.check().await?;
+        let beside = self.engine.check_beside().await?;
         let texts = |values: Vec<Option<String>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
-        let problems = &report.problems;
+        let of_tables = report
+            .problems
+            .iter()
+            .map(|one| (one.table.as_ref().map(ToString::to_string), one.file.clone(), one.kind.to_string()));
+        let of_others = beside.problems.into_iter().map(|one| (None, one.file, one.problem));
+        let problems: Vec<(Option<String>, String, String)> = of_tables.chain(of_others).collect();
         let columns = vec![
-            ("table_name", texts(problems.iter().map(|one| one.table.as_ref().map(ToString::to_string)).collect())),
-            ("file", texts(problems.iter().map(|one| Some(one.file.clone())).collect())),
-            ("problem", texts(problems.iter().map(|one| Some(one.kind.to_string())).collect())),
+            ("table_name", texts(problems.iter().map(|one| one.0.clone()).collect())),
+            ("file", texts(problems.iter().map(|one| Some(one.1.clone())).collect())),
+            ("problem", texts(problems.iter().map(|one| Some(one.2.clone())).collect())),
         ];
         let outcome = rows("CHECK", columns, self.engine.lake.newest().await?.id)?;
         let found =
             if problems.is_empty() { "nothing is wrong".to_owned() } else { format!("{} problems", problems.len()) };
-        Ok(outcome.notice(format!("{} files of {} bytes were read: {found}", report.files, report.bytes)))
+        let log = if beside.bytes == 0 { String::new() } else { format!(" and {} bytes of topics", beside.bytes) };
+        Ok(outcome.notice(format!("{} files of {} bytes{log} were read: {found}", report.files, report.bytes)))
     }
 
     async fn backup(&self, directory: &std::path::Path) -> Result<Outcome> {

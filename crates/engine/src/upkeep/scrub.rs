@@ -51,10 +51,23 @@ impl JobKind for ScrubKind {
         }
         let rest = if scrubbed.around { "all have been read once more" } else { "the next run reads on from here" };
         run.log.line(format!("{} files, {} bytes; {rest}", scrubbed.files, scrubbed.bytes));
-        let Some(first) = scrubbed.problems.first() else { return Ok(()) };
-        let more = scrubbed.problems.len() - 1;
+        let beside = tokio::select! {
+            checked = self.engine.check_beside() => checked?,
+            () = run.stop.cancelled() => return Err(Error::cancelled()),
+        };
+        for problem in &beside.problems {
+            run.log.line(format!("{}: {}", problem.file, problem.problem));
+        }
+        if beside.bytes > 0 {
+            run.log.line(format!("{} bytes of topics", beside.bytes));
+        }
+        let of_tables = scrubbed.problems.iter().map(|one| format!("{}: {}", one.file, one.kind));
+        let of_others = beside.problems.iter().map(|one| format!("{}: {}", one.file, one.problem));
+        let problems: Vec<String> = of_tables.chain(of_others).collect();
+        let Some(first) = problems.first() else { return Ok(()) };
+        let more = problems.len() - 1;
         let others = if more == 0 { String::new() } else { format!(", and {more} more (see the log of this run)") };
-        Err(Error::new(ErrorKind::Corrupt, format!("{}: {}{others}", first.file, first.kind))
+        Err(Error::new(ErrorKind::Corrupt, format!("{first}{others}"))
             .with_hint("restore a backup, or the file; `polder check` looks at everything"))
     }
 }

@@ -36,8 +36,10 @@ struct Remembered {
 }
 
 impl Logins {
-    fn session(&self, key: &[u8; 32], now: DateTime<Utc>) -> Option<String> {
-        self.0.lock().get(key).filter(|remembered| remembered.until > now).map(|remembered| remembered.session.clone())
+    /// The session, and whether its time is over.
+    fn session(&self, key: &[u8; 32], now: DateTime<Utc>) -> Option<(String, bool)> {
+        let all = self.0.lock();
+        all.get(key).map(|remembered| (remembered.session.clone(), remembered.until <= now))
     }
 
     fn remember(&self, key: [u8; 32], session: String, now: DateTime<Utc>) {
@@ -86,8 +88,10 @@ async fn log_in(registry: &Registry, peer: Option<IpAddr>, user: &str, password:
     let accounts = &registry.app.accounts;
     let now = registry.app.clock.now();
     let key = key(user, password);
-    if let Some(session) = registry.logins.session(&key, now) {
-        if let Some(user) = accounts.session_user(&session).await? {
+    if let Some((session, is_over)) = registry.logins.session(&key, now) {
+        if is_over {
+            accounts.end_session(&session).await?;
+        } else if let Some(user) = accounts.session_user(&session).await? {
             return Ok(user);
         }
         registry.logins.forget(&key);

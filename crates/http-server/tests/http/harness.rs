@@ -58,7 +58,7 @@ impl Server {
             accounts: Arc::new(FakeAccounts::default()),
             saved: Arc::new(FakeSaved::default()),
             jobs: Arc::new(FakeJobs::default()),
-            schemas: None,
+            schemas: crate::schema_registry::registry(),
             clock: Arc::new(clock.clone()),
         };
         let shutdown = Shutdown::new();

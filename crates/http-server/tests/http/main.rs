@@ -9,6 +9,7 @@ mod fakes;
 mod harness;
 mod jobs;
 mod loads;
+mod schema_registry;
 mod server;
 mod session;
 mod statements;

@@ -10,8 +10,9 @@ use kafka_protocol::messages::{
     FindCoordinatorResponse, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
     SaslHandshakeResponse,
 };
+use polder_capability::topics::TopicThing;
 
-use super::{Ask, NODE, text};
+use super::{Ask, NODE, operations, text};
 use crate::apis::APIS;
 use crate::reply::{self, Reply};
 
@@ -47,7 +48,11 @@ pub(super) async fn describe(ask: &Ask, request: DescribeClusterRequest) -> Desc
             .with_error_message(Some(text("there are no controllers apart from the server here")));
     }
     let broker = DescribeClusterBroker::default().with_broker_id(NODE).with_host(ask.host()).with_port(ask.here.port);
-    response.with_controller_id(NODE).with_brokers(vec![broker])
+    let bits = request.include_cluster_authorized_operations.then(|| operations::of(ask, TopicThing::Server));
+    response
+        .with_controller_id(NODE)
+        .with_brokers(vec![broker])
+        .with_cluster_authorized_operations(bits.unwrap_or(operations::UNKNOWN))
 }
 
 pub(super) async fn coordinator(ask: &Ask, request: FindCoordinatorRequest) -> FindCoordinatorResponse {

@@ -22,6 +22,12 @@ use crate::codes;
 /// Groups that one request may ask for, as each is a question of its own; the others are refused.
 const GROUPS_MAX: usize = 1_000;
 
+/// Groups are answered until the answer has so many bytes, about; the rest is refused.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// What an offset takes beside its note.
+const OFFSET_BYTES: usize = 256;
+
 /// From this version on a request asks for several groups.
 const HAS_GROUPS: i16 = 8;
 
@@ -139,9 +145,9 @@ pub(super) async fn fetch(ask: &Ask, request: OffsetFetchRequest) -> OffsetFetch
 }
 
 async fn fetch_of_groups(ask: &Ask, request: OffsetFetchRequest) -> OffsetFetchResponse {
-    let mut groups = Vec::new();
+    let (mut groups, mut bytes) = (Vec::new(), 0);
     for (number, group) in once(request.groups, |group| group.group_id.clone()).into_iter().enumerate() {
-        if number >= GROUPS_MAX {
+        if number >= GROUPS_MAX || bytes >= ANSWER_BYTES_MAX {
             let code = codes::code(TopicError::InvalidRequest).code();
             groups.push(OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_error_code(code));
             continue;
@@ -156,7 +162,12 @@ async fn fetch_of_groups(ask: &Ask, request: OffsetFetchRequest) -> OffsetFetchR
         };
         let result = ask.topics().fetch_offsets(&ask.client, wanted).await;
         let code = codes::of(&result);
-        let topics = by_topic(result.unwrap_or_default()).into_iter().map(|(name, offsets)| {
+        let note = |found: &FetchedOffset| {
+            found.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |one| one.metadata.len())
+        };
+        let found = result.unwrap_or_default();
+        bytes += found.iter().map(|one| OFFSET_BYTES + note(one)).sum::<usize>();
+        let topics = by_topic(found).into_iter().map(|(name, offsets)| {
             let partitions = offsets.into_iter().map(|(found, code)| {
                 let (offset, leader_epoch, metadata) = told(&found.result);
                 OffsetFetchResponsePartitions::default()

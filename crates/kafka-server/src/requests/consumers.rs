@@ -8,10 +8,10 @@ use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse, TopicName,
 };
-use polder_capability::topics::{ConsumerHeartbeat, ConsumerMember, TopicAssignment};
+use polder_capability::topics::{ConsumerHeartbeat, ConsumerMember, TopicAssignment, TopicThing};
 
 use super::commits::member;
-use super::{Ask, groups, millis, once, text, to_millis};
+use super::{Ask, groups, millis, once, operations, text, to_millis};
 use crate::codes;
 
 /// From this version on a client chooses its id itself.
@@ -75,6 +75,7 @@ pub(super) async fn describe(ask: &Ask, request: ConsumerGroupDescribeRequest) -
     let count = names.len();
     let described = codes::spread(ask.topics().describe_consumers(&ask.client, names).await, count);
     let groups = asked.into_iter().zip(described).map(|(name, group)| {
+        let bits = request.include_authorized_operations.then(|| operations::of(ask, TopicThing::Group(&name)));
         let response = DescribedGroup::default()
             .with_group_id(name)
             .with_error_code(codes::of(&group))
@@ -86,6 +87,7 @@ pub(super) async fn describe(ask: &Ask, request: ConsumerGroupDescribeRequest) -
             .with_group_epoch(group.epoch)
             .with_assignment_epoch(group.assignment_epoch)
             .with_assignor_name(text(group.assignor))
+            .with_authorized_operations(bits.unwrap_or(operations::UNKNOWN))
             .with_members(members.collect())
     });
     ConsumerGroupDescribeResponse::default().with_groups(groups.collect())

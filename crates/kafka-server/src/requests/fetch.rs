@@ -7,7 +7,8 @@ use bytes::{BufMut, BytesMut};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use kafka_protocol::protocol::HeaderVersion;
 use polder_capability::topics::{
-    Fetch, FetchPartition, Fetched, Isolation, TopicError, TopicFailure, TopicPartition, TopicRef, TopicResult,
+    Fetch, FetchPartition, Fetched, HeldRoom, Isolation, TopicError, TopicFailure, TopicPartition, TopicRef,
+    TopicResult,
 };
 
 use super::session::{self, Plan, Said};
@@ -54,9 +55,9 @@ pub(super) async fn fetch(ask: &Ask, request: FetchRequest) -> Reply {
     // Without a partition there is nothing to wait for.
     let wait_max = if partitions.is_empty() { Duration::ZERO } else { wait_max };
     let fetch = Fetch { wait_max, bytes_min: bytes_min.min(bytes_max), bytes_max, isolation, partitions };
-    let (throttle, results) = match ask.topics().fetch(&ask.client, &fetch).await {
-        Ok(answer) => (answer.throttle, Ok(answer.results)),
-        Err(failure) => (Duration::ZERO, Err(failure)),
+    let (throttle, results, room) = match ask.topics().fetch(&ask.client, &fetch).await {
+        Ok(answer) => (answer.throttle, Ok(answer.results), answer.room),
+        Err(failure) => (Duration::ZERO, Err(failure), HeldRoom::default()),
     };
     let results = crate::codes::spread(results, count);
     let (session_id, worth) = match planned {
@@ -68,7 +69,7 @@ pub(super) async fn fetch(ask: &Ask, request: FetchRequest) -> Reply {
         }
     };
     let told = fetch.partitions.into_iter().zip(results).zip(worth).filter(|(_, worth)| *worth).map(|(both, _)| both);
-    answer(ask, session_id, throttle, told.collect())
+    answer(ask, session_id, throttle, told.collect()).holding(room)
 }
 
 fn bounded(bytes: i32) -> u32 {

@@ -11,11 +11,11 @@ use kafka_protocol::messages::{
 };
 use polder_capability::topics::{
     GroupDescription, GroupKind, GroupListing, GroupMember, GroupState, JoinGroup, Joined, JoinedGroup, LeavingMember,
-    SyncGroup, TopicResult,
+    SyncGroup, TopicResult, TopicThing,
 };
 
 use super::commits::member;
-use super::{Ask, millis, once, text};
+use super::{Ask, millis, once, operations, text};
 use crate::codes;
 
 /// From this version on the client says how long a rebalance may take; before, as long as a session.
@@ -111,7 +111,11 @@ pub(super) async fn describe(ask: &Ask, request: DescribeGroupsRequest) -> Descr
     let names: Vec<String> = asked.iter().map(|group| group.to_string()).collect();
     let count = names.len();
     let described = codes::spread(ask.topics().describe_groups(&ask.client, names).await, count);
-    let groups = asked.into_iter().zip(described).map(|(name, group)| described_group(name, group));
+    let groups = asked.into_iter().zip(described).map(|(name, group)| {
+        let bits = (request.include_authorized_operations && group.is_ok())
+            .then(|| operations::of(ask, TopicThing::Group(&name)));
+        described_group(name, group).with_authorized_operations(bits.unwrap_or(operations::UNKNOWN))
+    });
     DescribeGroupsResponse::default().with_groups(groups.collect())
 }
 

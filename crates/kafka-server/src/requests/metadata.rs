@@ -5,9 +5,9 @@ use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
-use polder_capability::topics::{LEADER_EPOCH, TopicChoice, TopicDescription, TopicRef};
+use polder_capability::topics::{LEADER_EPOCH, TopicChoice, TopicDescription, TopicRef, TopicThing};
 
-use super::{Ask, NODE, once, text};
+use super::{Ask, NODE, once, operations, text};
 use crate::codes;
 
 /// From this version on an empty list means no topic, rather than all.
@@ -30,7 +30,7 @@ pub(super) async fn metadata(ask: &Ask, request: MetadataRequest) -> MetadataRes
     let create = ask.version < SAYS_CREATE || request.allow_auto_topic_creation;
     let found = ask.topics().describe(&ask.client, &choice, create).await;
     let topics = match asked {
-        None => found.unwrap_or_default().into_iter().flatten().map(known).collect(),
+        None => found.unwrap_or_default().into_iter().flatten().map(known).collect::<Vec<_>>(),
         Some(asked) => {
             let found = codes::spread(found, asked.len());
             let both = asked.into_iter().zip(found);
@@ -45,12 +45,22 @@ pub(super) async fn metadata(ask: &Ask, request: MetadataRequest) -> MetadataRes
             .collect()
         }
     };
+    let topics = topics.into_iter().map(|topic| match &topic.name {
+        Some(name) if topic.error_code == 0 && request.include_topic_authorized_operations => {
+            let bits = operations::of(ask, TopicThing::Topic(name));
+            topic.with_topic_authorized_operations(bits)
+        }
+        _ => topic,
+    });
+    let topics = topics.collect();
+    let of_server = request.include_cluster_authorized_operations.then(|| operations::of(ask, TopicThing::Server));
     let broker = MetadataResponseBroker::default().with_node_id(NODE).with_host(ask.host()).with_port(ask.here.port);
     MetadataResponse::default()
         .with_brokers(vec![broker])
         .with_cluster_id(Some(text(ask.topics().cluster_id())))
         .with_controller_id(NODE)
         .with_topics(topics)
+        .with_cluster_authorized_operations(of_server.unwrap_or(operations::UNKNOWN))
 }
 
 fn known(topic: TopicDescription) -> MetadataResponseTopic {

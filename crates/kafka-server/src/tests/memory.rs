@@ -142,7 +142,7 @@ impl TopicRecords for MemoryTopics {
             let bytes: usize = results.iter().flatten().flat_map(|fetched| &fetched.batches).map(Bytes::len).sum();
             let enough = bytes >= usize::try_from(fetch.bytes_min).unwrap_or_default();
             if enough || results.iter().any(Result::is_err) || tokio::time::Instant::now() >= until {
-                return Ok(FetchAnswer { throttle: Duration::ZERO, results });
+                return Ok(FetchAnswer { throttle: Duration::ZERO, results, room: HeldRoom::default() });
             }
             // Either there is more, or it is time.
             let _ = tokio::time::timeout_at(until, changed.changed()).await;

@@ -1,6 +1,6 @@
 //! Whether one schema reads what another wrote: the rules of "Schema Resolution" in Avro's specification.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{AvroSchema, Field, Name, Type, TypeId};
 use crate::limits::Budget;
@@ -12,6 +12,9 @@ pub(crate) fn differences(reader: &AvroSchema, writer: &AvroSchema) -> Result<Ve
     comparison.reads(reader.root, writer.root, "/")?;
     Ok(comparison.found)
 }
+
+/// Symbols that are named in a difference.
+const MISSING_TOLD_MAX: usize = 10;
 
 struct Comparison<'a> {
     reader: &'a AvroSchema,
@@ -72,8 +75,9 @@ impl Comparison<'_> {
                     let why = format!("the enum was \"{}\" and is \"{}\"", written_name.full, name.full);
                     return self.refuse("NAME_MISMATCH", at, &why);
                 }
-                let missing: Vec<&str> =
-                    written.iter().filter(|symbol| !symbols.contains(symbol)).map(String::as_str).collect();
+                let known: HashSet<&String> = symbols.iter().collect();
+                let missing = written.iter().filter(|symbol| !known.contains(symbol));
+                let missing: Vec<&str> = missing.map(String::as_str).take(MISSING_TOLD_MAX).collect();
                 if missing.is_empty() || default.is_some() {
                     return Ok(true);
                 }
@@ -114,9 +118,10 @@ impl Comparison<'_> {
 
     fn record(&mut self, fields: &[Field], written: &[Field], at: &str) -> Result<bool, String> {
         let mut reads = true;
+        let by_name: HashMap<&str, &Field> = written.iter().map(|field| (field.name.as_str(), field)).collect();
         for field in fields {
-            let named = |name: &String| written.iter().find(|other| other.name == *name);
-            let other = named(&field.name).or_else(|| field.aliases.iter().find_map(named));
+            let names = std::iter::once(&field.name).chain(&field.aliases);
+            let other = names.into_iter().find_map(|name| by_name.get(name.as_str()));
             reads &= match other {
                 Some(other) => self.reads(field.of, other.of, &format!("{at}{}/", field.name))?,
                 None if field.has_default => true,

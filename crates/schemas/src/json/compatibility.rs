@@ -11,13 +11,14 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::JsonSchema;
+use super::{Document, JsonSchema};
 use crate::limits::Budget;
 
 /// What `old` takes and `new` does not; nothing, if there is no such thing. An error if it would take too long to say.
 pub(crate) fn differences(new: &JsonSchema, old: &JsonSchema) -> Result<Vec<String>, String> {
     let mut comparison = Comparison { old, new, known: HashMap::new(), found: Vec::new(), budget: Budget::default() };
-    let (from, to) = (Side { schema: &old.root, document: &old.root }, Side { schema: &new.root, document: &new.root });
+    let from = Side { schema: &old.root.value, document: &old.root };
+    let to = Side { schema: &new.root.value, document: &new.root };
     comparison.compare(from, to, "#")?;
     Ok(comparison.found)
 }
@@ -26,7 +27,7 @@ pub(crate) fn differences(new: &JsonSchema, old: &JsonSchema) -> Result<Vec<Stri
 #[derive(Debug, Clone, Copy)]
 struct Side<'a> {
     schema: &'a Value,
-    document: &'a Value,
+    document: &'a Document,
 }
 
 impl<'a> Side<'a> {

@@ -7,9 +7,48 @@ use serde_json::{Map, Value};
 /// A schema, and the documents that its `$ref`s name.
 #[derive(Debug, Clone)]
 pub(crate) struct JsonSchema {
-    pub root: Value,
-    documents: HashMap<String, Value>,
+    pub root: Document,
+    documents: HashMap<String, Document>,
 }
+
+/// A document, and what within it goes by a name of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    pub value: Value,
+    /// Where those are that have an anchor.
+    anchors: HashMap<String, String>,
+    /// The addresses of those that have one, the document's first.
+    ids: Vec<String>,
+}
+
+impl Document {
+    fn new(value: Value) -> Self {
+        let (mut anchors, mut ids) = (HashMap::new(), Vec::new());
+        index(&value, "", &mut anchors, &mut ids);
+        Self { value, anchors, ids }
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        self.value.get("$id").and_then(Value::as_str).is_some_and(|id| id == name)
+    }
+}
+
+/// Finds what has a name of its own.
+fn index(schema: &Value, at: &str, anchors: &mut HashMap<String, String>, ids: &mut Vec<String>) {
+    let text = |key: &str| schema.get(key).and_then(Value::as_str);
+    let id = text("$id").unwrap_or_default();
+    if let Some(anchor) = text("$anchor").or_else(|| id.strip_prefix('#')) {
+        anchors.insert(anchor.to_owned(), at.to_owned());
+    } else if !id.is_empty() && ids.len() < IDS_MAX {
+        ids.push(id.to_owned());
+    }
+    for (inner, place) in children(schema) {
+        index(inner, &format!("{at}/{place}"), anchors, ids);
+    }
+}
+
+/// Schemas within a document that have addresses of their own.
+const IDS_MAX: usize = 100;
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
 
@@ -43,13 +82,14 @@ impl JsonSchema {
     /// Checks a schema's keywords. `documents`: those that it refers to, by the names by which it does.
     pub fn new(root: Value, documents: HashMap<String, Value>) -> Result<Self, String> {
         check(&root, "#")?;
-        let schema = Self { root, documents };
-        schema.check_refs(&schema.root, &schema.root)?;
+        let documents = documents.into_iter().map(|(name, document)| (name, Document::new(document))).collect();
+        let schema = Self { root: Document::new(root), documents };
+        schema.check_refs(&schema.root.value, &schema.root)?;
         Ok(schema)
     }
 
     /// The schema that one stands for, and the document that it is in. `document`: the one that `schema` is in.
-    pub fn follow<'a>(&'a self, schema: &'a Value, document: &'a Value) -> Option<(&'a Value, &'a Value)> {
+    pub fn follow<'a>(&'a self, schema: &'a Value, document: &'a Document) -> Option<(&'a Value, &'a Document)> {
         let (mut schema, mut document) = (schema, document);
         for _ in 0..REFS_MAX {
             let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Some((schema, document)) };
@@ -58,30 +98,28 @@ impl JsonSchema {
         None
     }
 
-    fn find<'a>(&'a self, reference: &str, document: &'a Value) -> Option<(&'a Value, &'a Value)> {
+    fn find<'a>(&'a self, reference: &str, document: &'a Document) -> Option<(&'a Value, &'a Document)> {
         let (name, place) = reference.split_once('#').unwrap_or((reference, ""));
-        let own = |document: &Value| document.get("$id").and_then(Value::as_str).is_some_and(|id| id == name);
-        let document = if name.is_empty() || own(document) {
+        let document = if name.is_empty() || document.is_named(name) {
             document
-        } else if own(&self.root) {
+        } else if self.root.is_named(name) {
             &self.root
         } else {
             // By its name, or by the last part of an address that it was given within another.
             self.documents
                 .get(name)
-                .or_else(|| self.documents.values().find(|other| own(other)))
+                .or_else(|| self.documents.values().find(|other| other.is_named(name)))
                 .or_else(|| self.documents.get(name.rsplit('/').next()?))?
         };
         if place.is_empty() {
-            return Some((document, document));
+            return Some((&document.value, document));
         }
-        if place.starts_with('/') {
-            return document.pointer(&percent_decoded(place)).map(|found| (found, document));
-        }
-        anchored(document, place).map(|found| (found, document))
+        let decoded = percent_decoded(place);
+        let pointer = if place.starts_with('/') { &decoded } else { document.anchors.get(place)? };
+        document.value.pointer(pointer).map(|found| (found, document))
     }
 
-    fn check_refs(&self, schema: &Value, document: &Value) -> Result<(), String> {
+    fn check_refs(&self, schema: &Value, document: &Document) -> Result<(), String> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
             && self.follow(schema, document).is_none()
             && !within_embedded(document, reference)
@@ -112,24 +150,11 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The schema within a document that has an anchor, or an `$id` that is nothing but one.
-fn anchored<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    let text = |key: &str| schema.get(key).and_then(Value::as_str);
-    if text("$anchor") == Some(name) || text("$id").and_then(|id| id.strip_prefix('#')) == Some(name) {
-        return Some(schema);
-    }
-    children(schema).into_iter().find_map(|(inner, _)| anchored(inner, name))
-}
-
 /// Whether a document has a schema within it that goes by this address.
-fn within_embedded(document: &Value, reference: &str) -> bool {
+fn within_embedded(document: &Document, reference: &str) -> bool {
     let name = reference.split('#').next().unwrap_or_default();
-    let is_it = |schema: &Value| {
-        let id = schema.get("$id").and_then(Value::as_str).unwrap_or_default();
-        !id.is_empty() && (id == name || id.ends_with(&format!("/{name}")))
-    };
-    !name.is_empty()
-        && children(document).into_iter().any(|(inner, _)| is_it(inner) || within_embedded(inner, reference))
+    let ends_so = |id: &String| id == name || id.strip_suffix(name).is_some_and(|start| start.ends_with('/'));
+    !name.is_empty() && document.ids.iter().any(ends_so)
 }
 
 /// The schemas right within one, with their places.
@@ -144,7 +169,9 @@ fn children(schema: &Value) -> Vec<(&Value, String)> {
             let inner = value.as_object().into_iter().flatten();
             // A dependency may be a list of names.
             found.extend(
-                inner.filter(|(_, value)| !value.is_array()).map(|(name, value)| (value, format!("{key}/{name}"))),
+                inner
+                    .filter(|(_, value)| !value.is_array())
+                    .map(|(name, value)| (value, format!("{key}/{}", name.replace('~', "~0").replace('/', "~1")))),
             );
         } else if SCHEMAS.contains(&name) || name == "items" {
             let inner = value.as_array().into_iter().flatten().enumerate();

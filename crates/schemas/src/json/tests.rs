@@ -128,3 +128,28 @@ fn references_are_followed() {
         json!({"$id": "http://example.com/user.json", "type": "object", "properties": {"a": {"$ref": "address.json"}}});
     JsonSchema::new(referring, documents).unwrap();
 }
+
+#[test]
+fn anchors_are_found() {
+    let schema = json!({"type": "object", "properties": {"a": {"$ref": "#x"}, "b/c": {"$ref": "#y"}},
+        "definitions": {"one/two": {"$id": "#x", "type": "string"}, "three": {"$anchor": "y", "type": "integer"}}});
+    check(schema.clone(), schema.clone(), None);
+    let mut changed = schema.clone();
+    changed["definitions"]["one/two"]["type"] = json!("integer");
+    check(changed, schema, Some("TYPE_CHANGED"));
+}
+
+#[test]
+fn comparisons_have_an_end() {
+    let names = |prefix: &str, of: Value| {
+        let one = |number: usize| (format!("{prefix}{number}"), of.clone());
+        Value::Object((0..5000).map(one).collect())
+    };
+    let patterns = json!({"type": "object", "patternProperties": names("(a|b)*", json!({}))});
+    let properties = json!({"type": "object", "properties": names("p", json!({"type": "string"}))});
+    let list: Vec<usize> = (0..50_000).collect();
+    for (new, old) in [(properties, patterns), (json!({"enum": list}), json!({"enum": list}))] {
+        let error = differences(&schema(&new), &schema(&old)).unwrap_err();
+        assert!(error.contains("too large"), "{error}");
+    }
+}

@@ -113,10 +113,17 @@ fn json_name(name: &str) -> String {
     written
 }
 
+/// Bytes that are told of an error: it may quote a name that is as long as the file.
+const SAID_BYTES_MAX: usize = 400;
+
 /// An error with what is behind it, on one line.
 fn said(error: &Error) -> String {
     let text = format!("{error:?}");
-    let text = if text.len() < 400 { text } else { error.to_string() };
     let line: Vec<&str> = text.split_whitespace().collect();
-    line.join(" ").replace(OWN_NAME, "the schema")
+    let mut line = line.join(" ").replace(OWN_NAME, "the schema");
+    if line.len() > SAID_BYTES_MAX {
+        line.truncate(line.floor_char_boundary(SAID_BYTES_MAX));
+        line.push('…');
+    }
+    line
 }

@@ -49,12 +49,13 @@ impl fmt::Debug for Coordination {
 }
 
 impl Coordination {
-    /// The way, and the task that it leads to.
+    /// The way, and the task that it leads to. `kept_bytes_max`: of what the log keeps for those above it.
     pub fn new(
         coordinator: Coordinator,
         log: Log,
         clock: Arc<dyn Clock>,
         idle: mpsc::UnboundedReceiver<i64>,
+        kept_bytes_max: usize,
     ) -> (Self, Task) {
         let (sender, calls) = mpsc::channel(CALLS_MAX);
         let task = Task {
@@ -63,6 +64,7 @@ impl Coordination {
             clock,
             calls,
             idle,
+            kept_bytes_max,
             now: Now::default(),
             looked_ms: 0,
             due_ms: Some(0),
@@ -152,6 +154,7 @@ pub struct Task {
     clock: Arc<dyn Clock>,
     calls: mpsc::Receiver<Call>,
     idle: mpsc::UnboundedReceiver<i64>,
+    kept_bytes_max: usize,
     now: Now,
     /// When it was last looked for what is due next, and what that was.
     looked_ms: i64,
@@ -179,6 +182,8 @@ impl Task {
                 () = self.clock.sleep_until(wake) => {}
             }
             let now_ms = self.now_ms();
+            let is_full = self.log.kept_bytes() >= self.kept_bytes_max;
+            (self.coordinator.groups.is_full, self.coordinator.transactions.is_full) = (is_full, is_full);
             let mut done: Vec<(Effects, Option<Answer>)> =
                 std::mem::take(&mut self.left).into_iter().map(|effects| (effects, None)).collect();
             for call in calls.drain(..) {

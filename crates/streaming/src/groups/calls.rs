@@ -22,6 +22,10 @@ use crate::spaces::Place;
 /// Bytes that the groups of one answer take: one is begun only while there is room.
 const DESCRIBED_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes that the offsets of one answer take, and what each takes beside its note.
+const OFFSETS_BYTES_MAX: usize = if cfg!(test) { 64 << 10 } else { 64 << 20 };
+const OFFSET_BYTES: usize = 256;
+
 /// What a member of a group takes in an answer, beside its bytes.
 const MEMBER_BYTES: usize = 512;
 
@@ -278,10 +282,18 @@ impl TopicGroups for Streaming {
                 Some(asked) => asked.into_iter().flatten().collect(),
                 None => groups.places(&group),
             };
-            let found = all
-                .into_iter()
-                .map(|place| (place, groups.offset(&group, place, stable).map(Option::<&Committed>::cloned)));
-            Ok((found.collect::<Vec<_>>(), Effects::of_group(&group)))
+            let mut bytes = 0;
+            let found = all.into_iter().map(|place| {
+                let found = groups.offset(&group, place, stable).map(Option::<&Committed>::cloned);
+                bytes +=
+                    OFFSET_BYTES + found.as_ref().ok().and_then(Option::as_ref).map_or(0, |one| one.metadata.len());
+                if bytes > OFFSETS_BYTES_MAX {
+                    let message = "the offsets of these partitions are too many for one answer: ask for fewer at once";
+                    return Err(TopicFailure::new(TopicError::InvalidRequest, message));
+                }
+                Ok((place, found))
+            });
+            Ok((found.collect::<TopicResult<Vec<_>>>()?, Effects::of_group(&group)))
         });
         let told = |of: TopicPartition, result: Result<Option<Committed>, TopicError>| {
             let entry = |committed: Committed| OffsetEntry {

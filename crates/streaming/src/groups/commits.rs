@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use polder_capability::topics::{MemberId, TopicError, TopicFailure, TopicResult};
 use uuid::Uuid;
 
-use super::{Committed, Group, Groups, METADATA_BYTES_MAX, Members, offsets};
+use super::{Committed, FULL, Group, Groups, METADATA_BYTES_MAX, Members, offsets};
 use crate::effects::Effects;
 use crate::spaces::{self, OFFSETS, Place};
 
@@ -25,11 +25,12 @@ impl Groups {
     /// `RebalanceInProgress`. One offset may be refused by itself.
     pub fn commit(&mut self, now_ms: i64, commit: Commit) -> TopicResult<(Vec<TopicResult<()>>, Effects)> {
         self.check_commit(now_ms, &commit, false)?;
-        let offsets_max = self.limits.offsets_max;
+        let room = Room { offsets_max: self.limits.offsets_max, is_full: self.is_full };
         let mut effects = Effects::of_group(&commit.group);
+        self.check_new(&commit.group)?;
         let group = self.group(now_ms, &commit.group)?;
         let outcomes = commit.offsets.into_iter().map(|(place, committed)| {
-            check_offset(group, offsets_max, place, &committed)?;
+            check_offset(group, room, place, &committed)?;
             let committed = Committed { at_ms: now_ms, ..committed };
             effects.entries.push(spaces::set(OFFSETS, spaces::offset_key(&commit.group, place), committed.encode()));
             group.offsets.insert(place, committed);
@@ -72,9 +73,10 @@ impl Groups {
         place: Place,
         committed: &Committed,
     ) -> TopicResult<()> {
-        let offsets_max = self.limits.offsets_max;
+        let room = Room { offsets_max: self.limits.offsets_max, is_full: self.is_full };
+        self.check_new(name)?;
         let group = self.group(now_ms, name)?;
-        check_offset(group, offsets_max, place, committed)?;
+        check_offset(group, room, place, committed)?;
         group.pending.entry(place).or_default().insert(transactional_id.to_owned());
         Ok(())
     }
@@ -182,11 +184,23 @@ impl Groups {
     }
 }
 
-fn check_offset(group: &Group, offsets_max: usize, place: Place, committed: &Committed) -> TopicResult<()> {
+/// What a group has room for.
+#[derive(Clone, Copy)]
+struct Room {
+    offsets_max: usize,
+    /// All groups together keep as much as may be.
+    is_full: bool,
+}
+
+fn check_offset(group: &Group, room: Room, place: Place, committed: &Committed) -> TopicResult<()> {
     if committed.metadata.len() > METADATA_BYTES_MAX {
         return Err(TopicError::OffsetMetadataTooLarge.into());
     }
-    if group.offsets.len() + group.pending.len() >= offsets_max && !group.offsets.contains_key(&place) {
+    let before = group.offsets.get(&place);
+    if room.is_full && before.is_none_or(|before| before.metadata.len() < committed.metadata.len()) {
+        return Err(TopicFailure::new(TopicError::Policy, FULL));
+    }
+    if group.offsets.len() + group.pending.len() >= room.offsets_max && before.is_none() {
         return Err(TopicFailure::new(TopicError::Policy, "the group has offsets in as many partitions as it can"));
     }
     Ok(())

@@ -87,21 +87,35 @@ struct Group {
     pending: BTreeMap<Place, BTreeSet<String>>,
 }
 
+/// What is told where no more is kept.
+pub(crate) const FULL: &str =
+    "groups and transactions keep as much as this server has memory for; delete groups that nobody needs";
+
 /// All groups. A machine without input and output.
 #[derive(Debug)]
 pub struct Groups {
     limits: GroupLimits,
+    /// What all keep is as much as may be: nothing is taken that makes it more.
+    pub is_full: bool,
     groups: BTreeMap<String, Group>,
 }
 
 impl Groups {
     #[must_use]
     pub fn new(limits: GroupLimits) -> Self {
-        Self { limits, groups: BTreeMap::new() }
+        Self { limits, is_full: false, groups: BTreeMap::new() }
     }
 
     fn check_name(&self, name: &str) -> Result<(), TopicError> {
         if name.is_empty() || name.len() > self.limits.name_bytes_max { Err(TopicError::InvalidGroup) } else { Ok(()) }
+    }
+
+    /// Whether there is room for a group, if there is none of the name.
+    fn check_new(&self, name: &str) -> TopicResult<()> {
+        if self.is_full && !self.groups.contains_key(name) {
+            return Err(TopicFailure::new(TopicError::Policy, FULL));
+        }
+        Ok(())
     }
 
     /// A group, made if there is none.
@@ -159,6 +173,7 @@ impl Groups {
             self.check_name(&join.group)?;
             return Err(TopicError::UnknownMember);
         }
+        self.check_new(&join.group).map_err(|failure| failure.error)?;
         let group = self.group(now_ms, &join.group).map_err(|failure| failure.error)?;
         if let Members::Consumer(consumer) = &group.members {
             if !consumer.members.is_empty() {
@@ -250,6 +265,7 @@ impl Groups {
         if heartbeat.epoch != 0 && !self.groups.contains_key(name) {
             return Err(TopicError::UnknownMember.into());
         }
+        self.check_new(name)?;
         let group = self.group(now_ms, name)?;
         if let Members::Classic(classic) = &group.members {
             if !classic.is_empty() {

@@ -11,6 +11,7 @@ use polder_capability::topics::{
     ProduceAnswer, TopicClient, TopicError, TopicPartition, TopicRecords, TopicResult,
 };
 
+pub(crate) use self::fetch::fetch_permits;
 use crate::Streaming;
 
 /// Whether a client knows the leader that there is.

@@ -40,11 +40,12 @@ async fn start(
     dir: &TempDir,
     clock: &ManualClock,
     rights: Arc<dyn TopicRights>,
+    options: StreamingOptions,
 ) -> (Streaming, Shutdown, Vec<JoinHandle<()>>) {
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let log_options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() };
     let (log, _) = Log::open(dir.path(), log_options, Arc::clone(&shared)).await.unwrap();
-    let topics = Streaming::open(log, options(), rights, shared).await.unwrap();
+    let topics = Streaming::open(log, options, rights, shared).await.unwrap();
     let shutdown = Shutdown::new();
     let tasks = topics.start(&shutdown);
     (topics, shutdown, tasks)
@@ -56,9 +57,13 @@ impl World {
     }
 
     pub async fn with_rights(rights: Arc<dyn TopicRights>) -> Self {
+        Self::with(rights, options()).await
+    }
+
+    pub async fn with(rights: Arc<dyn TopicRights>, options: StreamingOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(DateTime::from_timestamp_millis(START_MS).unwrap());
-        let (topics, shutdown, tasks) = start(&dir, &clock, Arc::clone(&rights)).await;
+        let (topics, shutdown, tasks) = start(&dir, &clock, Arc::clone(&rights), options).await;
         Self { dir, clock, topics, rights, shutdown, tasks }
     }
 
@@ -69,7 +74,8 @@ impl World {
             task.await.unwrap();
         }
         self.topics.inner.log.close().await.unwrap();
-        (self.topics, self.shutdown, self.tasks) = start(&self.dir, &self.clock, Arc::clone(&self.rights)).await;
+        (self.topics, self.shutdown, self.tasks) =
+            start(&self.dir, &self.clock, Arc::clone(&self.rights), options()).await;
     }
 
     /// Lets time go by in small steps, and what is due happen.

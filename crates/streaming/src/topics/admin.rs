@@ -29,6 +29,10 @@ impl TopicAdmin for Streaming {
         self.inner.cluster_id.clone()
     }
 
+    fn rights_on(&self, client: &TopicClient, thing: TopicThing<'_>) -> Option<Vec<TopicRight>> {
+        Some(TopicRight::ALL.into_iter().filter(|right| self.may(client, *right, thing)).collect())
+    }
+
     async fn describe(
         &self,
         client: &TopicClient,

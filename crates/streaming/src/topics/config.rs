@@ -62,11 +62,32 @@ const SPECS: &[Spec] = &[
         documentation: "the largest batch, as it is sent",
     },
     Spec {
+        name: "message.timestamp.after.max.ms",
+        kind: ConfigKind::Long,
+        default: "9223372036854775807",
+        takes: Takes::From(0),
+        documentation: "how far the time of a record may lie ahead of the server's",
+    },
+    Spec {
+        name: "message.timestamp.before.max.ms",
+        kind: ConfigKind::Long,
+        default: "9223372036854775807",
+        takes: Takes::From(0),
+        documentation: "how far the time of a record may lie behind the server's",
+    },
+    Spec {
         name: "message.timestamp.type",
         kind: ConfigKind::Text,
         default: "CreateTime",
         takes: Takes::OneOf(&["CreateTime", "LogAppendTime"]),
         documentation: "whether records keep their producers' times or get those of their arrival",
+    },
+    Spec {
+        name: "min.compaction.lag.ms",
+        kind: ConfigKind::Long,
+        default: "0",
+        takes: Takes::From(0),
+        documentation: "how old records are before a compacted topic may lose them to newer ones of their key",
     },
     Spec {
         name: "min.insync.replicas",
@@ -88,6 +109,20 @@ const SPECS: &[Spec] = &[
         default: "604800000",
         takes: Takes::From(-1),
         documentation: "age beyond which records are deleted; -1: none",
+    },
+    Spec {
+        name: "segment.bytes",
+        kind: ConfigKind::Int,
+        default: "1073741824",
+        takes: Takes::From(1 << 20),
+        documentation: "the largest file of the topic alone; the newest records of all topics stand together before that",
+    },
+    Spec {
+        name: "unclean.leader.election.enable",
+        kind: ConfigKind::Boolean,
+        default: "false",
+        takes: Takes::Only("false", "there is one server, so no other one takes over"),
+        documentation: "there is one server, so no other one takes over",
     },
 ];
 

@@ -94,6 +94,8 @@ pub struct Around<'a> {
 #[derive(Debug)]
 pub struct Transactions {
     limits: TransactionLimits,
+    /// What all keep is as much as may be: nothing is taken that makes it more.
+    pub is_full: bool,
     gate: Gate,
     transactions: BTreeMap<String, Transaction>,
     /// The transactional id of each producer that has one.
@@ -103,7 +105,7 @@ pub struct Transactions {
 impl Transactions {
     #[must_use]
     pub fn new(limits: TransactionLimits, gate: Gate) -> Self {
-        Self { limits, gate, transactions: BTreeMap::new(), producers: BTreeMap::new() }
+        Self { limits, is_full: false, gate, transactions: BTreeMap::new(), producers: BTreeMap::new() }
     }
 
     /// An instance of a producer begins: it gets its identity by `effects.ended`, now or when the transaction that an older
@@ -145,6 +147,9 @@ impl Transactions {
         let Some(transaction) = self.transactions.get(id) else {
             if self.transactions.len() >= self.limits.transactions_max {
                 return Err(TopicFailure::new(TopicError::Policy, "there are as many transactional ids as can be"));
+            }
+            if self.is_full {
+                return Err(TopicFailure::new(TopicError::Policy, crate::groups::FULL));
             }
             return Ok(None);
         };

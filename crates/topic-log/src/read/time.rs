@@ -1,12 +1,14 @@
 //! Records by their time.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use polder_types::Result;
 
 use super::{Piece, Reader, Trouble};
 use crate::batch::{BatchHeader, batches};
 use crate::compact::unpack;
-use crate::index::{Extent, Index};
+use crate::index::{Extent, Index, IndexEntry};
 use crate::record;
 use crate::records::{ReadError, TimedOffset};
 use crate::view::PartitionView;
@@ -25,34 +27,24 @@ impl Reader {
     pub(crate) fn by_time(&self, partition: &PartitionView, wanted: Wanted) -> Result<Option<TimedOffset>, ReadError> {
         let mut attempts = 0;
         loop {
-            match self.by_time_once(partition, wanted) {
+            let found = match wanted {
+                Wanted::AtLeast(least) => self.first_at_least(partition, least),
+                Wanted::Greatest => self.greatest(partition),
+            };
+            match found {
                 Err(Trouble::Gone(_)) if attempts < 3 => attempts += 1,
                 outcome => return outcome.map_err(Trouble::into_error),
             }
         }
     }
 
-    fn by_time_once(&self, partition: &PartitionView, wanted: Wanted) -> Result<Option<TimedOffset>, Trouble> {
-        let (start, mut least) = {
-            let view = partition.view.read();
-            let least = match wanted {
-                Wanted::AtLeast(least) => least,
-                Wanted::Greatest => view.extents.iter().map(|extent| extent.max_timestamp).max().unwrap_or(-1),
-            };
-            (view.bounds.log_start_offset, least)
-        };
+    fn first_at_least(&self, partition: &PartitionView, least: i64) -> Result<Option<TimedOffset>, Trouble> {
+        let start = partition.bounds().log_start_offset;
         // Any may fail: the record that gave it its time may be deleted, or compacted away.
-        let (mut from, at_least) = (start, least);
-        while let Some(extent) = next_extent(partition, from, at_least) {
+        let mut from = start;
+        while let Some(extent) = next_extent(partition, from, least) {
             from = extent.next;
-            let entries = match extent.index {
-                Index::Memory(entries, _) => std::sync::Arc::new(entries),
-                Index::Stored(stored) => self.index(partition, extent.segment, stored)?,
-            };
-            if let Wanted::Greatest = wanted {
-                least = entries.iter().map(|entry| entry.max_timestamp).max().unwrap_or(least);
-            }
-            for entry in entries.iter().filter(|entry| entry.max_timestamp >= least) {
+            for entry in self.entries(partition, &extent)?.iter().filter(|entry| entry.max_timestamp >= least) {
                 let mut found = None;
                 let piece = Piece { segment: extent.segment, entry: *entry };
                 self.payloads(partition, &[piece], &mut |payload| {
@@ -66,6 +58,67 @@ impl Reader {
         }
         Ok(None)
     }
+
+    /// What a stretch says of its latest time may be that of a record that is gone, so it is where the search begins and not
+    /// what it finds: the next ones are looked at as long as they may have a later one.
+    fn greatest(&self, partition: &PartitionView) -> Result<Option<TimedOffset>, Trouble> {
+        let (start, mut extents) = {
+            let view = partition.view.read();
+            (view.bounds.log_start_offset, view.extents.clone())
+        };
+        extents.sort_by_key(|extent| std::cmp::Reverse(extent.max_timestamp));
+        let mut best: Option<TimedOffset> = None;
+        let may_be = |time: i64, best: &Option<TimedOffset>| best.is_none_or(|best| time > best.timestamp);
+        for extent in extents {
+            if !may_be(extent.max_timestamp, &best) {
+                break;
+            }
+            let mut entries = self.entries(partition, &extent)?.to_vec();
+            entries.sort_by_key(|entry| std::cmp::Reverse(entry.max_timestamp));
+            for entry in entries {
+                if !may_be(entry.max_timestamp, &best) {
+                    break;
+                }
+                let piece = Piece { segment: extent.segment, entry };
+                self.payloads(partition, &[piece], &mut |payload| {
+                    let found = greatest_in(&payload, start).filter(|found| may_be(found.timestamp, &best));
+                    best = found.or(best);
+                    false
+                })?;
+            }
+        }
+        Ok(best)
+    }
+
+    fn entries(&self, partition: &PartitionView, extent: &Extent) -> Result<Arc<Vec<IndexEntry>>, Trouble> {
+        match &extent.index {
+            Index::Memory(entries, _) => Ok(Arc::new(entries.clone())),
+            Index::Stored(stored) => self.index(partition, extent.segment, *stored),
+        }
+    }
+}
+
+/// The first of the records with the greatest time, from an offset on. The ends of transactions are no records.
+fn greatest_in(payload: &Bytes, start: i64) -> Option<TimedOffset> {
+    let mut best: Option<TimedOffset> = None;
+    let found = batches(payload).filter(|(header, _)| !header.is_control() && header.last_offset() >= start);
+    for (header, batch) in found {
+        let of_batch = || TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp };
+        let all = unpack(&header, batch).and_then(|records| {
+            let all = record::all(&records, header.count)?;
+            let timed = all.iter().map(|one| TimedOffset {
+                offset: header.base_offset.saturating_add(i64::from(one.offset_delta)),
+                timestamp: one.time(&header),
+            });
+            Some(timed.filter(|one| one.offset >= start).collect::<Vec<_>>())
+        });
+        for one in all.unwrap_or_else(|| vec![of_batch()]) {
+            if best.is_none_or(|best| one.timestamp > best.timestamp) {
+                best = Some(one);
+            }
+        }
+    }
+    best
 }
 
 /// The first stretch that reaches beyond an offset and may have a record of at least this time.
@@ -93,7 +146,7 @@ fn first_record(header: &BatchHeader, batch: &[u8], least: i64, start: i64) -> O
     };
     let mut rest = &*records;
     (0..header.count).map_while(|_| record::take(&mut rest)).find_map(|record| {
-        let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
+        let timestamp = record.time(header);
         let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
         (timestamp >= least && offset >= start).then_some(TimedOffset { offset, timestamp })
     })

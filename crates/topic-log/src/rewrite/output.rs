@@ -14,8 +14,8 @@ use crate::read::Reader;
 use crate::segment;
 use crate::view::PartitionView;
 
-/// Positions have 32 bits; a smaller file is sooner removed.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Positions have 32 bits; a smaller file is sooner removed, and a tiny one is not worth its name.
+const FILE_BYTES: std::ops::RangeInclusive<u64> = (if cfg!(test) { 8 << 10 } else { 1 << 20 })..=1 << 30;
 /// Written at once.
 const WRITE_BYTES: usize = 1 << 20;
 
@@ -40,6 +40,8 @@ pub(super) struct Output<'a> {
     /// Files that were begun.
     made: Vec<u64>,
     open: Option<Open>,
+    /// Bytes of a file of the topic.
+    file_bytes: u64,
     partition: (u32, u32),
     /// The latest time that retention counts from of what the partition gives.
     kept_since: i64,
@@ -49,7 +51,21 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     pub(super) fn new(reader: &'a Reader) -> Self {
-        Self { reader, made: Vec::new(), open: None, partition: (0, 0), kept_since: 0, stretch: None, done: Vec::new() }
+        Self {
+            reader,
+            made: Vec::new(),
+            open: None,
+            file_bytes: *FILE_BYTES.end(),
+            partition: (0, 0),
+            kept_since: 0,
+            stretch: None,
+            done: Vec::new(),
+        }
+    }
+
+    /// `file_bytes`: those of a file, as far as they can be.
+    pub(super) fn begin_topic(&mut self, file_bytes: u64) {
+        self.file_bytes = file_bytes.clamp(*FILE_BYTES.start(), *FILE_BYTES.end());
     }
 
     pub(super) fn begin_partition(&mut self, partition: &PartitionView, extents: &[Extent]) {
@@ -60,7 +76,7 @@ impl<'a> Output<'a> {
     /// Writes the batches of a frame.
     pub(super) fn add(&mut self, payload: &[u8]) -> Result<()> {
         let full = self.open.as_ref().is_some_and(|open| {
-            open.position + (open.group.bytes.len() + payload.len() + 4096) as u64 > FILE_BYTES_MAX
+            open.position + (open.group.bytes.len() + payload.len() + 4096) as u64 > self.file_bytes
         });
         if full {
             self.end_stretch();

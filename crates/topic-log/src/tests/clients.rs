@@ -2,7 +2,9 @@
 
 use super::world::{Client, World, entry};
 use crate::batch::{self, BatchHeader};
-use crate::entry::{AppendError, Refusal};
+use crate::codec;
+use crate::entry::{AppendError, Entry, Refusal};
+use crate::request::Checked;
 
 fn refusal(world: &mut World, topic: uuid::Uuid, bytes: Vec<u8>) -> Refusal {
     match world.append(vec![entry(topic, 0, bytes)]) {
@@ -80,4 +82,38 @@ fn append_time_is_set_with_a_checksum_that_fits() {
     assert_eq!((header.base_offset, header.max_timestamp), (3, 1_700_000_000_000));
     let stored = u32::from_be_bytes(all[1][17..21].try_into().unwrap());
     assert_eq!(stored, crc32c::crc32c(&all[1][21..]));
+}
+
+#[test]
+fn times_too_far_away_are_refused_record_by_record() {
+    const NOW: i64 = 1_700_000_000_000;
+    let mut world = World::new();
+    let topic =
+        world.create("t", 1, &[("message.timestamp.before.max.ms", "1000"), ("message.timestamp.after.max.ms", "500")]);
+    let outcome = |world: &World, bytes: Vec<u8>| {
+        let checked = Checked::of(entry(topic, 0, bytes)).unwrap();
+        checked.check_records(&world.reader.ground.published, NOW)
+    };
+    let refused = |world: &World, bytes: Vec<u8>| matches!(outcome(world, bytes), Err(Refusal::InvalidTimestamp(_)));
+    // The second record is a millisecond younger than the first.
+    for (first, is_refused) in [(NOW - 1001, true), (NOW - 1000, false), (NOW + 499, false), (NOW + 500, true)] {
+        assert_eq!(refused(&world, Client::of(&["a", "b"]).at(first).bytes()), is_refused, "{}", first - NOW);
+    }
+    // Packed, and with a header that says otherwise.
+    let plain = Client::of(&["a", "b"]).at(NOW + 900).bytes();
+    let mut packed = plain[..61].to_vec();
+    packed[22] = 4;
+    packed.extend(codec::compress(4, &plain[61..]).unwrap());
+    let length = packed.len() as i32 - 12;
+    packed[8..12].copy_from_slice(&length.to_be_bytes());
+    packed[35..43].copy_from_slice(&NOW.to_be_bytes());
+    batch::seal(&mut packed);
+    assert!(refused(&world, packed));
+    // No time is none too far away.
+    assert!(!refused(&world, Client::of(&["a"]).at(-1).bytes()));
+    // The log's own times are right.
+    let config = [("message.timestamp.type", "LogAppendTime"), ("message.timestamp.after.max.ms", "0")];
+    let config = config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    world.append(vec![Entry::SetConfig { id: topic, config }]).unwrap();
+    assert!(!refused(&world, Client::of(&["a"]).at(NOW + 10_000).bytes()));
 }

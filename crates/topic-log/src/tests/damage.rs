@@ -67,13 +67,13 @@ fn a_flip_in_a_sealed_segment_is_named_and_not_served() {
     while world.writer.active.segment < 3 {
         world.batch(topic, 0, Client::of(&[&"x".repeat(2500)]).bytes());
     }
-    assert!(world.reader.scrub().unwrap() > 20_000);
+    assert!(world.reader.scrub().unwrap().sound().unwrap() > 20_000);
     let name = file_name(1);
     let length = world.disk.content(&name).len();
     for place in (0..length).step_by(37) {
         let flipped = world.disk.with(&name, |bytes| bytes[place] ^= 1);
         let opened = World::open(&flipped).unwrap();
-        let scrubbed = opened.reader.scrub().unwrap_err();
+        let scrubbed = opened.reader.scrub().unwrap().sound().unwrap_err();
         assert_eq!(scrubbed.kind(), ErrorKind::Corrupt);
         assert!(scrubbed.to_string().contains(&name), "{scrubbed}");
         let whole = world.read(topic, 0, 0, 1 << 20).unwrap();

@@ -11,7 +11,6 @@ use super::world::{Client, World, create, entry, options};
 use crate::Log;
 use crate::disk::simulated::SimulatedDisk;
 use crate::entry::{AppendError, Entry};
-use crate::keeper::remove_unused;
 use crate::segment::file_name;
 
 #[test]
@@ -37,7 +36,7 @@ fn a_full_disk_refuses_batches_until_records_are_deleted() {
     // Records can be deleted, and then there is room again.
     let end = world.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark;
     world.append(vec![Entry::DeleteRecords { topic, partition: 0, before: end - 3 }]).unwrap();
-    assert!(remove_unused(&world.disk, &world.reader.ground.published, &world.durable).unwrap() > 0);
+    assert!(world.remove_unused() > 0);
     assert_eq!(world.batch(topic, 0, batch()).base_offset, end);
     let kept = world.reopened().read_all(topic, 0, 1 << 20);
     assert_eq!(kept[..3], all[all.len() - 3..]);

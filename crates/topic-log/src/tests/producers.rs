@@ -154,3 +154,19 @@ fn what_was_aborted_is_said_though_it_is_deleted_meanwhile() {
     assert_eq!(BatchHeader::read(&seen.batches[0]).unwrap().producer_id, 1);
     assert_eq!(seen.aborted, [AbortedTransaction { producer_id: 1, first_offset: 0 }]);
 }
+
+#[test]
+fn a_transaction_ends_also_where_a_topic_of_it_is_gone() {
+    let mut world = World::new();
+    let (kept, gone) = (world.create("kept", 1, &[]), world.create("gone", 1, &[]));
+    for topic in [kept, gone] {
+        world.batch(topic, 0, Client::of(&["a"]).producer(7, 0, 0).transactional().bytes());
+    }
+    let outcomes = world
+        .group(vec![vec![Entry::DeleteTopic { id: gone }], vec![marker(gone, 7, 0, true), marker(kept, 7, 0, true)]]);
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    for world in [&world, &world.reopened()] {
+        let bounds = world.reader.ground.published.partition(kept, 0).unwrap().bounds();
+        assert_eq!(bounds.last_stable_offset, 2);
+    }
+}

@@ -9,8 +9,8 @@ use crate::codec;
 use crate::compact::unpack;
 use crate::disk::simulated::Chance;
 use crate::entry::Entry;
-use crate::keeper::remove_unused;
 use crate::read::Ask;
+use crate::read::time::Wanted;
 use crate::record;
 use crate::records::Isolation;
 use crate::request::{Order, Request};
@@ -24,7 +24,7 @@ fn round(world: &mut World, now: i64) -> bool {
     let (done, mut answer) = tokio::sync::oneshot::channel();
     world.writer.commit(vec![Request::Order(Order::Adopt(rewritten, done))]);
     answer.try_recv().unwrap().unwrap();
-    remove_unused(&world.disk, &world.reader.ground.published, &world.durable).unwrap();
+    world.remove_unused();
     world.reader.files.forget();
     true
 }
@@ -54,14 +54,14 @@ fn rewritten_segments_say_the_same() {
     assert!(world.disk.names().iter().any(|name| name.starts_with("rewritten-")));
     assert!(!world.disk.names().contains(&file_name(1)));
     assert_eq!(all(&world), before);
-    world.reader.scrub().unwrap();
+    world.reader.scrub().unwrap().sound().unwrap();
     let mut opened = world.reopened();
     assert_eq!(all(&opened), before);
     // A producer goes on where it was.
     assert!(opened.batch(topics[1], 0, Client::of(&["dup"]).producer(4, 0, 120).bytes()).base_offset == 120);
     // A topic takes its files along.
     opened.append(vec![Entry::DeleteTopic { id: topics[0] }, Entry::DeleteTopic { id: topics[1] }]).unwrap();
-    remove_unused(&opened.disk, &opened.reader.ground.published, &opened.durable).unwrap();
+    opened.remove_unused();
     assert!(!opened.disk.names().iter().any(|name| name.starts_with("rewritten-")));
     opened.reopened();
 }
@@ -87,7 +87,7 @@ fn a_flip_in_a_segment_stops_its_rewriting_and_no_other() {
     assert!(!rewritten(&flipped).is_empty() && flipped.disk.names().contains(&name));
     assert!(!flipped.disk.names().contains(&file_name(1)));
     assert_eq!(flipped.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark, end);
-    let error = flipped.reader.scrub().unwrap_err();
+    let error = flipped.reader.scrub().unwrap().sound().unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
 }
 
@@ -132,7 +132,7 @@ fn no_number_comes_again() {
         assert!(!now.is_empty() && now.iter().all(|name| !before.contains(name)), "{now:?} {before:?}");
         before.extend(now);
         world.append(vec![Entry::DeleteTopic { id: topic }]).unwrap();
-        remove_unused(&world.disk, &world.reader.ground.published, &world.durable).unwrap();
+        world.remove_unused();
         assert!(rewritten(&world).is_empty());
     }
 }
@@ -255,4 +255,58 @@ fn unpacking_has_a_bound() {
     framed.extend((block.len() as u32).to_be_bytes());
     framed.extend(block);
     assert_eq!(codec::decompress(2, &framed).unwrap(), &b"records"[..]);
+}
+
+#[test]
+fn the_latest_time_is_that_of_a_record_that_is_there() {
+    let mut world = World::new();
+    let other = world.create("other", 1, &[]);
+    let topic = world.create("t", 1, &[("cleanup.policy", "compact")]);
+    // The latest of all is hidden by a later one of its key; another is in the same batch.
+    world.batch(topic, 0, keyed(&[("b", Some("1")), ("a", Some("1"))]).at(9_000).bytes());
+    world.batch(topic, 0, keyed(&[("c", Some("1"))]).at(9_000).bytes());
+    world.batch(topic, 0, keyed(&[("a", Some("2"))]).at(2_000).bytes());
+    let greatest = |world: &World| {
+        let partition = world.reader.ground.published.partition(topic, 0).unwrap();
+        let found = world.reader.by_time(&partition, Wanted::Greatest).unwrap().unwrap();
+        (found.offset, found.timestamp)
+    };
+    assert_eq!(greatest(&world), (1, 9_001));
+    roll(&mut world, other, 1);
+    assert!(round(&mut world, 0));
+    assert_eq!(contents(&world, topic).iter().map(|one| one.0).collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!(greatest(&world), (0, 9_000));
+    // And where records were deleted.
+    world.append(vec![Entry::DeleteRecords { topic, partition: 0, before: 3 }]).unwrap();
+    assert_eq!(greatest(&world), (3, 2_000));
+}
+
+#[test]
+fn young_records_are_not_compacted_and_hold_up_no_other() {
+    const NOW: i64 = 1_700_000_000_000;
+    let mut world = World::new();
+    let other = world.create("other", 1, &[]);
+    let topic = world.create("t", 1, &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "1000")]);
+    for _ in 0..2 {
+        world.batch(topic, 0, keyed(&[("a", Some("1"))]).at(NOW).bytes());
+    }
+    roll(&mut world, other, 10);
+    while round(&mut world, NOW + 500) {}
+    assert_eq!(contents(&world, topic).len(), 2);
+    assert!(!rewritten(&world).is_empty(), "the other topic's are");
+    assert!(world.disk.names().contains(&file_name(1)));
+    assert!(round(&mut world, NOW + 1500));
+    assert_eq!(contents(&world, topic).len(), 1);
+}
+
+#[test]
+fn files_of_a_topic_are_as_small_as_it_asks() {
+    for (bytes, several) in [("1073741824", false), ("14", true)] {
+        let mut world = World::new();
+        let topic = world.create("t", 1, &[("segment.bytes", bytes)]);
+        roll(&mut world, topic, 8);
+        assert!(round(&mut world, 0));
+        // Each has an index beside it.
+        assert_eq!(rewritten(&world).len() > 2, several, "{bytes}");
+    }
 }

@@ -292,3 +292,72 @@ async fn a_copy_that_is_taken_while_others_write_opens() {
     log.close().await.unwrap();
     writing.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_poll_takes_the_place_however_much_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small(), &clock()).await;
+    let topic = Uuid::new_v4();
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let large = "x".repeat(40 << 10);
+    let mut begun = Vec::new();
+    for number in 0..200 {
+        let log = log.clone();
+        let batch = Client::of(&[&large]).producer(3, 0, number).bytes();
+        let mut append = Box::pin(async move { log.append(vec![entry(topic, 0, batch)]).await });
+        let polled = first(&mut append).await;
+        begun.push((polled, append));
+    }
+    // The last one is waited for first.
+    for (polled, append) in begun.into_iter().rev() {
+        let outcome = match polled {
+            std::task::Poll::Ready(outcome) => outcome,
+            std::task::Poll::Pending => append.await,
+        };
+        outcome.unwrap();
+    }
+    log.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_waits_for_has_a_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), LogOptions { queue_bytes: 1, ..small() }, &clock()).await;
+    let topic = Uuid::new_v4();
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let batch = Client::of(&[&"x".repeat(40 << 10)]).bytes();
+    let mut refused = 0;
+    for _ in 0..1000 {
+        let mut append = Box::pin(log.append(vec![entry(topic, 0, batch.clone())]));
+        if let std::task::Poll::Ready(Err(AppendError::Failed(error))) = first(&mut append).await {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    // It goes on when there is room again.
+    while log.append(vec![entry(topic, 0, batch.clone())]).await.is_err() {}
+    log.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_waiting_for_syncs_there_is_one_a_second_while_more_and_more_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let log = open(dir.path(), LogOptions { sync: Sync::PageCache, ..LogOptions::default() }, &clock).await;
+    let topic = Uuid::new_v4();
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let before = log.metrics().syncs;
+    for _ in 0..50 {
+        log.append(vec![entry(topic, 0, Client::of(&["x"]).bytes())]).await.unwrap();
+        clock.advance(chrono::TimeDelta::milliseconds(100));
+    }
+    let syncs = log.metrics().syncs - before;
+    assert!((4..=6).contains(&syncs), "{syncs}");
+    log.close().await.unwrap();
+}
+
+/// Polls once.
+async fn first<F: Future + Unpin>(of: &mut F) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *of).poll(context))).await
+}

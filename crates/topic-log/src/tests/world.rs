@@ -15,7 +15,7 @@ use crate::batch;
 use crate::cache::Cache;
 use crate::disk::simulated::SimulatedDisk;
 use crate::entry::{AppendError, Appended, BatchAppended, Entry};
-use crate::keeper::{Durable, Keeper};
+use crate::keeper::{self, Durable, Keeper};
 use crate::metrics::Metrics;
 use crate::options::{LogOptions, Recovered};
 use crate::read::{Ask, Files, Reader};
@@ -74,6 +74,13 @@ impl World {
         Self::open(&self.disk.crashed(&mut None)).unwrap()
     }
 
+    /// Removes what nobody needs, and gives how many files went.
+    pub(crate) fn remove_unused(&self) -> usize {
+        let names = keeper::unused(&self.disk, &self.reader.ground.published, &self.durable).unwrap();
+        keeper::remove(&self.disk, &names).unwrap();
+        names.len()
+    }
+
     /// Appends some appends as one group.
     pub(crate) fn group(&mut self, appends: Vec<Vec<Entry>>) -> Vec<Outcome> {
         let mut answers = Vec::new();
@@ -87,7 +94,7 @@ impl World {
                 Ok(entries) => {
                     let (reply, answer) = oneshot::channel();
                     let bytes = entries.iter().map(Checked::bytes).sum();
-                    requests.push(Request::Append(Append { entries, bytes, reply, room: None }));
+                    requests.push(Request::Append(Append { entries, bytes, reply }));
                     answers.push(Ok(answer));
                 }
                 Err(error) => answers.push(Err(error)),

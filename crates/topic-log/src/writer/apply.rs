@@ -198,7 +198,10 @@ impl Writer {
     }
 
     fn append_marker(&mut self, end: &End) -> Result<Appended, Refusal> {
-        let (number, _, head) = self.head(end.topic, end.partition)?;
+        let Ok((number, _, head)) = self.head(end.topic, end.partition) else {
+            // A topic that is gone takes its part of the transaction along; the others end nevertheless.
+            return Ok(Appended::Done);
+        };
         let current = head.producers.get(&end.batch.producer_id).map_or(-1, |producer| producer.epoch);
         let found = end.batch.producer_epoch;
         if found < current {

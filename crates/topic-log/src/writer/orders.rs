@@ -10,11 +10,16 @@ impl Writer {
             let _ = done.send((self.active.segment, self.active.position));
             return;
         }
-        // A checkpoint stands on what is durable.
+        // A checkpoint, and what is removed, stand on what is durable.
         let synced = self.sync_late();
         let (rewritten, done) = match order {
             Order::Adopt(rewritten, done) => (Some(rewritten), done),
             Order::Checkpoint(done) => (None, done),
+            Order::Sync(done) => {
+                self.torn |= synced.is_err();
+                drop(done.send(synced));
+                return;
+            }
             Order::Position(_) => return,
         };
         if let Err(error) = synced {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
+use regex::RegexBuilder;
 use serde_json::{Map, Value};
 
 use super::{Comparison, Side};
+use crate::limits::{Budget, PATTERN_COST};
 
 /// What an object does with a property that it does not name.
 enum Unnamed<'a> {
@@ -17,19 +18,29 @@ enum Unnamed<'a> {
 }
 
 /// What an object does with a property of this name that it does not list.
-fn unnamed<'a>(side: Side<'a>, name: &str) -> Unnamed<'a> {
+fn unnamed<'a>(side: Side<'a>, name: &str, budget: &mut Budget) -> Result<Unnamed<'a>, String> {
     for (pattern, schema) in side.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
+        budget.spend(PATTERN_COST)?;
         // A pattern that we cannot read matches nothing that we know of.
-        if Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(name)) {
-            return Unnamed::Like(schema);
+        let pattern = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
+        if pattern.is_ok_and(|pattern| pattern.is_match(name)) {
+            return Ok(Unnamed::Like(schema));
         }
     }
-    match side.get("additionalProperties") {
+    Ok(match side.get("additionalProperties") {
         Some(Value::Bool(false)) => Unnamed::Closed,
         Some(schema @ Value::Object(object)) if !object.is_empty() => Unnamed::Like(schema),
         // Patterns without more leave the object partly open: other names are taken as well.
         _ => Unnamed::Open,
-    }
+    })
+}
+
+/// Bytes of a regular expression in memory.
+const PATTERN_BYTES_MAX: usize = 1 << 18;
+
+/// What it costs to look through the required properties.
+fn required_cost(side: Side<'_>) -> usize {
+    side.list("required").map_or(0, Vec::len)
 }
 
 fn properties(side: Side<'_>) -> Option<&Map<String, Value>> {
@@ -45,7 +56,9 @@ impl<'a> Comparison<'a> {
         let mut takes = self.at_most(old, new, "maxProperties", "MAX_PROPERTIES", at)?;
         takes &= self.at_least(old, new, "minProperties", "MIN_PROPERTIES", at)?;
         let names: BTreeSet<&'a String> = [old, new].into_iter().filter_map(properties).flat_map(Map::keys).collect();
+        let cost = required_cost(old) + required_cost(new);
         for name in names {
+            self.budget.spend(cost)?;
             let at = format!("{at}/properties/{name}");
             let (before, now) =
                 (properties(old).and_then(|all| all.get(name)), properties(new).and_then(|all| all.get(name)));
@@ -77,6 +90,7 @@ impl<'a> Comparison<'a> {
     fn required_unnamed(&mut self, old: Side<'a>, new: Side<'a>, at: &str) -> Result<bool, String> {
         let mut takes = true;
         for name in new.list("required").into_iter().flatten().filter_map(Value::as_str) {
+            self.budget.spend(required_cost(old))?;
             let is_property = properties(new).is_some_and(|all| all.contains_key(name));
             if !is_property && !is_required(old, name) {
                 let why = format!("\"{name}\" is required, and was not");
@@ -87,7 +101,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn removed(&mut self, before: Side<'a>, new: Side<'a>, name: &str, at: &str) -> Result<bool, String> {
-        match unnamed(new, name) {
+        match unnamed(new, name, &mut self.budget)? {
             Unnamed::Open => Ok(true),
             Unnamed::Like(schema) => {
                 if self.compare_silently(before, new.at(schema), at)? {
@@ -105,7 +119,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn added(&mut self, old: Side<'a>, new: Side<'a>, name: &str, now: &'a Value, at: &str) -> Result<bool, String> {
-        match unnamed(old, name) {
+        match unnamed(old, name, &mut self.budget)? {
             Unnamed::Open if new.at(now).takes_all() => {}
             Unnamed::Open => {
                 let why = format!("\"{name}\" may have been anything before, since the object took any property");

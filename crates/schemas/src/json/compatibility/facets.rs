@@ -33,11 +33,13 @@ impl<'a> Comparison<'a> {
         let Some(before) = values(old) else {
             // Alternatives may be constants as well.
             let choices = old.list("oneOf").or_else(|| old.list("anyOf"));
+            self.budget.spend(choices.map_or(0, Vec::len) * now.len())?;
             if choices.is_some_and(|choices| choices.iter().all(|choice| is_constant_of(choice, &now))) {
                 return Ok(true);
             }
             return self.refuse("ENUM_ARRAY_CHANGED", &format!("{at}/enum"), "only some values are taken any more");
         };
+        self.budget.spend(before.len() * now.len())?;
         match before.into_iter().find(|value| !now.contains(value)) {
             None => Ok(true),
             Some(value) => {

@@ -1,0 +1,172 @@
+"""What goes wrong below Kafka's clients: a full disk, a flipped bit, a kill with much in the log; and what many of them take."""
+
+import os
+import time
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import kafkas
+import polder
+from test_disk import MIB, SmallDisk
+
+# `POLDER_KAFKA_LOG_MIB=10240` for the long run.
+LOG_MIB = int(os.environ.get("POLDER_KAFKA_LOG_MIB", "256"))
+RECORD = b"x" * 1000
+MANY_TOPICS, OF_EACH, CONNECTIONS = 20, 50, 200
+MEMORY_BYTES_MAX = 500 << 20
+START_SECONDS_MAX = 10
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    disk = SmallDisk(tmp_path / "disk", 48)
+    yield disk
+    disk.close()
+
+
+def create(server, *topics, partitions=1, **config) -> None:
+    admin = AdminClient(kafkas.librdkafka(server))
+    made = admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1, config=config) for name in topics])
+    for future in made.values():
+        future.result(30)
+
+
+def bounds(server, topic: str, partition: int = 0) -> tuple:
+    consumer = Consumer(kafkas.librdkafka(server, group_id="bounds"))
+    found = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+    consumer.close()
+    return found
+
+
+def values(server, topic: str, count: int) -> list:
+    """The values of the first records of a topic of one partition."""
+    consumer = Consumer(kafkas.librdkafka(server, group_id=kafkas.fresh_name("reader"), enable_auto_commit=False))
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found, deadline = [], time.monotonic() + kafkas.WAIT_SECONDS
+    while len(found) < count and time.monotonic() < deadline:
+        for message in consumer.consume(min(1000, count - len(found)), 0.5):
+            if message.error():
+                raise KafkaException(message.error())
+            found.append(message.value())
+    consumer.close()
+    return found
+
+
+def send(producer, topic: str, payload: bytes) -> KafkaError | None:
+    """Writes one record, and says what became of it."""
+    told = []
+    producer.produce(topic, payload, partition=0, on_delivery=lambda error, _: told.append(error))
+    producer.flush(kafkas.WAIT_SECONDS)
+    error, = told
+    return error
+
+
+def fill(server, topic: str, mib: int) -> int:
+    """Writes so much; how many records that is."""
+    producer = Producer(kafkas.librdkafka(server, queue_buffering_max_messages=200_000, linger_ms=20))
+    failures, count = [], mib * MIB // len(RECORD)
+    for _ in range(count):
+        while True:
+            try:
+                producer.produce(topic, RECORD, partition=0, on_delivery=lambda error, _: failures.append(error) if error else None)
+                break
+            except BufferError:
+                producer.poll(0.05)
+        producer.poll(0)
+    assert producer.flush(300) == 0 and not failures, failures[:3]
+    return count
+
+
+def test_producers_on_a_full_disk(small_disk):
+    with kafkas.start(small_disk.folder / "data") as server:
+        create(server, "t")
+        impatient = Producer(kafkas.librdkafka(server, message_timeout_ms=3000, enable_idempotence=True))
+        acknowledged = []
+        for number in range(20):
+            assert send(impatient, "t", b"%d" % number) is None
+            acknowledged.append(b"%d" % number)
+        small_disk.fill(64 << 10)
+        for number in range(20, 120):
+            payload = b"%d " % number + b"x" * 100_000
+            error = send(impatient, "t", payload)
+            if error is not None:
+                break
+            acknowledged.append(payload)
+        else:
+            raise AssertionError("a full disk takes ten megabytes")
+        assert error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError.KAFKA_STORAGE_ERROR), error
+        # The server lives, and gives what it has acknowledged.
+        assert server.process.poll() is None
+        assert values(server, "t", len(acknowledged)) == acknowledged
+        small_disk.make_room()
+        again = Producer(kafkas.librdkafka(server))
+        assert send(again, "t", b"after") is None
+        end = bounds(server, "t")[1]
+        server.kill()
+        server.start()
+        assert bounds(server, "t")[1] == end
+        found = values(server, "t", end)
+        assert found[:len(acknowledged)] == acknowledged and found[-1] == b"after"
+        assert "panicked" not in server.log()
+
+
+def test_a_flipped_bit_in_an_old_segment_is_named_by_a_check(tmp_path):
+    with kafkas.start(tmp_path / "data") as server:
+        create(server, "t")
+        fill(server, "t", 20)
+        server.stop()
+        oldest, *others = sorted((server.data / "log").glob("0*.segment"))
+        assert len(others) >= 3, others
+        sound = server.cli("check")
+        assert sound.returncode == 0, sound
+        content = bytearray(oldest.read_bytes())
+        content[len(content) // 2] ^= 4
+        oldest.write_bytes(content)
+        harmed = server.cli("check")
+        assert harmed.returncode != 0
+        told = harmed.stdout.decode()
+        assert oldest.name in told and not any(other.name in told for other in others), told
+        # What is not damaged is read all the same.
+        server.start()
+        first, end = bounds(server, "t")
+        consumer = Consumer(kafkas.librdkafka(server, group_id="rest", enable_auto_commit=False))
+        consumer.assign([TopicPartition("t", 0, end - 1)])
+        message = consumer.poll(30)
+        assert first == 0 and message.value() == RECORD
+        consumer.close()
+
+
+def test_a_thousand_partitions_and_two_hundred_connections_have_room(tmp_path):
+    with kafkas.start(tmp_path / "data") as server:
+        topics = [f"t{number}" for number in range(MANY_TOPICS)]
+        create(server, *topics, partitions=OF_EACH)
+        producers = [Producer(kafkas.librdkafka(server, linger_ms=5)) for _ in range(CONNECTIONS)]
+        failures = []
+        told = lambda error, _: failures.append(error) if error else None
+        for number in range(50):
+            for which, producer in enumerate(producers):
+                topic, partition = topics[(which + number) % MANY_TOPICS], (which * 7 + number) % OF_EACH
+                producer.produce(topic, RECORD, partition=partition, on_delivery=told)
+                producer.poll(0)
+        for producer in producers:
+            assert producer.flush(kafkas.WAIT_SECONDS) == 0
+        assert not failures, failures[:3]
+        ends = sum(bounds(server, topic, partition)[1] for topic in topics[:2] for partition in range(OF_EACH))
+        assert ends == 50 * CONNECTIONS // MANY_TOPICS * 2
+        peak = server.memory_bytes("VmHWM")
+        assert peak <= MEMORY_BYTES_MAX, f"{peak / MIB:.0f} MiB"
+
+
+def test_a_start_after_a_kill_reads_the_end_of_the_log_alone(tmp_path):
+    with kafkas.start(tmp_path / "data") as server:
+        create(server, "t")
+        count = fill(server, "t", LOG_MIB)
+        server.kill()
+        started = time.monotonic()
+        server.start()
+        taken = time.monotonic() - started
+        assert bounds(server, "t")[1] == count
+        assert taken <= START_SECONDS_MAX, f"{taken:.1f} s"
+        print(f"{LOG_MIB} MiB: {taken:.2f} s")
