@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use polder_capability::deliveries::{
     AlterDelivery, DELIVERY_KIND, Deliveries, DeliveryDefinition, DeliveryStart, DeliveryState, DeliveryStatus,
-    DeliveryWrite, OfferedRecord, OffsetStep, Redriven,
+    DeliveryWrite, OfferedRecord, OffsetStep, Redriven, Secrets,
 };
 use polder_capability::topics::TopicScan;
 use polder_capability::{Caller, IfExists, JobStatus, RunState};
@@ -11,6 +11,7 @@ use polder_types::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::JobDeliveries;
+use crate::offer;
 use crate::run::VIA;
 use crate::stored::{Stored, check};
 
@@ -69,6 +70,16 @@ impl JobDeliveries {
         Ok(self.status(&job, stored))
     }
 
+    /// Refuses what could never be delivered.
+    async fn check_all(&self, definition: &DeliveryDefinition) -> Result<()> {
+        check(definition)?;
+        self.sinks.open(&definition.target, &definition.secrets)?;
+        if let Some(backup) = &definition.backup {
+            self.sinks.open_backup(backup, &definition.secrets)?;
+        }
+        self.tables()?.check(definition).await
+    }
+
     /// Ends the run that goes on, so that the next one begins with what has changed.
     async fn stop(&self, job: &JobStatus) -> Result<()> {
         if let Some(run) = job.last_run.as_ref().filter(|run| !run.state.has_ended()) {
@@ -125,12 +136,16 @@ impl Deliveries for JobDeliveries {
             (Some(job), _) => return Err(taken(&name, job)),
         };
         let caller = Caller::new(&definition.owner, VIA);
+        if definition.owns_topic {
+            offer::make_topic(self, &definition).await?;
+        }
         if self.rows.find(&caller, &definition.topic).is_none() {
             return Err(no_topic(&definition));
         }
-        self.tables()?.check(&definition).await?;
+        self.check_all(&definition).await?;
         let goes_on = before.as_ref().filter(|before| before.definition.topic == definition.topic);
         let id = goes_on.map_or_else(Uuid::now_v7, |before| before.id);
+        self.keep_secrets(id, &definition.secrets).await?;
         if goes_on.is_none() && definition.start == DeliveryStart::Latest {
             self.begin_at_end(id, &definition).await?;
         }
@@ -141,12 +156,14 @@ impl Deliveries for JobDeliveries {
         }
         if let Some(gone) = before.filter(|before| before.id != id) {
             self.tables()?.forget(gone.id, None).await?;
+            self.keep_secrets(gone.id, &Secrets::default()).await?;
         }
         Ok((self.found(&name).await?, true))
     }
 
     async fn alter(&self, name: &str, change: AlterDelivery) -> Result<DeliveryStatus> {
-        let (job, mut stored) = self.existing(name).await?;
+        let (job, stored) = self.existing(name).await?;
+        let mut stored = self.with_secrets(stored).await?;
         let AlterDelivery { buffer_bytes, buffer_seconds, transform, partition_by, errors_into, target, secrets } =
             change;
         let definition = &mut stored.definition;
@@ -158,11 +175,12 @@ impl Deliveries for JobDeliveries {
         if let Some(target) = target {
             definition.target = target;
         }
-        if secrets.is_some_and(|secrets| !secrets.is_empty()) {
-            return Err(Error::unsupported("a table needs no secrets"));
+        let new_secrets = secrets.is_some();
+        definition.secrets = secrets.unwrap_or_else(|| std::mem::take(&mut definition.secrets));
+        self.check_all(&stored.definition).await?;
+        if new_secrets {
+            self.keep_secrets(stored.id, &stored.definition.secrets).await?;
         }
-        check(definition)?;
-        self.tables()?.check(definition).await?;
         self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
         self.stop(&job).await?;
         self.found(name).await
@@ -188,6 +206,10 @@ impl Deliveries for JobDeliveries {
         self.stop(&job).await?;
         self.live.lock().remove(name);
         self.tables()?.forget(stored.id, None).await?;
+        self.keep_secrets(stored.id, &Secrets::default()).await?;
+        if stored.definition.owns_topic {
+            offer::delete_topic(self, &stored.definition).await?;
+        }
         Ok(true)
     }
 
@@ -213,8 +235,8 @@ impl Deliveries for JobDeliveries {
         self.redrive_all(&stored).await
     }
 
-    async fn offer(&self, _: &Caller, name: &str, _: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {
-        self.existing(name).await?;
-        Err(Error::unsupported(format!("the delivery {name:?} reads a topic of somebody else's: write to that")))
+    async fn offer(&self, caller: &Caller, name: &str, records: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {
+        let (_, stored) = self.existing(name).await?;
+        offer::offer(self, caller, &stored.definition, records).await
     }
 }

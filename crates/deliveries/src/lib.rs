@@ -8,27 +8,40 @@
 mod calls;
 mod gather;
 mod live;
+mod offer;
+mod outlet;
 mod redrive;
 mod run;
+pub mod sinks;
 mod stored;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use polder_capability::Jobs;
-use polder_capability::deliveries::DeliveryTables;
-use polder_capability::topics::TopicRows;
+use polder_capability::deliveries::{DeliveryTables, Secrets};
+use polder_capability::topics::{TopicRows, Topics};
+use polder_metastore::Metastore;
 use polder_runtime::Clock;
 use polder_types::{Error, ErrorKind, Result};
+use uuid::Uuid;
 
 use crate::live::Live;
+use crate::sinks::{Random, Sinks};
+use crate::stored::Stored;
 
 pub use run::DeliveryKind;
 
 /// What deliveries stand on.
 pub struct DeliveriesOptions {
     pub rows: Arc<dyn TopicRows>,
+    /// For topics that are deliveries' own.
+    pub topics: Arc<dyn Topics>,
+    /// Keeps the secrets.
+    pub metastore: Arc<Metastore>,
+    pub random: Random,
     /// Weak, since the tables' side knows deliveries for its statements.
     pub tables: Weak<dyn DeliveryTables>,
     pub clock: Arc<dyn Clock>,
@@ -37,6 +50,9 @@ pub struct DeliveriesOptions {
 /// All deliveries. Implements [`Deliveries`](polder_capability::deliveries::Deliveries).
 pub struct JobDeliveries {
     rows: Arc<dyn TopicRows>,
+    topics: Arc<dyn Topics>,
+    metastore: Arc<Metastore>,
+    sinks: Sinks,
     tables: Weak<dyn DeliveryTables>,
     clock: Arc<dyn Clock>,
     /// Given once the runner is there, which has the kind of jobs that deliveries are.
@@ -48,8 +64,10 @@ pub struct JobDeliveries {
 impl JobDeliveries {
     #[must_use]
     pub fn new(options: DeliveriesOptions) -> Arc<Self> {
-        let DeliveriesOptions { rows, tables, clock } = options;
-        Arc::new(Self { rows, tables, clock, jobs: OnceLock::new(), live: Mutex::default() })
+        let DeliveriesOptions { rows, topics, metastore, random, tables, clock } = options;
+        let sinks = Sinks::new(Arc::clone(&clock), random);
+        let (jobs, live) = (OnceLock::new(), Mutex::default());
+        Arc::new(Self { rows, topics, metastore, sinks, tables, clock, jobs, live })
     }
 
     /// Gives the runner of jobs. Called once, by the wiring.
@@ -64,6 +82,23 @@ impl JobDeliveries {
 
     fn tables(&self) -> Result<Arc<dyn DeliveryTables>> {
         self.tables.upgrade().ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server is stopping"))
+    }
+
+    /// The time, as the metastore and tables keep it.
+    fn now(&self) -> DateTime<Utc> {
+        let now = self.clock.now();
+        DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+    }
+
+    /// A delivery with its secrets.
+    async fn with_secrets(&self, mut stored: Stored) -> Result<Stored> {
+        stored.definition.secrets = Secrets(self.metastore.deliveries().secrets(stored.id).await?);
+        Ok(stored)
+    }
+
+    async fn keep_secrets(&self, id: Uuid, secrets: &Secrets) -> Result<()> {
+        let writes = self.metastore.deliveries().secrets_writes(id, &secrets.0)?;
+        self.metastore.write(&writes).await
     }
 
     fn live(&self, name: &str) -> Arc<Live> {

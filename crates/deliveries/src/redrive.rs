@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
-use chrono::DateTime;
-use polder_capability::deliveries::{DeliveryTarget, DeliveryWrite, Redriven, RejectedRecord};
+use polder_capability::deliveries::{Redriven, RejectedRecord};
 use polder_capability::topics::topic_schema;
 use polder_types::{Error, Result};
 
 use crate::JobDeliveries;
+use crate::outlet::Outlet;
 use crate::stored::Stored;
 
 /// Records of one lot, and bytes of their keys and values.
@@ -19,35 +19,18 @@ const BYTES_MAX: u64 = 16 << 20;
 
 impl JobDeliveries {
     pub(crate) async fn redrive_all(&self, stored: &Stored) -> Result<Redriven> {
-        let Stored { id, definition } = stored;
-        let DeliveryTarget::Table(table) = &definition.target else {
-            return Err(Error::unsupported("only what goes into tables can be delivered again"));
-        };
-        let clock = self.clock.now();
-        // What is rejected again is told by this time, and so is not taken up again.
-        let now = DateTime::from_timestamp_micros(clock.timestamp_micros()).unwrap_or(clock);
+        let stored = self.with_secrets(stored.clone()).await?;
+        let outlet = Outlet::open(self, stored.clone())?;
+        // What is rejected again is told by a later time, and so is not taken up again.
+        let before = self.now();
         let mut redriven = Redriven::default();
         loop {
-            let records = self.tables()?.rejected(definition, now, None, RECORDS_MAX, BYTES_MAX).await?;
+            let records = self.tables()?.rejected(&stored.definition, before, None, RECORDS_MAX, BYTES_MAX).await?;
             if records.is_empty() {
                 return Ok(redriven);
             }
-            let write = DeliveryWrite {
-                delivery: *id,
-                name: definition.name.clone(),
-                owner: definition.owner.clone(),
-                topic: definition.topic.clone(),
-                records: vec![as_rows(&records)?],
-                transform: definition.transform.clone(),
-                target: Some(table.clone()),
-                partition_by: definition.partition_by.clone(),
-                rejected: Vec::new(),
-                errors_into: definition.errors_table(),
-                redriven: records.iter().map(RejectedRecord::row_key).collect(),
-                now,
-                offsets: Vec::new(),
-            };
-            let delivered = self.tables()?.deliver(write).await?;
+            let keys = records.iter().map(RejectedRecord::row_key).collect();
+            let delivered = outlet.deliver(self, vec![as_rows(&records)?], Vec::new(), keys).await?;
             let count = records.len() as u64;
             redriven.read += count;
             redriven.rejected += delivered.rejected;

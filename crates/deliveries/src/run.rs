@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
-use polder_capability::deliveries::{DELIVERY_KIND, DeliveryDefinition, DeliveryTarget, DeliveryWrite};
+use polder_capability::deliveries::{DELIVERY_KIND, DeliveryDefinition, DeliveryTarget};
 use polder_capability::topics::{TopicPart, TopicScan, topic_schema};
 use polder_capability::{Caller, JobKind, JobRun};
 use polder_types::{Error, ErrorKind, Result};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::JobDeliveries;
 use crate::gather::Lot;
 use crate::live::{Lag, Live};
+use crate::outlet::Outlet;
 use crate::stored::{Stored, check};
 
 /// How deliveries are told to those who decide about rights.
@@ -53,12 +54,12 @@ impl JobKind for DeliveryKind {
     }
 
     async fn run(&self, run: &JobRun) -> Result<()> {
-        let Stored { id, definition } = Stored::read(&run.payload)?;
-        check(&definition)?;
-        let live = self.0.live(&definition.name);
-        Running { house: &self.0, id, definition: &definition, run, live, caller: Caller::new(&definition.owner, VIA) }
-            .go()
-            .await
+        let stored = self.0.with_secrets(Stored::read(&run.payload)?).await?;
+        check(&stored.definition)?;
+        let outlet = Outlet::open(&self.0, stored.clone())?;
+        let Stored { id, definition } = stored;
+        let (live, caller) = (self.0.live(&definition.name), Caller::new(&definition.owner, VIA));
+        Running { house: &self.0, id, definition: &definition, outlet, run, live, caller }.go().await
     }
 }
 
@@ -66,6 +67,7 @@ struct Running<'a> {
     house: &'a JobDeliveries,
     id: Uuid,
     definition: &'a DeliveryDefinition,
+    outlet: Outlet,
     run: &'a JobRun,
     live: Arc<Live>,
     caller: Caller,
@@ -77,9 +79,7 @@ fn stopped() -> Error {
 
 impl Running<'_> {
     fn now(&self) -> DateTime<Utc> {
-        // What the metastore and tables keep.
-        let now = self.house.clock.now();
-        DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+        self.house.now()
     }
 
     async fn go(&self) -> Result<()> {
@@ -181,33 +181,26 @@ impl Running<'_> {
 
     async fn deliver(&self, lot: &mut Lot) -> Result<()> {
         let (records, bytes, now) = (lot.count(), lot.bytes, self.now());
-        let DeliveryTarget::Table(table) = &self.definition.target else {
-            return Err(Error::internal("a delivery into something that is no table"));
+        let place = self.definition.target.place();
+        let work = self.outlet.deliver(self.house, std::mem::take(&mut lot.records), lot.steps(), Vec::new());
+        let delivered = match &self.definition.target {
+            // Not given up half way: what is committed is to be known. A stop waits for it.
+            DeliveryTarget::Table(_) => work.await,
+            // Elsewhere tries may go on for minutes, and what was sent can be sent again.
+            _ => tokio::select! {
+                biased;
+                delivered = work => delivered,
+                () = self.run.stop.cancelled() => Err(stopped()),
+            },
         };
-        let write = DeliveryWrite {
-            delivery: self.id,
-            name: self.definition.name.clone(),
-            owner: self.definition.owner.clone(),
-            topic: self.definition.topic.clone(),
-            records: std::mem::take(&mut lot.records),
-            transform: self.definition.transform.clone(),
-            target: Some(table.clone()),
-            partition_by: self.definition.partition_by.clone(),
-            rejected: Vec::new(),
-            errors_into: self.definition.errors_table(),
-            redriven: Vec::new(),
-            now,
-            offsets: lot.steps(),
-        };
-        // Not given up half way: what is committed is to be known. A stop waits for it.
-        let delivered = self.house.tables()?.deliver(write).await.map_err(|error| self.explained(error))?;
+        let delivered = delivered.map_err(|error| self.explained(error))?;
         lot.arrived();
         self.live.delivered(records - delivered.rejected.min(records), bytes, delivered.rejected, now);
         if delivered.made_table {
-            self.run.log.line(format!("the table {table} was made"));
+            self.run.log.line(format!("the table {place} was made"));
         }
         if !delivered.new_columns.is_empty() {
-            self.run.log.line(format!("{table} has new columns: {}", delivered.new_columns.join(", ")));
+            self.run.log.line(format!("{place} has new columns: {}", delivered.new_columns.join(", ")));
         }
         if delivered.rejected > 0 {
             let into = self.definition.errors_table();

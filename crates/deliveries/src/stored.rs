@@ -58,16 +58,13 @@ pub(crate) fn check(definition: &DeliveryDefinition) -> Result<()> {
     if buffer.seconds == 0 || buffer.seconds > BUFFER_SECONDS_MAX {
         return invalid(format!("a buffer waits 1 to {BUFFER_SECONDS_MAX} seconds"));
     }
-    let kind = definition.target.kind();
-    let DeliveryTarget::Table(table) = &definition.target else {
-        return Err(Error::unsupported(format!("deliveries go into tables; {kind} is no place for them yet"))
-            .with_hint("INTO TABLE schema.table"));
-    };
-    if *table == definition.errors_table() {
-        return invalid("rejected records go into a table of their own".to_owned());
-    }
-    if definition.owns_topic {
-        return Err(Error::unsupported("a delivery reads a topic that is there").with_hint("make the topic first"));
+    match &definition.target {
+        DeliveryTarget::Table(table) if *table == definition.errors_table() => {
+            return invalid("rejected records go into a table of their own".to_owned());
+        }
+        DeliveryTarget::Table(_) => {}
+        _ if definition.partition_by.is_empty() => {}
+        _ => return invalid("PARTITION BY is for tables; objects have a prefix".to_owned()),
     }
     Ok(())
 }

@@ -88,6 +88,9 @@ impl House {
         engine.set_topics(Arc::new(streams.topics.clone()), Arc::clone(&rows));
         let deliveries = JobDeliveries::new(DeliveriesOptions {
             rows,
+            topics: Arc::new(streams.topics.clone()),
+            metastore: Arc::clone(&metastore),
+            random: Arc::new(|| uuid::Uuid::new_v4().into_bytes()),
             tables: Arc::downgrade(&(Arc::clone(&engine) as Arc<dyn DeliveryTables>)),
             clock: Arc::clone(&clock),
         });

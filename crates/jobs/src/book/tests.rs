@@ -376,3 +376,74 @@ fn asking_has_a_limit() {
     }
     assert_eq!(world.book.ask("j", "ada", None, world.now).unwrap_err().code(), "53000");
 }
+
+/// A job whose work has no end.
+fn always(name: &str) -> JobDefinition {
+    let mut definition = definition(name, Some(JobDefinition::ALWAYS));
+    definition.backoff_seconds = 1;
+    definition
+}
+
+#[test]
+fn work_without_an_end_takes_no_slot() {
+    let jobs = vec![always("a"), always("b"), definition("c", Some("* * * * *"))];
+    let mut world = World::new(1, "2026-11-28T00:00:00Z", jobs);
+    let first = world.look();
+    assert_eq!(first.len(), 2);
+    assert!(world.look().is_empty(), "one run of each is enough");
+    let cron = world.look_at("2026-11-28T00:01:00Z");
+    assert_eq!(cron.len(), 1, "the one slot is free");
+    assert_eq!(world.runs[&cron[0]].record.job, "c");
+    // And with the slot taken, work without an end still begins.
+    world.end(first[0], &Outcome::Interrupted);
+    assert_eq!(world.look().len(), 1);
+}
+
+#[test]
+fn work_without_an_end_begins_again_after_longer_and_longer_waits() {
+    let mut world = World::new(1, "2026-11-28T00:00:00Z", vec![always("a")]);
+    let mut id = world.look()[0];
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        world.end(id, &Outcome::Failed(Error::invalid("no luck")));
+        let next = world.book.next_wake(world.now).unwrap();
+        waits.push((next - world.now).num_seconds());
+        assert!(world.look().is_empty(), "it waits");
+        world.now = next;
+        id = world.look()[0];
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    // What went well for a while is not made to wait for how it began.
+    world.now += TimeDelta::hours(1);
+    world.end(id, &Outcome::Failed(Error::invalid("no luck")));
+    assert_eq!(world.book.next_wake(world.now).unwrap(), world.now + TimeDelta::seconds(1));
+    world.now += TimeDelta::seconds(1);
+    let id = world.look()[0];
+    // After a restart in the middle it begins at once, as if for the first time.
+    world.end(id, &Outcome::Interrupted);
+    let id = world.look()[0];
+    assert_eq!(world.runs[&id].record.attempt, 1);
+    // Whoever cancels a run has it begin anew.
+    world.end(id, &Outcome::Cancelled);
+    assert_eq!(world.look().len(), 1);
+}
+
+#[test]
+fn work_without_an_end_can_be_paused_and_removed() {
+    let mut world = World::new(1, "2026-11-28T00:00:00Z", vec![always("a")]);
+    let id = world.look()[0];
+    let paused = world.book.pause("a", world.now).unwrap();
+    world.apply(paused);
+    world.end(id, &Outcome::Failed(Error::invalid("no luck")));
+    world.now += TimeDelta::hours(1);
+    assert!(world.look().is_empty());
+    assert_eq!(world.book.next_wake(world.now), None);
+    let resumed = world.book.resume("a", world.now).unwrap();
+    world.apply(resumed);
+    let id = world.look()[0];
+    let removed = world.book.remove("a", world.now).unwrap();
+    world.apply(removed);
+    world.end(id, &Outcome::Cancelled);
+    world.now += TimeDelta::hours(1);
+    assert!(world.look().is_empty());
+}

@@ -1,0 +1,93 @@
+//! A delivery's own topic, and the records that are put into it.
+
+use std::time::Duration;
+
+use polder_capability::Caller;
+use polder_capability::deliveries::{DeliveryDefinition, OfferedRecord};
+use polder_capability::topics::{
+    Acks, NewTopic, Produce, ProduceBatch, TopicClient, TopicError, TopicFailure, TopicPartition, TopicRef,
+};
+use polder_topic_log::format::{BatchBuilder, Codec, NewRecord};
+use polder_types::{Error, ErrorKind, Result};
+
+use crate::JobDeliveries;
+use crate::run::VIA;
+
+/// How long a write may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Records that are offered come in batches larger than the default of topics.
+const OWN_TOPIC_MESSAGE_BYTES: &str = "16777216";
+
+/// Makes a delivery's own topic. One that is there already stays.
+pub(crate) async fn make_topic(house: &JobDeliveries, definition: &DeliveryDefinition) -> Result<()> {
+    let config = vec![("max.message.bytes".to_owned(), Some(OWN_TOPIC_MESSAGE_BYTES.to_owned()))];
+    let topic = NewTopic { name: definition.topic.clone(), partitions: Some(1), config, ..NewTopic::default() };
+    let client = client(&Caller::new(&definition.owner, VIA));
+    let made = house.topics.create(&client, vec![topic], false).await.map_err(of_topics)?;
+    match made.into_iter().next() {
+        Some(Err(failure)) if failure.error != TopicError::TopicExists => Err(of_topics(failure)),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes it, if it is there.
+pub(crate) async fn delete_topic(house: &JobDeliveries, definition: &DeliveryDefinition) -> Result<()> {
+    let client = client(&Caller::new(&definition.owner, VIA));
+    let topics = vec![TopicRef::named(&definition.topic)];
+    let deleted = house.topics.delete(&client, topics).await.map_err(of_topics)?;
+    match deleted.into_iter().next() {
+        Some(Err(failure)) if failure.error != TopicError::UnknownTopic => Err(of_topics(failure)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes records as one batch, into the one partition that such a topic has.
+pub(crate) async fn offer(
+    house: &JobDeliveries,
+    caller: &Caller,
+    definition: &DeliveryDefinition,
+    records: Vec<OfferedRecord>,
+) -> Result<Vec<(i32, i64)>> {
+    if !definition.owns_topic {
+        let (name, topic) = (&definition.name, &definition.topic);
+        return Err(Error::unsupported(format!(
+            "the delivery {name:?} takes no records: it reads the topic {topic:?}"
+        )));
+    }
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let timestamp = house.now().timestamp_millis();
+    let mut batch = BatchBuilder::new();
+    for record in &records {
+        let (key, value) = (record.key.as_deref(), Some(&*record.value));
+        batch.push(&NewRecord { timestamp, key, value, headers: &[] })?;
+    }
+    let to = TopicPartition { topic: TopicRef::named(&definition.topic), partition: 0 };
+    let batches = vec![ProduceBatch { to, bytes: batch.finish(Codec::None)? }];
+    let produce = Produce { transactional_id: None, acks: Acks::All, timeout: PATIENCE, batches };
+    let answer = house.topics.produce(&client(caller), produce).await.map_err(of_topics)?;
+    let written = answer.results.into_iter().next();
+    let written = written.ok_or_else(|| Error::internal("a batch was written without an answer"))?;
+    let base = written.map_err(of_topics)?.base_offset;
+    Ok((base..).take(records.len()).map(|offset| (0, offset)).collect())
+}
+
+fn client(caller: &Caller) -> TopicClient {
+    TopicClient { caller: caller.clone(), client_id: VIA.into(), host: "".into() }
+}
+
+fn of_topics(failure: TopicFailure) -> Error {
+    let kind = match failure.error {
+        TopicError::UnknownTopic | TopicError::UnknownTopicId => ErrorKind::NotFound,
+        TopicError::TopicExists => ErrorKind::AlreadyExists,
+        TopicError::TopicForbidden | TopicError::ServerForbidden => ErrorKind::Forbidden,
+        TopicError::TooLarge => ErrorKind::TooLarge,
+        TopicError::Storage | TopicError::Throttled => ErrorKind::Exhausted,
+        TopicError::Unavailable | TopicError::TimedOut => ErrorKind::Unavailable,
+        TopicError::Internal => ErrorKind::Internal,
+        _ => ErrorKind::InvalidInput,
+    };
+    Error::new(kind, format!("topics: {failure}"))
+}
