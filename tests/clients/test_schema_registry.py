@@ -358,7 +358,7 @@ def test_logins_and_rights(server, registry, subject):
     assert (answer.status_code, answer.json()["error_code"]) == (401, 40101)
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
     assert requests.get(url, auth=("sr_reads", "wrong"), timeout=60).status_code == 401
-    # Another password ends what the old one has opened.
+    # Whoever is dropped is out at once.
     assert requests.get(url, auth=("sr_reads", PASSWORD), timeout=60).status_code == 200
     client.sql("DROP USER sr_reads")
     assert requests.get(url, auth=("sr_reads", PASSWORD), timeout=60).status_code == 401
