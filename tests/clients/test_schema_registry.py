@@ -277,6 +277,29 @@ def test_protobuf_through_a_topic(server, registry):
     assert not registry.test_compatibility(f"{topic}-value", Schema(changed, "PROTOBUF", latest.schema.references))
 
 
+def test_protobuf_files_that_import_others(server, registry):
+    """The serializer registers what is imported under a subject of its own, and refers to it."""
+    topic = kafkas.fresh_name("imports")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    part = descriptor_pb2.FileDescriptorProto(name=f"{topic}/part.proto", package="shop", syntax="proto3")
+    part.message_type.add(name="Part").field.add(name="name", number=1, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL)
+    whole = descriptor_pb2.FileDescriptorProto(name=f"{topic}/whole.proto", package="shop", syntax="proto3")
+    whole.dependency.append(part.name)
+    message = whole.message_type.add(name="Whole")
+    message.field.add(name="parts", number=1, type=kinds.TYPE_MESSAGE, type_name=".shop.Part", label=kinds.LABEL_REPEATED)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(part)
+    pool.Add(whole)
+    of = message_factory.GetMessageClass(pool.FindMessageTypeByName("shop.Whole"))
+    value = of(parts=[{"name": "a"}, {"name": "b"}])
+    serialize = ProtobufSerializer(of, registry, {"use.deprecated.format": False})
+    deserialize = ProtobufDeserializer(of, {"use.deprecated.format": False}, connected(server))
+    assert through(server, topic, serialize, deserialize, [value]) == [value]
+    assert in_sql(server, topic) == [{"parts": [{"name": "a"}, {"name": "b"}]}]
+    references = registry.get_latest_version(f"{topic}-value").schema.references
+    assert [(found.name, found.subject) for found in references] == [(part.name, part.name)]
+
+
 def test_many_register_at_once(server, subject):
     """Each text gets one id, and each version one text."""
     ids, failures = {}, []
@@ -335,7 +358,7 @@ def test_logins_and_rights(server, registry, subject):
     assert (answer.status_code, answer.json()["error_code"]) == (401, 40101)
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
     assert requests.get(url, auth=("sr_reads", "wrong"), timeout=60).status_code == 401
-    # Another password ends what the old one has opened.
+    # Whoever is dropped is out at once.
     assert requests.get(url, auth=("sr_reads", PASSWORD), timeout=60).status_code == 200
     client.sql("DROP USER sr_reads")
     assert requests.get(url, auth=("sr_reads", PASSWORD), timeout=60).status_code == 401

@@ -19,14 +19,15 @@ use super::answer::Refusal;
 use crate::auth::{Identity, check_origin, identify};
 use crate::connection::Peer;
 
-/// How long a name with its password stands for the session that it has begun. Checking a password takes long on purpose.
-const REMEMBERED: TimeDelta = TimeDelta::minutes(5);
+/// How long a name with its password stands for the session that it has begun: checking a password takes long on purpose. So
+/// long an old password goes on when there is another.
+const REMEMBERED: TimeDelta = TimeDelta::minutes(1);
 
 /// Names with passwords that are remembered.
 const REMEMBERED_MAX: usize = 1024;
 
 /// Sessions of those who send name and password with each request, by the hash of both. The session is asked each time, so
-/// that whoever is locked out, or has got another password, is out at once.
+/// that whoever is dropped or locked out is out at once.
 #[derive(Default)]
 pub(crate) struct Logins(Mutex<HashMap<[u8; 32], Remembered>>);
 

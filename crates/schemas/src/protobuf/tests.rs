@@ -94,3 +94,15 @@ fn imports_are_read() {
     let file = ProtobufFile::new(text, imports).unwrap();
     check_decodes(&file, b"\x00\x12\x02\x08\x01", r#"{"at":"1970-01-01T00:00:01Z"}"#);
 }
+
+#[test]
+fn maps_are_in_order_and_enums_by_name() {
+    let of = file(
+        "enum E { A = 0; B = 1; } message M { map<string, int32> m = 1; repeated E e = 2; double d = 3; bytes b = 4; \
+         repeated M inner = 5; oneof o { string s = 6; } float f = 7; uint64 u = 8; }",
+    );
+    let bytes = b"\x00\x0a\x05\x0a\x01z\x10\x01\x0a\x05\x0a\x01a\x10\x02\x12\x02\x01\x07\x22\x01\xff\x32\x00\x40\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+    let json =
+        r#"{"m":{"a":2,"z":1},"e":["B",7],"d":0.0,"b":"/w==","inner":[],"s":"","f":0.0,"u":18446744073709551615}"#;
+    check_decodes(&of, bytes, json);
+}
