@@ -257,6 +257,20 @@ impl EndOfTransaction {
     }
 }
 
+/// The same batch with its records packed in another way. It gets its checksum.
+pub(crate) fn repack(batch: &[u8], packed: &[u8], compression: i16, to: &mut Vec<u8>) {
+    let start = to.len();
+    to.extend_from_slice(batch.get(..HEADER_BYTES).unwrap_or_default());
+    to.extend_from_slice(packed);
+    let filled = to.get_mut(start..).unwrap_or_default();
+    let length = i32::try_from(filled.len() - UNCOUNTED_BYTES).unwrap_or(i32::MAX);
+    put(filled, 8, length.to_be_bytes());
+    if let Some(attributes) = take(filled, 21).map(i16::from_be_bytes) {
+        put(filled, 21, (attributes & !COMPRESSION | compression).to_be_bytes());
+    }
+    seal(filled);
+}
+
 /// A batch with some of its records in it, packed as they were, of which the latest time is told. Its offsets stay what they
 /// are.
 pub(crate) fn refill(batch: &[u8], packed: &[u8], count: i32, max_timestamp: i64, to: &mut Vec<u8>) {

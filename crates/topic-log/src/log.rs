@@ -366,7 +366,7 @@ impl Log {
         let checked = Checked::of(entry)?;
         let now = self.0.reader.ground.clock.now().timestamp_millis();
         checked.check_records(self.published(), now)?;
-        Ok(checked)
+        checked.recompressed(self.published())
     }
 
     fn checked_all(&self, entries: Vec<Entry>) -> Result<Vec<Checked>, AppendError> {

@@ -11,7 +11,8 @@ use polder_types::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::batch::{BatchHeader, batches, check};
+use crate::batch::{BatchHeader, batches, check, repack};
+use crate::codec::{self, Codec};
 use crate::compact::unpack;
 use crate::entry::{AppendError, Appended, Entry, Refusal};
 use crate::frame::frame_bytes;
@@ -59,6 +60,25 @@ impl Checked {
         }
         let all = || batches(bytes).try_for_each(|(header, batch)| rule.check(&header, batch));
         if headers.iter().any(|header| header.compression() != 0) { beside(all) } else { all() }
+    }
+
+    /// Packs the records again where a topic has them compressed in a way of its own.
+    pub(crate) fn recompressed(self, published: &Published) -> Result<Self, Refusal> {
+        let Self::Batch { topic, partition, bytes, headers } = self else { return Ok(self) };
+        let settings = published.topics.read().by_id.get(&topic).map(|topic| topic.topic.settings);
+        let wanted = settings.and_then(|settings| settings.compression).map(Codec::number);
+        let large = |most: usize| headers.iter().any(|header| header.bytes > most);
+        match wanted {
+            Some(wanted)
+                if headers.iter().any(|header| header.compression() != wanted)
+                    && !settings.is_some_and(|settings| large(settings.max_message_bytes)) =>
+            {
+                let bytes = Bytes::from(beside(|| recompress(&bytes, wanted))?);
+                let headers = batches(&bytes).map(|(header, _)| header).collect();
+                Ok(Self::Batch { topic, partition, bytes, headers })
+            }
+            _ => Ok(Self::Batch { topic, partition, bytes, headers }),
+        }
     }
 
     /// At most so many bytes of the log.
@@ -116,6 +136,25 @@ impl RecordRule {
         }
         Ok(())
     }
+}
+
+fn recompress(bytes: &[u8], wanted: i16) -> Result<Vec<u8>, Refusal> {
+    let mut all = Vec::with_capacity(bytes.len());
+    for (header, batch) in batches(bytes) {
+        if header.compression() == wanted {
+            all.extend_from_slice(batch);
+            continue;
+        }
+        let corrupt = |why: &str| Refusal::CorruptBatch(why.to_owned());
+        let records = unpack(&header, batch).ok_or_else(|| corrupt("its records cannot be unpacked"))?;
+        // What goes in unpacked must be what others could have sent so.
+        if record::all(&records, header.count).is_none() {
+            return Err(corrupt("its records are not as long as they say"));
+        }
+        let packed = codec::compress(wanted, &records).map_err(|_| corrupt("its records cannot be packed again"))?;
+        repack(batch, &packed, wanted, &mut all);
+    }
+    Ok(all)
 }
 
 /// Does what may take long. The runtime's other work goes on on another thread, if it has any; the caller's place in the order

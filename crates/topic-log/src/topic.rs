@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use crate::codec::Codec;
 use crate::entry::Refusal;
 
 /// A topic as it is now. A changed one is a new value.
@@ -14,7 +15,7 @@ pub struct Topic {
     pub partitions: u32,
     /// As it was given. The log acts on `cleanup.policy`, `retention.ms`, `retention.bytes`, `delete.retention.ms`,
     /// `min.compaction.lag.ms`, `message.timestamp.type`, `message.timestamp.before.max.ms`,
-    /// `message.timestamp.after.max.ms`, `max.message.bytes` and `segment.bytes`.
+    /// `message.timestamp.after.max.ms`, `max.message.bytes`, `compression.type` and `segment.bytes`.
     pub config: BTreeMap<String, String>,
     /// What the log acts on, read.
     pub settings: TopicSettings,
@@ -43,6 +44,8 @@ pub struct TopicSettings {
     pub segment_bytes: u64,
     /// Records get the time of their append instead of the one that they came with.
     pub log_append_time: bool,
+    /// How batches are compressed; `None`: as their producers did.
+    pub compression: Option<Codec>,
     /// Bytes of a batch, with its header.
     pub max_message_bytes: usize,
 }
@@ -59,6 +62,7 @@ impl Default for TopicSettings {
             timestamp_before_max_ms: None,
             timestamp_after_max_ms: None,
             segment_bytes: 1 << 30,
+            compression: None,
             log_append_time: false,
             max_message_bytes: 1_048_588,
         }
@@ -81,6 +85,7 @@ impl TopicSettings {
                 "min.compaction.lag.ms" => settings.min_compaction_lag_ms = number(name, value)?,
                 "message.timestamp.before.max.ms" => settings.timestamp_before_max_ms = distance(name, value)?,
                 "message.timestamp.after.max.ms" => settings.timestamp_after_max_ms = distance(name, value)?,
+                "compression.type" => settings.compression = compression(value)?,
                 "segment.bytes" => settings.segment_bytes = number(name, value)?.cast_unsigned(),
                 "message.timestamp.type" => {
                     settings.log_append_time = match value.as_str() {
@@ -110,6 +115,18 @@ fn policy(value: &str) -> Result<(bool, bool), Refusal> {
         }
     }
     Ok((delete, compact))
+}
+
+fn compression(value: &str) -> Result<Option<Codec>, Refusal> {
+    Ok(Some(match value {
+        "producer" => return Ok(None),
+        "uncompressed" => Codec::None,
+        "gzip" => Codec::Gzip,
+        "snappy" => Codec::Snappy,
+        "lz4" => Codec::Lz4,
+        "zstd" => Codec::Zstd,
+        _ => return Err(unreadable("compression.type", value)),
+    }))
 }
 
 /// A number from 0.

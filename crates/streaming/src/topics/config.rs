@@ -44,8 +44,8 @@ const SPECS: &[Spec] = &[
         name: "compression.type",
         kind: ConfigKind::Text,
         default: "producer",
-        takes: Takes::Only("producer", "batches are kept as their producers compressed them"),
-        documentation: "batches are kept as their producers compressed them",
+        takes: Takes::OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
+        documentation: "how batches are kept; producer: as their producers compressed them",
     },
     Spec {
         name: "delete.retention.ms",

@@ -2,9 +2,9 @@
 
 use super::world::{Client, World, entry};
 use crate::batch::{self, BatchHeader};
-use crate::codec;
 use crate::entry::{AppendError, Entry, Refusal};
 use crate::request::Checked;
+use crate::{codec, compact};
 
 fn refusal(world: &mut World, topic: uuid::Uuid, bytes: Vec<u8>) -> Refusal {
     match world.append(vec![entry(topic, 0, bytes)]) {
@@ -116,4 +116,30 @@ fn times_too_far_away_are_refused_record_by_record() {
     let config = config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     world.append(vec![Entry::SetConfig { id: topic, config }]).unwrap();
     assert!(!refused(&world, Client::of(&["a"]).at(NOW + 10_000).bytes()));
+}
+
+#[test]
+fn a_topic_may_have_its_batches_packed_in_its_own_way() {
+    let mut world = World::new();
+    let value = "x".repeat(3_000);
+    for (name, number) in [("producer", 0), ("uncompressed", 0), ("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)] {
+        let topic = world.create(name, 1, &[("compression.type", name)]);
+        let plain = Client::of(&[&value, "b"]).producer(5, 0, 0).bytes();
+        let checked = Checked::of(entry(topic, 0, plain.clone())).unwrap();
+        let checked = checked.recompressed(&world.reader.ground.published).unwrap();
+        let Checked::Batch { bytes, headers, .. } = checked else { panic!("no batch") };
+        let before = BatchHeader::read(&plain).unwrap();
+        // All that is said of it is the same, and it passes as one that a client has sent.
+        assert_eq!(batch::check(&bytes).unwrap(), headers);
+        let expected = BatchHeader { bytes: headers[0].bytes, attributes: number, ..before };
+        assert_eq!(headers, [expected], "{name}");
+        assert_eq!(&*compact::unpack(&headers[0], &bytes).unwrap(), &plain[61..]);
+        assert_eq!(bytes.len() < plain.len(), number > 0, "{name}");
+        // What is packed is unpacked where the topic wants that.
+        let plainly = world.create(&format!("{name} to none"), 1, &[("compression.type", "uncompressed")]);
+        let back = Checked::of(entry(plainly, 0, bytes.to_vec())).unwrap();
+        let back = back.recompressed(&world.reader.ground.published).unwrap();
+        let Checked::Batch { bytes, .. } = back else { panic!("no batch") };
+        assert_eq!(bytes, plain);
+    }
 }
