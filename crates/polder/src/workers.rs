@@ -96,7 +96,9 @@ impl WorkersSession {
     /// Works on the workers' threads, and brings the answer here.
     async fn answer(&self, id: QueryId, work: impl Future<Output = Result<Answer>> + Send + 'static) -> Result<Answer> {
         let stop = Stop::register(&self.stops, id);
-        let task = AbortOnDropHandle::new(self.workers.spawn(async move { Ok::<_, polder_types::Error>(Begun::of(work.await?)) }));
+        let task = AbortOnDropHandle::new(
+            self.workers.spawn(async move { Ok::<_, polder_types::Error>(Begun::of(work.await?)) }),
+        );
         let begun = tokio::select! {
             ended = task => ended.map_err(died)?,
             () = stop.token.cancelled() => return Err(Error::cancelled()),

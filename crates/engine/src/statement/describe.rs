@@ -105,7 +105,8 @@ impl Engine {
                 | ParsedStatement::Delivery(_)
                 | ParsedStatement::Role(_)
                 | ParsedStatement::Refresh(_),
-            ) | None => {
+            )
+            | None => {
                 return Ok(nothing());
             }
         };
