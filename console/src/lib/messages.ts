@@ -72,7 +72,7 @@ export function tailSql(topic: string, ends: ReadonlyMap<number, number>, browse
 
 /** Asks for the whole of one message. */
 export const wholeSql = (topic: string, message: Message): string =>
-  `SELECT value::text, key, headers::text, octet_length(value_bytes), encode(value_bytes, 'hex') ${from(topic)} WHERE partition = ${message.partition} AND "offset" = ${message.offset}`;
+  `SELECT value::text, key, headers::text, length(encode(value_bytes, 'hex')) / 2, encode(value_bytes, 'hex') ${from(topic)} WHERE partition = ${message.partition} AND "offset" = ${message.offset}`;
 
 export function messagesOf(result: ResultSet): Message[] {
   return Array.from({ length: result.rows }, (_, row) => ({

@@ -101,7 +101,7 @@ function Partitions({ partitions }: { partitions: Partition[] }) {
             <td className="num">{one.partition}</td>
             <td>
               <div className={classes.share}>
-                <span className={classes.bar} style={{ width: `${((one.end - one.start) / most) * 100}%` }} aria-hidden="true" />
+                <span className={classes.bar} style={{ width: `${((one.end - one.start) / most) * 60}%` }} aria-hidden="true" />
                 <span className="num">{count(one.end - one.start)}</span>
               </div>
             </td>

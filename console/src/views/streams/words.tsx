@@ -1,4 +1,4 @@
-import { duration } from '../../lib/format';
+import { duration, plural } from '../../lib/format';
 import { quoteName } from '../../lib/sql';
 import type { Topic } from '../../services/streams';
 
@@ -7,7 +7,7 @@ const DAY = 86_400_000;
 /** How long a topic keeps its records. */
 export function kept(topic: Topic): string {
   const compacted = topic.cleanup.includes('compact');
-  const time = topic.retentionMs === null || topic.retentionMs < 0 ? null : topic.retentionMs >= 2 * DAY && topic.retentionMs % DAY === 0 ? `${topic.retentionMs / DAY} days` : duration(topic.retentionMs);
+  const time = topic.retentionMs === null || topic.retentionMs < 0 ? null : topic.retentionMs >= DAY && topic.retentionMs % DAY === 0 ? plural(topic.retentionMs / DAY, 'day') : duration(topic.retentionMs);
   if (!topic.cleanup.includes('delete')) return 'the last of each key';
   if (compacted) return `the last of each key, ${time ?? 'for ever'}`;
   return time ?? 'for ever';
