@@ -13,6 +13,7 @@ mod options;
 mod quotas;
 mod records;
 mod rows;
+mod shards;
 mod spaces;
 mod topics;
 mod transactions;
@@ -40,6 +41,7 @@ pub use crate::transactions::TransactionLimits;
 use crate::coordinator::{Coordination, Coordinator, Task};
 use crate::quotas::Quotas;
 use crate::records::fetch_permits;
+use crate::shards::StreamWork;
 use crate::spaces::SERVER;
 use crate::transactions::Gate;
 
@@ -72,6 +74,7 @@ struct Inner {
     quotas: Quotas,
     /// Memory of the answers to fetches, in permits of 1 KiB.
     fetching: Arc<Semaphore>,
+    streams: StreamWork,
     /// The coordinator's work, until it is started.
     task: Mutex<Option<Task>>,
 }
@@ -97,11 +100,17 @@ impl Streaming {
         if !forgotten.entries.is_empty() {
             log.append(forgotten.entries).await.map_err(unwritten)?;
         }
+        let gone = shards::of_deleted_topics(&log)?;
+        if !gone.is_empty() {
+            log.append(gone).await.map_err(unwritten)?;
+        }
         let most = options.kept_bytes_max;
         let (coordination, task) = Coordination::new(coordinator, log.clone(), Arc::clone(&clock), idle, most);
         let fetching = Arc::new(Semaphore::new(fetch_permits(options.all_fetch_bytes_max)));
         let task = Mutex::new(Some(task));
-        let inner = Inner { log, clock, rights, options, cluster_id, coordination, gate, quotas, fetching, task };
+        let streams = StreamWork::default();
+        let inner =
+            Inner { log, clock, rights, options, cluster_id, coordination, gate, quotas, streams, fetching, task };
         Ok(Self { inner: Arc::new(inner) })
     }
 

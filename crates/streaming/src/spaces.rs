@@ -21,6 +21,8 @@ pub const TRANSACTIONS: u8 = 5;
 pub const PENDING_OFFSETS: u8 = 6;
 /// Quotas, by whom they are for.
 pub const QUOTAS: u8 = 7;
+/// What Kinesis knows of topics beyond Kafka, by the topic's id.
+pub const STREAMS: u8 = 8;
 
 /// One partition, by the topic's id.
 pub type Place = (Uuid, i32);

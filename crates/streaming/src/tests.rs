@@ -8,4 +8,4 @@ mod records;
 mod rights;
 mod rows;
 mod transactions;
-mod world;
+pub(crate) mod world;

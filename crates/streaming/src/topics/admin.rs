@@ -248,7 +248,7 @@ impl Streaming {
     }
 
     /// Whether there may be so many partitions more.
-    fn check_room(&self, more: u64) -> TopicResult<()> {
+    pub(crate) fn check_room(&self, more: u64) -> TopicResult<()> {
         let now: u64 = self.inner.log.topics().iter().map(|topic| u64::from(topic.partitions)).sum();
         let most = self.inner.options.all_partitions_max;
         if now + more > most {

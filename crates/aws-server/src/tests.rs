@@ -1,0 +1,250 @@
+//! Signed requests to the whole of it, on a real log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use polder_capability::Caller;
+use polder_capability::SigningKeys;
+use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
+use polder_door::Auth;
+use polder_runtime::{Clock, ManualClock, Shutdown};
+use polder_streaming::{Streaming, StreamingOptions};
+use polder_topic_log::{Log, LogOptions};
+use polder_types::Result;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+use crate::cbor;
+use crate::error::ACCOUNT;
+use crate::request::answer;
+use crate::server::{AwsContracts, House};
+use crate::signature::sign;
+use crate::value::{Value, map, read_json, write_json};
+
+const KEY: (&str, &str) = ("KEY", "secret");
+
+/// `KEY` is the key of `polder`, `OTHER` that of somebody who may know of topics that begin with `open`, and no more.
+struct People;
+
+#[async_trait::async_trait]
+impl SigningKeys for People {
+    async fn signing_key(&self, id: &str) -> Result<Option<(String, String)>> {
+        let user = match id {
+            "KEY" => "polder",
+            "OTHER" => "other",
+            _ => return Ok(None),
+        };
+        Ok(Some((user.to_owned(), "secret".to_owned())))
+    }
+}
+
+impl TopicRights for People {
+    fn may(&self, caller: &Caller, right: TopicRight, thing: TopicThing<'_>) -> bool {
+        let is_open = matches!(thing, TopicThing::Topic(name) if name.starts_with("open"));
+        caller.user == "polder" || (right == TopicRight::Describe && is_open)
+    }
+}
+
+struct World {
+    house: Arc<House>,
+    clock: ManualClock,
+    _dir: TempDir,
+}
+
+impl World {
+    async fn new(auth: Auth) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(chrono::DateTime::from_timestamp_millis(1_800_000_000_000).unwrap());
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let (log, _) = Log::open(dir.path(), LogOptions::default(), Arc::clone(&shared)).await.unwrap();
+        let options = StreamingOptions::default();
+        let topics = Streaming::open(log, options, Arc::new(People), Arc::clone(&shared)).await.unwrap();
+        let shutdown = Shutdown::new();
+        drop(topics.start(&shutdown));
+        let house = House {
+            contracts: AwsContracts { shards: Arc::new(topics), keys: Arc::new(People), clock: shared },
+            auth,
+            bodies: Arc::new(Semaphore::new(64 << 20)),
+            message_time: Duration::from_secs(5),
+            shutdown,
+        };
+        Self { house: Arc::new(house), clock, _dir: dir }
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+        let response = answer(Arc::clone(&self.house), request, [127, 0, 0, 1].into()).await;
+        assert!(response.headers().contains_key("x-amzn-requestid"));
+        let status = response.status();
+        (status, axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
+    }
+
+    fn request(&self, key: (&str, &str), operation: &str, kind: &str, body: Vec<u8>) -> Request<Body> {
+        let request = Request::post("/")
+            .header("host", "127.0.0.1:7466")
+            .header("content-type", kind)
+            .header("x-amz-target", format!("Kinesis_20131202.{operation}"));
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        sign(&mut parts, &body, key, "kinesis", self.clock.now());
+        Request::from_parts(parts, Body::from(body))
+    }
+
+    async fn call_as(&self, key: (&str, &str), operation: &str, input: &str) -> std::result::Result<Value, String> {
+        let request = self.request(key, operation, "application/x-amz-json-1.1", input.as_bytes().to_vec());
+        let (status, body) = self.send(request).await;
+        let value = if body.is_empty() { map([]) } else { read_json(&body).unwrap() };
+        if status == StatusCode::OK { Ok(value) } else { Err(text(&value, "__type").to_owned()) }
+    }
+
+    async fn call(&self, operation: &str, input: &str) -> std::result::Result<Value, String> {
+        self.call_as(KEY, operation, input).await
+    }
+}
+
+fn get<'a>(value: &'a Value, name: &str) -> &'a Value {
+    let Value::Map(members) = value else { panic!("{value:?}") };
+    members.iter().find(|(member, _)| member == name).map_or(&Value::Null, |(_, value)| value)
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    let Value::Text(text) = get(value, name) else { panic!("{name}: {value:?}") };
+    text
+}
+
+fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    let Value::List(items) = get(value, name) else { panic!("{name}: {value:?}") };
+    items
+}
+
+#[tokio::test]
+async fn records_are_put_and_read() {
+    let world = World::new(Auth::Password).await;
+    world.call("CreateStream", r#"{"StreamName":"s","ShardCount":1}"#).await.unwrap();
+    for data in ["aGVsbG8=", "d29ybGQ="] {
+        let input = format!(r#"{{"StreamName":"s","PartitionKey":"k","Data":"{data}"}}"#);
+        let put = world.call("PutRecord", &input).await.unwrap();
+        assert_eq!(text(&put, "ShardId"), "shardId-000000000000");
+    }
+    let arn = format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/s");
+    let input =
+        format!(r#"{{"StreamARN":"{arn}","ShardId":"shardId-000000000000","ShardIteratorType":"TRIM_HORIZON"}}"#);
+    let iterator = world.call("GetShardIterator", &input).await.unwrap();
+    let input = format!(r#"{{"ShardIterator":"{}","Limit":1}}"#, text(&iterator, "ShardIterator"));
+    let read = world.call("GetRecords", &input).await.unwrap();
+    let [record] = items(&read, "Records") else { panic!("{read:?}") };
+    assert_eq!((text(record, "Data"), text(record, "PartitionKey")), ("aGVsbG8=", "k"));
+    // The same in the other form.
+    let input = map([("ShardIterator", text(&read, "NextShardIterator").into())]);
+    let request = world.request(KEY, "GetRecords", "application/x-amz-cbor-1.1", cbor::write(&input));
+    let (status, body) = world.send(request).await;
+    let read = cbor::read(&body).unwrap();
+    assert_eq!(status, StatusCode::OK, "{read:?}");
+    let [record] = items(&read, "Records") else { panic!("{read:?}") };
+    assert_eq!(*get(record, "Data"), Value::Blob(b"world".to_vec()));
+    assert_eq!(*get(record, "ApproximateArrivalTimestamp"), Value::Time(1_800_000_000_000));
+    assert_eq!(*get(&read, "MillisBehindLatest"), Value::Int(0));
+    world.clock.advance(chrono::TimeDelta::minutes(6));
+    let expired = format!(r#"{{"ShardIterator":"{}"}}"#, text(&iterator, "ShardIterator"));
+    assert_eq!(world.call("GetRecords", &expired).await, Err("ExpiredIteratorException".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_is_unknown_or_has_no_right_is_told_aws_own_codes() {
+    let world = World::new(Auth::Password).await;
+    for name in ["open", "closed"] {
+        world.call("CreateStream", &format!(r#"{{"StreamName":"{name}","ShardCount":1}}"#)).await.unwrap();
+    }
+    let put = |name| format!(r#"{{"StreamName":"{name}","PartitionKey":"k","Data":""}}"#);
+    let other = ("OTHER", "secret");
+    let code = async |key, name| world.call_as(key, "PutRecord", &put(name)).await.unwrap_err();
+    assert_eq!(code(other, "open").await, "AccessDeniedException");
+    assert_eq!(code(other, "closed").await, "ResourceNotFoundException");
+    assert_eq!(code(other, "nowhere").await, "ResourceNotFoundException");
+    assert_eq!(code(("NOBODY", "secret"), "open").await, "UnrecognizedClientException");
+    assert_eq!(code(("KEY", "wrong"), "open").await, "InvalidSignatureException");
+    let seen = world.call_as(other, "ListStreams", "{}").await.unwrap();
+    assert_eq!(items(&seen, "StreamNames"), [Value::from("open")]);
+    let unsigned =
+        || Request::post("/").header("x-amz-target", "Kinesis_20131202.ListStreams").body(Body::empty()).unwrap();
+    let (status, body) = world.send(unsigned()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(text(&read_json(&body).unwrap(), "__type"), "MissingAuthenticationTokenException");
+    // Where everybody is let in, nobody has to sign.
+    let trusting = World::new(Auth::Trust { user: "polder".to_owned() }).await;
+    assert_eq!(trusting.send(unsigned()).await.0, StatusCode::OK);
+    assert!(trusting.call_as(("NOBODY", "x"), "ListStreams", "").await.is_ok());
+}
+
+#[tokio::test]
+async fn hostile_requests_are_errors() {
+    let world = World::new(Auth::Password).await;
+    world.call("CreateStream", r#"{"StreamName":"s","ShardCount":2}"#).await.unwrap();
+    let deep = "[".repeat(1_000);
+    for (operation, input, code) in [
+        ("Nothing", "{}", "UnknownOperationException"),
+        ("ListStreams", "[]", "SerializationException"),
+        ("ListStreams", deep.as_str(), "SerializationException"),
+        ("ListStreams", r#"{"Limit":0}"#, "ValidationException"),
+        ("ListStreams", r#"{"Odd":1}"#, "ValidationException"),
+        ("ListStreams", r#"{"NextToken":"x"}"#, "InvalidArgumentException"),
+        ("CreateStream", r#"{"StreamName":"s","ShardCount":1}"#, "ResourceInUseException"),
+        ("CreateStream", r#"{"StreamName":"t","ShardCount":100000}"#, "LimitExceededException"),
+        ("CreateStream", r#"{"StreamName":"a/b","ShardCount":1}"#, "ValidationException"),
+        ("PutRecord", r#"{"StreamName":"s","PartitionKey":"","Data":""}"#, "ValidationException"),
+        ("PutRecord", r#"{"StreamName":"s","PartitionKey":"k","Data":"?"}"#, "SerializationException"),
+        (
+            "PutRecord",
+            r#"{"StreamName":"s","PartitionKey":"k","Data":"","ExplicitHashKey":"x"}"#,
+            "ValidationException",
+        ),
+        ("PutRecords", r#"{"StreamName":"s","Records":[]}"#, "ValidationException"),
+        ("GetRecords", r#"{"ShardIterator":"x"}"#, "InvalidArgumentException"),
+        (
+            "UpdateShardCount",
+            r#"{"StreamName":"s","TargetShardCount":10000,"ScalingType":"UNIFORM_SCALING"}"#,
+            "InvalidArgumentException",
+        ),
+        ("StartStreamEncryption", r#"{"StreamName":"s","EncryptionType":"KMS","KeyId":"k"}"#, "KMSNotFoundException"),
+        ("DescribeStream", r#"{"StreamARN":"arn:aws:kinesis:us-east-1:1:stream/s"}"#, "ResourceNotFoundException"),
+    ] {
+        assert_eq!(world.call(operation, input).await, Err(code.to_owned()), "{operation} {input}");
+    }
+    let large = Request::post("/")
+        .header("x-amz-target", "Kinesis_20131202.ListStreams")
+        .header("content-length", usize::MAX.to_string())
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request, SignedHeaders=host, Signature=e")
+        .header("x-amz-date", "x")
+        .body(Body::empty());
+    assert_eq!(world.send(large.unwrap()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_shard() {
+    let world = World::new(Auth::Password).await;
+    world.call("CreateStream", r#"{"StreamName":"s","ShardCount":1}"#).await.unwrap();
+    world.call("PutRecord", r#"{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}"#).await.unwrap();
+    let arn = format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/s");
+    let input = format!(r#"{{"StreamARN":"{arn}","ConsumerName":"c"}}"#);
+    let made = world.call("RegisterStreamConsumer", &input).await.unwrap();
+    let consumer = text(get(&made, "Consumer"), "ConsumerARN");
+    let half = (1_u128 << 127).to_string();
+    let split = format!(r#"{{"StreamName":"s","ShardToSplit":"shardId-000000000000","NewStartingHashKey":"{half}"}}"#);
+    world.call("SplitShard", &split).await.unwrap();
+    let position = map([("Type", "TRIM_HORIZON".into())]);
+    let input = map([
+        ("ConsumerARN", consumer.into()),
+        ("ShardId", "shardId-000000000000".into()),
+        ("StartingPosition", position),
+    ]);
+    let request = world.request(KEY, "SubscribeToShard", "application/x-amz-json-1.1", write_json(&input));
+    let (status, body) = world.send(request).await;
+    let told = String::from_utf8_lossy(&body);
+    assert_eq!(status, StatusCode::OK, "{told}");
+    for part in ["initial-response", "SubscribeToShardEvent", "aGVsbG8=", "shardId-000000000002"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let first = u32::from_be_bytes(body[..4].try_into().unwrap()) as usize;
+    let second = u32::from_be_bytes(body[first..first + 4].try_into().unwrap()) as usize;
+    assert_eq!(first + second, body.len());
+}

@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use polder_capability::topics::{
+    Division, NewStream, ReadShard, ShardRead, ShardRecord, ShardStart, Shards, StreamChange, TopicError, TopicRef,
+    TopicResult,
+};
+
+use super::put::hash_of;
+use crate::tests::world::{World, at, client, plain};
+
+fn stream() -> TopicRef {
+    TopicRef::named("s")
+}
+
+async fn made(world: &World, shards: u32, on_demand: bool) {
+    let new = NewStream { name: "s".to_owned(), shards, on_demand, record_bytes_max: 1 << 20, tags: Vec::new() };
+    world.topics.create_stream(&client("a"), new).await.unwrap();
+}
+
+fn record(key: &str, hash_key: Option<u128>) -> ShardRecord {
+    ShardRecord { partition_key: key.to_owned(), hash_key, data: format!("of {key}").into_bytes().into() }
+}
+
+async fn put(world: &World, record: ShardRecord) -> TopicResult<(u32, i64)> {
+    let put = world.topics.put(&client("a"), &stream(), vec![record]).await?.remove(0)?;
+    Ok((put.shard, put.sequence))
+}
+
+async fn read(world: &World, shard: u32, start: ShardStart) -> ShardRead {
+    let client = client("a");
+    let sequence = world.topics.start_at(&client, &stream(), shard, start).await.unwrap();
+    let id = world.topics.stream(&client, &stream()).unwrap().id;
+    let read = ReadShard {
+        stream: id,
+        shard,
+        sequence,
+        records_max: 10,
+        bytes_max: 1 << 20,
+        wait_max: Duration::ZERO,
+        shared: true,
+    };
+    world.topics.read_shard(&client, &read).await.unwrap()
+}
+
+fn keys(read: &ShardRead) -> Vec<(&str, i64)> {
+    read.records.iter().map(|record| (record.partition_key.as_str(), record.sequence)).collect()
+}
+
+#[tokio::test]
+async fn records_go_to_the_shard_of_their_hash_and_are_read_in_order() {
+    let world = World::new().await;
+    made(&world, 2, true).await;
+    let shard_of = |key| u32::from(hash_of(key) >= 1 << 127);
+    for (key, sequence) in [("a", 1), ("a", 2), ("a", 3)] {
+        assert_eq!(put(&world, record(key, None)).await, Ok((shard_of(key), sequence)));
+    }
+    assert_eq!(put(&world, record("z", Some(u128::MAX))).await.map(|put| put.0), Ok(1));
+    let all = read(&world, shard_of("a"), ShardStart::TrimHorizon).await;
+    assert_eq!(keys(&all)[..3], [("a", 1), ("a", 2), ("a", 3)]);
+    assert_eq!((all.behind_ms, all.next.is_some()), (0, true));
+    assert_eq!(read(&world, shard_of("a"), ShardStart::After(2)).await.records[0].sequence, 3);
+    assert!(read(&world, 0, ShardStart::Latest).await.records.is_empty());
+    let beyond = world.topics.start_at(&client("a"), &stream(), 0, ShardStart::At(99)).await;
+    assert_eq!(beyond.map_err(|failure| failure.error), Err(TopicError::OffsetOutOfRange));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_divided_keeps_what_it_had_also_over_a_restart() {
+    let mut world = World::new().await;
+    made(&world, 1, true).await;
+    assert_eq!(put(&world, record("old", None)).await, Ok((0, 1)));
+    let split = Division::Split { shard: 0, at: 1 << 127 };
+    world.topics.divide(&client("a"), &stream(), split).await.unwrap();
+    assert_eq!(put(&world, record("low", Some(0))).await, Ok((1, 2)));
+    assert_eq!(put(&world, record("high", Some(u128::MAX))).await, Ok((2, 2)));
+    world.restart().await;
+    let end = read(&world, 0, ShardStart::TrimHorizon).await;
+    assert_eq!((keys(&end), end.next), (vec![("old", 1)], None));
+    assert_eq!(end.children.iter().map(|child| child.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(keys(&read(&world, 2, ShardStart::At(2)).await), [("high", 2)]);
+    let merge = Division::Merge { shard: 1, adjacent: 2 };
+    world.topics.divide(&client("a"), &stream(), merge).await.unwrap();
+    let shards = world.topics.stream(&client("a"), &stream()).unwrap().shards;
+    assert_eq!(shards.iter().filter(|shard| shard.is_open()).map(|shard| shard.number).collect::<Vec<_>>(), [3]);
+    assert_eq!((shards[3].parent, shards[3].adjacent_parent, shards[3].first_sequence), (Some(1), Some(2), 3));
+    // What is closed is listed as long as records of its are kept.
+    world.clock.advance(chrono::TimeDelta::hours(25));
+    assert_eq!(world.topics.stream(&client("a"), &stream()).unwrap().shards.len(), 1);
+}
+
+#[tokio::test]
+async fn what_kafka_has_made_and_written_is_a_stream() {
+    let world = World::new().await;
+    world.topic("s", 3).await;
+    world.produce(at("s", 2), plain("by kafka")).await.unwrap();
+    let read = read(&world, 2, ShardStart::TrimHorizon).await;
+    assert_eq!((read.records[0].data.as_slice(), read.records[0].partition_key.as_str()), (&b"by kafka"[..], ""));
+    let described = world.topics.stream(&client("a"), &stream()).unwrap();
+    assert_eq!((described.on_demand, described.shards.len()), (true, 3));
+}
+
+#[tokio::test]
+async fn limits_are_those_of_provisioned_streams() {
+    let world = World::new().await;
+    made(&world, 1, false).await;
+    let large = |bytes| ShardRecord { data: vec![0; bytes].into(), ..record("k", None) };
+    let too_large = put(&world, large(1 << 20)).await.map_err(|failure| failure.error);
+    assert_eq!(too_large, Err(TopicError::TooLarge));
+    assert_eq!(put(&world, large((1 << 20) - 1)).await, Ok((0, 1)));
+    assert_eq!(put(&world, large(9)).await.map_err(|failure| failure.error), Err(TopicError::Throttled));
+    world.clock.advance(chrono::TimeDelta::seconds(1));
+    assert_eq!(put(&world, large(9)).await, Ok((0, 2)));
+    world.topics.change_stream(&client("a"), &stream(), StreamChange::OnDemand(true)).await.unwrap();
+    assert_eq!(put(&world, large(1 << 19)).await, Ok((0, 3)));
+    assert_eq!(put(&world, large(1 << 19)).await, Ok((0, 4)));
+}
