@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 
 import { preview, startLoad, statusOf } from './mock/loads.mjs';
 import { plan, Refusal, stream } from './mock/results.mjs';
+import { makeStreams, streamRoutes, tail } from './mock/streams.mjs';
 import { detail, history, listing, makeLake, profile } from './mock/tables.mjs';
 
 const { values: flags } = parseArgs({ options: { port: { type: 'string', default: '7499' }, lake: { type: 'string', default: 'full' }, auth: { type: 'string', default: 'password' } } });
@@ -175,7 +176,9 @@ const ROUTES = [
   }],
   ['PUT', /^\/saved-queries\/(.+)$/, async ([id], request) => Object.assign(state.saved.find((q) => q.id === id), await body(request), { updated_at: new Date().toISOString() })],
   ['DELETE', /^\/saved-queries\/(.+)$/, ([id]) => void (state.saved = state.saved.filter((q) => q.id !== id))],
+  ...streamRoutes(fail, body),
 ];
+makeStreams(flags.lake);
 
 async function api(request, response, path, query) {
   if (request.method === 'POST' && path === '/login') {
@@ -192,6 +195,7 @@ async function api(request, response, path, query) {
     state.loads.set(load.id, load);
     return send(response, 202, { load_id: load.id });
   }
+  if (request.method === 'GET' && tail(path, query, response)) return undefined;
   for (const [method, pattern, answer] of ROUTES) {
     const match = method === request.method ? pattern.exec(path) : null;
     if (!match) continue;
@@ -205,7 +209,8 @@ function file(response, path) {
   let name = normalize(join(DIST, path));
   if (!name.startsWith(DIST)) return send(response, 404, { error: 'no' });
   if (!existsSync(name) || statSync(name).isDirectory()) {
-    if (extname(path)) return send(response, 404, { error: 'no' });
+    // Names of topics and tables have dots in them.
+    if (path.startsWith('/assets/')) return send(response, 404, { error: 'no' });
     name = join(DIST, 'index.html');
   }
   response.writeHead(200, { 'Content-Type': TYPES[extname(name)] ?? 'application/octet-stream', 'Content-Security-Policy': CSP });

@@ -39,6 +39,7 @@ export const ROOMS: Room[] = [
     icon: IconBroadcast,
     routes: [
       { path: '/streams', view: lazy(() => import('./views/streams/Streams')) },
+      { path: '/streams/groups/:group', view: lazy(() => import('./views/streams/Group')) },
       { path: '/streams/:topic', view: lazy(() => import('./views/streams/Topic')) },
     ],
   },

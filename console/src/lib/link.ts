@@ -15,6 +15,7 @@ export const links = {
   job: (name: string) => `/jobs/${encodeURIComponent(name)}`,
   jobRun: (name: string, run: string) => `/jobs/${encodeURIComponent(name)}/runs/${run}`,
   streams: (tab = 'topics') => (tab === 'topics' ? '/streams' : `/streams?tab=${tab}`),
+  group: (name: string) => `/streams/groups/${encodeURIComponent(name)}`,
   topic: (name: string, tab = 'messages') => `/streams/${encodeURIComponent(name)}${tab === 'messages' ? '' : `?tab=${tab}`}`,
   settings: (section = 'account') => `/settings/${section}`,
   login: () => '/login',

@@ -1,23 +1,15 @@
-// Messages of a topic: the SQL that asks for them, and what comes of it.
+// Messages of a topic: what is asked for, and what comes of it.
 
-import type { ResultSet } from './result';
-import { quoteName, quoteText } from './sql';
+import type { Message, Payload, TailPart } from '../services/types';
 
-/** Messages on one page; a live tail keeps as many. */
-export const MESSAGES_MAX = 500;
+/** Messages that stand on a page at most, whether they were asked for or came by themselves. */
+export const MESSAGES_MAX = 1_000;
 
-/** Characters of a value that the list shows; the whole is asked for when a message is opened. */
-const SHOWN_MAX = 2_000;
+/** Messages that are asked for at once. */
+export const PAGE = 100;
 
-export interface Message {
-  partition: number;
-  offset: number;
-  /** Milliseconds since 1970. */
-  at: number | null;
-  key: string | null;
-  value: string | null;
-  headers: string;
-}
+/** A line of a tail that is longer is no line of ours. */
+const LINE_MAX = 16 << 20;
 
 export interface Browse {
   /** `null`: all of them. */
@@ -26,82 +18,108 @@ export interface Browse {
   from: 'newest' | 'oldest' | 'offset' | 'time';
   /** The offset or the time. */
   place: string;
-  /** Only messages with this in their key or value. */
+  /** Only messages with this in their key, value or headers. */
   search: string;
 }
 
-interface Bounds {
-  partition: number;
-  start: number;
-  end: number;
+/** The offset that was typed; `null` when it is none. */
+export const offsetOf = (text: string): number | null => (/^\d{1,15}$/.test(text.trim()) ? Number(text.trim()) : null);
+
+/** The time that was typed, `2026-11-28 12:00` in the person's own zone or with a zone of its own, in milliseconds; `null` when it is none. */
+export function timeOf(text: string): number | null {
+  const trimmed = text.trim();
+  if (!/^\d{4}-\d{2}-\d{2}/.test(trimmed)) return null;
+  // A date alone is that of UTC to JavaScript, and that of the person's own zone to everybody else.
+  const full = trimmed.length === 10 ? `${trimmed}T00:00` : trimmed.replace(' ', 'T');
+  const time = Date.parse(full);
+  return Number.isNaN(time) ? null : time;
 }
 
-const COLUMNS = `partition, "offset", (extract(epoch FROM timestamp) * 1000)::bigint, key, left(value::text, ${SHOWN_MAX}), headers::text`;
-
-const from = (topic: string): string => `FROM topics.${quoteName(topic)}`;
-
-/** What is searched for, as a condition; nothing if nothing is. */
-function matching(search: string): string {
-  if (!search) return '';
-  const text = quoteText(`%${search.replaceAll('\\', '\\\\').replaceAll('%', '\\%').replaceAll('_', '\\_')}%`);
-  return ` AND (key ILIKE ${text} OR value::text ILIKE ${text})`;
+/** What is wrong with the place that was typed; `null` when nothing is. */
+export function placeTrouble(browse: Browse): string | null {
+  if (browse.place.trim() === '') return null;
+  if (browse.from === 'offset' && offsetOf(browse.place) === null) return 'An offset is a whole number';
+  if (browse.from === 'time' && timeOf(browse.place) === null) return 'Like 2026-11-28 12:00';
+  return null;
 }
 
-const wholeNumber = (text: string): number | null => (/^\d{1,18}$/.test(text.trim()) ? Number(text.trim()) : null);
-
-/** Asks for a page of messages. A search looks through all that there is; otherwise each partition is read where it is wanted. */
-export function browseSql(topic: string, partitions: readonly Bounds[], browse: Browse): string {
-  const chosen = partitions.filter((one) => browse.partition === null || one.partition === browse.partition);
-  const one = browse.partition === null ? '' : ` AND partition = ${browse.partition}`;
-  const found = matching(browse.search);
-  const newestFirst = browse.from === 'newest';
-  const order = newestFirst ? 'ORDER BY timestamp DESC, partition, "offset" DESC' : 'ORDER BY timestamp, partition, "offset"';
-  let condition = 'true';
-  if (browse.from === 'offset') condition = `"offset" >= ${wholeNumber(browse.place) ?? 0}`;
-  else if (browse.from === 'time' && browse.place) condition = `timestamp >= TIMESTAMPTZ ${quoteText(browse.place)}`;
-  else if (newestFirst && !found) condition = chosen.map((part) => `(partition = ${part.partition} AND "offset" >= ${Math.max(part.start, part.end - MESSAGES_MAX)})`).join(' OR ') || 'false';
-  const only = newestFirst && !found && chosen.length === 1 && chosen[0] ? `partition = ${chosen[0].partition} AND "offset" >= ${Math.max(chosen[0].start, chosen[0].end - MESSAGES_MAX)}` : null;
-  return `SELECT ${COLUMNS} ${from(topic)} WHERE ${only ?? `(${condition})${one}`}${found} ${order} LIMIT ${MESSAGES_MAX}`;
+/** The questions that a tail and a page have in common. */
+function chosen(browse: Browse): URLSearchParams {
+  const questions = new URLSearchParams();
+  if (browse.partition !== null) questions.set('partition', String(browse.partition));
+  if (browse.search) questions.set('search', browse.search);
+  return questions;
 }
 
-/** Asks for what came behind these places. */
-export function tailSql(topic: string, ends: ReadonlyMap<number, number>, browse: Browse): string {
-  const behind = [...ends].filter(([partition]) => browse.partition === null || partition === browse.partition).map(([partition, end]) => `(partition = ${partition} AND "offset" >= ${end})`);
-  return `SELECT ${COLUMNS} ${from(topic)} WHERE (${behind.join(' OR ') || 'false'})${matching(browse.search)} ORDER BY timestamp, partition, "offset" LIMIT ${MESSAGES_MAX}`;
+export const tailQuestions = chosen;
+
+/** Asks for a page. Without a place, an offset or a time begins at the oldest. */
+export function pageQuestions(browse: Browse, cursor: string | null): URLSearchParams {
+  const questions = chosen(browse);
+  const offset = browse.from === 'offset' ? offsetOf(browse.place) : null;
+  const time = browse.from === 'time' ? timeOf(browse.place) : null;
+  if (browse.from !== 'newest') questions.set('begin', 'oldest');
+  if (offset !== null) questions.set('offset', String(offset));
+  if (time !== null) questions.set('time', String(time));
+  if (cursor !== null) questions.set('cursor', cursor);
+  questions.set('limit', String(PAGE));
+  return questions;
 }
 
-/** Asks for the whole of one message. */
-export const wholeSql = (topic: string, message: Message): string =>
-  `SELECT value::text, key, headers::text, length(encode(value_bytes, 'hex')) / 2, encode(value_bytes, 'hex') ${from(topic)} WHERE partition = ${message.partition} AND "offset" = ${message.offset}`;
-
-export function messagesOf(result: ResultSet): Message[] {
-  return Array.from({ length: result.rows }, (_, row) => ({
-    partition: result.number(row, 0) ?? 0,
-    offset: result.number(row, 1) ?? 0,
-    at: result.number(row, 2),
-    key: result.text(row, 3),
-    value: result.text(row, 4),
-    headers: result.text(row, 5) ?? '{}',
-  }));
-}
-
-/** Adds new messages in front and forgets the oldest ones. */
+/** Adds new messages in front and forgets the oldest ones. What stands there already is not added again. */
 export function withNewest(shown: readonly Message[], arrived: readonly Message[]): Message[] {
-  return [...[...arrived].reverse(), ...shown].slice(0, MESSAGES_MAX);
+  const known = new Set(shown.map(idOf));
+  const added = arrived.filter((message) => !known.has(idOf(message))).reverse();
+  return [...added, ...shown].slice(0, MESSAGES_MAX);
 }
 
-/** Where a tail goes on: behind the last message of each partition. */
-export function endsAfter(ends: ReadonlyMap<number, number>, arrived: readonly Message[]): Map<number, number> {
-  const next = new Map(ends);
-  for (const message of arrived) next.set(message.partition, Math.max(next.get(message.partition) ?? 0, message.offset + 1));
-  return next;
+export const idOf = (message: Message): string => `${message.partition} ${message.offset}`;
+
+/** The lines of a tail, out of pieces of bytes that end anywhere. Empty lines are signs of life. */
+export function tailReader(onPart: (part: TailPart) => void): (piece: Uint8Array) => void {
+  const decoder = new TextDecoder();
+  let rest = '';
+  return (piece) => {
+    rest += decoder.decode(piece, { stream: true });
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > LINE_MAX) throw new Error('the server sent a line that has no end');
+    for (const line of lines) if (line !== '') onPart(JSON.parse(line) as TailPart);
+  };
+}
+
+/** A key or a value in one line. */
+export function inLine(payload: Payload): string {
+  if (payload.kind === 'binary') return `\\x${payload.text}`;
+  return payload.text.slice(0, 500).replace(/\s+/g, ' ');
+}
+
+/** What JSON says; `undefined` when it is none, or only a part of it is there. */
+export function jsonOf(payload: Payload): unknown {
+  if (payload.kind !== 'json' || payload.cut) return undefined;
+  try {
+    return JSON.parse(payload.text) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 /** JSON over several lines; anything else as it is. */
-export function pretty(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
+export function pretty(payload: Payload): string {
+  const json = jsonOf(payload);
+  return json === undefined ? inWhole(payload) : JSON.stringify(json, null, 2);
+}
+
+/** Bytes by sixteen in a line, text as it is. */
+export function inWhole(payload: Payload): string {
+  if (payload.kind !== 'binary') return payload.text;
+  const lines = payload.text.match(/.{1,32}/g) ?? [];
+  return lines.map((line) => (line.match(/../g) ?? []).join(' ')).join('\n');
+}
+
+/** Headers by name, in the order in which they came. */
+export function headersOf(message: Message): [string, string][] {
+  const found = jsonOf(message.headers);
+  if (typeof found !== 'object' || found === null) return [];
+  return Object.entries(found).flatMap(([name, value]): [string, string][] => (Array.isArray(value) ? value.map((one) => [name, String(one)]) : [[name, String(value)]]));
 }

@@ -1,5 +1,5 @@
 import { fullChart } from '../lib/fullChart';
-import { call } from './client';
+import { call, request } from './client';
 import type {
   Answer,
   Job,
@@ -12,6 +12,7 @@ import type {
   SavedQueryAnswer,
   SavedQueryRequest,
   TokenRequest,
+  TopicRequest,
 } from './types';
 
 const part = encodeURIComponent;
@@ -49,7 +50,7 @@ export const api = {
 
   preview: (source: PreviewSource, options?: LoadOptions, signal?: AbortSignal) =>
     call<Answer<'preview_load'>>('/loads/preview', { ...post<PreviewRequest>({ ...source, options }), signal }),
-  startLoad: (request: LoadRequest) => call<Answer<'start_load'>>('/loads', post(request)),
+  startLoad: (load: LoadRequest) => call<Answer<'start_load'>>('/loads', post(load)),
   load: (id: string) => call<Answer<'get_load'>>(`/loads/${part(id)}`),
   cancelLoad: (id: string) => call<Answer<'cancel_load'>>(`/loads/${part(id)}`, { method: 'DELETE' }),
 
@@ -69,5 +70,15 @@ export const api = {
   run: (id: string) => call<Answer<'get_run'>>(`/runs/${part(id)}`),
   runLog: (id: string, from: number) => call<Answer<'get_run_log'>>(`/runs/${part(id)}/log?from=${from}`),
   runAgain: (id: string) => call<Answer<'run_again'>>(`/runs/${part(id)}/again`, { method: 'POST' }),
+  topics: () => call<Answer<'list_topics'>>('/topics'),
+  topic: (name: string) => call<Answer<'get_topic'>>(`/topics/${part(name)}`),
+  createTopic: (topic: TopicRequest) => call<Answer<'create_topic'>>('/topics', post(topic)),
+  deleteTopic: (name: string) => call<Answer<'delete_topic'>>(`/topics/${part(name)}`, { method: 'DELETE' }),
+  messages: (topic: string, questions: URLSearchParams, signal?: AbortSignal) => call<Answer<'list_messages'>>(`/topics/${part(topic)}/messages?${questions}`, { signal }),
+  message: (topic: string, partition: number, offset: number) => call<Answer<'get_message'>>(`/topics/${part(topic)}/messages/${partition}/${offset}`),
+  tail: (topic: string, questions: URLSearchParams, signal: AbortSignal) => request(`/topics/${part(topic)}/tail?${questions}`, { signal }),
+  groups: () => call<Answer<'list_groups'>>('/groups').then((answer) => answer.groups),
+  group: (name: string) => call<Answer<'get_group'>>(`/groups/${part(name)}`),
+  deleteGroup: (name: string) => call<Answer<'delete_group'>>(`/groups/${part(name)}`, { method: 'DELETE' }),
   cancelRun: (id: string) => call<Answer<'cancel_run'>>(`/runs/${part(id)}`, { method: 'DELETE' }),
 };

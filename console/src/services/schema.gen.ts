@@ -75,6 +75,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists deliveries, by name */
+        get: operations["list_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells where a delivery stands */
+        get: operations["get_delivery"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends a delivery
+         * @description What it has delivered, and rejected records, stay.
+         */
+        delete: operations["delete_delivery"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops a delivery where it is */
+        post: operations["pause_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{name}/redrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delivers the rejected records once more */
+        post: operations["redrive_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on with a delivery that was paused */
+        post: operations["resume_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the groups that read topics, by name */
+        get: operations["list_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells who is in a group, and how far it has come */
+        get: operations["get_group"];
+        put?: never;
+        post?: never;
+        /** Forgets a group and how far it has come */
+        delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -577,6 +701,105 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists topics, by name
+         * @description Of the first 200 the bytes and the schema are told, too.
+         */
+        get: operations["list_topics"];
+        put?: never;
+        /** Makes a topic */
+        post: operations["create_topic"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what is in a topic, how it is set up, and who reads it */
+        get: operations["get_topic"];
+        put?: never;
+        post?: never;
+        /** Deletes a topic with all that is in it */
+        delete: operations["delete_topic"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/{name}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads records of a topic
+         * @description Committed ones only. Long keys and values are cut: `GET /topics/{name}/messages/{partition}/{offset}` gives more of them.
+         */
+        get: operations["list_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/{name}/messages/{partition}/{offset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads one record
+         * @description Of a key, a value and the headers up to 1 MiB each.
+         */
+        get: operations["get_message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/{name}/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follows a topic
+         * @description Lines of JSON, each a `TailPart`, from now on; an empty line now and then says that nothing came. It ends after an hour.
+         */
+        get: operations["tail_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/uploads": {
         parameters: {
             query?: never;
@@ -671,6 +894,11 @@ export interface components {
             last_used_at: string | null;
             name: string;
             user: string;
+        };
+        /** @description Partitions of a topic that a member reads. */
+        Assigned: {
+            partitions: number[];
+            topic: string;
         };
         /** @enum {string} */
         AuthMode: "password" | "trust";
@@ -773,6 +1001,78 @@ export interface components {
             top: components["schemas"]["TopValue"][] | null;
             type: string;
         };
+        /** @description A delivery from a topic and where it stands. */
+        Delivery: {
+            /** Format: int64 */
+            buffer_bytes: number;
+            /** Format: int64 */
+            buffer_seconds: number;
+            /** Format: int64 */
+            buffered_bytes: number;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            created_at: string;
+            /** @description `table`, `objects`, `http`, `opensearch`, `splunk`, `postgres`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How long ago the oldest of them was written.
+             */
+            lag_ms: number | null;
+            /**
+             * Format: int64
+             * @description Records that have not arrived. `null`: not known yet.
+             */
+            lag_records: number | null;
+            /** Format: date-time */
+            last_delivery_at: string | null;
+            last_error: null | components["schemas"]["QueryError"];
+            /** Format: date-time */
+            last_error_at: string | null;
+            /**
+             * Format: int64
+             * @description Deleted from the topic before they were delivered.
+             */
+            lost: number;
+            name: string;
+            /** Format: date-time */
+            next_attempt_at: string | null;
+            owner: string;
+            /** @description A table's name or a URL. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Records that arrived since the server started, as the next three.
+             */
+            records: number;
+            /**
+             * Format: double
+             * @description Over the last minute.
+             */
+            records_per_second: number;
+            /** Format: int64 */
+            rejected: number;
+            rejected_into: components["schemas"]["TableName"];
+            /**
+             * Format: uuid
+             * @description The newest run of its job, which has its name.
+             */
+            run_id: string | null;
+            state: components["schemas"]["DeliveryState"];
+            table: null | components["schemas"]["TableName"];
+            topic: string;
+            /** @description The SQL that makes rows of records. */
+            transform: string | null;
+        };
+        DeliveryList: {
+            deliveries: components["schemas"]["Delivery"][];
+        };
+        /**
+         * @description What a delivery is at.
+         * @enum {string}
+         */
+        DeliveryState: "running" | "starting" | "paused" | "failing";
         /** @description The body of every answer that is no success. */
         ErrorAnswer: {
             error: components["schemas"]["ErrorBody"];
@@ -809,6 +1109,53 @@ export interface components {
          * @enum {string}
          */
         Format: "arrow" | "ndjson" | "json" | "csv";
+        /** @description What reads topics together. */
+        Group: {
+            kind: components["schemas"]["ReaderKind"];
+            /**
+             * Format: int64
+             * @description Records that are not read yet, in all partitions.
+             */
+            lag: number;
+            /** Format: int32 */
+            members: number;
+            name: string;
+            protocol: string;
+            state: components["schemas"]["ReaderState"];
+            topics: string[];
+        };
+        /** @description All about a group. */
+        GroupDetail: {
+            group: components["schemas"]["Group"];
+            members: components["schemas"]["Member"][];
+            offsets: components["schemas"]["GroupOffset"][];
+        };
+        GroupList: {
+            groups: components["schemas"]["Group"][];
+        };
+        /** @description How far a group has come in a partition. */
+        GroupOffset: {
+            /**
+             * Format: int64
+             * @description The partition's end. `null`: the topic is gone.
+             */
+            end: number | null;
+            /**
+             * Format: int64
+             * @description Records that are not read yet.
+             */
+            lag: number | null;
+            /** @description The member that reads it. */
+            member: string | null;
+            /**
+             * Format: int64
+             * @description The next record that it will read.
+             */
+            offset: number;
+            /** Format: int32 */
+            partition: number;
+            topic: string;
+        };
         HistogramBin: {
             /** Format: int64 */
             count: number;
@@ -875,6 +1222,13 @@ export interface components {
             time_zone?: string | null;
             /** Format: int64 */
             timeout_seconds?: number | null;
+        };
+        /** @description Where Kafka's clients find this server. */
+        KafkaDoor: {
+            /** @description An address of `0.0.0.0` means all of the machine's. */
+            address: string;
+            /** @description Whether they must log in. */
+            login: boolean;
         };
         /**
          * @description What to do when the table exists.
@@ -986,15 +1340,96 @@ export interface components {
             /** @description The server's version. */
             version: string;
         };
+        /** @description A member of a group. */
+        Member: {
+            /** @description What it reads. */
+            assigned: components["schemas"]["Assigned"][];
+            client_id: string;
+            host: string;
+            id: string;
+            /** @description The name of a static member. */
+            instance: string | null;
+        };
+        /** @description A record of a topic. */
+        Message: {
+            /** @description A JSON object of texts by name; of a name that comes more than once, a list. */
+            headers: components["schemas"]["Payload"];
+            key: components["schemas"]["Payload"];
+            /** Format: int64 */
+            offset: number;
+            /** Format: int32 */
+            partition: number;
+            /** Format: date-time */
+            timestamp: string | null;
+            value: components["schemas"]["Payload"];
+        };
+        /** @description A page of records. Those of one partition are in order; those of several are put together by their times. */
+        MessagePage: {
+            /**
+             * Format: int64
+             * @description Records that were looked at. Looking for rare ones ends after a while: go on with `next`.
+             */
+            looked_at: number;
+            messages: components["schemas"]["Message"][];
+            /** @description Ask for the next page with it. `null`: there is no more. */
+            next: string | null;
+        };
         /** @description A token just made. The secret is shown this once. */
         NewApiToken: {
             secret: string;
             token: components["schemas"]["ApiToken"];
         };
+        /** @description Where a partition begins and ends. */
+        Partition: {
+            /** Format: int64 */
+            bytes: number | null;
+            /**
+             * Format: int64
+             * @description Where the next record goes.
+             */
+            end: number;
+            /** Format: date-time */
+            newest_at: string | null;
+            /** Format: int32 */
+            partition: number;
+            /**
+             * Format: int64
+             * @description Where readers of committed records stop: the end, or the first record of an open transaction.
+             */
+            stable: number;
+            /**
+             * Format: int64
+             * @description The first offset that is kept.
+             */
+            start: number;
+        };
         PasswordRequest: {
             new: string;
             old: string;
         };
+        /** @description A key or a value for people to read. */
+        Payload: {
+            /**
+             * Format: int64
+             * @description All its bytes, as they were written.
+             */
+            bytes: number;
+            /** @description The text is longer than this. */
+            cut: boolean;
+            kind: components["schemas"]["PayloadKind"];
+            /**
+             * Format: int32
+             * @description The schema by which it was read.
+             */
+            schema_id: number | null;
+            /** @description JSON, text, or hexadecimal digits. */
+            text: string;
+        };
+        /**
+         * @description What a key or a value is.
+         * @enum {string}
+         */
+        PayloadKind: "none" | "json" | "text" | "binary";
         /** @description Where in a text an error lies, both from 1. */
         Position: {
             /** Format: int64 */
@@ -1067,6 +1502,34 @@ export interface components {
          * @enum {string}
          */
         QueryState: "running" | "done" | "failed" | "cancelled";
+        /**
+         * @description Who divides the partitions among the members.
+         * @enum {string}
+         */
+        ReaderKind: "classic" | "consumer";
+        /**
+         * @description What a group is at.
+         * @enum {string}
+         */
+        ReaderState: "empty" | "rebalancing" | "stable" | "dead";
+        /** @description What came of delivering rejected records again. */
+        RedriveAnswer: {
+            /**
+             * Format: int64
+             * @description Of them, those that arrived.
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Rejected records that were taken up.
+             */
+            read: number;
+            /**
+             * Format: int64
+             * @description Of them, those that were rejected again.
+             */
+            rejected: number;
+        };
         /** @description A row that could not be read. */
         RejectSample: {
             column: string | null;
@@ -1168,6 +1631,11 @@ export interface components {
         };
         /** @description A value of a column: a number, a text, or a truth value. */
         Scalar: number | string | boolean;
+        /**
+         * @description Where a setting's value comes from.
+         * @enum {string}
+         */
+        SettingSource: "topic" | "server" | "default";
         /** @description What came of one file. */
         SourceReport: {
             /** Format: int64 */
@@ -1245,6 +1713,11 @@ export interface components {
         };
         /** @enum {string} */
         TableKind: "table" | "view";
+        /** @description A table of the lake. */
+        TableName: {
+            name: string;
+            schema: string;
+        };
         /** @description One table that a load would make. */
         TablePreview: {
             columns: components["schemas"]["ColumnPreview"][];
@@ -1301,6 +1774,16 @@ export interface components {
             /** Format: int64 */
             snapshot: number;
         };
+        /** @description What has come into a topic since the last line. */
+        TailPart: {
+            /** @description The newest of them. */
+            messages: components["schemas"]["Message"][];
+            /**
+             * Format: int64
+             * @description Older ones that are left out, because more came than anybody can read.
+             */
+            skipped: number;
+        };
         TokenList: {
             tokens: components["schemas"]["ApiToken"][];
         };
@@ -1317,6 +1800,93 @@ export interface components {
             /** Format: int64 */
             count: number;
             value: null | components["schemas"]["Scalar"];
+        };
+        /** @description A topic and what is in it. */
+        Topic: {
+            /**
+             * Format: int64
+             * @description Bytes on the disk, as they came. `null`: not known.
+             */
+            bytes: number | null;
+            /** @description `delete`, `compact` or both. */
+            cleanup_policy: string | null;
+            /**
+             * Format: uuid
+             * @description A topic that is deleted and made anew has another one.
+             */
+            id: string;
+            /** @description Kept by the server for itself. */
+            internal: boolean;
+            name: string;
+            /**
+             * Format: date-time
+             * @description The time of the newest record.
+             */
+            newest_at: string | null;
+            /** Format: int32 */
+            partitions: number;
+            /**
+             * Format: int64
+             * @description Between the first and the last offset; in a compacted topic some of them are gone.
+             */
+            records: number;
+            /** Format: int64 */
+            retention_ms: number | null;
+            schema: null | components["schemas"]["TopicSchema"];
+            /**
+             * Format: int64
+             * @description Records that there ever were: what has come in between two answers is the difference.
+             */
+            written: number;
+        };
+        /** @description All about a topic. */
+        TopicDetail: {
+            groups: components["schemas"]["TopicReader"][];
+            partitions: components["schemas"]["Partition"][];
+            settings: components["schemas"]["TopicSetting"][];
+            topic: components["schemas"]["Topic"];
+        };
+        TopicList: {
+            kafka: null | components["schemas"]["KafkaDoor"];
+            topics: components["schemas"]["Topic"][];
+        };
+        /** @description A group that reads a topic. */
+        TopicReader: {
+            group: string;
+            /** Format: int64 */
+            lag: number;
+            offsets: components["schemas"]["GroupOffset"][];
+            state: components["schemas"]["ReaderState"];
+        };
+        /** @description A topic to be made. */
+        TopicRequest: {
+            name: string;
+            /**
+             * Format: int32
+             * @description As many as the server makes by itself, without it.
+             */
+            partitions?: number | null;
+            /** @description Settings by name, as `{"retention.ms": "86400000"}`. */
+            settings?: Record<string, never> | null;
+        };
+        /** @description What a topic's values are written by, if somebody has registered it. */
+        TopicSchema: {
+            /** Format: int32 */
+            id: number;
+            /** @description `AVRO`, `JSON` or `PROTOBUF`. */
+            kind: string;
+            subject: string;
+            text: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description A setting of a topic. */
+        TopicSetting: {
+            documentation: string | null;
+            name: string;
+            read_only: boolean;
+            source: components["schemas"]["SettingSource"];
+            value: string | null;
         };
         /** @description A file that waits to be loaded. */
         Upload: {
@@ -1430,6 +2000,205 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TableProfile"];
                 };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    list_deliveries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    delete_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    pause_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    redrive_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RedriveAnswer"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    resume_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupDetail"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    delete_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Error"];
         };
@@ -2247,6 +3016,192 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    list_topics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    create_topic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TopicRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicDetail"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_topic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The topic's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicDetail"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    delete_topic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The topic's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    list_messages: {
+        parameters: {
+            query?: {
+                /** @description Only this one. */
+                partition?: number;
+                /** @description Where to begin, unless `offset` or `time` says it. */
+                begin?: "newest" | "oldest";
+                /** @description Forwards from this offset in each partition. */
+                offset?: number;
+                /** @description Forwards from this time, in milliseconds since 1970. */
+                time?: number;
+                /** @description Only those with this key. */
+                key?: string;
+                /** @description Only those with this text in key, value or headers, whatever its case. */
+                search?: string;
+                /** @description Goes on where an answer with the same questions ended: its `next`. */
+                cursor?: string;
+                /** @description At most so many, 500 at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The topic's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessagePage"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    get_message: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The topic's name */
+                name: string;
+                /** @description From 0 */
+                partition: number;
+                /** @description The record's offset */
+                offset: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    tail_messages: {
+        parameters: {
+            query?: {
+                /** @description Only this one. */
+                partition?: number;
+                /** @description Only those with this key. */
+                key?: string;
+                /** @description Only those with this text in key, value or headers, whatever its case. */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The topic's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["TailPart"];
+                };
             };
             default: components["responses"]["Error"];
         };

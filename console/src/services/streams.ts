@@ -1,45 +1,13 @@
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback } from 'react';
 
 import type { ResultSet } from '../lib/result';
-import { type Browse, type Message, browseSql, messagesOf, MESSAGES_MAX, tailSql } from '../lib/messages';
-import { quoteText } from '../lib/sql';
+import { type Browse, MESSAGES_MAX, PAGE, pageQuestions, tailQuestions, tailReader } from '../lib/messages';
+import { History } from '../lib/rates';
+import { api } from './api';
 import { OWN_MARK } from './own';
 import { runStatement } from './statements';
-
-export interface Topic {
-  name: string;
-  partitions: number;
-  records: number;
-  cleanup: string;
-  retentionMs: number | null;
-  newestAt: string | null;
-}
-
-export interface Partition {
-  partition: number;
-  start: number;
-  end: number;
-  newestAt: string | null;
-}
-
-export interface Group {
-  name: string;
-  kind: string;
-  state: string;
-  protocol: string | null;
-  members: number;
-  topics: string[];
-  lag: number | null;
-}
-
-export interface Reading {
-  group: string;
-  topic: string;
-  partition: number;
-  committed: number;
-  end: number | null;
-  lag: number | null;
-}
+import type { TailPart } from './types';
 
 export interface Delivery {
   name: string;
@@ -64,6 +32,12 @@ const ROWS_MAX = 5_000;
 /** Streams change by themselves, so they are asked for again and again. */
 const EVERY_MS = 3_000;
 
+/** Records that ever came into topics, by their names. */
+export const WRITTEN = new History();
+
+/** How far groups were behind, by their names. */
+export const LAGS = new History();
+
 const moment = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 const millis = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint`;
@@ -77,68 +51,55 @@ export const useTopics = () =>
   useQuery({
     queryKey: ['topics'],
     refetchInterval: EVERY_MS,
-    queryFn: ({ signal }) =>
-      asked<Topic>(
-        `SELECT topic_name, partitions, records, cleanup_policy, retention_ms, ${millis('newest_record_at')} FROM polder.topics WHERE NOT is_internal ORDER BY topic_name`,
-        signal,
-        (found, row) => ({
-          name: found.text(row, 0) ?? '',
-          partitions: found.number(row, 1) ?? 0,
-          records: found.number(row, 2) ?? 0,
-          cleanup: found.text(row, 3) ?? 'delete',
-          retentionMs: found.number(row, 4),
-          newestAt: moment(found.number(row, 5)),
-        }),
-      ),
+    queryFn: async () => {
+      const answer = await api.topics();
+      const now = Date.now();
+      for (const topic of answer.topics) WRITTEN.add(topic.name, now, topic.written);
+      return { ...answer, topics: answer.topics.filter((topic) => !topic.internal) };
+    },
   });
 
-export const usePartitions = (topic: string) =>
+export const useTopic = (name: string) =>
   useQuery({
-    queryKey: ['partitions', topic],
+    queryKey: ['topics', name],
     refetchInterval: EVERY_MS,
-    queryFn: ({ signal }) =>
-      asked<Partition>(
-        `SELECT partition, start_offset, end_offset, ${millis('newest_record_at')} FROM polder.topic_partitions WHERE topic_name = ${quoteText(topic)} ORDER BY partition`,
-        signal,
-        (found, row) => ({ partition: found.number(row, 0) ?? 0, start: found.number(row, 1) ?? 0, end: found.number(row, 2) ?? 0, newestAt: moment(found.number(row, 3)) }),
-      ),
-  });
-
-export const useReadings = () =>
-  useQuery({
-    queryKey: ['readings'],
-    refetchInterval: EVERY_MS,
-    queryFn: ({ signal }) =>
-      asked<Reading>('SELECT group_name, topic_name, partition, committed_offset, end_offset, lag FROM polder.consumer_offsets ORDER BY 1, 2, 3', signal, (found, row) => ({
-        group: found.text(row, 0) ?? '',
-        topic: found.text(row, 1) ?? '',
-        partition: found.number(row, 2) ?? 0,
-        committed: found.number(row, 3) ?? 0,
-        end: found.number(row, 4),
-        lag: found.number(row, 5),
-      })),
+    queryFn: async () => {
+      const answer = await api.topic(name);
+      WRITTEN.add(name, Date.now(), answer.topic.written);
+      return answer;
+    },
   });
 
 export const useGroups = () =>
   useQuery({
     queryKey: ['groups'],
     refetchInterval: EVERY_MS,
-    queryFn: ({ signal }) =>
-      asked<Group>(
-        `SELECT g.group_name, g.kind, g.state, g.protocol, g.members, string_agg(DISTINCT o.topic_name, ', '), sum(o.lag)
-         FROM polder.consumer_groups g LEFT JOIN polder.consumer_offsets o ON o.group_name = g.group_name GROUP BY 1, 2, 3, 4, 5 ORDER BY 1`,
-        signal,
-        (found, row) => ({
-          name: found.text(row, 0) ?? '',
-          kind: found.text(row, 1) ?? '',
-          state: found.text(row, 2) ?? '',
-          protocol: found.text(row, 3),
-          members: found.number(row, 4) ?? 0,
-          topics: (found.text(row, 5) ?? '').split(', ').filter(Boolean),
-          lag: found.number(row, 6),
-        }),
-      ),
+    queryFn: async () => {
+      const groups = await api.groups();
+      const now = Date.now();
+      for (const group of groups) LAGS.add(group.name, now, group.lag);
+      return groups;
+    },
   });
+
+export const useGroup = (name: string) =>
+  useQuery({
+    queryKey: ['groups', name],
+    refetchInterval: EVERY_MS,
+    queryFn: async () => {
+      const answer = await api.group(name);
+      LAGS.add(name, Date.now(), answer.group.lag);
+      return answer;
+    },
+  });
+
+/** Asks again for all that making or deleting a topic or a group may have changed. */
+export function useStreamsRefresh(): () => void {
+  const client = useQueryClient();
+  return useCallback(() => {
+    for (const key of ['topics', 'groups']) void client.invalidateQueries({ queryKey: [key] });
+  }, [client]);
+}
 
 export const useDeliveries = () =>
   useQuery({
@@ -168,21 +129,29 @@ export const useDeliveries = () =>
       ),
   });
 
-/** Messages as they are asked for: the newest first, unless they are read from a place on. */
-export const useMessages = (topic: string, partitions: Partition[] | undefined, browse: Browse) =>
-  useQuery({
+/** Messages as they are asked for, page by page: the newest first, unless they are read from a place on. */
+export const useMessages = (topic: string, browse: Browse) =>
+  useInfiniteQuery({
     queryKey: ['messages', topic, browse],
-    enabled: partitions !== undefined,
     structuralSharing: false,
     refetchOnWindowFocus: false,
-    queryFn: async ({ signal }): Promise<Message[]> => {
-      const { result } = await runStatement({ sql: OWN_MARK + browseSql(topic, partitions ?? [], browse), rowLimit: MESSAGES_MAX, signal });
-      return messagesOf(result);
-    },
+    initialPageParam: null as string | null,
+    queryFn: ({ pageParam, signal }) => api.messages(topic, pageQuestions(browse, pageParam), signal),
+    getNextPageParam: (last, pages) => (pages.length * PAGE < MESSAGES_MAX ? last.next : null),
   });
 
-/** The messages behind these places, the oldest first. */
-export async function tail(topic: string, ends: ReadonlyMap<number, number>, browse: Browse, signal: AbortSignal): Promise<Message[]> {
-  const { result } = await runStatement({ sql: OWN_MARK + tailSql(topic, ends, browse), rowLimit: MESSAGES_MAX, signal });
-  return messagesOf(result);
+export const useMessage = (topic: string, partition: number, offset: number) =>
+  useQuery({ queryKey: ['message', topic, partition, offset], queryFn: () => api.message(topic, partition, offset), staleTime: Infinity });
+
+/** Follows a topic until it is stopped, or the server ends it. */
+export async function follow(topic: string, browse: Browse, signal: AbortSignal, onPart: (part: TailPart) => void): Promise<void> {
+  const response = await api.tail(topic, tailQuestions(browse), signal);
+  const reader = response.body?.getReader();
+  if (!reader) return;
+  const read = tailReader(onPart);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    read(value);
+  }
 }

@@ -62,3 +62,19 @@ export type RunState = Schemas['RunState'];
 export type RunLog = Schemas['RunLog'];
 /** What a job's kind needs to know may be anything. */
 export type Job = Omit<Schemas['Job'], 'payload'> & { payload: Record<string, unknown> };
+
+export type Topic = Schemas['Topic'];
+export type TopicRequest = Omit<Schemas['TopicRequest'], 'settings'> & { settings: Record<string, string> };
+export type TopicDetail = Schemas['TopicDetail'];
+export type TopicReader = Schemas['TopicReader'];
+export type TopicSetting = Schemas['TopicSetting'];
+export type Partition = Schemas['Partition'];
+export type KafkaDoor = Schemas['KafkaDoor'];
+export type Group = Schemas['Group'];
+export type ReaderState = Schemas['ReaderState'];
+export type GroupOffset = Schemas['GroupOffset'];
+export type GroupMember = Schemas['Member'];
+export type Payload = Schemas['Payload'];
+export type Message = Schemas['Message'];
+export type MessagePage = Schemas['MessagePage'];
+export type TailPart = Schemas['TailPart'];

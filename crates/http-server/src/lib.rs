@@ -22,8 +22,10 @@ mod server;
 mod sessions;
 mod spool;
 mod state;
+mod streams;
 mod system;
 
 pub use auth::Auth;
 pub use openapi::openapi;
 pub use server::{HttpServer, HttpServerOptions, Services};
+pub use streams::StreamServices;

@@ -4,3 +4,4 @@
 pub(crate) mod jobs;
 pub(crate) mod loading;
 pub(crate) mod query;
+pub(crate) mod streams;

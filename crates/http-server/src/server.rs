@@ -20,9 +20,11 @@ use crate::middleware::REQUESTS_MAX;
 use crate::openapi::openapi;
 use crate::routes;
 use crate::routes::console::Console;
+use crate::routes::messages::Tails;
 use crate::sessions::Sessions;
 use crate::spool::Spool;
 use crate::state::{App, AppState};
+use crate::streams::StreamServices;
 
 /// Time that running requests get once the server is stopping.
 const GRACE: Duration = Duration::from_secs(5);
@@ -57,6 +59,8 @@ pub struct Services {
     pub jobs: Arc<dyn Jobs>,
     /// The registry of schemas, below `/schema-registry`. `None`: there is none.
     pub schemas: Option<Arc<dyn SchemaRegistry>>,
+    /// `None`: a server without topics.
+    pub streams: Option<StreamServices>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -101,6 +105,8 @@ impl HttpServer {
             saved: services.saved,
             jobs: services.jobs,
             schemas: services.schemas,
+            streams: services.streams,
+            tails: Tails::default(),
             sessions: Arc::new(Sessions::new(Arc::clone(&services.clock))),
             clock: services.clock,
             auth,

@@ -11,8 +11,10 @@ use tokio::sync::Semaphore;
 use crate::auth::Auth;
 use crate::metrics::Metrics;
 use crate::routes::console::Console;
+use crate::routes::messages::Tails;
 use crate::sessions::Sessions;
 use crate::spool::Spool;
+use crate::streams::StreamServices;
 
 pub(crate) type App = Arc<AppState>;
 
@@ -24,6 +26,8 @@ pub(crate) struct AppState {
     pub jobs: Arc<dyn Jobs>,
     /// `None`: there is no registry of schemas.
     pub schemas: Option<Arc<dyn SchemaRegistry>>,
+    pub streams: Option<StreamServices>,
+    pub tails: Tails,
     pub clock: Arc<dyn Clock>,
     pub auth: Auth,
     pub version: &'static str,

@@ -15,7 +15,7 @@ use polder_capability::{
 use polder_deliveries::{DeliveriesOptions, DeliveryKind, JobDeliveries};
 use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
 pub use polder_http_server::Auth;
-use polder_http_server::{HttpServer, HttpServerOptions, Services};
+use polder_http_server::{HttpServer, HttpServerOptions, Services, StreamServices};
 use polder_jobs::{JobRunner, JobRunnerOptions, MaintenanceKind, StandingJob, StatementKind};
 use polder_kafka_server::{KafkaContracts, KafkaServer, KafkaServerOptions};
 use polder_lake::{Lake, LakeOptions, TablesLocation};
@@ -42,6 +42,8 @@ pub struct House {
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
     streams: Streams,
+    rows: Arc<dyn TopicRows>,
+    deliveries: Arc<JobDeliveries>,
     schemas: Arc<StoredSchemas>,
     clock: Arc<dyn Clock>,
     temp_dir: PathBuf,
@@ -87,7 +89,7 @@ impl House {
         let rows: Arc<dyn TopicRows> = Arc::new(rows);
         engine.set_topics(Arc::new(streams.topics.clone()), Arc::clone(&rows));
         let deliveries = JobDeliveries::new(DeliveriesOptions {
-            rows,
+            rows: Arc::clone(&rows),
             topics: Arc::new(streams.topics.clone()),
             metastore: Arc::clone(&metastore),
             random: Arc::new(|| uuid::Uuid::new_v4().into_bytes()),
@@ -108,7 +110,7 @@ impl House {
         .await?;
         engine.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
         deliveries.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
-        engine.set_deliveries(deliveries);
+        engine.set_deliveries(Arc::clone(&deliveries) as _);
         let accounts = Arc::new(StoredAccounts::new(Arc::clone(&metastore), &engine));
         Ok(Self {
             engine,
@@ -119,6 +121,8 @@ impl House {
             jobs,
             metastore,
             streams,
+            rows,
+            deliveries,
             schemas,
             clock,
             temp_dir,
@@ -140,6 +144,17 @@ impl House {
     /// `workers`: the runtime that statements and loads run on.
     pub async fn listen(&self, wanted: &Listening, workers: &Handle, shutdown: &Shutdown) -> Result<Servers> {
         let engine: Arc<dyn SqlRunner> = Arc::clone(&self.engine) as _;
+        // The console tells where Kafka's clients find the server, so that stands first.
+        let kafka = match wanted.kafka {
+            Some(address) => Some(self.listen_kafka(address, wanted, shutdown).await?),
+            None => None,
+        };
+        let streams = StreamServices {
+            topics: Arc::new(self.streams.topics.clone()),
+            rows: Arc::clone(&self.rows),
+            deliveries: Some(Arc::clone(&self.deliveries) as _),
+            kafka: kafka.as_ref().map(KafkaServer::local_addr),
+        };
         let services = Services {
             sql: Arc::new(WorkersRunner::new(engine, workers.clone())),
             loader: Arc::new(WorkersLoader::new(Arc::clone(&self.loader), workers.clone())),
@@ -147,6 +162,7 @@ impl House {
             saved: Arc::clone(&self.saved),
             jobs: Arc::clone(&self.jobs) as Arc<dyn Jobs>,
             schemas: Some(Arc::clone(&self.schemas) as Arc<dyn SchemaRegistry>),
+            streams: Some(streams),
             clock: Arc::clone(&self.clock),
         };
         let options = HttpServerOptions {
@@ -159,10 +175,6 @@ impl House {
         let http = HttpServer::bind(options, services, shutdown.clone()).await?;
         let postgres = match wanted.postgres {
             Some(address) => Some(self.listen_postgres(address, wanted, workers, shutdown).await?),
-            None => None,
-        };
-        let kafka = match wanted.kafka {
-            Some(address) => Some(self.listen_kafka(address, wanted, shutdown).await?),
             None => None,
         };
         Ok(Servers { http, postgres, kafka })

@@ -32,7 +32,7 @@ export function Chart({ result, spec, height = '100%', small = false, drawn }: P
   }
   return (
     <div className={classes.chart} style={{ height }}>
-      <Drawn data={data} spec={spec} small={small} drawn={drawn} />
+      <DrawnChart data={data} spec={spec} small={small} drawn={drawn} />
       {data.note && !small && <p className={classes.note}>{data.note}</p>}
     </div>
   );
@@ -41,7 +41,8 @@ export function Chart({ result, spec, height = '100%', small = false, drawn }: P
 /** Without its font a chart is drawn all the same. */
 const fontLoaded = (): Promise<unknown> => document.fonts.load(CHART_FONT).catch(() => null);
 
-function Drawn({ data, spec, small, drawn }: { data: Exclude<ReturnType<typeof chartData>, string>; spec: ChartSpec; small: boolean; drawn?: RefObject<ECharts | null> }) {
+/** A chart of what is drawable already. */
+export function DrawnChart({ data, spec, small, drawn }: { data: Exclude<ReturnType<typeof chartData>, string>; spec: ChartSpec; small: boolean; drawn?: RefObject<ECharts | null> }) {
   const holder = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const dark = useComputedColorScheme('light') === 'dark';

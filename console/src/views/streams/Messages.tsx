@@ -2,16 +2,17 @@ import { Button, SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useMemo, useRef, useState } from 'react';
 
-import { DetailPanel, WholeText, WithDetail } from '../../components/DetailPanel';
 import { Failure } from '../../components/Failure';
+import { WithDetail } from '../../components/DetailPanel';
 import { SkeletonRows } from '../../components/Skeleton';
 import { IconPlayerPause, IconPlayerPlay, IconRefresh, IconSearch } from '../../components/icons';
 import { count, exactTime, plural } from '../../lib/format';
-import { type Browse, type Message, MESSAGES_MAX, pretty, wholeSql } from '../../lib/messages';
+import { type Browse, headersOf, idOf, inLine, MESSAGES_MAX, placeTrouble } from '../../lib/messages';
 import { useParam } from '../../lib/params';
-import { type Partition, useMessages } from '../../services/streams';
-import { useAnswer } from '../../services/useAnswer';
+import { useMessages } from '../../services/streams';
+import type { Message, Partition, Payload } from '../../services/types';
 import { useTail } from './useTail';
+import { Whole } from './Whole';
 import classes from './Messages.module.css';
 
 const FROM = [
@@ -22,7 +23,7 @@ const FROM = [
 ];
 
 /** The messages of a topic: from a place, with a text in them, or as they come. */
-export function Messages({ topic, partitions }: { topic: string; partitions: Partition[] }) {
+export function Messages({ topic, partitions, empty }: { topic: string; partitions: Partition[]; empty: React.ReactNode }) {
   const [partition, setPartition] = useParam('partition', '');
   const [from, setFrom] = useParam('from', 'newest');
   const [place, setPlace] = useParam('place', '');
@@ -32,23 +33,29 @@ export function Messages({ topic, partitions }: { topic: string; partitions: Par
     () => ({ partition: partition === '' ? null : Number(partition), from: FROM.some((one) => one.value === from) ? (from as Browse['from']) : 'newest', place: settled.place, search: settled.search }),
     [partition, from, settled],
   );
-  // The bounds of the moment in which the page was opened or asked for anew: they move on all the time.
-  const [bounds, setBounds] = useState(partitions);
-  const found = useMessages(topic, bounds, browse);
-  const live = useTail(topic, browse, found.data);
+  const found = useMessages(topic, browse);
+  const read = useMemo(() => found.data?.pages.flatMap((page) => page.messages), [found.data]);
+  const live = useTail(topic, browse, read);
   const [open, setOpen] = useState<Message | null>(null);
-  const messages = live.messages ?? found.data;
+  const messages = live.messages ?? read;
+  const last = found.data?.pages.at(-1);
   const refresh = (): void => {
-    setBounds(partitions);
+    live.clear();
     void found.refetch();
   };
+  const choose = (next: string): void => {
+    setFrom(next);
+    setPlace('');
+  };
+  const isBare = partitions.every((one) => one.start === one.end) && !live.on;
+  if (isBare && !messages?.length) return empty;
   return (
     <>
       <div className={classes.tools}>
-        <TextInput className={classes.search} aria-label="Find in key or value" placeholder="Find in key or value" leftSection={<IconSearch size={16} stroke={1.6} />} value={search} onChange={(event) => setSearch(event.currentTarget.value)} />
-        <SegmentedControl aria-label="From where" data={FROM} value={browse.from} onChange={setFrom} disabled={live.on} />
+        <TextInput className={classes.search} aria-label="Find in key, value or headers" placeholder="Find in key, value or headers" leftSection={<IconSearch size={16} stroke={1.6} />} value={search} onChange={(event) => setSearch(event.currentTarget.value)} maxLength={500} />
+        <SegmentedControl aria-label="From where" data={FROM} value={browse.from} onChange={choose} disabled={live.on} />
         {(browse.from === 'offset' || browse.from === 'time') && (
-          <TextInput className={classes.place} aria-label={browse.from === 'offset' ? 'Offset' : 'Time'} placeholder={browse.from === 'offset' ? '0' : '2026-11-28 12:00'} value={place} onChange={(event) => setPlace(event.currentTarget.value)} />
+          <TextInput className={classes.place} aria-label={browse.from === 'offset' ? 'Offset' : 'Time'} placeholder={browse.from === 'offset' ? '0' : '2026-11-28 12:00'} value={place} error={placeTrouble({ ...browse, place })} disabled={live.on} onChange={(event) => setPlace(event.currentTarget.value)} />
         )}
         {partitions.length > 1 && (
           <Select
@@ -62,59 +69,79 @@ export function Messages({ topic, partitions }: { topic: string; partitions: Par
         )}
         <span className={classes.gap} />
         {!live.on && (
-          <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={refresh} loading={found.isFetching && !found.isPending}>
+          <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={refresh} disabled={found.isFetching}>
             Refresh
           </Button>
         )}
-        <Button variant={live.on ? 'filled' : 'default'} leftSection={live.on ? <IconPlayerPause size={16} /> : <IconPlayerPlay size={16} />} onClick={() => live.turn(partitions)} aria-pressed={live.on}>
-          {live.on ? 'Stop following' : 'Follow'}
+        <Button className={classes.follow} variant={live.on ? 'filled' : 'default'} leftSection={live.on ? <IconPlayerPause size={16} /> : <IconPlayerPlay size={16} />} onClick={live.turn} aria-pressed={live.on}>
+          {live.on ? 'Pause' : 'Follow'}
         </Button>
       </div>
       {found.error && <Failure error={found.error} what="The messages could not be read" onRetry={refresh} />}
-      {live.error !== null && <Failure error={live.error} what="The topic cannot be followed" />}
-      {found.isPending && <SkeletonRows rows={10} height={36} />}
+      {live.error !== null && <Failure error={live.error} what="The topic cannot be followed" onRetry={live.turn} />}
+      {found.isPending && !messages && <SkeletonRows rows={10} height={32} />}
       {messages && (
         <div className={classes.frame}>
-          <WithDetail detail={open && <Whole key={`${open.partition} ${open.offset}`} topic={topic} message={open} onClose={() => setOpen(null)} />}>
-            <List messages={messages} open={open} onOpen={setOpen} withPartition={partitions.length > 1} />
+          <WithDetail detail={open && <Whole key={idOf(open)} topic={topic} message={open} onClose={() => setOpen(null)} />}>
+            <List messages={messages} open={open} onOpen={setOpen} isNarrow={open !== null} />
           </WithDetail>
         </div>
       )}
       {messages && (
-        <p className="quiet small" aria-live="off">
-          {live.on ? `Following; the newest ${plural(messages.length, 'message')} are kept here` : messages.length < MESSAGES_MAX ? plural(messages.length, 'message') : `The first ${count(MESSAGES_MAX)} that were found`}
-        </p>
+        <div className={`second small num ${classes.foot}`}>
+          {live.on ? (
+            <>
+              <span className={classes.pulse} aria-hidden="true" />
+              <span>
+                Following: what comes stands in front, the newest {count(MESSAGES_MAX)} are kept{live.skipped > 0 && ` · ${count(live.skipped)} came too fast to be shown`}
+              </span>
+            </>
+          ) : (
+            <Found shown={messages.length} looked={found.data?.pages.reduce((sum, page) => sum + page.looked_at, 0) ?? 0} isSearch={browse.search !== ''} isEnd={!last?.next} />
+          )}
+          {!live.messages && found.hasNextPage && (
+            <Button variant="default" size="compact-sm" disabled={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
+              {messages.length === 0 ? 'Look further' : browse.from === 'newest' ? 'Older ones' : 'Later ones'}
+            </Button>
+          )}
+        </div>
       )}
     </>
   );
+}
+
+/** What stands there, and whether there is more. */
+function Found({ shown, looked, isSearch, isEnd }: { shown: number; looked: number; isSearch: boolean; isEnd: boolean }) {
+  if (isSearch) return <span>{`${plural(shown, 'message')} found in ${plural(looked, 'record')}${isEnd ? '' : '; there are more to look through'}`}</span>;
+  return <span>{`${plural(shown, 'message')}${isEnd ? ', that is all' : shown >= MESSAGES_MAX ? '; for others begin elsewhere' : ''}`}</span>;
 }
 
 interface ListProps {
   messages: Message[];
   open: Message | null;
   onOpen: (message: Message) => void;
-  withPartition: boolean;
+  /** A message lies open beside it. */
+  isNarrow: boolean;
 }
 
-function List({ messages, open, onOpen, withPartition }: ListProps) {
+function List({ messages, open, onOpen, isNarrow }: ListProps) {
   const body = useRef<HTMLTableSectionElement>(null);
   const onKeyDown = (event: React.KeyboardEvent, index: number): void => {
-    const move = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-    if (move === 0) return;
+    const moves: Record<string, number> = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: messages.length - 1 };
+    const next = moves[event.key];
+    if (next === undefined) return;
     event.preventDefault();
-    body.current?.querySelectorAll('button')[index + move]?.focus();
+    body.current?.querySelectorAll('button')[next]?.focus();
   };
   if (messages.length === 0) return <p className={`second ${classes.none}`}>No message is found here.</p>;
   return (
     <div className={classes.scroll}>
-      <table className={classes.list} aria-label="Messages">
+      <table className={classes.list} aria-label="Messages" data-narrow={isNarrow || undefined}>
         <thead>
           <tr>
-            {withPartition && (
-              <th scope="col" className={classes.small}>
-                Part.
-              </th>
-            )}
+            <th scope="col" className={classes.small}>
+              Partition
+            </th>
             <th scope="col" className={classes.offset}>
               Offset
             </th>
@@ -125,21 +152,14 @@ function List({ messages, open, onOpen, withPartition }: ListProps) {
               Key
             </th>
             <th scope="col">Value</th>
+            <th scope="col" className={classes.headers}>
+              Headers
+            </th>
           </tr>
         </thead>
         <tbody ref={body}>
           {messages.map((message, index) => (
-            <tr key={`${message.partition} ${message.offset}`} data-open={(open?.partition === message.partition && open.offset === message.offset) || undefined} onClick={() => onOpen(message)}>
-              {withPartition && <td className={`num ${classes.small}`}>{message.partition}</td>}
-              <td className={`num ${classes.offset}`}>
-                <button type="button" onClick={() => onOpen(message)} onKeyDown={(event) => onKeyDown(event, index)} aria-label={`Message ${message.offset} of partition ${message.partition}`}>
-                  {message.offset}
-                </button>
-              </td>
-              <td className={`num ${classes.time}`}>{message.at === null ? '–' : exactTime(new Date(message.at).toISOString())}</td>
-              <td className={classes.key}>{message.key ?? <span className="quiet">–</span>}</td>
-              <td className={classes.value}>{message.value ?? <span className="quiet">no value</span>}</td>
-            </tr>
+            <Row key={idOf(message)} message={message} isOpen={open !== null && idOf(open) === idOf(message)} onOpen={() => onOpen(message)} onKeyDown={(event) => onKeyDown(event, index)} isFirst={index === 0} />
           ))}
         </tbody>
       </table>
@@ -147,29 +167,57 @@ function List({ messages, open, onOpen, withPartition }: ListProps) {
   );
 }
 
-function Whole({ topic, message, onClose }: { topic: string; message: Message; onClose: () => void }) {
-  const answer = useAnswer(['message', topic, message.partition, message.offset], wholeSql(topic, message), 1);
-  const result = answer.data?.result;
-  const value = result && result.rows > 0 ? result.text(0, 0) : message.value;
-  const bytes = result && result.rows > 0 ? result.number(0, 3) : null;
-  const raw = value === null && result && result.rows > 0 ? result.text(0, 4) : null;
-  const text = value !== null ? pretty(value) : raw ? `\\x${raw}` : '';
-  const headers = pretty(message.headers);
+interface RowProps {
+  message: Message;
+  isOpen: boolean;
+  isFirst: boolean;
+  onOpen: () => void;
+  onKeyDown: (event: React.KeyboardEvent) => void;
+}
+
+function Row({ message, isOpen, isFirst, onOpen, onKeyDown }: RowProps) {
+  const headers = headersOf(message);
   return (
-    <DetailPanel title={`Message ${message.offset}`} note={bytes === null ? `partition ${message.partition}` : `partition ${message.partition} · ${plural(bytes, 'byte')}`} text={text} onClose={onClose}>
-      {answer.error && <Failure error={answer.error} />}
-      {message.key !== null && <Part name="Key" text={message.key} />}
-      {headers !== '{}' && <Part name="Headers" text={headers} />}
-      <Part name="Value" text={text || 'No value: the key is forgotten when the topic is compacted.'} />
-    </DetailPanel>
+    <tr data-open={isOpen || undefined} onClick={onOpen}>
+      <td className={`num ${classes.small}`}>{message.partition}</td>
+      <td className={`num ${classes.offset}`}>
+        <button
+          type="button"
+          tabIndex={isFirst || isOpen ? 0 : -1}
+          onClick={(event) => {
+            event.stopPropagation();
+            onOpen();
+          }}
+          onKeyDown={onKeyDown}
+          aria-label={`Message ${message.offset} of partition ${message.partition}`}
+        >
+          {message.offset}
+        </button>
+      </td>
+      <td className={`num ${classes.time}`} title={message.timestamp ? exactTime(message.timestamp) : undefined}>
+        {message.timestamp ? shortTime(message.timestamp) : '–'}
+      </td>
+      <td className={classes.key}>
+        <Line payload={message.key} none="–" />
+      </td>
+      <td className={classes.value}>
+        <Line payload={message.value} none="no value" />
+      </td>
+      <td className={`${classes.headers} second`}>{headers.length > 0 ? headers.map(([name, value]) => `${name}=${value}`).join(' ') : '–'}</td>
+    </tr>
   );
 }
 
-function Part({ name, text }: { name: string; text: string }) {
-  return (
-    <section className={classes.part}>
-      <h3 className="quiet small">{name}</h3>
-      <WholeText text={text} />
-    </section>
-  );
+function Line({ payload, none }: { payload: Payload; none: string }) {
+  if (payload.kind === 'none') return <span className="quiet">{none}</span>;
+  return <span className={payload.kind === 'binary' ? 'quiet' : undefined}>{inLine(payload)}</span>;
+}
+
+/** The local time to the millisecond, with the day unless it is today. */
+function shortTime(iso: string): string {
+  const date = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? time : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
 }

@@ -1,65 +1,56 @@
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 
+import { type Browse, MESSAGES_MAX, withNewest } from '../../lib/messages';
 import { isAbort } from '../../services/client';
-import { type Browse, endsAfter, type Message, withNewest } from '../../lib/messages';
-import { type Partition, tail } from '../../services/streams';
-
-/** How long to wait between two looks at what has come. */
-const EVERY_MS = 1_000;
+import { follow } from '../../services/streams';
+import type { Message } from '../../services/types';
 
 interface Tail {
   on: boolean;
   /** The newest first; `null` as long as nothing is followed. */
   messages: Message[] | null;
+  /** Messages that came too fast to be shown. */
+  skipped: number;
   error: unknown;
-  /** Begins at these ends, or stops. */
-  turn: (partitions: Partition[]) => void;
+  /** Begins now, or stops; what has come stays. */
+  turn: () => void;
+  /** Forgets what has come. */
+  clear: () => void;
 }
 
 /** Follows a topic: what comes is put in front, and the oldest is forgotten. */
 export function useTail(topic: string, browse: Browse, shown: Message[] | undefined): Tail {
-  const [begin, setBegin] = useState<Map<number, number> | null>(null);
+  const [on, setOn] = useState(false);
   const [messages, setMessages] = useState<Message[] | null>(null);
+  const [skipped, setSkipped] = useState(0);
   const [error, setError] = useState<unknown>(null);
-  const turn = useCallback(
-    (partitions: Partition[]) => {
-      if (begin) {
-        setBegin(null);
-        return;
-      }
-      setError(null);
-      setMessages(shown && browse.from === 'newest' ? shown : []);
-      setBegin(new Map(partitions.map((one) => [one.partition, one.end])));
-    },
-    [begin, shown, browse.from],
-  );
+  const begin = useRef(shown);
+  begin.current = shown;
+  const clear = useCallback(() => {
+    setMessages(null);
+    setSkipped(0);
+  }, []);
+  const turn = useCallback(() => {
+    setError(null);
+    setOn((before) => !before);
+  }, []);
+  // Another partition or search shows what is found there.
+  useEffect(() => clear, [browse, clear]);
   useEffect(() => {
-    if (!begin) return undefined;
+    if (!on) return undefined;
     const stop = new AbortController();
-    let ends: ReadonlyMap<number, number> = begin;
-    let timer: number | undefined;
-    const look = async (): Promise<void> => {
-      try {
-        const arrived = await tail(topic, ends, browse, stop.signal);
-        if (stop.signal.aborted) return;
-        ends = endsAfter(ends, arrived);
-        if (arrived.length > 0) setMessages((before) => withNewest(before ?? [], arrived));
-        timer = window.setTimeout(() => void look(), EVERY_MS);
-      } catch (caught) {
-        if (isAbort(caught)) return;
-        setError(caught);
-        setBegin(null);
-      }
-    };
-    void look();
-    return () => {
-      stop.abort();
-      window.clearTimeout(timer);
-    };
-  }, [begin, topic, browse]);
-  // Another place or partition shows what is found there; what stands there after following stays until then.
-  useEffect(() => {
-    if (!begin) setMessages(null);
-  }, [browse]);
-  return { on: begin !== null, messages, error, turn };
+    setMessages((before) => before ?? (browse.from === 'newest' ? (begin.current ?? []).slice(0, MESSAGES_MAX) : []));
+    follow(topic, browse, stop.signal, (part) => {
+      setMessages((before) => withNewest(before ?? [], part.messages));
+      if (part.skipped > 0) setSkipped((before) => before + part.skipped);
+    })
+      .catch((caught: unknown) => {
+        if (!isAbort(caught) && !stop.signal.aborted) setError(caught);
+      })
+      .finally(() => {
+        if (!stop.signal.aborted) setOn(false);
+      });
+    return () => stop.abort();
+  }, [on, topic, browse]);
+  return { on, messages, skipped, error, turn, clear };
 }

@@ -1,16 +1,32 @@
-import { duration, plural } from '../../lib/format';
+import { compact, duration } from '../../lib/format';
 import { quoteName } from '../../lib/sql';
-import type { Topic } from '../../services/streams';
-
-const DAY = 86_400_000;
+import type { ReaderState, Topic } from '../../services/types';
 
 /** How long a topic keeps its records. */
 export function kept(topic: Topic): string {
-  const compacted = topic.cleanup.includes('compact');
-  const time = topic.retentionMs === null || topic.retentionMs < 0 ? null : topic.retentionMs >= DAY && topic.retentionMs % DAY === 0 ? plural(topic.retentionMs / DAY, 'day') : duration(topic.retentionMs);
-  if (!topic.cleanup.includes('delete')) return 'the last of each key';
+  const cleanup = topic.cleanup_policy ?? 'delete';
+  const compacted = cleanup.includes('compact');
+  const time = topic.retention_ms === null || topic.retention_ms < 0 ? null : span(topic.retention_ms);
+  if (!cleanup.includes('delete')) return 'the last of each key';
   if (compacted) return `the last of each key, ${time ?? 'for ever'}`;
   return time ?? 'for ever';
+}
+
+/** Whole days and hours, where a duration would have minutes. */
+function span(ms: number): string {
+  const hours = ms / 3_600_000;
+  if (hours >= 48 && hours % 24 === 0) return `${hours / 24} days`;
+  return hours >= 1 && Number.isInteger(hours) ? `${hours} h` : duration(ms);
+}
+
+/** What a group is at. */
+export const STATES: Record<ReaderState, string> = { empty: 'no readers', rebalancing: 'dividing', stable: 'reading', dead: 'gone' };
+
+/** Records a second. */
+export function perSecond(rate: number | null): string {
+  if (rate === null) return '–';
+  if (rate === 0) return '0/s';
+  return rate < 10 ? `${rate.toFixed(1)}/s` : `${compact(Math.round(rate))}/s`;
 }
 
 /** A delivery to begin with. */

@@ -83,6 +83,9 @@ async fn read(folder: &Path, path: &str) -> Result<Option<File>> {
     Ok(Some(File { data: data.into(), etag }))
 }
 
+/// Rooms of the console whose pages are called by the names of tables, topics and jobs.
+const NAMED: [&str; 3] = ["data/", "streams/", "jobs/"];
+
 /// Answers every path that no route has.
 pub(crate) async fn serve(State(app): State<App>, request: Request) -> ApiResult<Response> {
     let path = request.uri().path();
@@ -97,8 +100,10 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> ApiResult
     if let Some(response) = respond(&app.console, name, request.headers()).await? {
         return Ok(response);
     }
-    // A path without a dot is a page of the console, which routes by itself.
-    let is_page = !name.rsplit('/').next().unwrap_or_default().contains('.');
+    // A path without a dot is a page of the console, which routes by itself; so is one of something that has a name, which may
+    // have dots in it.
+    let is_named = NAMED.iter().any(|room| name.starts_with(room));
+    let is_page = is_named || !name.rsplit('/').next().unwrap_or_default().contains('.');
     if !is_page && name != INDEX {
         return Err(Error::not_found(format!("no such file: {path}")).with_code(UNDEFINED_OBJECT).into());
     }

@@ -2,15 +2,19 @@
 
 pub(crate) mod catalog;
 pub(crate) mod console;
+pub(crate) mod deliveries;
+pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod jobs;
 pub(crate) mod loads;
+pub(crate) mod messages;
 pub(crate) mod queries;
 pub(crate) mod runs;
 pub(crate) mod saved;
 pub(crate) mod session;
 pub(crate) mod statements;
 pub(crate) mod tokens;
+pub(crate) mod topics;
 pub(crate) mod uploads;
 
 use std::sync::Arc;
@@ -52,6 +56,10 @@ pub(crate) fn closed() -> OpenApiRouter<App> {
         .merge(saved::routes())
         .merge(jobs::routes())
         .merge(runs::routes())
+        .merge(topics::routes())
+        .merge(messages::routes())
+        .merge(groups::routes())
+        .merge(deliveries::routes())
 }
 
 /// Everything, with what surrounds it. The last layer is the first to see a request.

@@ -27,7 +27,7 @@ async fn files_pages_and_caching() {
     let get = |path: &str| server.bare(Method::GET, path);
 
     // Pages of the console are all the same file.
-    for path in ["/", "/sql", "/catalog/public/flights", "/index.html"] {
+    for path in ["/", "/sql", "/catalog/public/flights", "/streams/orders.placed", "/index.html"] {
         let response = get(path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");

@@ -59,6 +59,7 @@ impl Server {
             saved: Arc::new(FakeSaved::default()),
             jobs: Arc::new(FakeJobs::default()),
             schemas: crate::schema_registry::registry(),
+            streams: None,
             clock: Arc::new(clock.clone()),
         };
         let shutdown = Shutdown::new();
