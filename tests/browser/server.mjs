@@ -42,7 +42,7 @@ async function startServer(lake) {
   const scratch = await mkdtemp(join(tmpdir(), 'polder-browser-'));
   const data = join(scratch, 'data');
   const demo = lake === 'full' ? ['--demo'] : [];
-  const child = spawn(binary(), ['up', ...demo, '--data', data, '--http', '127.0.0.1:0', '--postgres', '127.0.0.1:0', '--kafka', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'], env: environment() });
+  const child = spawn(binary(), ['up', ...demo, '--data', data, '--http', '127.0.0.1:0', '--postgres', '127.0.0.1:0', '--kafka', '127.0.0.1:0', '--aws', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'], env: environment() });
   // Also when the tests end without stopping it.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);

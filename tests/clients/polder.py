@@ -136,7 +136,7 @@ class Server:
         self.env = env or {}
         self.process = None
         self.url = None
-        self.postgres = None
+        self.postgres = self.aws = None
         self.kafka, self.kafka_wanted = None, kafka
         self.log_path = pathlib.Path(tempfile.mkstemp(prefix="polder-test-", suffix=".log")[1])
         self.ready_seconds = None
@@ -156,7 +156,8 @@ class Server:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [str(binary()), "up", "--data", str(self.data), "--http", "127.0.0.1:0", "--postgres", "127.0.0.1:0",
-                 *([] if "--kafka" in self.arguments else ["--kafka", self.kafka_wanted]), *self.arguments],
+                 *([] if "--kafka" in self.arguments else ["--kafka", self.kafka_wanted]),
+                 *([] if "--aws" in self.arguments else ["--aws", "127.0.0.1:0"]), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment({**self.env, **(env or {})}))
         return self
 
@@ -179,6 +180,7 @@ class Server:
                 self.url = f"http://{endpoints['http']}"
                 self.postgres = endpoints.get("postgres")
                 self.kafka = endpoints.get("kafka")
+                self.aws = endpoints.get("aws")
                 if requests.get(f"{self.url}/healthz", timeout=SOON_SECONDS).status_code == 200:
                     return True
             time.sleep(0.005)

@@ -29,7 +29,7 @@ use crate::semantics::with_lengths;
 use crate::statement::origins;
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
-use crate::system::{InformationSchema, SystemSchema, Views};
+use crate::system::{InformationSchema, SystemSchema, Views, external};
 use crate::topics::{self, TopicsSchema};
 
 /// Views that stand on views, and so on.
@@ -124,10 +124,7 @@ impl CatalogProvider for LakeCatalog {
         let mut names: Vec<String> = self.view.snapshot.schemas.values().map(|schema| schema.name.clone()).collect();
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         names.retain(|name| name != "main" || !self.view.snapshot.names_in("main").is_empty());
-        names.push("polder".into());
-        names.push("information_schema".into());
-        names.push("pg_catalog".into());
-        names.push(topics::SCHEMA.into());
+        names.extend(["polder", "information_schema", "pg_catalog", topics::SCHEMA].map(str::to_owned));
         names.sort();
         names.dedup();
         names
@@ -138,18 +135,16 @@ impl CatalogProvider for LakeCatalog {
             let views = Arc::new(PlannedViews(Arc::clone(&self.view)));
             return (!self.rows).then(|| Arc::new(self.view.system.with_views(views)) as _);
         }
+        let (world, views) = (self.view.world.clone(), || Arc::new(PlannedViews(Arc::clone(&self.view))));
         if name == "information_schema" {
-            let (world, views) = (self.view.world.clone(), Arc::new(PlannedViews(Arc::clone(&self.view))));
-            return (!self.rows).then(|| Arc::new(InformationSchema::new(world, views)) as _);
+            return (!self.rows).then(|| Arc::new(InformationSchema::new(world, views())) as _);
         }
         if name == "pg_catalog" {
-            let (world, views) = (self.view.world.clone(), Arc::new(PlannedViews(Arc::clone(&self.view))));
-            return (!self.rows).then(|| Arc::new(PgCatalog { world, views }) as _);
+            return (!self.rows).then(|| Arc::new(PgCatalog { world, views: views() }) as _);
         }
-        let in_lake = self.view.snapshot.schema(name).map(|_| {
-            let (view, who) = (Arc::clone(&self.view), Some(self.who.clone()));
-            Arc::new(LakeSchema { view, name: name.to_owned(), rows: self.rows, who }) as Arc<dyn SchemaProvider>
-        });
+        let (view, who) = (Arc::clone(&self.view), Some(self.who.clone()));
+        let in_lake = LakeSchema { view, name: name.to_owned(), rows: self.rows, who };
+        let in_lake = self.view.snapshot.schema(name).map(|_| Arc::new(in_lake) as Arc<dyn SchemaProvider>);
         if name == topics::SCHEMA && !self.rows {
             return Some(Arc::new(TopicsSchema::new(&self.view.world, &self.who, in_lake)));
         }
@@ -176,10 +171,6 @@ struct LakeSchema {
     rows: bool,
     /// With whose rights tables are read; `None` when only their columns are looked at.
     who: Option<Who>,
-}
-
-fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 #[async_trait]

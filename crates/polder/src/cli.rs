@@ -123,13 +123,16 @@ pub struct UpArgs {
     /// Where Kafka's clients connect; port 0 picks a free one, `off` takes none
     #[arg(long, value_name = "ADDR", env = "POLDER_KAFKA", default_value = "127.0.0.1:7492")]
     pub kafka: String,
+    /// Where AWS' SDKs connect for Kinesis; port 0 picks a free one, `off` takes none
+    #[arg(long, value_name = "ADDR", env = "POLDER_AWS", default_value = "127.0.0.1:7466")]
+    pub aws: String,
     /// The certificate for TLS, in PEM [default: one of its own, made at the first start]
     #[arg(long, value_name = "FILE", env = "POLDER_TLS_CERTIFICATE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
     /// The key of that certificate, in PEM
     #[arg(long, value_name = "FILE", env = "POLDER_TLS_KEY", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
-    /// Seconds in which a message of PostgreSQL's or Kafka's protocol that has begun must go on; then its connection ends
+    /// Seconds in which a message of PostgreSQL's or Kafka's protocol, or a request of an AWS SDK, that has begun must go on; then its connection ends
     #[arg(long, value_name = "SECONDS", env = "POLDER_MESSAGE_TIMEOUT", default_value_t = 120,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub message_timeout: u64,

@@ -20,6 +20,9 @@ pub struct Endpoints {
     /// `None`: it is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka: Option<SocketAddr>,
+    /// `None`: it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<SocketAddr>,
 }
 
 impl Endpoints {

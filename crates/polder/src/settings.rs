@@ -116,6 +116,8 @@ pub struct Up {
     pub postgres: Option<SocketAddr>,
     /// `None`: switched off.
     pub kafka: Option<SocketAddr>,
+    /// `None`: switched off.
+    pub aws: Option<SocketAddr>,
     /// Certificate and key; `None`: those of the data directory.
     pub tls: Option<(PathBuf, PathBuf)>,
     pub message_timeout: Duration,
@@ -131,10 +133,12 @@ impl Up {
         let http = address("--http", &args.http)?;
         let postgres = address_or_off("--postgres", &args.postgres)?;
         let kafka = address_or_off("--kafka", &args.kafka)?;
+        let aws = address_or_off("--aws", &args.aws)?;
         let loopback = [
             ("--http 127.0.0.1:7400", Some(http)),
             ("--postgres 127.0.0.1:7432", postgres),
             ("--kafka 127.0.0.1:7492", kafka),
+            ("--aws 127.0.0.1:7466", aws),
         ];
         for (option, listens) in loopback {
             if args.auth == AuthChoice::Trust
@@ -151,6 +155,7 @@ impl Up {
             http,
             postgres,
             kafka,
+            aws,
             tls,
             message_timeout: Duration::from_secs(args.message_timeout),
             auth: args.auth,

@@ -83,6 +83,7 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
         http: settings.http,
         postgres: settings.postgres,
         kafka: settings.kafka,
+        aws: settings.aws,
         tls: settings.tls.clone(),
         message_timeout: settings.message_timeout,
         auth,
@@ -93,6 +94,7 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
         http: servers.http_address(),
         postgres: servers.postgres_address(),
         kafka: servers.kafka_address(),
+        aws: servers.aws_address(),
     };
     let address = addresses.http;
     house.metastore.set_holder_note(&reachable(address).to_string()).await?;
@@ -176,6 +178,9 @@ async fn greet(
     if let Some(address) = addresses.kafka {
         lines.push(format!("  kafka    {}", reachable(address)));
     }
+    if let Some(address) = addresses.aws {
+        lines.push(format!("  kinesis  http://{}", reachable(address)));
+    }
     lines.push(format!("  data     {}", data.display()));
     match settings.auth {
         AuthChoice::Password => {
@@ -189,7 +194,8 @@ async fn greet(
     let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
     let postgres = addresses.postgres.map(tracing::field::display);
     let kafka = addresses.kafka.map(tracing::field::display);
-    tracing::info!(address = %address, postgres, kafka, data = %data.display(), "ready");
+    let aws = addresses.aws.map(tracing::field::display);
+    tracing::info!(address = %address, postgres, kafka, aws, data = %data.display(), "ready");
     Ok(())
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use polder_aws_server::{AwsContracts, AwsServer, AwsServerOptions};
 use polder_capability::deliveries::DeliveryTables;
 use polder_capability::schemas::{SchemaRegistry, ValueSchemas};
 use polder_capability::topics::TopicRows;
 use polder_capability::{
-    Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SqlRunner,
+    Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SigningKeys, SqlRunner,
 };
 use polder_deliveries::{DeliveriesOptions, DeliveryKind, JobDeliveries};
 use polder_engine::{CleanupKind, CompactionKind, Engine, EngineOptions, ScrubKind, StoredAccounts, StoredQueries};
@@ -39,6 +40,7 @@ pub struct House {
     pub loader: Arc<dyn Loader>,
     pub accounts: Arc<dyn Accounts>,
     logins: Arc<dyn ProvenLogins>,
+    signing_keys: Arc<dyn SigningKeys>,
     pub saved: Arc<dyn SavedQueries>,
     pub jobs: Arc<JobRunner>,
     streams: Streams,
@@ -116,6 +118,7 @@ impl House {
             engine,
             loader,
             logins: Arc::clone(&accounts) as Arc<dyn ProvenLogins>,
+            signing_keys: Arc::clone(&accounts) as Arc<dyn SigningKeys>,
             accounts,
             saved: Arc::new(StoredQueries::new(Arc::clone(&metastore))),
             jobs,
@@ -177,7 +180,8 @@ impl House {
             Some(address) => Some(self.listen_postgres(address, wanted, workers, shutdown).await?),
             None => None,
         };
-        Ok(Servers { http, postgres, kafka })
+        let aws = wanted.aws.map(|address| self.listen_aws(address, wanted, shutdown)).transpose()?;
+        Ok(Servers { http, postgres, kafka, aws })
     }
 
     async fn listen_kafka(&self, address: SocketAddr, wanted: &Listening, shutdown: &Shutdown) -> Result<KafkaServer> {
@@ -196,7 +200,22 @@ impl House {
         Ok(KafkaServer::bind(options, contracts, shutdown.clone()).await?)
     }
 
-    /// The certificate that clients of PostgreSQL's and Kafka's protocols see.
+    fn listen_aws(&self, address: SocketAddr, wanted: &Listening, shutdown: &Shutdown) -> Result<AwsServer> {
+        let options = AwsServerOptions {
+            address,
+            auth: door_auth(&wanted.auth),
+            tls: self.tls(wanted),
+            message_time: wanted.message_timeout,
+        };
+        let contracts = AwsContracts {
+            shards: Arc::new(self.streams.topics.clone()),
+            keys: Arc::clone(&self.signing_keys),
+            clock: Arc::clone(&self.clock),
+        };
+        Ok(AwsServer::bind(options, contracts, shutdown.clone())?)
+    }
+
+    /// The certificate that clients of PostgreSQL's and Kafka's protocols and AWS' SDKs see.
     fn tls(&self, wanted: &Listening) -> TlsFiles {
         let directory = self.metastore.data_dir();
         match &wanted.tls {
@@ -293,9 +312,11 @@ pub struct Listening {
     pub postgres: Option<SocketAddr>,
     /// `None`: Kafka's protocol is switched off.
     pub kafka: Option<SocketAddr>,
+    /// `None`: AWS' APIs are switched off.
+    pub aws: Option<SocketAddr>,
     /// Certificate and key for TLS; `None`: those that the first start makes.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// How long the next part of a message of PostgreSQL's or Kafka's protocol may take.
+    /// How long the next part of a message of PostgreSQL's or Kafka's protocol or a request of an AWS SDK may take.
     pub message_timeout: Duration,
     pub auth: Auth,
     /// The console's files while it is developed, instead of the embedded ones.
@@ -307,6 +328,7 @@ pub struct Servers {
     http: HttpServer,
     postgres: Option<PostgresServer>,
     kafka: Option<KafkaServer>,
+    aws: Option<AwsServer>,
 }
 
 impl Servers {
@@ -325,9 +347,14 @@ impl Servers {
         self.kafka.as_ref().map(KafkaServer::local_addr)
     }
 
+    #[must_use]
+    pub fn aws_address(&self) -> Option<SocketAddr> {
+        self.aws.as_ref().map(AwsServer::local_addr)
+    }
+
     /// Answers until shutdown has started and running requests have had their time.
     pub async fn serve(self) -> Result<()> {
-        let Self { http, postgres, kafka } = self;
+        let Self { http, postgres, kafka, aws } = self;
         let postgres = async {
             if let Some(postgres) = postgres {
                 postgres.serve().await;
@@ -341,7 +368,13 @@ impl Servers {
             }
             Ok(())
         };
-        tokio::try_join!(http, postgres, kafka)?;
+        let aws = async {
+            if let Some(aws) = aws {
+                aws.serve().await;
+            }
+            Ok(())
+        };
+        tokio::try_join!(http, postgres, kafka, aws)?;
         Ok(())
     }
 }

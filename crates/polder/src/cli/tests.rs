@@ -17,6 +17,7 @@ fn up_has_its_defaults() {
     assert_eq!(args.http, "127.0.0.1:7400");
     assert_eq!(args.postgres, "127.0.0.1:7432");
     assert_eq!(args.kafka, "127.0.0.1:7492");
+    assert_eq!(args.aws, "127.0.0.1:7466");
     assert_eq!(args.auth, AuthChoice::Password);
     assert!(!args.demo);
     assert_eq!(args.directory.data.to_str(), Some("./polder-data"));

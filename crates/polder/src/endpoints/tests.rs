@@ -5,7 +5,7 @@ fn written_read_removed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     assert_eq!(Endpoints::read(data), None);
-    let endpoints = Endpoints { http: "127.0.0.1:7400".parse().unwrap(), postgres: None, kafka: None };
+    let endpoints = Endpoints { http: "127.0.0.1:7400".parse().unwrap(), postgres: None, kafka: None, aws: None };
     endpoints.write(data).unwrap();
     assert_eq!(std::fs::read_to_string(data.join("endpoints.json")).unwrap(), "{\"http\":\"127.0.0.1:7400\"}\n");
     assert_eq!(Endpoints::read(data), Some(endpoints));
@@ -13,6 +13,7 @@ fn written_read_removed() {
         http: "127.0.0.1:7400".parse().unwrap(),
         postgres: Some("127.0.0.1:7432".parse().unwrap()),
         kafka: Some("127.0.0.1:7492".parse().unwrap()),
+        aws: Some("127.0.0.1:7466".parse().unwrap()),
     };
     endpoints.write(data).unwrap();
     assert_eq!(Endpoints::read(data), Some(endpoints));
@@ -29,7 +30,7 @@ fn what_is_not_understood_is_not_known() {
         assert_eq!(Endpoints::read(folder.path()), None, "{text}");
     }
     // A later version may have more servers.
-    std::fs::write(folder.path().join("endpoints.json"), r#"{"http":"[::1]:1","aws":"x"}"#).unwrap();
+    std::fs::write(folder.path().join("endpoints.json"), r#"{"http":"[::1]:1","flight":"x"}"#).unwrap();
     assert!(Endpoints::read(folder.path()).is_some());
 }
 

@@ -152,9 +152,18 @@ impl Server {
 
     pub fn start_on(data: TempDir, arguments: &[&str]) -> Self {
         let started = Instant::now();
-        let Polder { mut command, .. } =
-            polder(&["up", "--http", "127.0.0.1:0", "--postgres", "127.0.0.1:0", "--kafka", "127.0.0.1:0"])
-                .data(data.path());
+        let Polder { mut command, .. } = polder(&[
+            "up",
+            "--http",
+            "127.0.0.1:0",
+            "--postgres",
+            "127.0.0.1:0",
+            "--kafka",
+            "127.0.0.1:0",
+            "--aws",
+            "127.0.0.1:0",
+        ])
+        .data(data.path());
         let log = |name: &str| File::create(data.path().join(name)).unwrap();
         let mut child = command
             .args(arguments)

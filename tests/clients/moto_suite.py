@@ -1,0 +1,106 @@
+"""Runs moto's own tests of Kinesis, which are not part of this repository, at a server that is running.
+
+    python tests/clients/moto_suite.py FOLDER [--endpoint http://127.0.0.1:7466] [--only tests/test_kinesis …]
+
+`FOLDER` is a checkout of github.com/getmoto/moto, or of its `tests` alone; it takes `moto[server]`, pytest and freezegun. Without `--endpoint`
+a server of the binary is started. moto resets its own server before each test: here the streams are deleted. `moto_excluded.txt` has the tests that
+are known to fail, each with its reason. The exit code is 1 if another one fails, or if less than 90 of 100 pass.
+"""
+
+import argparse
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+EXCLUDED = HERE / "moto_excluded.txt"
+WANTED = 0.90
+SUITE_SECONDS = 1800
+
+# What pytest is given besides the suite: each test begins without streams.
+CONFTEST = '''
+import os
+
+import boto3
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_streams():
+    client = boto3.client("kinesis", endpoint_url=os.environ["TEST_SERVER_MODE_ENDPOINT"], region_name="us-east-1",
+                          aws_access_key_id="none", aws_secret_access_key="none")
+    for page in client.get_paginator("list_streams").paginate():
+        for name in page["StreamNames"]:
+            client.delete_stream(StreamName=name)
+'''
+
+
+def excluded() -> dict:
+    """The reason of each test that is known to fail, by the end of its name."""
+    lines = [line for line in EXCLUDED.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(tuple(part.strip() for part in line.split(" # ", 1)) for line in lines)
+
+
+def outcomes(folder: pathlib.Path, endpoint: str, only: list) -> dict:
+    """What came of each test: "" when it passed, or the first line of what was wrong. Those that were skipped are left out."""
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        (scratch / "streams_go_first.py").write_text(CONFTEST)
+        report = scratch / "report.xml"
+        environment = {
+            **os.environ, "TEST_SERVER_MODE": "true", "TEST_SERVER_MODE_ENDPOINT": endpoint, "MOTO_CALL_RESET_API": "false",
+            "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": f"{scratch}:{folder}",
+        }
+        subprocess.run([sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "streams_go_first",
+                        f"--junit-xml={report}", *only], cwd=folder, env=environment, timeout=SUITE_SECONDS, check=False)
+        found = {}
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            if case.find("skipped") is not None:
+                continue
+            wrong = next((part for kind in ("failure", "error") if (part := case.find(kind)) is not None), None)
+            message = "" if wrong is None else (wrong.get("message") or wrong.text or "failed").strip().splitlines()[0]
+            found[f"{case.get('classname')}::{case.get('name')}"] = message
+        return found
+
+
+@contextlib.contextmanager
+def server(endpoint: str | None):
+    if endpoint:
+        yield endpoint
+        return
+    import polder
+
+    with polder.Server(None, "--auth", "trust") as started:
+        yield f"http://{started.aws}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--endpoint", help="a server that lets everybody in, whose streams will be deleted")
+    parser.add_argument("--only", nargs="+", default=["tests/test_kinesis"], help="files or folders, as pytest takes them")
+    options = parser.parse_args()
+    with server(options.endpoint) as endpoint:
+        found = outcomes(options.folder.resolve(), endpoint, options.only)
+    known = excluded()
+    failed = {name: wrong for name, wrong in found.items() if wrong}
+    passed = len(found) - len(failed)
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("moto", "boto3"))
+    print(f"\n{datetime.date.today()}: {passed} of {len(found)} pass, {passed / max(1, len(found)):.1%} ({versions})")
+    unknown = 0
+    for name, wrong in sorted(failed.items()):
+        reason = next((reason for end, reason in known.items() if name.endswith(end)), "UNKNOWN")
+        unknown += reason == "UNKNOWN"
+        print(f"- {name}: {reason}\n    {wrong[:300]}")
+    return 1 if unknown or passed < WANTED * len(found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
