@@ -59,7 +59,9 @@ async fn health_and_metrics() {
 }
 
 /// What `GET` and so on the document and the server must have, no more and no less.
-const ROUTES: [&str; 43] = [
+const ROUTES: [&str; 59] = [
+    "delete /api/v1/deliveries/{name}",
+    "delete /api/v1/groups/{name}",
     "delete /api/v1/jobs/{name}",
     "delete /api/v1/loads/{id}",
     "delete /api/v1/queries/{id}",
@@ -67,10 +69,15 @@ const ROUTES: [&str; 43] = [
     "delete /api/v1/saved-queries/{id}",
     "delete /api/v1/sessions/{id}",
     "delete /api/v1/tokens/{id}",
+    "delete /api/v1/topics/{name}",
     "get /api/v1/catalog",
     "get /api/v1/catalog/{schema}/{table}",
     "get /api/v1/catalog/{schema}/{table}/history",
     "get /api/v1/catalog/{schema}/{table}/profile",
+    "get /api/v1/deliveries",
+    "get /api/v1/deliveries/{name}",
+    "get /api/v1/groups",
+    "get /api/v1/groups/{name}",
     "get /api/v1/jobs",
     "get /api/v1/jobs/{name}",
     "get /api/v1/loads/{id}",
@@ -84,9 +91,17 @@ const ROUTES: [&str; 43] = [
     "get /api/v1/runs/{id}/log",
     "get /api/v1/saved-queries",
     "get /api/v1/tokens",
+    "get /api/v1/topics",
+    "get /api/v1/topics/{name}",
+    "get /api/v1/topics/{name}/messages",
+    "get /api/v1/topics/{name}/messages/{partition}/{offset}",
+    "get /api/v1/topics/{name}/tail",
     "get /healthz",
     "get /login",
     "get /metrics",
+    "post /api/v1/deliveries/{name}/pause",
+    "post /api/v1/deliveries/{name}/redrive",
+    "post /api/v1/deliveries/{name}/resume",
     "post /api/v1/jobs",
     "post /api/v1/jobs/{name}/pause",
     "post /api/v1/jobs/{name}/resume",
@@ -100,6 +115,7 @@ const ROUTES: [&str; 43] = [
     "post /api/v1/saved-queries",
     "post /api/v1/statements",
     "post /api/v1/tokens",
+    "post /api/v1/topics",
     "post /api/v1/uploads",
     "put /api/v1/jobs/{name}",
     "put /api/v1/saved-queries/{id}",
@@ -127,7 +143,9 @@ async fn the_document_has_every_route() {
                 .replace("{id}", &Uuid::new_v4().to_string())
                 .replace("{schema}", "s")
                 .replace("{table}", "t")
-                .replace("{name}", "n");
+                .replace("{name}", "n")
+                .replace("{partition}", "0")
+                .replace("{offset}", "0");
             let method: Method = method.to_uppercase().parse().unwrap();
             let status = server.bare(method, &path).send().await.unwrap().status();
             assert_ne!(status, StatusCode::NOT_FOUND, "{path}");

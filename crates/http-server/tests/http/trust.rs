@@ -74,6 +74,7 @@ async fn trust_is_refused_on_addresses_of_others() {
             saved: Arc::new(FakeSaved::default()),
             jobs: Arc::new(FakeJobs::default()),
             schemas: None,
+            streams: None,
             clock: Arc::new(SystemClock),
         };
         assert_eq!(HttpServer::bind(options, services, Shutdown::new()).await.is_ok(), allowed, "{address}");

@@ -74,7 +74,8 @@ fn batch(partition: i32, offsets: &[i64]) -> RecordBatch {
 /// Reads page after page to the end: the places of the messages, and how many pages there were.
 async fn all(ends: &[i64], filter: &Filter, is_forward: bool, limit: usize) -> (Vec<(i32, i64)>, usize) {
     let rows = Counted { ends: ends.to_vec() };
-    let parts = || rows.scan(&Caller::new("ann".to_owned(), "test"), "t", TopicScan::default());
+    let caller = Caller::new("ann".to_owned(), "test");
+    let parts = || rows.scan(&caller, "t", TopicScan::default());
     let mut here: Vec<Place> = parts().await.unwrap().into_iter().map(Place::new).collect();
     let (mut found, mut pages) = (Vec::new(), 0);
     loop {
