@@ -14,10 +14,10 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: {
-          // What many pages share comes in a few files, not in one for each icon. Nothing here may import Arrow, which is lazy.
+          // What many pages share comes in a few files, not in one for each icon. Nothing here may import Arrow, which is lazy, or what brings a large part of Mantine along.
           groups: [
             { name: 'icons', test: /@tabler/ },
-            { name: 'shared', test: /src\/(components\/[^/]+|lib\/(clipboard|format|link|params|rank|sql|store)\.ts|services\/(api|client|hooks|own|tabs)\.ts)$/, minShareCount: 4 },
+            { name: 'shared', test: /src\/(components\/(?!Dialog)[^/]+|lib\/(clipboard|format|link|params|rank|sql|store)\.ts|services\/(api|client|hooks|own|tabs)\.ts)$/, minShareCount: 4 },
           ],
         },
       },

@@ -1,4 +1,4 @@
-import { Button, NumberInput, Select, TextInput } from '@mantine/core';
+import { Button, Select, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 
 import { Dialog } from '../../components/Dialog';
@@ -24,7 +24,7 @@ const NAME = /^[A-Za-z0-9._-]{1,249}$/;
 /** Asks what a new topic is to be, and makes it. */
 export function NewTopic({ onClose, onMade }: { onClose: () => void; onMade: (name: string) => void }) {
   const [name, setName] = useState('');
-  const [partitions, setPartitions] = useState<number | string>(1);
+  const [partitions, setPartitions] = useState('1');
   const [keep, setKeep] = useState(String(7 * DAY));
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -58,7 +58,7 @@ export function NewTopic({ onClose, onMade }: { onClose: () => void; onMade: (na
           maxLength={249}
           error={name !== '' && !isNamed ? 'Letters, digits, dots, dashes and underscores' : null}
         />
-        <NumberInput label="Partitions" description="Readers of a group share them; there can be more later, never fewer." value={partitions} onChange={setPartitions} min={1} max={PARTITIONS_MAX} allowDecimal={false} clampBehavior="strict" />
+        <TextInput type="number" label="Partitions" description="Readers of a group share them; there can be more later, never fewer." value={partitions} onChange={(event) => setPartitions(event.currentTarget.value)} min={1} max={PARTITIONS_MAX} step={1} required />
         <Select label="Keeps records for" data={KEEPS} value={keep} onChange={(value) => setKeep(value ?? '-1')} allowDeselect={false} />
         {error !== null && <Failure error={error} what="The topic was not made" />}
         <div className={classes.buttons}>
