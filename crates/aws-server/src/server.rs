@@ -28,6 +28,12 @@ const CONNECTIONS_MAX: usize = 1_000;
 /// Bytes of bodies that are being read and worked on, of all connections together.
 const BODIES_BYTES_MAX: usize = 256 << 20;
 
+/// Bytes of records that are read and answered, of all connections together.
+pub const ANSWERS_BYTES_MAX: usize = 256 << 20;
+
+/// Subscriptions at once. Each may hold an event or two that its client does not take.
+const SUBSCRIPTIONS_MAX: usize = 200;
+
 /// Requests at once on a connection of HTTP/2.
 const STREAMS_MAX: u32 = 100;
 
@@ -79,8 +85,18 @@ pub struct House {
     pub contracts: AwsContracts,
     pub auth: Auth,
     pub bodies: Arc<Semaphore>,
+    pub answers: Arc<Semaphore>,
+    pub subscriptions: Arc<Semaphore>,
     pub message_time: Duration,
     pub shutdown: Shutdown,
+}
+
+impl House {
+    pub fn new(contracts: AwsContracts, auth: Auth, message_time: Duration, shutdown: Shutdown) -> Self {
+        let [bodies, answers, subscriptions] =
+            [BODIES_BYTES_MAX, ANSWERS_BYTES_MAX, SUBSCRIPTIONS_MAX].map(|most| Arc::new(Semaphore::new(most)));
+        Self { contracts, auth, bodies, answers, subscriptions, message_time, shutdown }
+    }
 }
 
 impl AwsServer {
@@ -93,8 +109,7 @@ impl AwsServer {
         let AwsServerOptions { address, auth, tls, message_time } = options;
         let listener = Listener::bind(address, &auth, "--aws")?;
         let tls = Tls::load(&tls, &[b"h2", b"http/1.1"])?;
-        let bodies = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
-        let house = Arc::new(House { contracts, auth, bodies, message_time, shutdown: shutdown.clone() });
+        let house = Arc::new(House::new(contracts, auth, message_time, shutdown.clone()));
         Ok(Self { listener, tls, house, shutdown })
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use polder_capability::topics::TopicClient;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::ApiResult;
 use crate::kinesis;
@@ -15,6 +16,9 @@ use crate::value::Value;
 
 /// All services. A new one has a folder of its own, and a line here.
 pub const SERVICES: &[Service] = &[kinesis::SERVICE];
+
+/// Bytes of records that are handed to the connection at once.
+const PART_BYTES: usize = 64 << 10;
 
 /// An API: operations that are named by `X-Amz-Target`.
 pub struct Service {
@@ -41,6 +45,8 @@ pub enum Reply {
     /// Nothing to say: a body without bytes.
     Empty,
     Value(Value),
+    /// Records, with the room that they take until the client has them.
+    Records(Value, OwnedSemaphorePermit),
     /// Messages, one after the other.
     Events(BoxStream<'static, Bytes>),
 }
@@ -51,6 +57,13 @@ impl Reply {
         match self {
             Self::Empty => Body::empty(),
             Self::Value(value) => Body::from(write(&value)),
+            Self::Records(value, room) => {
+                let parts = futures::stream::unfold((Bytes::from(write(&value)), room), async |(mut rest, room)| {
+                    let part = rest.split_to(rest.len().min(PART_BYTES));
+                    (!part.is_empty()).then_some((Ok::<_, std::convert::Infallible>(part), (rest, room)))
+                });
+                Body::from_stream(parts)
+            }
             Self::Events(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
         }
     }

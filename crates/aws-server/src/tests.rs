@@ -14,7 +14,6 @@ use polder_streaming::{Streaming, StreamingOptions};
 use polder_topic_log::{Log, LogOptions};
 use polder_types::Result;
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 
 use crate::cbor;
 use crate::error::ACCOUNT;
@@ -63,13 +62,8 @@ impl World {
         let topics = Streaming::open(log, options, Arc::new(People), Arc::clone(&shared)).await.unwrap();
         let shutdown = Shutdown::new();
         drop(topics.start(&shutdown));
-        let house = House {
-            contracts: AwsContracts { shards: Arc::new(topics), keys: Arc::new(People), clock: shared },
-            auth,
-            bodies: Arc::new(Semaphore::new(64 << 20)),
-            message_time: Duration::from_secs(5),
-            shutdown,
-        };
+        let contracts = AwsContracts { shards: Arc::new(topics), keys: Arc::new(People), clock: shared };
+        let house = House::new(contracts, auth, Duration::from_secs(5), shutdown);
         Self { house: Arc::new(house), clock, _dir: dir }
     }
 
@@ -217,6 +211,27 @@ async fn hostile_requests_are_errors() {
         .header("x-amz-date", "x")
         .body(Body::empty());
     assert_eq!(world.send(large.unwrap()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_room_of_an_answer_is_given_back_when_it_is_taken_or_left() {
+    let world = World::new(Auth::Password).await;
+    world.call("CreateStream", r#"{"StreamName":"s","ShardCount":1}"#).await.unwrap();
+    let data = "AAAA".repeat(100_000);
+    let input = format!(r#"{{"StreamName":"s","PartitionKey":"k","Data":"{data}"}}"#);
+    world.call("PutRecord", &input).await.unwrap();
+    let input = r#"{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"TRIM_HORIZON"}"#;
+    let iterator = world.call("GetShardIterator", input).await.unwrap();
+    let input = format!(r#"{{"ShardIterator":"{}"}}"#, text(&iterator, "ShardIterator"));
+    let answers = &world.house.answers;
+    let all = answers.available_permits();
+    let read = world.call("GetRecords", &input).await.unwrap();
+    assert_eq!((text(&items(&read, "Records")[0], "Data"), answers.available_permits()), (data.as_str(), all));
+    let request = world.request(KEY, "GetRecords", "application/x-amz-json-1.1", input.into_bytes());
+    let response = answer(Arc::clone(&world.house), request, [127, 0, 0, 1].into()).await;
+    assert!(answers.available_permits() < all - data.len() && answers.available_permits() > all / 2);
+    drop(response);
+    assert_eq!(answers.available_permits(), all);
 }
 
 #[tokio::test]

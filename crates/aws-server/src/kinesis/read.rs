@@ -1,8 +1,11 @@
 //! Records that are read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use polder_capability::topics::{ReadRecord, ReadShard, ShardRead, ShardStart, Stream, TopicError, TopicRef};
+
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::tokens::Iterator;
 use super::{names, show};
@@ -13,7 +16,16 @@ use crate::value::{Value, map, maybe};
 
 /// Records and bytes of one answer.
 const RECORDS_MAX: i64 = 10_000;
-pub const BYTES_MAX: usize = 10 << 20;
+const BYTES_MAX: usize = 10 << 20;
+
+/// What a record takes beside its data, about.
+const RECORD_BYTES: usize = 512;
+
+/// A record is there as it was read and as it is written, in base64.
+const COPIES: usize = 3;
+
+/// How long an answer waits for the room that others take.
+const ROOM_TIME: Duration = Duration::from_secs(10);
 
 /// Where a reading begins.
 ///
@@ -95,6 +107,7 @@ pub async fn records(call: &Call) -> ApiResult<Reply> {
     {
         return Err(ApiError::argument("the iterator is one of another stream than StreamARN names"));
     }
+    let mut room = room(call).await?;
     let wanted = ReadShard {
         stream: iterator.stream,
         shard: iterator.shard,
@@ -106,13 +119,26 @@ pub async fn records(call: &Call) -> ApiResult<Reply> {
     };
     let read = call.house.contracts.shards.read_shard(&call.client, &wanted).await;
     let read = read.map_err(|failure| ApiError::of_topic(failure, "of the iterator"))?;
+    let bytes: usize = read.records.iter().map(|record| RECORD_BYTES + record.data.len()).sum();
+    drop(room.split(room.num_permits().saturating_sub(COPIES * bytes)));
     let children = children(&read);
     let next = read.next.map(|sequence| Iterator { sequence, made_ms: now_ms, ..iterator }.write());
     let records: Vec<Value> = read.records.into_iter().map(record).collect();
-    Ok(Reply::Value(map([
+    let answer = map([
         ("Records", records.into()),
         ("NextShardIterator", maybe(next)),
         ("MillisBehindLatest", read.behind_ms.into()),
         ("ChildShards", children),
-    ])))
+    ]);
+    Ok(Reply::Records(answer, room))
+}
+
+/// Room for the largest answer, until it is known how large this one is.
+async fn room(call: &Call) -> ApiResult<OwnedSemaphorePermit> {
+    let most = u32::try_from(COPIES * BYTES_MAX).unwrap_or(u32::MAX);
+    let room = Arc::clone(&call.house.answers).acquire_many_owned(most);
+    match tokio::time::timeout(ROOM_TIME, room).await {
+        Ok(Ok(room)) => Ok(room),
+        _ => Err(ApiError::unavailable()),
+    }
 }

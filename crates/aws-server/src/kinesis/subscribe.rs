@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt as _};
 use polder_capability::topics::{ReadShard, ShardRead, TopicClient};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{names, read, show};
 use crate::error::{ApiError, ApiResult};
@@ -34,6 +35,7 @@ struct Subscription {
     client: TopicClient,
     next: ReadShard,
     until: DateTime<Utc>,
+    _place: OwnedSemaphorePermit,
 }
 
 pub async fn subscribe(call: &Call) -> ApiResult<Reply> {
@@ -60,9 +62,11 @@ pub async fn subscribe(call: &Call) -> ApiResult<Reply> {
         wait_max: EVENT_EVERY,
         shared: false,
     };
+    let place = Arc::clone(&call.house.subscriptions).try_acquire_owned();
+    let place = place.map_err(|_| ApiError::new("LimitExceededException", "there are too many subscriptions"))?;
     let (house, client) = (Arc::clone(&call.house), call.client.clone());
     let until = house.contracts.clock.now() + LIFETIME;
-    let subscription = Subscription { house, client, next, until };
+    let subscription = Subscription { house, client, next, until, _place: place };
     let first = events::event("initial-response", JSON, b"{}");
     let then = stream::unfold(Some(subscription), async |subscription| subscription?.event().await);
     Ok(Reply::Events(stream::iter([first]).chain(then).boxed()))

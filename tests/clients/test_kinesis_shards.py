@@ -1,0 +1,155 @@
+"""Shards under way: divided while records come, subscribed to, killed, at their limits. boto3, with Kafka's clients on the other side."""
+
+import hashlib
+import threading
+import time
+
+import boto3
+import botocore.config
+import pytest
+
+import kafkas
+import polder
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+SHARD = "shardId-{:012}".format
+
+
+@pytest.fixture(scope="module")
+def server():
+    with polder.Server() as started:
+        yield started
+
+
+def client(server, **more):
+    known = {"aws_access_key_id": server.credentials["access_key_id"], "aws_secret_access_key": server.credentials["secret_access_key"]}
+    return boto3.client("kinesis", endpoint_url=f"http://{server.aws}", region_name="eu-west-1", **{**known, **more})
+
+
+@pytest.fixture(scope="module")
+def kinesis(server):
+    return client(server)
+
+
+def read(kinesis, stream: str, shard: int, kind="TRIM_HORIZON", **more) -> list:
+    """All records of a shard, from a place on."""
+    iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=SHARD(shard), ShardIteratorType=kind, **more)["ShardIterator"]
+    records = []
+    while iterator:
+        answer = kinesis.get_records(ShardIterator=iterator, Limit=100)
+        records += answer["Records"]
+        iterator = answer.get("NextShardIterator") if answer["MillisBehindLatest"] else None
+    return records
+
+
+def test_what_boto3_writes_kafka_reads_in_order(server, kinesis):
+    name = kafkas.fresh_name("from_boto")
+    kinesis.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    expected = {shard: [] for shard in range(4)}
+    for start in range(0, 1000, 250):
+        rows = [{"Data": f"value {number}".encode(), "PartitionKey": f"key {number}"} for number in range(start, start + 250)]
+        answer = kinesis.put_records(StreamName=name, Records=rows)
+        assert answer["FailedRecordCount"] == 0
+        for row, put in zip(rows, answer["Records"], strict=True):
+            shard = int.from_bytes(hashlib.md5(row["PartitionKey"].encode()).digest()) * 4 >> 128
+            assert put["ShardId"] == SHARD(shard)
+            expected[shard].append((row["PartitionKey"], row["Data"]))
+    consumer = Consumer(kafkas.librdkafka(server, group_id=name, auto_offset_reset="earliest"))
+    consumer.assign([TopicPartition(name, partition, 0) for partition in range(4)])
+    found, deadline = {shard: [] for shard in range(4)}, time.monotonic() + kafkas.WAIT_SECONDS
+    while sum(map(len, found.values())) < 1000 and time.monotonic() < deadline:
+        for message in consumer.consume(1000, 1):
+            found[message.partition()].append((message.key().decode(), message.value()))
+    consumer.close()
+    assert found == expected
+
+
+def test_shards_are_split_and_merged_while_records_come(kinesis):
+    name = kafkas.fresh_name("divided")
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    kinesis.update_stream_mode(StreamARN=kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"],
+                               StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    done, put = threading.Event(), []
+
+    def write():
+        while not done.is_set():
+            number = len(put)
+            answer = kinesis.put_record(StreamName=name, Data=str(number).encode(), PartitionKey="k")
+            put.append((answer["ShardId"], int(answer["SequenceNumber"])))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.3)
+    kinesis.split_shard(StreamName=name, ShardToSplit=SHARD(0), NewStartingHashKey=str(2**126))
+    time.sleep(0.3)
+    kinesis.split_shard(StreamName=name, ShardToSplit=SHARD(1), NewStartingHashKey=str(3 * 2**126))
+    time.sleep(0.3)
+    kinesis.merge_shards(StreamName=name, ShardToMerge=SHARD(3), AdjacentShardToMerge=SHARD(4))
+    time.sleep(0.3)
+    done.set()
+    writer.join()
+    # One key: its records are in the order in which they were put, over all shards that it was in, and each is there once.
+    assert [sequence for _, sequence in put] == sorted({sequence for _, sequence in put})
+    shards = kinesis.list_shards(StreamName=name)["Shards"]
+    assert len(shards) == 7
+    found = [record for shard in range(7) for record in read(kinesis, name, shard)]
+    assert sorted(int(record["Data"]) for record in found) == list(range(len(put)))
+    answer = kinesis.get_records(ShardIterator=kinesis.get_shard_iterator(
+        StreamName=name, ShardId=SHARD(0), ShardIteratorType="LATEST")["ShardIterator"])
+    assert "NextShardIterator" not in answer
+    assert [child["ShardId"] for child in answer["ChildShards"]] == [SHARD(2), SHARD(3)]
+
+
+def test_a_subscription_brings_records_as_they_come(server, kinesis):
+    name = kafkas.fresh_name("subscribed")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    arn = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="reader")["Consumer"]["ConsumerARN"]
+    events = kinesis.subscribe_to_shard(ConsumerARN=consumer, ShardId=SHARD(0), StartingPosition={"Type": "LATEST"})["EventStream"]
+    producer = Producer(kafkas.librdkafka(server))
+    producer.produce(name, b"by kafka", b"key")
+    producer.flush(kafkas.WAIT_SECONDS)
+    found = []
+    for event in events:
+        found += event["SubscribeToShardEvent"]["Records"]
+        if found:
+            break
+    events.close()
+    assert [(record["Data"], record["PartitionKey"]) for record in found] == [(b"by kafka", "key")]
+
+
+def test_places_in_a_shard(kinesis):
+    name = kafkas.fresh_name("places")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    put = [kinesis.put_record(StreamName=name, Data=str(number).encode(), PartitionKey="k") for number in range(5)]
+    between = read(kinesis, name, 0)[2]["ApproximateArrivalTimestamp"]
+    second = put[1]["SequenceNumber"]
+    numbers = lambda *arguments, **more: [int(record["Data"]) for record in read(kinesis, name, 0, *arguments, **more)]
+    assert numbers() == [0, 1, 2, 3, 4]
+    assert numbers("AT_SEQUENCE_NUMBER", StartingSequenceNumber=second) == [1, 2, 3, 4]
+    assert numbers("AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=second) == [2, 3, 4]
+    assert numbers("LATEST") == []
+    assert numbers("AT_TIMESTAMP", Timestamp=between)[-3:] == [2, 3, 4]
+    assert numbers("AT_TIMESTAMP", Timestamp=1) == [0, 1, 2, 3, 4]
+
+
+def test_records_outlive_a_kill(server, kinesis):
+    name = kafkas.fresh_name("killed")
+    kinesis.create_stream(StreamName=name, ShardCount=1, Tags={"team": "a"})
+    kinesis.split_shard(StreamName=name, ShardToSplit=SHARD(0), NewStartingHashKey=str(2**127))
+    kinesis.put_record(StreamName=name, Data=b"kept", PartitionKey="k", ExplicitHashKey="0")
+    server.kill()
+    server.start()
+    again = client(server)
+    assert [record["Data"] for record in read(again, name, 1)] == [b"kept"]
+    assert again.list_tags_for_stream(StreamName=name)["Tags"] == [{"Key": "team", "Value": "a"}]
+
+
+def test_a_provisioned_shard_has_its_limit(server):
+    kinesis = client(server, config=botocore.config.Config(retries={"max_attempts": 0}))
+    name = kafkas.fresh_name("limited")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    rows = [{"Data": bytes(500_000), "PartitionKey": str(number)} for number in range(5)]
+    answer = kinesis.put_records(StreamName=name, Records=rows)
+    assert answer["FailedRecordCount"] == 3
+    assert {record.get("ErrorCode") for record in answer["Records"]} == {None, "ProvisionedThroughputExceededException"}
