@@ -32,7 +32,7 @@ const REGION: &str = "us-east-1";
 
 /// One of the two forms of bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub enum Form {
     Json,
     Cbor,
 }
@@ -48,7 +48,7 @@ impl Form {
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "application/x-amz-json-1.1",
             Self::Cbor => "application/x-amz-cbor-1.1",
@@ -63,7 +63,7 @@ impl Form {
         }
     }
 
-    fn write(self) -> fn(&Value) -> Vec<u8> {
+    pub fn write(self) -> fn(&Value) -> Vec<u8> {
         match self {
             Self::Json => write_json,
             Self::Cbor => cbor::write,
@@ -123,7 +123,7 @@ async fn run(house: Arc<House>, parts: &Parts, body: Body, host: IpAddr, form: F
     let (region, operation) = (region.unwrap_or_else(|| REGION.to_owned()), operation.to_owned());
     let input = form.read(&body)?;
     drop(body);
-    (service.run)(Call { house, client, region, operation, input }).await
+    (service.run)(Call { house, client, region, operation, form, input }).await
 }
 
 /// Reads a body within its bounds: its length, the room that all have together, and time.

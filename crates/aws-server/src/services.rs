@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::ApiResult;
 use crate::kinesis;
+use crate::request::Form;
 use crate::server::House;
 use crate::value::Value;
 
@@ -37,6 +38,8 @@ pub struct Call {
     /// The place in the world that the client believes to speak to; it is a part of names.
     pub region: String,
     pub operation: String,
+    /// Of the request, and so of the answer.
+    pub form: Form,
     pub input: Value,
 }
 

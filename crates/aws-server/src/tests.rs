@@ -259,6 +259,11 @@ async fn a_subscription_ends_with_its_shard() {
     for part in ["initial-response", "SubscribeToShardEvent", "aGVsbG8=", "shardId-000000000002"] {
         assert!(told.contains(part), "{told}");
     }
+    // The same in the other form.
+    let request = world.request(KEY, "SubscribeToShard", "application/x-amz-cbor-1.1", cbor::write(&input));
+    let (_, other) = world.send(request).await;
+    let holds = |part: &[u8]| other.windows(part.len()).any(|bytes| bytes == part);
+    assert!(holds(b"application/x-amz-cbor-1.1") && holds(b"DataEhello"), "{}", String::from_utf8_lossy(&other));
     let first = u32::from_be_bytes(body[..4].try_into().unwrap()) as usize;
     let second = u32::from_be_bytes(body[first..first + 4].try_into().unwrap()) as usize;
     assert_eq!(first + second, body.len());

@@ -13,9 +13,10 @@ use super::{names, read, show};
 use crate::error::{ApiError, ApiResult};
 use crate::events;
 use crate::input::Input;
+use crate::request::Form;
 use crate::server::House;
 use crate::services::{Call, Reply};
-use crate::value::{Value, map, write_json};
+use crate::value::{Value, map};
 
 /// How long a subscription lasts.
 const LIFETIME: TimeDelta = TimeDelta::minutes(5);
@@ -27,12 +28,11 @@ const EVENT_EVERY: Duration = Duration::from_secs(5);
 const RECORDS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 1 << 20;
 
-const JSON: &str = "application/x-amz-json-1.1";
-
 /// A subscription as it goes on.
 struct Subscription {
     house: Arc<House>,
     client: TopicClient,
+    form: Form,
     next: ReadShard,
     until: DateTime<Utc>,
     _place: OwnedSemaphorePermit,
@@ -66,8 +66,8 @@ pub async fn subscribe(call: &Call) -> ApiResult<Reply> {
     let place = place.map_err(|_| ApiError::new("LimitExceededException", "there are too many subscriptions"))?;
     let (house, client) = (Arc::clone(&call.house), call.client.clone());
     let until = house.contracts.clock.now() + LIFETIME;
-    let subscription = Subscription { house, client, next, until, _place: place };
-    let first = events::event("initial-response", JSON, b"{}");
+    let subscription = Subscription { house, client, form: call.form, next, until, _place: place };
+    let first = events::event("initial-response", call.form.name(), &call.form.write()(&map([])));
     let then = stream::unfold(Some(subscription), async |subscription| subscription?.event().await);
     Ok(Reply::Events(stream::iter([first]).chain(then).boxed()))
 }
@@ -86,7 +86,7 @@ impl Subscription {
         match read {
             Ok(read) => {
                 let next = read.next;
-                let event = written(read, self.next.sequence);
+                let event = written(read, self.next.sequence, self.form);
                 let rest = next.map(|sequence| {
                     self.next.sequence = sequence;
                     self
@@ -100,13 +100,13 @@ impl Subscription {
                     _ => "InternalFailureException",
                 };
                 let told = map([("message", error.message.into())]);
-                Some((events::exception(code, JSON, &write_json(&told)), None))
+                Some((events::exception(code, self.form.name(), &self.form.write()(&told)), None))
             }
         }
     }
 }
 
-fn written(read: ShardRead, from: i64) -> Bytes {
+fn written(read: ShardRead, from: i64, form: Form) -> Bytes {
     let children = read::children(&read);
     // From behind this one a later subscription goes on.
     let last = read.records.last().map_or(from - 1, |record| record.sequence);
@@ -117,5 +117,5 @@ fn written(read: ShardRead, from: i64) -> Bytes {
         ("MillisBehindLatest", read.behind_ms.into()),
         ("ChildShards", children),
     ]);
-    events::event("SubscribeToShardEvent", JSON, &write_json(&event))
+    events::event("SubscribeToShardEvent", form.name(), &form.write()(&event))
 }

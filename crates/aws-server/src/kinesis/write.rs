@@ -72,20 +72,19 @@ pub async fn put_many(call: &Call) -> ApiResult<Reply> {
         return Err(too_long("records", RECORDS_MAX));
     }
     let mut records = Vec::with_capacity(given.len());
-    let mut bytes = 0;
-    for (number, value) in (1..).zip(given) {
+    for value in given {
         let input = Input::of(value)?;
         input.only(&["Data", "PartitionKey", "ExplicitHashKey"])?;
-        let record = record(&input)?;
-        if size(&record) > stream.record_bytes_max {
-            return Err(too_long(&format!("records.{number}.member.data"), stream.record_bytes_max));
-        }
-        bytes += size(&record);
-        records.push(record);
+        records.push(record(&input)?);
     }
+    let bytes: usize = records.iter().map(size).sum();
     let bytes_max = (CALL_RECORDS * stream.record_bytes_max.max(1 << 20)).min(CALL_BYTES_MAX);
     if bytes > bytes_max {
         return Err(ApiError::argument(format!("Records size exceeds {} MB limit", bytes_max >> 20)));
+    }
+    let too_large = (1..).zip(&records).find(|(_, record)| size(record) > stream.record_bytes_max);
+    if let Some((number, _)) = too_large {
+        return Err(too_long(&format!("records.{number}.member.data"), stream.record_bytes_max));
     }
     let named = TopicRef::Id(stream.id);
     let put = call.house.contracts.shards.put(&call.client, &named, records).await.map_err(failed(&stream.name))?;
