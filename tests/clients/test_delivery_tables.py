@@ -161,3 +161,15 @@ def test_each_record_is_there_once_through_kills(fresh):
     assert set(acknowledged) <= there
     assert client.value("SELECT count(*) FROM killed_t") == client.value(f"SELECT count(*) FROM {topic}")
     assert client.value(f"SELECT count(*) FROM (SELECT (value->>'n')::int AS n FROM {topic} EXCEPT ALL SELECT n FROM killed_t) AS gone") == 0
+
+
+def test_only_superusers_send_records_elsewhere(server, client):
+    topic = make(server, "leaving")
+    client.sql("CREATE USER sender PASSWORD 'a long word to log in with'")
+    client.sql("GRANT pg_read_all_data, pg_write_all_data TO sender")
+    client.sql("GRANT CREATE ON SCHEMA public TO sender")
+    sender = polder.Client(server.url).login("sender", "a long word to log in with")
+    with pytest.raises(polder.Failed) as failed:
+        sender.sql(f"CREATE DELIVERY out FROM TOPIC {topic} INTO HTTP 'http://127.0.0.1:1/'")
+    assert failed.value.code == "42501"
+    sender.sql(f"CREATE DELIVERY kept FROM TOPIC {topic} INTO TABLE {topic}_t")

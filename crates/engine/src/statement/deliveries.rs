@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use polder_capability::IfExists;
 use polder_capability::deliveries::{AlterDelivery, DeliveryDefinition, DeliveryTarget, TableTarget};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::{Who, not_owner};
 use crate::engine::Engine;
@@ -65,6 +65,20 @@ fn definition(create: CreateDelivery, owner: &str, schema: &str) -> DeliveryDefi
     definition
 }
 
+/// Whether somebody may have records sent to a place of their choice. The server reaches what they may not: the network it
+/// stands in.
+///
+/// # Errors
+/// `Forbidden` (42501).
+fn may_leave(who: &Who, target: &DeliveryTarget) -> Result<()> {
+    if who.superuser || matches!(target, DeliveryTarget::Table(_)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Forbidden, "permission denied to make a delivery that leaves the lake")
+        .with_code("42501")
+        .with_hint("a superuser makes it; or INTO TABLE"))
+}
+
 fn change(clauses: Clauses, schema: &str) -> AlterDelivery {
     let buffer = clauses.buffer.unwrap_or_default();
     AlterDelivery {
@@ -106,6 +120,9 @@ impl Engine {
         if let Some(name) = statement.owned() {
             self.must_own_delivery(&settings.who, name).await?;
         }
+        if let DeliveryStatement::Create(create) = &statement {
+            may_leave(&settings.who, &create.target)?;
+        }
         let snapshot = self.lake.newest().await?.id;
         let done = Outcome::done(verb, None, snapshot);
         match statement {
@@ -137,7 +154,7 @@ impl Engine {
                     if !if_exists {
                         return Err(Error::not_found(message)
                             .with_code("42704")
-                            .with_hint("SELECT name FROM polder.deliveries"));
+                            .with_hint("SELECT delivery_name FROM polder.deliveries"));
                     }
                     return Ok(done.notice(message));
                 }
