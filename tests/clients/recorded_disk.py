@@ -25,7 +25,7 @@ CALLS = """open openat openat2 creat close close_range dup dup2 dup3 fcntl lseek
     ftruncate truncate fallocate fsync fdatasync sync syncfs sync_file_range rename renameat renameat2 link linkat unlink unlinkat rmdir mkdir
     mkdirat symlink symlinkat mknod mknodat copy_file_range sendfile splice sendto sendmsg sendmmsg mmap fork vfork clone clone3
     io_uring_setup io_submit""".split()
-UNKNOWN_HERE = {"fallocate", "truncate", "sendfile", "splice", "symlink", "symlinkat", "mknod", "mknodat",
+UNKNOWN_HERE = {"truncate", "sendfile", "splice", "symlink", "symlinkat", "mknod", "mknodat",
                 "openat2", "creat", "pwritev", "pwritev2", "sync_file_range", "close_range"}
 FORBIDDEN = {"fork", "vfork", "io_uring_setup", "io_submit", "sync", "syncfs"}
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
@@ -134,7 +134,7 @@ class RecordedServer(polder.Server):
     """`polder up` under `strace`."""
 
     def __init__(self, data, record: pathlib.Path, *arguments, **options):
-        # The log of topics allocates, which this disk does not know; it has a simulated disk of its own.
+        # The log of topics has a simulated disk of its own.
         super().__init__(data, *arguments, **{"kafka": "off", **options})
         self.record = record
         self.traced = None
@@ -196,13 +196,18 @@ class Replay:
                 written = len(os.path.commonprefix([data, there]))
                 if written:
                     self.end(dataclasses.replace(call, result=written), target)
-            elif call.name == "ftruncate" and target and len(left.get(target.path) or b"") == int(call.words[1]):
+            elif call.name in ("ftruncate", "fallocate") and target and len(left.get(target.path) or b"") == self.size_wanted(call):
                 self.end(dataclasses.replace(call, result=0), target)
             elif call.name in ("open", "openat", "mkdir", "mkdirat") or call.name.startswith(("rename", "unlink", "rmdir")):
                 named = next((path for path in self.paths(call) if path is not None), None)
                 is_gone = call.name.startswith(("rename", "unlink", "rmdir"))
                 if named and (named in left) != is_gone and (self.disk.at(named) is None) != is_gone:
                     self.end(dataclasses.replace(call, result=0), target)
+
+    @staticmethod
+    def size_wanted(call: Call) -> int:
+        """The size that a file has after a `ftruncate`, or after a `fallocate` that made it longer."""
+        return sum(int(word, 0) for word in call.words[1 if call.name == "ftruncate" else 2:])
 
     @staticmethod
     def descriptor(call: Call) -> int:
@@ -255,6 +260,8 @@ class Replay:
         if call.name == "ftruncate":
             target.inode.change(call.ended_at, int(call.words[1]), None)
             return "cut", target.path
+        if call.name == "fallocate":
+            return self.allocated(call, target)
         if call.name == "lseek":
             target.at = call.result
         if call.name == "mmap" and "MAP_SHARED" in call.arguments and "PROT_WRITE" in call.arguments:
@@ -262,6 +269,16 @@ class Replay:
                 raise NotUnderstood(f"{target.path} is written through memory")
             target.inode.mapped = True
         return None
+
+    @staticmethod
+    def allocated(call: Call, target):
+        mode, offset, length = (int(word, 0) if word[0].isdigit() else None for word in call.words[1:4])
+        if mode != 0:
+            raise NotUnderstood(f"fallocate({call.arguments})")
+        if offset + length <= len(target.inode.now):
+            return None
+        target.inode.change(call.ended_at, offset + length, None)
+        return "cut", target.path
 
     def opened(self, call: Call, _):
         path = self.paths(call)[0]

@@ -146,8 +146,17 @@ def test_threads_that_overlap():
     assert disk.image("kept") == {"f": b"onetwo"}
 
 
+def test_room_for_a_file_makes_it_longer_and_never_shorter():
+    disk, happened = replayed(RECORD + "7 fallocate(5, 0, 0, 4) = 0\n")
+    assert happened[-1][0] == "fsync" and disk.image("kept") == {"f": b"onetwo"}
+    disk, happened = replayed(RECORD + "7 fallocate(5, 0, 0, 8) = 0\n")
+    assert happened[-1] == ("fallocate", "cut", "f")
+    assert disk.image("kept") == {"f": b"onetwo\0\0"} and disk.image("dropped") == {"f": b"one"}
+
+
 @pytest.mark.parametrize("line", [
-    "7 fallocate(5, 0, 0, 4096) = 0",
+    "7 fallocate(5, FALLOC_FL_KEEP_SIZE, 0, 4096) = 0",
+    "7 fallocate(5, FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE, 0, 4096) = 0",
     f'7 symlink("{hexed("x")}", "{hexed("/data/x")}") = 0',
     f'7 rename("{hexed("/data/f")}", "{hexed("/elsewhere")}") = 0',
     "7 mmap(NULL, 32768, PROT_READ|PROT_WRITE, MAP_SHARED, 5, 0) = 0x7f0000000000",

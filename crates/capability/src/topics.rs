@@ -9,6 +9,7 @@
 //! error itself.
 
 mod admin;
+mod bounds;
 mod error;
 mod groups;
 mod quotas;
@@ -22,6 +23,7 @@ pub use admin::{
     ConfigChange, ConfigEntry, ConfigKind, ConfigOperation, ConfigResource, ConfigSource, CreatedTopic, MorePartitions,
     NewTopic, TopicAdmin, TopicChoice, TopicDescription,
 };
+pub use bounds::{PartitionBounds, partition_bounds};
 pub use error::{TopicError, TopicFailure, TopicResult};
 pub use groups::{
     CommitOffsets, ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, ConsumerMember, FetchOffsets,

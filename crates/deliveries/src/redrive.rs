@@ -7,6 +7,7 @@ use arrow::array::{
 };
 use polder_capability::deliveries::{Redriven, RejectedRecord};
 use polder_capability::topics::topic_schema;
+use polder_kernels::json::bytes::{of_bytes, text};
 use polder_types::{Error, Result};
 
 use crate::JobDeliveries;
@@ -39,20 +40,9 @@ impl JobDeliveries {
     }
 }
 
-/// A value as JSON, as a topic's table has it.
-fn json(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    let mut reader = jiter::Jiter::new(value);
-    match reader.next_skip().and_then(|()| reader.finish()) {
-        Ok(()) => Some(text.to_owned()),
-        Err(_) => serde_json::to_string(text).ok(),
-    }
-}
-
 /// Rejected records as rows of their topic's table.
 fn as_rows(records: &[RejectedRecord]) -> Result<RecordBatch> {
-    let key =
-        |record: &RejectedRecord| record.key.as_ref().and_then(|key| std::str::from_utf8(key).ok().map(str::to_owned));
+    let key = |record: &RejectedRecord| record.key.as_deref().and_then(text).map(str::to_owned);
     let times = records.iter().map(|record| record.timestamp.saturating_mul(1_000)).collect::<Vec<_>>();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(records.iter().map(|record| record.partition).collect::<Int32Array>()),
@@ -60,7 +50,7 @@ fn as_rows(records: &[RejectedRecord]) -> Result<RecordBatch> {
         Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         Arc::new(records.iter().map(key).collect::<StringViewArray>()),
         Arc::new(records.iter().map(|_| Some("{}")).collect::<StringViewArray>()),
-        Arc::new(records.iter().map(|record| record.value.as_deref().and_then(json)).collect::<StringViewArray>()),
+        Arc::new(records.iter().map(|record| record.value.as_deref().and_then(of_bytes)).collect::<StringViewArray>()),
         Arc::new(records.iter().map(|record| record.key.as_deref()).collect::<BinaryViewArray>()),
         Arc::new(records.iter().map(|record| record.value.as_deref()).collect::<BinaryViewArray>()),
     ];

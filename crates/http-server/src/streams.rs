@@ -9,8 +9,8 @@ use polder_capability::Caller;
 use polder_capability::deliveries::Deliveries;
 use polder_capability::schemas::SchemaRegistry;
 use polder_capability::topics::{
-    FetchOffsets, Isolation, OffsetAt, OffsetEntry, OffsetQuestion, TopicClient, TopicDescription, TopicError,
-    TopicFailure, TopicPartition, TopicRef, TopicRows, Topics,
+    FetchOffsets, OffsetEntry, PartitionBounds, TopicClient, TopicDescription, TopicError, TopicFailure, TopicRows,
+    Topics, partition_bounds,
 };
 use polder_types::{Error, ErrorKind, Result};
 
@@ -85,15 +85,6 @@ impl AppState {
     }
 }
 
-/// Where a partition begins and ends.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Bounds {
-    pub start: i64,
-    pub end: i64,
-    pub stable: i64,
-    pub newest: Option<i64>,
-}
-
 /// Topics, as somebody sees them.
 pub(crate) struct Seen<'a> {
     pub services: &'a StreamServices,
@@ -111,50 +102,9 @@ impl<'a> Seen<'a> {
     ///
     /// # Errors
     /// Those of a call that fails as a whole. A topic that went away meanwhile has none.
-    pub async fn bounds(&self, topics: &[TopicDescription]) -> Result<HashMap<(String, i32), Bounds>> {
-        let places: Vec<(String, i32)> = topics
-            .iter()
-            .flat_map(|topic| (0..topic.partitions).map(|part| (topic.name.clone(), number(part))))
-            .collect();
-        let mut all: HashMap<(String, i32), Bounds> = HashMap::with_capacity(places.len());
-        let earliest = self.offsets(&places, OffsetAt::Earliest, Isolation::Uncommitted).await?;
-        let latest = self.offsets(&places, OffsetAt::Latest, Isolation::Uncommitted).await?;
-        let stable = self.offsets(&places, OffsetAt::Latest, Isolation::Committed).await?;
-        let newest = self.offsets(&places, OffsetAt::MaxTimestamp, Isolation::Uncommitted).await?;
-        for (place, start, _) in earliest {
-            all.entry(place).or_default().start = start.unwrap_or_default();
-        }
-        for (place, end, _) in latest {
-            all.entry(place).or_default().end = end.unwrap_or_default();
-        }
-        for (place, end, _) in stable {
-            all.entry(place).or_default().stable = end.unwrap_or_default();
-        }
-        for (place, _, time) in newest {
-            all.entry(place).or_default().newest = time.filter(|time| *time >= 0);
-        }
-        Ok(all)
-    }
-
-    async fn offsets(
-        &self,
-        places: &[(String, i32)],
-        at: OffsetAt,
-        isolation: Isolation,
-    ) -> Result<Vec<((String, i32), Option<i64>, Option<i64>)>> {
-        let question = |(topic, partition): &(String, i32)| OffsetQuestion {
-            of: TopicPartition { topic: TopicRef::named(topic), partition: *partition },
-            at,
-            leader_epoch: None,
-        };
-        let questions = places.iter().map(question).collect();
-        let found = self.services.topics.offsets(&self.client, questions, isolation).await;
-        let found = found.map_err(|failure| refused(failure, "topic"))?;
-        let known = places.iter().cloned().zip(found).filter_map(|(place, found)| {
-            let found = found.ok()?;
-            Some((place, found.offset, found.timestamp))
-        });
-        Ok(known.collect())
+    pub async fn bounds(&self, topics: &[TopicDescription]) -> Result<HashMap<(String, i32), PartitionBounds>> {
+        let found = partition_bounds(&*self.services.topics, &self.client, topics).await;
+        found.map_err(|failure| refused(failure, "topic"))
     }
 
     /// How far a group has come, by the topics' names.

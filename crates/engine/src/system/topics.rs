@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanBuilder, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use polder_capability::topics::{
-    ConfigResource, FetchOffsets, GroupKind, GroupListing, GroupState, Isolation, OffsetAt, OffsetQuestion,
-    TopicChoice, TopicClient, TopicDescription, TopicFailure, TopicPartition, TopicRef, Topics,
+    ConfigResource, FetchOffsets, GroupKind, GroupListing, GroupState, PartitionBounds, TopicChoice, TopicClient,
+    TopicDescription, TopicFailure, TopicRef, Topics, partition_bounds,
 };
 use polder_types::{Error, Result};
 
@@ -78,15 +78,6 @@ pub(super) struct Seen {
     client: TopicClient,
 }
 
-/// Where a partition begins and ends.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bounds {
-    start: i64,
-    end: i64,
-    stable: i64,
-    newest: Option<i64>,
-}
-
 impl Seen {
     /// `None`: a program without topics.
     pub fn of(engine: &Engine, who: &Who) -> Option<Self> {
@@ -102,43 +93,8 @@ impl Seen {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The bounds of all partitions of some topics.
-    async fn bounds(&self, topics: &[TopicDescription]) -> Result<HashMap<(String, i32), Bounds>> {
-        let places: Vec<(String, i32)> = topics
-            .iter()
-            .flat_map(|topic| {
-                (0..topic.partitions).map(|part| (topic.name.clone(), i32::try_from(part).unwrap_or(i32::MAX)))
-            })
-            .collect();
-        let mut bounds: HashMap<(String, i32), Bounds> = HashMap::new();
-        let asked = [
-            (OffsetAt::Earliest, Isolation::Uncommitted),
-            (OffsetAt::Latest, Isolation::Uncommitted),
-            (OffsetAt::Latest, Isolation::Committed),
-            (OffsetAt::MaxTimestamp, Isolation::Uncommitted),
-        ];
-        for (number, (at, isolation)) in asked.into_iter().enumerate() {
-            let question = |(topic, partition): &(String, i32)| OffsetQuestion {
-                of: TopicPartition { topic: TopicRef::named(topic), partition: *partition },
-                at,
-                leader_epoch: None,
-            };
-            let questions = places.iter().map(question).collect();
-            let found =
-                self.topics.offsets(&self.client, questions, isolation).await.map_err(|error| failed(&error))?;
-            for (place, found) in places.iter().zip(found) {
-                let Ok(found) = found else { continue };
-                let known = bounds.entry(place.clone()).or_default();
-                let offset = found.offset.unwrap_or_default();
-                match number {
-                    0 => known.start = offset,
-                    1 => known.end = offset,
-                    2 => known.stable = offset,
-                    _ => known.newest = found.timestamp.filter(|time| *time >= 0),
-                }
-            }
-        }
-        Ok(bounds)
+    async fn bounds(&self, topics: &[TopicDescription]) -> Result<HashMap<(String, i32), PartitionBounds>> {
+        partition_bounds(&*self.topics, &self.client, topics).await.map_err(|error| failed(&error))
     }
 
     async fn settings(&self, topics: &[TopicDescription]) -> Result<Vec<BTreeMap<String, String>>> {
@@ -155,7 +111,7 @@ impl Seen {
     pub async fn topics(&self) -> Result<Vec<ArrayRef>> {
         let topics = self.described().await?;
         let (bounds, settings) = (self.bounds(&topics).await?, self.settings(&topics).await?);
-        let of = |topic: &TopicDescription| -> Vec<Bounds> {
+        let of = |topic: &TopicDescription| -> Vec<PartitionBounds> {
             let place = |part: u32| (topic.name.clone(), i32::try_from(part).unwrap_or(i32::MAX));
             (0..topic.partitions).filter_map(|part| bounds.get(&place(part)).copied()).collect()
         };
@@ -184,9 +140,9 @@ impl Seen {
 
     pub async fn partitions(&self) -> Result<Vec<ArrayRef>> {
         let topics = self.described().await?;
-        let mut bounds: Vec<((String, i32), Bounds)> = self.bounds(&topics).await?.into_iter().collect();
+        let mut bounds: Vec<((String, i32), PartitionBounds)> = self.bounds(&topics).await?.into_iter().collect();
         bounds.sort_by(|one, two| one.0.cmp(&two.0));
-        let ints = |value: fn(&Bounds) -> i64| -> ArrayRef {
+        let ints = |value: fn(&PartitionBounds) -> i64| -> ArrayRef {
             Arc::new(bounds.iter().map(|(_, bounds)| value(bounds)).collect::<Int64Array>())
         };
         Ok(vec![

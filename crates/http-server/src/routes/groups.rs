@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use polder_capability::topics::{GroupKind, GroupListing, OffsetEntry, TopicChoice, TopicDescription, TopicRef};
+use polder_capability::topics::{
+    GroupKind, GroupListing, OffsetEntry, PartitionBounds, TopicChoice, TopicDescription, TopicRef,
+};
 use polder_types::{Error, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +20,7 @@ use crate::error::{ApiResult, UNDEFINED_OBJECT};
 use crate::extract::Segments;
 use crate::model::streams::{Assigned, Group, GroupOffset, Member};
 use crate::state::App;
-use crate::streams::{Bounds, Seen, refused};
+use crate::streams::{Seen, refused};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(list_groups)).routes(routes!(get_group, delete_group))
@@ -127,7 +129,7 @@ fn summary(listing: GroupListing, members: &[Member], offsets: &[GroupOffset]) -
 /// Offsets with the ends of their partitions, in the order of topics and partitions.
 pub(super) fn group_offsets(
     committed: Vec<OffsetEntry>,
-    bounds: &HashMap<(String, i32), Bounds>,
+    bounds: &HashMap<(String, i32), PartitionBounds>,
     names: &HashMap<Uuid, String>,
 ) -> Vec<GroupOffset> {
     let told = committed.into_iter().map(|entry| {

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use polder_capability::Caller;
 use polder_capability::schemas::{Deleted, SchemaForm, VersionChoice};
 use polder_capability::topics::{
-    ConfigResource, NewTopic, TopicChoice, TopicDescription, TopicRef, TopicResult, TopicScan,
+    ConfigResource, NewTopic, PartitionBounds, TopicChoice, TopicDescription, TopicRef, TopicResult, TopicScan,
 };
 use polder_types::{Error, Result};
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::error::ApiResult;
 use crate::extract::{Json, Segments};
 use crate::model::streams::{GroupOffset, Partition, Topic, TopicRequest, TopicSchema, TopicSetting};
 use crate::state::App;
-use crate::streams::{Bounds, Seen, moment, no_such_topic, number, refused};
+use crate::streams::{Seen, moment, no_such_topic, number, refused};
 
 /// Settings that are told with each topic.
 const TOLD: [&str; 2] = ["cleanup.policy", "retention.ms"];
@@ -194,7 +194,7 @@ pub(super) async fn described(seen: &Seen<'_>, name: &str) -> Result<TopicDescri
 
 fn summary(
     topic: &TopicDescription,
-    bounds: &HashMap<(String, i32), Bounds>,
+    bounds: &HashMap<(String, i32), PartitionBounds>,
     settings: &HashMap<String, String>,
 ) -> Topic {
     let of = (0..topic.partitions).filter_map(|part| bounds.get(&(topic.name.clone(), number(part))));
@@ -257,7 +257,7 @@ async fn schema_of(seen: &Seen<'_>, topic: &str) -> Option<TopicSchema> {
 async fn readers(
     seen: &Seen<'_>,
     topic: &TopicDescription,
-    bounds: &HashMap<(String, i32), Bounds>,
+    bounds: &HashMap<(String, i32), PartitionBounds>,
 ) -> Result<Vec<TopicReader>> {
     let names = HashMap::from([(topic.id, topic.name.clone())]);
     let mut listed = seen.services.topics.list_groups(&seen.client).await.map_err(|f| refused(f, "group"))?;

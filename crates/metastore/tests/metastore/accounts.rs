@@ -115,7 +115,10 @@ pub async fn users_become_roles(place: Place) {
         "polder_schema_setting",
     ];
     let mut writes: Vec<Write> = tables.map(|table| Write::new(format!("DROP TABLE {table}"), vec![])).into();
-    writes.push(Write::new("DELETE FROM polder_setting WHERE key = 'roles.next_oid'", vec![]));
+    writes.push(Write::new(
+        "DELETE FROM polder_setting WHERE key IN ('roles.next_oid', 'schemas.revision', 'schemas.next_id')",
+        vec![],
+    ));
     writes.push(Write::new("DELETE FROM polder_migration WHERE version >= 5", vec![]));
     for (name, day) in [("zoe", 1), ("ada", 2), ("polder", 3)] {
         let made = place.clock.now() + Duration::days(day);

@@ -13,10 +13,11 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use polder_capability::schemas::{ValueDecoder, framed_schema_id};
 use polder_capability::topics::columns;
+use polder_kernels::json::bytes::{is_json, quoted, text};
 use polder_topic_log::format::{Headers, Record};
 use polder_types::{Error, Result};
 
-use super::text::{headers, is_json, key_of_json, quoted, text};
+use super::text::{headers, key_of_json};
 
 /// Rows of a batch.
 const ROWS_MAX: usize = 8192;
