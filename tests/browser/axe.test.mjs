@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { dropFile, dropPicture, launch, onPage, runSql, scrollsSideways, settled, shot, signIn, SLOW, still, violations, write } from './browser.mjs';
 import { findServer, mocked } from './server.mjs';
+import { makeStreams } from './streams.mjs';
 
 let browser;
 /** Servers by kind, each with the cookies of somebody signed in. Started when first asked for. */
@@ -111,6 +112,55 @@ const JOBS = [
   }],
 ];
 
+/** Topics with records, made when first asked for. */
+let streams = null;
+
+/** The page again, now that there are topics. */
+async function streamed(page, what) {
+  streams ??= lakeOf('full').then(({ server }) => makeStreams(page, server));
+  await streams;
+  await page.reload();
+  await what(page).waitFor();
+}
+
+const VIEWS = 'page-views-of-the-shop-in-the-year-before';
+
+const STREAMS = [
+  ['streams', '/streams', (page) => streamed(page, () => page.getByRole('link', { name: VIEWS }))],
+  ['streams-new-topic', '/streams', async (page) => {
+    await streamed(page, () => page.getByRole('link', { name: VIEWS }));
+    await page.getByRole('button', { name: 'New topic' }).click();
+    await page.getByRole('dialog', { name: 'New topic' }).waitFor();
+  }],
+  ['streams-groups', '/streams?tab=groups', (page) => streamed(page, () => page.getByRole('link', { name: 'billing' }))],
+  ['streams-deliveries', '/streams?tab=deliveries', (page) => streamed(page, () => page.getByRole('heading', { name: 'orders_into_the_lake' }))],
+  ['topic', `/streams/${VIEWS}`, (page) => streamed(page, () => page.getByRole('button', { name: 'Message 39 of partition 2' }))],
+  ['topic-message', '/streams/orders', async (page) => {
+    await streamed(page, () => page.getByRole('button', { name: 'Message 39 of partition 0' }));
+    await page.getByRole('button', { name: 'Message 39 of partition 0' }).click();
+    await page.getByRole('heading', { name: 'Message 39' }).waitFor();
+  }],
+  ['topic-live', `/streams/${VIEWS}`, async (page) => {
+    await streamed(page, () => page.getByRole('button', { name: 'Follow' }));
+    await page.getByRole('button', { name: 'Follow' }).click();
+    await page.getByText(/^Following: /).waitFor();
+  }],
+  ['topic-empty', '/streams/nothing-yet', (page) => streamed(page, () => page.getByText('Nothing is in this topic yet.'))],
+  ['topic-partitions', `/streams/${VIEWS}?tab=partitions`, (page) => streamed(page, () => page.getByRole('table', { name: 'Partitions' }))],
+  ['topic-readers', '/streams/orders?tab=readers', (page) => streamed(page, () => page.getByRole('table', { name: 'Readers' }))],
+  ['topic-settings', '/streams/orders?tab=settings', async (page) => {
+    await streamed(page, () => page.getByText(/settings left as they are$/));
+    await page.getByText(/settings left as they are$/).click();
+  }],
+  ['topic-delete', '/streams/nothing-yet', async (page) => {
+    await streamed(page, () => page.getByRole('button', { name: 'Delete' }));
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog', { name: 'Delete topic' }).waitFor();
+  }],
+  ['topic-missing', '/streams/no-such-topic', (page) => page.getByRole('alert').first().waitFor()],
+  ['group', '/streams/groups/billing', (page) => streamed(page, () => page.getByRole('table', { name: 'Partitions' }))],
+];
+
 const PLANNED = 'EXPLAIN ANALYZE SELECT a.name, count(*) AS flights FROM flights f JOIN airlines a ON a.carrier = f.carrier WHERE f.dep_delay > 30 GROUP BY a.name ORDER BY flights DESC LIMIT 5';
 
 /** Name, address, what is done there, and what again in a narrow window. */
@@ -185,7 +235,7 @@ const FULL = [
   }],
   ['running', '/data', async (page) => page.getByRole('button', { name: /running/ }).click()],
   ['not-found', '/no/such/page'],
-  ...(mocked ? [] : JOBS),
+  ...(mocked ? [] : [...JOBS, ...STREAMS]),
 ];
 
 const EMPTY = [
@@ -194,7 +244,7 @@ const EMPTY = [
   ['empty-query', '/query'],
   ['empty-load', '/load'],
   ['empty-tokens', '/settings/tokens'],
-  ...(mocked ? [] : [['empty-jobs', '/jobs'], ['empty-jobs-runs', '/jobs?tab=runs']]),
+  ...(mocked ? [] : [['empty-jobs', '/jobs'], ['empty-jobs-runs', '/jobs?tab=runs'], ['empty-streams', '/streams'], ['empty-streams-groups', '/streams?tab=groups'], ['empty-streams-deliveries', '/streams?tab=deliveries']]),
 ];
 
 function check(kind, dark, [name, path, act, narrowAct]) {

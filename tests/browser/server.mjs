@@ -15,7 +15,8 @@ const STOP_MS = 30_000;
 export const mocked = process.env.POLDER_MOCK === '1';
 
 /**
- * A console to test: `url`, the one-time sign-in `link`, `user` and `password`, and `stop`.
+ * A console to test: `url`, the one-time sign-in `link`, `user` and `password`, and `stop`; of a server that is started here
+ * `kafka` too, the address of Kafka's clients.
  * `lake` is `full`, which has the demo, or `empty`.
  */
 export function findServer({ lake = 'full' } = {}) {
@@ -66,12 +67,12 @@ async function startServer(lake) {
       ready(() => printed),
       ended.then((code) => { throw new Error(`polder up ended with ${code}`); }),
     ]);
-    const { http } = JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8'));
+    const { http, kafka } = JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8'));
     const url = `http://${http}`;
     if (!link.startsWith(`${url}/`)) throw new Error(`the link ${link} does not lead to ${url}`);
     const health = await fetch(`${url}/healthz`);
     if (!health.ok) throw new Error(`/healthz answered ${health.status}`);
-    return { url, link, ...credentials(await readFile(join(data, 'credentials.toml'), 'utf8')), stop };
+    return { url, link, kafka, ...credentials(await readFile(join(data, 'credentials.toml'), 'utf8')), stop };
   } catch (error) {
     error.message += `\n${printed.slice(-4000)}`;
     await stop().catch(() => {});

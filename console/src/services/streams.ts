@@ -130,8 +130,10 @@ export const useDeliveries = () =>
   });
 
 /** Messages as they are asked for, page by page: the newest first, unless they are read from a place on. */
-export const useMessages = (topic: string, browse: Browse) =>
+/** Asks for nothing as long as the topic is known to be empty; so the first record that comes is found. */
+export const useMessages = (topic: string, browse: Browse, isBare: boolean) =>
   useInfiniteQuery({
+    enabled: !isBare,
     queryKey: ['messages', topic, browse],
     structuralSharing: false,
     refetchOnWindowFocus: false,
@@ -143,11 +145,18 @@ export const useMessages = (topic: string, browse: Browse) =>
 export const useMessage = (topic: string, partition: number, offset: number) =>
   useQuery({ queryKey: ['message', topic, partition, offset], queryFn: () => api.message(topic, partition, offset), staleTime: Infinity });
 
-/** Follows a topic until it is stopped, or the server ends it. */
+/**
+ * Follows a topic until it is stopped, or the server ends it. What came between a reading before and the beginning of this is
+ * told too, where the newest are looked at; so are some that are known already.
+ */
 export async function follow(topic: string, browse: Browse, signal: AbortSignal, onPart: (part: TailPart) => void): Promise<void> {
   const response = await api.tail(topic, tailQuestions(browse), signal);
   const reader = response.body?.getReader();
   if (!reader) return;
+  if (browse.from === 'newest') {
+    const { messages } = await api.messages(topic, pageQuestions(browse, null), signal);
+    onPart({ messages: messages.reverse(), skipped: 0 });
+  }
   const read = tailReader(onPart);
   for (;;) {
     const { done, value } = await reader.read();

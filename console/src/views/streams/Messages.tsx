@@ -33,7 +33,8 @@ export function Messages({ topic, partitions, empty }: { topic: string; partitio
     () => ({ partition: partition === '' ? null : Number(partition), from: FROM.some((one) => one.value === from) ? (from as Browse['from']) : 'newest', place: settled.place, search: settled.search }),
     [partition, from, settled],
   );
-  const found = useMessages(topic, browse);
+  const isEmpty = partitions.every((one) => one.start === one.end);
+  const found = useMessages(topic, browse, isEmpty);
   const read = useMemo(() => found.data?.pages.flatMap((page) => page.messages), [found.data]);
   const live = useTail(topic, browse, read);
   const [open, setOpen] = useState<Message | null>(null);
@@ -47,8 +48,7 @@ export function Messages({ topic, partitions, empty }: { topic: string; partitio
     setFrom(next);
     setPlace('');
   };
-  const isBare = partitions.every((one) => one.start === one.end) && !live.on;
-  if (isBare && !messages?.length) return empty;
+  if (isEmpty && !live.on && !messages?.length) return empty;
   return (
     <>
       <div className={classes.tools}>
