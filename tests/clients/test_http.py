@@ -60,6 +60,23 @@ def test_login_and_cookie(server):
         client.get("/me")
 
 
+def test_a_new_password_ends_what_began_with_the_old_one(server):
+    admin, name = server.client(), f"u{uuid.uuid4().hex[:8]}"
+    admin.sql(f"CREATE USER {name} PASSWORD 'the first one of all'")
+    one, other = polder.Client(server.url), polder.Client(server.url)
+    for client in (one, other):
+        client.login(name, "the first one of all")
+        assert client.get("/me")["user"] == name
+    one.sql(f"ALTER USER {name} PASSWORD 'another, and a longer one'")
+    for client in (one, other):
+        with pytest.raises(polder.Failed) as caught:
+            client.get("/me")
+        assert caught.value.status == 401
+    one.login(name, "another, and a longer one")
+    admin.sql(f"ALTER USER {name} VALID UNTIL 'infinity'")
+    assert one.get("/me")["user"] == name
+
+
 def test_wrong_passwords_are_slowed_down(fresh):
     server = fresh()
     server.start()

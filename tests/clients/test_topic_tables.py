@@ -123,3 +123,25 @@ def test_only_who_may_read_topics_knows_of_them(server, client):
         with pytest.raises(polder.Failed) as refused:
             outsider.sql(f"SELECT * FROM {name}")
         assert refused.value.status in (403, 404), refused.value
+
+
+def test_topics_are_in_the_catalogs_that_clients_read(server, client):
+    topic = make(server, kafkas.fresh_name("listed"))
+    relation = client.sql(f"SELECT relkind, relnamespace::regnamespace::text AS schema, relnatts FROM pg_class WHERE oid = 'topics.{topic}'::regclass")
+    assert relation == [{"relkind": "v", "schema": "topics", "relnatts": 8}]
+    columns = client.sql(f"SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = 'topics' AND table_name = '{topic}' ORDER BY ordinal_position")
+    assert [tuple(row.values()) for row in columns] == [
+        ("partition", "int4"), ("offset", "int8"), ("timestamp", "timestamptz"), ("key", "text"), ("headers", "jsonb"),
+        ("value", "jsonb"), ("key_bytes", "bytea"), ("value_bytes", "bytea")]
+    attributes = client.sql(f"SELECT attname, atttypid::regtype::text AS type FROM pg_attribute WHERE attrelid = 'topics.{topic}'::regclass AND attnum > 0 ORDER BY attnum")
+    assert [row["attname"] for row in attributes] == [row["column_name"] for row in columns]
+    listed = f"SELECT count(*) AS n FROM information_schema.tables WHERE table_schema = 'topics' AND table_name = '{topic}'"
+    assert client.value(listed) == 1
+    assert client.value("SELECT count(*) AS n FROM information_schema.schemata WHERE schema_name = 'topics'") == 1
+    other = kafkas.fresh_name("nobody").replace("-", "_")
+    client.sql(f"CREATE USER {other} PASSWORD '{PASSWORD}'")
+    theirs = polder.Client(server.url).login(other, PASSWORD)
+    assert theirs.value(listed) == 0
+    assert theirs.value(f"SELECT count(*) AS n FROM pg_class WHERE relname = '{topic}'") == 0
+    AdminClient(kafkas.librdkafka(server)).delete_topics([topic])[topic].result(20)
+    assert client.value(listed) == 0

@@ -92,7 +92,7 @@ impl SchemaProvider for TopicsSchema {
 }
 
 /// A topic's columns. Functions of bytes know one layout of them, which is not that of a topic's rows.
-fn shown() -> SchemaRef {
+pub(crate) fn shown() -> SchemaRef {
     let schema = topic_schema();
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::BinaryView => field.as_ref().clone().with_data_type(DataType::Binary),

@@ -17,12 +17,14 @@ use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::Result as DataFusionResult;
 use datafusion::physical_plan::ExecutionPlan;
+use polder_capability::topics::TopicTable;
 use polder_lake::{Snapshot, TextLength};
 
 use self::standard::VIEWS;
 use super::pg_catalog::World;
 use super::{TABLES, memory, visible};
 use crate::computed::{self, Computed};
+use crate::topics;
 
 /// The catalog that all of it is in.
 const CATALOG: &str = "polder";
@@ -324,9 +326,18 @@ impl Table {
         for table in TABLES {
             rows.push([CATALOG.into(), "polder".into(), table.name.into(), "VIEW".into(), "NO".into()]);
         }
+        for topic in self.topics() {
+            rows.push([CATALOG.into(), topics::SCHEMA.into(), topic.name.as_ref().into(), "VIEW".into(), "NO".into()]);
+        }
         for name in names() {
             rows.push([CATALOG.into(), "information_schema".into(), name.into(), "VIEW".into(), "NO".into()]);
         }
+    }
+
+    /// The topics that are what their names mean.
+    fn topics(&self) -> Vec<TopicTable> {
+        let others = self.snapshot.names_in(topics::SCHEMA);
+        self.world.topics().into_iter().filter(|topic| !others.iter().any(|name| **name == *topic.name)).collect()
     }
 
     fn views(&self, rows: &mut Rows) {
@@ -347,7 +358,8 @@ impl Table {
         let own = self.snapshot.schemas.values().map(|schema| schema.name.as_str());
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         let own = own.filter(|name| *name != "main" || !self.snapshot.names_in("main").is_empty());
-        for name in own.chain(system) {
+        let topics = self.snapshot.schema(topics::SCHEMA).is_none().then_some(topics::SCHEMA);
+        for name in own.chain(system).chain(topics) {
             rows.push([CATALOG.into(), name.into(), self.owner_of_schema(name).into()]);
         }
     }

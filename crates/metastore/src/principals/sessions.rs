@@ -53,8 +53,9 @@ impl Principals<'_> {
         self.0.write(&[Write::new(sql, vec![secret_hash(secret).into()])]).await
     }
 
-    /// Ends every session of a user.
-    pub async fn end_sessions(&self, user: &str) -> Result<()> {
-        self.0.write(&[Write::new("DELETE FROM polder_session WHERE user_name = $1", vec![user.into()])]).await
+    /// Ends every session of a user; to go with a change of the role.
+    #[must_use]
+    pub fn end_sessions_write(user: &str) -> Write {
+        Write::new("DELETE FROM polder_session WHERE user_name = $1", vec![user.into()])
     }
 }

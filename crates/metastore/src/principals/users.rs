@@ -251,7 +251,7 @@ impl Principals<'_> {
         let sql = "UPDATE polder_principal SET scram_sha_256 = $2, scram_sha_512 = $3 WHERE name = $1";
         let write = Write::new(sql, vec![name.into(), verifiers.sha_256.into(), verifiers.sha_512.into()]);
         let told = AuditEvent::new("set password", name, "").of(name);
-        if self.write_told(vec![write.affecting(1)], &told).await? {
+        if self.write_told(vec![write.affecting(1), Self::end_sessions_write(name)], &told).await? {
             return Ok(());
         }
         Err(Error::not_found(format!("there is no user {name:?}")).with_code("42704"))

@@ -178,7 +178,7 @@ pub async fn sessions_slide(place: Place) {
     principals.end_session(&second).await.unwrap();
     assert_eq!(principals.session_user(&second).await.unwrap(), None);
     let third = principals.start_session("ada").await.unwrap();
-    principals.end_sessions("ada").await.unwrap();
+    metastore.write(&[Principals::end_sessions_write("ada")]).await.unwrap();
     assert_eq!(principals.session_user(&third).await.unwrap(), None);
 }
 

@@ -144,7 +144,8 @@ fn on_relation(world: &World, who: &Who, relation: &Relation, wanted: &[(u32, bo
                 || own.is_some_and(|own| gives(own, who, owner, wanted))
         }
         Of::System if is_of_passwords(&relation.name) => who.superuser,
-        Of::System => who.superuser || wanted.iter().any(|(right, granted)| !*granted && *right == READ),
+        // Only those are known that may be read.
+        Of::Topic | Of::System => who.superuser || wanted.iter().any(|(right, granted)| !*granted && *right == READ),
     }
 }
 

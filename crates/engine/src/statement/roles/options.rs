@@ -219,6 +219,8 @@ impl Work<'_> {
         let principals = self.context.engine.metastore.principals();
         let write = principals.password_write(name, password).await?;
         self.transaction.attach(write);
+        // Whoever came in with the old one proves to know the new one.
+        self.transaction.attach(Principals::end_sessions_write(name));
         self.rows.with_passwords.retain(|known| known != name);
         if password.is_some() {
             self.rows.with_passwords.push(name.to_owned());

@@ -7,6 +7,7 @@ use polder_metastore::OWNER_OID;
 use super::{CATALOG, Cell, Rows, Table, standard_name};
 use crate::system::TABLES;
 use crate::system::pg_catalog::{relations, types};
+use crate::topics;
 
 /// How many bytes a text of no stated length may have, and a character of one.
 const OCTETS_MAX: i64 = 1 << 30;
@@ -46,6 +47,12 @@ impl Table {
         for table in TABLES {
             for (at, field) in (table.columns)().fields().iter().enumerate() {
                 row(&Column { schema: "polder", table: table.name, at, field, state: None, rules: None });
+            }
+        }
+        let shown = topics::shown();
+        for topic in self.topics() {
+            for (at, field) in shown.fields().iter().enumerate() {
+                row(&Column { schema: topics::SCHEMA, table: &topic.name, at, field, state: None, rules: None });
             }
         }
     }

@@ -14,6 +14,7 @@ use super::texts;
 use super::types;
 use super::{World, columns_of, oids, roles};
 use crate::system::{TABLES, Views, information};
+use crate::topics;
 
 /// One column of a relation.
 struct Attribute<'a> {
@@ -90,6 +91,7 @@ pub(super) async fn rows(world: &World, views: &dyn Views, only: Option<i64>) ->
                     push(&mut rows, &Attribute { list, ..Attribute::plain(relation.oid, number, field) });
                 }
             }
+            (Of::Topic, _) => numbered(&mut rows, relation, &topics::shown()),
             (Of::System, _) => {
                 if let Some(schema) = of_system(relation) {
                     numbered(&mut rows, relation, &schema);

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use polder_capability::topics::TopicTable;
 use polder_lake::{ColumnState, Identity, Snapshot, TableState};
 
 use super::oids;
 use crate::functions::strings::quoted_name;
 use crate::statement::temporary;
 use crate::system::information;
+use crate::topics;
 
 /// What a relation is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) enum Of {
     Index(i64, usize),
     /// The sequence of the identity at a place of a table.
     Sequence(i64, usize),
+    /// A topic, which is a table that is read only.
+    Topic,
     /// A table of the system.
     System,
 }
@@ -130,7 +134,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(snapshot: &Snapshot, path: &[String]) -> Self {
+    pub(super) fn new(snapshot: &Snapshot, topics: &[TopicTable], path: &[String]) -> Self {
         let mut schemas = vec![
             (oids::PG_CATALOG, "pg_catalog".to_owned()),
             (oids::INFORMATION_SCHEMA, "information_schema".to_owned()),
@@ -140,6 +144,9 @@ impl Directory {
         let own = snapshot.schemas.values();
         let own = own.filter(|schema| schema.name != "main" || !snapshot.names_in("main").is_empty());
         schemas.extend(own.map(|schema| (oids::of(schema.id, 0), schema.name.clone())));
+        if snapshot.schema(topics::SCHEMA).is_none() {
+            schemas.push((oids::TOPICS_SCHEMA, topics::SCHEMA.to_owned()));
+        }
         let in_path = |name: &str| schemas.iter().find(|(_, known)| known == name).map(|(oid, _)| *oid);
         // As in PostgreSQL, the system's own come first.
         let path = std::iter::once(oids::PG_CATALOG).chain(path.iter().filter_map(|name| in_path(name))).collect();
@@ -153,6 +160,7 @@ impl Directory {
         };
         made.add_system();
         made.add_lake(snapshot);
+        made.add_topics(topics);
         made
     }
 
@@ -193,6 +201,22 @@ impl Directory {
         let of_polder = views(of_polder, oids::POLDER_TABLES, oids::POLDER);
         let all: Vec<Relation> = of_standard.chain(of_polder).collect();
         all.into_iter().for_each(|relation| self.add(relation));
+    }
+
+    /// What the lake has by the same name is what the name means.
+    fn add_topics(&mut self, topics: &[TopicTable]) {
+        let Some(schema) = self.schema_named(topics::SCHEMA) else { return };
+        for topic in topics {
+            let name = topic.name.to_string();
+            if self.by_name.contains_key(&(schema, name.clone())) {
+                continue;
+            }
+            let mut oid = oids::of_topic(topic.id);
+            while self.by_oid.contains_key(&oid) {
+                oid = oids::topic_after(oid);
+            }
+            self.add(Relation { oid, name, schema, kind: "v", of: Of::Topic });
+        }
     }
 
     fn add_lake(&mut self, snapshot: &Snapshot) {

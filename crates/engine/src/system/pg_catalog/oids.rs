@@ -8,9 +8,12 @@
 //! What an open transaction has made has a provisional number, which is exchanged at the commit; its blocks are the last
 //! quarter of all object ids, and are exchanged with it. 25 million objects can be made before numbers begin anew.
 //!
+//! Topics are not the lake's: theirs are the last ones of all, taken from ids that are drawn by chance.
+//!
 //! Below [`FIRST`] is what is fixed: PostgreSQL's own tables and types have the object ids that they have there.
 
 use polder_lake::PROVISIONAL;
+use uuid::Uuid;
 
 /// The first one that is not fixed.
 pub(crate) const FIRST: i64 = 16_384;
@@ -20,6 +23,12 @@ const FIRST_PROVISIONAL: i64 = 3 << 30;
 
 /// The first one that four bytes do not hold.
 const END: i64 = 1 << 32;
+
+/// As many as topics share.
+const TOPICS: i64 = 1 << 24;
+
+/// The first one of a topic.
+const FIRST_TOPIC: i64 = END - TOPICS;
 
 /// Object ids of one object of the lake, and of what hangs on it.
 const SLOTS: i64 = 128;
@@ -55,6 +64,7 @@ pub(crate) const SEQUENCES_MAX: usize = 64;
 pub(crate) const PG_CATALOG: i64 = 11;
 pub(crate) const INFORMATION_SCHEMA: i64 = 13_000;
 pub(crate) const POLDER: i64 = 13_001;
+pub(crate) const TOPICS_SCHEMA: i64 = 13_002;
 pub(crate) const DATABASE: i64 = 5;
 pub(crate) const OWNER: i64 = 10;
 pub(crate) const TABLESPACE: i64 = 1_663;
@@ -69,7 +79,7 @@ pub(crate) const FUNCTIONS: i64 = 10_000;
 
 fn block(id: i64, slot: i64, slots: i64) -> i64 {
     let (first, end, id) = match id.checked_sub(PROVISIONAL) {
-        Some(provisional) if provisional >= 0 => (FIRST_PROVISIONAL, END, provisional),
+        Some(provisional) if provisional >= 0 => (FIRST_PROVISIONAL, FIRST_TOPIC, provisional),
         _ => (FIRST, FIRST_PROVISIONAL, id),
     };
     let blocks = (end - first) / slots;
@@ -79,6 +89,17 @@ fn block(id: i64, slot: i64, slots: i64) -> i64 {
 /// The object id of something in the lake, or of what hangs on it.
 pub(crate) fn of(id: i64, slot: i64) -> i64 {
     block(id, slot, SLOTS)
+}
+
+/// The object id of a topic. Two topics have the same one so seldom that whoever lists them looks for it.
+pub(crate) fn of_topic(id: Uuid) -> i64 {
+    let (high, low) = id.as_u64_pair();
+    FIRST_TOPIC + ((high ^ low) % TOPICS.unsigned_abs()) as i64
+}
+
+/// The object id that a topic has if another one has that one.
+pub(crate) fn topic_after(oid: i64) -> i64 {
+    if oid + 1 < END { oid + 1 } else { FIRST_TOPIC }
 }
 
 /// The object id of a column's default.
@@ -106,7 +127,9 @@ mod tests {
         assert_eq!(of(1, SLOTS - 1) + 1, of(2, 0));
         assert_eq!(of_index(7, 3), of(7, 7));
         assert_eq!(of(PROVISIONAL, 0), 3_221_225_472);
-        assert!(of(PROVISIONAL + 8_000_000, SLOTS - 1) < END);
+        assert!(of(PROVISIONAL + 8_000_000, SLOTS - 1) < FIRST_TOPIC);
+        assert_eq!(of_topic(Uuid::from_u128(5)), FIRST_TOPIC + 5);
+        assert!((FIRST_TOPIC..END).contains(&of_topic(Uuid::max())));
         assert!(of(25_000_000, SLOTS - 1) < FIRST_PROVISIONAL);
         assert_ne!(of_default(4, 1), of_default(5, 1));
     }

@@ -15,6 +15,7 @@ use super::types;
 use super::{World, oids, roles};
 use crate::statement::temporary;
 use crate::system::Views;
+use crate::topics;
 
 /// Rows that PostgreSQL has not counted.
 const UNKNOWN: i64 = -1;
@@ -82,6 +83,7 @@ fn facts(world: &World, relation: &Relation) -> Facts {
         // The last value, the log count, and whether it was called.
         (Of::Sequence(..), _) => Facts { columns: 3, tuples: 1, ..plain },
         (Of::View(id), _) => Facts { row_type: oids::of(id, oids::ROW_TYPE), ..plain },
+        (Of::Topic, _) => Facts { columns: topics::shown().fields().len() as i64, ..plain },
         _ => Facts {
             access_method: if relation.kind == "r" { oids::HEAP } else { 0 },
             columns: attributes::of_system(relation).map_or(0, |schema| schema.fields().len() as i64),

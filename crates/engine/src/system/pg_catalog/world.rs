@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use polder_capability::topics::TopicTable;
 use polder_lake::{Snapshot, TableState, ViewState};
 use polder_types::Error;
 
@@ -19,6 +20,7 @@ use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
 use crate::session::Settings;
+use crate::topics;
 
 /// One statement's view of the catalog.
 #[derive(Clone)]
@@ -138,8 +140,15 @@ impl World {
             let rights = self.rights();
             let path = self.0.temporary.iter().chain(&self.0.path);
             let usable = path.filter(|schema| rights.use_schema(schema).is_ok());
-            Directory::new(&self.0.snapshot, &usable.cloned().collect::<Vec<_>>())
+            Directory::new(&self.0.snapshot, &self.topics(), &usable.cloned().collect::<Vec<_>>())
         })
+    }
+
+    /// The topics that they may read.
+    pub(crate) fn topics(&self) -> Vec<TopicTable> {
+        let Some(rows) = self.engine().topic_rows() else { return Vec::new() };
+        let caller = topics::caller(self.who());
+        rows.names(&caller).iter().filter_map(|name| rows.find(&caller, name)).collect()
     }
 
     /// The table of a relation, or the one that the relation hangs on.
@@ -148,7 +157,7 @@ impl World {
             Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) => {
                 self.0.snapshot.tables.get(&id).map(AsRef::as_ref)
             }
-            Of::View(_) | Of::System => None,
+            Of::View(_) | Of::Topic | Of::System => None,
         }
     }
 
@@ -156,7 +165,7 @@ impl World {
     pub(crate) fn owner_of(&self, relation: &Relation) -> i64 {
         match relation.of {
             Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) | Of::View(id) => self.rights().owner(id),
-            Of::System => oids::OWNER,
+            Of::Topic | Of::System => oids::OWNER,
         }
     }
 
