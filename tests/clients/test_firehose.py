@@ -1,6 +1,9 @@
 """Firehose by AWS' own SDK: delivery streams are deliveries."""
 
+import contextlib
+import gzip
 import json
+import sqlite3
 import time
 
 import boto3
@@ -45,6 +48,11 @@ def into_table(table, schema="public", **more):
 
 def code(failed) -> str:
     return failed.value.response["Error"]["Code"]
+
+
+def make_topic(server, name, partitions=1):
+    admin = AdminClient(kafkas.librdkafka(server))
+    admin.create_topics([NewTopic(name, partitions)])[name].result(20)
 
 
 def described(firehose, name):
@@ -122,7 +130,7 @@ def test_a_stream_of_kinesis_is_a_source(server, firehose):
 
 def test_a_topic_of_kafka_is_a_source(server, firehose):
     client, name = server.client(), kafkas.fresh_name("kafka")
-    AdminClient(kafkas.librdkafka(server)).create_topics([NewTopic(name, 3)])[name].result(20)
+    make_topic(server, name, 3)
     producer = Producer(kafkas.librdkafka(server))
     for n in range(100):
         producer.produce(name, json.dumps({"id": n}).encode(), partition=n % 3)
@@ -150,8 +158,6 @@ def test_objects_come_into_a_bucket_and_destinations_change(s3):
             firehose.update_destination(DeliveryStreamName=name, CurrentDeliveryStreamVersionId="1", DestinationId=FIRST, ExtendedS3DestinationUpdate=update)
         assert code(failed) == "ConcurrentModificationException"
         firehose.put_record(DeliveryStreamName=name, Record={"Data": b"four"})
-        import gzip
-
         assert gzip.decompress(objects(s3, f"{name}-later/")) == b"four"
         told = described(firehose, name)
         assert told["VersionId"] == "2" and told["Destinations"][0]["ExtendedS3DestinationDescription"] == {**configuration, **update}
@@ -176,7 +182,7 @@ def test_what_is_known_of_a_stream_outlives_a_kill(fresh):
 
 def test_deliveries_of_sql_are_listed_and_changed_there(server, firehose):
     client, name = server.client(), kafkas.fresh_name("sql")
-    AdminClient(kafkas.librdkafka(server)).create_topics([NewTopic(name, 1)])[name].result(20)
+    make_topic(server, name, 1)
     client.sql(f"CREATE DELIVERY {name} FROM TOPIC {name} INTO TABLE {name}_t BUFFER 2 MB OR 7 SECONDS")
     assert name in firehose.list_delivery_streams(Limit=100)["DeliveryStreamNames"]
     told = described(firehose, name)["Destinations"][0]["IcebergDestinationDescription"]
@@ -206,7 +212,7 @@ def test_refusals_are_those_of_aws(server, firehose):
             call()
         assert code(failed) == wanted
     # A topic of somebody else's is nobody's to take.
-    AdminClient(kafkas.librdkafka(server)).create_topics([NewTopic(f"firehose.{name}2", 1)])[f"firehose.{name}2"].result(20)
+    make_topic(server, f"firehose.{name}2", 1)
     with pytest.raises(botocore.exceptions.ClientError) as failed:
         firehose.create_delivery_stream(DeliveryStreamName=f"{name}2", **into_table("t"))
     assert code(failed) == "ResourceInUseException"
@@ -215,38 +221,48 @@ def test_refusals_are_those_of_aws(server, firehose):
 
 
 def test_who_is_no_superuser_stays_in_the_lake(fresh):
-    """The one key there is belongs to the first user, who is no superuser any more."""
     server = fresh()
     server.start()
-    firehose, client = connect(server), server.client()
-    client.sql("CREATE USER boss SUPERUSER PASSWORD 'a long word to log in with'")
-    boss = polder.Client(server.url).login("boss", "a long word to log in with")
-    AdminClient(kafkas.librdkafka(server)).create_topics([NewTopic("events", 1)])["events"].result(20)
-    firehose.create_delivery_stream(DeliveryStreamName="own", **into_table("own"))
-    boss.sql("CREATE SCHEMA closed")
-    boss.sql("CREATE DELIVERY theirs FROM TOPIC events INTO TABLE closed.t")
-    boss.sql("ALTER ROLE polder NOSUPERUSER")
-    boss.sql("GRANT pg_read_all_data TO polder")
+    client = server.client()
+    client.sql("CREATE USER ben PASSWORD 'a long word to log in with'")
+    client.sql("CREATE SCHEMA closed")
+    make_topic(server, "events")
+    connect(server).create_delivery_stream(DeliveryStreamName="open", **into_table("t"))
+    client.sql("CREATE DELIVERY theirs FROM TOPIC events INTO TABLE closed.t")
+    # The first start makes the one key that there is, which is the first user's.
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.data / "metastore.sqlite")) as metastore:
+        assert metastore.execute("UPDATE polder_access_key SET user_name = 'ben'").rowcount == 1
+        metastore.commit()
+    server.start()
+    ben, client = connect(server), server.client()
     source = {"KinesisStreamARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/events", "RoleARN": BUCKET["RoleARN"]}
     of_events = {"DeliveryStreamType": "KinesisStreamAsSource", "KinesisStreamSourceConfiguration": source}
-    for wanted, call in {
-        "leaves": lambda: firehose.create_delivery_stream(DeliveryStreamName="a", S3DestinationConfiguration=BUCKET, **of_events),
-        "leaves beside": lambda: firehose.create_delivery_stream(DeliveryStreamName="b", **of_events, **into_table("t", S3BackupMode="AllData")),
-        "leaves later": lambda: firehose.update_destination(
-            DeliveryStreamName="own", CurrentDeliveryStreamVersionId="1", DestinationId=FIRST, IcebergDestinationUpdate={"S3BackupMode": "AllData"}),
-        "makes a topic": lambda: firehose.create_delivery_stream(DeliveryStreamName="c", **into_table("t")),
-        "another's schema": lambda: firehose.create_delivery_stream(DeliveryStreamName="d", **of_events, **into_table("t", "closed")),
-        "writes no topic": lambda: firehose.put_record(DeliveryStreamName="own", Record={"Data": b"{}"}),
-    }.items():
+
+    def refused(call, **arguments):
         with pytest.raises(botocore.exceptions.ClientError) as failed:
-            call()
-        assert code(failed) == "AccessDeniedException", wanted
-    assert firehose.list_delivery_streams()["DeliveryStreamNames"] == ["own"]
-    for call in (firehose.describe_delivery_stream, firehose.delete_delivery_stream):
-        with pytest.raises(botocore.exceptions.ClientError) as failed:
-            call(DeliveryStreamName="theirs")
-        assert code(failed) == "ResourceNotFoundException"
-    boss.sql("GRANT CREATE ON SCHEMA public TO polder")
-    firehose.create_delivery_stream(DeliveryStreamName="lake", **of_events, **into_table("events_t"))
-    boss.sql("GRANT pg_write_all_data TO polder")
-    firehose.put_record(DeliveryStreamName="own", Record={"Data": b"{}"})
+            call(**arguments)
+        return code(failed)
+
+    put = {"DeliveryStreamName": "open", "Record": {"Data": b'{"id": 1}'}}
+    assert ben.list_delivery_streams()["DeliveryStreamNames"] == []
+    assert refused(ben.put_record, **put) == "ResourceNotFoundException"
+    client.sql("GRANT pg_read_all_data TO ben")
+    assert refused(ben.put_record, **put) == "AccessDeniedException"
+    for name in ("open", "theirs"):
+        assert refused(ben.describe_delivery_stream, DeliveryStreamName=name) == "ResourceNotFoundException"
+        assert refused(ben.delete_delivery_stream, DeliveryStreamName=name) == "ResourceNotFoundException"
+    create = ben.create_delivery_stream
+    assert refused(create, DeliveryStreamName="a", S3DestinationConfiguration=BUCKET, **of_events) == "AccessDeniedException"
+    assert refused(create, DeliveryStreamName="b", **of_events, **into_table("bens", S3BackupMode="AllData")) == "AccessDeniedException"
+    assert refused(create, DeliveryStreamName="c", **into_table("bens")) == "AccessDeniedException"
+    assert refused(create, DeliveryStreamName="d", **of_events, **into_table("bens", "closed")) == "AccessDeniedException"
+    client.sql("GRANT CREATE ON SCHEMA public TO ben")
+    create(DeliveryStreamName="own", **of_events, **into_table("bens"))
+    assert ben.list_delivery_streams()["DeliveryStreamNames"] == ["own"]
+    leaves = {"DeliveryStreamName": "own", "CurrentDeliveryStreamVersionId": "1", "DestinationId": FIRST, "IcebergDestinationUpdate": {"S3BackupMode": "AllData"}}
+    assert refused(ben.update_destination, **leaves) == "AccessDeniedException"
+    # Who may write topics puts records, whosever the delivery is.
+    client.sql("GRANT pg_write_all_data TO ben")
+    ben.put_record(**put)
+    eventually(client, "SELECT id FROM t", [{"id": 1}])
