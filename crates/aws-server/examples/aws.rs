@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tls: TlsFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key"), make: true },
         message_time: Duration::from_secs(120),
     };
-    let contracts = AwsContracts { shards: Arc::new(topics), keys: Arc::new(NoKeys), clock };
+    let contracts = AwsContracts { shards: Arc::new(topics), keys: Arc::new(NoKeys), deliveries: None, clock };
     let server = AwsServer::bind(options, contracts, shutdown.clone())?;
     println!("{}", server.local_addr());
     let stopping = shutdown.clone();

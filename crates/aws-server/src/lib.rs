@@ -8,6 +8,7 @@
 mod cbor;
 mod error;
 mod events;
+mod firehose;
 mod input;
 mod kinesis;
 mod request;
@@ -19,4 +20,4 @@ mod tests;
 mod value;
 
 pub use polder_door::{Auth, TlsFiles};
-pub use server::{AwsContracts, AwsServer, AwsServerOptions};
+pub use server::{AwsContracts, AwsServer, AwsServerOptions, DeliveryContracts};

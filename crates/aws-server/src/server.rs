@@ -10,8 +10,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use polder_capability::SigningKeys;
+use polder_capability::deliveries::Deliveries;
 use polder_capability::topics::Shards;
+use polder_capability::{Accounts, SigningKeys};
 use polder_door::{Auth, Listener, Tls, TlsFiles};
 use polder_runtime::{Clock, Shutdown};
 use polder_types::Result;
@@ -69,7 +70,17 @@ pub struct AwsServerOptions {
 pub struct AwsContracts {
     pub shards: Arc<dyn Shards>,
     pub keys: Arc<dyn SigningKeys>,
+    /// `None`: this server delivers nothing.
+    pub deliveries: Option<DeliveryContracts>,
     pub clock: Arc<dyn Clock>,
+}
+
+/// Who is asked about deliveries.
+#[derive(Clone)]
+pub struct DeliveryContracts {
+    pub deliveries: Arc<dyn Deliveries>,
+    /// Knows whose delivery is whose.
+    pub accounts: Arc<dyn Accounts>,
 }
 
 /// The server of AWS' APIs: bound, and ready to serve.
@@ -87,15 +98,17 @@ pub struct House {
     pub bodies: Arc<Semaphore>,
     pub answers: Arc<Semaphore>,
     pub subscriptions: Arc<Semaphore>,
+    /// Deliveries are changed one after the other, since what there is says whether they may be.
+    pub changes: Arc<Semaphore>,
     pub message_time: Duration,
     pub shutdown: Shutdown,
 }
 
 impl House {
     pub fn new(contracts: AwsContracts, auth: Auth, message_time: Duration, shutdown: Shutdown) -> Self {
-        let [bodies, answers, subscriptions] =
-            [BODIES_BYTES_MAX, ANSWERS_BYTES_MAX, SUBSCRIPTIONS_MAX].map(|most| Arc::new(Semaphore::new(most)));
-        Self { contracts, auth, bodies, answers, subscriptions, message_time, shutdown }
+        let [bodies, answers, subscriptions, changes] =
+            [BODIES_BYTES_MAX, ANSWERS_BYTES_MAX, SUBSCRIPTIONS_MAX, 1].map(|most| Arc::new(Semaphore::new(most)));
+        Self { contracts, auth, bodies, answers, subscriptions, changes, message_time, shutdown }
     }
 }
 

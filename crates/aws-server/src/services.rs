@@ -10,13 +10,14 @@ use polder_capability::topics::TopicClient;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::ApiResult;
+use crate::firehose;
 use crate::kinesis;
 use crate::request::Form;
 use crate::server::House;
 use crate::value::Value;
 
 /// All services. A new one has a folder of its own, and a line here.
-pub const SERVICES: &[Service] = &[kinesis::SERVICE];
+pub const SERVICES: &[Service] = &[kinesis::SERVICE, firehose::SERVICE];
 
 /// Bytes of records that are handed to the connection at once.
 const PART_BYTES: usize = 64 << 10;

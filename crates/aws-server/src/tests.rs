@@ -18,11 +18,11 @@ use tempfile::TempDir;
 use crate::cbor;
 use crate::error::ACCOUNT;
 use crate::request::answer;
-use crate::server::{AwsContracts, House};
+use crate::server::{AwsContracts, DeliveryContracts, House};
 use crate::signature::sign;
 use crate::value::{Value, map, read_json, write_json};
 
-const KEY: (&str, &str) = ("KEY", "secret");
+pub const KEY: (&str, &str) = ("KEY", "secret");
 
 /// `KEY` is the key of `polder`, `OTHER` that of somebody who may know of topics that begin with `open`, and no more.
 struct People;
@@ -46,14 +46,18 @@ impl TopicRights for People {
     }
 }
 
-struct World {
-    house: Arc<House>,
+pub struct World {
+    pub house: Arc<House>,
     clock: ManualClock,
     _dir: TempDir,
 }
 
 impl World {
     async fn new(auth: Auth) -> Self {
+        Self::with(auth, None).await
+    }
+
+    pub async fn with(auth: Auth, deliveries: Option<DeliveryContracts>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(chrono::DateTime::from_timestamp_millis(1_800_000_000_000).unwrap());
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -62,7 +66,7 @@ impl World {
         let topics = Streaming::open(log, options, Arc::new(People), Arc::clone(&shared)).await.unwrap();
         let shutdown = Shutdown::new();
         drop(topics.start(&shutdown));
-        let contracts = AwsContracts { shards: Arc::new(topics), keys: Arc::new(People), clock: shared };
+        let contracts = AwsContracts { shards: Arc::new(topics), keys: Arc::new(People), deliveries, clock: shared };
         let house = House::new(contracts, auth, Duration::from_secs(5), shutdown);
         Self { house: Arc::new(house), clock, _dir: dir }
     }
@@ -75,17 +79,40 @@ impl World {
     }
 
     fn request(&self, key: (&str, &str), operation: &str, kind: &str, body: Vec<u8>) -> Request<Body> {
+        self.request_to(("Kinesis_20131202", "kinesis"), key, operation, kind, body)
+    }
+
+    /// `service`: the name in targets, and what is signed.
+    fn request_to(
+        &self,
+        service: (&str, &str),
+        key: (&str, &str),
+        operation: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Request<Body> {
         let request = Request::post("/")
             .header("host", "127.0.0.1:7466")
             .header("content-type", kind)
-            .header("x-amz-target", format!("Kinesis_20131202.{operation}"));
+            .header("x-amz-target", format!("{}.{operation}", service.0));
         let mut parts = request.body(()).unwrap().into_parts().0;
-        sign(&mut parts, &body, key, "kinesis", self.clock.now());
+        sign(&mut parts, &body, key, service.1, self.clock.now());
         Request::from_parts(parts, Body::from(body))
     }
 
     async fn call_as(&self, key: (&str, &str), operation: &str, input: &str) -> std::result::Result<Value, String> {
-        let request = self.request(key, operation, "application/x-amz-json-1.1", input.as_bytes().to_vec());
+        self.call_to(("Kinesis_20131202", "kinesis"), key, operation, input).await
+    }
+
+    pub async fn call_to(
+        &self,
+        service: (&str, &str),
+        key: (&str, &str),
+        operation: &str,
+        input: &str,
+    ) -> std::result::Result<Value, String> {
+        let body = input.as_bytes().to_vec();
+        let request = self.request_to(service, key, operation, "application/x-amz-json-1.1", body);
         let (status, body) = self.send(request).await;
         let value = if body.is_empty() { map([]) } else { read_json(&body).unwrap() };
         if status == StatusCode::OK { Ok(value) } else { Err(text(&value, "__type").to_owned()) }
@@ -96,17 +123,17 @@ impl World {
     }
 }
 
-fn get<'a>(value: &'a Value, name: &str) -> &'a Value {
+pub fn get<'a>(value: &'a Value, name: &str) -> &'a Value {
     let Value::Map(members) = value else { panic!("{value:?}") };
     members.iter().find(|(member, _)| member == name).map_or(&Value::Null, |(_, value)| value)
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     let Value::Text(text) = get(value, name) else { panic!("{name}: {value:?}") };
     text
 }
 
-fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     let Value::List(items) = get(value, name) else { panic!("{name}: {value:?}") };
     items
 }

@@ -40,6 +40,10 @@ pub struct AlterDelivery {
     pub errors_into: Option<Option<TableTarget>>,
     /// Another place to deliver to. The place in the topic stays.
     pub target: Option<DeliveryTarget>,
+    /// `Some(None)`: no backup any more.
+    pub backup: Option<Option<Backup>>,
+    /// Alone it takes effect without a lot being read again.
+    pub about: Option<serde_json::Value>,
     /// Takes the place of all secrets. With a new `target` and `None` the old ones are kept.
     pub secrets: Option<Secrets>,
 }

@@ -80,6 +80,15 @@ impl JobDeliveries {
         self.tables()?.check(definition).await
     }
 
+    /// Refuses what could never be delivered, from a topic that its owner may not read too.
+    async fn check_readable(&self, definition: &DeliveryDefinition) -> Result<()> {
+        let caller = Caller::new(&definition.owner, VIA);
+        if self.rows.find(&caller, &definition.topic).is_none() {
+            return Err(no_topic(definition));
+        }
+        self.check_all(definition).await
+    }
+
     /// Ends the run that goes on, so that the next one begins with what has changed.
     async fn stop(&self, job: &JobStatus) -> Result<()> {
         if let Some(run) = job.last_run.as_ref().filter(|run| !run.state.has_ended()) {
@@ -135,14 +144,19 @@ impl Deliveries for JobDeliveries {
             (Some(job), IfExists::Replace) if job.definition.kind == DELIVERY_KIND => Stored::of(job).transpose()?,
             (Some(job), _) => return Err(taken(&name, job)),
         };
-        let caller = Caller::new(&definition.owner, VIA);
-        if definition.owns_topic {
+        let owned = before
+            .as_ref()
+            .is_some_and(|before| before.definition.owns_topic && before.definition.topic == definition.topic);
+        let makes = definition.owns_topic && !owned;
+        if makes {
             offer::make_topic(self, &definition).await?;
         }
-        if self.rows.find(&caller, &definition.topic).is_none() {
-            return Err(no_topic(&definition));
+        if let Err(error) = self.check_readable(&definition).await {
+            if makes {
+                offer::delete_topic(self, &definition).await?;
+            }
+            return Err(error);
         }
-        self.check_all(&definition).await?;
         let goes_on = before.as_ref().filter(|before| before.definition.topic == definition.topic);
         let id = goes_on.map_or_else(Uuid::now_v7, |before| before.id);
         self.keep_secrets(id, &definition.secrets).await?;
@@ -164,8 +178,18 @@ impl Deliveries for JobDeliveries {
     async fn alter(&self, name: &str, change: AlterDelivery) -> Result<DeliveryStatus> {
         let (job, stored) = self.existing(name).await?;
         let mut stored = self.with_secrets(stored).await?;
-        let AlterDelivery { buffer_bytes, buffer_seconds, transform, partition_by, errors_into, target, secrets } =
-            change;
+        let before = DeliveryDefinition { about: None, ..stored.definition.clone() };
+        let AlterDelivery {
+            buffer_bytes,
+            buffer_seconds,
+            transform,
+            partition_by,
+            errors_into,
+            target,
+            backup,
+            about,
+            secrets,
+        } = change;
         let definition = &mut stored.definition;
         definition.buffer.bytes = buffer_bytes.unwrap_or(definition.buffer.bytes);
         definition.buffer.seconds = buffer_seconds.unwrap_or(definition.buffer.seconds);
@@ -175,8 +199,14 @@ impl Deliveries for JobDeliveries {
         if let Some(target) = target {
             definition.target = target;
         }
+        definition.backup = backup.unwrap_or_else(|| definition.backup.take());
+        definition.about = about.or_else(|| definition.about.take());
         let new_secrets = secrets.is_some();
         definition.secrets = secrets.unwrap_or_else(|| std::mem::take(&mut definition.secrets));
+        if (DeliveryDefinition { about: None, ..stored.definition.clone() }) == before {
+            self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
+            return self.found(name).await;
+        }
         self.check_all(&stored.definition).await?;
         if new_secrets {
             self.keep_secrets(stored.id, &stored.definition.secrets).await?;

@@ -19,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Records that are offered come in batches larger than the default of topics.
 const OWN_TOPIC_MESSAGE_BYTES: &str = "16777216";
 
-/// Makes a delivery's own topic. One that is there already stays.
+/// Makes a delivery's own topic. One that is there already is somebody else's.
 pub(crate) async fn make_topic(house: &JobDeliveries, definition: &DeliveryDefinition) -> Result<()> {
     let config = vec![("max.message.bytes".to_owned(), Some(OWN_TOPIC_MESSAGE_BYTES.to_owned()))];
     let topic = NewTopic { name: definition.topic.clone(), partitions: Some(1), config, ..NewTopic::default() };
     let client = client(&Caller::new(&definition.owner, VIA));
     let made = house.topics.create(&client, vec![topic], false).await.map_err(of_topics)?;
     match made.into_iter().next() {
-        Some(Err(failure)) if failure.error != TopicError::TopicExists => Err(of_topics(failure)),
+        Some(Err(failure)) => Err(of_topics(failure)),
         _ => Ok(()),
     }
 }

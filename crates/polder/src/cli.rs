@@ -123,7 +123,7 @@ pub struct UpArgs {
     /// Where Kafka's clients connect; port 0 picks a free one, `off` takes none
     #[arg(long, value_name = "ADDR", env = "POLDER_KAFKA", default_value = "127.0.0.1:7492")]
     pub kafka: String,
-    /// Where AWS' SDKs connect for Kinesis; port 0 picks a free one, `off` takes none
+    /// Where AWS' SDKs connect for Kinesis and Firehose; port 0 picks a free one, `off` takes none
     #[arg(long, value_name = "ADDR", env = "POLDER_AWS", default_value = "127.0.0.1:7466")]
     pub aws: String,
     /// The certificate for TLS, in PEM [default: one of its own, made at the first start]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polder_aws_server::{AwsContracts, AwsServer, AwsServerOptions};
+use polder_aws_server::{AwsContracts, AwsServer, AwsServerOptions, DeliveryContracts};
 use polder_capability::deliveries::DeliveryTables;
 use polder_capability::schemas::{SchemaRegistry, ValueSchemas};
 use polder_capability::topics::TopicRows;
@@ -210,6 +210,10 @@ impl House {
         let contracts = AwsContracts {
             shards: Arc::new(self.streams.topics.clone()),
             keys: Arc::clone(&self.signing_keys),
+            deliveries: Some(DeliveryContracts {
+                deliveries: Arc::clone(&self.deliveries) as _,
+                accounts: Arc::clone(&self.accounts),
+            }),
             clock: Arc::clone(&self.clock),
         };
         Ok(AwsServer::bind(options, contracts, shutdown.clone())?)

@@ -2,7 +2,7 @@
 
 mod consumers;
 mod manage;
-mod names;
+pub(crate) mod names;
 mod read;
 mod reshard;
 mod show;

@@ -44,6 +44,9 @@ pub struct DeliveryDefinition {
     /// topic that is made anew, are read from their beginning.
     #[serde(default)]
     pub start: DeliveryStart,
+    /// What an API that made it keeps with it, for itself alone. Without secrets: it is shown with the definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<serde_json::Value>,
     /// Passwords and keys that the target's documentation names. Kept encrypted; never given out again.
     #[serde(skip)]
     pub secrets: Secrets,
@@ -70,6 +73,7 @@ impl DeliveryDefinition {
             errors_into: None,
             backup: None,
             start: DeliveryStart::default(),
+            about: None,
             secrets: Secrets::default(),
         }
     }
