@@ -143,5 +143,6 @@ def test_topics_are_in_the_catalogs_that_clients_read(server, client):
     theirs = polder.Client(server.url).login(other, PASSWORD)
     assert theirs.value(listed) == 0
     assert theirs.value(f"SELECT count(*) AS n FROM pg_class WHERE relname = '{topic}'") == 0
-    AdminClient(kafkas.librdkafka(server)).delete_topics([topic])[topic].result(20)
+    admin = AdminClient(kafkas.librdkafka(server))
+    admin.delete_topics([topic])[topic].result(20)
     assert client.value(listed) == 0
