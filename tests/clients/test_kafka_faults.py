@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+import requests
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -112,6 +113,13 @@ def test_producers_on_a_full_disk(small_disk):
         assert "panicked" not in server.log()
 
 
+def damaged(server) -> int:
+    """How many damaged segments a machine that watches is told of."""
+    line, = (line for line in requests.get(f"{server.url}/metrics", timeout=30).text.splitlines()
+             if line.startswith("polder_log_damaged_segments "))
+    return int(line.split()[1])
+
+
 def test_a_flipped_bit_in_an_old_segment_is_named_by_a_check(tmp_path):
     with kafkas.start(tmp_path / "data") as server:
         create(server, "t")
@@ -137,6 +145,9 @@ def test_a_flipped_bit_in_an_old_segment_is_named_by_a_check(tmp_path):
         message = consumer.poll(30)
         assert first == 0 and message.value() == RECORD
         consumer.close()
+        assert damaged(server) == 0, "nobody has come upon it yet"
+        assert server.cli("check").returncode != 0
+        assert damaged(server) == 1
 
 
 def test_a_thousand_partitions_and_two_hundred_connections_have_room(tmp_path):

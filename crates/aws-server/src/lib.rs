@@ -9,6 +9,8 @@ mod cbor;
 mod error;
 mod events;
 mod firehose;
+#[doc(hidden)]
+pub mod fuzzing;
 mod input;
 mod kinesis;
 mod request;

@@ -60,7 +60,7 @@ fn query_members(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((first, after)) = rest.split_first() {
         rest = after;
@@ -76,7 +76,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -185,7 +185,9 @@ impl Signature {
         ))
     }
 
-    fn check_time(&self, now: DateTime<Utc>) -> ApiResult<()> {
+    /// # Errors
+    /// `IncompleteSignatureException`, `InvalidSignatureException`.
+    pub fn check_time(&self, now: DateTime<Utc>) -> ApiResult<()> {
         let time = NaiveDateTime::parse_from_str(&self.time, TIME)
             .map_err(|_| incomplete("Date must be in ISO-8601 'basic format', as 20261128T120000Z"))?
             .and_utc();
@@ -208,13 +210,20 @@ impl Signature {
     }
 
     /// Everything that the request means is signed.
-    fn check_headers(&self, parts: &Parts) -> ApiResult<()> {
+    ///
+    /// # Errors
+    /// `InvalidSignatureException`.
+    pub fn check_headers(&self, parts: &Parts) -> ApiResult<()> {
         let is_signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
         let unsigned = parts.headers.keys().map(axum::http::HeaderName::as_str).find(|name| {
             // Added on the way by some proxies, and of no meaning here.
             name.starts_with("x-amz-") && *name != "x-amz-cf-id" && !is_signed(name)
         });
         match unsigned {
+            // Each is written down with its value: one that was named often would take more memory than there is.
+            _ if !self.signed_headers.is_sorted_by(|one, next| one < next) => {
+                Err(invalid("'SignedHeaders' are in the order of their names, each of them once"))
+            }
             _ if !is_signed("host") => {
                 Err(invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."))
             }
@@ -224,7 +233,10 @@ impl Signature {
     }
 
     /// The request in the one form that both sides sign.
-    fn canonical(&self, parts: &Parts, body: &[u8]) -> ApiResult<String> {
+    ///
+    /// # Errors
+    /// `InvalidSignatureException`.
+    pub fn canonical(&self, parts: &Parts, body: &[u8]) -> ApiResult<String> {
         let mut members = query_members(parts.uri.query().unwrap_or_default());
         members.retain(|(name, _)| self.expires.is_none() || name != "X-Amz-Signature");
         let mut members: Vec<_> = members.iter().map(|(name, value)| (encoded(name), encoded(value))).collect();

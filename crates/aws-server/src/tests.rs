@@ -170,6 +170,53 @@ async fn records_are_put_and_read() {
     assert_eq!(world.call("GetRecords", &expired).await, Err("ExpiredIteratorException".to_owned()));
 }
 
+/// The numbers of all shards that a filter lets through, page by page.
+async fn listed(world: &World, filter: &str) -> Vec<String> {
+    let (mut numbers, mut next) =
+        (Vec::new(), format!(r#"{{"StreamName":"s","MaxResults":1,"ShardFilter":{filter}}}"#));
+    loop {
+        let page = world.call("ListShards", &next).await.unwrap();
+        numbers.extend(
+            items(&page, "Shards").iter().map(|shard| text(shard, "ShardId").replace("shardId-00000000000", "")),
+        );
+        if *get(&page, "NextToken") == Value::Null {
+            return numbers;
+        }
+        next = format!(r#"{{"MaxResults":1,"NextToken":"{}"}}"#, text(&page, "NextToken"));
+    }
+}
+
+#[tokio::test]
+async fn shards_are_listed_by_when_they_were_open() {
+    let world = World::new(Auth::Password).await;
+    world.call("CreateStream", r#"{"StreamName":"s","ShardCount":2}"#).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::seconds(100));
+    let split = r#"{"StreamName":"s","ShardToSplit":"shardId-000000000000","NewStartingHashKey":"9"}"#;
+    world.call("SplitShard", split).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::seconds(100));
+    let merge =
+        r#"{"StreamName":"s","ShardToMerge":"shardId-000000000003","AdjacentShardToMerge":"shardId-000000000001"}"#;
+    world.call("MergeShards", merge).await.unwrap();
+    for (filter, expected) in [
+        (r#"{"Type":"FROM_TRIM_HORIZON"}"#, &["0", "1", "2", "3", "4"][..]),
+        (r#"{"Type":"AT_TRIM_HORIZON"}"#, &["0", "1"]),
+        (r#"{"Type":"AT_LATEST"}"#, &["2", "4"]),
+        (r#"{"Type":"AFTER_SHARD_ID","ShardId":"shardId-000000000001"}"#, &["2", "3", "4"]),
+        (r#"{"Type":"AT_TIMESTAMP","Timestamp":1800000050}"#, &["0", "1"]),
+        (r#"{"Type":"AT_TIMESTAMP","Timestamp":1800000150}"#, &["1", "2", "3"]),
+        (r#"{"Type":"FROM_TIMESTAMP","Timestamp":1800000150}"#, &["1", "2", "3", "4"]),
+    ] {
+        assert_eq!(listed(&world, filter).await, expected, "{filter}");
+    }
+    // The first one's records are gone, and it with them: its children are the oldest now.
+    world.clock.advance(chrono::TimeDelta::milliseconds(24 * 3_600_000 - 50_000));
+    assert_eq!(listed(&world, r#"{"Type":"AT_TRIM_HORIZON"}"#).await, ["1", "2", "3"]);
+    for wrong in [r#"{"Type":"AT_TIMESTAMP"}"#, r#"{"Type":"SOME"}"#] {
+        let input = format!(r#"{{"StreamName":"s","ShardFilter":{wrong}}}"#);
+        assert_eq!(world.call("ListShards", &input).await, Err("InvalidArgumentException".to_owned()));
+    }
+}
+
 #[tokio::test]
 async fn whoever_is_unknown_or_has_no_right_is_told_aws_own_codes() {
     let world = World::new(Auth::Password).await;

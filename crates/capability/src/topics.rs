@@ -17,6 +17,7 @@ mod records;
 mod rights;
 mod rows;
 mod shards;
+mod store;
 mod transactions;
 
 pub use admin::{
@@ -41,6 +42,7 @@ pub use shards::{
     Division, NewStream, Put, ReadRecord, ReadShard, Shard, ShardConsumer, ShardRead, ShardRecord, ShardStart, Shards,
     Stream, StreamChange,
 };
+pub use store::{StoreCounts, TopicStore};
 pub use transactions::{InitProducer, Producer, TopicTransactions, TransactionOffsets};
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use parking_lot::Mutex;
+use polder_capability::topics::StoreCounts;
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0];
@@ -43,6 +44,8 @@ pub(crate) struct Gauges {
     pub loads_running: usize,
     pub sessions: usize,
     pub uploads: usize,
+    /// `None`: this server has no topics.
+    pub log: Option<StoreCounts>,
 }
 
 fn method_label(method: &Method) -> &'static str {
@@ -117,10 +120,6 @@ impl Metrics {
             writeln!(out, "{name}_sum{{method=\"{method}\"}} {}", histogram.sum_seconds)?;
             writeln!(out, "{name}_count{{method=\"{method}\"}} {}", histogram.count)?;
         }
-        let single = |out: &mut String, name: &str, kind: &str, help: &str, value: u64| {
-            head(out, name, kind, help)?;
-            writeln!(out, "{name} {value}")
-        };
         let in_flight = self.in_flight.load(Ordering::Relaxed) as u64;
         single(out, "polder_http_requests_in_flight", "gauge", "Requests being answered.", in_flight)?;
         let received = self.received_bytes.load(Ordering::Relaxed);
@@ -132,11 +131,31 @@ impl Metrics {
         single(out, "polder_loads_running", "gauge", "Loads running.", gauges.loads_running as u64)?;
         single(out, "polder_http_sessions", "gauge", "SQL sessions kept for clients.", gauges.sessions as u64)?;
         single(out, "polder_uploads", "gauge", "Uploaded files that wait for a load.", gauges.uploads as u64)?;
+        if let Some(log) = gauges.log {
+            write_log(out, &log)?;
+        }
         if let Some(bytes) = resident_bytes() {
             single(out, "process_resident_memory_bytes", "gauge", "Resident memory of the process.", bytes)?;
         }
         Ok(())
     }
+}
+
+fn write_log(out: &mut String, log: &StoreCounts) -> std::fmt::Result {
+    single(out, "polder_log_written_bytes_total", "counter", "Bytes written to the log of topics.", log.written_bytes)?;
+    single(out, "polder_log_appends_total", "counter", "Writes to the log of topics.", log.appends)?;
+    single(out, "polder_log_syncs_total", "counter", "Times that the log of topics was synced.", log.syncs)?;
+    let name = "polder_log_read_bytes_total";
+    head(out, name, "counter", "Bytes read from the log of topics.")?;
+    writeln!(out, "{name}{{from=\"cache\"}} {}", log.cache_read_bytes)?;
+    writeln!(out, "{name}{{from=\"disk\"}} {}", log.disk_read_bytes)?;
+    let help = "Segments of the log of topics that are known to be damaged.";
+    single(out, "polder_log_damaged_segments", "gauge", help, log.damaged_segments)
+}
+
+fn single(out: &mut String, name: &str, kind: &str, help: &str, value: u64) -> std::fmt::Result {
+    head(out, name, kind, help)?;
+    writeln!(out, "{name} {value}")
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {

@@ -10,7 +10,7 @@ use polder_capability::deliveries::Deliveries;
 use polder_capability::schemas::SchemaRegistry;
 use polder_capability::topics::{
     FetchOffsets, OffsetEntry, PartitionBounds, TopicClient, TopicDescription, TopicError, TopicFailure, TopicRows,
-    Topics, partition_bounds,
+    TopicStore, Topics, partition_bounds,
 };
 use polder_types::{Error, ErrorKind, Result};
 
@@ -22,6 +22,7 @@ use crate::state::AppState;
 pub struct StreamServices {
     pub topics: Arc<dyn Topics>,
     pub rows: Arc<dyn TopicRows>,
+    pub store: Arc<dyn TopicStore>,
     /// `None`: nothing is delivered.
     pub deliveries: Option<Arc<dyn Deliveries>>,
     /// Where Kafka's clients find the server; `None`: nowhere.

@@ -155,6 +155,7 @@ impl House {
         let streams = StreamServices {
             topics: Arc::new(self.streams.topics.clone()),
             rows: Arc::clone(&self.rows),
+            store: Arc::new(self.streams.topics.clone()),
             deliveries: Some(Arc::clone(&self.deliveries) as _),
             kafka: kafka.as_ref().map(KafkaServer::local_addr),
         };

@@ -24,9 +24,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use polder_capability::Caller;
-use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
+use polder_capability::topics::{StoreCounts, TopicRight, TopicRights, TopicStore, TopicThing};
 use polder_runtime::{Clock, Shutdown};
-use polder_topic_log::Log;
+use polder_topic_log::{Log, LogMetrics};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -77,6 +77,21 @@ struct Inner {
     streams: StreamWork,
     /// The coordinator's work, until it is started.
     task: Mutex<Option<Task>>,
+}
+
+impl TopicStore for Streaming {
+    fn counts(&self) -> StoreCounts {
+        let LogMetrics { bytes, syncs, appends, cache_bytes, disk_bytes, damaged_segments, .. } =
+            self.inner.log.metrics();
+        StoreCounts {
+            written_bytes: bytes,
+            appends,
+            syncs,
+            cache_read_bytes: cache_bytes,
+            disk_read_bytes: disk_bytes,
+            damaged_segments,
+        }
+    }
 }
 
 impl Streaming {

@@ -16,6 +16,8 @@ mod fact;
 mod failure;
 pub mod format;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod housekeeping;
 mod index;

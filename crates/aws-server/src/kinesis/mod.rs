@@ -1,6 +1,7 @@
 //! Kinesis Data Streams: one file for each kind of operation.
 
 mod consumers;
+mod filter;
 mod manage;
 pub(crate) mod names;
 mod read;
@@ -107,6 +108,18 @@ impl Call {
 
     fn arn(&self, stream: &str) -> String {
         names::arn(&self.region, stream)
+    }
+}
+
+/// What the fuzz target feeds: names and tokens. Nothing panics, and what was read is what was written.
+pub fn fuzzing(text: &str) {
+    let _ = (names::check(text, "x"), names::stream_of(text), names::consumer_of(text), names::hash_key(text, "x"));
+    let _ = (tokens::Iterator::read(text, 0), filter::Filter::read_place(text));
+    if let Some(number) = names::shard_number(text) {
+        assert_eq!(names::shard_number(&names::shard_id(number)), Some(number));
+    }
+    if let Ok((stream, after)) = tokens::read_page(text) {
+        assert_eq!(tokens::read_page(&tokens::write_page(&stream, &after)), Ok((stream, after)));
     }
 }
 

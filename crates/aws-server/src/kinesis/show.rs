@@ -2,6 +2,7 @@
 
 use polder_capability::topics::{Shard, Stream};
 
+use super::filter::Filter;
 use super::{names, tokens};
 use crate::error::{ApiError, ApiResult};
 use crate::input::Input;
@@ -154,53 +155,30 @@ pub fn shards(call: &Call) -> ApiResult<Reply> {
     let names = ["NextToken", "ExclusiveStartShardId", "MaxResults", "StreamCreationTimestamp", "ShardFilter"];
     let input = call.members(&names)?;
     let token = input.text("NextToken")?.map(tokens::read_page).transpose()?;
-    let (stream, after) = match token {
-        Some((stream, after)) => (call.stream_named(&stream)?, Some(after)),
-        None => (call.stream(&input)?, input.text("ExclusiveStartShardId")?.map(str::to_owned)),
+    let (stream, after, filter) = match token {
+        Some((stream, place)) => {
+            let (after, filter) = Filter::read_place(&place).ok_or_else(tokens::invalid)?;
+            (call.stream_named(&stream)?, Some(after), filter)
+        }
+        None => {
+            let stream = call.stream(&input)?;
+            let after = input.text("ExclusiveStartShardId")?.map(|after| numbered(&stream, after)).transpose()?;
+            (stream, after, Filter::All)
+        }
     };
     // Of several streams that had the name one after the other, there is one.
     if input.time("StreamCreationTimestamp")?.is_some_and(|time| time / 1_000 != stream.created_ms / 1_000) {
         return Err(ApiError::no_stream(&stream.name));
     }
-    let after = after.map(|after| numbered(&stream, &after)).transpose()?;
-    let is_wanted = filter(&input, &stream)?;
+    let filter = Filter::of(&input, &stream)?.unwrap_or(filter);
     let limit = usize::try_from(input.bounded("MaxResults", 1..=10_000)?.unwrap_or(LISTED_SHARDS)).unwrap_or_default();
-    let wanted = stream.shards.iter().filter(|shard| is_wanted(shard));
+    let wanted = filter.wanted(&stream);
     let mut left = wanted.filter(|shard| after.is_none_or(|after| shard.number > after));
     let page: Vec<&Shard> = left.by_ref().take(limit).collect();
-    let more = left.next().is_some();
-    let last = page.last().filter(|_| more);
-    let next = last.map(|last| tokens::write_page(&stream.name, &names::shard_id(last.number)));
+    let last = page.last().filter(|_| left.next().is_some());
+    let next = last.map(|last| tokens::write_page(&stream.name, &filter.write_place(last.number)));
     let page: Vec<Value> = page.into_iter().map(shard).collect();
     Ok(Reply::Value(map([("Shards", page.into()), ("NextToken", maybe(next))])))
-}
-
-type Wanted = Box<dyn Fn(&Shard) -> bool + Send>;
-
-fn filter(input: &Input<'_>, stream: &Stream) -> ApiResult<Wanted> {
-    let Some(filter) = input.part("ShardFilter")? else { return Ok(Box::new(|_| true)) };
-    filter.only(&["Type", "ShardId", "Timestamp"])?;
-    let time = || filter.time("Timestamp")?.ok_or_else(|| ApiError::argument("ShardFilter needs a Timestamp"));
-    let closed_after = |shard: &Shard, time: i64| shard.closed_ms.is_none_or(|closed| closed >= time);
-    match filter.needs_text("Type")? {
-        "AFTER_SHARD_ID" => {
-            let after = numbered(stream, filter.needs_text("ShardId")?)?;
-            Ok(Box::new(move |shard| shard.number > after))
-        }
-        // Whatever is kept: closed ones are left out once their records are gone.
-        "FROM_TRIM_HORIZON" => Ok(Box::new(|_| true)),
-        "AT_TRIM_HORIZON" => Ok(Box::new(|shard| shard.parent.is_none())),
-        "AT_LATEST" => Ok(Box::new(Shard::is_open)),
-        "AT_TIMESTAMP" => {
-            let time = time()?;
-            Ok(Box::new(move |shard| shard.created_ms <= time && closed_after(shard, time)))
-        }
-        "FROM_TIMESTAMP" => {
-            let time = time()?;
-            Ok(Box::new(move |shard| closed_after(shard, time)))
-        }
-        kind => Err(ApiError::argument(format!("there is no ShardFilter {kind}"))),
-    }
 }
 
 pub fn limits(call: &Call) -> ApiResult<Reply> {

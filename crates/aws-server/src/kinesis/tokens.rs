@@ -62,6 +62,10 @@ pub fn write_page(stream: &str, after: &str) -> String {
     URL_SAFE.encode(format!("{stream}\n{after}"))
 }
 
+pub fn invalid() -> ApiError {
+    ApiError::argument("NextToken is invalid.")
+}
+
 /// The stream and the name that a list goes on behind.
 ///
 /// # Errors
@@ -69,7 +73,7 @@ pub fn write_page(stream: &str, after: &str) -> String {
 pub fn read_page(text: &str) -> ApiResult<(String, String)> {
     let parsed = URL_SAFE.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let parts = parsed.as_deref().and_then(|text| text.split_once('\n'));
-    let (stream, after) = parts.ok_or_else(|| ApiError::argument("NextToken is invalid."))?;
+    let (stream, after) = parts.ok_or_else(invalid)?;
     Ok((stream.to_owned(), after.to_owned()))
 }
 

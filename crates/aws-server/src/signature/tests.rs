@@ -92,6 +92,17 @@ async fn signatures_that_are_no_whole_ones_are_told_so() {
     assert_eq!(check(unsigned_host, "", now()).await.unwrap_err().code, "InvalidSignatureException");
 }
 
+/// Each signed header is written down with its value: a long one that is named often would take more memory than there is.
+#[tokio::test]
+async fn a_header_is_signed_once() {
+    for headers in ["host;host;x-amz-date", "host;x-amz-date;host", "x-amz-date;host", "host;;x-amz-date"] {
+        let mut twice = vanilla("", PLAIN);
+        twice.headers_mut().insert("authorization", authorization(headers, PLAIN).parse().unwrap());
+        let refused = check(twice, "", now()).await.unwrap_err();
+        assert_eq!((refused.code, refused.message.contains("order")), ("InvalidSignatureException", true), "{headers}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_may_be_signed_in_its_address() {
     let query = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fservice%2F\

@@ -10,7 +10,15 @@ fn text_format() {
     }
     metrics.received(100);
     metrics.sent(2000);
-    let gauges = Gauges { statements_running: 2, loads_running: 1, sessions: 3, uploads: 4 };
+    let log = StoreCounts {
+        written_bytes: 9_000,
+        appends: 7,
+        syncs: 3,
+        cache_read_bytes: 800,
+        disk_read_bytes: 60,
+        damaged_segments: 1,
+    };
+    let gauges = Gauges { statements_running: 2, loads_running: 1, sessions: 3, uploads: 4, log: Some(log) };
     let text = metrics.render(&gauges);
     let text: Vec<_> = text.lines().filter(|line| !line.starts_with("process_resident")).collect();
     insta::assert_snapshot!(text.iter().filter(|line| !line.starts_with('#')).copied().collect::<Vec<_>>().join("\n"), @r#"
@@ -34,6 +42,12 @@ fn text_format() {
     polder_loads_running 1
     polder_http_sessions 3
     polder_uploads 4
+    polder_log_written_bytes_total 9000
+    polder_log_appends_total 7
+    polder_log_syncs_total 3
+    polder_log_read_bytes_total{from="cache"} 800
+    polder_log_read_bytes_total{from="disk"} 60
+    polder_log_damaged_segments 1
     "#);
 }
 

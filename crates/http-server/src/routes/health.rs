@@ -46,6 +46,7 @@ async fn get_metrics(
         loads_running: app.loader.running().len(),
         sessions: app.sessions.count(),
         uploads: app.spool.count(),
+        log: app.streams.as_ref().map(|streams| streams.store.counts()),
     };
     let text = app.metrics.render(&gauges);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())

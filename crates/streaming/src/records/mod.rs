@@ -30,7 +30,8 @@ fn check_epoch(known: Option<i32>) -> Result<(), TopicError> {
 #[async_trait]
 impl TopicRecords for Streaming {
     async fn produce(&self, client: &TopicClient, produce: Produce) -> TopicResult<ProduceAnswer> {
-        self.write(client, produce).await
+        let part = self.inner.streams.enter().await?;
+        self.write(client, produce, part).await
     }
 
     async fn fetch(&self, client: &TopicClient, fetch: &Fetch) -> TopicResult<FetchAnswer> {

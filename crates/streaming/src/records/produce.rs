@@ -8,6 +8,7 @@ use polder_capability::topics::{
     TopicThing,
 };
 use polder_topic_log::{AppendError, Appended, Entry};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::batches::{plain_producers, transactional_producer};
 use crate::Streaming;
@@ -19,7 +20,16 @@ use crate::transactions::Pass;
 const WAIT: Duration = Duration::from_secs(30);
 
 impl Streaming {
-    pub(super) async fn write(&self, client: &TopicClient, produce: Produce) -> TopicResult<ProduceAnswer> {
+    /// `part`: what holds off that a stream is divided, until the records are written.
+    ///
+    /// # Errors
+    /// `TransactionForbidden`; what each batch came to is in the answer.
+    pub(crate) async fn write(
+        &self,
+        client: &TopicClient,
+        produce: Produce,
+        part: OwnedSemaphorePermit,
+    ) -> TopicResult<ProduceAnswer> {
         let Produce { transactional_id, timeout, batches, .. } = produce;
         let id = transactional_id.as_deref();
         let forbidden = id.is_some_and(|id| !self.may(client, TopicRight::Write, TopicThing::Transaction(id)));
@@ -42,7 +52,7 @@ impl Streaming {
             }
         }
         if !entries.is_empty()
-            && let Some(outcomes) = self.append_within(entries, passes, timeout).await
+            && let Some(outcomes) = self.append_within(entries, (passes, part), timeout).await
         {
             for (place, outcome) in places.into_iter().zip(outcomes) {
                 if let Some(result) = results.get_mut(place) {
@@ -62,6 +72,7 @@ impl Streaming {
         batch: ProduceBatch,
     ) -> TopicResult<(Entry, Option<Pass>)> {
         let (topic, partition) = self.place(client, TopicRight::Write, &batch.to)?;
+        self.check_open(&topic, partition)?;
         let producer = transactional_producer(&batch.bytes)
             .map_err(|()| TopicFailure::new(TopicError::InvalidRecord, "batches of two producers in one write"))?;
         let pass = match (producer, transactional_id) {
@@ -84,7 +95,7 @@ impl Streaming {
     async fn append_within(
         &self,
         entries: Vec<Entry>,
-        passes: Vec<Pass>,
+        passes: (Vec<Pass>, OwnedSemaphorePermit),
         timeout: Duration,
     ) -> Option<Vec<Result<Appended, AppendError>>> {
         let log = self.inner.log.clone();

@@ -15,7 +15,7 @@ use polder_capability::topics::{
     StreamChange, TopicAdmin, TopicClient, TopicError, TopicFailure, TopicRef, TopicResult, TopicRight, TopicThing,
 };
 use polder_topic_log::{Entry, Log, Topic};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use self::division::Slot;
 use self::kept::Kept;
@@ -29,24 +29,51 @@ const BATCH_EXTRA_BYTES: usize = 1_024;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
-/// Who puts takes one of so many permits, who divides a stream takes all: so no record is on its way into a shard that is closed.
+/// Who writes takes one of so many permits, who divides a stream takes all: so no record is on its way into a shard that is closed.
 const PERMITS: u32 = 1 << 16;
 
 /// What streams need beside the log.
 pub(crate) struct StreamWork {
-    gate: Semaphore,
+    gate: Arc<Semaphore>,
+    /// Who changes what is kept about a stream has it: one after the other.
+    changes: Semaphore,
     limits: Limits,
 }
 
 impl Default for StreamWork {
     fn default() -> Self {
-        Self { gate: Semaphore::new(PERMITS as usize), limits: Limits::default() }
+        let gate = Arc::new(Semaphore::new(PERMITS as usize));
+        Self { gate, changes: Semaphore::new(1), limits: Limits::default() }
     }
 }
 
 impl StreamWork {
-    async fn enter(&self, permits: u32) -> TopicResult<SemaphorePermit<'_>> {
-        self.gate.acquire_many(permits).await.map_err(|_| TopicError::Unavailable.into())
+    /// A part in writing. What it is needed for takes it along, and no stream is divided until it is dropped.
+    ///
+    /// It is there at the first poll unless a stream is being divided; then those that wait get theirs in the order of their
+    /// first polls, which is the order of writes to a partition. A task's budget is not to change that.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn enter(&self) -> TopicResult<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.gate).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let permit = Arc::clone(&self.gate).acquire_owned();
+        tokio::task::unconstrained(permit).await.map_err(|_| TopicError::Unavailable.into())
+    }
+
+    /// The one change of streams that is under way.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn change(&self) -> TopicResult<SemaphorePermit<'_>> {
+        self.changes.acquire().await.map_err(|_| TopicError::Unavailable.into())
+    }
+
+    /// Nobody writes, until it is dropped.
+    async fn alone(&self) -> TopicResult<SemaphorePermit<'_>> {
+        self.gate.acquire_many(PERMITS).await.map_err(|_| TopicError::Unavailable.into())
     }
 }
 
@@ -86,6 +113,29 @@ impl Streaming {
                 tracing::error!(topic = topic.name, %error, "what is kept about a stream cannot be read");
                 TopicError::Internal.into()
             }),
+        }
+    }
+
+    /// Refuses records for a shard that was split or merged: who has passed its end would never see them, and their numbers
+    /// would be those of its children's.
+    ///
+    /// # Errors
+    /// `Policy`; `Internal` for what cannot be read.
+    pub(crate) fn check_open(&self, topic: &Topic, partition: u32) -> TopicResult<()> {
+        // Nearly all topics are no streams that somebody has made.
+        if self.inner.log.state_of(STREAMS, &kept::key(topic.id)).is_none() {
+            return Ok(());
+        }
+        let slots = self.kept(topic)?.slots;
+        match slots.get(partition as usize) {
+            Some(slot) if !slot.is_open() => {
+                let message = format!(
+                    "partition {partition} of {:?} takes no records any more: it is a shard that was split or merged",
+                    topic.name
+                );
+                Err(TopicFailure::new(TopicError::Policy, message))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -150,9 +200,9 @@ impl Streaming {
             config: config.map(|(name, value)| (name.to_owned(), Some(value))).into(),
             ..NewTopic::default()
         };
-        let created = self.create(client, vec![topic], false).await?.pop().ok_or(TopicError::Internal)??;
+        let (created, entry) = self.new_topic(client, &topic)?;
         let kept = Kept { created_ms: self.now_ms(), on_demand: new.on_demand, tags: new.tags, ..Kept::default() };
-        self.keep(created.id, &kept, Vec::new()).await
+        self.keep(created.id, &kept, vec![entry]).await
     }
 
     /// Writes down what is kept about a stream, along with other entries, as one fact.
@@ -180,25 +230,26 @@ impl Shards for Streaming {
     }
 
     async fn create_stream(&self, client: &TopicClient, new: NewStream) -> TopicResult<()> {
-        let _all = self.inner.streams.enter(PERMITS).await?;
+        let _one = self.inner.streams.change().await?;
         self.make_stream(client, new).await
     }
 
     async fn delete_stream(&self, client: &TopicClient, stream: &TopicRef) -> TopicResult<()> {
         let topic = self.stream_of(client, TopicRight::Delete, stream)?;
-        let _all = self.inner.streams.enter(PERMITS).await?;
+        let _one = self.inner.streams.change().await?;
         self.delete(client, vec![TopicRef::Id(topic.id)]).await?.pop().ok_or(TopicError::Internal)??;
         let entries = vec![forget(STREAMS, kept::key(topic.id))];
         self.inner.log.append(entries).await.map(|_| ()).map_err(of_append)
     }
 
     async fn change_stream(&self, client: &TopicClient, stream: &TopicRef, change: StreamChange) -> TopicResult<()> {
-        let _all = self.inner.streams.enter(PERMITS).await?;
+        let _one = self.inner.streams.change().await?;
         self.change(client, stream, change).await
     }
 
     async fn divide(&self, client: &TopicClient, stream: &TopicRef, division: Division) -> TopicResult<()> {
-        let _all = self.inner.streams.enter(PERMITS).await?;
+        let _one = self.inner.streams.change().await?;
+        let _all = self.inner.streams.alone().await?;
         self.divide_anew(client, stream, division).await
     }
 
@@ -208,8 +259,8 @@ impl Shards for Streaming {
         stream: &TopicRef,
         records: Vec<ShardRecord>,
     ) -> TopicResult<Vec<TopicResult<Put>>> {
-        let _one = self.inner.streams.enter(1).await?;
-        self.put_all(client, stream, records).await
+        let part = self.inner.streams.enter().await?;
+        self.put_all(client, stream, records, part).await
     }
 
     async fn start_at(

@@ -1,16 +1,16 @@
 //! Records on their way into shards.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 use polder_capability::topics::{
-    Acks, Produce, ProduceBatch, Put, ShardRecord, TopicClient, TopicError, TopicFailure, TopicPartition, TopicRecords,
-    TopicRef, TopicResult, TopicRight,
+    Acks, Produce, ProduceBatch, Put, ShardRecord, TopicClient, TopicError, TopicFailure, TopicPartition, TopicRef,
+    TopicResult, TopicRight,
 };
 use polder_topic_log::Topic;
 use polder_topic_log::format::{BatchBuilder, Codec, NewRecord};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::BATCH_EXTRA_BYTES;
 use super::division::{Slot, in_charge};
@@ -58,6 +58,7 @@ impl Streaming {
         client: &TopicClient,
         stream: &TopicRef,
         records: Vec<ShardRecord>,
+        part: OwnedSemaphorePermit,
     ) -> TopicResult<Vec<TopicResult<Put>>> {
         let topic = self.stream_of(client, TopicRight::Write, stream)?;
         let (kept, slots) = self.slots(&topic)?;
@@ -80,7 +81,7 @@ impl Streaming {
             // Holds the place until it is known what became of it.
             results.push(outcome.and(Err(TopicError::TimedOut.into())));
         }
-        self.write_batches(client, &topic, &slots, batches, &mut results).await?;
+        self.write_batches(client, (&topic, &slots), batches, &mut results, part).await?;
         Ok(results)
     }
 
@@ -103,10 +104,10 @@ impl Streaming {
     async fn write_batches(
         &self,
         client: &TopicClient,
-        topic: &Arc<Topic>,
-        slots: &[Slot],
+        (topic, slots): (&Topic, &[Slot]),
         batches: Batches,
         results: &mut [TopicResult<Put>],
+        part: OwnedSemaphorePermit,
     ) -> TopicResult<()> {
         let (mut sent, mut whose) = (Vec::new(), Vec::new());
         for (shard, batch, places) in batches.finish() {
@@ -122,7 +123,7 @@ impl Streaming {
             return Ok(());
         }
         let produce = Produce { transactional_id: None, acks: Acks::All, timeout: WAIT, batches: sent };
-        let answer = self.produce(client, produce).await?;
+        let answer = self.write(client, produce, part).await?;
         for ((shard, places), outcome) in whose.into_iter().zip(answer.results) {
             let base = slots.get(shard as usize).map_or(0, |slot| slot.base);
             for (number, place) in (1_i64..).zip(places) {

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use polder_capability::topics::{
@@ -6,7 +7,8 @@ use polder_capability::topics::{
 };
 
 use super::put::hash_of;
-use crate::tests::world::{World, at, client, plain};
+use crate::Unrestricted;
+use crate::tests::world::{World, at, client, options, plain};
 
 fn stream() -> TopicRef {
     TopicRef::named("s")
@@ -97,6 +99,93 @@ async fn what_kafka_has_made_and_written_is_a_stream() {
     assert_eq!((read.records[0].data.as_slice(), read.records[0].partition_key.as_str()), (&b"by kafka"[..], ""));
     let described = world.topics.stream(&client("a"), &stream()).unwrap();
     assert_eq!((described.on_demand, described.shards.len()), (true, 3));
+}
+
+#[tokio::test]
+async fn a_stream_is_there_with_all_that_is_its_own_or_not_at_all() {
+    let world = World::new().await;
+    let before = world.files();
+    made(&world, 3, false).await;
+    let after = world.files();
+    let (name, written) = after.iter().find(|(name, bytes)| before.get(*name) != Some(*bytes)).unwrap();
+    let old = &before[name];
+    let differs = |at: &usize| old.get(*at) != Some(&written[*at]);
+    let first = (0..written.len()).find(differs).unwrap();
+    let last = (0..written.len()).rfind(differs).unwrap() + 1;
+    let mut seen = Vec::new();
+    // As far as a kill has let it be written.
+    for end in (first..last).step_by(8).chain([last]) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in &before {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let mut mixed = written[..end].to_vec();
+        mixed.extend(old.get(end..).unwrap_or_default());
+        std::fs::write(dir.path().join(name), mixed).unwrap();
+        let world = World::on(dir, Arc::new(Unrestricted), options()).await;
+        let found = world.topics.stream(&client("a"), &stream());
+        seen.push(found.is_ok());
+        if let Ok(found) = found {
+            assert_eq!(
+                (found.on_demand, found.created_ms > 0, found.shards.len()),
+                (false, true, 3),
+                "{end} of {last}"
+            );
+        }
+    }
+    seen.dedup();
+    assert_eq!(seen, [false, true]);
+}
+
+#[tokio::test]
+async fn a_shard_that_is_closed_takes_no_records_by_any_way() {
+    let mut world = World::new().await;
+    made(&world, 1, true).await;
+    world.produce(at("s", 0), plain("before")).await.unwrap();
+    let split = Division::Split { shard: 0, at: 1 << 127 };
+    world.topics.divide(&client("a"), &stream(), split).await.unwrap();
+    for _ in 0..2 {
+        let refused = world.produce(at("s", 0), plain("late")).await.unwrap_err();
+        assert_eq!(refused.error, TopicError::Policy);
+        assert!(refused.message.unwrap().contains("partition 0 of \"s\" takes no records any more"));
+        let end = read(&world, 0, ShardStart::TrimHorizon).await;
+        assert_eq!((end.records.len(), end.next), (1, None), "who has read it to its end has read all");
+        world.restart().await;
+    }
+    // Its children take them, with numbers behind its own.
+    world.produce(at("s", 1), plain("by kafka")).await.unwrap();
+    assert_eq!(read(&world, 1, ShardStart::TrimHorizon).await.records[0].sequence, 2);
+}
+
+#[tokio::test]
+async fn a_write_that_is_under_way_while_a_stream_is_divided_is_before_the_end_or_refused() {
+    let world = World::new().await;
+    made(&world, 1, true).await;
+    let writes = async {
+        let mut outcomes = Vec::new();
+        for number in 0..200 {
+            outcomes.push(world.produce(at("s", 0), plain(&format!("{number}"))).await);
+        }
+        outcomes
+    };
+    let division = async {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let split = Division::Split { shard: 0, at: 1 << 127 };
+        world.topics.divide(&client("a"), &stream(), split).await.unwrap();
+    };
+    let (outcomes, ()) = tokio::join!(writes, division);
+    let written = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
+    assert!(
+        outcomes[written..]
+            .iter()
+            .all(|outcome| matches!(outcome, Err(failure) if failure.error == TopicError::Policy))
+    );
+    let shards = world.topics.stream(&client("a"), &stream()).unwrap().shards;
+    let last = i64::try_from(written).unwrap();
+    assert_eq!((shards[0].last_sequence, shards[1].first_sequence), (Some(last.max(1)), last + 1));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A server of topics that can be stopped and started again.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +63,11 @@ impl World {
     }
 
     pub async fn with(rights: Arc<dyn TopicRights>, options: StreamingOptions) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), rights, options).await
+    }
+
+    /// On what a folder has.
+    pub async fn on(dir: TempDir, rights: Arc<dyn TopicRights>, options: StreamingOptions) -> Self {
         let clock = ManualClock::at(DateTime::from_timestamp_millis(START_MS).unwrap());
         let (topics, shutdown, tasks) = start(&dir, &clock, Arc::clone(&rights), options).await;
         Self { dir, clock, topics, rights, shutdown, tasks }
@@ -76,6 +82,11 @@ impl World {
         self.topics.inner.log.close().await.unwrap();
         (self.topics, self.shutdown, self.tasks) =
             start(&self.dir, &self.clock, Arc::clone(&self.rights), options()).await;
+    }
+
+    /// What is in the server's files.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        files(self.dir.path())
     }
 
     /// Lets time go by in small steps, and what is due happen.
@@ -155,6 +166,11 @@ impl World {
         let mut fetched = self.topics.fetch_offsets(&client("member"), fetch).await.unwrap();
         fetched.remove(0).result.unwrap().map(|entry| entry.offset)
     }
+}
+
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.file_name().unwrap().into(), std::fs::read(path).unwrap())).collect()
 }
 
 pub fn client(name: &str) -> TopicClient {

@@ -186,6 +186,18 @@ impl Streaming {
     }
 
     async fn create_one(&self, client: &TopicClient, new: &NewTopic, try_only: bool) -> TopicResult<CreatedTopic> {
+        let (created, entry) = self.new_topic(client, new)?;
+        if !try_only {
+            self.inner.log.append(vec![entry]).await.map_err(of_append)?;
+        }
+        Ok(created)
+    }
+
+    /// A topic that somebody may make, and the entry that makes it.
+    ///
+    /// # Errors
+    /// `TopicForbidden`, `InvalidTopic`, `TopicExists`, `InvalidPartitions`, `InvalidConfig`, and those of assignments.
+    pub(crate) fn new_topic(&self, client: &TopicClient, new: &NewTopic) -> TopicResult<(CreatedTopic, Entry)> {
         let allowed = self.may(client, TopicRight::Create, TopicThing::Server)
             || self.may(client, TopicRight::Create, TopicThing::Topic(&new.name));
         if !allowed {
@@ -200,12 +212,7 @@ impl Streaming {
         let given = config::of_new(&new.config, self.inner.options.message_bytes_max)?;
         let id = Uuid::from_bytes((self.inner.options.random)());
         let created = CreatedTopic { id, partitions, config: config::entries(&given, None) };
-        if try_only {
-            return Ok(created);
-        }
-        let entry = Entry::CreateTopic { name: new.name.clone(), id, partitions, config: given };
-        self.inner.log.append(vec![entry]).await.map_err(of_append)?;
-        Ok(created)
+        Ok((created, Entry::CreateTopic { name: new.name.clone(), id, partitions, config: given }))
     }
 
     fn partitions_of(&self, new: &NewTopic) -> TopicResult<u32> {
@@ -274,6 +281,8 @@ impl Streaming {
     }
 
     async fn add_partitions_to(&self, client: &TopicClient, wish: &MorePartitions, try_only: bool) -> TopicResult<()> {
+        // Not while it is divided, which counts its partitions.
+        let _one = self.inner.streams.change().await?;
         let topic = self.topic(client, TopicRight::Alter, &TopicRef::named(&wish.topic))?;
         let refuse = |message: String| Err(TopicFailure::new(TopicError::InvalidPartitions, message));
         let most = self.inner.options.partitions_max;
