@@ -203,8 +203,14 @@ impl Streaming {
         if try_only {
             return Ok(created);
         }
+        let owned = self.inner.rights.making(&client.caller, &new.name, id).await;
+        owned.map_err(|error| TopicFailure::new(TopicError::Storage, error.to_string()))?;
         let entry = Entry::CreateTopic { name: new.name.clone(), id, partitions, config: given };
-        self.inner.log.append(vec![entry]).await.map_err(of_append)?;
+        if let Err(error) = self.inner.log.append(vec![entry]).await {
+            // Another one may have made it at the same time, with another id.
+            self.inner.rights.deleted(id).await;
+            return Err(of_append(error));
+        }
         Ok(created)
     }
 
@@ -270,6 +276,7 @@ impl Streaming {
         if let Err(failure) = forgotten.await {
             tracing::warn!(topic = topic.name, %failure, "offsets of a deleted topic are left until the next start");
         }
+        self.inner.rights.deleted(id).await;
         Ok(described(&topic))
     }
 
