@@ -195,6 +195,7 @@ impl House {
         };
         let contracts = KafkaContracts {
             topics: Arc::new(self.streams.topics.clone()),
+            grants: Some(Arc::clone(&self.engine) as _),
             accounts: Arc::clone(&self.accounts),
             logins: Arc::clone(&self.logins),
         };
