@@ -36,7 +36,10 @@ pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,
     HeldRoom, Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
-pub use rights::{TopicRight, TopicRights, TopicThing};
+pub use rights::{
+    Grantee, TopicAcl, TopicAcls, TopicGrant, TopicGrantChange, TopicGrants, TopicNames, TopicRight, TopicRights,
+    TopicThing,
+};
 pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
 pub use shards::{
     Division, NewStream, Put, ReadRecord, ReadShard, Shard, ShardConsumer, ShardRead, ShardRecord, ShardStart, Shards,

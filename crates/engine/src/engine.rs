@@ -8,7 +8,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use polder_capability::deliveries::Deliveries;
-use polder_capability::topics::{TopicRows, Topics};
+use polder_capability::topics::{TopicNames, TopicRows, Topics};
 use polder_capability::{
     BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, PartChecked, QueryProgress, QueryRecord, SqlRunner,
     SqlSession,
@@ -290,7 +290,9 @@ impl Engine {
     }
 
     /// Makes topics known, and readable as tables. Called once, by the wiring.
-    pub fn set_topics(&self, topics: Arc<dyn Topics>, rows: Arc<dyn TopicRows>) {
+    pub fn set_topics<T: Topics + TopicNames + 'static>(&self, topics: Arc<T>, rows: Arc<dyn TopicRows>) {
+        let names: Weak<T> = Arc::downgrade(&topics);
+        self.authority.set_topics(names);
         let _ = self.topics.set(TopicsHandle(topics));
         let _ = self.topic_rows.set(RowsHandle(rows));
     }

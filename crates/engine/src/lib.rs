@@ -36,6 +36,7 @@ mod setops;
 mod statement;
 mod stream;
 mod system;
+mod topic_grants;
 mod topic_rights;
 mod topics;
 mod unique_names;

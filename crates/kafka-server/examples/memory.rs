@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let contracts = KafkaContracts {
         topics: Arc::new(memory::MemoryTopics::default()),
+        grants: None,
         accounts: Arc::new(logins::OneUser),
         logins: Arc::new(logins::OneUser),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 
-use polder_capability::topics::Topics;
+use polder_capability::topics::{TopicGrants, Topics};
 use polder_capability::{Accounts, ProvenLogins};
 use polder_door::{Auth, Listener, Place, Starts, Tls, TlsFiles};
 use polder_runtime::Shutdown;
@@ -37,6 +37,8 @@ pub struct KafkaServerOptions {
 #[derive(Clone)]
 pub struct KafkaContracts {
     pub topics: Arc<dyn Topics>,
+    /// For access control lists. `None`: there are none.
+    pub grants: Option<Arc<dyn TopicGrants>>,
     /// For passwords that are told.
     pub accounts: Arc<dyn Accounts>,
     /// For those that are proven.

@@ -48,6 +48,7 @@ impl Running {
         let topics = Arc::new(memory::MemoryTopics::default());
         let contracts = KafkaContracts {
             topics: Arc::<memory::MemoryTopics>::clone(&topics),
+            grants: None,
             accounts: Arc::new(logins::OneUser),
             logins: Arc::new(logins::OneUser),
         };

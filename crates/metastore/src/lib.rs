@@ -53,7 +53,7 @@ pub use jobs::{Job, Jobs, Run, RunsWanted};
 pub use loaded_content::{LoadedContent, LoadedContents};
 pub use open::{MetastoreOptions, make_private_directory};
 pub use principals::Principals;
-pub use roles::{OWNER_OID, Role, RoleMember, RoleRows, Roles};
+pub use roles::{OWNER_OID, Role, RoleMember, RoleRows, Roles, TopicAccess};
 pub use saved_queries::{SavedQueries, SavedQuery};
 pub use schemas::{SchemaChange, SchemaRow, SchemaSettingRow, SchemaVersionRow, Schemas, SubjectRows};
 pub use settings::Settings;

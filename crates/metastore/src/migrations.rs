@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "roles", sql: include_str!("../migrations/0005_roles.sql") },
     Migration { name: "deliveries", sql: include_str!("../migrations/0006_deliveries.sql") },
     Migration { name: "schemas", sql: include_str!("../migrations/0007_schemas.sql") },
+    Migration { name: "topic_access", sql: include_str!("../migrations/0008_topic_access.sql") },
 ];
 
 /// The version that this program brings a database to.

@@ -75,6 +75,18 @@ pub struct RoleMember {
     pub has_admin: bool,
 }
 
+/// Who owns a topic, and what is granted on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicAccess {
+    /// The topic's id, as text.
+    pub topic_id: String,
+    /// The topic's name, to tell of it.
+    pub topic: String,
+    pub owner: i64,
+    /// What is granted, as text; `None`: what is usual.
+    pub items: Option<String>,
+}
+
 /// All that there is about roles, as it was at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoleRows {
@@ -87,6 +99,8 @@ pub struct RoleRows {
     pub defaults: Vec<(i64, String, String)>,
     /// Who may do what with the database, as text; `None`: nobody has said.
     pub database: Option<String>,
+    /// The topics of which something has been said, by their ids.
+    pub topics: Vec<TopicAccess>,
     /// The names of those who have passwords.
     pub with_passwords: Vec<String>,
     /// The number of the next role.
@@ -111,7 +125,7 @@ const SELECT: &str = "SELECT oid, name, is_superuser, inherits, creates_roles, c
 
 impl Roles<'_> {
     pub async fn load(&self) -> Result<RoleRows> {
-        let queries: [(&str, &[crate::Value]); 6] = [
+        let queries: [(&str, &[crate::Value]); 7] = [
             (SELECT, &[]),
             (
                 "SELECT role_oid, member_oid, grantor_oid, has_admin FROM polder_role_member \
@@ -122,9 +136,10 @@ impl Roles<'_> {
             ("SELECT role_oid, kind, items FROM polder_default_privilege ORDER BY role_oid, kind", &[]),
             ("SELECT key, value FROM polder_setting WHERE key LIKE 'roles.%'", &[]),
             ("SELECT name FROM polder_principal ORDER BY name", &[]),
+            ("SELECT topic_id, topic, owner_oid, items FROM polder_topic_access ORDER BY topic_id", &[]),
         ];
         let answers = self.0.read_together(&queries).await?;
-        let [roles, members, settings, defaults, others, passwords]: [Vec<Row>; 6] =
+        let [roles, members, settings, defaults, others, passwords, topics]: [Vec<Row>; 7] =
             answers.try_into().map_err(|_| Error::internal("the metastore answered another number of queries"))?;
         let texts = |row: &Row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned()));
         let mut rows = RoleRows {
@@ -133,6 +148,7 @@ impl Roles<'_> {
             settings: settings.iter().map(texts).collect::<Result<_>>()?,
             defaults: defaults.iter().map(texts).collect::<Result<_>>()?,
             database: None,
+            topics: topics.iter().map(read_topic).collect::<Result<_>>()?,
             with_passwords: passwords.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<_>>()?,
             next_oid: FIRST_OID,
         };
@@ -239,6 +255,35 @@ impl Roles<'_> {
         }
     }
 
+    /// Who owns a topic now, and what is granted on it, where it was `before`. With another transaction that came first it
+    /// fails.
+    #[must_use]
+    pub fn topic_write(before: Option<&TopicAccess>, after: &TopicAccess) -> Write {
+        let mut values = vec![
+            after.topic_id.as_str().into(),
+            after.topic.as_str().into(),
+            after.owner.into(),
+            crate::Value::from(after.items.as_deref()),
+        ];
+        let Some(before) = before else {
+            let sql = "INSERT INTO polder_topic_access (topic_id, topic, owner_oid, items) VALUES ($1, $2, $3, $4)";
+            return Write::new(sql, values);
+        };
+        values.extend([before.owner.into(), before.items.as_deref().unwrap_or_default().into()]);
+        Write::new(
+            "UPDATE polder_topic_access SET topic = $2, owner_oid = $3, items = $4 WHERE topic_id = $1 \
+             AND owner_oid = $5 AND coalesce(items, '') = $6",
+            values,
+        )
+        .affecting(1)
+    }
+
+    /// A topic is gone.
+    #[must_use]
+    pub fn no_topic_write(topic_id: &str) -> Write {
+        Write::new("DELETE FROM polder_topic_access WHERE topic_id = $1", vec![topic_id.into()])
+    }
+
     /// Who may do what with the database.
     #[must_use]
     pub fn database_write(items: &str) -> Write {
@@ -273,6 +318,15 @@ fn read(row: &Row) -> Result<Role> {
         bypasses_policies: row.bool(7)?,
         connection_limit: row.int(8)?,
         valid_until: row.opt_time(9)?,
+    })
+}
+
+fn read_topic(row: &Row) -> Result<TopicAccess> {
+    Ok(TopicAccess {
+        topic_id: row.text(0)?.to_owned(),
+        topic: row.text(1)?.to_owned(),
+        owner: row.int(2)?,
+        items: row.opt_text(3)?.map(str::to_owned),
     })
 }
 

@@ -90,6 +90,7 @@ impl House {
         let rows = LogRows::new(&streams.topics, Some(Arc::clone(&schemas) as Arc<dyn ValueSchemas>));
         let rows: Arc<dyn TopicRows> = Arc::new(rows);
         engine.set_topics(Arc::new(streams.topics.clone()), Arc::clone(&rows));
+        engine.forget_deleted_topics().await?;
         let deliveries = JobDeliveries::new(DeliveriesOptions {
             rows: Arc::clone(&rows),
             topics: Arc::new(streams.topics.clone()),
@@ -195,6 +196,7 @@ impl House {
         };
         let contracts = KafkaContracts {
             topics: Arc::new(self.streams.topics.clone()),
+            grants: Some(Arc::clone(&self.engine) as _),
             accounts: Arc::clone(&self.accounts),
             logins: Arc::clone(&self.logins),
         };

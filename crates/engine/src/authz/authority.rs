@@ -1,15 +1,17 @@
 //! The roles that hold now, and in whose name a session's statements run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
 use polder_capability::Caller;
+use polder_capability::topics::TopicNames;
 use polder_lake::{Snapshot, Version};
-use polder_metastore::{Metastore, OWNER_OID};
+use polder_metastore::{Metastore, OWNER_OID, Write};
 use polder_types::{Error, ErrorKind, Result};
+use uuid::Uuid;
 
 use super::acl::rights_in;
 use super::book::RoleBook;
@@ -33,6 +35,8 @@ pub(crate) struct Authority {
     changing: tokio::sync::Mutex<()>,
     /// The number of the next role, as far as transactions that are still open have taken some.
     next_oid: AtomicI64,
+    /// The topics that there are, if there are any: whoever has them asks here for rights, and lives by itself.
+    topics: OnceLock<Weak<dyn TopicNames>>,
 }
 
 /// The way in by which sessions are connections.
@@ -47,6 +51,7 @@ impl Authority {
             reading: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             next_oid: AtomicI64::new(0),
+            topics: OnceLock::new(),
         }
     }
 
@@ -59,6 +64,32 @@ impl Authority {
     pub fn take_oid(&self, least: i64) -> i64 {
         self.next_oid.fetch_max(least, Ordering::Relaxed);
         self.next_oid.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Where topics are found by their names; once.
+    pub fn set_topics(&self, topics: Weak<dyn TopicNames>) {
+        let _ = self.topics.set(topics);
+    }
+
+    fn topic_names(&self) -> Option<Arc<dyn TopicNames>> {
+        self.topics.get().and_then(Weak::upgrade)
+    }
+
+    /// The topic of a name.
+    pub fn topic_id(&self, name: &str) -> Option<Uuid> {
+        self.topic_names()?.id_of(name)
+    }
+
+    /// All topics, by their names; `None`: it is not known which there are.
+    pub fn topics(&self) -> Option<Vec<(String, Uuid)>> {
+        self.topic_names().map(|topics| topics.all())
+    }
+
+    /// Writes down what holds about topics, outside of statements.
+    pub async fn write_topics(&self, writes: &[Write]) -> Result<()> {
+        self.metastore.write(writes).await?;
+        self.changed().await;
+        Ok(())
     }
 
     /// Lets somebody in who has shown who they are.

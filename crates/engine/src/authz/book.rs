@@ -1,5 +1,6 @@
 //! All roles, in memory.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -7,7 +8,9 @@ use chrono::{DateTime, Utc};
 use polder_lake::{DefaultGrants, EVERYBODY, Grant};
 use polder_metastore::{OWNER_OID, Role, RoleMember, RoleRows};
 use polder_types::{Error, ErrorKind, Result};
+use uuid::Uuid;
 
+use super::rights::Kind;
 use super::who::Who;
 
 /// Reads every table and view.
@@ -35,6 +38,9 @@ const PREDEFINED: &[(i64, &str)] = &[
     (WRITE_ALL_DATA, "pg_write_all_data"),
 ];
 
+/// Bytes of the name of a role after which something else is named: what is longer is looked at no further.
+const NAMED_AFTER_BYTES_MAX: usize = 256;
+
 /// All roles as they were at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct RoleBook {
@@ -48,6 +54,16 @@ pub(crate) struct RoleBook {
     pub database: Option<Vec<Grant>>,
     /// What roles grant on things that they make, whatever the schema.
     pub defaults: Vec<DefaultGrants>,
+    /// Who owns a topic and what is granted on it, by its id; of one that is not here nobody has said anything.
+    topics: HashMap<Uuid, TopicAccess>,
+}
+
+/// Who owns a topic, and what is granted on it.
+#[derive(Debug, Clone)]
+struct TopicAccess {
+    owner: i64,
+    /// `None`: what is usual.
+    grants: Option<Vec<Grant>>,
 }
 
 impl Default for RoleBook {
@@ -84,7 +100,12 @@ impl RoleBook {
             kind: kind.clone(),
             grants: read(items),
         });
+        let topics = rows.topics.iter().filter_map(|row| {
+            let access = TopicAccess { owner: row.owner, grants: row.items.as_deref().map(read) };
+            Some((Uuid::parse_str(&row.topic_id).ok()?, access))
+        });
         Self {
+            topics: topics.collect(),
             by_oid: rows.roles.iter().enumerate().map(|(at, role)| (role.oid, at)).collect(),
             by_name: rows.roles.iter().map(|role| (role.name.clone(), role.oid)).collect(),
             above,
@@ -194,6 +215,33 @@ impl RoleBook {
         own.map(|(_, name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// The role that a group or a transactional id is named after: it is its name, or what comes before a dot or a dash of
+    /// it. The longest one counts.
+    pub fn named_after(&self, name: &str) -> Option<&Role> {
+        let cuts = name.match_indices(['.', '-']).map(|(at, _)| at).take_while(|at| *at <= NAMED_AFTER_BYTES_MAX);
+        let whole = (name.len() <= NAMED_AFTER_BYTES_MAX).then_some(name.len());
+        let ends: Vec<usize> = cuts.chain(whole).collect();
+        ends.into_iter().rev().find_map(|end| self.find(name.get(..end)?))
+    }
+
+    /// Who owns a topic.
+    pub fn topic_owner(&self, id: Uuid) -> i64 {
+        self.topics.get(&id).map_or(OWNER_OID, |access| access.owner)
+    }
+
+    /// What is granted on a topic.
+    pub fn topic_grants(&self, id: Uuid) -> Cow<'_, [Grant]> {
+        match self.topics.get(&id).and_then(|access| access.grants.as_deref()) {
+            Some(grants) => Cow::Borrowed(grants),
+            None => Cow::Owned(Kind::Topic.usual(self.topic_owner(id))),
+        }
+    }
+
+    /// The topics of which something has been said.
+    pub fn said_topics(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.topics.keys().copied()
+    }
+
     /// The name of a role in a list of rights: nothing for everybody.
     pub fn grantee(&self, oid: i64) -> String {
         match self.name(oid) {
@@ -238,6 +286,41 @@ mod tests {
         let book = Arc::new(RoleBook::of(rows));
         assert_eq!(*book.who(1, 1).memberships, BTreeSet::from([1, 2, 3]));
         assert!(book.is_member(1, 4));
+    }
+
+    #[test]
+    fn a_topic_of_which_nothing_is_said_is_the_first_roles() {
+        let (said, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut rows = book(&[]).rows.clone();
+        let items = r#"[{"role":2,"grantor":1,"rights":2,"grantable":0}]"#;
+        let row = |id: Uuid, items: Option<&str>| polder_metastore::TopicAccess {
+            topic_id: id.to_string(),
+            topic: "t".into(),
+            owner: 1,
+            items: items.map(str::to_owned),
+        };
+        rows.topics = vec![row(said, Some(items))];
+        let read = RoleBook::of(rows.clone());
+        assert_eq!((read.topic_owner(said), read.topic_owner(other)), (1, OWNER_OID));
+        assert_eq!(read.topic_grants(said).iter().map(|grant| grant.role).collect::<Vec<_>>(), [2]);
+        assert_eq!(read.topic_grants(other).iter().map(|grant| grant.role).collect::<Vec<_>>(), [OWNER_OID]);
+        // What cannot be read gives nobody anything.
+        rows.topics = vec![row(said, Some("?"))];
+        assert!(RoleBook::of(rows).topic_grants(said).is_empty());
+    }
+
+    #[test]
+    fn groups_are_named_after_roles() {
+        let book = book(&[]);
+        let mut rows = book.rows.clone();
+        rows.roles.push(Role::new(5, "ada.lab"));
+        let book = RoleBook::of(rows);
+        let after = |name: &str| book.named_after(name).map(|role| role.oid);
+        assert_eq!([after("ada"), after("ada.x"), after("ada-x.y")], [Some(1); 3]);
+        assert_eq!([after("ada.lab"), after("ada.lab.x"), after("ada.lab-x")], [Some(5); 3]);
+        assert_eq!(after("ada.labs"), Some(1));
+        assert_eq!([after(""), after("adam"), after("x.ada"), after(".ada"), after("ada_x")], [None; 5]);
+        assert_eq!(after(&format!("ada.{}", "x.".repeat(100_000))), Some(1));
     }
 
     #[test]

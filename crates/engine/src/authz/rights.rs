@@ -43,6 +43,7 @@ pub(crate) enum Kind {
     Column,
     Sequence,
     Function,
+    Topic,
 }
 
 impl Kind {
@@ -55,6 +56,8 @@ impl Kind {
             Self::Column => INSERT | SELECT | UPDATE | REFERENCES,
             Self::Sequence => USAGE | SELECT | UPDATE,
             Self::Function => EXECUTE,
+            // To write, to read, and to know of it, which comes with the others too.
+            Self::Topic => INSERT | SELECT | USAGE,
         }
     }
 
@@ -63,7 +66,7 @@ impl Kind {
         match self {
             Self::Database => TEMPORARY | CONNECT,
             Self::Function => EXECUTE,
-            Self::Schema | Self::Table | Self::Column | Self::Sequence => 0,
+            Self::Schema | Self::Table | Self::Column | Self::Sequence | Self::Topic => 0,
         }
     }
 
@@ -76,6 +79,7 @@ impl Kind {
             Self::Column => "column",
             Self::Sequence => "sequence",
             Self::Function => "function",
+            Self::Topic => "topic",
         }
     }
 
@@ -91,7 +95,7 @@ impl Kind {
             Self::Sequence => "S",
             Self::Function => "f",
             Self::Schema => "n",
-            Self::Database | Self::Column => "",
+            Self::Database | Self::Column | Self::Topic => "",
         }
     }
 
@@ -155,6 +159,7 @@ mod tests {
         assert_eq!(in_letters(&Kind::Table.usual(10), &book), ["polder=arwdDxt/polder"]);
         assert_eq!(in_letters(&Kind::Database.usual(10), &book), ["=Tc/polder", "polder=CTc/polder"]);
         assert_eq!(in_letters(&Kind::Function.usual(10), &book), ["=X/polder", "polder=X/polder"]);
+        assert_eq!(in_letters(&Kind::Topic.usual(10), &book), ["polder=arU/polder"]);
         assert!(Kind::Column.usual(10).is_empty());
         let some = Grant { role: 99, grantor: 10, rights: SELECT | INSERT, grantable: SELECT };
         assert_eq!(in_letters(&[some], &book), ["99=ar*/polder"]);

@@ -70,7 +70,7 @@ impl DeliveryTables for Engine {
         if !self.topic_rights().may(&caller, TopicRight::Read, topic) {
             return Err(Error::new(ErrorKind::Forbidden, format!("permission denied for topic {}", definition.topic))
                 .with_code("42501")
-                .with_hint("members of pg_read_all_data read topics"));
+                .with_hint("its owner may GRANT SELECT ON TOPIC …; members of pg_read_all_data read all topics"));
         }
         let session = engine.own_session(&definition.owner);
         let running = engine.recorder.unrecorded(QueryId::new(), session.caller(), &definition.name);

@@ -17,6 +17,7 @@ mod session;
 mod settings;
 mod statements;
 mod things;
+mod topics;
 mod words;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBuilder, Int64Array, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanBuilder, Int64Array, ListBuilder, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use polder_capability::topics::{
     ConfigResource, FetchOffsets, GroupKind, GroupListing, GroupState, PartitionBounds, TopicChoice, TopicClient,
@@ -14,7 +14,8 @@ use polder_types::{Error, Result};
 
 use super::jobs::texts;
 use super::{int, text, time};
-use crate::authz::Who;
+use crate::authz::rights::in_letters;
+use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;
 
 /// Settings of topics that are columns.
@@ -31,6 +32,8 @@ pub(super) fn topics_schema() -> Schema {
         int("retention_bytes", true),
         Field::new("is_internal", DataType::Boolean, false),
         time("newest_record_at", true),
+        text("owner", false),
+        Field::new("acl", DataType::new_list(DataType::Utf8, true), false),
     ])
 }
 
@@ -76,6 +79,7 @@ fn failed(failure: &TopicFailure) -> Error {
 pub(super) struct Seen {
     topics: Arc<dyn Topics>,
     client: TopicClient,
+    book: Arc<RoleBook>,
 }
 
 impl Seen {
@@ -83,7 +87,7 @@ impl Seen {
     pub fn of(engine: &Engine, who: &Who) -> Option<Self> {
         let caller = crate::topics::caller(who);
         let client = TopicClient { caller, client_id: "sql".into(), host: "".into() };
-        Some(Self { topics: engine.topics()?, client })
+        Some(Self { topics: engine.topics()?, client, book: Arc::clone(&who.book) })
     }
 
     async fn described(&self) -> Result<Vec<TopicDescription>> {
@@ -135,7 +139,19 @@ impl Seen {
             number("retention.bytes"),
             Arc::new(internal.finish()),
             times(newest),
+            texts(&topics, |topic| Some(self.book.name(self.book.topic_owner(topic.id)).unwrap_or_default())),
+            self.grants(&topics),
         ])
+    }
+
+    /// What is granted on topics, in PostgreSQL's letters.
+    fn grants(&self, topics: &[TopicDescription]) -> ArrayRef {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for topic in topics {
+            let items = in_letters(&self.book.topic_grants(topic.id), &self.book);
+            lists.append_value(items.into_iter().map(Some));
+        }
+        Arc::new(lists.finish())
     }
 
     pub async fn partitions(&self) -> Result<Vec<ArrayRef>> {

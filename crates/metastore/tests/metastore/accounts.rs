@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use polder_metastore::principals::random_password;
-use polder_metastore::{OWNER_OID, Principals, Role, RoleMember, Roles, Write};
+use polder_metastore::{OWNER_OID, Principals, Role, RoleMember, Roles, TopicAccess, Write};
 use polder_runtime::Clock as _;
 use polder_types::ErrorKind;
 
@@ -98,6 +98,30 @@ pub async fn roles(place: Place) {
     assert!(!principals.verify_password("rob", "correct horse").await.unwrap());
 }
 
+/// Who may do what with a topic is changed where it was left, or not at all.
+pub async fn topics_have_owners(place: Place) {
+    let metastore = place.open().await;
+    let said = |owner: i64, items: Option<&str>| TopicAccess {
+        topic_id: "11111111-1111-1111-1111-111111111111".into(),
+        topic: "plans".into(),
+        owner,
+        items: items.map(str::to_owned),
+    };
+    let (made, granted, handed_over) = (said(10, None), said(10, Some("[]")), said(16_384, Some("[]")));
+    metastore.write(&[Roles::topic_write(None, &made)]).await.unwrap();
+    assert_eq!(metastore.roles().load().await.unwrap().topics, std::slice::from_ref(&made));
+    metastore.write(&[Roles::topic_write(Some(&made), &granted)]).await.unwrap();
+    // Somebody who still knows it as it was made.
+    for late in [Roles::topic_write(Some(&made), &handed_over), Roles::topic_write(Some(&handed_over), &made)] {
+        assert_eq!(metastore.write(&[late]).await.unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    assert!(metastore.write(&[Roles::topic_write(None, &made)]).await.is_err());
+    metastore.write(&[Roles::topic_write(Some(&granted), &handed_over)]).await.unwrap();
+    assert_eq!(metastore.roles().load().await.unwrap().topics, std::slice::from_ref(&handed_over));
+    metastore.write(&[Roles::no_topic_write(&made.topic_id)]).await.unwrap();
+    assert!(metastore.roles().load().await.unwrap().topics.is_empty());
+}
+
 /// Who was there before there were roles keeps what everybody had.
 pub async fn users_become_roles(place: Place) {
     let metastore = place.open().await;
@@ -113,6 +137,7 @@ pub async fn users_become_roles(place: Place) {
         "polder_schema_version",
         "polder_schema_reference",
         "polder_schema_setting",
+        "polder_topic_access",
     ];
     let mut writes: Vec<Write> = tables.map(|table| Write::new(format!("DROP TABLE {table}"), vec![])).into();
     writes.push(Write::new(

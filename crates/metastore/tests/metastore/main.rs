@@ -54,6 +54,7 @@ cases! {
     accounts::passwords,
     accounts::roles,
     accounts::users_become_roles,
+    accounts::topics_have_owners,
     accounts::guessing_is_slowed_down,
     accounts::sessions_slide,
     accounts::tokens,

@@ -202,7 +202,8 @@ impl Streaming {
         };
         let (created, entry) = self.new_topic(client, &topic)?;
         let kept = Kept { created_ms: self.now_ms(), on_demand: new.on_demand, tags: new.tags, ..Kept::default() };
-        self.keep(created.id, &kept, vec![entry]).await
+        let state = set(STREAMS, kept::key(created.id), kept.to_bytes());
+        self.make(client, &topic.name, created.id, vec![entry, state]).await
     }
 
     /// Writes down what is kept about a stream, along with other entries, as one fact.

@@ -1,10 +1,15 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use polder_capability::Caller;
 use polder_capability::topics::{
-    FetchOffsets, TopicAdmin, TopicChoice, TopicError, TopicGroups, TopicRecords, TopicRef, TopicRight, TopicRights,
-    TopicThing,
+    FetchOffsets, NewTopic, TopicAdmin, TopicChoice, TopicError, TopicGroups, TopicNames, TopicRecords, TopicRef,
+    TopicRight, TopicRights, TopicThing,
 };
+use polder_types::{Error, Result};
+use uuid::Uuid;
 
 use super::world::{World, at, client, fetch, offsets, plain};
 
@@ -72,4 +77,52 @@ async fn groups_are_their_owners() {
     let fetch = FetchOffsets { group: "ann-group".to_owned(), member: None, partitions: None, stable: false };
     assert_eq!(world.topics.fetch_offsets(&bob, fetch.clone()).await.unwrap_err().error, TopicError::GroupForbidden);
     assert_eq!(world.topics.fetch_offsets(&ann, fetch).await.unwrap().len(), 1);
+}
+
+/// What the server told about topics that are made and deleted.
+#[derive(Default)]
+struct Told {
+    made: Mutex<Vec<(String, String, Uuid)>>,
+    deleted: Mutex<Vec<Uuid>>,
+    refuses: AtomicBool,
+}
+
+#[async_trait]
+impl TopicRights for Told {
+    fn may(&self, _caller: &Caller, _right: TopicRight, _thing: TopicThing<'_>) -> bool {
+        true
+    }
+
+    async fn making(&self, caller: &Caller, topic: &str, id: Uuid) -> Result<()> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(Error::internal("no"));
+        }
+        self.made.lock().push((caller.user.clone(), topic.to_owned(), id));
+        Ok(())
+    }
+
+    async fn deleted(&self, id: Uuid) {
+        self.deleted.lock().push(id);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_belongs_to_whoever_makes_it() {
+    let told = Arc::new(Told::default());
+    let world = World::with_rights(Arc::<Told>::clone(&told)).await;
+    let ann = client("ann");
+    let new = || vec![NewTopic { name: "plans".to_owned(), partitions: Some(1), ..NewTopic::default() }];
+    world.topics.create(&ann, new(), true).await.unwrap().remove(0).unwrap();
+    assert!(told.made.lock().is_empty(), "it was only asked what would be");
+    let id = world.topics.create(&ann, new(), false).await.unwrap().remove(0).unwrap().id;
+    assert_eq!(*told.made.lock(), [("ann".to_owned(), "plans".to_owned(), id)]);
+    assert_eq!((world.topics.id_of("plans"), world.topics.all()), (Some(id), vec![("plans".to_owned(), id)]));
+    world.topics.delete(&ann, vec![TopicRef::named("plans")]).await.unwrap().remove(0).unwrap();
+    assert_eq!(*told.deleted.lock(), [id]);
+    assert_eq!(world.topics.id_of("plans"), None);
+    // Without an owner there is none.
+    told.refuses.store(true, Ordering::Relaxed);
+    let refused = world.topics.create(&ann, new(), false).await.unwrap().remove(0).unwrap_err();
+    assert_eq!(refused.error, TopicError::Storage);
+    assert_eq!(world.topics.id_of("plans"), None);
 }

@@ -188,9 +188,30 @@ impl Streaming {
     async fn create_one(&self, client: &TopicClient, new: &NewTopic, try_only: bool) -> TopicResult<CreatedTopic> {
         let (created, entry) = self.new_topic(client, new)?;
         if !try_only {
-            self.inner.log.append(vec![entry]).await.map_err(of_append)?;
+            self.make(client, &new.name, created.id, vec![entry]).await?;
         }
         Ok(created)
+    }
+
+    /// Appends the entries that make a topic, once it is written down whose it is.
+    ///
+    /// # Errors
+    /// `Storage`, and those of the log.
+    pub(crate) async fn make(
+        &self,
+        client: &TopicClient,
+        name: &str,
+        id: Uuid,
+        entries: Vec<Entry>,
+    ) -> TopicResult<()> {
+        let owned = self.inner.rights.making(&client.caller, name, id).await;
+        owned.map_err(|error| TopicFailure::new(TopicError::Storage, error.to_string()))?;
+        if let Err(error) = self.inner.log.append(entries).await {
+            // Another one may have made it at the same time, with another id.
+            self.inner.rights.deleted(id).await;
+            return Err(of_append(error));
+        }
+        Ok(())
     }
 
     /// A topic that somebody may make, and the entry that makes it.
@@ -277,6 +298,7 @@ impl Streaming {
         if let Err(failure) = forgotten.await {
             tracing::warn!(topic = topic.name, %failure, "offsets of a deleted topic are left until the next start");
         }
+        self.inner.rights.deleted(id).await;
         Ok(described(&topic))
     }
 

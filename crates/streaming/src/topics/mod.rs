@@ -8,12 +8,23 @@ mod settings;
 use std::sync::Arc;
 
 use polder_capability::topics::{
-    TopicClient, TopicError, TopicPartition, TopicRef, TopicResult, TopicRight, TopicThing,
+    TopicClient, TopicError, TopicNames, TopicPartition, TopicRef, TopicResult, TopicRight, TopicThing,
 };
 use polder_topic_log::Topic;
+use uuid::Uuid;
 
 use crate::Streaming;
 use crate::spaces::Place;
+
+impl TopicNames for Streaming {
+    fn id_of(&self, topic: &str) -> Option<Uuid> {
+        self.inner.log.topic(topic).map(|topic| topic.id)
+    }
+
+    fn all(&self) -> Vec<(String, Uuid)> {
+        self.inner.log.topics().iter().map(|topic| (topic.name.clone(), topic.id)).collect()
+    }
+}
 
 impl Streaming {
     pub(crate) fn may(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>) -> bool {

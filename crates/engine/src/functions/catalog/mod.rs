@@ -332,6 +332,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     privilege!("has_schema_privilege", "schema", [K::Any], p::schema),
     privilege!("has_database_privilege", "database", [K::Any], p::database),
     privilege!("has_function_privilege", "function", [K::Any], p::function),
+    privilege!("has_topic_privilege", "topic", [K::Any], p::topic),
     privilege!("has_sequence_privilege", "sequence", [K::Any], p::sequence),
     privilege!("has_language_privilege", "language", [K::Any], p::languages),
     privilege!("has_tablespace_privilege", "tablespace", [K::Any], p::tablespaces),

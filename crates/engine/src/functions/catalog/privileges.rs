@@ -20,6 +20,7 @@ use crate::rewrite::named_columns;
 use crate::system::pg_catalog::World;
 use crate::system::pg_catalog::directory::{Of, Relation, number};
 use crate::system::pg_catalog::{is_of_passwords, oids, programs};
+use crate::topic_rights::{knows_of, on_topic};
 
 pub(super) use others::{data_types, languages, parameters, servers, tablespaces, wrappers};
 
@@ -288,6 +289,23 @@ pub(super) fn function(call: &Call<'_>) -> Result<ArrayRef> {
             Some(id) => gives(&rights.grants(Kind::Function, id), &who, rights.owner(id), &wanted),
             None => true,
         }))
+    })
+}
+
+/// A topic of which whoever asks may know.
+pub(super) fn topic(call: &Call<'_>) -> Result<ArrayRef> {
+    let asked = Asked::new(call, 1)?;
+    call.bools(|row| {
+        let wanted = asked.rights(row, Kind::Topic)?;
+        // They have no numbers.
+        let Named::Name(name) = asked.thing(0, row) else { return Ok(None) };
+        let (asks, engine) = (asked.world.who(), asked.world.engine());
+        let of = |id| (asks.book.topic_owner(id), asks.book.topic_grants(id));
+        let known = engine.authority.topic_id(&name).map(of).filter(|(owner, grants)| knows_of(asks, *owner, grants));
+        let (owner, grants) = known.ok_or_else(|| refuse("42704", format!("topic \"{name}\" does not exist")))?;
+        let Some(who) = asked.who(row)? else { return Ok(None) };
+        let all = wanted.iter().any(|(right, granted)| !*granted && on_topic(&who, &grants) & right != 0);
+        Ok(Some(all || gives(&grants, &who, owner, &wanted)))
     })
 }
 

@@ -43,6 +43,7 @@ impl Work<'_> {
             let defaults = access.defaults.iter();
             found.extend(defaults.filter_map(|known| self.default_holding(known, schema, oid)));
         }
+        found.extend(self.topic_holdings(oid));
         let name = self.role_name(oid);
         found.extend(self.jobs.iter().filter(|(_, owner)| owner == name).map(|(job, _)| format!("owner of job {job}")));
         found
@@ -63,7 +64,7 @@ impl Work<'_> {
             Kind::Sequence => "sequences",
             Kind::Function => "functions",
             Kind::Schema => "schemas",
-            Kind::Database | Kind::Column => return None,
+            Kind::Database | Kind::Column | Kind::Topic => return None,
         };
         let held = match () {
             () if known.role == oid => "owner of",

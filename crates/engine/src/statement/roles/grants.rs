@@ -119,6 +119,9 @@ impl Work<'_> {
 
     /// The rights of whoever runs the statement on a thing as a whole.
     fn rights_on(&self, thing: &Thing) -> u32 {
+        if let Some(topic) = thing.topic {
+            return self.rights_on_topic(topic);
+        }
         let view = self.transaction.view();
         match thing.id {
             Some(id) => self.rights(view).on(thing.kind, id),
@@ -138,9 +141,10 @@ impl Work<'_> {
     }
 
     fn put_grants(&mut self, thing: &Thing, grants: Vec<Grant>) -> Result<()> {
-        match thing.id {
-            Some(id) => self.change_access(id, |access| access.grants = Some(grants)),
-            None => self.put_database(&grants),
+        match (thing.topic, thing.id) {
+            (Some(topic), _) => self.put_topic_grants(topic, &thing.name, &grants),
+            (_, Some(id)) => self.change_access(id, |access| access.grants = Some(grants)),
+            (None, None) => self.put_database(&grants),
         }
     }
 
@@ -273,6 +277,7 @@ fn kind_of(on: &On) -> Kind {
         On::Schemas(_) => Kind::Schema,
         On::Relations(kind, _) | On::AllIn(kind, _) => *kind,
         On::Functions(_) => Kind::Function,
+        On::Topics(_) | On::AllTopics => Kind::Topic,
     }
 }
 

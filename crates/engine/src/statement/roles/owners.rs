@@ -42,6 +42,7 @@ impl Work<'_> {
         match wanted.kind {
             OwnedKind::Schema => schema(view, &plain()?),
             OwnedKind::Database => database(&plain()?),
+            OwnedKind::Topic => self.topic(name),
             OwnedKind::Function => self.function(view, &wanted.thing),
             OwnedKind::Sequence => self.relation(view, name, Kind::Sequence),
             kind => {
@@ -86,6 +87,9 @@ impl Work<'_> {
 
     fn hand_over(&mut self, thing: &Thing, to: i64) -> Result<()> {
         let owner = self.owner_of(thing);
+        if let Some(topic) = thing.topic {
+            return self.hand_topic_over(topic, &thing.name, to);
+        }
         let Some(id) = thing.id else {
             if to == OWNER_OID {
                 return Ok(());
@@ -127,6 +131,9 @@ impl Work<'_> {
             self.check_can_lose(*role, "cannot reassign ownership of objects owned by")?;
             for thing in self.owned_by(*role) {
                 self.hand_over(&thing, to)?;
+            }
+            for topic in self.topics_of(*role) {
+                self.hand_over(&topic, to)?;
             }
         }
         let names: Vec<&str> = from.iter().map(|role| self.role_name(*role)).collect();
@@ -224,6 +231,7 @@ impl Work<'_> {
                 self.put_default(owner, &kind, Some(items));
             }
         }
+        self.forget_topic_grants(role)?;
         let all = std::sync::Arc::clone(self.transaction.view().all_access());
         for (id, known) in all.iter() {
             let mut access = known.as_ref().clone();
@@ -262,7 +270,7 @@ fn forget_in_policies(policies: &mut Policies, role: i64) -> bool {
 }
 
 /// Takes what a role has, and what it has granted, from a list. Whether there was any.
-fn forget(grants: &mut Vec<Grant>, owner: i64, role: i64) -> Result<bool> {
+pub(super) fn forget(grants: &mut Vec<Grant>, owner: i64, role: i64) -> Result<bool> {
     let before = grants.len();
     let of_role = |grant: &&Grant| grant.role == role || grant.grantor == role;
     let gone: Vec<Grant> = grants.iter().filter(of_role).cloned().collect();

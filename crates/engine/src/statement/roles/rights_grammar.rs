@@ -3,8 +3,9 @@
 //! ```text
 //! GRANT {right [(column, …)], … | ALL [PRIVILEGES]} ON thing, … TO role, … [WITH GRANT OPTION] [GRANTED BY role]
 //! REVOKE [GRANT OPTION FOR] right, … ON thing, … FROM role, … [GRANTED BY role] [CASCADE | RESTRICT]
+//! GRANT {right, … | ALL [PRIVILEGES]} ON {TOPIC name, … | ALL TOPICS} TO role, …, and REVOKE of them
 //! ALTER DEFAULT PRIVILEGES [FOR ROLE role, …] [IN SCHEMA schema, …] {GRANT … | REVOKE …} ON {TABLES | FUNCTIONS | …} …
-//! ALTER {TABLE | VIEW | MATERIALIZED VIEW | SCHEMA | FUNCTION | DATABASE} [IF EXISTS] name OWNER TO role
+//! ALTER {TABLE | VIEW | MATERIALIZED VIEW | SCHEMA | FUNCTION | DATABASE | TOPIC} [IF EXISTS] name OWNER TO role
 //! REASSIGN OWNED BY role, … TO role
 //! DROP OWNED BY role, … [CASCADE | RESTRICT]
 //! ```
@@ -100,7 +101,7 @@ impl Words<'_> {
     fn refuse_other_things(&self) -> Result<()> {
         match NOT_GRANTED_ON.iter().find(|(words, _)| self.are(words)) {
             Some((_, name)) => Err(Error::unsupported(format!("rights on {name} are not supported"))
-                .with_hint("there are rights on DATABASE, SCHEMA, TABLE, SEQUENCE and FUNCTION")),
+                .with_hint("there are rights on DATABASE, SCHEMA, TABLE, SEQUENCE, FUNCTION and TOPIC")),
             None => Ok(()),
         }
     }
@@ -119,6 +120,12 @@ impl Words<'_> {
                 return Ok(On::AllIn(kind, self.names("the name of a schema")?));
             }
         }
+        if self.take(&["ALL", "TOPICS"]) {
+            return Ok(On::AllTopics);
+        }
+        if self.takes_topics() {
+            return Ok(On::Topics(self.list(|words| words.object_name("the name of a topic"))?));
+        }
         if self.take(&["DATABASE"]) {
             return Ok(On::Database(self.names("the name of a database")?));
         }
@@ -131,6 +138,16 @@ impl Words<'_> {
         let kind = if self.take(&["SEQUENCE"]) { Kind::Sequence } else { Kind::Table };
         let _ = kind == Kind::Table && self.take(&["TABLE"]);
         Ok(On::Relations(kind, self.list(|words| words.object_name("the name of a table"))?))
+    }
+
+    /// Steps over the word TOPIC. Where no name comes behind it, it is that of a table.
+    fn takes_topics(&mut self) -> bool {
+        let mut behind = self.clone();
+        let names_one = behind.take(&["TOPIC"])
+            && matches!(behind.peek(), Some(Token::Word(_)))
+            && !behind.are(&["TO"])
+            && !behind.are(&["FROM"]);
+        names_one && self.take(&["TOPIC"])
     }
 
     fn function(&mut self) -> Result<FunctionName> {
@@ -187,7 +204,7 @@ impl Words<'_> {
 
     /// `ALTER … OWNER TO role`, if it is one.
     pub(super) fn owner(&mut self) -> Result<Option<RoleStatement>> {
-        let kinds: [(&[&str], OwnedKind, &'static str); 9] = [
+        let kinds: [(&[&str], OwnedKind, &'static str); 10] = [
             (&["TABLE"], OwnedKind::Table, "ALTER TABLE"),
             (&["VIEW"], OwnedKind::View, "ALTER VIEW"),
             (&["MATERIALIZED", "VIEW"], OwnedKind::Materialized, "ALTER MATERIALIZED VIEW"),
@@ -197,6 +214,7 @@ impl Words<'_> {
             (&["FUNCTION"], OwnedKind::Function, "ALTER FUNCTION"),
             (&["PROCEDURE"], OwnedKind::Function, "ALTER PROCEDURE"),
             (&["ROUTINE"], OwnedKind::Function, "ALTER ROUTINE"),
+            (&["TOPIC"], OwnedKind::Topic, "ALTER TOPIC"),
         ];
         if !self.ends_with_owner() {
             return Ok(None);

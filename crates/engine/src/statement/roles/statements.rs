@@ -152,6 +152,9 @@ pub(crate) enum On {
     /// Tables and views, or sequences.
     Relations(Kind, Vec<ObjectName>),
     Functions(Vec<FunctionName>),
+    Topics(Vec<ObjectName>),
+    /// Those that there are, as far as whoever asks knows of them.
+    AllTopics,
     /// All of a kind in some schemas.
     AllIn(Kind, Vec<String>),
 }
@@ -198,6 +201,7 @@ pub(crate) enum OwnedKind {
     Schema,
     Database,
     Function,
+    Topic,
 }
 
 /// `ALTER … OWNER TO …`

@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 use polder_lake::{Grant, Snapshot, TableName};
 use polder_metastore::OWNER_OID;
 use polder_types::{Error, Result};
+use uuid::Uuid;
 
 use super::Work;
 use super::statements::{FunctionName, On};
@@ -17,7 +18,7 @@ const DATABASE: &str = "polder";
 /// A thing that has an owner, and on which rights are granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Thing {
-    /// `None` for the database.
+    /// `None` for the database and topics.
     pub id: Option<i64>,
     pub kind: Kind,
     /// The word for it in errors.
@@ -26,6 +27,8 @@ pub(super) struct Thing {
     pub name: String,
     /// The schema that it is in.
     pub schema: Option<String>,
+    /// Of a topic its id; it has no other.
+    pub topic: Option<Uuid>,
 }
 
 impl Thing {
@@ -54,6 +57,8 @@ impl Work<'_> {
             On::Database(names) => names.iter().map(|name| database(name)).collect(),
             On::Schemas(names) => names.iter().map(|name| schema(view, name)).collect(),
             On::Relations(kind, names) => names.iter().map(|name| self.relation(view, name, *kind)).collect(),
+            On::Topics(names) => names.iter().map(|name| self.topic(name)).collect(),
+            On::AllTopics => Ok(self.all_topics()),
             On::Functions(names) => names.iter().map(|name| self.function(view, name)).collect(),
             On::AllIn(kind, schemas) => {
                 let mut all = Vec::new();
@@ -128,6 +133,7 @@ impl Work<'_> {
                 word: Kind::Function.word(),
                 name: function.name.clone(),
                 schema: Some(name.schema),
+                topic: None,
             }),
             _ => Err(Error::not_found(missing).with_code("42883")),
         }
@@ -150,6 +156,7 @@ impl Work<'_> {
                     word: Kind::Function.word(),
                     name: function.name.clone(),
                     schema: Some(name.to_owned()),
+                    topic: None,
                 };
                 all.map(thing).collect()
             }
@@ -164,7 +171,7 @@ impl Work<'_> {
         let schema_of = |id: i64| view.schemas.get(&id).map(|schema| schema.name.clone());
         if let Some(schema) = schema_of(id) {
             let kind = Kind::Schema;
-            return Some(Thing { id: Some(id), kind, word: kind.word(), name: schema, schema: None });
+            return Some(Thing { id: Some(id), kind, word: kind.word(), name: schema, schema: None, topic: None });
         }
         let (kind, word, name, schema) = if let Some(table) = view.tables.get(&id) {
             (Kind::Table, word_of(table), &table.name, table.schema_id)
@@ -174,19 +181,23 @@ impl Work<'_> {
             let known = view.functions.get(&id)?;
             (Kind::Function, Kind::Function.word(), &known.name, known.schema_id)
         };
-        Some(Thing { id: Some(id), kind, word, name: name.clone(), schema: schema_of(schema) })
+        Some(Thing { id: Some(id), kind, word, name: name.clone(), schema: schema_of(schema), topic: None })
     }
 
     /// Who owns a thing.
     pub(super) fn owner_of(&self, thing: &Thing) -> i64 {
+        if let Some(topic) = thing.topic {
+            return self.topic_owner(topic);
+        }
         thing.id.map_or(OWNER_OID, |id| self.rights(self.transaction.view()).owner(id))
     }
 
     /// What is granted on a thing.
     pub(super) fn grants_on(&self, thing: &Thing) -> Vec<Grant> {
-        match thing.id {
-            Some(id) => self.rights(self.transaction.view()).grants(thing.kind, id).into_owned(),
-            None => self.database_grants().unwrap_or_else(|| Kind::Database.usual(OWNER_OID)),
+        match (thing.topic, thing.id) {
+            (Some(topic), _) => self.topic_grants(topic),
+            (_, Some(id)) => self.rights(self.transaction.view()).grants(thing.kind, id).into_owned(),
+            (None, None) => self.database_grants().unwrap_or_else(|| Kind::Database.usual(OWNER_OID)),
         }
     }
 }
@@ -199,7 +210,7 @@ pub(super) fn database(name: &str) -> Result<Thing> {
         return Err(Error::not_found(message).with_code("3D000").with_hint(format!("there is one, {DATABASE}")));
     }
     let kind = Kind::Database;
-    Ok(Thing { id: None, kind, word: kind.word(), name: name.to_owned(), schema: None })
+    Ok(Thing { id: None, kind, word: kind.word(), name: name.to_owned(), schema: None, topic: None })
 }
 
 /// # Errors
@@ -207,7 +218,7 @@ pub(super) fn database(name: &str) -> Result<Thing> {
 pub(super) fn schema(view: &Snapshot, name: &str) -> Result<Thing> {
     let known = view.schema(name).ok_or_else(|| missing_schema(name))?;
     let kind = Kind::Schema;
-    Ok(Thing { id: Some(known.id), kind, word: kind.word(), name: name.to_owned(), schema: None })
+    Ok(Thing { id: Some(known.id), kind, word: kind.word(), name: name.to_owned(), schema: None, topic: None })
 }
 
 /// The table or view of a name.
@@ -216,5 +227,6 @@ fn named(view: &Snapshot, name: &TableName) -> Option<Thing> {
         Some(table) => (table.id, word_of(table)),
         None => (view.view(name)?.id, "view"),
     };
-    Some(Thing { id: Some(id), kind: Kind::Table, word, name: name.table.clone(), schema: Some(name.schema.clone()) })
+    let (name, schema) = (name.table.clone(), Some(name.schema.clone()));
+    Some(Thing { id: Some(id), kind: Kind::Table, word, name, schema, topic: None })
 }

@@ -82,6 +82,14 @@ fn rights() {
     };
     assert_eq!(functions[0].arguments.as_deref().unwrap(), ["int", "numeric(10, 2)"]);
     assert!(functions[1].arguments.is_none());
+    let grant = granted("GRANT SELECT, INSERT ON TOPIC a, \"page-views\" TO x WITH GRANT OPTION");
+    assert!(matches!(&grant.on, On::Topics(names) if names.len() == 2) && grant.option);
+    assert_eq!(granted("REVOKE ALL ON ALL TOPICS FROM x").on, On::AllTopics);
+    // A table may be called so.
+    for table in ["topic", "topic, t", "topic.t", "TABLE topic"] {
+        let on = granted(&format!("GRANT SELECT ON {table} TO x")).on;
+        assert!(matches!(on, On::Relations(Kind::Table, _)), "{table}");
+    }
     assert!(
         matches!(role("REVOKE ADMIN OPTION FOR a FROM b RESTRICT"), RoleStatement::Members(m) if m.admin_option && !m.is_grant)
     );
@@ -102,6 +110,7 @@ fn owners() {
         kind("ALTER MATERIALIZED VIEW v OWNER TO CURRENT_USER"),
         (OwnedKind::Materialized, "ALTER MATERIALIZED VIEW")
     );
+    assert_eq!(kind("ALTER TOPIC \"page-views\" OWNER TO a"), (OwnedKind::Topic, "ALTER TOPIC"));
     assert_eq!(kind("ALTER FUNCTION f(int) OWNER TO a"), (OwnedKind::Function, "ALTER FUNCTION"));
     assert!(matches!(parse("ALTER TABLE t RENAME TO a").unwrap()[0], ParsedStatement::Standard(_)));
     assert!(matches!(role("DROP OWNED BY a, b CASCADE"), RoleStatement::DropOwned { cascade: true, .. }));
