@@ -5,22 +5,27 @@
 //! written in the transaction that writes the rows; elsewhere it comes at least once.
 
 mod definition;
+mod history;
 mod status;
 mod tables;
 
 pub use definition::{
     BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, Backup, Buffer, Compression,
-    DeliveryDefinition, DeliveryStart, DeliveryTarget, HttpTarget, ObjectFormat, ObjectsTarget, OpenSearchTarget,
-    PostgresTarget, Rotation, Secrets, SplunkTarget, TableTarget,
+    DeliveryDefinition, DeliveryStart, DeliveryTarget, HISTORY_SCHEMA, HttpTarget, ObjectFormat, ObjectsTarget,
+    OpenSearchTarget, PostgresTarget, Rotation, Secrets, SplunkTarget, TableTarget,
 };
+pub use history::{HistoryHold, TopicHistory};
 pub use status::{DeliveryCounts, DeliveryState, DeliveryStatus};
 pub use tables::{
     Delivered, DeliveryOffset, DeliveryTables, DeliveryWrite, OffsetStep, RejectedKey, RejectedRecord, TransformCall,
 };
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use polder_types::Result;
+use uuid::Uuid;
 
 use crate::{Caller, IfExists};
 
@@ -109,6 +114,13 @@ pub trait Deliveries: Send + Sync {
     /// # Errors
     /// `NotFound` (42704); what keeps a lot from being delivered as a whole. Those before it are delivered then.
     async fn redrive(&self, name: &str) -> Result<Redriven>;
+
+    /// Has the log keep the records of a topic, by its id, while somebody reads it together with its history, from what is not
+    /// in the history yet when this returns. Looks at memory only.
+    fn hold(&self, topic: Uuid) -> Arc<HistoryHold>;
+
+    /// The delivery that keeps the history of a topic, by the topic's name, if there is one.
+    async fn history(&self, topic: &str) -> Result<Option<TopicHistory>>;
 
     /// Writes records into the topic of a delivery whose topic is its own. They are durable when it returns, all of them or
     /// none. Gives the place of each: the partition and the offset.

@@ -12,6 +12,7 @@ mod admin;
 mod bounds;
 mod error;
 mod groups;
+mod kept;
 mod quotas;
 mod records;
 mod rights;
@@ -31,6 +32,7 @@ pub use groups::{
     FetchedOffset, GroupDescription, GroupKind, GroupListing, GroupMember, GroupState, JoinGroup, Joined, JoinedGroup,
     JoinedMember, LeavingMember, MemberId, OffsetEntry, SyncGroup, SyncedGroup, TopicAssignment, TopicGroups,
 };
+pub use kept::{KeptTopic, TopicKeeper};
 pub use quotas::{Quota, QuotaChange, QuotaKey, QuotaName, TopicQuotas};
 pub use records::{
     AbortedTransaction, Acks, EpochEnd, EpochQuestion, Fetch, FetchAnswer, FetchPartition, Fetched, FoundOffset,

@@ -1,9 +1,11 @@
 //! Deliveries as statements and servers see them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use polder_capability::deliveries::{
     AlterDelivery, DELIVERY_KIND, Deliveries, DeliveryDefinition, DeliveryStart, DeliveryState, DeliveryStatus,
-    DeliveryWrite, OfferedRecord, OffsetStep, Redriven, Secrets,
+    DeliveryWrite, HistoryHold, OfferedRecord, OffsetStep, Redriven, Secrets, TopicHistory,
 };
 use polder_capability::topics::TopicScan;
 use polder_capability::{Caller, IfExists, JobStatus, RunState};
@@ -77,6 +79,7 @@ impl JobDeliveries {
         if let Some(backup) = &definition.backup {
             self.sinks.open_backup(backup, &definition.secrets)?;
         }
+        self.check_history(definition).await?;
         self.tables()?.check(definition).await
     }
 
@@ -106,6 +109,19 @@ impl JobDeliveries {
             let end = parts.iter().find(|part| part.partition == partition).and_then(|part| part.to);
             OffsetStep { topic: topic.id, partition, before: None, after: end.unwrap_or(0) }
         });
+        self.begin_at(id, definition, ends.collect()).await
+    }
+
+    /// Writes down where a delivery begins.
+    pub(crate) async fn begin_at(
+        &self,
+        id: Uuid,
+        definition: &DeliveryDefinition,
+        offsets: Vec<OffsetStep>,
+    ) -> Result<()> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
         let write = DeliveryWrite {
             delivery: id,
             name: definition.name.clone(),
@@ -114,12 +130,13 @@ impl JobDeliveries {
             records: Vec::new(),
             transform: None,
             target: None,
+            history: None,
             partition_by: Vec::new(),
             rejected: Vec::new(),
             errors_into: definition.errors_table(),
             redriven: Vec::new(),
             now: self.clock.now(),
-            offsets: ends.collect(),
+            offsets,
         };
         self.tables()?.deliver(write).await.map(|_| ())
     }
@@ -157,11 +174,18 @@ impl Deliveries for JobDeliveries {
             }
             return Err(error);
         }
-        let goes_on = before.as_ref().filter(|before| before.definition.topic == definition.topic);
+        // A history has all that its place says it has.
+        let history = |of: &DeliveryDefinition| of.target.history().cloned();
+        let goes_on = before.as_ref().map(|before| &before.definition);
+        let goes_on = goes_on.filter(|old| old.topic == definition.topic && history(old) == history(&definition));
+        let goes_on = before.as_ref().filter(|_| goes_on.is_some());
         let id = goes_on.map_or_else(Uuid::now_v7, |before| before.id);
         self.keep_secrets(id, &definition.secrets).await?;
         if goes_on.is_none() && definition.start == DeliveryStart::Latest {
             self.begin_at_end(id, &definition).await?;
+        }
+        if goes_on.is_none() && definition.target.history().is_some() {
+            self.begin_behind_kept(id, &definition).await?;
         }
         let stored = Stored { id, definition };
         self.jobs()?.create(stored.job()?, if before.is_some() { IfExists::Replace } else { IfExists::Refuse }).await?;
@@ -197,6 +221,10 @@ impl Deliveries for JobDeliveries {
         definition.partition_by = partition_by.unwrap_or_else(|| std::mem::take(&mut definition.partition_by));
         definition.errors_into = errors_into.unwrap_or_else(|| definition.errors_into.take());
         if let Some(target) = target {
+            if target.history() != definition.target.history() {
+                return Err(Error::unsupported("a delivery does not become a history of its topic, or end being one")
+                    .with_hint("CREATE OR REPLACE DELIVERY"));
+            }
             definition.target = target;
         }
         definition.backup = backup.unwrap_or_else(|| definition.backup.take());
@@ -262,7 +290,19 @@ impl Deliveries for JobDeliveries {
 
     async fn redrive(&self, name: &str) -> Result<Redriven> {
         let (_, stored) = self.existing(name).await?;
+        if stored.definition.target.history().is_some() {
+            return Err(Error::unsupported("a history has the records as they are: another try changes nothing")
+                .with_hint("SELECT * FROM its table of rejected records"));
+        }
         self.redrive_all(&stored).await
+    }
+
+    fn hold(&self, topic: Uuid) -> Arc<HistoryHold> {
+        self.held(topic)
+    }
+
+    async fn history(&self, topic: &str) -> Result<Option<TopicHistory>> {
+        self.history_of(topic).await
     }
 
     async fn offer(&self, caller: &Caller, name: &str, records: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {

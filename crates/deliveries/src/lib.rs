@@ -7,6 +7,7 @@
 
 mod calls;
 mod gather;
+mod history;
 mod live;
 mod offer;
 mod outlet;
@@ -21,7 +22,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use polder_capability::Jobs;
-use polder_capability::deliveries::{DeliveryTables, Secrets};
+use polder_capability::deliveries::{DeliveryTables, HistoryHold, Secrets};
 use polder_capability::topics::{TopicRows, Topics};
 use polder_metastore::Metastore;
 use polder_runtime::Clock;
@@ -59,6 +60,8 @@ pub struct JobDeliveries {
     jobs: OnceLock<Arc<dyn Jobs>>,
     /// What is known of deliveries only while the server runs, by name.
     live: Mutex<HashMap<String, Arc<Live>>>,
+    /// What statements read of topics that have histories.
+    holds: Mutex<Vec<Weak<HistoryHold>>>,
 }
 
 impl JobDeliveries {
@@ -66,8 +69,8 @@ impl JobDeliveries {
     pub fn new(options: DeliveriesOptions) -> Arc<Self> {
         let DeliveriesOptions { rows, topics, metastore, random, tables, clock } = options;
         let sinks = Sinks::new(Arc::clone(&clock), random);
-        let (jobs, live) = (OnceLock::new(), Mutex::default());
-        Arc::new(Self { rows, topics, metastore, sinks, tables, clock, jobs, live })
+        let (jobs, live, holds) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        Arc::new(Self { rows, topics, metastore, sinks, tables, clock, jobs, live, holds })
     }
 
     /// Gives the runner of jobs. Called once, by the wiring.

@@ -60,6 +60,7 @@ impl Outlet {
             records: Vec::new(),
             transform: None,
             target: None,
+            history: None,
             partition_by: Vec::new(),
             rejected: Vec::new(),
             errors_into: definition.errors_table(),
@@ -71,6 +72,13 @@ impl Outlet {
             (DeliveryTarget::Table(table), _) => {
                 write.records = batches;
                 write.transform.clone_from(&definition.transform);
+                write.target = Some(table.clone());
+                write.partition_by.clone_from(&definition.partition_by);
+            }
+            (DeliveryTarget::History(table), _) => {
+                // A lot that moves nothing on has no records either.
+                write.history = write.offsets.first().map(|step| step.topic);
+                write.records = batches;
                 write.target = Some(table.clone());
                 write.partition_by.clone_from(&definition.partition_by);
             }

@@ -185,7 +185,7 @@ impl Running<'_> {
         let work = self.outlet.deliver(self.house, std::mem::take(&mut lot.records), lot.steps(), Vec::new());
         let delivered = match &self.definition.target {
             // Not given up half way: what is committed is to be known. A stop waits for it.
-            DeliveryTarget::Table(_) => work.await,
+            DeliveryTarget::Table(_) | DeliveryTarget::History(_) => work.await,
             // Elsewhere tries may go on for minutes, and what was sent can be sent again.
             _ => tokio::select! {
                 biased;

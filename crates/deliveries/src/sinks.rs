@@ -144,7 +144,7 @@ impl Sinks {
     pub fn open(&self, target: &DeliveryTarget, secrets: &Secrets) -> Result<Option<Arc<dyn Sink>>> {
         let waits = retry::Waits::new(Arc::clone(&self.clock), Arc::clone(&self.random));
         Ok(Some(match target {
-            DeliveryTarget::Table(_) => return Ok(None),
+            DeliveryTarget::Table(_) | DeliveryTarget::History(_) => return Ok(None),
             DeliveryTarget::Objects(target) => {
                 let keys = objects::Keys::new(secrets, "access_key_id", "secret_access_key")?;
                 Arc::new(objects::Objects::open(target, keys)?)

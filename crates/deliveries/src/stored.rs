@@ -1,7 +1,7 @@
 //! A delivery as the payload of its job.
 
 use polder_capability::deliveries::{
-    BUFFER_BYTES_MAX, BUFFER_SECONDS_MAX, DELIVERY_KIND, DeliveryDefinition, DeliveryTarget,
+    BUFFER_BYTES_MAX, BUFFER_SECONDS_MAX, DELIVERY_KIND, DeliveryDefinition, DeliveryStart, DeliveryTarget,
 };
 use polder_capability::{JobDefinition, JobStatus};
 use polder_types::{Error, Result};
@@ -58,11 +58,18 @@ pub(crate) fn check(definition: &DeliveryDefinition) -> Result<()> {
     if buffer.seconds == 0 || buffer.seconds > BUFFER_SECONDS_MAX {
         return invalid(format!("a buffer waits 1 to {BUFFER_SECONDS_MAX} seconds"));
     }
+    if definition.target.table().is_some_and(|table| *table == definition.errors_table()) {
+        return invalid("rejected records go into a table of their own".to_owned());
+    }
     match &definition.target {
-        DeliveryTarget::Table(table) if *table == definition.errors_table() => {
-            return invalid("rejected records go into a table of their own".to_owned());
+        DeliveryTarget::History(_) if definition.transform.is_some() => {
+            return invalid("a history has the records as they are: it has no transform".to_owned());
         }
-        DeliveryTarget::Table(_) => {}
+        // What is in the topic already would be in neither.
+        DeliveryTarget::History(_) if definition.start == DeliveryStart::Latest => {
+            return invalid("a history begins where its topic does".to_owned());
+        }
+        DeliveryTarget::Table(_) | DeliveryTarget::History(_) => {}
         _ if definition.partition_by.is_empty() => {}
         _ => return invalid("PARTITION BY is for tables; objects have a prefix".to_owned()),
     }

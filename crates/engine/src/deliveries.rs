@@ -4,7 +4,9 @@
 //! table of rejected records with its reason. Which ones those are is found by trying: all together first, then in halves.
 
 mod attempt;
+mod history;
 mod plain;
 mod tables;
 
 pub(crate) use attempt::Brought;
+pub(crate) use history::kept_columns;

@@ -1,7 +1,9 @@
 //! Topics as tables, in the schema `topics`.
 //!
 //! A name without a schema that is no table or view of the search path is looked for there too. While a delivery is carried
-//! out, the records that it brings stand for their topic.
+//! out, the records that it brings stand for their topic. What a delivery keeps of a topic in the lake is read with it.
+
+mod history;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,12 +18,16 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPu
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::union::UnionExec;
 use futures::StreamExt;
 use polder_capability::Caller;
+use polder_capability::deliveries::HistoryHold;
 use polder_capability::topics::{TopicPart, TopicRows, TopicScan, topic_schema};
 use polder_types::Error;
 
+use self::history::Kept;
 use crate::authz::Who;
+use crate::engine::Engine;
 use crate::error::into_datafusion;
 use crate::system::pg_catalog::World;
 
@@ -87,7 +93,8 @@ impl SchemaProvider for TopicsSchema {
             return Ok(None);
         }
         let (caller, topic, schema) = (self.caller.clone(), name.to_owned(), shown());
-        Ok(Some(Arc::new(TopicTable { rows, caller, topic, schema })))
+        let engine = Arc::clone(self.world.engine());
+        Ok(Some(Arc::new(TopicTable { engine, rows, caller, topic, schema })))
     }
 }
 
@@ -121,6 +128,7 @@ fn as_shown(batch: &RecordBatch, schema: &SchemaRef) -> polder_types::Result<Rec
 
 /// A topic, read to where it ends when the statement begins.
 struct TopicTable {
+    engine: Arc<Engine>,
     rows: Arc<dyn TopicRows>,
     caller: Caller,
     topic: String,
@@ -155,16 +163,31 @@ impl TableProvider for TopicTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let parts = self.rows.scan(&self.caller, &self.topic, narrowed(filters)).await.map_err(into_datafusion)?;
-        let projected = Arc::new(self.schema.project(&columns)?);
         // Conditions that stay above may leave fewer rows.
         let limit = limit.filter(|_| filters.is_empty());
+        let wanted = narrowed(filters);
+        let kept = match self.rows.find(&self.caller, &self.topic) {
+            Some(topic) => Kept::of(&self.engine, &self.topic, topic.id).await.map_err(into_datafusion)?,
+            None => None,
+        };
+        let from_table = match &kept {
+            Some(kept) => kept.plan(state, &columns, &wanted, limit).await?,
+            None => None,
+        };
+        // Behind the look at what is kept: the log has all that is not.
+        let mut parts = self.rows.scan(&self.caller, &self.topic, wanted).await.map_err(into_datafusion)?;
+        if let Some(kept) = &kept {
+            kept.leave_to_log(&mut parts).map_err(into_datafusion)?;
+        }
+        let hold = kept.map(|kept| kept.hold);
+        let projected = Arc::new(self.schema.project(&columns)?);
         let streams = shared_out(parts, state.config().target_partitions()).into_iter().map(|parts| {
             let (rows, columns) = (Arc::clone(&self.rows), columns.clone());
-            Arc::new(Parts { rows, parts, columns, schema: Arc::clone(&projected) }) as Arc<dyn PartitionStream>
+            Arc::new(Parts { rows, parts, columns, schema: Arc::clone(&projected), hold: hold.clone() })
+                as Arc<dyn PartitionStream>
         });
         let exec = StreamingTableExec::try_new(Arc::clone(&projected), streams.collect(), None, [], false, limit)?;
-        Ok(Arc::new(exec))
+        UnionExec::try_new(from_table.into_iter().chain([Arc::new(exec) as _]).collect())
     }
 }
 
@@ -186,6 +209,8 @@ struct Parts {
     parts: Vec<TopicPart>,
     columns: Vec<usize>,
     schema: SchemaRef,
+    /// The log keeps the records until they are read.
+    hold: Option<Arc<HistoryHold>>,
 }
 
 impl fmt::Debug for Parts {
@@ -208,7 +233,11 @@ impl PartitionStream for Parts {
         };
         let schema = Arc::clone(&self.schema);
         let batches = parts.flat_map(read).map(move |batch| batch.and_then(|batch| as_shown(&batch, &schema)));
-        let batches = batches.map(|batch| batch.map_err(into_datafusion));
+        let hold = self.hold.clone();
+        let batches = batches.map(move |batch| {
+            let _held = &hold;
+            batch.map_err(into_datafusion)
+        });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
     }
 }

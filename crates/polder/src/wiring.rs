@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use polder_aws_server::{AwsContracts, AwsServer, AwsServerOptions, DeliveryContracts};
 use polder_capability::deliveries::DeliveryTables;
 use polder_capability::schemas::{SchemaRegistry, ValueSchemas};
-use polder_capability::topics::TopicRows;
+use polder_capability::topics::{TopicKeeper, TopicRows};
 use polder_capability::{
     Accounts, BackupPart, DriverSql, JobKind, Jobs, Loader, ProvenLogins, SavedQueries, SigningKeys, SqlRunner,
 };
@@ -113,6 +113,7 @@ impl House {
         .await?;
         engine.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
         deliveries.set_jobs(Arc::clone(&jobs) as Arc<dyn Jobs>);
+        streams.topics.set_keeper(&(Arc::clone(&deliveries) as Arc<dyn TopicKeeper>));
         engine.set_deliveries(Arc::clone(&deliveries) as _);
         let accounts = Arc::new(StoredAccounts::new(Arc::clone(&metastore), &engine));
         Ok(Self {

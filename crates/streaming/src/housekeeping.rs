@@ -1,7 +1,13 @@
 //! What is done now and then: old records, offsets and identities are forgotten, compacted topics are compacted.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
+
 use chrono::TimeDelta;
+use polder_capability::topics::TopicKeeper;
 use polder_runtime::Shutdown;
+use polder_topic_log::Spared;
+use polder_types::Result;
 
 use crate::Streaming;
 use crate::effects::Effects;
@@ -32,9 +38,36 @@ impl Streaming {
         }
     }
 
+    /// Tells who keeps records elsewhere: retention deletes none of theirs that they have not kept. Called once, before
+    /// [`Streaming::start`]. When the keeper is gone, retention deletes nothing any more.
+    pub fn set_keeper(&self, keeper: &Arc<dyn TopicKeeper>) {
+        // A second one would be a mistake in the wiring; the first one stays.
+        let _ = self.inner.keeper.set(Arc::downgrade(keeper));
+    }
+
+    async fn spared(&self) -> Result<Spared> {
+        let Some(keeper) = self.inner.keeper.get() else { return Ok(Spared::Nothing) };
+        let Some(keeper) = Weak::upgrade(keeper) else { return Ok(Spared::Everything) };
+        let mut spared: HashMap<_, BTreeMap<u32, i64>> = HashMap::new();
+        for kept in keeper.kept().await? {
+            let Some(topic) = self.inner.log.topic(&kept.topic) else { continue };
+            let from = spared.entry(topic.id).or_default();
+            for partition in 0..topic.partitions {
+                let own = i32::try_from(partition).ok().and_then(|own| kept.next.get(&(topic.id, own)));
+                let first = from.entry(partition).or_insert(i64::MAX);
+                *first = own.copied().unwrap_or(0).min(*first);
+            }
+        }
+        Ok(Spared::From(spared))
+    }
+
     async fn keep_log(&self, shutdown: &Shutdown) {
+        let spared = self.spared().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "retention waits, since it is not known what is kept elsewhere");
+            Spared::Everything
+        });
         while !shutdown.started() {
-            match self.inner.log.housekeeping().await {
+            match self.inner.log.housekeeping_but_for(&spared).await {
                 Ok(true) => tokio::task::yield_now().await,
                 Ok(false) => return,
                 Err(error) => {

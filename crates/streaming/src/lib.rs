@@ -18,13 +18,13 @@ mod spaces;
 mod topics;
 mod transactions;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use polder_capability::Caller;
-use polder_capability::topics::{StoreCounts, TopicRight, TopicRights, TopicStore, TopicThing};
+use polder_capability::topics::{StoreCounts, TopicKeeper, TopicRight, TopicRights, TopicStore, TopicThing};
 use polder_runtime::{Clock, Shutdown};
 use polder_topic_log::{Log, LogMetrics};
 use polder_types::{Error, ErrorKind, Result};
@@ -75,6 +75,8 @@ struct Inner {
     /// Memory of the answers to fetches, in permits of 1 KiB.
     fetching: Arc<Semaphore>,
     streams: StreamWork,
+    /// Who keeps records elsewhere.
+    keeper: OnceLock<Weak<dyn TopicKeeper>>,
     /// The coordinator's work, until it is started.
     task: Mutex<Option<Task>>,
 }
@@ -123,9 +125,21 @@ impl Streaming {
         let (coordination, task) = Coordination::new(coordinator, log.clone(), Arc::clone(&clock), idle, most);
         let fetching = Arc::new(Semaphore::new(fetch_permits(options.all_fetch_bytes_max)));
         let task = Mutex::new(Some(task));
-        let streams = StreamWork::default();
-        let inner =
-            Inner { log, clock, rights, options, cluster_id, coordination, gate, quotas, streams, fetching, task };
+        let (streams, keeper) = (StreamWork::default(), OnceLock::new());
+        let inner = Inner {
+            log,
+            clock,
+            rights,
+            options,
+            cluster_id,
+            coordination,
+            gate,
+            quotas,
+            fetching,
+            streams,
+            keeper,
+            task,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -2,6 +2,7 @@
 //! sets. Layout: <https://kafka.apache.org/documentation/#recordbatch>.
 
 use crate::entry::Refusal;
+use crate::record;
 use crate::varint::Varints;
 
 /// Bytes before the first record.
@@ -112,7 +113,7 @@ pub(crate) fn batches(mut bytes: &[u8]) -> impl Iterator<Item = (BatchHeader, &[
     })
 }
 
-/// Checks what a client has sent: lengths, checksum, counts, and the chain of records where they are not compressed.
+/// Checks what a client has sent: lengths, checksum, counts, and the records where they are not compressed.
 pub(crate) fn check(bytes: &[u8]) -> Result<Vec<BatchHeader>, Refusal> {
     let corrupt = |why: &str| Refusal::CorruptBatch(why.to_owned());
     let mut headers = Vec::with_capacity(1);
@@ -161,27 +162,9 @@ fn check_one(header: &BatchHeader, batch: &[u8]) -> Result<(), Refusal> {
         return invalid("a transaction belongs to a producer with an id");
     }
     if header.compression() == 0 {
-        return check_records(header, batch.get(HEADER_BYTES..).unwrap_or_default());
+        return record::check(batch.get(HEADER_BYTES..).unwrap_or_default(), header.count);
     }
     Ok(())
-}
-
-/// Each record's length leads to the next one, their offsets count up, and the last one ends with the batch.
-fn check_records(header: &BatchHeader, records: &[u8]) -> Result<(), Refusal> {
-    let corrupt = || Refusal::CorruptBatch("its records are not as long as they say".to_owned());
-    let mut rest = Varints(records);
-    for expected in 0..header.count {
-        let length = usize::try_from(rest.int().ok_or_else(corrupt)?).map_err(|_| corrupt())?;
-        let (record, behind) = rest.0.split_at_checked(length).ok_or_else(corrupt)?;
-        rest = Varints(behind);
-        // One byte of attributes comes before the differences of time and offset.
-        let mut record = Varints(record.get(1..).ok_or_else(corrupt)?);
-        record.long().ok_or_else(corrupt)?;
-        if record.int() != Some(expected) {
-            return Err(Refusal::InvalidRecord("the offsets of its records do not count up from 0".to_owned()));
-        }
-    }
-    if rest.0.is_empty() { Ok(()) } else { Err(corrupt()) }
 }
 
 /// Sets what the log gives to a batch: its base offset and, when told, the time of its append, with the checksum.

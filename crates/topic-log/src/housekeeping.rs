@@ -1,6 +1,9 @@
 //! What is due now and then: retention, rewriting, compaction, and the removal of what nobody needs.
 
+use std::collections::{BTreeMap, HashMap};
+
 use polder_types::{Error, Result};
+use uuid::Uuid;
 
 use crate::entry::{AppendError, Entry};
 use crate::keeper::{self, unused};
@@ -14,13 +17,37 @@ use crate::view::View;
 /// Partitions whose records are deleted with one append.
 const AT_ONCE: usize = 500;
 
+/// What retention leaves alone, however old it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Spared {
+    #[default]
+    Nothing,
+    /// Of these topics, by their ids, the records from an offset on in each partition; all of a partition that is not named.
+    From(HashMap<Uuid, BTreeMap<u32, i64>>),
+    Everything,
+}
+
+impl Spared {
+    /// The first offset of a partition that stays.
+    fn from(&self, topic: Uuid, partition: u32) -> i64 {
+        match self {
+            Self::Nothing => i64::MAX,
+            Self::From(topics) => match topics.get(&topic) {
+                Some(partitions) => partitions.get(&partition).copied().unwrap_or(0),
+                None => i64::MAX,
+            },
+            Self::Everything => 0,
+        }
+    }
+}
+
 /// Does what is due; says whether there is more.
-pub(crate) async fn run(log: &Log) -> Result<bool> {
+pub(crate) async fn run(log: &Log, spared: &Spared) -> Result<bool> {
     let ground = &log.0.reader.ground;
     let now = ground.clock.now().timestamp_millis();
     let late = log.0.durable.lock().is_late;
     // A disk that is full fails what comes now. Files that nobody needs go nevertheless: that is what makes room again.
-    let retained = retain(log, now).await;
+    let retained = retain(log, now, spared).await;
     // Files go only for what is durable, which an acknowledgement without a sync does not say.
     let written = match late || ground.options.sync == Sync::PageCache {
         true => log.order(Order::Checkpoint).await,
@@ -66,10 +93,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 }
 
 /// Deletes the records that are too old, or too many.
-async fn retain(log: &Log, now: i64) -> Result<()> {
+async fn retain(log: &Log, now: i64, spared: &Spared) -> Result<()> {
     let mut entries = Vec::new();
     for (topic, partition) in log.published().partitions() {
-        if let Some(before) = begin(&partition.view.read(), &topic.settings, now) {
+        let stays = spared.from(topic.id, partition.partition);
+        if let Some(before) = begin(&partition.view.read(), &topic.settings, now, stays) {
             entries.push(Entry::DeleteRecords { topic: topic.id, partition: partition.partition, before });
         }
     }
@@ -84,15 +112,15 @@ async fn retain(log: &Log, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Where a partition is to begin, if that is further on than it does.
-fn begin(view: &View, settings: &TopicSettings, now: i64) -> Option<i64> {
+/// Where a partition is to begin, if that is further on than it does, and not behind the first offset that stays.
+fn begin(view: &View, settings: &TopicSettings, now: i64, stays: i64) -> Option<i64> {
     if !settings.delete {
         return None;
     }
     let mut before = None;
     let mut bytes = view.bytes();
     // An open transaction's records stay until it has ended.
-    let end = view.bounds.last_stable_offset;
+    let end = view.bounds.last_stable_offset.min(stays);
     for (number, extent) in view.extents.iter().enumerate() {
         let too_old = settings.retention_ms.is_some_and(|keep| extent.kept_since < now.saturating_sub(keep));
         let is_last = number + 1 == view.extents.len();

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::cache::Cache;
 use crate::disk::{Directory, Disk};
 use crate::entry::{AppendError, Appended, Entry, Refusal};
+use crate::housekeeping::Spared;
 use crate::keeper::{Durable, Job, Keeper, closed};
 use crate::metrics::{LogMetrics, Metrics};
 use crate::options::{LogOptions, Recovered};
@@ -249,8 +250,16 @@ impl Log {
     /// # Errors
     /// The disk failed; the log is as before, and the next call tries again.
     pub async fn housekeeping(&self) -> Result<bool> {
+        self.housekeeping_but_for(&Spared::Nothing).await
+    }
+
+    /// The same, but for records that retention is to leave.
+    ///
+    /// # Errors
+    /// As [`Log::housekeeping`].
+    pub async fn housekeeping_but_for(&self, spared: &Spared) -> Result<bool> {
         let _one = self.0.housekeeping.lock().await;
-        crate::housekeeping::run(self).await
+        crate::housekeeping::run(self, spared).await
     }
 
     /// Reads every sealed segment and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then

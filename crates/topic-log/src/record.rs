@@ -1,6 +1,7 @@
 //! Single records of a batch, unpacked.
 
 use crate::batch::BatchHeader;
+use crate::entry::Refusal;
 use crate::varint::Varints;
 
 /// A record as it lies there.
@@ -42,6 +43,32 @@ pub(crate) fn take<'a>(from: &mut &'a [u8]) -> Option<Record<'a>> {
     let value = body.bytes()?;
     *from = behind;
     Some(Record { bytes, timestamp_delta, offset_delta, key, value, headers: body.0 })
+}
+
+/// Whether these are records as a producer writes them: their offsets count up from 0, their headers can be read, and the last
+/// one ends with the bytes.
+pub(crate) fn check(mut records: &[u8], count: i32) -> Result<(), Refusal> {
+    let corrupt = || Refusal::CorruptBatch("its records are not as long as they say".to_owned());
+    for expected in 0..count {
+        let record = take(&mut records).ok_or_else(corrupt)?;
+        if record.offset_delta != expected {
+            return Err(Refusal::InvalidRecord("the offsets of its records do not count up from 0".to_owned()));
+        }
+        let unread = || Refusal::InvalidRecord("the headers of a record cannot be read".to_owned());
+        headers(record.headers).ok_or_else(unread)?;
+    }
+    if records.is_empty() { Ok(()) } else { Err(corrupt()) }
+}
+
+/// Goes through the headers of a record; `None` if they cannot be read.
+fn headers(bytes: &[u8]) -> Option<()> {
+    let mut rest = Varints(bytes);
+    let count = rest.int().filter(|count| *count >= 0)?;
+    for _ in 0..count {
+        std::str::from_utf8(rest.bytes()??).ok()?;
+        rest.bytes()?;
+    }
+    rest.0.is_empty().then_some(())
 }
 
 /// All records; `None` if they do not end where the bytes do.

@@ -43,15 +43,17 @@ impl Checked {
         }
     }
 
-    /// Checks what a topic asks of single records: keys, where only the last record of each key stays, and times that are
-    /// not too far from `now`, milliseconds since 1970. Others are not looked into.
+    /// Checks that compressed records can be read, since they would be in the way of whoever reads the partition; and what a
+    /// topic asks of single records: keys, where only the last record of each key stays, and times that are not too far from
+    /// `now`, milliseconds since 1970. Where nothing is asked, records that are not compressed are not looked into again.
     pub(crate) fn check_records(&self, published: &Published, now: i64) -> Result<(), Refusal> {
         let Self::Batch { topic, bytes, headers, .. } = self else { return Ok(()) };
         let Some(settings) = published.topics.read().by_id.get(topic).map(|topic| topic.topic.settings) else {
             return Ok(());
         };
         let rule = RecordRule::of(&settings, now);
-        if !rule.asks() {
+        let compressed = headers.iter().any(|header| header.compression() != 0);
+        if !rule.asks() && !compressed {
             return Ok(());
         }
         // They are refused by their size anyway: nothing is unpacked for that.
@@ -59,7 +61,7 @@ impl Checked {
             return Ok(());
         }
         let all = || batches(bytes).try_for_each(|(header, batch)| rule.check(&header, batch));
-        if headers.iter().any(|header| header.compression() != 0) { beside(all) } else { all() }
+        if compressed { beside(all) } else { all() }
     }
 
     /// Packs the records again where a topic has them compressed in a way of its own.
@@ -117,10 +119,15 @@ impl RecordRule {
     }
 
     fn check(&self, header: &BatchHeader, batch: &[u8]) -> Result<(), Refusal> {
-        let unpacked = unpack(header, batch);
-        let records = unpacked.as_ref().and_then(|records| record::all(records, header.count));
-        let records =
-            records.ok_or_else(|| Refusal::InvalidRecord("the records of a batch cannot be unpacked".to_owned()))?;
+        let wrong = || Refusal::InvalidRecord("the records of a batch cannot be unpacked".to_owned());
+        let unpacked = unpack(header, batch).ok_or_else(wrong)?;
+        if header.compression() != 0 {
+            record::check(&unpacked, header.count)?;
+        }
+        if !self.asks() {
+            return Ok(());
+        }
+        let records = record::all(&unpacked, header.count).ok_or_else(wrong)?;
         for record in &records {
             if self.keys && record.key.is_none() {
                 return Err(Refusal::InvalidRecord("records of a compacted topic have keys".to_owned()));

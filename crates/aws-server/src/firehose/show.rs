@@ -192,7 +192,7 @@ fn of_sql(definition: &DeliveryDefinition) -> Option<(String, Value)> {
             ]);
             ("Splunk", config)
         }
-        DeliveryTarget::Postgres(_) => return None,
+        DeliveryTarget::Postgres(_) | DeliveryTarget::History(_) => return None,
     };
     Some((format!("{name}DestinationDescription"), config))
 }

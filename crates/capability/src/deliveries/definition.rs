@@ -3,6 +3,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The schema of the lake that histories of topics are in.
+pub const HISTORY_SCHEMA: &str = "topic_history";
+
 /// The largest lot: more is delivered in several.
 pub const BUFFER_BYTES_MAX: u64 = 256 << 20;
 /// The longest that a record is held back.
@@ -86,7 +89,7 @@ impl DeliveryDefinition {
             return table.clone();
         }
         match &self.target {
-            DeliveryTarget::Table(table) => {
+            DeliveryTarget::Table(table) | DeliveryTarget::History(table) => {
                 TableTarget { schema: table.schema.clone(), name: format!("{}__rejected", table.name) }
             }
             _ => TableTarget { schema: "public".to_owned(), name: format!("{}__rejected", self.name) },
@@ -126,6 +129,8 @@ pub enum DeliveryStart {
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryTarget {
     Table(TableTarget),
+    /// The records as they are, with the topic's id, into a table that is read with the topic: see [`DeliveryTarget::history_of`].
+    History(TableTarget),
     Objects(ObjectsTarget),
     Http(HttpTarget),
     OpenSearch(OpenSearchTarget),
@@ -134,11 +139,36 @@ pub enum DeliveryTarget {
 }
 
 impl DeliveryTarget {
-    /// `table`, `objects`, `http`, `opensearch`, `splunk`, `postgres`.
+    /// The history of a topic: a table of its name.
+    #[must_use]
+    pub fn history_of(topic: &str) -> Self {
+        Self::History(TableTarget { schema: HISTORY_SCHEMA.to_owned(), name: topic.to_owned() })
+    }
+
+    /// The table, of targets that are tables of the lake.
+    #[must_use]
+    pub const fn table(&self) -> Option<&TableTarget> {
+        match self {
+            Self::Table(table) | Self::History(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The table, of the history of a topic.
+    #[must_use]
+    pub const fn history(&self) -> Option<&TableTarget> {
+        match self {
+            Self::History(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// `table`, `history`, `objects`, `http`, `opensearch`, `splunk`, `postgres`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Table(_) => "table",
+            Self::History(_) => "history",
             Self::Objects(_) => "objects",
             Self::Http(_) => "http",
             Self::OpenSearch(_) => "opensearch",
@@ -151,7 +181,7 @@ impl DeliveryTarget {
     #[must_use]
     pub fn place(&self) -> String {
         match self {
-            Self::Table(table) => table.to_string(),
+            Self::Table(table) | Self::History(table) => table.to_string(),
             Self::Objects(objects) => objects.url.clone(),
             Self::Http(http) => http.url.clone(),
             Self::OpenSearch(search) => format!("{}/{}", search.url.trim_end_matches('/'), search.index),

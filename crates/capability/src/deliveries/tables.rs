@@ -88,6 +88,8 @@ pub struct DeliveryWrite {
     pub transform: Option<String>,
     /// `None`: the records were delivered elsewhere, and `records` is empty.
     pub target: Option<TableTarget>,
+    /// The topic's id, if `target` is its history: records go into it as they are, with that id.
+    pub history: Option<Uuid>,
     /// How `target` is partitioned if it is made now.
     pub partition_by: Vec<String>,
     /// Records that have been found wrong already.
@@ -142,6 +144,9 @@ pub trait DeliveryTables: Send + Sync {
     /// `Conflict` when an offset before is not what is stored, or a redriven record is not there (any more): nothing has
     /// changed, and trying again as it is would be in vain. Any other error: nothing has changed, or (08007) nobody knows.
     async fn deliver(&self, write: DeliveryWrite) -> Result<Delivered>;
+
+    /// How far the history of a topic, by its id, goes in each partition: behind its last row. Empty if the table is not there.
+    async fn history_ends(&self, definition: &DeliveryDefinition, topic: Uuid) -> Result<Vec<DeliveryOffset>>;
 
     /// Runs a transform for a target that is no table. A record that it fails on takes the others along: the caller divides.
     async fn transform(&self, call: TransformCall<'_>, records: RecordBatch) -> Result<Vec<RecordBatch>>;

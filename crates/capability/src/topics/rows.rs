@@ -63,6 +63,8 @@ pub struct TopicTable {
     pub id: Uuid,
     /// They are numbered from 0.
     pub partitions: i32,
+    /// Of the records of a key only the newest stays.
+    pub is_compacted: bool,
 }
 
 /// Which records are wanted. All bounds hold together; those that are `None` are none.

@@ -128,13 +128,13 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    async fn table(&self, name: &TableName) -> Result<Option<Arc<TableState>>> {
+    pub(super) async fn table(&self, name: &TableName) -> Result<Option<Arc<TableState>>> {
         let open = self.inner.open.as_ref().ok_or_else(|| Error::internal("a delivery without a transaction"))?;
         let guard = open.cell.lock().await;
         Ok(guard.as_ref().and_then(|transaction| transaction.table(name)))
     }
 
-    async fn columns(&mut self, name: &TableName) -> Result<Vec<FieldRef>> {
+    pub(super) async fn columns(&mut self, name: &TableName) -> Result<Vec<FieldRef>> {
         let (caller, running) = (self.session.caller(), self.running);
         self.engine.columns_in(caller, &mut self.inner, &full(name), &[], None, running).await
     }
@@ -203,7 +203,7 @@ impl<'a> Attempt<'a> {
         Ok(Made { table: !is_there, ..Made::default() })
     }
 
-    async fn create(&mut self, into: &Into<'_>, declarations: &[String]) -> Result<()> {
+    pub(super) async fn create(&mut self, into: &Into<'_>, declarations: &[String]) -> Result<()> {
         let partitioned = match into.partition_by {
             [] => String::new(),
             columns => format!(" PARTITIONED BY ({})", columns.join(", ")),

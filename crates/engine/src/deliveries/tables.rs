@@ -17,13 +17,14 @@ use polder_capability::deliveries::{
     Delivered, DeliveryDefinition, DeliveryOffset, DeliveryTables, DeliveryTarget, DeliveryWrite, OffsetStep,
     RejectedKey, RejectedRecord, TableTarget, TransformCall,
 };
-use polder_capability::topics::{TopicRight, TopicThing};
+use polder_capability::topics::{TopicRight, TopicThing, topic_schema};
 use polder_lake::TableName;
 use polder_metastore::{DeliveredTo, Deliveries as Stored};
 use polder_types::{Error, ErrorKind, QueryId, Result};
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Into, Made, full, repeated};
+use super::history;
 use crate::engine::Engine;
 use crate::session::{CONFLICT_TRIES, Session};
 
@@ -72,12 +73,18 @@ impl DeliveryTables for Engine {
                 .with_code("42501")
                 .with_hint("its owner may GRANT SELECT ON TOPIC …; members of pg_read_all_data read all topics"));
         }
+        // What is in the history is read by all who may read the topic, and the log keeps what is not in it yet.
+        let is_history = definition.target.history().is_some();
+        if is_history && !self.topic_rights().may(&caller, TopicRight::Alter, topic) {
+            let message = format!("permission denied to keep the history of topic {}", definition.topic);
+            return Err(Error::new(ErrorKind::Forbidden, message).with_code("42501").with_hint("a superuser does it"));
+        }
         let session = engine.own_session(&definition.owner);
         let running = engine.recorder.unrecorded(QueryId::new(), session.caller(), &definition.name);
         let mut attempt = Attempt::begin(&engine, &session, &running).await?;
         // Nothing of it is committed.
         let checked = match &definition.target {
-            DeliveryTarget::Table(table) => {
+            DeliveryTarget::Table(table) | DeliveryTarget::History(table) => {
                 let name = name_of(table);
                 let into = Into {
                     table: &name,
@@ -85,7 +92,10 @@ impl DeliveryTables for Engine {
                     transform: definition.transform.as_deref(),
                     topic: &definition.topic,
                 };
-                attempt.check(&into).await
+                match is_history {
+                    true => attempt.keep(&into, Uuid::nil(), &RecordBatch::new_empty(topic_schema())).await.map(|_| ()),
+                    false => attempt.check(&into).await,
+                }
             }
             _ => match &definition.transform {
                 Some(transform) => attempt.check_transform(&definition.topic, transform).await,
@@ -125,6 +135,29 @@ impl DeliveryTables for Engine {
         }
         engine.recorder.end(&running, outcome.as_ref().err());
         outcome
+    }
+
+    async fn history_ends(&self, definition: &DeliveryDefinition, topic: Uuid) -> Result<Vec<DeliveryOffset>> {
+        let engine = self.shared()?;
+        let Some(name) = definition.target.history().map(name_of) else { return Ok(Vec::new()) };
+        if self.lake.newest().await?.table(&name).is_none() {
+            return Ok(Vec::new());
+        }
+        let sql = history::ends_of(&name, topic);
+        let session = engine.own_session(&definition.owner);
+        let running = engine.recorder.unrecorded(QueryId::new(), session.caller(), &sql);
+        let mut attempt = Attempt::begin(&engine, &session, &running).await?;
+        let batches = attempt.query(&sql).await;
+        attempt.run("ROLLBACK").await?;
+        let mut ends = Vec::new();
+        for batch in batches? {
+            let (partitions, next) = (integers(&batch, "partition")?, integers(&batch, "next")?);
+            for (partition, next) in partitions.values().iter().zip(next.values()) {
+                let partition = i32::try_from(*partition).map_err(|_| Error::internal("no partition's number"))?;
+                ends.push(DeliveryOffset { topic, partition, next: *next });
+            }
+        }
+        Ok(ends)
     }
 
     async fn transform(&self, call: TransformCall<'_>, records: RecordBatch) -> Result<Vec<RecordBatch>> {
@@ -254,7 +287,10 @@ impl Engine {
                 transform: write.transform.as_deref(),
                 topic: &write.topic,
             };
-            made = attempt.deliver(&into, records).await?;
+            made = match write.history {
+                Some(topic) => attempt.keep(&into, topic, records).await?,
+                None => attempt.deliver(&into, records).await?,
+            };
         }
         let mut rejected = write.rejected.clone();
         if let Some(records) = records {

@@ -71,7 +71,7 @@ fn definition(create: CreateDelivery, owner: &str, schema: &str) -> DeliveryDefi
 /// # Errors
 /// `Forbidden` (42501).
 fn may_leave(who: &Who, target: &DeliveryTarget) -> Result<()> {
-    if who.superuser || matches!(target, DeliveryTarget::Table(_)) {
+    if who.superuser || target.table().is_some() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Forbidden, "permission denied to make a delivery that leaves the lake")

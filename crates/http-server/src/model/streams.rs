@@ -310,10 +310,7 @@ impl From<contract::DeliveryStatus> for Delivery {
         let contract::DeliveryStatus { definition, counts, .. } = status;
         let rejected_into = definition.errors_table().into();
         let (kind, place) = (definition.target.kind().to_owned(), definition.target.place());
-        let table = match definition.target {
-            contract::DeliveryTarget::Table(table) => Some(table.into()),
-            _ => None,
-        };
+        let table = definition.target.table().cloned().map(Into::into);
         Self {
             name: definition.name,
             owner: definition.owner,

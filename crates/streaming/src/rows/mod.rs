@@ -82,7 +82,12 @@ impl TopicRows for LogRows {
     fn find(&self, caller: &Caller, topic: &str) -> Option<TopicTable> {
         let topic = self.readable(caller, topic)?;
         let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-        Some(TopicTable { name: topic.name.as_str().into(), id: topic.id, partitions })
+        Some(TopicTable {
+            name: topic.name.as_str().into(),
+            id: topic.id,
+            partitions,
+            is_compacted: topic.settings.compact,
+        })
     }
 
     async fn scan(&self, caller: &Caller, topic: &str, scan: TopicScan) -> Result<Vec<TopicPart>> {

@@ -1,7 +1,11 @@
 use super::{BatchBuilder, BatchProducer, Codec, Header, NewRecord, batches};
-use crate::batch::{EndOfTransaction, check, seal, settle};
+use crate::batch::{EndOfTransaction, check, put, repack, seal, settle};
+use crate::codec::compress;
+use crate::compact::unpack;
+use crate::entry::Refusal;
 use crate::records::{AbortedTransaction, Records};
-use crate::tests::world::Client;
+use crate::request::Checked;
+use crate::tests::world::{Client, World, entry};
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
@@ -20,6 +24,49 @@ fn all(batch: &[u8]) -> polder_types::Result<Vec<Owned>> {
         }
     }
     Ok(found)
+}
+
+/// What Kafka's brokers refuse too: nobody could read behind such a batch.
+#[test]
+fn compressed_records_that_cannot_be_read_are_refused() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    for codec in CODECS {
+        let mut builder = BatchBuilder::new();
+        for _ in 0..20 {
+            let headers: [(&str, Option<&[u8]>); 1] = [("name", Some(b"value"))];
+            builder.push(&NewRecord { timestamp: 1, key: None, value: Some(&[7; 100]), headers: &headers }).unwrap();
+        }
+        let sound = builder.finish(codec).unwrap().to_vec();
+        let check = |batch: Vec<u8>| {
+            let checked = Checked::of(entry(topic, 0, batch))?;
+            checked.check_records(&world.reader.ground.published, 0)
+        };
+        check(sound.clone()).unwrap();
+        // Cut short, one too few, one too many, and a name that is no text.
+        let mut cut = sound[..sound.len() - 9].to_vec();
+        let length = i32::try_from(cut.len() - 12).unwrap();
+        put(&mut cut, 8, length.to_be_bytes());
+        let counted = |count: i32| {
+            let mut other = sound.clone();
+            put(&mut other, 23, (count - 1).to_be_bytes());
+            put(&mut other, 57, count.to_be_bytes());
+            other
+        };
+        let header = batches(&sound).next().unwrap();
+        let mut records = unpack(header.header(), &sound).unwrap().into_owned();
+        let name = records.windows(4).position(|window| window == b"name").unwrap();
+        records[name] = 0xff;
+        let mut named = Vec::new();
+        repack(&sound, &compress(codec.number(), &records).unwrap(), codec.number(), &mut named);
+        for mut lie in [cut, counted(19), counted(21), named] {
+            seal(&mut lie);
+            match check(lie) {
+                Err(Refusal::CorruptBatch(_) | Refusal::InvalidRecord(_)) => {}
+                other => panic!("{codec:?}: {other:?}"),
+            }
+        }
+    }
 }
 
 #[test]

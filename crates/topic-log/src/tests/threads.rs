@@ -1,5 +1,6 @@
 //! The log with its threads, in a real directory.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::world::{Client, create, entry};
 use crate::entry::{Appended, Entry, Refusal};
 use crate::options::{LogOptions, Sync};
 use crate::records::Isolation;
-use crate::{AppendError, Log};
+use crate::{AppendError, Log, Spared};
 
 fn clock() -> ManualClock {
     ManualClock::at(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())
@@ -187,6 +188,34 @@ async fn old_and_many_records_go_with_their_files() {
     let records = log.read(many, 0, start, 1 << 20, Isolation::Uncommitted).await.unwrap();
     assert_eq!(records.batches.len() as i64, 100 - start);
     log.scrub().await.unwrap();
+}
+
+/// What somebody still needs stays, whatever its age and number, and nothing else does.
+#[tokio::test]
+async fn retention_leaves_what_is_spared() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let log = open(dir.path(), small(), &clock).await;
+    let (spared, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let settings = [("retention.ms", "60000"), ("retention.bytes", "1")];
+    log.append(vec![create("spared", spared, 2, &settings), create("other", other, 1, &settings)]).await.unwrap();
+    let value = "x".repeat(1500);
+    let batch = || Client::of(&[&value]).at(clock.now().timestamp_millis()).bytes();
+    for _ in 0..40 {
+        let entries = vec![entry(spared, 0, batch()), entry(spared, 1, batch()), entry(other, 0, batch())];
+        log.append_each(entries).await;
+    }
+    clock.advance(chrono::Duration::seconds(120));
+    let start = |topic, partition| log.bounds(topic, partition).unwrap().log_start_offset;
+    log.housekeeping_but_for(&Spared::Everything).await.unwrap();
+    assert_eq!((start(spared, 0), start(other, 0)), (0, 0));
+    let from = BTreeMap::from([(0, 25)]);
+    log.housekeeping_but_for(&Spared::From(HashMap::from([(spared, from)]))).await.unwrap();
+    // What lies together goes together, so somewhat more than that may stay. Of the other partition nothing was said.
+    assert!((1..=25).contains(&start(spared, 0)), "{}", start(spared, 0));
+    assert_eq!((start(spared, 1), start(other, 0)), (0, 40));
+    log.housekeeping().await.unwrap();
+    assert_eq!((start(spared, 0), start(spared, 1)), (40, 40));
 }
 
 /// A clock that is wrong neither keeps records for ever nor deletes them at once.

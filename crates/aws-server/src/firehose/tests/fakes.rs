@@ -1,12 +1,12 @@
 //! Deliveries in memory, and two users: `polder`, who is a superuser, and `other`, who is none.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use polder_capability::deliveries::{
-    AlterDelivery, Deliveries, DeliveryDefinition, DeliveryState, DeliveryStatus, DeliveryTarget, OfferedRecord,
-    Redriven, Secrets, TableTarget,
+    AlterDelivery, Deliveries, DeliveryDefinition, DeliveryState, DeliveryStatus, DeliveryTarget, HistoryHold,
+    OfferedRecord, Redriven, Secrets, TableTarget, TopicHistory,
 };
 use polder_capability::{Accounts, ApiToken, Caller, IfExists, NewApiToken, Origin, Reach};
 use polder_types::{Error, ErrorKind, Result};
@@ -113,6 +113,14 @@ impl Deliveries for Fakes {
 
     async fn redrive(&self, _: &str) -> Result<Redriven> {
         none()
+    }
+
+    fn hold(&self, topic: Uuid) -> Arc<HistoryHold> {
+        Arc::new(HistoryHold::new(topic))
+    }
+
+    async fn history(&self, _: &str) -> Result<Option<TopicHistory>> {
+        Ok(None)
     }
 
     async fn offer(&self, _: &Caller, name: &str, records: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CREATE [OR REPLACE] DELIVERY [IF NOT EXISTS] name FROM TOPIC topic
-//!     INTO TABLE [schema.]table
+//!     INTO TABLE [schema.]table | INTO HISTORY
 //!         | INTO OBJECTS 'url' | INTO HTTP 'url' | INTO OPENSEARCH 'url' | INTO SPLUNK 'url' | INTO POSTGRES
 //!     [WITH (option value, …)] [STARTING AT EARLIEST | LATEST] clauses
 //! ALTER DELIVERY name PAUSE | RESUME | REDRIVE | DROP TRANSFORM | SET clauses
@@ -147,7 +147,7 @@ impl Cursor<'_> {
         if !self.take(&["INTO"]) {
             return Err(self.expected("INTO"));
         }
-        let (target, secrets) = self.target()?;
+        let (target, secrets) = self.target(&topic)?;
         let start = if self.take(&["STARTING", "AT", "LATEST"]) {
             DeliveryStart::Latest
         } else {
@@ -184,9 +184,12 @@ impl Cursor<'_> {
         found
     }
 
-    fn target(&mut self) -> Result<(DeliveryTarget, Secrets)> {
+    fn target(&mut self, topic: &str) -> Result<(DeliveryTarget, Secrets)> {
         if self.take(&["TABLE"]) {
             return Ok((DeliveryTarget::Table(self.table()?), Secrets::default()));
+        }
+        if self.take(&["HISTORY"]) {
+            return Ok((DeliveryTarget::history_of(topic), Secrets::default()));
         }
         let at = self.at;
         for kind in ["OBJECTS", "HTTP", "OPENSEARCH", "SPLUNK", "POSTGRES"] {
@@ -211,7 +214,7 @@ impl Cursor<'_> {
             }
         }
         self.at = at;
-        Err(self.expected("TABLE, OBJECTS, HTTP, OPENSEARCH, SPLUNK or POSTGRES"))
+        Err(self.expected("TABLE, HISTORY, OBJECTS, HTTP, OPENSEARCH, SPLUNK or POSTGRES"))
     }
 
     /// `[WITH (name value, …)]`

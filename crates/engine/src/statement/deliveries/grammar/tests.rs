@@ -48,6 +48,16 @@ fn what_is_not_said_is_as_it_is_by_default() {
 }
 
 #[test]
+fn the_history_of_a_topic_has_its_name() {
+    let create = created(
+        "CREATE DELIVERY d FROM TOPIC topics.\"Page-views\" INTO HISTORY BUFFER 1 SECOND PARTITION BY day(\"timestamp\")",
+    );
+    assert_eq!(create.target, DeliveryTarget::History(table("topic_history", "Page-views")));
+    assert_eq!((create.topic.as_str(), create.clauses.partition_by.unwrap().len()), ("Page-views", 1));
+    assert!(parse("CREATE DELIVERY d FROM TOPIC t INTO HISTORY elsewhere").is_err());
+}
+
+#[test]
 fn other_places_have_options_and_secrets() {
     let create = created(
         "CREATE DELIVERY d FROM TOPIC t INTO OBJECTS 's3://bucket/raw' WITH (format 'parquet', compression = 'zstd',
