@@ -1,7 +1,8 @@
 //! Records that are put.
 
 use bytes::Bytes;
-use polder_capability::deliveries::OfferedRecord;
+use polder_capability::deliveries::{DeliveryStatus, OfferedRecord};
+use polder_capability::topics::TopicRef;
 use polder_types::ErrorKind;
 
 use super::{Hose, failed, no_stream};
@@ -48,12 +49,26 @@ async fn put(hose: &Hose<'_>, name: &str, data: Vec<Bytes>) -> ApiResult<Vec<Val
     }
     let records = data.into_iter().map(|value| OfferedRecord { key: None, value }).collect();
     let places = hose.deliveries().offer(&hose.call.client.caller, name, records).await;
-    let places = places.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => no_stream(name),
-        _ => failed(error),
-    })?;
+    let places = match places {
+        Ok(places) => places,
+        Err(error) => {
+            let is_hidden = match error.kind() {
+                ErrorKind::NotFound => true,
+                ErrorKind::Forbidden => !knows(hose, &delivery).await?,
+                _ => false,
+            };
+            return Err(if is_hidden { no_stream(name) } else { failed(error) });
+        }
+    };
     let id = delivery.id.simple();
     Ok(places.into_iter().map(|(partition, offset)| format!("{id}{partition:04}{offset:020}").into()).collect())
+}
+
+/// Whether the caller may know of a delivery that records are put into, or of its topic.
+async fn knows(hose: &Hose<'_>, delivery: &DeliveryStatus) -> ApiResult<bool> {
+    let topic = TopicRef::named(&delivery.definition.topic);
+    let is_told = hose.call.house.contracts.shards.stream(&hose.call.client, &topic).is_ok();
+    Ok(is_told || hose.owns(delivery).await?)
 }
 
 pub async fn one(hose: &Hose<'_>) -> ApiResult<Reply> {

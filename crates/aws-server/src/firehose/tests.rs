@@ -176,6 +176,8 @@ async fn refusals_are_firehoses_own() {
         let code = hoses.call_as(OTHER, operation, &named("")).await;
         assert_eq!(code, Err("ResourceNotFoundException".to_owned()), "{operation}");
     }
+    let put = r#"{"DeliveryStreamName":"mine","Record":{"Data":"e30="}}"#;
+    assert_eq!(hoses.call_as(OTHER, "PutRecord", put).await, Err("ResourceNotFoundException".to_owned()));
     // Into the lake anybody may who has its rights, out of it only superusers.
     assert_eq!(hoses.call_as(OTHER, "CreateDeliveryStream", &http("x")).await, Err("AccessDeniedException".to_owned()));
     assert!(hoses.call_as(OTHER, "CreateDeliveryStream", &iceberg("x")).await.is_ok());

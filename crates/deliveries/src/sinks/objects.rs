@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStoreExt, WriteMultipart};
+use object_store::{ClientConfigKey, ClientOptions, ObjectStoreExt, WriteMultipart};
 use polder_capability::deliveries::{Compression, ObjectFormat, ObjectsTarget, RejectedRecord, Secrets};
 use polder_types::{Error, ErrorKind, Result};
 use url::Url;
@@ -207,8 +207,11 @@ fn bucket_of(bucket: &str, target: &ObjectsTarget, keys: Keys) -> Result<AmazonS
         }
         None => AmazonS3Builder::from_env(),
     };
+    // Options replace those that the environment has given.
+    let allows_http = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+    let allows_http = builder.get_config_value(&allows_http).is_some_and(|told| told.eq_ignore_ascii_case("true"));
     let times = ClientOptions::new().with_connect_timeout(CONNECT_WITHIN).with_timeout(PART_WITHIN);
-    builder = builder.with_bucket_name(bucket).with_client_options(times);
+    builder = builder.with_bucket_name(bucket).with_client_options(times).with_allow_http(allows_http);
     if let Some(region) = &target.region {
         builder = builder.with_region(region);
     }

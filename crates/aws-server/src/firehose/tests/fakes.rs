@@ -123,7 +123,10 @@ impl Deliveries for Fakes {
         Ok(None)
     }
 
-    async fn offer(&self, _: &Caller, name: &str, records: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {
+    async fn offer(&self, caller: &Caller, name: &str, records: Vec<OfferedRecord>) -> Result<Vec<(i32, i64)>> {
+        if caller.user != "polder" {
+            return Err(Error::new(ErrorKind::Forbidden, "topics: it is another's"));
+        }
         let mut all = self.0.lock().unwrap();
         let offered = &mut all.get_mut(name).unwrap().offered;
         let first = offered.len();
