@@ -39,7 +39,7 @@ pub use records::{
     HeldRoom, Isolation, OffsetAt, OffsetQuestion, Produce, ProduceAnswer, ProduceBatch, Produced, TopicRecords,
 };
 pub use rights::{TopicRight, TopicRights, TopicThing};
-pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
+pub use rows::{DamagedRecords, TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
 pub use shards::{
     Division, NewStream, Put, ReadRecord, ReadShard, Shard, ShardConsumer, ShardRead, ShardRecord, ShardStart, Shards,
     Stream, StreamChange,
