@@ -42,7 +42,7 @@ pub use rights::{
     Grantee, TopicAcl, TopicAcls, TopicGrant, TopicGrantChange, TopicGrants, TopicNames, TopicRight, TopicRights,
     TopicThing,
 };
-pub use rows::{TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
+pub use rows::{DamagedRecords, TopicPart, TopicRows, TopicScan, TopicTable, columns, topic_schema};
 pub use shards::{
     Division, NewStream, Put, ReadRecord, ReadShard, Shard, ShardConsumer, ShardRead, ShardRecord, ShardStart, Shards,
     Stream, StreamChange,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use polder_capability::deliveries::{DeliveryOffset, OffsetStep};
+use polder_capability::deliveries::{DeliveryOffset, OffsetStep, RejectedRecord};
 use polder_capability::topics::columns;
 use uuid::Uuid;
 
@@ -18,6 +19,8 @@ pub(crate) struct Lot {
     /// Where reading goes on.
     next: BTreeMap<i32, i64>,
     pub records: Vec<RecordBatch>,
+    /// Records that could not be read, by their batches.
+    pub rejected: Vec<RejectedRecord>,
     pub bytes: u64,
     /// When the first of them was read.
     pub since: Option<DateTime<Utc>>,
@@ -31,7 +34,7 @@ impl Lot {
         let own = stored.iter().filter(|offset| offset.topic == topic);
         let stored: BTreeMap<i32, i64> = own.map(|offset| (offset.partition, offset.next)).collect();
         let next = stored.clone();
-        Self { topic, stored, next, records: Vec::new(), bytes: 0, since: None, oldest_ms: None }
+        Self { topic, stored, next, records: Vec::new(), rejected: Vec::new(), bytes: 0, since: None, oldest_ms: None }
     }
 
     /// Where reading goes on in a partition; `None`: at its beginning.
@@ -58,6 +61,14 @@ impl Lot {
         self.records.push(batch);
     }
 
+    /// Takes a batch in that cannot be read.
+    pub fn reject(&mut self, record: RejectedRecord, last_offset: i64, now: DateTime<Utc>) {
+        self.read_to(record.partition, last_offset.saturating_add(1));
+        self.bytes += record.value.as_ref().map_or(0, Bytes::len) as u64;
+        self.since.get_or_insert(now);
+        self.rejected.push(record);
+    }
+
     /// Everything below this offset of a partition is read: what is not among the records was no record, or was aborted.
     pub fn read_to(&mut self, partition: i32, to: i64) {
         let next = self.next.entry(partition).or_insert(to);
@@ -80,6 +91,7 @@ impl Lot {
     pub fn arrived(&mut self) {
         self.stored = self.next.clone();
         self.records.clear();
+        self.rejected.clear();
         (self.bytes, self.since, self.oldest_ms) = (0, None, None);
     }
 }

@@ -43,6 +43,7 @@ impl Outlet {
         batches: Vec<RecordBatch>,
         steps: Vec<OffsetStep>,
         redriven: Vec<RejectedKey>,
+        unread: Vec<RejectedRecord>,
     ) -> Result<Delivered> {
         let definition = &self.payload.definition;
         let now = house.now();
@@ -62,7 +63,7 @@ impl Outlet {
             target: None,
             history: None,
             partition_by: Vec::new(),
-            rejected: Vec::new(),
+            rejected: unread,
             errors_into: definition.errors_table(),
             redriven,
             now,
@@ -82,7 +83,7 @@ impl Outlet {
                 write.target = Some(table.clone());
                 write.partition_by.clone_from(&definition.partition_by);
             }
-            (_, Some(sink)) => write.rejected = self.send(house, sink, &together(&batches)?, now).await?,
+            (_, Some(sink)) => write.rejected.extend(self.send(house, sink, &together(&batches)?, now).await?),
             (_, None) => return Err(Error::internal("a delivery has no way to its target")),
         }
         let sent = write.rejected.len() as u64;

@@ -31,7 +31,7 @@ impl JobDeliveries {
                 return Ok(redriven);
             }
             let keys = records.iter().map(RejectedRecord::row_key).collect();
-            let delivered = outlet.deliver(self, vec![as_rows(&records)?], Vec::new(), keys).await?;
+            let delivered = outlet.deliver(self, vec![as_rows(&records)?], Vec::new(), keys, Vec::new()).await?;
             let count = records.len() as u64;
             redriven.read += count;
             redriven.rejected += delivered.rejected;

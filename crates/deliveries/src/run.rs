@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
-use polder_capability::deliveries::{DELIVERY_KIND, DeliveryDefinition, DeliveryTarget};
+use polder_capability::deliveries::{DELIVERY_KIND, DeliveryDefinition, DeliveryTarget, RejectedRecord};
 use polder_capability::topics::{TopicPart, TopicScan, topic_schema};
 use polder_capability::{Caller, JobKind, JobRun};
 use polder_types::{Error, ErrorKind, Result};
@@ -142,8 +142,39 @@ impl Running<'_> {
         Ok(behind)
     }
 
-    /// Reads one partition to where it ends now.
-    async fn read(&self, part: TopicPart, to: i64, lot: &mut Lot) -> Result<u64> {
+    /// Reads one partition to where it ends now. What cannot be read is rejected, each batch as a whole.
+    async fn read(&self, mut part: TopicPart, to: i64, lot: &mut Lot) -> Result<u64> {
+        while part.from < to {
+            let error = match self.read_sound(part.clone(), to, lot).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                done => return done,
+            };
+            part.from = lot.next(part.partition).unwrap_or(part.from).max(part.from);
+            let Some(damaged) = self.house.rows.damaged(&part).await? else { return Err(error) };
+            let first = damaged.first_offset.max(part.from);
+            if part.from < first {
+                self.read_sound(TopicPart { to: Some(first), ..part.clone() }, first, lot).await?;
+            }
+            self.run.log.line(format!("partition {}: {}", part.partition, damaged.reason));
+            let now = self.now();
+            let rejected = RejectedRecord {
+                topic: self.definition.topic.clone(),
+                partition: part.partition,
+                offset: first,
+                timestamp: damaged.timestamp,
+                key: None,
+                value: Some(damaged.batch),
+                reason: format!("{}; the value is the batch that they are", damaged.reason),
+                at: now,
+            };
+            lot.reject(rejected, damaged.last_offset, now);
+            part.from = damaged.last_offset.saturating_add(1);
+        }
+        lot.read_to(part.partition, to);
+        Ok(0)
+    }
+
+    async fn read_sound(&self, part: TopicPart, to: i64, lot: &mut Lot) -> Result<u64> {
         let partition = part.partition;
         let mut rows = self.house.rows.read(part, (0..topic_schema().fields().len()).collect())?;
         loop {
@@ -180,9 +211,10 @@ impl Running<'_> {
     }
 
     async fn deliver(&self, lot: &mut Lot) -> Result<()> {
-        let (records, bytes, now) = (lot.count(), lot.bytes, self.now());
+        let (records, bytes, now) = (lot.count() + lot.rejected.len() as u64, lot.bytes, self.now());
         let place = self.definition.target.place();
-        let work = self.outlet.deliver(self.house, std::mem::take(&mut lot.records), lot.steps(), Vec::new());
+        let (batches, unread) = (std::mem::take(&mut lot.records), std::mem::take(&mut lot.rejected));
+        let work = self.outlet.deliver(self.house, batches, lot.steps(), Vec::new(), unread);
         let delivered = match &self.definition.target {
             // Not given up half way: what is committed is to be known. A stop waits for it.
             DeliveryTarget::Table(_) | DeliveryTarget::History(_) => work.await,

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
+use bytes::Bytes;
 use polder_types::Result;
 use uuid::Uuid;
 
@@ -104,6 +105,19 @@ pub struct TopicPart {
     pub partition_bytes: u64,
 }
 
+/// Records that lie in the log as they were written, and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedRecords {
+    pub first_offset: i64,
+    pub last_offset: i64,
+    /// The latest time that they claim, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// The batch that they are.
+    pub batch: Bytes,
+    /// Lower case, no full stop; names the offsets.
+    pub reason: String,
+}
+
 /// Topics as tables. Records of transactions that were aborted are left out, and with the first one of a transaction that is
 /// open the records end (isolation `committed`).
 #[async_trait]
@@ -132,4 +146,10 @@ pub trait TopicRows: Send + Sync {
     /// `InvalidInput` for a column that there is not. The stream's: `NotFound` when the topic is deleted meanwhile, `Corrupt` for
     /// records that cannot be read (which names their offsets), and those of the log and of the registry's store.
     fn read(&self, part: TopicPart, columns: Vec<usize>) -> Result<BatchStream>;
+
+    /// The first records of a part that has an end that cannot be read; `None` if all can.
+    ///
+    /// # Errors
+    /// As those of [`TopicRows::read`].
+    async fn damaged(&self, part: &TopicPart) -> Result<Option<DamagedRecords>>;
 }

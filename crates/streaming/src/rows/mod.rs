@@ -1,5 +1,6 @@
 //! Topics as tables.
 
+mod damaged;
 mod gather;
 mod read;
 mod text;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use polder_capability::schemas::ValueSchemas;
 use polder_capability::topics::{
-    TopicPart, TopicRight, TopicRights, TopicRows, TopicScan, TopicTable, TopicThing, topic_schema,
+    DamagedRecords, TopicPart, TopicRight, TopicRights, TopicRows, TopicScan, TopicTable, TopicThing, topic_schema,
 };
 use polder_capability::{BatchStream, Caller};
 use polder_topic_log::{Log, ReadError, Topic};
@@ -99,6 +100,10 @@ impl TopicRows for LogRows {
             }
         }
         Ok(parts)
+    }
+
+    async fn damaged(&self, part: &TopicPart) -> Result<Option<DamagedRecords>> {
+        damaged::first(&self.log, part).await
     }
 
     fn read(&self, part: TopicPart, columns: Vec<usize>) -> Result<BatchStream> {

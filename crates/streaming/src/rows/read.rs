@@ -12,13 +12,13 @@ use polder_capability::schemas::ValueSchemas;
 use polder_capability::topics::{TopicPart, columns};
 use polder_topic_log::format::{self, BatchHeader, Passed, SharedRecords};
 use polder_topic_log::{Isolation, Log, ReadError, Records};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::gather::{Decoders, Gathered};
 use super::{of_read, unknown};
 
 /// Bytes of the log that are read at once.
-const READ_BYTES: usize = 1 << 20;
+pub const READ_BYTES: usize = 1 << 20;
 /// How often a partition may be cut off at its beginning between a look at its bounds and the read, before it is an error.
 const CUTS_MAX: usize = 10;
 /// Schemas that are remembered.
@@ -82,7 +82,7 @@ impl Reading {
     async fn batch(&mut self) -> Result<Option<RecordBatch>> {
         let mut gathered = Gathered::default();
         while !gathered.is_full() {
-            if self.take(&mut gathered)? {
+            if self.take(&mut gathered).map_err(|error| self.placed(error))? {
                 continue;
             }
             match self.more(gathered.is_empty()).await? {
@@ -99,6 +99,16 @@ impl Reading {
         }
         self.find_decoders(&gathered).await?;
         gathered.into_batch(self.part.partition, &self.wanted, &self.schema, &self.decoders).map(Some)
+    }
+
+    /// What cannot be read, with the partition that it is in and what can be done.
+    fn placed(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Corrupt {
+            return error;
+        }
+        let (topic, partition) = (&self.part.topic, self.part.partition);
+        Error::new(error.kind(), format!("topic {topic:?}, partition {partition}: {}", error.message()))
+            .with_hint("conditions on partition and \"offset\" read around them; DeleteRecords deletes up to them")
     }
 
     /// Takes of what is in memory; false if there is nothing.

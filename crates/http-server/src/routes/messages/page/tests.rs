@@ -5,7 +5,7 @@ use arrow::array::{
 };
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
-use polder_capability::topics::{TopicPart, TopicRows, TopicScan, TopicTable, topic_schema};
+use polder_capability::topics::{DamagedRecords, TopicPart, TopicRows, TopicScan, TopicTable, topic_schema};
 use polder_capability::{BatchStream, Caller};
 use polder_types::Result;
 use uuid::Uuid;
@@ -45,6 +45,10 @@ impl TopicRows for Counted {
             partition_bytes: 0,
         });
         Ok(parts.collect())
+    }
+
+    async fn damaged(&self, _part: &TopicPart) -> Result<Option<DamagedRecords>> {
+        Ok(None)
     }
 
     fn read(&self, part: TopicPart, _columns: Vec<usize>) -> Result<BatchStream> {
