@@ -44,8 +44,15 @@ def settings(server, role=None, **more):
     return {**known, "sasl.username": role, "sasl.password": PASSWORD} if role else known
 
 
+ADMINS = {}
+
+
 def admin(server, role=None):
-    return AdminClient(settings(server, role))
+    """Kept: what a client was asked for ends with it."""
+    key = server.kafka, role
+    if key not in ADMINS:
+        ADMINS[key] = AdminClient(settings(server, role))
+    return ADMINS[key]
 
 
 def topics(server, role=None):
@@ -193,7 +200,8 @@ def test_only_owners_see_and_change(server, topic):
     forbidden = KafkaError.CLUSTER_AUTHORIZATION_FAILED
     for name in (topic, "nosuch"):
         assert refusal(create, server, entry(name, AclOperation.READ, "User:eve"), role="ann") == forbidden
-        assert refusal(described, server, wanted(name), role="ann") == forbidden
+        # librdkafka keeps the error of the whole answer to itself.
+        assert described(server, wanted(name), role="ann") == set()
         [gone] = admin(server, "ann").delete_acls([wanted(name)]).values()
         assert refusal(gone.result, 20) == forbidden
     client.sql(f'ALTER TOPIC "{topic}" OWNER TO ann')
@@ -270,6 +278,10 @@ def test_kafka_python_administers_them(server, topic):
         kinds.TOPIC, topic, kafka.admin.ACLResourcePatternType.MATCH))
     found, error = client.describe_acls(mine)
     assert error is kafka.errors.NoError and [one.operation for one in found] == [operations.READ]
+    ann = kafka.KafkaAdminClient(**kafkas.python(server, sasl_plain_username="ann", sasl_plain_password=PASSWORD))
+    with pytest.raises(kafka.errors.ClusterAuthorizationFailedError):
+        ann.describe_acls(mine)
+    ann.close()
     client.delete_acls([mine])
     assert client.describe_acls(mine)[0] == []
     client.close()
@@ -304,9 +316,9 @@ def test_sql_obeys(server, topic):
 def test_the_http_api_obeys(server, topic):
     server.client().sql(f'GRANT SELECT ON TOPIC "{topic}" TO ann')
     ann, eve = (polder.Client(server.url).login(role, PASSWORD) for role in ("ann", "eve"))
-    assert [one["name"] for one in ann.get("/topics").json()["topics"]] == [topic]
-    assert len(ann.get(f"/topics/{topic}/messages").json()["messages"]) == 1
-    assert eve.get("/topics").json()["topics"] == []
+    assert [one["name"] for one in ann.get("/topics")["topics"]] == [topic]
+    assert len(ann.get(f"/topics/{topic}/messages")["messages"]) == 1
+    assert eve.get("/topics")["topics"] == []
     told = []
     for name in (topic, "nosuch"):
         with pytest.raises(polder.Failed) as refused:

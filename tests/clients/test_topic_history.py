@@ -153,7 +153,7 @@ def test_each_record_once_while_it_is_written_and_kept(server, client):
 
 
 def test_what_retention_deletes_is_answered_from_the_lake(server, client):
-    topic = make(server, "old", 2, retention_ms=1000, segment_bytes=65536)
+    topic = make(server, "old", 2, retention_ms=1000, segment_bytes=1048576)
     history(client, topic)
     client.sql(f"ALTER DELIVERY {topic}_kept PAUSE")
     produce(server, topic, 1_000, size=200)
@@ -172,7 +172,7 @@ def test_what_retention_deletes_is_answered_from_the_lake(server, client):
 
 
 def test_a_slow_reader_gets_all_that_retention_deletes_meanwhile(server, client):
-    topic = make(server, "slow", 2, retention_ms=1000, segment_bytes=65536)
+    topic = make(server, "slow", 2, retention_ms=1000, segment_bytes=1048576)
     produce(server, topic, 20_000, size=500)
     with connect(server) as connection, connection.transaction():
         cursor = connection.cursor("slow")
