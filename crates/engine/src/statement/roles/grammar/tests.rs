@@ -1,4 +1,5 @@
 use super::*;
+use crate::authz::rights::Kind;
 use crate::parse::{ParsedStatement, parse};
 use crate::statement::roles::statements::{On, OwnedKind, Wanted};
 
