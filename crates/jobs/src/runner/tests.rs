@@ -13,7 +13,7 @@ use polder_metastore::{Metastore, MetastoreOptions};
 use polder_runtime::{Clock, ManualClock};
 use polder_types::{Error, Result, RunId};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::{JobRunner, JobRunnerOptions, StandingJob};
 
@@ -22,7 +22,8 @@ use super::{JobRunner, JobRunnerOptions, StandingJob};
 struct Fake {
     done: Mutex<Vec<String>>,
     tries: AtomicU32,
-    go: Notify,
+    /// Cancelled: what waits goes on, and what begins to wait later too.
+    go: CancellationToken,
 }
 
 #[async_trait::async_trait]
@@ -43,7 +44,7 @@ impl JobKind for Fake {
             "fail twice" if self.tries.fetch_add(1, Ordering::SeqCst) < 2 => return Err(Error::invalid("no luck yet")),
             "wait" => {
                 tokio::select! {
-                    () = self.go.notified() => {}
+                    () = self.go.cancelled() => {}
                     () = run.stop.cancelled() => return Err(Error::cancelled()),
                 }
             }
@@ -296,7 +297,7 @@ async fn a_restart_in_the_middle() {
     world.until(next.run_id, RunState::Running).await;
     world.until(queued, RunState::Running).await;
     assert_eq!(world.runs("once").await.len(), 2);
-    world.fake.go.notify_waiters();
+    world.fake.go.cancel();
     world.until(next.run_id, RunState::Done).await;
     world.until(queued, RunState::Done).await;
     world.settle().await;

@@ -90,7 +90,7 @@ fn alter_and_drop() {
 fn what_is_wrong_is_said_where_it_is() {
     for (sql, message) in [
         ("CREATE DELIVERY d INTO TABLE t", "expected FROM TOPIC"),
-        ("CREATE DELIVERY d FROM TOPIC t INTO t", "expected TABLE, OBJECTS"),
+        ("CREATE DELIVERY d FROM TOPIC t INTO t", "expected TABLE, HISTORY, OBJECTS"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 5", "expected MB, KB"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 5 MB OR 6 MB", "a size such as"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 1 MB BUFFER 2 MB", "each clause once"),
