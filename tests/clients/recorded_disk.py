@@ -277,7 +277,7 @@ class Replay:
             raise NotUnderstood(f"fallocate({call.arguments})")
         if offset + length <= len(target.inode.now):
             return None
-        target.inode.change(call.ended_at, offset + length, None)
+        target.inode.reserve(call.ended_at, offset + length)
         return "cut", target.path
 
     def opened(self, call: Call, _):

@@ -42,6 +42,13 @@ class File:
         self.pending: list[Change] = []
         self.now = bytearray()
         self.mapped = False
+        # Up to here room was given, which holds zeros until something is written there.
+        self.reserved = 0
+
+    def reserve(self, ended_at: int, size: int) -> None:
+        """Makes it longer, with room on the disk."""
+        self.reserved = max(self.reserved, size)
+        self.change(ended_at, size, None)
 
     def change(self, ended_at: int, offset: int, data: bytes | None) -> None:
         self.pending.append(Change(ended_at, offset, data))
@@ -59,7 +66,7 @@ class File:
         """What may be there after a crash: each sector as it was at some time since the last sync, and some size.
 
         A sector that holds a later write holds the earlier ones too, since both were in one page of memory. A file that
-        had grown may have the new size without the new bytes: zeros, or what another file left there.
+        had grown may have the new size without the new bytes: zeros, or, where no room was given before, what another file left there.
         """
         if not self.pending:
             return self.durable
@@ -74,8 +81,9 @@ class File:
             sizes.append(end)
         grown = bytearray(self.durable)
         grown.extend(bytes(max(0, max(sizes) - len(grown))))
-        if chance.random() < 0.3:
-            grown[len(self.durable):] = chance.randbytes(len(grown) - len(self.durable))
+        unknown = max(len(self.durable), self.reserved)
+        if chance.random() < 0.3 and unknown < len(grown):
+            grown[unknown:] = chance.randbytes(len(grown) - unknown)
         for number, change in enumerate(self.pending):
             for sector in change.sectors(sizes[number]):
                 if newest.get(sector, -1) >= number:

@@ -154,6 +154,15 @@ def test_room_for_a_file_makes_it_longer_and_never_shorter():
     assert disk.image("kept") == {"f": b"onetwo\0\0"} and disk.image("dropped") == {"f": b"one"}
 
 
+def test_room_that_was_given_holds_zeros_until_it_is_written():
+    file = File()
+    file.reserve(1, 4096)
+    file.change(2, 0, b"abc")
+    found = some(file)
+    assert {b"abc" + bytes(4093), bytes(4096)} <= found
+    assert all(not content.strip(b"abc\0") for content in found)
+
+
 @pytest.mark.parametrize("line", [
     "7 fallocate(5, FALLOC_FL_KEEP_SIZE, 0, 4096) = 0",
     "7 fallocate(5, FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE, 0, 4096) = 0",

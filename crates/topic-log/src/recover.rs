@@ -33,6 +33,8 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         true => load(&ground)?,
         false => begin(&ground, &names)?,
     };
+    // What a first start had left of its checkpoint is gone by now.
+    let names = list(&ground)?;
     let Loaded { tail, state, references } = loaded;
     let needed: HashSet<u64> = references.iter().map(|reference| reference.segment).collect();
     for name in &names {
@@ -105,6 +107,9 @@ fn begin(ground: &Ground, names: &HashSet<String>) -> Result<Loaded> {
     let mut written = false;
     if names.contains(&first) {
         let found = ground.disk.open(&first).and_then(|file| {
+            if file.bytes()? <= segment::HEADER_BYTES {
+                return Ok(false);
+            }
             let mut scan = Scan::new(file, identity, 1)?;
             Ok(scan.search(segment::HEADER_BYTES, |_| true)?.1.is_some())
         });

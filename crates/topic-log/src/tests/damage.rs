@@ -3,6 +3,9 @@
 use polder_types::ErrorKind;
 
 use super::world::{Client, World, entry};
+use crate::checkpoint;
+use crate::disk::Disk as _;
+use crate::disk::simulated::SimulatedDisk;
 use crate::entry::Entry;
 use crate::records::ReadError;
 use crate::segment::{HEADER_BYTES, file_name};
@@ -126,4 +129,26 @@ fn missing_files_are_named() {
     }
     let flipped = world.disk.with("checkpoint", |bytes| bytes[20] ^= 1);
     assert_eq!(World::open(&flipped).err().unwrap().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn a_first_start_that_was_cut_off_begins_anew() {
+    let whole = World::new().disk.crashed(&mut None);
+    // The segment comes first: without a byte, without its header, with it; then the checkpoint, until it has its name.
+    for (kept, checkpoint) in [(0, None), (10, None), (usize::MAX, None), (usize::MAX, Some(0)), (usize::MAX, Some(20))]
+    {
+        let left = SimulatedDisk::default();
+        let put = |name: &str, bytes: &[u8]| {
+            left.create(name).unwrap().write_all_at(bytes, 0).unwrap();
+        };
+        let segment = whole.content(&file_name(1));
+        put(&file_name(1), &segment[..kept.min(segment.len())]);
+        if let Some(bytes) = checkpoint {
+            put("checkpoint.new", &whole.content(checkpoint::NAME)[..bytes]);
+        }
+        let mut opened = World::open(&left).unwrap();
+        let topic = opened.create("t", 1, &[]);
+        opened.batch(topic, 0, Client::of(&["first"]).bytes());
+        assert_eq!(opened.reopened().read_all(topic, 0, 1000).len(), 1);
+    }
 }
