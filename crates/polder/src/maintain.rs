@@ -147,9 +147,9 @@ pub fn restore(args: &RestoreArgs) -> Result<u8> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let restored = runtime.block_on(async {
-        let restored = restore_backup(&args.from, &target).await?;
+        // First: the metastore comes last of all, so that nobody finds a lake whose topics are missing.
         topics::restore(&args.from, &directory.data).await?;
-        Ok::<_, polder_types::Error>(restored)
+        restore_backup(&args.from, &target).await
     })?;
     directory.remember()?;
     let line = format!(
