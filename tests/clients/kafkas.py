@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import polder
 
@@ -38,3 +39,17 @@ def python(server, **more) -> dict:
     known = server.credentials
     return {"bootstrap_servers": address(server), "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-256",
             "sasl_plain_username": known["user"], "sasl_plain_password": known["password"], **more}
+
+
+def until(client, sql, wanted, seconds=30):
+    """Waits until a query gives this value."""
+    end, found = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        try:
+            found = client.value(sql)
+        except polder.Failed as failed:
+            found = failed.code
+        if found == wanted:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{sql}: {found!r} and not {wanted!r}")

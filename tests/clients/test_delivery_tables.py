@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import kafkas
 import polder
 
-SOON = 20
 
 
 @pytest.fixture(scope="module")
@@ -40,31 +39,17 @@ def produce(server, topic, values, **settings):
     assert not producer.flush(60)
 
 
-def until(client, sql, wanted, seconds=SOON):
-    """Waits until a query gives this value."""
-    end, found = time.monotonic() + seconds, None
-    while time.monotonic() < end:
-        try:
-            found = client.value(sql)
-        except polder.Failed as failed:
-            found = failed.code
-        if found == wanted:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"{sql}: {found!r} and not {wanted!r}")
-
-
 def test_fields_become_columns_and_what_does_not_fit_is_kept_with_its_reason(server, client):
     topic = make(server, "orders")
     client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_table BUFFER 1 SECONDS")
     produce(server, topic, [{"id": n, "name": f"n{n}", "price": n / 2, "more": {"a": [n]}} for n in range(500)])
-    until(client, f"SELECT count(*) FROM {topic}_table", 500)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table", 500)
     assert client.sql(f"SELECT sum(id) AS ids, count(DISTINCT name) AS names, sum(price) AS price FROM {topic}_table") == [{"ids": 124750, "names": 500, "price": 62375.0}]
     assert client.value(f"SELECT more->'a'->>0 FROM {topic}_table WHERE id = 7") == "7"
     # A new field is a new column; what is no object, or does not fit, takes no other along.
     produce(server, topic, [{"id": 1000, "late": True}, b"no json", {"id": "x"}, {"id": 1001}, None, [1], {"id": "1002"}])
-    until(client, f"SELECT count(*) FROM {topic}_table", 503)
-    until(client, f"SELECT count(*) FROM {topic}_table__rejected", 4)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table", 503)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table__rejected", 4)
     assert client.value(f"SELECT count(*) FROM {topic}_table WHERE late") == 1
     kept = client.sql(f"SELECT reason, encode(value, 'escape') AS value FROM {topic}_table__rejected ORDER BY partition, \"offset\"")
     assert all(row["reason"] for row in kept)
@@ -83,12 +68,12 @@ def test_a_transform_and_a_declared_table(server, client):
         BUFFER 1 SECONDS ON ERROR INTO {topic}_bad"""
     )
     produce(server, topic, [{"page": "a", "ms": 1}, {"page": "b", "ms": "2"}, {"page": "skip"}, {"page": "c", "ms": "x"}, {"page": "d", "ms": -1}, {"page": "e", "ms": None}])
-    until(client, f"SELECT count(*) FROM {topic}_t", 3)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_t", 3)
     assert [row["page"] for row in client.sql(f"SELECT page FROM {topic}_t WHERE part IS NOT NULL ORDER BY page")] == ["a", "b", "e"]
-    until(client, f"SELECT count(*) FROM {topic}_bad", 2)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_bad", 2)
     client.sql(f"ALTER DELIVERY {topic}_in SET TRANSFORM AS SELECT value->>'page' AS page, 0 AS ms, timestamp AS at FROM {topic}")
     client.sql(f"ALTER DELIVERY {topic}_in REDRIVE")
-    until(client, f"SELECT count(*) FROM {topic}_t", 5)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_t", 5)
     assert client.value(f"SELECT count(*) FROM {topic}_bad") == 0
 
 
@@ -112,14 +97,14 @@ def test_statements_of_deliveries(server, client):
     client.sql(f"CREATE DELIVERY IF NOT EXISTS said FROM TOPIC {topic} INTO TABLE said_t")
     client.sql("DROP DELIVERY IF EXISTS nobody")
     produce(server, topic, [{"n": 2}])
-    until(client, "SELECT n FROM said_t", 2)
+    kafkas.until(client, "SELECT n FROM said_t", 2)
     client.sql("ALTER DELIVERY said PAUSE")
     assert client.value("SELECT state FROM polder.deliveries WHERE delivery_name = 'said'") == "paused"
     produce(server, topic, [{"n": 3}])
     time.sleep(2)
     assert client.value("SELECT count(*) FROM said_t") == 1
     client.sql("ALTER DELIVERY said RESUME")
-    until(client, "SELECT count(*) FROM said_t", 2)
+    kafkas.until(client, "SELECT count(*) FROM said_t", 2)
     client.sql("DROP DELIVERY said")
     assert client.sql("SELECT * FROM polder.deliveries WHERE delivery_name = 'said'") == []
 
@@ -156,7 +141,7 @@ def test_each_record_is_there_once_through_kills(fresh):
     thread.join()
     client = server.client()
     records = client.value(f"SELECT count(*) FROM {topic}")
-    until(client, "SELECT count(*) FROM killed_t", records, 40)
+    kafkas.until(client, "SELECT count(*) FROM killed_t", records, 40)
     there = {row["n"] for row in client.sql("SELECT n FROM killed_t")}
     assert set(acknowledged) <= there
     assert client.value("SELECT count(*) FROM killed_t") == client.value(f"SELECT count(*) FROM {topic}")

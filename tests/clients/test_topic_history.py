@@ -13,7 +13,6 @@ import drivers
 import kafkas
 import polder
 
-SOON = 30
 LOAD_SECONDS = 12
 
 
@@ -45,19 +44,6 @@ def produce(server, topic, count, partitions=2, first=0, size=0):
     assert not producer.flush(60)
 
 
-def until(client, sql, wanted, seconds=SOON):
-    end, found = time.monotonic() + seconds, None
-    while time.monotonic() < end:
-        try:
-            found = client.value(sql)
-        except polder.Failed as failed:
-            found = failed.code
-        if found == wanted:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"{sql}: {found!r} and not {wanted!r}")
-
-
 def starts(client, topic):
     return [row["s"] for row in client.sql(f"SELECT start_offset AS s FROM polder.topic_partitions WHERE topic_name = '{topic}' ORDER BY partition")]
 
@@ -80,7 +66,7 @@ def test_history_and_log_are_one_table(server, client):
     produce(server, topic, 400)
     before = client.sql(f'SELECT * FROM {topic} ORDER BY partition, "offset"')
     history(client, topic)
-    until(client, f"SELECT count(*) FROM topic_history.{topic}", 400)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 400)
     client.sql(f"ALTER DELIVERY {topic}_kept PAUSE")
     produce(server, topic, 100, first=400)
     rows = client.sql(f'SELECT * FROM {topic} ORDER BY partition, "offset"')
@@ -148,7 +134,7 @@ def test_each_record_once_while_it_is_written_and_kept(server, client):
         stop.set()
         writer.join()
     assert seen > 5
-    until(client, f"SELECT count(*) FROM topic_history.{topic}", acknowledged[0])
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", acknowledged[0])
     assert client.value(f"SELECT count(*) FROM {topic}") == acknowledged[0]
 
 
@@ -180,7 +166,7 @@ def test_a_slow_reader_gets_all_that_retention_deletes_meanwhile(server, client)
         cursor.itersize = 1_000
         cursor.execute(f"SELECT (value->>'n')::int, value->>'pad' FROM {topic}")
         seen = [number for number, _ in cursor.fetchmany(1_000)]
-        until(client, f"SELECT count(*) FROM topic_history.{topic}", 20_000)
+        kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 20_000)
         # The log looks for what is old every ten seconds, and would have none of it by now.
         time.sleep(14)
         while rows := cursor.fetchmany(5_000):
@@ -197,7 +183,7 @@ def test_a_topic_that_is_made_anew_has_a_history_of_its_own(server, client):
     topic = make(server, "anew")
     history(client, topic)
     produce(server, topic, 30)
-    until(client, f"SELECT count(*) FROM topic_history.{topic}", 30)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 30)
     admin = AdminClient(kafkas.librdkafka(server))
     admin.delete_topics([topic])[topic].result(20)
     admin.create_topics([NewTopic(topic, 2)])[topic].result(20)
@@ -206,7 +192,7 @@ def test_a_topic_that_is_made_anew_has_a_history_of_its_own(server, client):
     for _ in range(2):
         assert client.value(f"SELECT min((value->>'n')::int) FROM {topic}") == 100
         assert client.value(f"SELECT count(*) FROM {topic}") == 4
-        until(client, f"SELECT count(*) FROM topic_history.{topic}", 34, 60)
+        kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 34, 60)
     assert client.value(f"SELECT count(DISTINCT topic_id) FROM topic_history.{topic}") == 2
 
 
@@ -214,12 +200,12 @@ def test_a_history_is_taken_up_again(server, client):
     topic = make(server, "again")
     history(client, topic)
     produce(server, topic, 50)
-    until(client, f"SELECT count(*) FROM topic_history.{topic}", 50)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 50)
     client.sql(f"DROP DELIVERY {topic}_kept")
     assert client.value(f"SELECT count(*) FROM {topic}") == 50
     produce(server, topic, 10, first=50)
     history(client, topic)
-    until(client, f"SELECT count(*) FROM topic_history.{topic}", 60)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 60)
     assert client.value(f"SELECT count(DISTINCT value->>'n') FROM topic_history.{topic}") == 60
     assert client.value(f"SELECT count(*) FROM {topic}") == 60
 
@@ -249,7 +235,7 @@ def test_who_may_read_the_topic_reads_its_history(server, client):
     topic = make(server, "rights")
     history(client, topic)
     produce(server, topic, 20)
-    until(client, f"SELECT count(*) FROM topic_history.{topic}", 20)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 20)
     word = "a long word to log in with"
     client.sql(f"CREATE USER reader_of_history PASSWORD '{word}'")
     client.sql(f"CREATE USER keeper_of_history PASSWORD '{word}'")

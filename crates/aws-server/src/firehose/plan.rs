@@ -1,6 +1,6 @@
 //! What a destination's configuration is as a delivery.
 
-mod objects;
+pub mod objects;
 mod servers;
 
 use polder_capability::deliveries::{Backup, Buffer, DeliveryTarget, TableTarget};

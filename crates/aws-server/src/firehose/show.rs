@@ -16,18 +16,6 @@ use crate::value::{Value, map};
 const LISTED: i64 = 10;
 const LISTED_MAX: i64 = 10_000;
 
-/// What the description of a bucket has that is also one of an extended one.
-const OF_S3: [&str; 8] = [
-    "RoleARN",
-    "BucketARN",
-    "Prefix",
-    "ErrorOutputPrefix",
-    "BufferingHints",
-    "CompressionFormat",
-    "EncryptionConfiguration",
-    "CloudWatchLoggingOptions",
-];
-
 pub async fn list(hose: &Hose<'_>) -> ApiResult<Reply> {
     let input = crate::input::Input::of(&hose.call.input)?;
     input.only(&["Limit", "DeliveryStreamType", "ExclusiveStartDeliveryStreamName"])?;
@@ -106,7 +94,7 @@ fn destination(delivery: &DeliveryStatus, about: &About) -> ApiResult<Value> {
     if *kind == super::destination::Kind::ExtendedS3
         && let Value::Map(all) = &config
     {
-        let plain = all.iter().filter(|(name, _)| OF_S3.contains(&name.as_str())).cloned().collect();
+        let plain = all.iter().filter(|(name, _)| plan::objects::MEMBERS.contains(&name.as_str())).cloned().collect();
         members.push(("S3DestinationDescription".to_owned(), Value::Map(plain)));
     }
     members.push((format!("{}DestinationDescription", kind.name()), config));

@@ -15,7 +15,7 @@ const COMPRESSIONS: [(&str, Compression); 5] = [
 ];
 
 /// What is known of every bucket.
-const MEMBERS: [&str; 8] = [
+pub const MEMBERS: [&str; 8] = [
     "RoleARN",
     "BucketARN",
     "Prefix",
