@@ -2,6 +2,7 @@ import type { EChartsCoreOption } from 'echarts/core';
 
 import type { ChartData, ChartSeries } from '../../lib/chartData';
 import { compact, number } from '../../lib/format';
+import { type Side, sidesOfNames } from '../../lib/pointNames';
 import type { ChartSpec } from '../../services/types';
 import type { ChartColours } from '../../theme/chart';
 
@@ -166,6 +167,7 @@ function cartesian(drawing: Drawing): object {
   const x = xAxis(drawing);
   const longest = Math.max(0, ...data.series.map((item) => item.name.length));
   const places = coloursByName(drawing);
+  const sides = sidesOfPoints(drawing);
   const grid = {
     left: 4,
     right: direct ? Math.min(140, longest * 7 + 16) : flat ? 44 : 16,
@@ -186,7 +188,7 @@ function cartesian(drawing: Drawing): object {
     legend: legend ? { type: 'scroll', top: 0, left: 0, icon: 'roundRect', itemWidth: 10, itemHeight: 10, itemGap: 16, textStyle: { color: colours.second, fontSize: 12 }, pageTextStyle: { color: colours.second }, pageIconColor: colours.second } : undefined,
     xAxis: flat ? { ...value, name: '', axisLabel: { show: false }, splitLine: { show: false } } : x,
     yAxis: flat ? names : numbers,
-    series: data.series.map((item, index) => one(drawing, item, places.get(item.name) ?? index, flat, direct)),
+    series: data.series.map((item, index) => one(drawing, item, places.get(item.name) ?? index, { flat, direct, side: sides[index] ?? null })),
   };
 }
 
@@ -197,14 +199,14 @@ function coloursByName({ data, spec }: Drawing): Map<string, number> {
   return new Map(names.map((name, place) => [name, place]));
 }
 
-function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, direct: boolean): object {
+function one(drawing: Drawing, item: ChartSeries, index: number, { flat, direct, side }: { flat: boolean; direct: boolean; side: Side | null }): object {
   const { spec, data, colours, small } = drawing;
   const colour = colours.categories[data.lone ? 0 : index % colours.categories.length];
   const points = flat ? item.points.map(([name, value]) => ({ value: [value, name], itemStyle: { borderRadius: spec.stacked ? 0 : (value ?? 0) < 0 ? [3, 0, 0, 3] : [0, 3, 3, 0] } })) : item.points;
   const shared = { name: item.name, data: points, itemStyle: { color: colour } };
   if (spec.kind === 'scatter') {
     return { ...shared, type: 'scatter', symbolSize: item.points.length > 1000 ? 4 : small ? 6 : 8,
-      label: { show: data.lone, formatter: '{a}', position: beyond(data, item) ? 'left' : 'right', distance: 5, minMargin: 4, color: colours.second, fontSize: 12, opacity: 1 },
+      label: { show: side !== null, formatter: '{a}', position: side ?? 'right', distance: 5, minMargin: 2, color: colours.second, fontSize: 12, opacity: 1 },
       labelLayout: { hideOverlap: true }, large: item.points.length > 5000, itemStyle: { color: colour, opacity: item.points.length > 300 ? 0.55 : 0.75 } };
   }
   if (spec.kind === 'bar' || spec.kind === 'histogram') {
@@ -235,11 +237,11 @@ function one(drawing: Drawing, item: ChartSeries, index: number, flat: boolean, 
   };
 }
 
-/** True for a lone point so far right that its name would leave the picture. */
-function beyond(data: ChartData, item: ChartSeries): boolean {
-  const xs = data.series.map((other) => Number(other.points[0]?.[0]));
-  const [low, high] = [Math.min(...xs), Math.max(...xs)];
-  return Number(item.points[0]?.[0]) > low + (high - low) * 0.62;
+/** Where the names of lone points stand. The axes' own room is guessed: the engine lays them out later. */
+function sidesOfPoints({ data, width, height }: Drawing): (Side | null)[] {
+  if (!data.lone) return [];
+  const points = data.series.map((item) => ({ name: item.name, x: Number(item.points[0]?.[0]), y: Number(item.points[0]?.[1]) }));
+  return sidesOfNames(points, { width: width - 50, height: height - 74 });
 }
 
 function shortNumber(value: unknown): string {
