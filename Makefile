@@ -17,7 +17,7 @@ build: ## Build the console and the release binary
 test: ## Run every test (SUITES="rust clients" for some)
 	@scripts/test $(SUITES)
 
-bench: ## Measure Polder beside its peers (BENCH="load start commit writers changes postgres dbt" for some)
+bench: ## Measure Polder beside its peers (BENCH="load kafka" for some)
 	@scripts/bench $(BENCH)
 
 fmt: ## Format the code

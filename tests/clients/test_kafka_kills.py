@@ -1,5 +1,5 @@
-"""`kill -9` of the server while Kafka's clients write, in transactions too, and a group reads: nothing acknowledged is lost, nothing
-comes twice, and nothing in another order."""
+"""`kill -9` of the server while Kafka's clients write, in transactions too, a group reads, and deliveries write tables: nothing
+acknowledged is lost, nothing comes twice, and nothing in another order."""
 
 import os
 import random
@@ -9,10 +9,12 @@ import time
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import kafkas
 import polder
 
 # `POLDER_KAFKA_KILLS=200` for the long run.
 KILLS = int(os.environ.get("POLDER_KAFKA_KILLS", "8"))
+TOPICS = ("plain", "credits", "debits")
 PARTITIONS = 3
 READERS = 3
 OF_A_TRANSACTION = 10
@@ -199,14 +201,32 @@ def check_transactions(server, transactions: Transactions) -> None:
     assert whole <= transactions.committed | transactions.unknown
 
 
+def deliver(server, topic: str) -> None:
+    """Into a table, a lot a second."""
+    server.client().sql(f"""CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_delivered TRANSFORM AS
+        SELECT partition, "offset", value #>> '{{}}' AS value FROM {topic} BUFFER 1 SECONDS""")
+
+
+def check_delivered(server, topic: str) -> None:
+    """Each record of which a reader of committed ones knows is once in the table, and nothing else is."""
+    there = sorted((partition, offset, value) for partition, rows in enumerate(everything(server, topic)) for value, offset in rows)
+    client = server.client()
+    kafkas.until(client, f"SELECT count(*) >= {len(there)} FROM {topic}_delivered", True, END_SECONDS)
+    rows = client.sql(f'SELECT partition, "offset", value FROM {topic}_delivered')
+    assert sorted((row["partition"], row["offset"], row["value"]) for row in rows) == there
+    assert client.value(f"SELECT to_regclass('{topic}_delivered__rejected') IS NULL"), "none was rejected"
+
+
 def test_nothing_acknowledged_is_lost_or_doubled():
     seed = int(os.environ.get("POLDER_SEED", random.randrange(1 << 32)))
     print(f"POLDER_SEED={seed}")
     chance = random.Random(seed)
     with polder.Server(kafka=f"127.0.0.1:{polder.free_port()}") as server:
         admin = AdminClient(settings(server))
-        for done in admin.create_topics([NewTopic(topic, PARTITIONS) for topic in ("plain", "credits", "debits")]).values():
+        for done in admin.create_topics([NewTopic(topic, PARTITIONS) for topic in TOPICS]).values():
             done.result(20)
+        for topic in TOPICS:
+            deliver(server, topic)
         plain, transactions = Plain(server), Transactions(server)
         readers = [Reader(server) for _ in range(READERS)]
         workers = [plain, transactions, *readers]
@@ -217,6 +237,9 @@ def test_nothing_acknowledged_is_lost_or_doubled():
             server.kill()
             server.start()
             assert not [worker.failure for worker in workers if worker.failure]
+        deadline = time.monotonic() + END_SECONDS
+        while not (transactions.committed and transactions.aborted) and time.monotonic() < deadline:
+            time.sleep(0.2)
         time.sleep(1)
         plain.end()
         transactions.end()
@@ -229,8 +252,12 @@ def test_nothing_acknowledged_is_lost_or_doubled():
             reader.end()
         check_plain(server, plain, readers)
         check_transactions(server, transactions)
+        for topic in TOPICS:
+            check_delivered(server, topic)
         # And once more, from what is on the disk alone.
         server.kill()
         server.start()
         check_plain(server, plain, readers)
         check_transactions(server, transactions)
+        for topic in TOPICS:
+            check_delivered(server, topic)
