@@ -1,4 +1,4 @@
-"""A pseudo-terminal with the binary behind it, for what a person sees and types."""
+"""A pseudo-terminal with the binary behind it, or another program, for what a person sees and types."""
 
 import fcntl
 import os
@@ -16,9 +16,9 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07]*\x07")
 
 
 class Terminal:
-    """Runs the binary on a terminal of 120 columns; `text` is all that it has written."""
+    """Runs the binary, or `program`, on a terminal of 120 columns; `text` is all that it has written."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, env=None, program=None):
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
 
@@ -27,7 +27,7 @@ class Terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         self.process = subprocess.Popen(
-            [str(polder.binary()), *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, close_fds=True,
+            [str(program or polder.binary()), *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, close_fds=True,
             preexec_fn=own_terminal, env=polder.environment({"TERM": "xterm-256color", **(env or {})}))
         os.close(slave)
         self.master = master

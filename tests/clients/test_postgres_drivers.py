@@ -244,6 +244,13 @@ def test_psycopg2_values(old, name):
     with old.cursor() as cursor:
         cursor.execute("SHOW default_transaction_deferrable")
         assert cursor.fetchone() == ("off",)
+    old.set_session(readonly=True, autocommit=True)
+    with old.cursor() as cursor, pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        cursor.execute(f"CREATE TABLE {name} (id INT)")
+    old.set_session(readonly=False, autocommit=True)
+    with old.cursor() as cursor:
+        cursor.execute("SHOW default_transaction_read_only")
+        assert cursor.fetchone() == ("off",)
 
 
 # SQLAlchemy

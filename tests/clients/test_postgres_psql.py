@@ -8,6 +8,7 @@ import urllib.parse
 import pytest
 
 import drivers
+from terminals import Terminal
 
 pytestmark = drivers.needs(shutil.which("psql") is not None, "psql")
 
@@ -56,6 +57,30 @@ def test_copy(server, tmp_path):
     assert done.returncode == 0, done.stderr
     assert there.read_text() == "id,name\n1,a\n2,\n"
     assert "1\ta\n2\t\\N" in done.stdout
+
+
+def test_a_password_is_changed(server):
+    """psql makes the verifier itself, so that the server never sees the password."""
+    host, port = server.postgres.rsplit(":", 1)
+    assert lines(server, "CREATE ROLE psql_someone LOGIN PASSWORD 'before'", "-q") == []
+    known = server.credentials
+    to = f"host={host} port={port} user={known['user']} password={known['password']} dbname=polder"
+    with Terminal("-X", to, program="psql") as terminal:
+        terminal.wait_for("=#")
+        terminal.type("\\password psql_someone\n")
+        terminal.wait_for('for user "psql_someone"')
+        terminal.type("after it\n")
+        terminal.wait_for("again:")
+        terminal.type("after it\n")
+        said = terminal.wait_for("=#")
+        assert "ERROR" not in said
+    someone = f"host={host} port={port} user=psql_someone dbname=polder"
+    environment = {**os.environ, "PGPASSWORD": "after it"}
+    new = subprocess.run(["psql", "-XAtw", someone, "-c", "SELECT current_user"], env=environment, text=True, capture_output=True, timeout=SECONDS)
+    assert new.stdout == "psql_someone\n", new.stderr
+    old = subprocess.run(["psql", "-XAtw", someone, "-c", "SELECT 1"], env={**environment, "PGPASSWORD": "before"}, text=True, capture_output=True, timeout=SECONDS)
+    assert old.returncode != 0 and "password" in old.stderr
+    assert lines(server, "DROP ROLE psql_someone", "-q") == []
 
 
 @pytest.mark.parametrize("mode", ["disable", "require"])

@@ -56,6 +56,8 @@ pub struct SessionStatus {
     pub user: String,
     /// Whether the role whose rights its statements have may do everything.
     pub is_superuser: bool,
+    /// Whether its transactions change nothing unless they say so.
+    pub read_only: bool,
     /// How long a statement may take, which the server of the protocol minds: it knows when somebody waits for a cursor.
     pub statement_timeout: Option<Duration>,
 }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use polder_types::{Error, ErrorKind};
 
 use crate::limits::NAME_IN_ERRORS;
+use crate::rewrite::outer_names::OUTER;
 
 /// Columns that PostgreSQL has in each table, and nobody has made. DuckDB names the rows by them that it changes.
 const OF_THE_SYSTEM: [&str; 5] = ["ctid", "xmin", "xmax", "cmin", "cmax"];
@@ -162,7 +163,8 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
                     .any(|column| column.relation.as_ref().is_some_and(|known| known.table() == table.table()))
             {
                 let known = valid_fields.iter().filter_map(|column| Some(column.relation.as_ref()?.table()));
-                let mapped = Error::not_found(format!("table {table} is not in FROM")).with_code("42P01");
+                let shown = if table.schema() == Some(OUTER) { table.table().to_owned() } else { table.to_string() };
+                let mapped = Error::not_found(format!("table {shown} is not in FROM")).with_code("42P01");
                 return match polder_kernels::similar::closest(table.table(), known) {
                     Some(close) => mapped.with_hint(format!("did you mean {close:?}?")),
                     None => mapped,

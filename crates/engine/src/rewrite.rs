@@ -8,6 +8,7 @@ mod ctes;
 mod distinct;
 mod elements;
 pub(crate) mod names;
+pub(crate) mod outer_names;
 mod query;
 mod recursion;
 mod replaced;
@@ -145,6 +146,9 @@ impl VisitorMut for Rewriter {
         {
             return ControlFlow::Break(sampled(sample));
         }
+        if let Some(error) = beside_name(factor) {
+            return ControlFlow::Break(error);
+        }
         catalog::qualify(factor, &self.named);
         name_series(factor);
         crate::functions::syntax::rewrite_table(factor);
@@ -170,6 +174,30 @@ fn sampled(sample: &TableSampleKind) -> Error {
     let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) = sample;
     Error::unsupported(format!("{} is not supported", sample.modifier))
         .with_hint("WHERE random() < 0.1 takes about a tenth of the rows")
+}
+
+/// What other databases write behind a table's name, and the planner would pass over.
+fn beside_name(factor: &TableFactor) -> Option<Error> {
+    let TableFactor::Table { version, with_hints, partitions, json_path, index_hints, .. } = factor else {
+        return None;
+    };
+    let travels = "an earlier version is read by t AT (VERSION => 3) or t AT (TIMESTAMP => '2026-01-31 12:00'), what \
+                   has changed by table_changes('t', 3, 5)";
+    if let Some(version) = version {
+        return Some(Error::unsupported(format!("{version} behind a table is not supported")).with_hint(travels));
+    }
+    let (what, hint) = match factor {
+        _ if !with_hints.is_empty() => ("WITH (…)", "leave the hints out: the planner finds its way by statistics"),
+        _ if !index_hints.is_empty() => {
+            ("USE INDEX and its like", "leave them out: the planner finds its way by statistics")
+        }
+        _ if !partitions.is_empty() => {
+            ("PARTITION (…)", "a condition on the partitions' column reads only those that it asks for")
+        }
+        _ if json_path.is_some() => ("a path", "take a field with ->, ->> or #>>"),
+        _ => return None,
+    };
+    Some(Error::unsupported(format!("{what} behind a table is not supported")).with_hint(hint))
 }
 
 fn broken(done: Result<()>) -> ControlFlow<Error> {

@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub time_zone: Option<String>,
     /// Tables are shown as far as their row policies let; otherwise those are refused that are not shown as a whole.
     pub row_security: bool,
+    /// Transactions that do not say otherwise change nothing, and neither does a statement by itself.
+    pub read_only: bool,
     /// Settings of applications, by their names, which have a dot in them: policies and masks may go by them.
     pub custom: Arc<BTreeMap<String, String>>,
     pub temporary: Temporary,
@@ -83,6 +85,7 @@ impl Default for Settings {
             version: Version::Newest,
             time_zone: None,
             row_security: true,
+            read_only: false,
             custom: Arc::default(),
             temporary: Temporary::default(),
             limits: LimitSettings::default(),
@@ -214,6 +217,7 @@ struct Seen {
     zone_if_failed: String,
     user: String,
     is_superuser: bool,
+    read_only: bool,
     timeout: Option<Duration>,
 }
 
@@ -245,7 +249,9 @@ impl Session {
         }
         let (zone, user) = (inner.settings.zone().to_owned(), caller.user.clone());
         let timeout = timeout(&inner.settings);
-        let seen = Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser, timeout };
+        let read_only = inner.settings.read_only;
+        let seen =
+            Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser, read_only, timeout };
         Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
     }
 
@@ -256,6 +262,7 @@ impl Session {
         let zone = inner.settings.zone().to_owned();
         let mut seen = self.seen.lock();
         seen.timeout = timeout(&inner.settings);
+        seen.read_only = inner.settings.read_only;
         let who = &inner.settings.who;
         // Before a session's first statement nobody has asked who it is.
         if let Some(user) = who.book.name(who.user) {

@@ -268,8 +268,16 @@ fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
 /// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is
 /// the newest one, whatever the session is set to.
 fn check_may_write(inner: &Inner) -> Result<()> {
-    if inner.open.as_ref().is_some_and(|open| open.read_only) {
-        return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+    match &inner.open {
+        Some(open) if open.read_only => {
+            return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+        }
+        None if inner.settings.read_only => {
+            return Err(Error::invalid("this session changes nothing")
+                .with_code("25006")
+                .with_hint("SET default_transaction_read_only = off"));
+        }
+        _ => {}
     }
     if inner.settings.version != Version::Newest {
         return Err(Error::invalid("a session that reads an old version changes nothing")

@@ -74,6 +74,7 @@ impl Settings {
             "intervalstyle" => only(name, &["postgres"], &lower),
             "bytea_output" => only(name, &["hex"], &lower),
             "standard_conforming_strings" => only(name, &["on", "true", "yes", "1"], &lower),
+            "password_encryption" => only(name, &["scram-sha-256"], &lower),
             "extra_float_digits" => {
                 let fits = only(name, &["1", "2", "3"], first);
                 if fits.is_ok() {
@@ -88,7 +89,6 @@ impl Settings {
             "default_transaction_isolation" | "transaction_isolation" => {
                 only(name, &["read committed", "repeatable read", "read uncommitted", "snapshot"], &lower)
             }
-            "default_transaction_read_only" => only(name, &["off", "false", "no", "0"], &lower),
             "default_transaction_deferrable" => {
                 let on = ["on", "true", "yes", "1"];
                 let known = ["on", "true", "yes", "1", "off", "false", "no", "0"];
@@ -116,8 +116,8 @@ impl Settings {
             | "intervalstyle"
             | "bytea_output"
             | "standard_conforming_strings"
+            | "password_encryption"
             | "default_transaction_isolation"
-            | "default_transaction_read_only"
             | "lock_timeout" => {}
             _ => return None,
         }
@@ -150,7 +150,7 @@ impl Settings {
             "client_min_messages" => self.level_name.into(),
             // What PostgreSQL calls so is what is here: the snapshot that the transaction began with.
             "default_transaction_isolation" | "transaction_isolation" => "repeatable read".into(),
-            "default_transaction_read_only" | "transaction_read_only" | "in_hot_standby" => "off".into(),
+            "in_hot_standby" => "off".into(),
             "default_transaction_deferrable" | "transaction_deferrable" => match self.deferrable {
                 true => "on".into(),
                 false => "off".into(),
@@ -161,6 +161,8 @@ impl Settings {
             "max_identifier_length" => polder_types::limits::NAME_BYTES_MAX.to_string(),
             "max_index_keys" => "32".into(),
             "lc_collate" | "lc_ctype" => "C".into(),
+            // How psql's \password makes a verifier.
+            "password_encryption" => "scram-sha-256".into(),
             _ => return None,
         })
     }
@@ -194,10 +196,10 @@ impl Settings {
     /// What a client is told when it has logged in, and whenever it changes.
     pub(crate) const REPORTED: &[(&str, &str)] = &[
         ("server_version", "server_version"),
+        ("password_encryption", "Chooses the algorithm for encrypting passwords."),
         ("server_encoding", "server_encoding"),
         ("client_encoding", "client_encoding"),
         ("application_name", "application_name"),
-        ("default_transaction_read_only", "default_transaction_read_only"),
         ("in_hot_standby", "in_hot_standby"),
         ("DateStyle", "datestyle"),
         ("IntervalStyle", "intervalstyle"),
@@ -215,7 +217,6 @@ const DESCRIBED: &[(&str, &str)] = &[
     ("datestyle", "Sets the display format for date and time values."),
     ("default_transaction_deferrable", "Sets the default deferrable status of new transactions."),
     ("default_transaction_isolation", "Sets the transaction isolation level of each new transaction."),
-    ("default_transaction_read_only", "Sets the default read-only status of new transactions."),
     ("extra_float_digits", "Sets the number of digits displayed for floating-point values."),
     (
         "idle_in_transaction_session_timeout",
@@ -238,7 +239,6 @@ const DESCRIBED: &[(&str, &str)] = &[
         "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
     ),
     ("transaction_isolation", "Sets the current transaction's isolation level."),
-    ("transaction_read_only", "Sets the current transaction's read-only status."),
 ];
 
 fn fixed(name: &str) -> Error {

@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use polder_sql_tree::visit_mut;
 
-use super::{SERIES, recursion};
+use super::{SERIES, outer_names, recursion};
 use crate::authz::check_named;
 use crate::semantics::known;
 use crate::system::pg_catalog::World;
@@ -76,6 +76,7 @@ const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
 pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
     let mut marker = Marker::default();
     visit_queries(&mut statement, &mut marker);
+    outer_names::qualify(&mut statement);
     let plan = match marker.recursive {
         true => recursion::plan(state, statement).await?,
         false => state.statement_to_plan(statement).await?,

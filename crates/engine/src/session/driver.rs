@@ -111,7 +111,14 @@ impl DriverSession for Session {
         };
         let zone = if transaction == TransactionState::Failed { &seen.zone_if_failed } else { &seen.zone };
         let (time_zone, user) = (zone.clone(), seen.user.clone());
-        SessionStatus { transaction, time_zone, user, is_superuser: seen.is_superuser, statement_timeout: seen.timeout }
+        SessionStatus {
+            transaction,
+            time_zone,
+            user,
+            is_superuser: seen.is_superuser,
+            read_only: seen.read_only,
+            statement_timeout: seen.timeout,
+        }
     }
 
     fn fail_transaction(&self) {

@@ -67,7 +67,11 @@ impl Engine {
                     },
                     "session_authorization" => inner.settings.who.user_name().to_owned(),
                     "is_superuser" => if inner.settings.who.superuser { "on" } else { "off" }.to_owned(),
-                    "row_security" => if inner.settings.row_security { "on" } else { "off" }.to_owned(),
+                    "row_security" => on_or_off(inner.settings.row_security),
+                    "default_transaction_read_only" => on_or_off(inner.settings.read_only),
+                    "transaction_read_only" => {
+                        on_or_off(inner.open.as_ref().map_or(inner.settings.read_only, |open| open.read_only))
+                    }
                     "snapshot" => match inner.settings.version {
                         Version::Newest => "newest".to_owned(),
                         Version::Snapshot(id) => id.to_string(),
@@ -95,6 +99,15 @@ impl Engine {
 
     async fn set(&self, inner: &mut Inner, set: &Set) -> Result<Outcome> {
         let local = is_local(set);
+        if let Some(read_only) = of_this_transaction(set)? {
+            let done = Outcome::done("SET", None, self.lake.newest().await?.id);
+            let Some(open) = &mut inner.open else {
+                let message = "SET TRANSACTION can only be used in transaction blocks";
+                return Ok(done.told(Notice::warning("25P01", message)));
+            };
+            open.read_only = read_only;
+            return Ok(done);
+        }
         let mut changed = inner.settings.clone();
         apply(&mut changed, set)?;
         // A version that is not there would fail every statement from here on.
@@ -150,14 +163,11 @@ impl Engine {
         inner: &mut Inner,
         modes: &[TransactionMode],
     ) -> Result<Outcome> {
-        let mut read_only = false;
+        let mut read_only = inner.settings.read_only;
         for mode in modes {
             match mode {
                 TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
-                    return Err(Error::unsupported(
-                        "SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins",
-                    )
-                    .with_hint("leave the level out"));
+                    return Err(serializable());
                 }
                 TransactionMode::AccessMode(mode) => read_only = *mode == TransactionAccessMode::ReadOnly,
                 _ => {}
@@ -296,6 +306,35 @@ fn is_local(set: &Set) -> bool {
     }
 }
 
+fn serializable() -> Error {
+    Error::unsupported("SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins")
+        .with_hint("leave the level out")
+}
+
+/// What a SET says of the open transaction only: whether it changes nothing. `None` for all others.
+fn of_this_transaction(set: &Set) -> Result<Option<bool>> {
+    match set {
+        Set::SingleAssignment { variable, values, .. } if parts(variable)? == ["transaction_read_only"] => {
+            let value = values.first().map(text_of).unwrap_or_default();
+            switch("transaction_read_only", &value).map(Some)
+        }
+        Set::SetTransaction { session: false, modes, snapshot: None } => {
+            let mut read_only = None;
+            for mode in modes {
+                match mode {
+                    TransactionMode::AccessMode(mode) => read_only = Some(*mode == TransactionAccessMode::ReadOnly),
+                    TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
+                        return Err(serializable());
+                    }
+                    _ => {}
+                }
+            }
+            Ok(read_only)
+        }
+        _ => Ok(None),
+    }
+}
+
 fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
     match set {
         Set::SingleAssignment { scope, variable, values, .. } => {
@@ -306,8 +345,23 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
             let values: Vec<String> = values.iter().map(text_of).collect();
             assign(settings, &name, &values)
         }
+        // PostgreSQL's clients have their characteristics set by its server, as far as they can be.
+        Set::SetTransaction { session: true, modes, snapshot: None } => {
+            for mode in modes {
+                match mode {
+                    TransactionMode::AccessMode(mode) => {
+                        settings.read_only = *mode == TransactionAccessMode::ReadOnly;
+                    }
+                    TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
+                        return Err(serializable());
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
         Set::SetTransaction { .. } => {
-            Err(Error::unsupported("SET TRANSACTION is not supported").with_hint("BEGIN READ ONLY"))
+            Err(Error::unsupported("SET TRANSACTION SNAPSHOT is not supported").with_hint("SET snapshot = 12"))
         }
         Set::SetTimeZone { value, .. } => assign(settings, "timezone", &[text_of(value)]),
         other => Err(Error::unsupported(format!("{other} is not supported"))),
@@ -315,8 +369,8 @@ fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
 }
 
 /// The settings that there are.
-const NAMES: &str = "search_path, snapshot, timezone, row_security, max_bytes_scanned, max_bytes_scanned_per_day, statement_memory, \
-                     statement_timeout";
+const NAMES: &str = "search_path, snapshot, timezone, row_security, default_transaction_read_only, max_bytes_scanned, \
+                     max_bytes_scanned_per_day, statement_memory, statement_timeout";
 
 const ZONE_NAMES: &[&str] = &["timezone", "time.zone", "time_zone"];
 
@@ -358,16 +412,9 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
             };
         }
         "row_security" => {
-            settings.row_security = match first.to_lowercase().as_str() {
-                "on" | "true" | "yes" | "1" | "default" => true,
-                "off" | "false" | "no" | "0" => false,
-                _ => {
-                    return Err(Error::invalid("parameter \"row_security\" requires a Boolean value")
-                        .with_code("22023")
-                        .with_hint("SET row_security = on, or off"));
-                }
-            };
+            settings.row_security = switch(name, first)?;
         }
+        "default_transaction_read_only" => settings.read_only = switch(name, first)?,
         limit if limits::NAMES.contains(&limit) => settings.limits.set(limit, first)?,
         "is_superuser" => {
             return Err(Error::invalid("parameter \"is_superuser\" cannot be changed").with_code("55P02"));
@@ -380,6 +427,20 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
         }
     }
     Ok(())
+}
+
+fn switch(name: &str, value: &str) -> Result<bool> {
+    match value.to_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err(Error::invalid(format!("parameter \"{name}\" requires a Boolean value"))
+            .with_code("22023")
+            .with_hint(format!("SET {name} = on, or off"))),
+    }
+}
+
+fn on_or_off(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
 }
 
 /// A setting of an application: PostgreSQL takes any whose name has a dot in it.
@@ -439,6 +500,7 @@ fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
         "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
         zone if ZONE_NAMES.contains(&zone) => settings.time_zone = fresh.time_zone,
         "row_security" => settings.row_security = fresh.row_security,
+        "default_transaction_read_only" => settings.read_only = fresh.read_only,
         "snapshot" => settings.version = fresh.version,
         limit if settings.limits.reset(limit, fresh.limits) => {}
         custom if custom.contains('.') => {

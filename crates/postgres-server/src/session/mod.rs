@@ -237,7 +237,9 @@ impl Client {
         }
         let status = self.session.status();
         let is_superuser = if status.is_superuser { "on" } else { "off" };
+        let read_only = if status.read_only { "on" } else { "off" };
         let engines = [
+            ("default_transaction_read_only", read_only.to_owned()),
             ("TimeZone", status.time_zone),
             ("is_superuser", is_superuser.to_owned()),
             ("session_authorization", status.user),

@@ -37,7 +37,13 @@ impl Client {
                 }
                 None => self.engines(sql).await,
             },
-            Command::SetCharacteristics(words) => characteristics(words),
+            Command::SetCharacteristics { lasting, words } => match characteristics(words)? {
+                None => done("SET"),
+                Some(read_only) => {
+                    let name = if *lasting { "default_transaction_read_only" } else { "transaction_read_only" };
+                    self.engines(&format!("SET {name} = {}", if read_only { "on" } else { "off" })).await
+                }
+            },
             Command::Show(name) if name == "all" => {
                 let mut source = self.query(&self.settings.all_query(), Vec::new(), &[]).await?;
                 source.tag.verb = "SHOW".into();
@@ -231,25 +237,32 @@ fn no_cursor(name: &str) -> Error {
 }
 
 /// What all transactions of the session shall be: a snapshot that may be written to is the only kind.
-fn characteristics(words: &[String]) -> Flow<Started> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    // One snapshot is read at once: there is nothing that could be put off.
-    let words: &[&str] = match words.as_slice() {
-        [before @ .., "not", "deferrable"] | [before @ .., "deferrable"] => before,
-        [] => &["nothing"],
-        all => all,
-    };
-    match words {
-        ["isolation", "level", "serializable", ..] => Err(Error::unsupported(
-            "SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins",
-        )
-        .into()),
-        ["isolation", "level", "read", "committed" | "uncommitted"]
-        | ["isolation", "level", "repeatable", "read"]
-        | ["read", "write"]
-        | [] => done("SET"),
-        _ => Err(Error::unsupported("these characteristics of transactions are not supported")
-            .with_hint("BEGIN READ ONLY for each one that only reads")
-            .into()),
+/// Whether the words say that nothing is to be changed; `None`: they say nothing of it.
+fn characteristics(words: &[String]) -> Result<Option<bool>> {
+    let mut rest: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut read_only = None;
+    if rest.is_empty() {
+        rest.push("nothing");
     }
+    while !rest.is_empty() {
+        let taken = match rest.as_slice() {
+            ["isolation", "level", "serializable", ..] => {
+                return Err(Error::unsupported(
+                    "SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins",
+                ));
+            }
+            ["isolation", "level", "read", "committed" | "uncommitted", ..]
+            | ["isolation", "level", "repeatable", "read", ..] => 4,
+            ["read", mode @ ("only" | "write"), ..] => {
+                read_only = Some(*mode == "only");
+                2
+            }
+            // One snapshot is read at once: there is nothing that could be put off.
+            ["not", "deferrable", ..] => 2,
+            ["deferrable", ..] => 1,
+            _ => return Err(Error::unsupported("these characteristics of transactions are not supported")),
+        };
+        rest.drain(..taken);
+    }
+    Ok(read_only)
 }

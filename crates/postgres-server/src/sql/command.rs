@@ -36,7 +36,11 @@ pub(crate) enum Command {
         local: bool,
     },
     /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION, with what follows.
-    SetCharacteristics(Vec<String>),
+    SetCharacteristics {
+        /// For all transactions of the session, not for the one that is open.
+        lasting: bool,
+        words: Vec<String>,
+    },
     Show(String),
     Reset(String),
     DiscardAll,
@@ -162,14 +166,18 @@ fn setting(tokens: &[Token]) -> String {
     }
 }
 
+fn words(tokens: &[Token]) -> Vec<String> {
+    tokens.iter().filter_map(Token::word).map(str::to_owned).collect()
+}
+
 fn set(tokens: &[Token]) -> Command {
     let plain = Command::Plain { reads: false };
     let word = |at: usize| tokens.get(at).and_then(Token::word).unwrap_or_default();
     if (word(1), word(2), word(3), word(4)) == ("session", "characteristics", "as", "transaction") {
-        return Command::SetCharacteristics(tokens[5..].iter().filter_map(Token::word).map(str::to_owned).collect());
+        return Command::SetCharacteristics { lasting: true, words: words(&tokens[5..]) };
     }
     if word(1) == "transaction" {
-        return Command::SetCharacteristics(tokens[2..].iter().filter_map(Token::word).map(str::to_owned).collect());
+        return Command::SetCharacteristics { lasting: false, words: words(&tokens[2..]) };
     }
     let local = word(1) == "local";
     let skip = if local || word(1) == "session" && word(2) != "authorization" { 2 } else { 1 };

@@ -115,9 +115,11 @@ fn all(world: &World) -> Vec<Setting<String>> {
     let number = version.map_or_else(String::new, |(major, minor)| format!("{major}{minor:0>4}"));
     let longest = polder_types::limits::NAME_BYTES_MAX.to_string();
     let path = world.path().join(", ");
+    let read_only = switch(world.read_only());
     let row_security = switch(world.row_security());
     let own = [
         ("TimeZone", world.zone().to_owned(), "Client", "The zone of times with a zone.", "string"),
+        ("default_transaction_read_only", read_only, "Client", "Whether transactions change nothing.", "bool"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
         ("row_security", row_security, "Client", "Tables are shown as far as their row policies let.", "bool"),
         ("search_path", path, "Client", "Schemas in which names are looked for.", "string"),

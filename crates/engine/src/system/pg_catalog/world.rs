@@ -36,6 +36,7 @@ struct Inner {
     temporary: Option<String>,
     zone: String,
     row_security: bool,
+    read_only: bool,
     limits: LimitSettings,
     custom: Arc<BTreeMap<String, String>>,
     brought: Option<Brought>,
@@ -55,6 +56,7 @@ impl World {
             temporary: settings.temporary.schema.clone(),
             zone: settings.zone().to_owned(),
             row_security: settings.row_security,
+            read_only: settings.read_only,
             limits: settings.limits,
             custom: Arc::clone(&settings.custom),
             brought: settings.brought.clone(),
@@ -110,6 +112,10 @@ impl World {
     }
 
     /// Whether whoever runs the statement is shown the rows that policies allow; otherwise tables with policies are refused.
+    pub(crate) fn read_only(&self) -> bool {
+        self.0.read_only
+    }
+
     pub(crate) fn row_security(&self) -> bool {
         self.0.row_security
     }
