@@ -23,6 +23,8 @@ MODELS = 100
 THREADS = 4
 SECONDS = 1
 ROUNDS = 3
+# A bound for what hangs: a hundred models take half a minute.
+RUN_SECONDS = 1200
 DBT = pathlib.Path(sys.executable).with_name("dbt")
 
 PROJECT = """
@@ -54,7 +56,8 @@ def made(folder: pathlib.Path, place: drivers.Place, models: int, threads: int) 
 
 def run(folder: pathlib.Path) -> float:
     started = time.monotonic()
-    done = subprocess.run([DBT, "run"], cwd=folder, env={**os.environ, "DBT_PROFILES_DIR": str(folder)}, capture_output=True, text=True, check=False)
+    done = subprocess.run([DBT, "run"], cwd=folder, env={**os.environ, "DBT_PROFILES_DIR": str(folder)}, capture_output=True, text=True,
+                          timeout=RUN_SECONDS, check=False)
     if done.returncode:
         raise RuntimeError(done.stdout[-4000:] + done.stderr[-4000:])
     return time.monotonic() - started
