@@ -97,6 +97,33 @@ class Times(unittest.TestCase):
         self.assertEqual(kept.read_bytes(), note(foreign[0], f"{second}/a.rs", *foreign[1:], f"{second}/console/dist/index.html"))
         self.assertEqual(kept.stat().st_mtime_ns, LATER)
 
+    def test_cargo_itself_builds_nothing_in_a_second_clone_unless_something_differs(self):
+        def clone(name: str, page: str) -> pathlib.Path:
+            root = self.clone(name, a="one", b="two")
+            (root / "Cargo.toml").write_text('[workspace]\nmembers = ["crates/polder"]\nresolver = "3"\n')
+            (root / "crates" / "polder" / "src").mkdir()
+            (root / "crates" / "polder" / "src" / "lib.rs").write_text('pub const PAGE: &str = include_str!("../../../page.md");\n')
+            (root / "page.md").write_text(page)
+            return root
+
+        def built(root: pathlib.Path) -> bool:
+            environment = {name: value for name, value in os.environ.items() if name != "RUSTC_WORKSPACE_WRAPPER"}
+            done = subprocess.run(["cargo", "build", "--offline"], cwd=root, env={**environment, "CARGO_TARGET_DIR": str(self.target)},
+                                  capture_output=True, text=True, check=True)
+            return "Compiling" in done.stderr
+
+        first = clone("first", "# Page")
+        self.assertTrue(built(first))
+        sources.record(first, self.target)
+        # It must not be looked for where it was.
+        first.rename(self.place / "gone")
+        same = clone("second", "# Page")
+        sources.restore(same, self.target)
+        self.assertFalse(built(same))
+        other = clone("third", "# Another")
+        sources.restore(other, self.target)
+        self.assertTrue(built(other))
+
     def test_nothing_recorded(self):
         first = self.clone("first", a="one", b="two")
         self.set_time(first, LONG_AGO)
