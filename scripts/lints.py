@@ -73,7 +73,7 @@ class Record:
         state = self.state()
         with tempfile.TemporaryDirectory(prefix="polder-lints-") as folder:
             done = subprocess.run(
-                ["nice", "-n", "19", "clippy-driver", self.compiler, *self.looked_at(folder)],
+                ["clippy-driver", self.compiler, *self.looked_at(folder)],
                 cwd=ROOT, env=self.environment(), capture_output=True, text=True, errors="replace", check=False)
         if done.returncode == 0:
             self.stamp().write_text(state)
@@ -99,7 +99,7 @@ def main() -> int:
     if missing or not shutil.which("clippy-driver"):
         print(f"not built with this script's knowledge: {', '.join(missing) or 'all'}; cargo clippy looks at everything", flush=True)
         return subprocess.run(
-            ["nice", "-n", "19", "cargo", "clippy", "--release", "--workspace", "--lib", "--bins"], cwd=ROOT, check=False).returncode
+            ["cargo", "clippy", "--release", "--workspace", "--lib", "--bins"], cwd=ROOT, check=False).returncode
     records = [Record(folder / name) for name in names]
     todo = [record for record in records if not record.passed()]
     print(f"{len(records) - len(todo)} crates have passed as they are; looking at {len(todo)}", flush=True)

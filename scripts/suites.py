@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the suites of tests, those that build one after the other, and says at the end what ran and what failed.
+"""Runs the suites of tests, all that can at once, and says at the end what ran and what failed.
 
     scripts/test            every suite
     scripts/test rust faults    only these
@@ -30,8 +30,12 @@ FAULTS = [f"tests/clients/test_{name}.py" for name in
            "power_cuts_layouts", "power_cuts_jobs", "power_cuts_backups", "power_cuts_exports", "disk", "flipped_bits", "writers",
            "large_changes")]
 
-# Files of pytest's that run beside each other: most of their time is waiting for a disk, a server's start, a minute's end.
-PYTEST_AT_ONCE = 2
+# Files of pytest's that run beside each other, in each of the two suites: four fifths of their time is waiting, for a disk, a
+# server's start, what a client of Kafka's takes for a moment.
+PYTEST_AT_ONCE = 3
+
+# For what takes only what the others, which wait for much, leave of the processors.
+LAST = ["nice", "-n", "19"]
 
 # What each test runner prints at its end.
 COUNTS = {
@@ -73,8 +77,7 @@ class Suite:
     commands: list
     folder: str = "."
     needs_binary: bool = False
-    # Once nothing needs cargo any more, which builds one thing at a time: the suites of one lane run one after the other,
-    # the lanes beside each other.
+    # Once there is a binary: the suites of one lane run one after the other, the lanes beside each other.
     lane: str = ""
 
 
@@ -94,6 +97,7 @@ def suites() -> list:
     pytest = [python(), "-m", "pytest", "-q", "-rfEs", "--tb=short", "-p", "no:cacheprovider",
               # A file's tests stay together: they share a server. Those that take longest begin first (conftest.py).
               "--numprocesses", str(PYTEST_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder"]
+    nextest = ["cargo", "nextest", "run", "--release", "--workspace", "--lib", "--bins", "--tests"]
     return [
         Suite("format", "the code is formatted", "check", [["cargo", "fmt", "--all", "--check"]]),
         Suite("tidy", "floors, versions, words, sizes", "check",
@@ -102,19 +106,19 @@ def suites() -> list:
               [[sys.executable, "-m", "unittest", "discover", "--start-directory", "scripts"]]),
         Suite("console", "types and units of the console", "vitest",
               [["npm", "run", "--silent", "--if-present", "lint"], ["npx", "--no-install", "tsc", "--noEmit"],
-               ["npm", "test", "--silent"]], folder="console"),
+               ["npm", "test", "--silent"]], folder="console", lane="browser"),
+        # Only they need cargo in their lane; the binary, which the others use meanwhile, is not built a second time.
         Suite("rust", "units, SQL files and integration tests", "nextest",
-              [["cargo", "nextest", "run", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]]),
+              [[*LAST, *nextest, "--no-run"], [*nextest, "--no-fail-fast"]], lane="rust"),
         Suite("clients", "official clients against the binary", "pytest",
-              [[*pytest, "tests/clients", *(f"--ignore={path}" for path in FAULTS)]], needs_binary=True, lane="server"),
+              [[*pytest, "tests/clients", *(f"--ignore={path}" for path in FAULTS)]], needs_binary=True, lane="clients"),
         Suite("faults", "isolation, crashes, full disks, flipped bits, many writers", "pytest",
-              [[*pytest, *FAULTS]], needs_binary=True, lane="server"),
+              [[*pytest, *FAULTS]], needs_binary=True, lane="faults"),
         Suite("browser", "the console in Chromium, on the binary", "node",
               [["node", "--test", "--test-concurrency=1", "--test-reporter=spec"]], folder="tests/browser", needs_binary=True,
               lane="browser"),
         Suite("lints", "what the workspace denies: panics, unwraps, unsafe", "check",
-              # It takes what the suites that wait for disks, servers and clocks leave of the processors.
-              [[sys.executable, "scripts/lints.py"]], lane="lints"),
+              [[*LAST, sys.executable, "scripts/lints.py"]], lane="lints"),
     ]
 
 
@@ -162,7 +166,9 @@ class Runner:
         try:
             process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, errors="replace", start_new_session=True)
+                # A group of its own, so that it can be stopped whole; no session, since Linux shares the processors among
+                # sessions, whatever their processes' `nice` says.
+                text=True, errors="replace", process_group=0)
         except OSError as error:
             log.write(f"cannot start {command[0]}: {error}\n")
             return 127
@@ -269,8 +275,8 @@ def main() -> int:
     runner = Runner(time.monotonic() + minutes * 60)
     results = []
     # What needs no build of ours runs first, so that a slip in it shows at once.
-    quick = [suite for suite in chosen if suite.name in ("format", "tidy", "scripts", "console")]
-    slow = [suite for suite in chosen if suite not in quick]
+    quick = [suite for suite in chosen if not suite.lane]
+    slow = [suite for suite in chosen if suite.lane]
     if slow:
         # Before the sources get their times, since the binary holds it.
         results.append(run_one(CONSOLE_BUILD, runner))
@@ -278,8 +284,7 @@ def main() -> int:
     results += [run_one(suite, runner) for suite in quick]
     if slow:
         results.append(run_one(BUILD, runner))
-    results += [run_one(suite, runner) for suite in slow if not suite.lane]
-    results += run_lanes([suite for suite in slow if suite.lane], runner)
+    results += run_lanes(slow, runner)
     sources("record")
 
     print()

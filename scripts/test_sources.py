@@ -29,6 +29,10 @@ class Times(unittest.TestCase):
         (root / "console" / "dist" / "index.html").write_text(contents.pop("console", "<p>"))
         for file, text in contents.items():
             (root / f"{file}.rs").write_text(text)
+        package = root / "crates" / "polder"
+        package.mkdir(parents=True)
+        (package / "Cargo.toml").write_text('[package]\nname = "polder"\n')
+        (package / "c.rs").write_text("three")
         return root
 
     def built(self, when: int) -> None:
@@ -37,7 +41,7 @@ class Times(unittest.TestCase):
         os.utime(path, ns=(when, when))
 
     def set_time(self, root: pathlib.Path, when: int) -> None:
-        for name in ("a.rs", "b.rs", "console/dist/index.html", "console/dist"):
+        for name in ("a.rs", "b.rs", "crates/polder/c.rs", "console/dist/index.html", "console/dist"):
             os.utime(root / name, ns=(when, when))
 
     def time_of(self, root: pathlib.Path, name: str) -> int:
@@ -67,16 +71,58 @@ class Times(unittest.TestCase):
         for name in ("b.rs", "console/dist"):
             self.assertGreaterEqual(self.time_of(second, name), before, name)
 
-    def test_a_build_past_the_record_makes_it_worthless(self):
+    def test_a_build_past_the_record_makes_it_worthless_for_its_package(self):
         first = self.kept()
         self.built(LATER + 1)
         second = self.clone("second", a="one", b="two")
         self.set_time(second, LONG_AGO)
         before = time.time_ns()
         sources.restore(second, self.target)
-        self.assertGreaterEqual(self.time_of(second, "a.rs"), before)
+        self.assertGreaterEqual(self.time_of(second, "crates/polder/c.rs"), before)
+        self.assertEqual(self.time_of(second, "a.rs"), LONG_AGO)
         sources.restore(first, self.target)
-        self.assertEqual(self.time_of(first, "a.rs"), LONG_AGO)
+        self.assertEqual(self.time_of(first, "crates/polder/c.rs"), LONG_AGO)
+
+    def test_files_outside_of_their_package_are_looked_for_in_this_clone(self):
+        def note(*paths: str) -> bytes:
+            return b"\1\0" + b"".join(b"\1" + len(path).to_bytes(4, "little") + path.encode() + b"\0" for path in paths)
+
+        first = self.kept()
+        second = self.clone("another", a="one", b="two")
+        kept = self.target / "release" / ".fingerprint" / "polder-1" / "dep-lib-polder"
+        foreign = ["src/a.rs", "/usr/include/a.rs.h", f"{self.place}/target/a.rs/out"]
+        kept.write_bytes(note(foreign[0], f"{first}/crates/polder/../../a.rs", *foreign[1:], f"{first}/console/dist/index.html"))
+        os.utime(kept, ns=(LATER, LATER))
+        sources.restore(second, self.target)
+        self.assertEqual(kept.read_bytes(), note(foreign[0], f"{second}/a.rs", *foreign[1:], f"{second}/console/dist/index.html"))
+        self.assertEqual(kept.stat().st_mtime_ns, LATER)
+
+    def test_cargo_itself_builds_nothing_in_a_second_clone_unless_something_differs(self):
+        def clone(name: str, page: str) -> pathlib.Path:
+            root = self.clone(name, a="one", b="two")
+            (root / "Cargo.toml").write_text('[workspace]\nmembers = ["crates/polder"]\nresolver = "3"\n')
+            (root / "crates" / "polder" / "src").mkdir()
+            (root / "crates" / "polder" / "src" / "lib.rs").write_text('pub const PAGE: &str = include_str!("../../../page.md");\n')
+            (root / "page.md").write_text(page)
+            return root
+
+        def built(root: pathlib.Path) -> bool:
+            environment = {name: value for name, value in os.environ.items() if name != "RUSTC_WORKSPACE_WRAPPER"}
+            done = subprocess.run(["cargo", "build", "--offline"], cwd=root, env={**environment, "CARGO_TARGET_DIR": str(self.target)},
+                                  capture_output=True, text=True, check=True)
+            return "Compiling" in done.stderr
+
+        first = clone("first", "# Page")
+        self.assertTrue(built(first))
+        sources.record(first, self.target)
+        # It must not be looked for where it was.
+        first.rename(self.place / "gone")
+        same = clone("second", "# Page")
+        sources.restore(same, self.target)
+        self.assertFalse(built(same))
+        other = clone("third", "# Another")
+        sources.restore(other, self.target)
+        self.assertTrue(built(other))
 
     def test_nothing_recorded(self):
         first = self.clone("first", a="one", b="two")

@@ -71,16 +71,20 @@ export async function onPage(browser, options, work, { name = `${Date.now()}`, f
   }
 }
 
-/** The cookies of somebody signed in: by password, because the link works once and has a test of its own. */
+/**
+ * The cookies of somebody signed in: by password, because the link works once and has a test of its own. Begun once more when it
+ * is not done in time: all tests of a file stand on it.
+ */
 export async function signIn(browser, server) {
-  const { page, context } = await openPage(browser);
-  await page.goto(server.url);
-  await page.getByLabel('User').fill(server.user);
-  await page.getByLabel('Password', { exact: true }).fill(server.password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('navigation', { name: 'Rooms' }).waitFor();
-  const state = await context.storageState();
-  await context.close();
+  let state;
+  await onPage(browser, {}, async (page) => {
+    await page.goto(server.url);
+    await page.getByLabel('User').fill(server.user);
+    await page.getByLabel('Password', { exact: true }).fill(server.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('navigation', { name: 'Rooms' }).waitFor();
+    state = await page.context().storageState();
+  }, { name: 'sign-in' });
   return { ...state, origins: [] };
 }
 

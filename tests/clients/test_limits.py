@@ -87,12 +87,18 @@ def test_a_zip_bomb(server, client, tmp_path):
 
 def test_a_gzip_bomb(server, client, tmp_path):
     path = tmp_path / "bomb.csv.gz"
-    packer = zlib.compressobj(9, wbits=31)
+    block, blocks = b"\n" * (1 << 20), 2000
+    packer = zlib.compressobj(9, wbits=-15)
+    # A block that refers to none before it: packed once, it may stand there as often as one likes.
+    packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    check = zlib.crc32(b"a\n")
+    for _ in range(blocks):
+        check = zlib.crc32(block, check)
     with path.open("wb") as file:
-        file.write(packer.compress(b"a\n"))
-        for _ in range(2000):
-            file.write(packer.compress(b"\n" * (1 << 20)))
-        file.write(packer.flush())
+        file.write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
+        first = zlib.compressobj(9, wbits=-15)
+        file.write(first.compress(b"a\n") + first.flush(zlib.Z_FULL_FLUSH) + packed * blocks + zlib.compressobj(9, wbits=-15).flush())
+        file.write(check.to_bytes(4, "little") + (2 + blocks * len(block)).to_bytes(4, "little"))
     refused(server, client, path, "bomb")
 
 
