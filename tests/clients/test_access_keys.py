@@ -124,9 +124,9 @@ def test_the_audit_tells_of_keys_and_no_record_has_a_secret(server):
     ids = f"('{mine['access_key_id']}', '{given['access_key_id']}')"
     told = root.sql(f"SELECT event, user_name, via, object, message FROM polder.audit WHERE object IN {ids} ORDER BY happened_at")
     assert told == [
-        {"event": "create access key", "user_name": "cem", "via": "http", "object": mine["access_key_id"], "message": "for cem"},
-        {"event": "create access key", "user_name": "polder", "via": "http", "object": given["access_key_id"], "message": "for cem"},
-        {"event": "drop access key", "user_name": "cem", "via": "http", "object": mine["access_key_id"], "message": "of cem"}]
+        {"event": "create access key", "user_name": "cem", "via": "console", "object": mine["access_key_id"], "message": "for cem"},
+        {"event": "create access key", "user_name": "polder", "via": "console", "object": given["access_key_id"], "message": "for cem"},
+        {"event": "drop access key", "user_name": "cem", "via": "console", "object": mine["access_key_id"], "message": "of cem"}]
     for table in ("audit", "queries", "runs", "access_keys"):
         shown = json.dumps(root.sql(f"SELECT * FROM polder.{table}"))
         assert mine["secret_access_key"] not in shown and given["secret_access_key"] not in shown, table
