@@ -1,9 +1,7 @@
 """Firehose by AWS' own SDK: delivery streams are deliveries."""
 
-import contextlib
 import gzip
 import json
-import sqlite3
 import time
 
 import boto3
@@ -229,13 +227,8 @@ def test_who_is_no_superuser_stays_in_the_lake(fresh):
     make_topic(server, "events")
     connect(server).create_delivery_stream(DeliveryStreamName="open", **into_table("t"))
     client.sql("CREATE DELIVERY theirs FROM TOPIC events INTO TABLE closed.t")
-    # The first start makes the one key that there is, which is the first user's.
-    server.stop()
-    with contextlib.closing(sqlite3.connect(server.data / "metastore.sqlite")) as metastore:
-        assert metastore.execute("UPDATE polder_access_key SET user_name = 'ben'").rowcount == 1
-        metastore.commit()
-    server.start()
-    ben, client = connect(server), server.client()
+    key, = client.sql("CREATE ACCESS KEY FOR ben")
+    ben = connect(server, aws_access_key_id=key["access_key_id"], aws_secret_access_key=key["secret_access_key"])
     source = {"KinesisStreamARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/events", "RoleARN": BUCKET["RoleARN"]}
     of_events = {"DeliveryStreamType": "KinesisStreamAsSource", "KinesisStreamSourceConfiguration": source}
 

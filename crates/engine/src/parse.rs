@@ -16,6 +16,7 @@ use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
 use crate::forms::{Extras, fold_forms};
 use crate::rewrite::{rewrite, rewrite_query, rewrite_statement};
+use crate::statement::access_keys::{AccessKeyStatement, parse_access_key};
 use crate::statement::deliveries::{DeliveryStatement, parse_delivery};
 use crate::statement::jobs::{JobStatement, parse_job};
 use crate::statement::roles::{RoleStatement, parse_role};
@@ -43,6 +44,7 @@ pub(crate) enum ParsedStatement {
     Extended(Statement, Extras),
     Job(JobStatement),
     Delivery(Box<DeliveryStatement>),
+    AccessKey(AccessKeyStatement),
     /// About roles, rights or owners.
     Role(Box<RoleStatement>),
     Refresh(Refresh),
@@ -242,6 +244,9 @@ pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedS
     }
     if let Some(statement) = parse_role(&tokens)? {
         return Ok(ParsedStatement::Role(Box::new(statement)));
+    }
+    if let Some(statement) = parse_access_key(sql, &tokens)? {
+        return Ok(ParsedStatement::AccessKey(statement));
     }
     if let Some(statement) = parse_delivery(sql, &tokens)? {
         return Ok(ParsedStatement::Delivery(Box::new(statement)));

@@ -1,5 +1,6 @@
 //! Statements, one module a family.
 
+pub(crate) mod access_keys;
 mod allowed;
 mod assign;
 mod authorize;
@@ -98,6 +99,7 @@ impl Engine {
             ParsedStatement::Extended(statement, extras) => (statement, extras),
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
             ParsedStatement::Delivery(statement) => return self.delivery(inner, *statement).await,
+            ParsedStatement::AccessKey(statement) => return self.access_key(caller, inner, statement).await,
             ParsedStatement::Role(statement) => {
                 return Box::pin(self.role(caller, inner, *statement, running)).await;
             }

@@ -1,5 +1,6 @@
 //! The schema `polder`: what the system knows of itself, as tables.
 
+mod access_keys;
 mod audit;
 mod changes;
 mod deliveries;
@@ -52,6 +53,7 @@ struct Definition {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    AccessKeys,
     Audit,
     Tables,
     Columns,
@@ -70,6 +72,7 @@ enum Kind {
 
 /// All system tables. Adding one is a line here and a function that gives its rows.
 const TABLES: &[Definition] = &[
+    Definition { name: "access_keys", columns: access_keys::schema, kind: Kind::AccessKeys },
     Definition { name: "audit", columns: audit::schema, kind: Kind::Audit },
     Definition { name: "columns", columns: tables::columns_schema, kind: Kind::Columns },
     Definition { name: "constraints", columns: rules::schema, kind: Kind::Constraints },
@@ -150,6 +153,7 @@ impl SystemTable {
         let rights = world.rights();
         // What is in a table is known by those who may read it, and that it is there by those who have any right on it.
         match self.kind {
+            Kind::AccessKeys => access_keys::rows(engine, rights.who).await,
             Kind::Audit if !rights.who.superuser => Err(denied("table", "audit", "superusers read the audit")),
             Kind::Audit => audit::rows(engine).await,
             Kind::Tables => tables::tables(engine, &visible(world, |id| rights.reads(id)), &rights).await,

@@ -36,7 +36,7 @@ pub async fn prepare(house: &House, data: &Path) -> Result<bool> {
     if complete && !is_first {
         return Ok(false);
     }
-    let key = principals.create_access_key(&credentials.user).await?;
+    let key = principals.create_access_key(&credentials.user, &credentials.user, "").await?;
     credentials.access_key_id = key.id;
     credentials.secret_access_key = key.secret;
     credentials.api_token = house.accounts.create_token(&credentials.user, "command line", None).await?.secret;

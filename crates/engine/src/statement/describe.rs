@@ -23,6 +23,8 @@ use polder_lake::{Snapshot, TransactionCell};
 use polder_sql_tree::visit_expressions;
 use polder_types::{Error, ErrorKind, Result};
 
+use super::access_keys::{self, AccessKeyStatement};
+use super::jobs::JobStatement;
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
 use super::{Context, estimate, explain, joins, names_out, open_cell, origins, query};
@@ -94,7 +96,12 @@ impl Engine {
         running: &Arc<Running>,
     ) -> Result<View> {
         let nothing = || View { scope: None, schema: String::new(), statement: None, explained: None };
+        let gives = |columns| View { explained: Some(columns), ..nothing() };
         let (mut statement, explained) = match statement {
+            Some(ParsedStatement::AccessKey(AccessKeyStatement::Create { .. })) => {
+                return Ok(gives(access_keys::made_schema()));
+            }
+            Some(ParsedStatement::Job(JobStatement::Run(_))) => return Ok(gives(texts(&["run_id"]))),
             Some(ParsedStatement::Standard(statement)) => (statement, None),
             Some(ParsedStatement::Extended(statement, extras)) => {
                 let estimate = extras.estimate.map(estimate::columns);
@@ -103,6 +110,7 @@ impl Engine {
             Some(
                 ParsedStatement::Job(_)
                 | ParsedStatement::Delivery(_)
+                | ParsedStatement::AccessKey(_)
                 | ParsedStatement::Role(_)
                 | ParsedStatement::Refresh(_),
             )
@@ -155,14 +163,16 @@ struct View {
     scope: Option<Scope>,
     schema: String,
     statement: Option<Parsed>,
-    /// The columns of what EXPLAIN tells, where that is no plan in words.
+    /// The columns of what EXPLAIN tells, where that is no plan in words, and of statements that are not planned.
     explained: Option<SchemaRef>,
 }
 
 impl View {
     /// The columns of the rows that the statement gives.
     async fn columns(&self) -> Result<Option<SchemaRef>> {
-        let (Some(scope), Some(statement)) = (&self.scope, &self.statement) else { return Ok(None) };
+        let (Some(scope), Some(statement)) = (&self.scope, &self.statement) else {
+            return Ok(self.explained.clone());
+        };
         let inner = match statement {
             Parsed::Statement(inner) => inner.as_ref(),
             Parsed::Explain(_) => {

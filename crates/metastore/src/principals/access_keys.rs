@@ -1,7 +1,7 @@
 //! Access keys: an id and a secret that signs requests, as object stores have them.
 
 use chrono::{DateTime, Utc};
-use polder_types::Result;
+use polder_types::{Error, ErrorKind, Result};
 use rand::Rng;
 
 use super::{Principals, random_secret};
@@ -24,8 +24,21 @@ pub struct NewAccessKey {
     pub secret: String,
 }
 
+/// Keys of one user: more than that are keys that nobody knows of any more.
+pub const ACCESS_KEYS_MAX: usize = 20;
+
 impl Principals<'_> {
-    pub async fn create_access_key(&self, user: &str) -> Result<NewAccessKey> {
+    /// Makes a key for a user. `by` is who asked for it, and `via` the way in, for the audit.
+    ///
+    /// # Errors
+    /// `TooLarge` (53400) for a user who has as many as there may be.
+    pub async fn create_access_key(&self, user: &str, by: &str, via: &str) -> Result<NewAccessKey> {
+        if self.list_access_keys(Some(user)).await?.len() >= ACCESS_KEYS_MAX {
+            let message = format!("{user:?} has {ACCESS_KEYS_MAX} access keys, and may not have more");
+            return Err(Error::new(ErrorKind::TooLarge, message)
+                .with_code("53400")
+                .with_hint("DROP ACCESS KEY what is not used: SELECT * FROM polder.access_keys"));
+        }
         let key = {
             let mut rng = rand::rng();
             let letter = |_| char::from(ID_LETTERS[rng.random_range(0..ID_LETTERS.len())]);
@@ -43,15 +56,21 @@ impl Principals<'_> {
                 self.0.clock().now().into(),
             ],
         );
-        let told = AuditEvent::new("create access key", user, "").of(&key.id).write(self.0.clock().now());
-        self.0.write(&[write, told]).await?;
+        let mut told = AuditEvent::new("create access key", by, via).of(&key.id);
+        told.message = Some(format!("for {user}"));
+        self.0.write(&[write, told.write(self.0.clock().now())]).await?;
         Ok(key)
     }
 
-    pub async fn list_access_keys(&self, user: &str) -> Result<Vec<AccessKey>> {
-        let sql =
-            "SELECT id, user_name, created_at FROM polder_access_key WHERE user_name = $1 ORDER BY created_at, id";
-        let rows = self.0.query(sql, &[user.into()]).await?;
+    /// The keys of a user, or of all: the oldest first.
+    pub async fn list_access_keys(&self, user: Option<&str>) -> Result<Vec<AccessKey>> {
+        const ALL: &str = "SELECT id, user_name, created_at FROM polder_access_key";
+        let rows = match user {
+            Some(user) => {
+                self.0.query(&format!("{ALL} WHERE user_name = $1 ORDER BY created_at, id"), &[user.into()]).await?
+            }
+            None => self.0.query(&format!("{ALL} ORDER BY created_at, id"), &[]).await?,
+        };
         rows.iter()
             .map(|row| {
                 Ok(AccessKey { id: row.text(0)?.to_owned(), user: row.text(1)?.to_owned(), created_at: row.time(2)? })
@@ -69,10 +88,12 @@ impl Principals<'_> {
         }
     }
 
-    /// True if there was such a key.
-    pub async fn delete_access_key(&self, user: &str, id: &str) -> Result<bool> {
+    /// True if the user had such a key. `by` and `via` as when it is made.
+    pub async fn delete_access_key(&self, user: &str, id: &str, by: &str, via: &str) -> Result<bool> {
         let sql = "DELETE FROM polder_access_key WHERE id = $1 AND user_name = $2";
         let write = Write::new(sql, vec![id.into(), user.into()]).affecting(1);
-        self.write_told(vec![write], &AuditEvent::new("drop access key", user, "").of(id)).await
+        let mut told = AuditEvent::new("drop access key", by, via).of(id);
+        told.message = Some(format!("of {user}"));
+        self.write_told(vec![write], &told).await
     }
 }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{AuditEvent, Metastore, Write};
 
-pub use access_keys::{AccessKey, NewAccessKey};
+pub use access_keys::{ACCESS_KEYS_MAX, AccessKey, NewAccessKey};
 pub(crate) use guesses::Guesses;
 pub use guesses::LoginAttempt;
 pub(crate) use secret_key::SecretKey;

@@ -247,7 +247,7 @@ pub async fn links_work_once(place: Place) {
 
 pub async fn access_keys(place: Place) {
     let metastore = place.open().await;
-    let key = metastore.principals().create_access_key("ada").await.unwrap();
+    let key = metastore.principals().create_access_key("ada", "ada", "").await.unwrap();
     assert!(key.id.starts_with("PLDR") && key.id.len() == 20 && key.secret.len() == 40, "{key:?}");
     let expected = Some(("ada".to_owned(), key.secret.clone()));
     assert_eq!(metastore.principals().access_key_secret(&key.id).await.unwrap(), expected);
@@ -260,7 +260,9 @@ pub async fn access_keys(place: Place) {
     let metastore = place.open().await;
     assert_eq!(metastore.principals().access_key_secret(&key.id).await.unwrap(), expected);
     assert_eq!(metastore.principals().access_key_secret("PLDRX").await.unwrap(), None);
-    assert_eq!(metastore.principals().list_access_keys("ada").await.unwrap().len(), 1);
+    assert_eq!(metastore.principals().list_access_keys(Some("ada")).await.unwrap().len(), 1);
+    assert_eq!(metastore.principals().list_access_keys(Some("bob")).await.unwrap(), []);
+    assert_eq!(metastore.principals().list_access_keys(None).await.unwrap().len(), 1);
     metastore.close().await;
     drop(metastore);
 
@@ -268,6 +270,6 @@ pub async fn access_keys(place: Place) {
     let metastore = place.open().await;
     let error = metastore.principals().access_key_secret(&key.id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(!metastore.principals().delete_access_key("bob", &key.id).await.unwrap());
-    assert!(metastore.principals().delete_access_key("ada", &key.id).await.unwrap());
+    assert!(!metastore.principals().delete_access_key("bob", &key.id, "bob", "").await.unwrap());
+    assert!(metastore.principals().delete_access_key("ada", &key.id, "ada", "").await.unwrap());
 }

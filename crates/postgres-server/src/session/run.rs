@@ -56,7 +56,7 @@ impl Prepared {
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
             alters_view: matches!(tokens.as_slice(), [alter, view, ..] if alter.is_word("alter") && view.is_word("view")),
             savepoint: tokens.last().filter(|_| is_of_savepoint).and_then(Token::name).map(str::to_owned),
-            returns: tokens.iter().any(|token| token.is_word("returning")),
+            returns: tokens.iter().any(|token| token.is_word("returning")) || is_access_key(tokens),
             parameters: parameters.max(oids.len()),
             oids,
             described: parking_lot::Mutex::new(None),
@@ -108,7 +108,9 @@ impl Prepared {
     pub(super) fn may_give_rows(&self) -> bool {
         match &self.command {
             Some(Command::Plain { reads: true }) => true,
-            Some(Command::Plain { reads: false }) => self.returns || matches!(self.verb.as_str(), "with" | "call"),
+            Some(Command::Plain { reads: false }) => {
+                self.returns || matches!(self.verb.as_str(), "with" | "call" | "run")
+            }
             Some(Command::Execute(_)) => true,
             _ => false,
         }
@@ -118,6 +120,11 @@ impl Prepared {
     pub(super) fn may_begin_early(&self) -> bool {
         matches!(self.command, Some(Command::Plain { reads: true } | Command::Execute(_)))
     }
+}
+
+/// Whether it is CREATE ACCESS KEY, which gives the key.
+fn is_access_key(tokens: &[Token]) -> bool {
+    matches!(tokens, [create, access, key, ..] if create.is_word("create") && access.is_word("access") && key.is_word("key"))
 }
 
 impl Client {
