@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Message, Payload } from '../services/types';
-import { type Browse, headersOf, idOf, inLine, inWhole, MESSAGES_MAX, pageQuestions, placeTrouble, pretty, tailQuestions, tailReader, timeOf, withNewest } from './messages';
+import { type Browse, headersOf, idOf, inLine, inWhole, keyOf, MESSAGES_MAX, pageQuestions, placeTrouble, pretty, tailQuestions, tailReader, timeOf, withNewest } from './messages';
 
-const NEWEST: Browse = { partition: null, from: 'newest', place: '', search: '' };
+const NEWEST: Browse = { partition: null, from: 'newest', place: '', key: '', search: '' };
 
 const payload = (kind: Payload['kind'], text: string, cut = false): Payload => ({ kind, text, bytes: text.length, cut, schema_id: null });
 
@@ -15,8 +15,18 @@ describe('messages', () => {
     expect(pageQuestions({ ...NEWEST, partition: 0, search: 'a&b' }, '0:5').toString()).toBe('partition=0&search=a%26b&cursor=0%3A5&limit=100');
     expect(pageQuestions({ ...NEWEST, from: 'offset', place: ' 42 ' }, null).toString()).toBe('begin=oldest&offset=42&limit=100');
     expect(pageQuestions({ ...NEWEST, from: 'time', place: '2026-11-28T12:00Z' }, null).get('time')).toBe(String(Date.UTC(2026, 10, 28, 12)));
+    expect(pageQuestions({ ...NEWEST, key: 'visitor 7' }, null).toString()).toBe('key=visitor+7&limit=100');
+    expect(tailQuestions({ ...NEWEST, key: '\\xff' }).get('key')).toBe('\\xff');
     expect(pageQuestions({ ...NEWEST, from: 'offset', place: 'x' }, null).toString()).toBe('begin=oldest&limit=100');
     expect(tailQuestions({ ...NEWEST, from: 'offset', place: '7', partition: 3 }).toString()).toBe('partition=3');
+  });
+
+  it('asks for a key as it was shown', () => {
+    expect(keyOf(payload('text', 'visitor-7'))).toBe('visitor-7');
+    expect(keyOf(payload('binary', 'ff01'))).toBe('\\xff01');
+    expect(keyOf(payload('none', ''))).toBeNull();
+    expect(keyOf(payload('text', 'begins so', true))).toBeNull();
+    expect(keyOf(payload('text', '\u00e9'.repeat(501)))).toBeNull();
   });
 
   it('says what is wrong with a place', () => {

@@ -18,9 +18,24 @@ export interface Browse {
   from: 'newest' | 'oldest' | 'offset' | 'time';
   /** The offset or the time. */
   place: string;
+  /** Only messages with exactly this key, as `keyOf` writes it. */
+  key: string;
   /** Only messages with this in their key, value or headers. */
   search: string;
 }
+
+/** A key that is longer cannot be asked for. */
+export const KEY_MAX = 1_000;
+
+/** A key as it is asked for: a text, or `\x` and the digits of what is none. `null`: there is none, or it is too long. */
+export function keyOf(key: Payload): string | null {
+  if (key.kind === 'none' || key.cut || key.text === '') return null;
+  const text = key.kind === 'binary' ? `\\x${key.text}` : key.text;
+  return new TextEncoder().encode(text).length <= KEY_MAX ? text : null;
+}
+
+/** Whether messages are chosen by what is in them, so that many may be looked at and few found. */
+export const isChoosy = (browse: Browse): boolean => browse.key !== '' || browse.search !== '';
 
 /** The offset that was typed; `null` when it is none. */
 export const offsetOf = (text: string): number | null => (/^\d{1,15}$/.test(text.trim()) ? Number(text.trim()) : null);
@@ -47,6 +62,7 @@ export function placeTrouble(browse: Browse): string | null {
 function chosen(browse: Browse): URLSearchParams {
   const questions = new URLSearchParams();
   if (browse.partition !== null) questions.set('partition', String(browse.partition));
+  if (browse.key) questions.set('key', browse.key);
   if (browse.search) questions.set('search', browse.search);
   return questions;
 }

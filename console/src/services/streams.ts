@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import { useCallback } from 'react';
 
 import type { ResultSet } from '../lib/result';
-import { type Browse, MESSAGES_MAX, PAGE, pageQuestions, tailQuestions, tailReader } from '../lib/messages';
+import { type Browse, MESSAGES_MAX, pageQuestions, tailQuestions, tailReader } from '../lib/messages';
 import { History } from '../lib/rates';
 import { api } from './api';
 import { OWN_MARK } from './own';
@@ -129,17 +129,23 @@ export const useDeliveries = () =>
       ),
   });
 
-/** Messages as they are asked for, page by page: the newest first, unless they are read from a place on. */
-/** Asks for nothing as long as the topic is known to be empty; so the first record that comes is found. */
+export const messagesKey = (topic: string, browse: Browse): unknown[] => ['messages', topic, browse];
+
+/**
+ * Messages as they are asked for, page by page: the newest first, unless they are read from a place on.
+ * Asks for nothing as long as the topic is known to be empty; so the first record that comes is found.
+ */
 export const useMessages = (topic: string, browse: Browse, isBare: boolean) =>
   useInfiniteQuery({
     enabled: !isBare,
-    queryKey: ['messages', topic, browse],
+    queryKey: messagesKey(topic, browse),
     structuralSharing: false,
     refetchOnWindowFocus: false,
+    // Pages of a search may have taken long, and all of them would be asked for again.
+    gcTime: 0,
     initialPageParam: null as string | null,
     queryFn: ({ pageParam, signal }) => api.messages(topic, pageQuestions(browse, pageParam), signal),
-    getNextPageParam: (last, pages) => (pages.length * PAGE < MESSAGES_MAX ? last.next : null),
+    getNextPageParam: (last, pages) => (pages.reduce((sum, page) => sum + page.messages.length, 0) < MESSAGES_MAX ? last.next : null),
   });
 
 export const useMessage = (topic: string, partition: number, offset: number) =>

@@ -5,12 +5,12 @@ import { useMemo, useRef, useState } from 'react';
 import { Failure } from '../../components/Failure';
 import { WithDetail } from '../../components/DetailPanel';
 import { SkeletonRows } from '../../components/Skeleton';
-import { IconPlayerPause, IconPlayerPlay, IconRefresh, IconSearch } from '../../components/icons';
+import { IconKey, IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRefresh, IconSearch } from '../../components/icons';
 import { count, exactTime, plural } from '../../lib/format';
-import { type Browse, headersOf, idOf, inLine, MESSAGES_MAX, placeTrouble } from '../../lib/messages';
+import { type Browse, headersOf, idOf, inLine, isChoosy, KEY_MAX, keyOf, MESSAGES_MAX, placeTrouble } from '../../lib/messages';
 import { useParam } from '../../lib/params';
-import { useMessages } from '../../services/streams';
 import type { Message, Partition, Payload } from '../../services/types';
+import { type Look, useLook } from './useLook';
 import { useTail } from './useTail';
 import { Whole } from './Whole';
 import classes from './Messages.module.css';
@@ -22,54 +22,27 @@ const FROM = [
   { value: 'time', label: 'From time' },
 ];
 
-/** The messages of a topic: from a place, with a text in them, or as they come. */
+/** The messages of a topic: from a place, with a key or a text in them, or as they come. */
 export function Messages({ topic, partitions, empty }: { topic: string; partitions: Partition[]; empty: React.ReactNode }) {
-  const [partition, setPartition] = useParam('partition', '');
-  const [from, setFrom] = useParam('from', 'newest');
-  const [place, setPlace] = useParam('place', '');
-  const [search, setSearch] = useParam('search', '');
-  const [settled] = useDebouncedValue({ place, search }, 300);
-  const browse = useMemo<Browse>(
-    () => ({ partition: partition === '' ? null : Number(partition), from: FROM.some((one) => one.value === from) ? (from as Browse['from']) : 'newest', place: settled.place, search: settled.search }),
-    [partition, from, settled],
-  );
+  const { browse, tools, isKeyed, chooseKey } = useTools(partitions);
   const isEmpty = partitions.every((one) => one.start === one.end);
-  const found = useMessages(topic, browse, isEmpty);
-  const read = useMemo(() => found.data?.pages.flatMap((page) => page.messages), [found.data]);
-  const live = useTail(topic, browse, read);
+  const look = useLook(topic, browse, isEmpty);
+  const live = useTail(topic, browse, look.messages);
   const [open, setOpen] = useState<Message | null>(null);
-  const messages = live.messages ?? read;
-  const last = found.data?.pages.at(-1);
+  const messages = live.messages ?? look.messages;
   const refresh = (): void => {
     live.clear();
-    void found.refetch();
-  };
-  const choose = (next: string): void => {
-    setFrom(next);
-    setPlace('');
+    look.again();
   };
   if (isEmpty && !live.on && !messages?.length) return empty;
+  const held = partitions.filter((one) => browse.partition === null || one.partition === browse.partition).reduce((sum, one) => sum + one.end - one.start, 0);
   return (
     <>
       <div className={classes.tools}>
-        <TextInput className={classes.search} aria-label="Find in key, value or headers" placeholder="Find in key, value or headers" leftSection={<IconSearch size={16} stroke={1.6} />} value={search} onChange={(event) => setSearch(event.currentTarget.value)} maxLength={500} />
-        <SegmentedControl aria-label="From where" data={FROM} value={browse.from} onChange={choose} disabled={live.on} />
-        {(browse.from === 'offset' || browse.from === 'time') && (
-          <TextInput className={classes.place} aria-label={browse.from === 'offset' ? 'Offset' : 'Time'} placeholder={browse.from === 'offset' ? '0' : '2026-11-28 12:00'} value={place} error={placeTrouble({ ...browse, place })} disabled={live.on} onChange={(event) => setPlace(event.currentTarget.value)} />
-        )}
-        {partitions.length > 1 && (
-          <Select
-            className={classes.partition}
-            aria-label="Partition"
-            data={[{ value: '', label: 'All partitions' }, ...partitions.map((one) => ({ value: String(one.partition), label: `Partition ${one.partition}` }))]}
-            value={partition}
-            onChange={(next) => setPartition(next ?? '')}
-            allowDeselect={false}
-          />
-        )}
+        {tools(live.on)}
         <span className={classes.gap} />
         {!live.on && (
-          <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={refresh} disabled={found.isFetching}>
+          <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={refresh} disabled={look.isLooking}>
             Refresh
           </Button>
         )}
@@ -77,43 +50,102 @@ export function Messages({ topic, partitions, empty }: { topic: string; partitio
           {live.on ? 'Pause' : 'Follow'}
         </Button>
       </div>
-      {found.error && <Failure error={found.error} what="The messages could not be read" onRetry={refresh} />}
+      {look.error !== null && <Failure error={look.error} what="The messages could not be read" onRetry={refresh} />}
       {live.error !== null && <Failure error={live.error} what="The topic cannot be followed" onRetry={live.turn} />}
-      {found.isPending && !messages && <SkeletonRows rows={10} height={32} />}
+      {!messages && !look.isStopped && look.error === null && <SkeletonRows rows={10} height={32} />}
       {messages && (
         <div className={classes.frame}>
-          <WithDetail detail={open && <Whole key={idOf(open)} topic={topic} message={open} onClose={() => setOpen(null)} />}>
-            <List messages={messages} open={open} onOpen={setOpen} isNarrow={open !== null} />
+          <WithDetail detail={open && <Whole key={idOf(open)} topic={topic} message={open} onKey={isKeyed(open) ? undefined : chooseKey} onClose={() => setOpen(null)} />}>
+            <List messages={messages} open={open} onOpen={setOpen} isNarrow={open !== null} none={look.isLooking ? 'Nothing is found so far.' : noneOf(browse)} />
           </WithDetail>
         </div>
       )}
-      {messages && (
-        <div className={`second small num ${classes.foot}`}>
-          {live.on ? (
-            <>
-              <span className={classes.pulse} aria-hidden="true" />
-              <span>
-                Following: what comes stands in front, the newest {count(MESSAGES_MAX)} are kept{live.skipped > 0 && ` · ${count(live.skipped)} came too fast to be shown`}
-              </span>
-            </>
-          ) : (
-            <Found shown={messages.length} looked={found.data?.pages.reduce((sum, page) => sum + page.looked_at, 0) ?? 0} isSearch={browse.search !== ''} isEnd={!last?.next} />
-          )}
-          {!live.messages && found.hasNextPage && (
-            <Button variant="default" size="compact-sm" disabled={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
-              {messages.length === 0 ? 'Look further' : browse.from === 'newest' ? 'Older ones' : 'Later ones'}
-            </Button>
-          )}
-        </div>
-      )}
+      <div className={`second small num ${classes.foot}`}>
+        {live.on ? (
+          <>
+            <span className={classes.pulse} aria-hidden="true" />
+            <span>
+              Following: what comes stands in front, the newest {count(MESSAGES_MAX)} are kept{live.skipped > 0 && ` · ${count(live.skipped)} came too fast to be shown`}
+            </span>
+          </>
+        ) : (
+          <Found look={look} shown={messages?.length ?? 0} held={held} isChoosy={isChoosy(browse)} />
+        )}
+        {!live.messages && !live.on && <Further look={look} browse={browse} />}
+      </div>
     </>
   );
 }
 
+/** What is asked for, as the address has it, and the fields in which it is. */
+function useTools(partitions: Partition[]) {
+  const [partition, setPartition] = useParam('partition', '');
+  const [from, setFrom] = useParam('from', 'newest');
+  const [place, setPlace] = useParam('place', '');
+  const [key, setKey] = useParam('key', '');
+  const [search, setSearch] = useParam('search', '');
+  const [settled] = useDebouncedValue({ place, key, search }, 300);
+  const browse = useMemo<Browse>(
+    () => ({ partition: partition === '' ? null : Number(partition), from: FROM.some((one) => one.value === from) ? (from as Browse['from']) : 'newest', ...settled }),
+    [partition, from, settled],
+  );
+  const choose = (next: string): void => {
+    setFrom(next);
+    setPlace('');
+  };
+  const tools = (isLive: boolean): React.ReactNode => (
+    <>
+      <TextInput className={classes.keyField} aria-label="Key" placeholder="Key" leftSection={<IconKey size={16} stroke={1.6} />} value={key} onChange={(event) => setKey(event.currentTarget.value)} maxLength={KEY_MAX} spellCheck={false} autoComplete="off" />
+      <TextInput className={classes.search} aria-label="Find in key, value or headers" placeholder="Find in key, value or headers" leftSection={<IconSearch size={16} stroke={1.6} />} value={search} onChange={(event) => setSearch(event.currentTarget.value)} maxLength={500} />
+      <SegmentedControl aria-label="From where" data={FROM} value={browse.from} onChange={choose} disabled={isLive} />
+      {(browse.from === 'offset' || browse.from === 'time') && (
+        <TextInput className={classes.place} aria-label={browse.from === 'offset' ? 'Offset' : 'Time'} placeholder={browse.from === 'offset' ? '0' : '2026-11-28 12:00'} value={place} error={placeTrouble({ ...browse, place })} disabled={isLive} onChange={(event) => setPlace(event.currentTarget.value)} />
+      )}
+      {partitions.length > 1 && (
+        <Select
+          className={classes.partition}
+          aria-label="Partition"
+          data={[{ value: '', label: 'All partitions' }, ...partitions.map((one) => ({ value: String(one.partition), label: `Partition ${one.partition}` }))]}
+          value={partition}
+          onChange={(next) => setPartition(next ?? '')}
+          allowDeselect={false}
+        />
+      )}
+    </>
+  );
+  return { browse, tools, chooseKey: setKey, isKeyed: (message: Message) => keyOf(message.key) === null || keyOf(message.key) === browse.key };
+}
+
+/** What is said where nothing is found. */
+function noneOf(browse: Browse): string {
+  if (browse.key && !browse.search) return `No message has the key “${browse.key}” here. A key is found as a whole, in its own case.`;
+  return 'No message is found here.';
+}
+
 /** What stands there, and whether there is more. */
-function Found({ shown, looked, isSearch, isEnd }: { shown: number; looked: number; isSearch: boolean; isEnd: boolean }) {
-  if (isSearch) return <span>{`${plural(shown, 'message')} found in ${plural(looked, 'record')}${isEnd ? '' : '; there are more to look through'}`}</span>;
-  return <span>{`${plural(shown, 'message')}${isEnd ? ', that is all' : shown >= MESSAGES_MAX ? '; for others begin elsewhere' : ''}`}</span>;
+function Found({ look, shown, held, isChoosy: isFew }: { look: Look; shown: number; held: number; isChoosy: boolean }) {
+  if (look.isStopped) return <span>Stopped before anything was found.</span>;
+  if (look.messages === undefined) return isFew ? <span>Looking through {plural(held, 'record')}</span> : null;
+  if (isFew && look.isLooking) return <span>{`${plural(shown, 'message')} found, ${count(look.looked)} of ${plural(held, 'record')} looked through`}</span>;
+  if (isFew) return <span>{`${plural(shown, 'message')} found in ${plural(look.looked, 'record')}${look.isMore ? '; there are more to look through' : ''}`}</span>;
+  return <span>{`${plural(shown, 'message')}${!look.isMore && shown < MESSAGES_MAX ? ', that is all' : shown >= MESSAGES_MAX ? '; for others begin elsewhere' : ''}`}</span>;
+}
+
+/** Ends looking while it goes on, and else goes on with it. */
+function Further({ look, browse }: { look: Look; browse: Browse }) {
+  if (look.isLooking && isChoosy(browse)) {
+    return (
+      <Button variant="default" size="compact-sm" leftSection={<IconPlayerStop size={14} />} onClick={look.stop}>
+        Stop
+      </Button>
+    );
+  }
+  if (!look.isMore && !look.isStopped) return null;
+  return (
+    <Button variant="default" size="compact-sm" disabled={look.isLooking} onClick={look.further}>
+      {isChoosy(browse) ? 'Look further' : browse.from === 'newest' ? 'Older ones' : 'Later ones'}
+    </Button>
+  );
 }
 
 interface ListProps {
@@ -122,9 +154,11 @@ interface ListProps {
   onOpen: (message: Message) => void;
   /** A message lies open beside it. */
   isNarrow: boolean;
+  /** What is said when there is none. */
+  none: string;
 }
 
-function List({ messages, open, onOpen, isNarrow }: ListProps) {
+function List({ messages, open, onOpen, isNarrow, none }: ListProps) {
   const body = useRef<HTMLTableSectionElement>(null);
   const onKeyDown = (event: React.KeyboardEvent, index: number): void => {
     const moves: Record<string, number> = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: messages.length - 1 };
@@ -133,7 +167,7 @@ function List({ messages, open, onOpen, isNarrow }: ListProps) {
     event.preventDefault();
     body.current?.querySelectorAll('button')[next]?.focus();
   };
-  if (messages.length === 0) return <p className={`second ${classes.none}`}>No message is found here.</p>;
+  if (messages.length === 0) return <p className={`second ${classes.none}`}>{none}</p>;
   return (
     <div className={classes.scroll}>
       <table className={classes.list} aria-label="Messages" data-narrow={isNarrow || undefined}>

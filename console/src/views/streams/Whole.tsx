@@ -1,24 +1,37 @@
+import { Button } from '@mantine/core';
+
 import { DetailPanel, WholeText } from '../../components/DetailPanel';
 import { Failure } from '../../components/Failure';
+import { IconKey } from '../../components/icons';
 import { bytes, exactTime } from '../../lib/format';
-import { headersOf, inWhole, jsonOf, pretty } from '../../lib/messages';
+import { headersOf, inWhole, jsonOf, keyOf, pretty } from '../../lib/messages';
 import { useMessage } from '../../services/streams';
 import type { Message, Payload } from '../../services/types';
 import { Json } from './Json';
 import classes from './Messages.module.css';
 
+interface Props {
+  topic: string;
+  message: Message;
+  /** Shows all messages with a key; not given where that is done already. */
+  onKey?: (key: string) => void;
+  onClose: () => void;
+}
+
 /** One message, whole: what the list has of it at once, the rest as soon as it is there. */
-export function Whole({ topic, message, onClose }: { topic: string; message: Message; onClose: () => void }) {
+export function Whole(props: Props) {
+  const { message } = props;
   const isCut = message.key.cut || message.value.cut || message.headers.cut;
-  return isCut ? <Asked topic={topic} message={message} onClose={onClose} /> : <Shown message={message} onClose={onClose} />;
+  return isCut ? <Asked {...props} /> : <Shown {...props} />;
 }
 
-function Asked({ topic, message, onClose }: { topic: string; message: Message; onClose: () => void }) {
-  const answer = useMessage(topic, message.partition, message.offset);
-  return <Shown message={answer.data ?? message} error={answer.error} onClose={onClose} />;
+function Asked(props: Props) {
+  const answer = useMessage(props.topic, props.message.partition, props.message.offset);
+  return <Shown {...props} message={answer.data ?? props.message} error={answer.error} />;
 }
 
-function Shown({ message, error = null, onClose }: { message: Message; error?: unknown; onClose: () => void }) {
+function Shown({ message, error = null, onKey, onClose }: Omit<Props, 'topic'> & { error?: unknown }) {
+  const key = keyOf(message.key);
   const headers = headersOf(message);
   return (
     <DetailPanel title={`Message ${message.offset}`} note={`partition ${message.partition}`} text={pretty(message.value)} onClose={onClose}>
@@ -30,6 +43,11 @@ function Shown({ message, error = null, onClose }: { message: Message; error?: u
       )}
       <Part name="Key" note={noteOf(message.key)}>
         <Content payload={message.key} none="No key" />
+        {onKey && key !== null && (
+          <Button className={classes.byKey} variant="subtle" size="compact-sm" leftSection={<IconKey size={14} stroke={1.6} />} onClick={() => onKey(key)}>
+            All with this key
+          </Button>
+        )}
       </Part>
       {headers.length > 0 && (
         <Part name="Headers">

@@ -65,7 +65,7 @@ pub(crate) struct MessagesQuery {
     offset: Option<i64>,
     /// Forwards from this time, in milliseconds since 1970.
     time: Option<i64>,
-    /// Only those with this key.
+    /// Only those with this key. One that is no text is written as `\x` and its hexadecimal digits.
     key: Option<String>,
     /// Only those with this text in key, value or headers, whatever its case.
     search: Option<String>,
@@ -162,7 +162,7 @@ async fn get_message(
 pub(crate) struct TailQuery {
     /// Only this one.
     partition: Option<i32>,
-    /// Only those with this key.
+    /// Only those with this key. One that is no text is written as `\x` and its hexadecimal digits.
     key: Option<String>,
     /// Only those with this text in key, value or headers, whatever its case.
     search: Option<String>,

@@ -35,14 +35,17 @@ pub(super) const COLUMNS: [usize; 8] = [
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {
     key: Option<String>,
+    /// What `key` says as `\x…`: keys that are no text are written so.
+    key_bytes: Option<Vec<u8>>,
     /// In small letters.
     search: Option<String>,
 }
 
 impl Filter {
     pub fn new(key: Option<String>, search: Option<String>) -> Self {
+        let key_bytes = key.as_deref().and_then(|text| text.strip_prefix("\\x")).and_then(bytes_of);
         let search = search.filter(|text| !text.is_empty()).map(|text| text.to_lowercase());
-        Self { key: key.filter(|text| !text.is_empty()), search }
+        Self { key, key_bytes, search }
     }
 
     pub fn is_none(&self) -> bool {
@@ -84,10 +87,14 @@ impl<'a> Rows<'a> {
     }
 
     pub fn matches(&self, row: usize, filter: &Filter) -> bool {
-        if let Some(key) = &filter.key
-            && self.text(3, row) != Some(key.as_str())
-        {
-            return false;
+        if let Some(key) = &filter.key {
+            let has_key = match self.text(3, row) {
+                Some(text) => text == key,
+                None => filter.key_bytes.as_deref().is_some_and(|bytes| self.bytes(6, row) == Some(bytes)),
+            };
+            if !has_key {
+                return false;
+            }
         }
         let Some(search) = &filter.search else { return true };
         [3, 5, 4].into_iter().any(|column| self.text(column, row).is_some_and(|text| contains(text, search)))
@@ -114,6 +121,16 @@ fn contains(text: &str, small: &str) -> bool {
         return text.as_bytes().windows(small.len()).any(|window| window.eq_ignore_ascii_case(small));
     }
     text.to_lowercase().contains(small)
+}
+
+/// Bytes that are written with two hexadecimal digits each. `None`: they are not.
+fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+    let mut halves = digits.chars().map(|digit| digit.to_digit(16).and_then(|half| u8::try_from(half).ok()));
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    while let Some(high) = halves.next() {
+        bytes.push((high? << 4) | halves.next()??);
+    }
+    Some(bytes)
 }
 
 fn key(text: Option<&str>, bytes: Option<&[u8]>, sizes: Sizes) -> Payload {
@@ -175,7 +192,7 @@ fn binary(bytes: &[u8], sizes: Sizes) -> Payload {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sizes, contains, value};
+    use super::{Sizes, bytes_of, contains, value};
     use crate::model::streams::PayloadKind;
 
     #[test]
@@ -192,6 +209,14 @@ mod tests {
         assert_eq!(kind(Some("\"ééééé\""), Some("ééééé".as_bytes())), (PayloadKind::Text, "éééé".to_owned(), true));
         let framed = value(Some("{}"), Some(b"\0\0\0\0\x07abc"), Sizes::LISTED);
         assert_eq!((framed.kind, framed.schema_id), (PayloadKind::Json, Some(7)));
+    }
+
+    #[test]
+    fn bytes_are_read_from_their_digits() {
+        assert_eq!(bytes_of("00fFa0"), Some(vec![0, 255, 160]));
+        assert_eq!(bytes_of(""), Some(Vec::new()));
+        assert_eq!(bytes_of("0"), None);
+        assert_eq!(bytes_of("0g"), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{Page, Place, places, read};
 use crate::routes::messages::payload::Filter;
 
 /// Partition `p` has a record at each offset of `0..ends[p]`, one a second, those of all partitions in turn. Each tenth is `rare`.
+/// Keys are a text, bytes, none and an empty text in turn.
 struct Counted {
     ends: Vec<i64>,
 }
@@ -61,15 +62,18 @@ impl TopicRows for Counted {
 
 fn batch(partition: i32, offsets: &[i64]) -> RecordBatch {
     let values: Vec<String> = offsets.iter().map(|at| if at % 10 == 0 { "\"Rare\"" } else { "1" }.to_owned()).collect();
+    let keys = offsets
+        .iter()
+        .map(|at| [Some(b"ann".as_slice()), Some(b"\xff\x01"), None, Some(b"")][at.rem_euclid(4) as usize]);
     let times = TimestampMicrosecondArray::from_iter_values(offsets.iter().map(|at| time(partition, *at) * 1000));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(partition, offsets.len())),
         Arc::new(Int64Array::from(offsets.to_vec())),
         Arc::new(times.with_timezone("UTC")),
-        Arc::new(StringViewArray::from_iter(offsets.iter().map(|_| None::<&str>))),
+        Arc::new(StringViewArray::from_iter(keys.clone().map(|key| key.and_then(|key| str::from_utf8(key).ok())))),
         Arc::new(StringViewArray::from_iter_values(offsets.iter().map(|_| "{}"))),
         Arc::new(StringViewArray::from_iter_values(&values)),
-        Arc::new(BinaryViewArray::from_iter(offsets.iter().map(|_| None::<&[u8]>))),
+        Arc::new(BinaryViewArray::from_iter(keys)),
         Arc::new(BinaryViewArray::from_iter_values(&values)),
     ];
     RecordBatch::try_new(topic_schema(), columns).unwrap()
@@ -124,4 +128,22 @@ async fn rare_ones_are_found_wherever_they_are() {
         assert_eq!(found, expected(&ends, is_forward, 10));
     }
     assert_eq!(all(&[300], &Filter::new(Some("k".to_owned()), None), false, 10).await.0, []);
+}
+
+#[tokio::test]
+async fn a_key_is_found_with_nothing_else() {
+    let ends = [20_000, 7];
+    for (key, first) in [("ann", 0), ("\\xff01", 1), ("", 3)] {
+        let filter = Filter::new(Some(key.to_owned()), None);
+        for is_forward in [true, false] {
+            let (found, _) = all(&ends, &filter, is_forward, 100).await;
+            let expected: Vec<_> =
+                expected(&ends, is_forward, 1).into_iter().filter(|(_, at)| at % 4 == first).collect();
+            assert_eq!(found, expected, "{key}");
+        }
+    }
+    // A part of a key is another key, and `\x` of a text is that text.
+    for key in ["an", "ANN", "\\xff", "\\xff0", "\\x616e6e"] {
+        assert_eq!(all(&ends, &Filter::new(Some(key.to_owned()), None), false, 10).await.0, [], "{key}");
+    }
 }
