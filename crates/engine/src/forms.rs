@@ -2,6 +2,7 @@
 //!
 //! What cannot be said in such a form goes along beside the statement, as [`Extras`].
 
+mod beyond;
 mod estimate;
 mod mask;
 mod options;
@@ -13,6 +14,7 @@ use polder_types::{Error, Result};
 
 use crate::dialect::PolderDialect;
 
+pub(crate) use beyond::{instead_of, named};
 pub(crate) use estimate::EstimateForm;
 pub(crate) use mask::MaskChange;
 

@@ -5,7 +5,8 @@ mod spelling;
 mod values;
 
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, TableFactor};
+use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, SetExpr, Statement as SqlStatement, TableFactor};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
@@ -14,7 +15,7 @@ use polder_types::{Error, ErrorKind, Result, limits};
 use crate::asof;
 use crate::dialect::PolderDialect;
 use crate::error::{from_datafusion, from_parser};
-use crate::forms::{Extras, fold_forms};
+use crate::forms::{self, Extras, fold_forms};
 use crate::rewrite::{rewrite, rewrite_query, rewrite_statement};
 use crate::statement::access_keys::{AccessKeyStatement, parse_access_key};
 use crate::statement::deliveries::{DeliveryStatement, parse_delivery};
@@ -92,7 +93,7 @@ pub(crate) fn parse_with(sql: &str, values: &[Filling]) -> Result<Vec<ParsedStat
             return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
         }
         check_chains(tokens)?;
-        statements.push(parse_one(sql, tokens.to_vec())?);
+        statements.push(parse_one(sql, tokens.to_vec()).map_err(|error| forms::instead_of(error, tokens))?);
     }
     Ok(statements)
 }
@@ -268,12 +269,18 @@ pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedS
 fn parse_refresh(tokens: &[TokenWithSpan]) -> Result<Option<Refresh>> {
     let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens.to_vec());
     let explain = parser.parse_keyword(Keyword::EXPLAIN);
-    if !parser.parse_keywords(&[Keyword::REFRESH, Keyword::MATERIALIZED, Keyword::VIEW]) {
+    if !parser.parse_keyword(Keyword::REFRESH) {
         return Ok(None);
     }
+    let _ = parser.parse_keywords(&[Keyword::MATERIALIZED, Keyword::VIEW]);
     // Readers of the old rows are never in the way, so CONCURRENTLY is how it is done anyway.
     let _ = parser.parse_keyword(Keyword::CONCURRENTLY);
     let view = parser.parse_object_name(false).map_err(|error| from_parser(&error))?;
+    if parser.parse_keywords(&[Keyword::WITH, Keyword::NO, Keyword::DATA]) {
+        return Err(Error::unsupported("REFRESH … WITH NO DATA is not supported")
+            .with_hint("DROP it, and CREATE it anew WITH NO DATA"));
+    }
+    let _ = parser.parse_keywords(&[Keyword::WITH, Keyword::DATA]);
     parser.expect_token(&Token::EOF).map_err(|error| from_parser(&error))?;
     Ok(Some(Refresh { view, explain }))
 }
@@ -291,11 +298,27 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut statements = parser.parse_statements().map_err(from_datafusion)?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(mut statement), true) => {
+            into_table(&mut statement)?;
             rewrite_inside(&mut statement)?;
             Ok(statement)
         }
         _ => Err(Error::invalid("syntax error: no statement").with_code("42601")),
     }
+}
+
+/// `SELECT … INTO t FROM …` is CREATE TABLE t AS SELECT … FROM …
+fn into_table(statement: &mut Statement) -> Result<()> {
+    let Statement::Statement(inner) = statement else { return Ok(()) };
+    let SqlStatement::Query(query) = inner.as_mut() else { return Ok(()) };
+    let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
+    let Some(into) = select.into.take() else { return Ok(()) };
+    if into.unlogged {
+        return Err(Error::unsupported("SELECT INTO UNLOGGED is not supported")
+            .with_hint("CREATE UNLOGGED TABLE t AS SELECT …"));
+    }
+    let create = CreateTableBuilder::new(into.name).temporary(into.temporary).query(Some(query.clone()));
+    **inner = SqlStatement::CreateTable(create.build());
+    Ok(())
 }
 
 fn rewrite_inside(statement: &mut Statement) -> Result<()> {

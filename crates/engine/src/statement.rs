@@ -61,7 +61,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::access_of_new;
 use crate::engine::Engine;
-use crate::forms::{Extras, Overriding};
+use crate::forms::{self, Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
@@ -361,6 +361,9 @@ impl Change<'_> {
 /// The refusal of a statement that is not there, by its name.
 fn not_there(statement: &Statement) -> Error {
     let text = statement.to_string();
+    if let Some(error) = forms::named(&text) {
+        return error;
+    }
     let name: Vec<&str> =
         text.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
     let name = if name.is_empty() { "this statement".to_owned() } else { name.join(" ") };

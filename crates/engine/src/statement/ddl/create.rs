@@ -11,7 +11,8 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DataType as SqlType, Statement,
+    ArrayElemTypeDef, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateTableOptions, DataType as SqlType,
+    Statement,
 };
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
@@ -315,13 +316,39 @@ fn check_plain(create: &CreateTable) -> Result<()> {
         .or_replace(create.or_replace)
         .build();
     if Statement::CreateTable(create.clone()).to_string() != Statement::CreateTable(plain).to_string() {
-        return Err(Error::unsupported("CREATE TABLE with these options is not supported")
-            .with_hint("columns with NOT NULL, DEFAULT, CHECK, keys and identities, or AS SELECT"));
+        let (what, hint) = other_option(create);
+        return Err(Error::unsupported(format!("CREATE TABLE … {what} is not supported")).with_hint(hint));
     }
     Ok(())
 }
 
+/// What a CREATE TABLE asks for that is not there, and what there is instead.
+fn other_option(create: &CreateTable) -> (&'static str, &'static str) {
+    let leave = "leave it out: data stands in files that OPTIMIZE sorts and merges";
+    let sorted = "CLUSTER BY (a) orders a table's files, PARTITIONED BY (b) parts them";
+    match create {
+        _ if create.inherits.is_some() => ("INHERITS", "LIKE other INCLUDING ALL takes over columns, a view shows both tables"),
+        _ if create.partition_by.is_some() => ("PARTITION BY", "PARTITIONED BY (a) parts the files by themselves"),
+        _ if create.partition_of.is_some() => ("PARTITION OF", "PARTITIONED BY (a) parts the files by themselves"),
+        _ if create.on_commit.is_some() => ("ON COMMIT", "a temporary table ends with its session, or by DROP TABLE"),
+        _ if create.diststyle.is_some() || create.distkey.is_some() => ("DISTSTYLE and DISTKEY", leave),
+        _ if create.sortkey.is_some() || create.order_by.is_some() => ("SORTKEY and ORDER BY", sorted),
+        _ if create.clustered_by.is_some() => ("CLUSTERED BY", sorted),
+        _ if create.table_options != CreateTableOptions::None => ("WITH (…) and OPTIONS", leave),
+        _ if create.external || create.location.is_some() || create.file_format.is_some() => {
+            ("of a file", "load it: `polder load FILE`, or COPY t FROM 'file'")
+        }
+        _ if create.comment.is_some() => ("COMMENT", "COMMENT ON TABLE t IS '…'"),
+        _ => ("with these options", "columns with NOT NULL, DEFAULT, CHECK, keys and identities, or AS SELECT"),
+    }
+}
+
 pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
+    let says = |wanted: &ColumnOption| column.options.iter().any(|said| said.option == *wanted);
+    if says(&ColumnOption::Null) && says(&ColumnOption::NotNull) {
+        let message = format!("conflicting NULL/NOT NULL declarations for column {}", column.name);
+        return Err(Error::invalid(message).with_code("42601").with_hint("leave one of them out"));
+    }
     for option in &column.options {
         match &option.option {
             ColumnOption::Null | ColumnOption::NotNull | ColumnOption::Default(_) => {}

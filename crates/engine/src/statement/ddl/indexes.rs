@@ -38,7 +38,10 @@ impl Context<'_> {
             Some(name) => Some(parts(name)?.pop().unwrap_or_default()),
             None => None,
         };
-        let done = Outcome::done("CREATE INDEX", None, transaction.base());
+        let mut done = Outcome::done("CREATE INDEX", None, transaction.base());
+        if let Some(notice) = not_kept(create) {
+            done = done.notice(notice);
+        }
         if let Some(name) = &given
             && let Some((owner, _)) = find_index(transaction, &table.schema, name)
         {
@@ -141,4 +144,21 @@ pub(super) fn find_index(transaction: &Transaction, schema: &str, name: &str) ->
         let here = full.schema == schema && indexes.chain(keys).any(|known| known == name);
         here.then(|| (full, name.to_owned()))
     })
+}
+
+/// What of an index is of no consequence here, and is not recorded.
+fn not_kept(create: &CreateIndex) -> Option<String> {
+    let orders = create.columns.iter().any(|column| {
+        let options = &column.column.options;
+        options.asc == Some(false) || options.nulls_first.is_some()
+    });
+    let mut all = Vec::new();
+    if orders {
+        all.push("DESC and NULLS FIRST or LAST".to_owned());
+    }
+    if let Some(method) = create.using.as_ref().filter(|method| **method != IndexType::BTree) {
+        all.push(format!("USING {method}"));
+    }
+    (!all.is_empty())
+        .then(|| format!("{} is not kept: files are sorted upwards, and read in either direction", all.join(" and ")))
 }
