@@ -62,7 +62,7 @@ def test_copy(server, tmp_path):
 def test_a_password_is_changed(server):
     """psql makes the verifier itself, so that the server never sees the password."""
     host, port = server.postgres.rsplit(":", 1)
-    assert lines(server, "CREATE ROLE psql_someone LOGIN PASSWORD 'before'", "-q") == []
+    assert lines(server, "CREATE ROLE psql_someone LOGIN PASSWORD 'before it'", "-q") == []
     known = server.credentials
     to = f"host={host} port={port} user={known['user']} password={known['password']} dbname=polder"
     with Terminal("-X", to, program="psql") as terminal:
@@ -78,7 +78,7 @@ def test_a_password_is_changed(server):
     environment = {**os.environ, "PGPASSWORD": "after it"}
     new = subprocess.run(["psql", "-XAtw", someone, "-c", "SELECT current_user"], env=environment, text=True, capture_output=True, timeout=SECONDS)
     assert new.stdout == "psql_someone\n", new.stderr
-    old = subprocess.run(["psql", "-XAtw", someone, "-c", "SELECT 1"], env={**environment, "PGPASSWORD": "before"}, text=True, capture_output=True, timeout=SECONDS)
+    old = subprocess.run(["psql", "-XAtw", someone, "-c", "SELECT 1"], env={**environment, "PGPASSWORD": "before it"}, text=True, capture_output=True, timeout=SECONDS)
     assert old.returncode != 0 and "password" in old.stderr
     assert lines(server, "DROP ROLE psql_someone", "-q") == []
 

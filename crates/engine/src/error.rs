@@ -156,6 +156,10 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let candidates = valid_fields.iter().map(|column| column.name.as_str());
             let wanted = field.name.as_str();
+            let is_around = field.relation.as_ref().is_some_and(|table| table.schema() == Some(OUTER));
+            if is_around {
+                return Error::invalid(format!("column {wanted:?} does not exist")).with_code("42703");
+            }
             if let Some(table) = &field.relation
                 && !valid_fields.is_empty()
                 && !valid_fields
@@ -163,8 +167,7 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
                     .any(|column| column.relation.as_ref().is_some_and(|known| known.table() == table.table()))
             {
                 let known = valid_fields.iter().filter_map(|column| Some(column.relation.as_ref()?.table()));
-                let shown = if table.schema() == Some(OUTER) { table.table().to_owned() } else { table.to_string() };
-                let mapped = Error::not_found(format!("table {shown} is not in FROM")).with_code("42P01");
+                let mapped = Error::not_found(format!("table {table} is not in FROM")).with_code("42P01");
                 return match polder_kernels::similar::closest(table.table(), known) {
                     Some(close) => mapped.with_hint(format!("did you mean {close:?}?")),
                     None => mapped,

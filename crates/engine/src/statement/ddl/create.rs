@@ -11,8 +11,8 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateTableOptions, DataType as SqlType,
-    Statement,
+    ArrayElemTypeDef, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateTableOptions,
+    DataType as SqlType, Statement,
 };
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
@@ -327,7 +327,9 @@ fn other_option(create: &CreateTable) -> (&'static str, &'static str) {
     let leave = "leave it out: data stands in files that OPTIMIZE sorts and merges";
     let sorted = "CLUSTER BY (a) orders a table's files, PARTITIONED BY (b) parts them";
     match create {
-        _ if create.inherits.is_some() => ("INHERITS", "LIKE other INCLUDING ALL takes over columns, a view shows both tables"),
+        _ if create.inherits.is_some() => {
+            ("INHERITS", "LIKE other INCLUDING ALL takes over columns, a view shows both tables")
+        }
         _ if create.partition_by.is_some() => ("PARTITION BY", "PARTITIONED BY (a) parts the files by themselves"),
         _ if create.partition_of.is_some() => ("PARTITION OF", "PARTITIONED BY (a) parts the files by themselves"),
         _ if create.on_commit.is_some() => ("ON COMMIT", "a temporary table ends with its session, or by DROP TABLE"),
