@@ -1,4 +1,5 @@
-"""Durable small inserts a second, from 1 and from 8 writers: Polder over HTTP beside a bare SQLite loop.
+"""Durable small inserts a second, from 1 and from 8 writers: Polder over HTTP and by a prepared statement of PostgreSQL's
+protocol, beside a bare SQLite loop.
 
 The loop runs the same disk in the same way: one row a transaction, WAL, synchronous=FULL. It has no network, no SQL
 planner, no snapshots: it is the floor under what a lake on SQLite can do. A commit of Polder writes about ten rows into the
@@ -24,10 +25,14 @@ import urllib.parse
 from common import median, table
 
 import polder
+import raw_postgres
+from raw_postgres import SYNC, bind, execute, parse
 
 ROUNDS = 5
 SECONDS = 3.0
 SYNC_MS = (0, 2)
+# The end of an answer: ready, in no transaction.
+READY = b"Z\0\0\0\5I"
 
 
 class Connection:
@@ -118,9 +123,39 @@ def sqlite_inserts(folder: pathlib.Path):
     return make
 
 
-def polder_inserts(server):
+def made_table(server) -> str:
     name = f"t{time.monotonic_ns()}"
     server.client().sql(f"CREATE TABLE {name} (writer bigint, n bigint, word text)")
+    return name
+
+
+def prepared_inserts(server):
+    """As drivers insert in a loop: prepared once, then bound and executed, the values as text."""
+    name = made_table(server)
+
+    def make(number):
+        connection = raw_postgres.login(server)
+        connection.send(parse(f"INSERT INTO {name} VALUES ($1, $2, $3)", "row"), SYNC).until(b"Z")
+        writer = str(number).encode()
+
+        def insert(n):
+            connection.socket.sendall(bind((writer, str(n).encode(), b"a small row"), statement="row") + execute() + SYNC)
+            answer = connection.socket.recv(4096)
+            while not answer.endswith(READY):
+                part = connection.socket.recv(4096)
+                if not part:
+                    raise RuntimeError("the connection was closed")
+                answer += part
+            if b"INSERT 0 1" not in answer:
+                raise RuntimeError(answer.decode(errors="replace"))
+
+        return insert
+
+    return make
+
+
+def polder_inserts(server):
+    name = made_table(server)
 
     def make(number):
         connection = Connection(server.client())
@@ -152,12 +187,14 @@ def measure(scratch: pathlib.Path, milliseconds: int) -> list:
     rows = []
     with polder.Server(scratch / f"data-{milliseconds}") as server:
         for writers in (1, 8):
-            rates = {"bare": [], "polder": []}
+            rates = {"bare": [], "http": [], "prepared": []}
             for _ in range(ROUNDS):
                 rates["bare"].append(bare_rate(writers, scratch, milliseconds))
-                rates["polder"].append(rate(writers, polder_inserts(server)))
-            bare, ours = median(rates["bare"]), median(rates["polder"])
-            rows.append([writers, f"{bare:.0f}/s", f"{ours:.0f}/s", f"{ours / bare:.2f}"])
+                rates["http"].append(rate(writers, polder_inserts(server)))
+                rates["prepared"].append(rate(writers, prepared_inserts(server)))
+            bare, http, prepared = (median(rates[way]) for way in ("bare", "http", "prepared"))
+            rows.append([writers, f"{bare:.0f}/s", f"{http:.0f}/s", f"{http / bare:.2f}",
+                         f"{prepared:.0f}/s", f"{prepared / bare:.2f}"])
         if milliseconds:
             # The server is a child of the program that slows it, which does not pass signals on.
             subprocess.run(["pkill", "-TERM", "-P", str(server.process.pid)], check=False)
@@ -175,7 +212,7 @@ def main() -> int:
                 continue
             slow = f", each sync made {milliseconds} ms longer" if milliseconds else ""
             table(f"Durable inserts of one row ({ROUNDS} rounds of {SECONDS:.0f} s in turn, medians{slow})",
-                  ["writers", "bare SQLite loop", "Polder over HTTP", "ratio"],
+                  ["writers", "bare SQLite loop", "Polder over HTTP", "ratio", "prepared", "ratio"],
                   measure(pathlib.Path(scratch), milliseconds))
     return 0
 
