@@ -34,8 +34,9 @@ FAULTS = [f"tests/clients/test_{name}.py" for name in
 # server's start, what a client of Kafka's takes for a moment.
 PYTEST_AT_ONCE = 3
 
-# For what takes only what the others, which wait for much, leave of the processors.
-LAST = ["nice", "-n", "19"]
+# For what takes only what the others, which wait for much, leave of the processors. Linux shares these among sessions first, and
+# each suite is one.
+LAST = ["sh", "-c", 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"', "last"]
 
 # What each test runner prints at its end.
 COUNTS = {
@@ -166,9 +167,7 @@ class Runner:
         try:
             process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                # A group of its own, so that it can be stopped whole; no session, since Linux shares the processors among
-                # sessions, whatever their processes' `nice` says.
-                text=True, errors="replace", process_group=0)
+                text=True, errors="replace", start_new_session=True)
         except OSError as error:
             log.write(f"cannot start {command[0]}: {error}\n")
             return 127

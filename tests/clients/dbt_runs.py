@@ -6,14 +6,12 @@ import pathlib
 import pprint
 import re
 import shutil
-import subprocess
-import sys
 
+import dbt_command
 import drivers
 import raw_postgres as raw
 
 PROJECT = drivers.HERE / "dbt"
-DBT = pathlib.Path(sys.executable).with_name("dbt")
 RUN_SECONDS = 600
 
 # Of the moment in which dbt ran.
@@ -35,9 +33,8 @@ class Shop:
             "SHOP_DATABASE": place.database, "DBT_PROFILES_DIR": str(folder), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "TZ": "UTC",
         }
 
-    def start(self, until: str, *command: str) -> subprocess.Popen:
-        return subprocess.Popen([DBT, "--no-use-colors", *command], cwd=self.folder, env={**self.environment, "SHOP_UNTIL": until},
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(self, until: str, *command: str) -> dbt_command.Command:
+        return dbt_command.Command(self.folder, {**self.environment, "SHOP_UNTIL": until}, ["--no-use-colors", *command])
 
     def connection(self) -> raw.Raw:
         return raw.Raw(self.place.host, self.place.port).login(self.place.user, self.place.password, database=self.place.database)
@@ -46,17 +43,11 @@ class Shop:
 def dbt(shops: dict, until: str, *command: str, fails: bool = False) -> dict:
     """Runs a command of dbt's on each server, at the same time, on a day; what each said."""
     running = {name: shop.start(until, *command) for name, shop in shops.items()}
-    said = {}
-    for name, process in running.items():
-        try:
-            said[name], _ = process.communicate(timeout=RUN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said[name], _ = process.communicate()
-            raise AssertionError(f"dbt {' '.join(command)} at {name} does not end:\n{said[name][-4000:]}") from None
-    for name, process in running.items():
-        assert (process.returncode != 0) == fails, f"dbt {' '.join(command)} at {name} ended with {process.returncode}:\n{said[name][-6000:]}"
-    return said
+    ended = {name: process.end(RUN_SECONDS) for name, process in running.items()}
+    for name, (code, said) in ended.items():
+        assert code is not None, f"dbt {' '.join(command)} at {name} does not end:\n{said[-4000:]}"
+        assert (code != 0) == fails, f"dbt {' '.join(command)} at {name} ended with {code}:\n{said[-6000:]}"
+    return {name: said for name, (_, said) in ended.items()}
 
 
 COLUMNS = """

@@ -4,6 +4,7 @@ import io
 import json
 import pathlib
 import socket
+import struct
 import time
 import urllib.parse
 import zipfile
@@ -73,32 +74,36 @@ def test_a_quote_that_is_never_closed(server, client, tmp_path):
         assert b"quote" in done.stderr.lower(), done.stderr
 
 
+def packed_many_times(head: bytes, block: bytes, blocks: int) -> tuple:
+    """`head` and a block many times, deflated: what that is, its checksum and its size. The block is packed once."""
+    first, packer = zlib.compressobj(9, wbits=-15), zlib.compressobj(9, wbits=-15)
+    # Both refer to nothing before them.
+    begin = first.compress(head) + first.flush(zlib.Z_FULL_FLUSH)
+    part = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    check = zlib.crc32(head)
+    for _ in range(blocks):
+        check = zlib.crc32(block, check)
+    return begin + part * blocks + zlib.compressobj(9, wbits=-15).flush(), check, len(head) + blocks * len(block)
+
+
 def test_a_zip_bomb(server, client, tmp_path):
     path = tmp_path / "bomb.csv.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        with archive.open("bomb.csv", "w", force_zip64=True) as file:
-            file.write(b"a,b\n")
-            block = b"0,0\n" * (1 << 18)
-            for _ in range(3000):
-                file.write(block)
+    packed, check, size = packed_many_times(b"a,b\n", b"0,0\n" * (1 << 18), 3000)
+    name = b"bomb.csv"
+    about = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 0x21, check, len(packed), size, len(name), 0)
+    local = b"PK\3\4" + about + name
+    listed = b"PK\1\2" + struct.pack("<H", 20) + about + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(listed), len(local) + len(packed), 0)
+    path.write_bytes(local + packed + listed + end)
+    assert [(info.filename, info.file_size) for info in zipfile.ZipFile(path).infolist()] == [("bomb.csv", size)]
     assert path.stat().st_size < 16 << 20
     refused(server, client, path, "bomb")
 
 
 def test_a_gzip_bomb(server, client, tmp_path):
     path = tmp_path / "bomb.csv.gz"
-    block, blocks = b"\n" * (1 << 20), 2000
-    packer = zlib.compressobj(9, wbits=-15)
-    # A block that refers to none before it: packed once, it may stand there as often as one likes.
-    packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
-    check = zlib.crc32(b"a\n")
-    for _ in range(blocks):
-        check = zlib.crc32(block, check)
-    with path.open("wb") as file:
-        file.write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
-        first = zlib.compressobj(9, wbits=-15)
-        file.write(first.compress(b"a\n") + first.flush(zlib.Z_FULL_FLUSH) + packed * blocks + zlib.compressobj(9, wbits=-15).flush())
-        file.write(check.to_bytes(4, "little") + (2 + blocks * len(block)).to_bytes(4, "little"))
+    packed, check, size = packed_many_times(b"a\n", b"\n" * (1 << 20), 2000)
+    path.write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + packed + struct.pack("<II", check, size))
     refused(server, client, path, "bomb")
 
 
