@@ -266,7 +266,7 @@ describe('streams', { skip: mocked }, () => {
       await row.getByText(/refused/).waitFor();
       await row.getByRole('link', { name: delivery }).click();
       await page.getByRole('region', { name: 'Last error' }).getByText(/refused/).waitFor();
-      await page.getByText('the oldest waits for').waitFor();
+      await page.getByText(/^oldest waits /).waitFor();
       await shot(page, 'journey-delivery-failing');
       await runSql(page, `DROP DELIVERY ${delivery}`);
     }));

@@ -2,7 +2,6 @@ import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { Link, useLocation, useParams } from 'wouter';
 
-import { Empty } from '../../components/Empty';
 import { Failure } from '../../components/Failure';
 import { Page } from '../../components/Page';
 import { Skeleton, SkeletonRows } from '../../components/Skeleton';
@@ -115,7 +114,7 @@ function Figures({ delivery }: { delivery: DeliveryOf }) {
 function waits(delivery: DeliveryOf): string {
   if (delivery.lag_records === null) return 'not known yet';
   if (delivery.lag_records === 0) return 'all has arrived';
-  return delivery.lag_ms === null ? 'records' : `the oldest waits for ${duration(delivery.lag_ms)}`;
+  return delivery.lag_ms === null ? 'records' : `oldest waits ${duration(delivery.lag_ms)}`;
 }
 
 function Figure({ name, value, note }: { name: string; value: React.ReactNode; note: string }) {
@@ -137,7 +136,7 @@ function LastError({ delivery }: { delivery: DeliveryOf }) {
     return (
       <section aria-label="Last error">
         <Failure error={ApiError.fromRecord(delivery.last_error, '')} what="The last lot was not delivered" />
-        <p className="second small num">
+        <p className={`second small num ${classes.after}`}>
           <TimeAgo time={delivery.last_error_at} />
           {delivery.next_attempt_at && `; it tries again by itself, with waits up to a minute`}
         </p>
@@ -181,7 +180,7 @@ function Rejections({ delivery, redriven, busy, onRedrive }: RejectionsProps) {
       )}
       {found.error && <Failure error={found.error} what="The rejected records could not be read" onRetry={() => void found.refetch()} />}
       {found.isPending && <SkeletonRows rows={3} />}
-      {found.data && !some && <Empty text="None. What makes no row is kept here with the reason, and can be delivered again." />}
+      {found.data && !some && <p className="second">None. What makes no row is kept here with the reason, and can be delivered again.</p>}
       {some && (
         <>
           <table className={classes.table} aria-label="Rejected records">

@@ -19,10 +19,11 @@ export function WatchChart({ samples, name }: Props) {
     () => ({ xKind: 'time', ordered: true, xName: 'time', yName: name, categories: [], series: [{ name, points: samples.map((sample) => [sample.at, sample.value]) }], rows: [], lone: false, note: null }),
     [samples, name],
   );
+  const isDrawn = samples.length > 1;
   return (
-    <figure className={classes.chart}>
-      <div className={classes.drawing}>{samples.length > 1 ? <DrawnChart data={data} spec={spec} small /> : <p className="quiet small">The picture begins now, and goes on while the console is open.</p>}</div>
-      <figcaption className="second small">{`${name.charAt(0).toUpperCase()}${name.slice(1)}`}, since the console began to look</figcaption>
+    <figure className={classes.chart} aria-label={name}>
+      <div className={classes.drawing}>{isDrawn ? <DrawnChart data={data} spec={spec} small /> : <p className="quiet small">The picture begins now, and goes on while the console is open.</p>}</div>
+      <figcaption className="second small">{isDrawn ? 'Since the console began to look' : `${name.charAt(0).toUpperCase()}${name.slice(1)}`}</figcaption>
     </figure>
   );
 }
