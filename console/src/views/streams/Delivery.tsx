@@ -85,7 +85,7 @@ export default function Delivery() {
 
 function About({ delivery }: { delivery: DeliveryOf }) {
   return (
-    <>
+    <div className={classes.linked}>
       <p>
         From <Link href={links.topic(delivery.topic)}>{delivery.topic}</Link> into {placeOf(delivery)}{' '}
         {delivery.table ? <Link href={links.table(delivery.table.schema, delivery.table.name)}>{delivery.place}</Link> : <span className={classes.address}>{delivery.place}</span>}
@@ -93,7 +93,7 @@ function About({ delivery }: { delivery: DeliveryOf }) {
       <p>
         <DeliveryMark state={delivery.state} /> · owner {delivery.owner} · <Link href={links.job(delivery.name)}>runs and their logs</Link>
       </p>
-    </>
+    </div>
   );
 }
 
@@ -213,7 +213,7 @@ function Rejections({ delivery, redriven, busy, onRedrive }: RejectionsProps) {
               ))}
             </tbody>
           </table>
-          <p className={`second small num ${classes.after}`}>
+          <p className={`second small num ${classes.after} ${classes.linked}`}>
             {found.data.count > REJECTED_MAX ? `The newest ${REJECTED_MAX} of ${plural(found.data.count, 'record')}` : plural(found.data.count, 'record')}, kept in{' '}
             <Link href={links.table(into.schema, into.name, 'sample')}>
               {into.schema}.{into.name}
