@@ -40,6 +40,7 @@ export const ROOMS: Room[] = [
     routes: [
       { path: '/streams', view: lazy(() => import('./views/streams/Streams')) },
       { path: '/streams/groups/:group', view: lazy(() => import('./views/streams/Group')) },
+      { path: '/streams/deliveries/:delivery', view: lazy(() => import('./views/streams/Delivery')) },
       { path: '/streams/:topic', view: lazy(() => import('./views/streams/Topic')) },
     ],
   },

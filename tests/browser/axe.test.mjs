@@ -133,8 +133,13 @@ const STREAMS = [
     await page.getByRole('dialog', { name: 'New topic' }).waitFor();
   }],
   ['streams-groups', '/streams?tab=groups', (page) => streamed(page, () => page.getByRole('link', { name: 'billing' }))],
-  ['streams-deliveries', '/streams?tab=deliveries', (page) => streamed(page, () => page.getByRole('heading', { name: 'orders_into_the_lake' }))],
+  ['streams-deliveries', '/streams?tab=deliveries', (page) => streamed(page, () => page.getByRole('link', { name: 'orders_into_the_lake' }))],
+  ['delivery', '/streams/deliveries/orders_into_the_lake', (page) => streamed(page, () => page.getByRole('table', { name: 'Rejected records' }))],
+  ['delivery-failing', '/streams/deliveries/orders_for_the_warehouse', (page) => streamed(page, () => page.getByRole('region', { name: 'Last error' }))],
+  ['delivery-paused', '/streams/deliveries/resting_views', (page) => streamed(page, () => page.getByRole('button', { name: 'Resume' }))],
+  ['delivery-missing', '/streams/deliveries/no_such_delivery', (page) => page.getByRole('alert').first().waitFor()],
   ['topic', `/streams/${VIEWS}`, (page) => streamed(page, () => page.getByRole('button', { name: 'Message 39 of partition 2' }))],
+  ['topic-key', `/streams/${VIEWS}?key=visitor-3`, (page) => streamed(page, () => page.getByText(/^\d+ messages found in 120 records$/))],
   ['topic-message', '/streams/orders', async (page) => {
     await streamed(page, () => page.getByRole('button', { name: 'Message 39 of partition 0' }));
     await page.getByRole('button', { name: 'Message 39 of partition 0' }).click();

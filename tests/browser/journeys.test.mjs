@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { dropFile, dropPicture, onPage, openPage, runSql, shot, write } from './browser.mjs';
 import { browser, keepSignIn, server, signedIn } from './journey.mjs';
 import { mocked } from './server.mjs';
+import { makeTopics, produce, readSome } from './streams.mjs';
 
 describe('first login', () => {
   test('the link signs in once, and says so the second time', async () => {
@@ -256,7 +257,7 @@ describe('finding a table by keyboard', () => {
 
   test('every page is reached by Ctrl-K', () =>
     signedIn(async (page) => {
-      for (const [name, path] of [['Data', '/data'], ['Query', '/query'], ['Jobs', '/jobs'], ['Settings', '/settings'], ['Load a file', '/load'], ['Home', '/']]) {
+      for (const [name, path] of [['Data', '/data'], ['Query', '/query'], ['Streams', '/streams'], ['Jobs', '/jobs'], ['Settings', '/settings'], ['Load a file', '/load'], ['Home', '/']]) {
         await page.goto(`${server.url}/settings/about`);
         await page.getByRole('heading', { name: 'Settings', level: 1 }).waitFor();
         await page.keyboard.press('Control+k');
@@ -264,6 +265,27 @@ describe('finding a table by keyboard', () => {
         await page.keyboard.type(name);
         await page.keyboard.press('Enter');
         await page.waitForURL((url) => url.pathname === path);
+      }
+    }));
+
+  test('topics, groups and deliveries are reached by Ctrl-K', { skip: mocked }, () =>
+    signedIn(async (page) => {
+      const name = `palette${Date.now()}`;
+      await makeTopics(server, [{ topic: `${name}-topic`, numPartitions: 1 }]);
+      await produce(server, `${name}-topic`, [{ key: 'a', value: '1' }]);
+      await readSome(server, `${name}-group`, `${name}-topic`, 1);
+      await page.goto(server.url);
+      await runSql(page, `CREATE DELIVERY ${name}_delivery FROM TOPIC "${name}-topic" INTO TABLE public.${name}`);
+      for (const [typed, path] of [[`${name}-topic`, `/streams/${name}-topic`], [`${name}-group`, `/streams/groups/${name}-group`], [`${name}_delivery`, `/streams/deliveries/${name}_delivery`]]) {
+        await page.goto(`${server.url}/settings/about`);
+        await page.getByRole('heading', { name: 'Settings', level: 1 }).waitFor();
+        await page.keyboard.press('Control+k');
+        await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
+        await page.keyboard.type(typed);
+        await page.getByRole('option', { name: new RegExp(`^${typed}`) }).first().waitFor();
+        await page.keyboard.press('Enter');
+        await page.waitForURL((url) => url.pathname === path);
+        await page.getByRole('heading', { name: typed, level: 1 }).waitFor();
       }
     }));
 });

@@ -61,7 +61,33 @@ export async function whileRead(server, groupId, topic, work) {
   }
 }
 
-/** A topic with one odd record, a group that is behind, a delivery that goes well, one that rejects and one that rests. */
+const AVRO = '{"type": "record", "name": "Reading", "fields": [{"name": "sensor", "type": "string"}, {"name": "degrees", "type": "long"}]}';
+
+/** Registers an Avro schema for a topic's values; its id. */
+export async function registerReadings(server, topic) {
+  const authorization = `Basic ${Buffer.from(`${server.user}:${server.password}`).toString('base64')}`;
+  const answer = await fetch(`${server.url}/schema-registry/subjects/${topic}-value/versions`, { method: 'POST', headers: { 'Content-Type': 'application/vnd.schemaregistry.v1+json', Authorization: authorization }, body: JSON.stringify({ schema: AVRO }) });
+  if (!answer.ok) throw new Error(await answer.text());
+  return (await answer.json()).id;
+}
+
+/** Avro's whole numbers: the sign in the last bit, seven bits a byte, the lowest first. */
+function avroLong(value) {
+  const bytes = [];
+  let left = value >= 0 ? value * 2 : -value * 2 - 1;
+  for (; left > 127; left = Math.floor(left / 128)) bytes.push((left % 128) + 128);
+  return Buffer.from([...bytes, left]);
+}
+
+/** A reading as a serializer writes it: a zero, the schema's id, the fields. */
+export function framedReading(schema, sensor, degrees) {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(schema, 1);
+  const name = Buffer.from(sensor);
+  return Buffer.concat([head, avroLong(name.length), name, avroLong(degrees)]);
+}
+
+/** A topic with one odd record, a group that is behind, a delivery that goes well, one that rejects one that fails and one that rests. */
 export async function makeStreams(page, server) {
   await makeTopics(server, [{ topic: 'page-views-of-the-shop-in-the-year-before', numPartitions: 3 }, { topic: 'orders', numPartitions: 1 }, { topic: 'nothing-yet', numPartitions: 1 }]);
   const views = Array.from({ length: 40 }, (_, number) => ({ key: `visitor-${number % 7}`, value: JSON.stringify({ visitor: number % 7, page: '/pricing', ms: number * 1.5, agent: { os: 'linux' } }), headers: { trace: `t${number}` } }));
@@ -71,6 +97,7 @@ export async function makeStreams(page, server) {
   await runSql(page, 'CREATE DELIVERY orders_into_the_lake FROM TOPIC orders INTO TABLE public.orders_delivered BUFFER 1 MB OR 1 SECONDS');
   await runSql(page, 'CREATE DELIVERY resting_views FROM TOPIC "page-views-of-the-shop-in-the-year-before" INTO TABLE public.views_delivered');
   await runSql(page, 'ALTER DELIVERY resting_views PAUSE');
+  await runSql(page, `CREATE DELIVERY orders_for_the_warehouse FROM TOPIC orders INTO POSTGRES WITH (host '127.0.0.1', port 9, database 'd', "user" 'u', "table" 't', password 'p') BUFFER 1 MB OR 1 SECONDS`);
   const delivered = async () => (await runSql(page, "SELECT count(*) AS n FROM polder.deliveries WHERE delivery_name = 'orders_into_the_lake' AND rejected > 0"))[0].n;
   while ((await delivered()) === 0) await page.waitForTimeout(100);
 }

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { runSql, shot } from './browser.mjs';
 import { server, signedIn } from './journey.mjs';
 import { mocked } from './server.mjs';
-import { makeTopics, produce, readSome, whileRead } from './streams.mjs';
+import { framedReading, makeTopics, produce, readSome, registerReadings, whileRead } from './streams.mjs';
 
 describe('streams', { skip: mocked }, () => {
   const named = (name) => `${name}-${Date.now()}`;
@@ -59,6 +59,110 @@ describe('streams', { skip: mocked }, () => {
       await page.getByRole('textbox', { name: 'Offset', exact: true }).and(page.locator('[aria-invalid=true]')).waitFor();
     }));
 
+  test('all messages of a key, the newest first, and of none but that key', () =>
+    signedIn(async (page) => {
+      const topic = named('keyed');
+      await makeTopics(server, [{ topic, numPartitions: 2 }]);
+      const keyed = Array.from({ length: 300 }, (_, number) => ({ key: `visitor-${number % 30}`, value: JSON.stringify({ number, friend: `visitor-${(number + 1) % 30}` }) }));
+      await produce(server, topic, keyed, 1);
+      await produce(server, topic, [{ key: Buffer.from([255, 7]), value: 'of bytes' }, { key: null, value: 'of none' }]);
+      await page.goto(`${server.url}/streams/${topic}`);
+      await page.getByLabel('Key', { exact: true }).fill('visitor-2');
+      await page.getByText('10 messages found in 302 records', { exact: true }).waitFor();
+      const keys = await messages(page).locator('tbody tr td:nth-child(4)').allInnerTexts();
+      assert.deepEqual([...new Set(keys)], ['visitor-2']);
+      assert.deepEqual((await messages(page).locator('tbody tr td:nth-child(2)').allInnerTexts()).map(Number), [272, 242, 212, 182, 152, 122, 92, 62, 32, 2]);
+      // The address has it.
+      await page.reload();
+      await page.getByText('10 messages found in 302 records', { exact: true }).waitFor();
+      await shot(page, 'journey-topic-key');
+      await page.getByLabel('Key', { exact: true }).fill('visitor-');
+      await page.getByText(/^No message has the key “visitor-” here/).waitFor();
+      await page.getByLabel('Key', { exact: true }).fill('');
+      await page.getByRole('button', { name: 'Message 0 of partition 0' }).click();
+      await page.getByRole('button', { name: 'All with this key' }).click();
+      await page.getByText('1 message found in 302 records', { exact: true }).waitFor();
+      assert.equal(await page.getByLabel('Key', { exact: true }).inputValue(), '\\xff07');
+      // A tail is of the key, too.
+      await page.getByLabel('Key', { exact: true }).fill('visitor-2');
+      await page.getByText('10 messages found in 302 records', { exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Follow' }).click();
+      await page.getByText(/^Following: /).waitFor();
+      await produce(server, topic, [{ key: 'visitor-3', value: 'another' }, { key: 'visitor-2', value: 'the same' }], 1);
+      await page.getByRole('button', { name: 'Message 301 of partition 1' }).waitFor();
+      assert.equal(await messages(page).locator('tbody tr').count(), 11);
+    }));
+
+  test('looking for what is rare goes on by itself, says how far it is, and can be stopped', () =>
+    signedIn(async (page) => {
+      const topic = named('long');
+      await makeTopics(server, [{ topic, numPartitions: 1 }]);
+      await produce(server, topic, views(20));
+      await page.goto(`${server.url}/streams/${topic}`);
+      await page.getByRole('button', { name: 'Message 19 of partition 0' }).waitFor();
+      // Each page looks at four records, as if they were many.
+      const asked = [];
+      let hold = null;
+      await page.route(/\/messages\?/, async (route) => {
+        const questions = new URL(route.request().url()).searchParams;
+        const cursor = questions.get('cursor');
+        asked.push(cursor);
+        if (asked.length === 3) await new Promise((release) => { hold = release; });
+        const next = Number(cursor?.slice(2) ?? 20) - 4;
+        await route.fulfill({ json: { messages: [], next: next > 0 ? `0:${next}` : null, looked_at: 4 } }).catch(() => {});
+      });
+      await page.getByLabel('Key', { exact: true }).fill('rare');
+      await page.getByText('0 messages found, 8 of 20 records looked through', { exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Stop' }).click();
+      await page.getByText('0 messages found in 8 records; there are more to look through', { exact: true }).waitFor();
+      hold();
+      await page.waitForTimeout(300);
+      assert.deepEqual(asked, [null, '0:16', '0:12']);
+      await page.getByRole('button', { name: 'Look further' }).click();
+      await page.getByText('0 messages found in 20 records', { exact: true }).waitFor();
+      assert.deepEqual(asked.slice(3), ['0:12', '0:8', '0:4']);
+    }));
+
+  test('from a time on', () =>
+    signedIn(async (page) => {
+      const topic = named('timed');
+      await makeTopics(server, [{ topic, numPartitions: 1 }]);
+      const begin = new Date(2026, 10, 20, 8, 0);
+      await produce(server, topic, views(60).map((message, minute) => ({ ...message, timestamp: String(begin.getTime() + minute * 60_000) })));
+      await page.goto(`${server.url}/streams/${topic}`);
+      await page.getByText('From time', { exact: true }).click();
+      await page.getByLabel('Time', { exact: true }).fill('2026-11-20 08:50');
+      await page.getByText('10 messages, that is all', { exact: true }).waitFor();
+      const first = messages(page).locator('tbody tr').first();
+      assert.match(await first.innerText(), /2026-11-20 08:50:00\.000/);
+      assert.match(await first.innerText(), /visitor-50/);
+      await page.getByLabel('Time', { exact: true }).fill('2026-11-20 09:30');
+      await page.getByText('No message is found here.').waitFor();
+      await page.getByLabel('Time', { exact: true }).fill('noon');
+      await page.getByText('Like 2026-11-28 12:00').waitFor();
+    }));
+
+  test('values are decoded by the schema that the registry has', () =>
+    signedIn(async (page) => {
+      const topic = named('readings');
+      await makeTopics(server, [{ topic, numPartitions: 1 }]);
+      const schema = await registerReadings(server, topic);
+      await produce(server, topic, [{ key: 'a', value: framedReading(schema, 'on the roof', -12) }, { key: 'b', value: framedReading(schema, 'in the cellar', 1300) }]);
+      await page.goto(`${server.url}/streams/${topic}`);
+      const row = messages(page).locator('tbody tr').filter({ hasText: 'on the roof' });
+      assert.match(await row.innerText(), /\{"sensor": ?"on the roof", ?"degrees": ?-12\}/);
+      await page.getByRole('button', { name: 'Message 1 of partition 0' }).click();
+      const panel = page.getByRole('region', { name: 'Message 1, whole' });
+      await panel.getByText(`JSON by schema ${schema}`).waitFor();
+      await panel.getByText('degrees: ').waitFor();
+      await panel.getByText('1300', { exact: true }).waitFor();
+      await shot(page, 'journey-topic-schema');
+      await page.getByLabel('Find in key, value or headers').fill('CELLAR');
+      await page.getByText('1 message found in 2 records', { exact: true }).waitFor();
+      await page.getByRole('tab', { name: 'Settings' }).click();
+      await page.getByText(`AVRO · version 1 of ${topic}-value · id ${schema}`).waitFor();
+    }));
+
   test('follow a topic: what is written stands in front', () =>
     signedIn(async (page) => {
       const topic = named('live');
@@ -94,25 +198,77 @@ describe('streams', { skip: mocked }, () => {
       });
     }));
 
-  test('a delivery: its figures, what it rejects, pause and go on', () =>
+  test('a delivery: how fast it is, what it rejects, pause and go on, and deliver again once the reason is gone', () =>
     signedIn(async (page) => {
       const topic = named('orders');
       const delivery = `d_${Date.now()}`;
       await makeTopics(server, [{ topic, numPartitions: 1 }]);
       await page.goto(`${server.url}/streams?tab=deliveries`);
-      await runSql(page, `CREATE DELIVERY ${delivery} FROM TOPIC "${topic}" INTO TABLE public.${delivery} BUFFER 1 MB OR 1 SECONDS`);
-      await produce(server, topic, [...views(20), { key: 'odd', value: 'no JSON' }]);
-      const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: delivery }) });
-      await card.getByText(/^1 record rejected since the server started/).waitFor();
+      await runSql(page, `CREATE DELIVERY ${delivery} FROM TOPIC "${topic}" INTO TABLE public.${delivery} TRANSFORM AS SELECT (value->>'number')::bigint AS number FROM "${topic}" BUFFER 1 MB OR 1 SECONDS`);
+      await produce(server, topic, [...views(20), { key: 'odd', value: '{"number": "many"}' }]);
+      const row = page.getByRole('table', { name: 'Deliveries' }).getByRole('row').filter({ hasText: delivery });
+      // Throughput, lag and rejected records.
+      await row.getByText(/^0\.[1-9]\/s$/).waitFor();
+      await row.getByText('nothing', { exact: true }).waitFor();
+      await row.getByText('1', { exact: true }).waitFor();
+      await row.getByRole('link', { name: delivery }).click();
+      await page.getByRole('heading', { name: delivery, level: 1 }).waitFor();
+      const rejected = page.getByRole('table', { name: 'Rejected records' });
+      await rejected.getByText(/many/).waitFor();
       await shot(page, 'journey-delivery');
-      assert.deepEqual(await runSql(page, `SELECT count(*) AS n FROM public.${delivery}`), [{ n: 20 }]);
-      await card.getByRole('button', { name: 'Pause' }).click();
-      await card.getByRole('button', { name: 'Resume' }).waitFor();
+      const rows = async () => (await runSql(page, `SELECT count(*) AS n FROM public.${delivery}`))[0].n;
+      assert.equal(await rows(), 20);
+
+      // Once more for the same reason, then without it.
+      await page.getByRole('button', { name: 'Deliver again' }).click();
+      await page.getByText('1 record taken up: 0 delivered, 1 rejected again.').waitFor();
+      await runSql(page, `ALTER DELIVERY ${delivery} SET TRANSFORM AS SELECT try_cast(value->>'number' AS bigint) AS number FROM "${topic}"`);
+      await page.getByRole('button', { name: 'Deliver again' }).click();
+      await page.getByText('1 record taken up: 1 delivered, 0 rejected again.').waitFor();
+      await page.getByText(/^None\. What makes no row is kept here/).waitFor();
+      assert.equal(await rows(), 21);
+
       const state = async () => (await runSql(page, `SELECT state FROM polder.deliveries WHERE delivery_name = '${delivery}'`))[0].state;
+      await page.getByRole('button', { name: 'Pause' }).click();
+      await page.getByRole('button', { name: 'Resume' }).waitFor();
       assert.equal(await state(), 'paused');
-      await card.getByRole('button', { name: 'Resume' }).click();
-      await card.getByRole('button', { name: 'Pause' }).waitFor();
+      await page.getByRole('button', { name: 'Resume' }).click();
+      await page.getByRole('button', { name: 'Pause' }).waitFor();
       assert.notEqual(await state(), 'paused');
+    }));
+
+  test('a rejected record leads to its message', () =>
+    signedIn(async (page) => {
+      const topic = named('odd');
+      const delivery = `odd_${Date.now()}`;
+      await makeTopics(server, [{ topic, numPartitions: 2 }]);
+      await page.goto(`${server.url}/streams/deliveries/${delivery}`);
+      await page.getByText(`there is no delivery "${delivery}"`).waitFor();
+      await runSql(page, `CREATE DELIVERY ${delivery} FROM TOPIC "${topic}" INTO TABLE public.${delivery} BUFFER 1 MB OR 1 SECONDS`);
+      await produce(server, topic, [...views(5), { key: 'odd', value: 'no JSON' }], 1);
+      await page.reload();
+      await page.getByRole('table', { name: 'Rejected records' }).getByRole('link', { name: '5' }).click();
+      await page.getByRole('button', { name: 'Message 5 of partition 1' }).waitFor();
+      assert.match(await messages(page).locator('tbody tr').first().innerText(), /no JSON/);
+    }));
+
+  test('a delivery that fails says why, on the list and on its page', () =>
+    signedIn(async (page) => {
+      const topic = named('lost');
+      const delivery = `lost_${Date.now()}`;
+      await makeTopics(server, [{ topic, numPartitions: 1 }]);
+      await page.goto(`${server.url}/streams?tab=deliveries`);
+      // Nothing listens at that port.
+      await runSql(page, `CREATE DELIVERY ${delivery} FROM TOPIC "${topic}" INTO POSTGRES WITH (host '127.0.0.1', port 9, database 'd', "user" 'u', "table" 't', password 'p') BUFFER 1 MB OR 1 SECONDS`);
+      await produce(server, topic, views(3));
+      const row = page.getByRole('table', { name: 'Deliveries' }).getByRole('row').filter({ hasText: delivery });
+      await row.getByText('failing', { exact: true }).waitFor();
+      await row.getByText(/refused/).waitFor();
+      await row.getByRole('link', { name: delivery }).click();
+      await page.getByRole('region', { name: 'Last error' }).getByText(/refused/).waitFor();
+      await page.getByText(/^oldest waits /).waitFor();
+      await shot(page, 'journey-delivery-failing');
+      await runSql(page, `DROP DELIVERY ${delivery}`);
     }));
 
   test('deleting asks for the name', () =>

@@ -3,6 +3,7 @@ export {
   IconAlertTriangle,
   IconArrowDown,
   IconArrowLeft,
+  IconArrowRight,
   IconArrowUp,
   IconArrowsSort,
   IconBookmark,

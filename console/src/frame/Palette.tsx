@@ -10,7 +10,7 @@ import classes from './Palette.module.css';
 
 const SHOWN_MAX = 40;
 
-/** Ctrl-K: every page, table, saved query and action by typing a part of its name. */
+/** Ctrl-K: every page, table, topic, group, delivery, saved query and action by typing a part of its name. */
 export default function Palette() {
   return (
     <Dialog title="Search or jump to" hideTitle size={620} onClose={() => panels.set(null)}>
@@ -58,7 +58,7 @@ function Search() {
             setActive(0);
           }}
           onKeyDown={onKeyDown}
-          placeholder="Search pages, tables, queries, actions"
+          placeholder="Search pages, tables, topics, queries, actions"
           role="combobox"
           aria-label="Search or jump to"
           aria-expanded="true"
@@ -86,7 +86,7 @@ function Search() {
           </li>
         ))}
       </ul>
-      {found.length === 0 && <p className={classes.none}>Nothing is called “{text}”. Try a part of a table’s or a query’s name.</p>}
+      {found.length === 0 && <p className={classes.none}>Nothing is called “{text}”. Try a part of a table’s, a topic’s or a query’s name.</p>}
     </div>
   );
 }

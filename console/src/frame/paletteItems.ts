@@ -2,10 +2,11 @@ import { useMantineColorScheme } from '@mantine/core';
 import { type ComponentType, useMemo } from 'react';
 import { useLocation } from 'wouter';
 
-import { IconBookmark, IconDeviceDesktop, IconEye, IconFileUpload, IconKey, IconMoon, IconPlus, IconSun, IconTable, IconTerminal2 } from '../components/icons';
+import { IconArrowRight, IconBookmark, IconBroadcast, IconDeviceDesktop, IconEye, IconFileUpload, IconKey, IconMoon, IconPlus, IconSun, IconTable, IconTerminal2, IconUser } from '../components/icons';
 import { links } from '../lib/link';
 import { ROOMS } from '../rooms';
 import { useSavedQueries, useTables } from '../services/hooks';
+import { useDeliveries, useGroups, useTopics } from '../services/streams';
 import { openSaved, openSql } from '../services/tabs';
 import { panels } from './panels';
 
@@ -24,6 +25,9 @@ export function usePaletteItems(): PaletteItem[] {
   const { setColorScheme } = useMantineColorScheme();
   const { tables } = useTables();
   const saved = useSavedQueries().data;
+  const topics = useTopics().data;
+  const groups = useGroups().data;
+  const deliveries = useDeliveries().data;
   return useMemo(() => {
     const pages = ROOMS.map((room): PaletteItem => ({ id: room.path, name: room.name, group: 'Page', icon: room.icon, keys: `g ${room.key}`, act: () => navigate(room.path) }));
     const actions: PaletteItem[] = [
@@ -43,6 +47,11 @@ export function usePaletteItems(): PaletteItem[] {
       icon: table.kind === 'view' ? IconEye : IconTable,
       act: () => navigate(links.table(table.schema, table.name)),
     }));
-    return [...pages, ...actions, ...queries, ...objects];
-  }, [navigate, setColorScheme, tables, saved]);
+    const streams = [
+      ...(topics?.topics ?? []).map((topic): PaletteItem => ({ id: `s${topic.name}`, name: topic.name, group: 'Topic', icon: IconBroadcast, act: () => navigate(links.topic(topic.name)) })),
+      ...(groups ?? []).map((group): PaletteItem => ({ id: `g${group.name}`, name: group.name, group: 'Group', icon: IconUser, act: () => navigate(links.group(group.name)) })),
+      ...(deliveries ?? []).map((delivery): PaletteItem => ({ id: `d${delivery.name}`, name: delivery.name, group: 'Delivery', icon: IconArrowRight, act: () => navigate(links.delivery(delivery.name)) })),
+    ];
+    return [...pages, ...actions, ...queries, ...objects, ...streams];
+  }, [navigate, setColorScheme, tables, saved, topics, groups, deliveries]);
 }

@@ -16,6 +16,8 @@ export const links = {
   jobRun: (name: string, run: string) => `/jobs/${encodeURIComponent(name)}/runs/${run}`,
   streams: (tab = 'topics') => (tab === 'topics' ? '/streams' : `/streams?tab=${tab}`),
   group: (name: string) => `/streams/groups/${encodeURIComponent(name)}`,
+  delivery: (name: string) => `/streams/deliveries/${encodeURIComponent(name)}`,
+  message: (topic: string, partition: number, offset: number) => `/streams/${encodeURIComponent(topic)}?partition=${partition}&from=offset&place=${offset}`,
   topic: (name: string, tab = 'messages') => `/streams/${encodeURIComponent(name)}${tab === 'messages' ? '' : `?tab=${tab}`}`,
   settings: (section = 'account') => `/settings/${section}`,
   login: () => '/login',

@@ -80,5 +80,10 @@ export const api = {
   groups: () => call<Answer<'list_groups'>>('/groups').then((answer) => answer.groups),
   group: (name: string) => call<Answer<'get_group'>>(`/groups/${part(name)}`),
   deleteGroup: (name: string) => call<Answer<'delete_group'>>(`/groups/${part(name)}`, { method: 'DELETE' }),
+  deliveries: () => call<Answer<'list_deliveries'>>('/deliveries').then((answer) => answer.deliveries),
+  delivery: (name: string) => call<Answer<'get_delivery'>>(`/deliveries/${part(name)}`),
+  pauseDelivery: (name: string) => call<Answer<'pause_delivery'>>(`/deliveries/${part(name)}/pause`, { method: 'POST' }),
+  resumeDelivery: (name: string) => call<Answer<'resume_delivery'>>(`/deliveries/${part(name)}/resume`, { method: 'POST' }),
+  redriveDelivery: (name: string) => call<Answer<'redrive_delivery'>>(`/deliveries/${part(name)}/redrive`, { method: 'POST' }),
   cancelRun: (id: string) => call<Answer<'cancel_run'>>(`/runs/${part(id)}`, { method: 'DELETE' }),
 };

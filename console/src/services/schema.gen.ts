@@ -3120,7 +3120,7 @@ export interface operations {
                 offset?: number;
                 /** @description Forwards from this time, in milliseconds since 1970. */
                 time?: number;
-                /** @description Only those with this key. */
+                /** @description Only those with this key. One that is no text is written as `\x` and its hexadecimal digits. */
                 key?: string;
                 /** @description Only those with this text in key, value or headers, whatever its case. */
                 search?: string;
@@ -3181,7 +3181,7 @@ export interface operations {
             query?: {
                 /** @description Only this one. */
                 partition?: number;
-                /** @description Only those with this key. */
+                /** @description Only those with this key. One that is no text is written as `\x` and its hexadecimal digits. */
                 key?: string;
                 /** @description Only those with this text in key, value or headers, whatever its case. */
                 search?: string;

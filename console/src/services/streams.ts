@@ -1,33 +1,26 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback } from 'react';
 
-import type { ResultSet } from '../lib/result';
 import { type Browse, MESSAGES_MAX, pageQuestions, tailQuestions, tailReader } from '../lib/messages';
 import { History } from '../lib/rates';
+import { quoteTable, quoteText } from '../lib/sql';
 import { api } from './api';
+import { ApiError } from './client';
 import { OWN_MARK } from './own';
 import { runStatement } from './statements';
-import type { TailPart } from './types';
+import type { Delivery, TailPart } from './types';
 
-export interface Delivery {
-  name: string;
+/** A record that a delivery has rejected. */
+export interface Rejected {
   topic: string;
-  targetKind: string;
-  target: string;
-  state: string;
-  lag: number | null;
-  lagSeconds: number | null;
-  records: number;
-  rejected: number;
-  rate: number;
-  lastAt: string | null;
-  lastError: string | null;
-  transform: string | null;
-  errorsInto: string;
+  partition: number;
+  offset: number;
+  reason: string;
+  at: string | null;
 }
 
-/** More than these are not shown in one list. */
-const ROWS_MAX = 5_000;
+/** Rejected records that are shown. */
+export const REJECTED_MAX = 20;
 
 /** Streams change by themselves, so they are asked for again and again. */
 const EVERY_MS = 3_000;
@@ -38,14 +31,15 @@ export const WRITTEN = new History();
 /** How far groups were behind, by their names. */
 export const LAGS = new History();
 
+/** How fast deliveries were, in records a second, by their names. */
+export const PACES = new History();
+
+/** How far deliveries were behind, by their names. */
+export const WAITING = new History();
+
 const moment = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 const millis = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint`;
-
-async function asked<T>(sql: string, signal: AbortSignal, row: (result: ResultSet, index: number) => T): Promise<T[]> {
-  const { result } = await runStatement({ sql: OWN_MARK + sql, rowLimit: ROWS_MAX, signal });
-  return Array.from({ length: result.rows }, (_, index) => row(result, index));
-}
 
 export const useTopics = () =>
   useQuery({
@@ -93,40 +87,70 @@ export const useGroup = (name: string) =>
     },
   });
 
-/** Asks again for all that making or deleting a topic or a group may have changed. */
+/** Asks again for all that making, changing or deleting a topic, a group or a delivery may have changed. */
 export function useStreamsRefresh(): () => void {
   const client = useQueryClient();
   return useCallback(() => {
-    for (const key of ['topics', 'groups']) void client.invalidateQueries({ queryKey: [key] });
+    for (const key of ['topics', 'groups', 'deliveries']) void client.invalidateQueries({ queryKey: [key] });
   }, [client]);
+}
+
+function watch(delivery: Delivery): void {
+  const now = Date.now();
+  PACES.add(delivery.name, now, delivery.records_per_second);
+  if (delivery.lag_records !== null) WAITING.add(delivery.name, now, delivery.lag_records);
 }
 
 export const useDeliveries = () =>
   useQuery({
     queryKey: ['deliveries'],
     refetchInterval: EVERY_MS,
-    queryFn: ({ signal }) =>
-      asked<Delivery>(
-        `SELECT delivery_name, topic, target_kind, target, state, lag_records, lag_seconds, records, rejected, records_per_second, ${millis('last_delivery_at')}, last_error, transform, errors_into
-         FROM polder.deliveries ORDER BY delivery_name`,
-        signal,
-        (found, row) => ({
-          name: found.text(row, 0) ?? '',
-          topic: found.text(row, 1) ?? '',
-          targetKind: found.text(row, 2) ?? '',
-          target: found.text(row, 3) ?? '',
-          state: found.text(row, 4) ?? '',
-          lag: found.number(row, 5),
-          lagSeconds: found.number(row, 6),
-          records: found.number(row, 7) ?? 0,
-          rejected: found.number(row, 8) ?? 0,
-          rate: found.number(row, 9) ?? 0,
-          lastAt: moment(found.number(row, 10)),
-          lastError: found.text(row, 11),
-          transform: found.text(row, 12),
-          errorsInto: found.text(row, 13) ?? '',
-        }),
-      ),
+    queryFn: async () => {
+      const deliveries = await api.deliveries();
+      for (const delivery of deliveries) watch(delivery);
+      return deliveries;
+    },
+  });
+
+export const useDelivery = (name: string) =>
+  useQuery({
+    queryKey: ['deliveries', name],
+    refetchInterval: EVERY_MS,
+    queryFn: async () => {
+      const delivery = await api.delivery(name);
+      watch(delivery);
+      return delivery;
+    },
+  });
+
+/** No such table: nothing was ever rejected. */
+const UNDEFINED_TABLE = '42P01';
+
+/** The newest records that a delivery has rejected and that have not arrived since, and how many there are. */
+export const useRejected = (delivery: Delivery) =>
+  useQuery({
+    queryKey: ['deliveries', delivery.name, 'rejected', delivery.rejected],
+    placeholderData: keepPreviousData,
+    queryFn: async ({ signal }) => {
+      const { schema, name } = delivery.rejected_into;
+      const from = `FROM ${quoteTable(schema, name)} WHERE delivery = ${quoteText(delivery.name)}`;
+      const ask = (sql: string) => runStatement({ sql: OWN_MARK + sql, rowLimit: REJECTED_MAX, signal }).then((answer) => answer.result);
+      try {
+        const count = await ask(`SELECT count(*) ${from}`);
+        const found = await ask(`SELECT topic, partition, "offset", reason, ${millis('at')} ${from} ORDER BY at DESC, topic, partition, "offset" DESC LIMIT ${REJECTED_MAX}`);
+        const rows = Array.from({ length: found.rows }, (_, row): Rejected => ({
+          topic: found.text(row, 0) ?? '',
+          partition: found.number(row, 1) ?? 0,
+          offset: found.number(row, 2) ?? 0,
+          reason: found.text(row, 3) ?? '',
+          at: moment(found.number(row, 4)),
+        }));
+        return { count: count.number(0, 0) ?? 0, rows };
+      } catch (error) {
+        if (error instanceof ApiError && error.code === UNDEFINED_TABLE) return { count: 0, rows: [] };
+        throw error;
+      }
+    },
   });
 
 export const messagesKey = (topic: string, browse: Browse): unknown[] => ['messages', topic, browse];

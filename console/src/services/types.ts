@@ -78,3 +78,6 @@ export type Payload = Schemas['Payload'];
 export type Message = Schemas['Message'];
 export type MessagePage = Schemas['MessagePage'];
 export type TailPart = Schemas['TailPart'];
+export type Delivery = Schemas['Delivery'];
+export type DeliveryState = Schemas['DeliveryState'];
+export type Redriven = Schemas['RedriveAnswer'];

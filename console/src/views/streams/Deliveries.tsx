@@ -1,20 +1,64 @@
 import { Button } from '@mantine/core';
 import type { UseQueryResult } from '@tanstack/react-query';
-import { useState } from 'react';
-import { Link } from 'wouter';
 
 import { Empty } from '../../components/Empty';
 import { Failure } from '../../components/Failure';
+import { type ListColumn, ListTable } from '../../components/ListTable';
 import { SkeletonRows } from '../../components/Skeleton';
 import { TimeAgo } from '../../components/TimeAgo';
-import { compact, count, number, plural } from '../../lib/format';
+import { count } from '../../lib/format';
 import { links } from '../../lib/link';
-import { quoteName } from '../../lib/sql';
-import { OWN_MARK } from '../../services/own';
-import { runStatement } from '../../services/statements';
-import type { Delivery } from '../../services/streams';
+import type { Delivery } from '../../services/types';
+import { DeliveryMark } from './DeliveryMark';
 import { Lag } from './Lag';
+import { isTroubled, perSecond, placeOf } from './words';
 import classes from './Streams.module.css';
+
+const COLUMNS: ListColumn<Delivery>[] = [
+  {
+    key: 'name',
+    name: 'Delivery',
+    sort: (delivery) => delivery.name,
+    render: (delivery) => (
+      <span className="ellipsis" title={delivery.name}>
+        {delivery.name}
+      </span>
+    ),
+  },
+  { key: 'state', name: 'State', width: 104, sort: (delivery) => delivery.state, render: (delivery) => <DeliveryMark state={delivery.state} /> },
+  { key: 'topic', name: 'From', width: '13%', wideOnly: true, sort: (delivery) => delivery.topic, render: (delivery) => <span title={delivery.topic}>{delivery.topic}</span> },
+  {
+    key: 'place',
+    name: 'Into',
+    width: '17%',
+    wideOnly: true,
+    sort: (delivery) => delivery.place,
+    render: (delivery) => (
+      <span title={delivery.place}>
+        {placeOf(delivery)} {delivery.place}
+      </span>
+    ),
+  },
+  { key: 'rate', name: 'Delivers', width: 92, numeric: true, wideOnly: true, sort: (delivery) => delivery.records_per_second, render: (delivery) => perSecond(delivery.records_per_second) },
+  { key: 'lag', name: 'Behind by', width: 104, numeric: true, sort: (delivery) => delivery.lag_records, render: (delivery) => <Lag lag={delivery.lag_records} /> },
+  { key: 'rejected', name: 'Rejected', width: 92, numeric: true, wideOnly: true, sort: (delivery) => delivery.rejected, render: (delivery) => <span className={delivery.rejected > 0 ? classes.care : undefined}>{count(delivery.rejected)}</span> },
+  { key: 'last', name: 'Last lot', width: 108, wideOnly: true, sort: (delivery) => delivery.last_delivery_at, render: (delivery) => <TimeAgo time={delivery.last_delivery_at} /> },
+  {
+    key: 'error',
+    name: 'Last error',
+    width: '18%',
+    wideOnly: true,
+    sort: (delivery) => delivery.last_error_at,
+    render: (delivery) =>
+      delivery.last_error ? (
+        <span className={isTroubled(delivery) ? classes.bad : undefined} title={delivery.last_error.message}>
+          {delivery.last_error.message}
+        </span>
+      ) : (
+        <span className="quiet">–</span>
+      ),
+  },
+];
 
 interface Props {
   query: UseQueryResult<Delivery[]>;
@@ -29,72 +73,6 @@ export function Deliveries({ query, onNew }: Props) {
     return <Empty text="A delivery brings what comes into a topic on, in small lots: into a table, each record once, or into a bucket, a search index or another database." action={<Button onClick={onNew}>New delivery</Button>} />;
   }
   return (
-    <ul className={classes.deliveries}>
-      {query.data.map((delivery) => (
-        <One key={delivery.name} delivery={delivery} onDone={() => void query.refetch()} />
-      ))}
-    </ul>
-  );
-}
-
-const PLACES: Record<string, string> = { table: 'table', objects: 'bucket', http: 'endpoint', opensearch: 'index', splunk: 'Splunk', postgres: 'PostgreSQL' };
-
-function One({ delivery, onDone }: { delivery: Delivery; onDone: () => void }) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const alter = (what: string): void => {
-    setBusy(true);
-    setError(null);
-    runStatement({ sql: `${OWN_MARK}ALTER DELIVERY ${quoteName(delivery.name)} ${what}` })
-      .catch(setError)
-      .finally(() => {
-        setBusy(false);
-        onDone();
-      });
-  };
-  const paused = delivery.state === 'paused';
-  const [schema, table] = delivery.target.split('.');
-  return (
-    <li className={classes.delivery} data-state={delivery.state}>
-      <div className={classes.deliveryHead}>
-        <h2 className="ellipsis">{delivery.name}</h2>
-        <span className={classes.state}>{delivery.state}</span>
-        <span className={classes.gap} />
-        {delivery.rejected > 0 && (
-          <Button variant="default" size="compact-sm" disabled={busy} onClick={() => alter('REDRIVE')}>
-            Try rejected again
-          </Button>
-        )}
-        <Button variant="default" size="compact-sm" disabled={busy} onClick={() => alter(paused ? 'RESUME' : 'PAUSE')}>
-          {paused ? 'Resume' : 'Pause'}
-        </Button>
-      </div>
-      <p className="second">
-        <Link href={links.topic(delivery.topic)}>{delivery.topic}</Link> into {PLACES[delivery.targetKind] ?? delivery.targetKind}{' '}
-        {delivery.targetKind === 'table' && schema && table ? <Link href={links.table(schema, table)}>{delivery.target}</Link> : delivery.target}
-        {' · '}
-        <Link href={links.job(delivery.name)}>runs</Link>
-      </p>
-      <dl className={classes.figures}>
-        <Figure name="Delivered" value={compact(delivery.records)} />
-        <Figure name="A second" value={number(delivery.rate, 1)} />
-        <Figure name="Behind by" value={<Lag lag={delivery.lag} />} />
-        <Figure name="Oldest waits" value={delivery.lagSeconds === null ? '–' : `${number(delivery.lagSeconds, 1)} s`} />
-        <Figure name="Rejected" value={count(delivery.rejected)} />
-        <Figure name="Last lot" value={<TimeAgo time={delivery.lastAt} />} />
-      </dl>
-      {delivery.rejected > 0 && <p className="quiet small">{plural(delivery.rejected, 'record')} rejected since the server started; each is in {delivery.errorsInto} with its reason.</p>}
-      {delivery.lastError && <p className={classes.trouble}>{delivery.lastError}</p>}
-      {error !== null && <Failure error={error} />}
-    </li>
-  );
-}
-
-function Figure({ name, value }: { name: string; value: React.ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd className="num">{value}</dd>
-    </div>
+    <ListTable label="Deliveries" noun="deliveries" rows={query.data} columns={COLUMNS} rowKey={(delivery) => delivery.name} href={(delivery) => links.delivery(delivery.name)} text={(delivery) => `${delivery.name} ${delivery.topic} ${delivery.place}`} defaultSort="name" />
   );
 }

@@ -14,7 +14,7 @@ import { LAGS, useGroup } from '../../services/streams';
 import type { GroupMember, GroupOffset } from '../../services/types';
 import { Forget } from './Forget';
 import { Lag } from './Lag';
-import { LagChart } from './LagChart';
+import { WatchChart } from './WatchChart';
 import { STATES } from './words';
 import classes from './Streams.module.css';
 
@@ -54,7 +54,7 @@ export default function Group() {
       {found.isPending && <SkeletonRows rows={8} />}
       {detail && !found.error && (
         <div className={classes.stack}>
-          <LagChart samples={LAGS.of(name)} />
+          <WatchChart name="records behind" samples={LAGS.of(name)} />
           <section>
             <h2 className={classes.heading}>Members</h2>
             {detail.members.length > 0 ? <Members members={detail.members} /> : <Empty text="Nobody reads in this group now. It keeps its place until somebody does." />}

@@ -22,6 +22,9 @@ const FROM = [
   { value: 'time', label: 'From time' },
 ];
 
+/** What is typed is asked for after this pause. */
+const SETTLED_MS = 300;
+
 /** The messages of a topic: from a place, with a key or a text in them, or as they come. */
 export function Messages({ topic, partitions, empty }: { topic: string; partitions: Partition[]; empty: React.ReactNode }) {
   const { browse, tools, isKeyed, chooseKey } = useTools(partitions);
@@ -84,10 +87,13 @@ function useTools(partitions: Partition[]) {
   const [place, setPlace] = useParam('place', '');
   const [key, setKey] = useParam('key', '');
   const [search, setSearch] = useParam('search', '');
-  const [settled] = useDebouncedValue({ place, key, search }, 300);
+  // Texts, not one object of them: that would be another one each time, and what is asked for must stay the same while nobody types.
+  const [settledPlace] = useDebouncedValue(place, SETTLED_MS);
+  const [settledKey] = useDebouncedValue(key, SETTLED_MS);
+  const [settledSearch] = useDebouncedValue(search, SETTLED_MS);
   const browse = useMemo<Browse>(
-    () => ({ partition: partition === '' ? null : Number(partition), from: FROM.some((one) => one.value === from) ? (from as Browse['from']) : 'newest', ...settled }),
-    [partition, from, settled],
+    () => ({ partition: partition === '' ? null : Number(partition), from: FROM.some((one) => one.value === from) ? (from as Browse['from']) : 'newest', place: settledPlace, key: settledKey, search: settledSearch }),
+    [partition, from, settledPlace, settledKey, settledSearch],
   );
   const choose = (next: string): void => {
     setFrom(next);

@@ -128,7 +128,7 @@ function Partitions({ partitions }: { partitions: Partition[] }) {
             <td className="num">{one.partition}</td>
             <td>
               <div className={classes.share}>
-                <span className={classes.bar} style={{ width: `${((one.end - one.start) / most) * 60}%` }} aria-hidden="true" />
+                <span className={classes.portion} style={{ width: `${((one.end - one.start) / most) * 60}%` }} aria-hidden="true" />
                 <span className="num">{count(one.end - one.start)}</span>
                 {one.stable < one.end && <span className="quiet small">{count(one.end - one.stable)} in an open transaction</span>}
               </div>

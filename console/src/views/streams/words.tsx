@@ -1,6 +1,6 @@
 import { compact, duration } from '../../lib/format';
 import { quoteName } from '../../lib/sql';
-import type { ReaderState, Topic } from '../../services/types';
+import type { Delivery, ReaderState, Topic } from '../../services/types';
 
 /** How long a topic keeps its records. */
 export function kept(topic: Topic): string {
@@ -33,3 +33,15 @@ export function perSecond(rate: number | null): string {
 export const TEMPLATE = (topic = 'clicks'): string => `CREATE DELIVERY ${quoteName(`${topic}_to_table`)} FROM TOPIC ${quoteName(topic)}
   INTO TABLE ${quoteName(topic === 'clicks' ? 'clicks_delivered' : `${topic}_delivered`)}
   BUFFER 16 MB OR 5 SECONDS`;
+
+const PLACES: Record<string, string> = { table: 'table', history: 'history', objects: 'bucket', http: 'endpoint', opensearch: 'index', splunk: 'Splunk', postgres: 'PostgreSQL' };
+
+/** What a delivery brings its records into: `table`, `bucket`. */
+export const placeOf = (delivery: Delivery): string => PLACES[delivery.kind] ?? delivery.kind;
+
+/** Whether nothing has arrived since the last error. */
+export function isTroubled(delivery: Delivery): boolean {
+  if (delivery.state === 'failing') return true;
+  if (delivery.last_error_at === null) return false;
+  return delivery.last_delivery_at === null || Date.parse(delivery.last_delivery_at) < Date.parse(delivery.last_error_at);
+}

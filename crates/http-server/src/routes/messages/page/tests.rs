@@ -62,15 +62,19 @@ impl TopicRows for Counted {
 
 fn batch(partition: i32, offsets: &[i64]) -> RecordBatch {
     let values: Vec<String> = offsets.iter().map(|at| if at % 10 == 0 { "\"Rare\"" } else { "1" }.to_owned()).collect();
-    let keys = offsets
-        .iter()
-        .map(|at| [Some(b"ann".as_slice()), Some(b"\xff\x01"), None, Some(b"")][at.rem_euclid(4) as usize]);
+    let key = |offset: &i64| match offset % 4 {
+        0 => Some(b"ann".as_slice()),
+        1 => Some(b"\xff\x01".as_slice()),
+        2 => None,
+        _ => Some(b"".as_slice()),
+    };
+    let keys = offsets.iter().map(key);
     let times = TimestampMicrosecondArray::from_iter_values(offsets.iter().map(|at| time(partition, *at) * 1000));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(partition, offsets.len())),
         Arc::new(Int64Array::from(offsets.to_vec())),
         Arc::new(times.with_timezone("UTC")),
-        Arc::new(StringViewArray::from_iter(keys.clone().map(|key| key.and_then(|key| str::from_utf8(key).ok())))),
+        Arc::new(StringViewArray::from_iter(keys.clone().map(|key| key.and_then(|key| std::str::from_utf8(key).ok())))),
         Arc::new(StringViewArray::from_iter_values(offsets.iter().map(|_| "{}"))),
         Arc::new(StringViewArray::from_iter_values(&values)),
         Arc::new(BinaryViewArray::from_iter(keys)),
