@@ -95,6 +95,8 @@ INSERT = "INSERT INTO {t} VALUES (%s)"
 ONE, TWO, THREE = (INSERT % number for number in (1, 2, 3))
 WRONG = "SELECT * FROM nosuch_table"
 
+CURSORS = "SELECT name, statement, is_holdable, is_binary FROM pg_cursors ORDER BY name"
+PREPARED = "SELECT name, statement, parameter_types::text AS types, from_sql FROM pg_prepared_statements ORDER BY name"
 SIMPLE = {
     "nothing": ["", ";", " ; ;; ", "-- a remark", "/* one /* in another */ */"],
     "several": ["SELECT 1 AS a; SELECT 2 AS b;; SELECT 3 AS c;"],
@@ -142,6 +144,22 @@ SIMPLE = {
                               "FETCH 1 FROM c", "COMMIT", "FETCH 1 FROM c", "BEGIN", "ROLLBACK", "FETCH 1 FROM c", "CLOSE c",
                               "CLOSE ALL"],
     "a held cursor of a rollback": ["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1 AS a", "ROLLBACK", "FETCH 1 FROM c"],
+    "cursors are listed": ["DECLARE h CURSOR WITH HOLD FOR SELECT 1 AS a", CURSORS, "BEGIN", "DECLARE c BINARY CURSOR FOR SELECT 2 AS a", CURSORS, "FETCH 1 FROM c",
+                           CURSORS, "CLOSE c", CURSORS, "DECLARE d CURSOR WITH HOLD FOR SELECT 3 AS a", "ROLLBACK", CURSORS, "CLOSE ALL", CURSORS],
+    "prepared statements are listed": ["PREPARE p AS SELECT 1 AS a", "PREPARE q (int, text) AS SELECT $1 AS a, $2 AS b", "PREPARE r AS INSERT INTO {t} VALUES ($1)",
+                                       PREPARED, "EXECUTE q (1, 'x')", "DEALLOCATE p", PREPARED, "DEALLOCATE ALL", PREPARED, "PREPARE s AS SELECT 1", "DISCARD ALL",
+                                       PREPARED, "PREPARE t AS SELECT nosuch", PREPARED],
+    "the row of a table": ["CREATE TABLE {t}_r (a INT, b TEXT)", "INSERT INTO {t}_r VALUES (3, 'x'), (1, NULL), (2, 'a b'), (NULL, NULL)",
+                           "SELECT {t}_r FROM {t}_r ORDER BY a", "SELECT count(r), count(DISTINCT r) FROM {t}_r AS r", "SELECT r AS whole, r.a FROM {t}_r r ORDER BY a",
+                           "SELECT r FROM (SELECT b, a + 1 AS c FROM {t}_r) AS r ORDER BY c", "SELECT r::text || '!' AS x FROM {t}_r AS r ORDER BY a",
+                           "SELECT r IS NULL AS x, r IS NOT NULL AS y FROM {t}_r AS r ORDER BY a", "SELECT (r).a, (r).b FROM {t}_r AS r ORDER BY a",
+                           "SELECT r FROM {t}_r AS r WHERE r.a = 3 GROUP BY r", "SELECT array_agg(r ORDER BY a) FROM {t}_r AS r",
+                           # A column of that name is meant before the table is, here and around.
+                           "SELECT b FROM {t}_r AS b ORDER BY a", "SELECT r FROM (SELECT a AS r FROM {t}_r) AS r ORDER BY r",
+                           "SELECT g AS x FROM generate_series(1, 2) AS g",
+                           "SELECT (SELECT max(b) FROM (SELECT 1 AS c) AS b) AS x FROM {t}_r ORDER BY a", "SELECT nosuch FROM {t}_r", "SELECT {t}_r FROM {t}_r AS r",
+                           "SELECT count(*) FROM {t}_r AS l LEFT JOIN {t}_r AS r ON l.a = r.a AND r.a > 1 WHERE r IS NULL",
+                           "CREATE VIEW {t}_v AS SELECT r::text AS whole FROM {t}_r AS r", "SELECT whole FROM {t}_v ORDER BY whole", "DROP VIEW {t}_v"],
     "discarding": ["BEGIN", "DISCARD ALL", "ROLLBACK", "DISCARD ALL", f"{ONE}; DISCARD ALL"],
     "tags": [ONE, "INSERT INTO {t} VALUES (2), (3)", "UPDATE {t} SET id = id + 10 WHERE id > 1", "SELECT id FROM {t} ORDER BY id",
              "DELETE FROM {t} WHERE id = 1", "INSERT INTO {t} VALUES (5) RETURNING id", "DELETE FROM {t} WHERE id = 99",
@@ -229,6 +247,8 @@ EXTENDED = {
                    asked("COMMIT") + SYNC],
     "in a failed transaction": ["BEGIN", WRONG, asked("SELECT 1 AS a") + SYNC, asked(ONE) + SYNC, asked("COMMIT") + SYNC],
     "mistakes": [asked("SELEC 1") + SYNC, parse("SELECT 1 AS a") + bind((b"1",)) + execute() + SYNC],
+    "what is prepared is listed": [parse("SELECT $1::date AS a, $2 AS b", "s") + SYNC, PREPARED, close(b"S", "s") + SYNC, PREPARED, parse("SELECT 1") + SYNC, PREPARED,
+                                   "BEGIN", parse("SELECT 1 AS a") + bind(portal="c") + SYNC, CURSORS, close(b"P", "c") + SYNC, CURSORS, "ROLLBACK"],
     "flushes": [parse("SELECT 1 AS a") + FLUSH + bind() + FLUSH + execute() + FLUSH + SYNC],
 }
 

@@ -143,6 +143,15 @@ def test_topics_are_in_the_catalogs_that_clients_read(server, client):
     theirs = polder.Client(server.url).login(other, PASSWORD)
     assert theirs.value(listed) == 0
     assert theirs.value(f"SELECT count(*) AS n FROM pg_class WHERE relname = '{topic}'") == 0
+    listed_as = f"SELECT relowner::regrole::text AS owner, array_to_string(relacl, ' ') AS grants FROM pg_class WHERE relname = '{topic}'"
+    assert client.sql(listed_as) == [{"owner": "polder", "grants": "polder=arU/polder"}]
+    may = f"SELECT has_table_privilege('{other}', 'topics.{topic}', 'SELECT') AS may"
+    assert not client.value(may)
+    client.sql(f"GRANT SELECT ON TOPIC {topic} TO {other}")
+    assert client.sql(listed_as) == [{"owner": "polder", "grants": f"polder=arU/polder {other}=r/polder"}]
+    assert client.value(may) and theirs.sql(listed_as) == client.sql(listed_as)
+    client.sql(f"ALTER TOPIC {topic} OWNER TO {other}")
+    assert client.sql(listed_as)[0]["owner"] == other
     admin = AdminClient(kafkas.librdkafka(server))
     admin.delete_topics([topic])[topic].result(20)
     assert client.value(listed) == 0

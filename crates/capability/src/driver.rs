@@ -75,6 +75,34 @@ pub struct RowsIn {
     pub rows: BatchStream,
 }
 
+/// A statement that a client keeps under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptStatement {
+    pub name: String,
+    /// The statement that made it: DECLARE, PREPARE, or what a message of the protocol prepares.
+    pub sql: String,
+    pub kind: KeptAs,
+}
+
+/// As what a client keeps a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeptAs {
+    Cursor {
+        /// It stays after its transaction.
+        is_held: bool,
+        is_binary: bool,
+    },
+    Prepared {
+        /// Of its parameters, as SQL names them.
+        types: Vec<String>,
+        /// By PREPARE, and not by a message of the protocol.
+        is_from_sql: bool,
+    },
+}
+
+/// Stands for a statement that is kept, which is gone when this is dropped.
+pub trait Kept: Send + Sync {}
+
 /// A session that a driver of a database protocol talks to. Its answers keep the types that text would lose (UUIDs).
 #[async_trait::async_trait]
 pub trait DriverSession: SqlSession {
@@ -112,6 +140,9 @@ pub trait DriverSession: SqlSession {
 
     /// Until somebody asks that the session end, as `pg_terminate_backend` does.
     async fn ended(&self);
+
+    /// Tells of a statement that the client keeps from now on, for those who ask for the session's cursors and prepared statements.
+    fn keep(&self, statement: KeptStatement) -> Box<dyn Kept>;
 
     /// Something beside a statement went wrong: an open transaction has failed.
     fn fail_transaction(&self);

@@ -16,8 +16,8 @@ pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins
 pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
 pub use driver::{
-    CATALOG_TYPE, Description, DriverSession, DriverSql, ORIGIN, POSTGRES_VERSION, Parameter, RowsIn, SessionStatus,
-    TransactionState,
+    CATALOG_TYPE, Description, DriverSession, DriverSql, Kept, KeptAs, KeptStatement, ORIGIN, POSTGRES_VERSION,
+    Parameter, RowsIn, SessionStatus, TransactionState,
 };
 pub use jobs::{
     CatchUp, IfExists, JobDefinition, JobKind, JobRun, JobStatus, Jobs, LogPart, RunFilter, RunLog, RunReason,

@@ -1,6 +1,7 @@
 //! One caller's conversation: its settings, its transaction, its statements one after the other.
 
 mod driver;
+mod kept;
 mod literals;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +29,7 @@ use crate::statement::roles::begin_with;
 use crate::statement::temporary::{Temporary, drop_later};
 use crate::stream::{Tracked, in_zone};
 
+pub(crate) use kept::KeptStatements;
 pub(crate) use literals::Literals;
 
 /// How often a single statement outside of a transaction is run again after a conflict.
@@ -69,6 +71,8 @@ pub(crate) struct Settings {
     pub of_role: Arc<BTreeMap<String, String>>,
     /// Records that stand for a topic.
     pub brought: Option<Brought>,
+    /// What the client of the session keeps.
+    pub kept: Arc<KeptStatements>,
 }
 
 impl Default for Settings {
@@ -92,6 +96,7 @@ impl Default for Settings {
             first: None,
             of_role: Arc::default(),
             brought: None,
+            kept: Arc::default(),
         }
     }
 }
@@ -103,8 +108,9 @@ impl Settings {
         match &self.first {
             None => {
                 let (login, process, of_role) = (self.login, self.process, Arc::clone(&self.of_role));
-                let limits = self.limits.unset();
-                let mut unset = Self { login, process, who, roles, temporary, limits, of_role, ..Self::default() };
+                let (limits, kept) = (self.limits.unset(), Arc::clone(&self.kept));
+                let mut unset =
+                    Self { login, process, who, roles, temporary, limits, of_role, kept, ..Self::default() };
                 begin_with(&mut unset, &self.of_role);
                 unset
             }
@@ -204,6 +210,7 @@ pub(crate) struct Session {
     inner: Mutex<Inner>,
     /// Somebody has asked that it end.
     ends: CancellationToken,
+    kept: Arc<KeptStatements>,
     seen: parking_lot::Mutex<Seen>,
 }
 
@@ -252,7 +259,8 @@ impl Session {
         let read_only = inner.settings.read_only;
         let seen =
             Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser, read_only, timeout };
-        Self { engine, caller, inner: Mutex::new(inner), ends, seen: parking_lot::Mutex::new(seen) }
+        let kept = Arc::clone(&inner.settings.kept);
+        Self { engine, caller, inner: Mutex::new(inner), ends, kept, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use polder_types::Error;
 
-use crate::rewrite::whole_rows::WHOLE_ROW;
+use crate::rewrite::whole_rows::{ALL_NULL, NONE_NULL, WHOLE_ROW};
 
 /// The row that an operator stands for: the column of that name, if there is one, or all the columns of the table.
 ///
@@ -20,35 +20,42 @@ use crate::rewrite::whole_rows::WHOLE_ROW;
 /// `Unsupported` for a table behind an outer join: a row that is missing there would be one of NULLs.
 pub(super) fn whole(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<Option<Expr>> {
     let BinaryOperator::PGCustomBinaryOperator(parts) = &raw.op else { return Ok(None) };
-    let (Expr::Literal(ScalarValue::Utf8(Some(name)), _), Expr::Literal(ScalarValue::Boolean(Some(missing)), _)) =
-        (&raw.left, &raw.right)
-    else {
+    let (Expr::Literal(ScalarValue::Utf8(Some(name)), _), Expr::Literal(wanted, _)) = (&raw.left, &raw.right) else {
         return Ok(None);
     };
     if !parts.iter().eq(&WHOLE_ROW) {
         return Ok(None);
     }
-    let mut named = Vec::new();
+    let mut columns = Vec::new();
     let mut first = None;
     for (qualifier, field) in schema.iter() {
         let Some(qualifier) = qualifier.filter(|qualifier| qualifier.table() == name) else { continue };
         if *first.get_or_insert(qualifier) == qualifier {
-            named.push(lit(field.name().clone()));
-            named.push(Expr::Column((Some(qualifier), field).into()));
+            columns.push((field.name(), Expr::Column((Some(qualifier), field).into())));
         }
     }
     let column = schema.iter().any(|(_, field)| field.name() == name);
-    if column || named.is_empty() {
-        return Ok(Some(Expr::Column(datafusion::common::Column::new_unqualified(name.clone()))));
+    if column || columns.is_empty() {
+        columns = vec![(name, Expr::Column(datafusion::common::Column::new_unqualified(name.clone())))];
     }
-    if *missing {
+    let all = |test: fn(Expr) -> Expr| columns.iter().map(|(_, column)| test(column.clone())).reduce(Expr::and);
+    let missing = match wanted {
+        ScalarValue::Utf8(Some(wanted)) if wanted == ALL_NULL => return Ok(all(Expr::is_null)),
+        ScalarValue::Utf8(Some(wanted)) if wanted == NONE_NULL => return Ok(all(Expr::is_not_null)),
+        ScalarValue::Boolean(Some(missing)) => *missing,
+        _ => return Ok(None),
+    };
+    if column || first.is_none() {
+        return Ok(columns.pop().map(|(_, column)| column));
+    }
+    if missing {
         let error =
             Error::unsupported(format!("the row of {name} behind an outer join is not supported")).with_hint(format!(
                 "take it before the join: LEFT JOIN (SELECT *, to_json({name}) AS whole FROM {name}) AS {name} ON …"
             ));
         return Err(datafusion::common::DataFusionError::External(Box::new(error)));
     }
-    Ok(Some(row().call(named)))
+    Ok(Some(row().call(columns.into_iter().flat_map(|(name, column)| [lit(name.clone()), column]).collect())))
 }
 
 /// `polder_row(name, value, …)`: a row that keeps what is known of its columns' types beyond their layout.

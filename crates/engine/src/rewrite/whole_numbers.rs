@@ -10,7 +10,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
@@ -20,13 +20,16 @@ use datafusion::sql::sqlparser::ast::{
 };
 use polder_sql_tree::visit_mut;
 
-use super::{SERIES, outer_names, recursion};
+use super::{SERIES, outer_names, recursion, whole_rows};
 use crate::authz::check_named;
 use crate::semantics::known;
 use crate::system::pg_catalog::World;
 
 /// What stands between a number and NULL. The name ends in a space, so that no text comes to it.
 const MARK: &str = "polder integer ";
+
+/// Tables whose rows one statement may name.
+const ROWS_MAX: usize = 16;
 
 /// Functions whose result has the type of an argument, or a list of it.
 const FUNCTIONS: &[&str] = &[
@@ -77,14 +80,43 @@ pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<
     let mut marker = Marker::default();
     visit_queries(&mut statement, &mut marker);
     outer_names::qualify(&mut statement);
-    let plan = match marker.recursive {
-        true => recursion::plan(state, statement).await?,
-        false => state.statement_to_plan(statement).await?,
+    let spare = whole_rows::may_be_meant(&mut statement).then(|| statement.clone());
+    let plan = match (planned(state, statement, marker.recursive).await, spare) {
+        (Err(error), Some(spare)) => Box::pin(with_rows(state, spare, marker.recursive, error)).await?,
+        (plan, _) => plan?,
     };
     if World::of(state.config_options()).is_ok_and(World::has_guards) {
         check_named(&plan)?;
     }
     known(plan)
+}
+
+async fn planned(state: &SessionState, statement: Parsed, recursive: bool) -> Result<LogicalPlan> {
+    match recursive {
+        true => recursion::plan(state, statement).await,
+        false => state.statement_to_plan(statement).await,
+    }
+}
+
+/// Plans a statement again in which a name is of no column, but of a table: it stands for the table's row then. `error`: that of
+/// planning it as it is.
+async fn with_rows(
+    state: &SessionState,
+    mut statement: Parsed,
+    recursive: bool,
+    mut error: DataFusionError,
+) -> Result<LogicalPlan> {
+    for _ in 0..ROWS_MAX {
+        let Some(name) = whole_rows::without_column(&error).map(str::to_owned) else { break };
+        if !whole_rows::mean(&mut statement, &name) {
+            break;
+        }
+        match planned(state, statement.clone(), recursive).await {
+            Ok(plan) => return Ok(plan),
+            Err(next) => error = next,
+        }
+    }
+    Err(error)
 }
 
 /// Visits what of a statement is planned.

@@ -1,8 +1,10 @@
 //! A table's row as one value: what of it would be answered wrongly is refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinOperator, ObjectName,
     ObjectNamePart, Query, Select, SelectItem, TableFactor, TableWithJoins, Value, VisitorMut,
@@ -10,10 +12,16 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::{visit_expressions, visit_mut};
 use polder_types::{Error, Result};
 
+use super::whole_numbers::visit_queries;
 use crate::statement::fold;
 
-/// The operator that stands for the row of a table: on its left the table's name, on its right whether rows may be missing.
+/// The operator that stands for the row of a table: on its left the table's name, on its right whether rows may be missing, or
+/// what is asked of all its columns.
 pub(crate) const WHOLE_ROW: [&str; 2] = ["polder", "whole_row"];
+
+/// On the right of [`WHOLE_ROW`]: whether all columns of the row are NULL, and whether none is.
+pub(crate) const ALL_NULL: &str = "all null";
+pub(crate) const NONE_NULL: &str = "none null";
 
 /// Functions that take a row for an argument.
 const OF_ROWS: &[&str] = &[
@@ -83,13 +91,137 @@ fn mark_arguments(function: &mut Function, tables: &HashMap<String, bool>) {
             _ => continue,
         };
         if let Some(missing) = tables.get(&name) {
-            let value = |value: Value| Box::new(Expr::Value(value.into()));
-            *argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Nested(Box::new(Expr::BinaryOp {
-                left: value(Value::SingleQuotedString(name)),
-                op: BinaryOperator::PGCustomBinaryOperator(WHOLE_ROW.map(str::to_owned).to_vec()),
-                right: value(Value::Boolean(*missing)),
-            }))));
+            *argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(row_of(name, Value::Boolean(*missing))));
         }
+    }
+}
+
+fn row_of(table: String, right: Value) -> Expr {
+    let value = |value: Value| Box::new(Expr::Value(value.into()));
+    Expr::Nested(Box::new(Expr::BinaryOp {
+        left: value(Value::SingleQuotedString(table)),
+        op: BinaryOperator::PGCustomBinaryOperator(WHOLE_ROW.map(str::to_owned).to_vec()),
+        right: value(right),
+    }))
+}
+
+/// Whether a name stands in a statement both for a table and where a column would.
+pub(super) fn may_be_meant(statement: &mut Parsed) -> bool {
+    let mut names = Names::default();
+    visit_queries(statement, &mut names);
+    names.columns.iter().any(|column| names.tables.contains(column))
+}
+
+#[derive(Default)]
+struct Names {
+    tables: HashSet<String>,
+    columns: HashSet<String>,
+}
+
+impl VisitorMut for Names {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.tables.extend(tables(&select.from).into_keys());
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = expr {
+            self.columns.insert(fold(ident));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The name without a table that the planner has found no column for.
+pub(super) fn without_column(error: &DataFusionError) -> Option<&str> {
+    let DataFusionError::SchemaError(schema, _) = error.find_root() else { return None };
+    match schema.as_ref() {
+        SchemaError::FieldNotFound { field, .. } if field.relation.is_none() => Some(&field.name),
+        _ => None,
+    }
+}
+
+/// Marks a name as the row of the table of that name, wherever FROM has it; whether there is such a place.
+pub(super) fn mean(statement: &mut Parsed, name: &str) -> bool {
+    let mut meaning = Meaning { name, found: false };
+    visit_queries(statement, &mut meaning);
+    meaning.found
+}
+
+struct Meaning<'a> {
+    name: &'a str,
+    found: bool,
+}
+
+impl VisitorMut for Meaning<'_> {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let Some(missing) = tables(&select.from).get(self.name).copied() else { return ControlFlow::Continue(()) };
+        // What a function gives may be no row, but a value.
+        let factors = select
+            .from
+            .iter()
+            .flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+        if factors.filter(|factor| is_call(factor)).any(|call| named(call).as_deref() == Some(self.name)) {
+            return ControlFlow::Continue(());
+        }
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+                && fold(ident) == self.name
+            {
+                *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias: ident.clone() };
+            }
+        }
+        let mut places = Places { depth: 0, name: self.name, missing, found: false };
+        let _ = visit_mut(select, &mut places);
+        self.found |= places.found;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Where a SELECT names the row of one of its tables.
+struct Places<'a> {
+    depth: usize,
+    name: &'a str,
+    missing: bool,
+    found: bool,
+}
+
+impl Places<'_> {
+    fn is_named(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Identifier(ident) if fold(ident) == self.name)
+    }
+}
+
+impl VisitorMut for Places<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
+        }
+        let right = match expr {
+            Expr::IsNull(inner) if self.is_named(inner) => Value::SingleQuotedString(ALL_NULL.into()),
+            Expr::IsNotNull(inner) if self.is_named(inner) => Value::SingleQuotedString(NONE_NULL.into()),
+            ref named if self.is_named(named) => Value::Boolean(self.missing),
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = row_of(self.name.to_owned(), right);
+        self.found = true;
+        ControlFlow::Continue(())
     }
 }
 
@@ -114,25 +246,32 @@ fn tables(from: &[TableWithJoins]) -> HashMap<String, bool> {
 }
 
 fn add(factor: &TableFactor, missing: bool, all: &mut Vec<(String, bool)>) {
+    if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
+        let inner = tables(std::slice::from_ref(table_with_joins)).into_iter();
+        all.extend(inner.map(|(name, inner)| (name, inner || missing)));
+    } else if let Some(name) = named(factor) {
+        all.push((name, missing));
+    }
+}
+
+fn is_call(factor: &TableFactor) -> bool {
+    matches!(
+        factor,
+        TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::UNNEST { .. }
+    )
+}
+
+/// What a table is called in its SELECT.
+fn named(factor: &TableFactor) -> Option<String> {
     let (name, alias) = match factor {
-        TableFactor::NestedJoin { table_with_joins, alias: None } => {
-            all.extend(
-                tables(std::slice::from_ref(table_with_joins))
-                    .into_iter()
-                    .map(|(name, inner)| (name, inner || missing)),
-            );
-            return;
-        }
         TableFactor::Table { name, alias, .. } => (name.0.last().and_then(ObjectNamePart::as_ident), alias),
         TableFactor::Derived { alias, .. }
         | TableFactor::Function { alias, .. }
         | TableFactor::UNNEST { alias, .. }
         | TableFactor::NestedJoin { alias, .. } => (None, alias),
-        _ => return,
+        _ => return None,
     };
-    if let Some(name) = alias.as_ref().map(|alias| &alias.name).or(name) {
-        all.push((fold(name), missing));
-    }
+    alias.as_ref().map(|alias| &alias.name).or(name).map(fold)
 }
 
 /// Refuses `count(t.*)` where rows of `t` may be missing, which would be counted with the others.

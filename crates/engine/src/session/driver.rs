@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use arrow::datatypes::{FieldRef, Schema};
 use futures::StreamExt;
 use polder_capability::{
-    Answer, Description, DriverSession, Parameter, RowsIn, SessionStatus, StatementRequest, TransactionState,
+    Answer, Description, DriverSession, Kept, KeptStatement, Parameter, RowsIn, SessionStatus, StatementRequest,
+    TransactionState,
 };
 use polder_types::{Error, QueryId, Result};
 
@@ -119,6 +120,12 @@ impl DriverSession for Session {
             read_only: seen.read_only,
             statement_timeout: seen.timeout,
         }
+    }
+
+    fn keep(&self, statement: KeptStatement) -> Box<dyn Kept> {
+        // Without an engine nobody asks any more.
+        let now = self.engine.upgrade().map(|engine| engine.recorder.now()).unwrap_or_default();
+        self.kept.keep(statement, now)
     }
 
     fn fail_transaction(&self) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
 use polder_capability::{
-    Answer, Caller, Description, DriverSession, DriverSql, Parameter, QueryProgress, QueryRecord, RowsIn,
-    SessionStatus, SqlRunner, SqlSession, StatementRequest,
+    Answer, Caller, Description, DriverSession, DriverSql, Kept, KeptStatement, Parameter, QueryProgress, QueryRecord,
+    RowsIn, SessionStatus, SqlRunner, SqlSession, StatementRequest,
 };
 use polder_types::{QueryId, Result};
 use tokio::runtime::Handle;
@@ -126,6 +126,10 @@ impl DriverSession for WorkersDriverSession {
 
     fn status(&self) -> SessionStatus {
         self.inner.status()
+    }
+
+    fn keep(&self, statement: KeptStatement) -> Box<dyn Kept> {
+        self.inner.keep(statement)
     }
 
     fn fail_transaction(&self) {

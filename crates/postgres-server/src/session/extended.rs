@@ -91,18 +91,20 @@ impl Client {
             }
         };
         let prepared = Arc::new(prepared);
+        let mut shown = None;
         if !name.is_empty() {
             // It is to be used again, so its errors belong to those who prepare it. They are found by planning it.
             self.at = Some(Arc::clone(&prepared));
-            self.described(&prepared).await?;
+            let described = self.described(&prepared).await?;
+            shown = Some(self.show_prepared(&name, sql, &described.oids, false));
         }
-        self.prepared.insert(name, prepared);
+        self.prepared.insert(name, (prepared, shown));
         backend::parse_complete(&mut self.wire.output);
         Ok(())
     }
 
     fn statement(&mut self, name: &str) -> Result<Arc<Prepared>> {
-        self.at = self.prepared.get(name).cloned();
+        self.at = self.prepared.get(name).map(|(prepared, _)| Arc::clone(prepared));
         self.at.clone().ok_or_else(|| no_statement(name))
     }
 
@@ -142,8 +144,10 @@ impl Client {
             let read = parameter(oid, format, value);
             values.push(read.map_err(|error| error.context(format!("parameter ${}", at + 1)))?);
         }
-        let state = State::Bound;
-        let portal = Portal { statement, values, result_formats: bind.result_formats, state, hold: Hold::No };
+        let is_binary = bind.result_formats.first() == Some(&1);
+        let named = !bind.portal.is_empty();
+        let shown = named.then(|| self.show_cursor(&bind.portal, &statement.sql, false, is_binary));
+        let portal = Portal::new(statement, values, bind.result_formats, State::Bound, Hold::No, shown);
         self.portals.insert(bind.portal, portal);
         backend::bind_complete(&mut self.wire.output);
         Ok(())

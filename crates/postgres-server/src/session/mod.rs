@@ -26,7 +26,7 @@ use crate::wire::backend::{self, Severity};
 use crate::wire::frontend::Message;
 use crate::wire::{Gone, Wire};
 
-use portal::{Portal, Prepared};
+use portal::{Named, Portal, Prepared};
 
 /// How often a statement that is to be cancelled is looked for, while it is only on its way to the engine.
 const CANCEL_AGAIN: Duration = Duration::from_millis(5);
@@ -63,7 +63,7 @@ pub(crate) struct Client {
     /// Those at each savepoint, which hold again when the transaction goes back to it.
     points: Vec<Point>,
     registered: Registered,
-    prepared: HashMap<String, Arc<Prepared>>,
+    prepared: HashMap<String, Named>,
     portals: HashMap<String, Portal>,
     /// The statement that the message at hand is about.
     at: Option<Arc<Prepared>>,

@@ -1,6 +1,6 @@
 //! Statements that are this server's own: cursors, settings of the protocol, what a pool does to clean up.
 
-use polder_capability::Parameter;
+use polder_capability::{Kept, KeptAs, KeptStatement, Parameter};
 use polder_types::{Error, ErrorKind, QueryId, Result};
 
 use super::portal::{Hold, Portal, Prepared, Source, State};
@@ -9,7 +9,7 @@ use super::{Client, Flow};
 use crate::settings::Settings;
 use crate::sql::command::Command;
 use crate::sql::cursor::{Declare, Fetch, Way};
-use crate::types::Format;
+use crate::types::{Format, Kind};
 use crate::wire::backend;
 
 /// Cursors that one client may keep.
@@ -22,7 +22,7 @@ fn done(tag: &str) -> Flow<Started> {
 impl Client {
     pub(super) async fn own(&mut self, command: &Command, sql: &str, values: Vec<Parameter>) -> Flow<Started> {
         match command {
-            Command::Declare(declare) => self.declare(declare, values).await,
+            Command::Declare(declare) => self.declare(declare, sql, values).await,
             Command::Close(name) => {
                 match name {
                     Some(name) => drop(self.portals.remove(name).ok_or_else(|| no_cursor(name))?),
@@ -140,7 +140,7 @@ impl Client {
         done("DISCARD ALL")
     }
 
-    async fn declare(&mut self, declare: &Declare, values: Vec<Parameter>) -> Flow<Started> {
+    async fn declare(&mut self, declare: &Declare, sql: &str, values: Vec<Parameter>) -> Flow<Started> {
         if !declare.hold && self.is_idle() {
             return Err(Error::invalid("DECLARE CURSOR can only be used in transaction blocks")
                 .with_code("25P01")
@@ -162,15 +162,24 @@ impl Client {
             (true, false) => Hold::IfCommitted,
             (true, true) => Hold::Yes,
         };
-        let portal = Portal {
-            statement: std::sync::Arc::new(Prepared::empty()),
-            values: Vec::new(),
-            result_formats: formats.to_vec(),
-            state: State::Rows(source),
-            hold,
-        };
+        let shown = Some(self.show_cursor(&declare.name, sql, declare.hold, declare.binary));
+        let statement = std::sync::Arc::new(Prepared::empty());
+        let portal = Portal::new(statement, Vec::new(), formats.to_vec(), State::Rows(source), hold, shown);
         self.portals.insert(declare.name.clone(), portal);
         done("DECLARE CURSOR")
+    }
+
+    /// Lets those see a cursor who ask for the session's.
+    pub(super) fn show_cursor(&self, name: &str, sql: &str, is_held: bool, is_binary: bool) -> Box<dyn Kept> {
+        let kind = KeptAs::Cursor { is_held, is_binary };
+        self.session.keep(KeptStatement { name: name.to_owned(), sql: sql.to_owned(), kind })
+    }
+
+    /// Lets those see a prepared statement who ask for the session's. `oids`: the types of its parameters.
+    pub(super) fn show_prepared(&self, name: &str, sql: &str, oids: &[u32], is_from_sql: bool) -> Box<dyn Kept> {
+        let type_name = |oid: &u32| Kind::of_oid(*oid).map_or_else(|_| "unknown".to_owned(), Kind::name);
+        let kind = KeptAs::Prepared { types: oids.iter().map(type_name).collect(), is_from_sql };
+        self.session.keep(KeptStatement { name: name.to_owned(), sql: sql.to_owned(), kind })
     }
 
     /// The rows of a cursor.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use arrow::array::RecordBatch;
 use bytes::BytesMut;
 use futures::StreamExt;
-use polder_capability::{BatchStream, CommandTag, Parameter};
+use polder_capability::{BatchStream, CommandTag, Kept, Parameter};
 use polder_types::{Error, QueryId, Result};
 
 use super::{Client, Flow, Stop};
@@ -52,7 +52,12 @@ pub(crate) struct Portal {
     pub result_formats: Vec<i16>,
     pub state: State,
     pub hold: Hold,
+    /// Held for as long as it is there.
+    _shown: Option<Box<dyn Kept>>,
 }
+
+/// A statement that was prepared, and that others may see it, if it has a name.
+pub(crate) type Named = (Arc<Prepared>, Option<Box<dyn Kept>>);
 
 /// How long a portal stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +77,18 @@ pub(crate) enum State {
 }
 
 impl Portal {
+    /// `shown`: that others may see it, if it has a name.
+    pub(crate) fn new(
+        statement: Arc<Prepared>,
+        values: Vec<Parameter>,
+        result_formats: Vec<i16>,
+        state: State,
+        hold: Hold,
+        shown: Option<Box<dyn Kept>>,
+    ) -> Self {
+        Self { statement, values, result_formats, state, hold, _shown: shown }
+    }
+
     /// Whether it is still there when a transaction has ended. One that is held stays from then on.
     pub(crate) fn outlives(&mut self, committed: bool) -> bool {
         if self.hold == Hold::IfCommitted && committed {

@@ -296,7 +296,8 @@ impl Client {
             }
             Some(Command::Execute(execute)) => {
                 // The name may be another statement's the next time.
-                let columns = match self.prepared.get(&execute.name).cloned() {
+                let prepared = self.prepared.get(&execute.name).map(|(prepared, _)| Arc::clone(prepared));
+                let columns = match prepared {
                     Some(prepared) if !prepared.is_by_name() => Box::pin(self.described(&prepared)).await?.columns,
                     _ => None,
                 };
@@ -352,23 +353,26 @@ impl Client {
         // The engine plans it, so that a mistake is told now. It is kept here, where drivers find it too.
         self.command(sql).await?;
         self.command(&format!("DEALLOCATE \"{}\"", prepare.name.replace('"', "\"\""))).await?;
+        let told = if prepared.parameters > 0 { self.parameter_types(&prepared).await? } else { Vec::new() };
         // Rows of constants alone become what their columns are, and are written faster without casts.
-        if prepared.parameters > 0 && (prepared.verb != "insert" || prepared.returns) {
-            prepared.oids = self.whole_numbers(&prepared).await?;
+        if prepared.verb != "insert" || prepared.returns {
+            // A value says itself what it is, unless it is one of those of which there are several.
+            let kept = |oid: &u32| if WHOLE_NUMBERS.contains(oid) { *oid } else { 0 };
+            prepared.oids = told.iter().map(kept).collect();
         }
-        self.prepared.insert(prepare.name.clone(), Arc::new(prepared));
+        let shown = self.show_prepared(&prepare.name, sql, &told, true);
+        self.prepared.insert(prepare.name.clone(), (Arc::new(prepared), Some(shown)));
         Ok(Started::Done("PREPARE".into()))
     }
 
-    /// The types of those parameters that are whole numbers, of which there are several; 0: a value says itself what it is.
-    async fn whole_numbers(&mut self, prepared: &Prepared) -> Flow<Vec<u32>> {
+    /// The types of the parameters of a statement. None are known of what cannot be planned without values.
+    async fn parameter_types(&mut self, prepared: &Prepared) -> Flow<Vec<u32>> {
         let types = vec![None; prepared.parameters];
         let (session, sql) = (Arc::clone(&self.session), prepared.sql.clone());
         // What cannot be planned without values is told about with them, by EXECUTE.
         let told = self.watched(async move { session.describe(&sql, &types).await }).await?;
         let fields = told.map(|told| told.parameters).unwrap_or_default();
-        let oid = |field: &arrow::datatypes::FieldRef| Kind::of(field).oid();
-        Ok(fields.iter().map(oid).map(|oid| if WHOLE_NUMBERS.contains(&oid) { oid } else { 0 }).collect())
+        Ok(fields.iter().map(|field| Kind::of(field).oid()).collect())
     }
 
     /// Refuses a name that is taken, and more statements than a connection may keep.
@@ -389,7 +393,8 @@ impl Client {
     /// The statement that EXECUTE stands for, with its values.
     fn executed(&self, execute: &prepare::Execute) -> Result<Prepared> {
         let name = &execute.name;
-        let prepared = self.prepared.get(name).filter(|_| !name.is_empty()).ok_or_else(|| no_statement(name))?;
+        let named = self.prepared.get(name).filter(|_| !name.is_empty());
+        let (prepared, _) = named.ok_or_else(|| no_statement(name))?;
         if prepared.is_by_name() {
             return Err(Error::unsupported(format!("prepared statement \"{name}\" is about others by their names"))
                 .with_hint("EXECUTE those"));

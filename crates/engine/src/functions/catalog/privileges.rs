@@ -145,8 +145,13 @@ fn on_relation(world: &World, who: &Who, relation: &Relation, wanted: &[(u32, bo
                 || own.is_some_and(|own| gives(own, who, owner, wanted))
         }
         Of::System if is_of_passwords(&relation.name) => who.superuser,
-        // Only those are known that may be read.
-        Of::Topic | Of::System => who.superuser || wanted.iter().any(|(right, granted)| !*granted && *right == READ),
+        Of::Topic(id) => {
+            let book = &world.who().book;
+            let grants = book.topic_grants(id);
+            let all = wanted.iter().any(|(right, granted)| !*granted && on_topic(who, &grants) & right != 0);
+            all || gives(&grants, who, book.topic_owner(id), wanted)
+        }
+        Of::System => who.superuser || wanted.iter().any(|(right, granted)| !*granted && *right == READ),
     }
 }
 

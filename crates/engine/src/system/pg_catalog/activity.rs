@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::ArrayRef;
 use chrono::{DateTime, Utc};
-use polder_capability::POSTGRES_VERSION;
+use polder_capability::{KeptAs, POSTGRES_VERSION};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::columns;
@@ -52,6 +52,40 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
     }
     for (process, Backend { caller, started, .. }) in idle {
         row(Some(process), Some(started), caller.user, caller.via, None, None);
+    }
+    rows.finish()
+}
+
+/// The cursors of the session.
+pub(super) fn cursors(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_CURSORS);
+    for (kept, made) in world.kept().all() {
+        let KeptAs::Cursor { is_held, is_binary } = kept.kind else { continue };
+        rows.push([
+            ("name", kept.name.into()),
+            ("statement", kept.sql.into()),
+            ("is_holdable", is_held.into()),
+            ("is_binary", is_binary.into()),
+            // Rows come as they are computed: there is no way back.
+            ("is_scrollable", false.into()),
+            ("creation_time", Cell::Time(made.timestamp_micros())),
+        ]);
+    }
+    rows.finish()
+}
+
+/// The prepared statements of the session. Each is planned anew with its values, and how often is not counted.
+pub(super) fn prepared(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_PREPARED_STATEMENTS);
+    for (kept, made) in world.kept().all() {
+        let KeptAs::Prepared { types, is_from_sql } = kept.kind else { continue };
+        rows.push([
+            ("name", kept.name.into()),
+            ("statement", kept.sql.into()),
+            ("prepare_time", Cell::Time(made.timestamp_micros())),
+            ("parameter_types", Cell::Texts(types)),
+            ("from_sql", is_from_sql.into()),
+        ]);
     }
     rows.finish()
 }

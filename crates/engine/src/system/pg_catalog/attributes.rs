@@ -91,7 +91,7 @@ pub(super) async fn rows(world: &World, views: &dyn Views, only: Option<i64>) ->
                     push(&mut rows, &Attribute { list, ..Attribute::plain(relation.oid, number, field) });
                 }
             }
-            (Of::Topic, _) => numbered(&mut rows, relation, &topics::shown()),
+            (Of::Topic(_), _) => numbered(&mut rows, relation, &topics::shown()),
             (Of::System, _) => {
                 if let Some(schema) = of_system(relation) {
                     numbered(&mut rows, relation, &schema);

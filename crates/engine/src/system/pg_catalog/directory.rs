@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use polder_capability::topics::TopicTable;
 use polder_lake::{ColumnState, Identity, Snapshot, TableState};
+use uuid::Uuid;
 
 use super::oids;
 use crate::functions::strings::quoted_name;
@@ -21,8 +22,8 @@ pub(crate) enum Of {
     Index(i64, usize),
     /// The sequence of the identity at a place of a table.
     Sequence(i64, usize),
-    /// A topic, which is a table that is read only.
-    Topic,
+    /// A topic, by its id; it is a table that is read only.
+    Topic(Uuid),
     /// A table of the system.
     System,
 }
@@ -215,7 +216,7 @@ impl Directory {
             while self.by_oid.contains_key(&oid) {
                 oid = oids::topic_after(oid);
             }
-            self.add(Relation { oid, name, schema, kind: "v", of: Of::Topic });
+            self.add(Relation { oid, name, schema, kind: "v", of: Of::Topic(topic.id) });
         }
     }
 

@@ -83,7 +83,7 @@ fn facts(world: &World, relation: &Relation) -> Facts {
         // The last value, the log count, and whether it was called.
         (Of::Sequence(..), _) => Facts { columns: 3, tuples: 1, ..plain },
         (Of::View(id), _) => Facts { row_type: oids::of(id, oids::ROW_TYPE), ..plain },
-        (Of::Topic, _) => Facts { columns: topics::shown().fields().len() as i64, ..plain },
+        (Of::Topic(_), _) => Facts { columns: topics::shown().fields().len() as i64, ..plain },
         _ => Facts {
             access_method: if relation.kind == "r" { oids::HEAP } else { 0 },
             columns: attributes::of_system(relation).map_or(0, |schema| schema.fields().len() as i64),
@@ -112,6 +112,7 @@ fn class(rows: &mut Rows, world: &World, relation: &Relation, columns: Option<i6
     let is_told = world.table(relation).is_none_or(|table| world.rights().counts(table.id));
     let list = match relation.of {
         Of::Table(id) | Of::View(id) => roles::list(world, id),
+        Of::Topic(id) => roles::list_of_topic(world, id),
         _ => Cell::Null,
     };
     let options = match relation.of {

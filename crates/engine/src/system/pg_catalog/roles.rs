@@ -4,6 +4,7 @@ use arrow::array::ArrayRef;
 use polder_lake::DefaultGrants;
 use polder_metastore::Role;
 use polder_types::Result;
+use uuid::Uuid;
 
 use super::columns;
 use super::row::{Cell, Rows};
@@ -156,6 +157,12 @@ pub(super) fn defaults(world: &World) -> Result<Vec<ArrayRef>> {
 pub(super) fn list(world: &World, id: i64) -> Cell {
     let grants = world.rights().access(id).and_then(|access| access.grants.as_deref());
     grants.map_or(Cell::Null, |grants| Cell::Texts(in_letters(grants, &world.who().book)))
+}
+
+/// The list of rights on a topic: its usual ones are told too, since they are not those of a table.
+pub(super) fn list_of_topic(world: &World, id: Uuid) -> Cell {
+    let book = &world.who().book;
+    Cell::Texts(in_letters(&book.topic_grants(id), book))
 }
 
 /// The list of rights on one column.

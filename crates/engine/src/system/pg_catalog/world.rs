@@ -19,7 +19,7 @@ use crate::authz::{Rights, Who};
 use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
-use crate::session::Settings;
+use crate::session::{KeptStatements, Settings};
 use crate::topics;
 
 /// One statement's view of the catalog.
@@ -40,6 +40,7 @@ struct Inner {
     limits: LimitSettings,
     custom: Arc<BTreeMap<String, String>>,
     brought: Option<Brought>,
+    kept: Arc<KeptStatements>,
     directory: OnceLock<Directory>,
     /// A table has been opened of which somebody may not read all columns.
     has_guards: AtomicBool,
@@ -60,6 +61,7 @@ impl World {
             limits: settings.limits,
             custom: Arc::clone(&settings.custom),
             brought: settings.brought.clone(),
+            kept: Arc::clone(&settings.kept),
             directory: OnceLock::new(),
             has_guards: AtomicBool::new(false),
         }))
@@ -82,6 +84,11 @@ impl World {
     /// Records that stand for a topic.
     pub(crate) fn brought(&self) -> Option<&Brought> {
         self.0.brought.as_ref()
+    }
+
+    /// What the client of the session keeps.
+    pub(super) fn kept(&self) -> &KeptStatements {
+        &self.0.kept
     }
 
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
@@ -163,7 +170,7 @@ impl World {
             Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) => {
                 self.0.snapshot.tables.get(&id).map(AsRef::as_ref)
             }
-            Of::View(_) | Of::Topic | Of::System => None,
+            Of::View(_) | Of::Topic(_) | Of::System => None,
         }
     }
 
@@ -171,7 +178,8 @@ impl World {
     pub(crate) fn owner_of(&self, relation: &Relation) -> i64 {
         match relation.of {
             Of::Table(id) | Of::Index(id, _) | Of::Sequence(id, _) | Of::View(id) => self.rights().owner(id),
-            Of::Topic | Of::System => oids::OWNER,
+            Of::Topic(id) => self.0.who.book.topic_owner(id),
+            Of::System => oids::OWNER,
         }
     }
 
