@@ -10,7 +10,7 @@ import { watchCalls, withWords } from './calls.mjs';
 import { mocked } from './server.mjs';
 
 const require = createRequire(import.meta.url);
-// Without a browser's own tabs and bars around the pages, which would be pages too: that is a third of what the tests compute.
+// Without a browser's own tabs and bars around the pages, which would be pages too: they are half of what the tests compute.
 const SHELL = '/usr/lib/chromium/chromium-headless-shell';
 const CHROMIUM = process.env.POLDER_CHROMIUM ?? (existsSync(SHELL) ? SHELL : '/usr/bin/chromium');
 const SHOTS = process.env.POLDER_SCREENSHOTS;
