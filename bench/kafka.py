@@ -13,7 +13,9 @@ import argparse
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -37,6 +39,7 @@ MIB = 1 << 20
 BATCH_RECORDS = 960
 AHEAD = 6
 LATENCY_SECONDS = 20
+ACK_ROUNDS, ACK_SECONDS = 4, 3
 RATE = 10_000
 # Of what the log holds in memory, less what may be of others.
 CACHED_BYTES = 45_000_000
@@ -58,13 +61,19 @@ class Measured:
     """How long something took, and what of that its two sides worked."""
 
     def __init__(self, process, action):
-        begun, theirs, ours = time.monotonic(), cpu(process), time.process_time()
+        begun, theirs, ours = time.monotonic(), cpu(process), own_cpu()
         self.told = action()
         self.seconds = time.monotonic() - begun
-        self.client, self.server = (time.process_time() - ours) / self.seconds, (cpu(process) - theirs) / self.seconds
+        self.client, self.server = (own_cpu() - ours) / self.seconds, (cpu(process) - theirs) / self.seconds
 
     def busy(self) -> str:
         return f"client {self.client:.2f}, server {self.server:.2f} of a core"
+
+
+def own_cpu() -> float:
+    """Of this process, and of the clients that it has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + used.ru_utime + used.ru_stime
 
 
 def cpu(process: int) -> float:
@@ -98,8 +107,8 @@ def consume(settings: dict, topic: str, records: int) -> None:
     consumer.close()
 
 
-def write_and_sync(folder: pathlib.Path, size: int, chunk_bytes: int = MIB) -> list:
-    """What the disk gives: seconds of each chunk, on the disk before the next."""
+def write_and_sync(folder: pathlib.Path, size: int, chunk_bytes: int = MIB, every: float = 0) -> list:
+    """What the disk gives: seconds of each chunk, on the disk before the next, and not before `every` seconds have gone by."""
     chunk, seconds = os.urandom(chunk_bytes), []
     file = os.open(folder / "bare", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:
@@ -111,6 +120,8 @@ def write_and_sync(folder: pathlib.Path, size: int, chunk_bytes: int = MIB) -> l
             os.pwrite(file, chunk, position)
             os.fdatasync(file)
             seconds.append(time.monotonic() - begun)
+            if every > seconds[-1]:
+                time.sleep(every - seconds[-1])
         return seconds
     finally:
         os.close(file)
@@ -215,18 +226,25 @@ def beside_nats(server, nats) -> list:
             ["NATS reads them", "", f"{rate(size, read.seconds)}; {read.busy()}", ""]]
 
 
+def paced_syncs(folder: pathlib.Path, chunk_bytes: int, rate_bytes: float, seconds: float) -> list:
+    """Seconds of single writes with their fdatasync, as far from each other as batches are at this rate."""
+    count = int(rate_bytes * seconds / chunk_bytes)
+    return write_and_sync(folder, count * chunk_bytes, chunk_bytes, chunk_bytes / rate_bytes)
+
+
 def part_acks(server, folder: pathlib.Path, given) -> list:
-    """Batches of 16 and 64 records at a fifth of what librdkafka's largest come to."""
+    """Batches of 16 and 64 records at a fifth of the top rate, in turns with bare syncs at the same pace."""
     create(kafkas.librdkafka(server), "acks_top", "acks")
     size, rows = min(given.records * len(RECORD), 300_000_000), []
     top = size / Measured(server.process.pid, lambda: raw_produce(server, "acks_top", size)).seconds
     for records in (16, 64):
-        progress(f"acknowledgements of {records}")
-        batch = raw_kafka.batch([RECORD] * records)
-        bare = sorted(write_and_sync(folder, 400 * len(batch), len(batch)))
-        with contextlib.closing(connect(server)) as connection:
-            found = raw_kafka.acknowledgements(connection, "acks", batch, top / 5, 10)
-        bare = sorted(bare + write_and_sync(folder, 400 * len(batch), len(batch)))
+        batch, found, bare = raw_kafka.batch([RECORD] * records), [], []
+        for number in range(ACK_ROUNDS):
+            progress(f"acknowledgements of {records}, {number + 1} of {ACK_ROUNDS}")
+            bare += paced_syncs(folder, len(batch), top / 5, ACK_SECONDS)
+            with contextlib.closing(connect(server)) as connection:
+                found += raw_kafka.acknowledgements(connection, "acks", batch, top / 5, ACK_SECONDS)
+        found, bare = sorted(found), sorted(bare)
         most = SYNCS * percentile(bare, 0.99)
         rows.append([f"acknowledgement of {records} records at {top / 5e6:.0f} MB/s", told_ms(found), f"one bare fdatasync {told_ms(bare)}",
                      verdict(percentile(found, 0.99) <= most)])
@@ -268,23 +286,31 @@ def part_latency(server, folder: pathlib.Path, given) -> list:
     return [[f"produce to consume at {RATE:,}/s", told_ms(found), "p99 at most 10 ms", verdict(percentile(found, 0.99) <= P99_SECONDS)]]
 
 
+def produce_by_kcat(settings: dict, topic: str, lines: pathlib.Path) -> None:
+    """The librdkafka of Debian's kcat still speaks to brokers of 0.9, which newer ones do no longer."""
+    settings = {**settings, "acks": "all", "linger.ms": 5, "batch.size": 1_000_000, "queue.buffering.max.messages": 500_000}
+    named = [argument for name, value in settings.items() for argument in ("-X", f"{name}={value}")]
+    subprocess.run(["kcat", "-P", "-q", "-t", topic, "-l", str(lines), *named], check=True, timeout=WAIT_SECONDS, capture_output=True)
+
+
 def part_pagecache(_, folder: pathlib.Path, given) -> list:
-    """A server of its own, which syncs later, as the peer does."""
-    size, rows, times = given.records * len(RECORD), [], []
+    """A server of its own, which syncs later, as the peer does; by the same client with the same settings, made files of lines."""
+    size, rows, times, lines = given.records * len(RECORD), [], [], folder / "lines"
+    lines.write_bytes((b"x" * (len(RECORD) - 1) + b"\n") * given.records)
     with kafkas.start(folder / "cached", "--topics-sync", "page-cache") as server, contextlib.ExitStack() as stack:
         settings, peer = kafkas.librdkafka(server), brokers.kafka_0_9(folder)
+        create(settings, *(f"cached{number}" for number in range(ROUNDS + 1)))
         if peer:
             stack.callback(peer.close)
-        create(settings, *(f"cached{number}" for number in range(ROUNDS + 1)))
         for number in range(ROUNDS + 1):
             progress(f"page cache, {number} of {ROUNDS}")
-            ours = Measured(server.process.pid, lambda number=number: produce(settings, f"cached{number}", given.records))
-            theirs = peer and Measured(peer.processes[-1].pid, lambda number=number: produce(peer.settings, f"cached{number}", given.records))
+            ours = Measured(server.process.pid, lambda number=number: produce_by_kcat(settings, f"cached{number}", lines))
+            theirs = peer and Measured(peer.processes[-1].pid, lambda number=number: produce_by_kcat(peer.settings, f"cached{number}", lines))
             # The first one warms.
             if number:
                 times.append(theirs.seconds / ours.seconds if theirs else 0)
                 beside = f"Kafka 0.9: {rate(size, theirs.seconds)}; {theirs.busy()}" if theirs else "not there"
-                rows.append(["produce, page cache", f"{rate(size, ours.seconds)}; {ours.busy()}", beside, ""])
+                rows.append(["produce by kcat, page cache", f"{rate(size, ours.seconds)}; {ours.busy()}", beside, ""])
         if peer:
             rows.append(["times as fast as it, median", f"{median(times):.1f}", f"at least {KAFKA_TIMES}", verdict(median(times) >= KAFKA_TIMES)])
     return rows
