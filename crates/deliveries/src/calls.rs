@@ -8,7 +8,7 @@ use polder_capability::deliveries::{
     DeliveryWrite, HistoryHold, OfferedRecord, OffsetStep, Redriven, Secrets, TopicHistory,
 };
 use polder_capability::topics::TopicScan;
-use polder_capability::{Caller, IfExists, JobStatus, RunState};
+use polder_capability::{Caller, IfExists, JobStatus, QueryError, RunState};
 use polder_types::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
@@ -21,6 +21,12 @@ fn unknown(name: &str) -> Error {
     Error::not_found(format!("there is no delivery {name:?}"))
         .with_code("42704")
         .with_hint("SELECT delivery_name FROM polder.deliveries")
+}
+
+/// What a sink says of its place, as runs that failed say it.
+fn unreached(message: String) -> QueryError {
+    let code = ErrorKind::Unavailable.default_code().to_owned();
+    QueryError { code, message, position: None, hint: None }
 }
 
 fn taken(name: &str, job: &JobStatus) -> Error {
@@ -43,10 +49,19 @@ impl JobDeliveries {
         let failed = last.filter(|run| run.state == RunState::Failed);
         let state = match last.map(|run| run.state) {
             _ if !job.enabled => DeliveryState::Paused,
+            Some(RunState::Running) if seen.trouble.is_some() => DeliveryState::Failing,
             Some(RunState::Running) => DeliveryState::Running,
             Some(RunState::Failed) => DeliveryState::Failing,
             _ => DeliveryState::Starting,
         };
+        let (mut last_error, mut last_error_at) = (failed.and_then(|run| run.error.clone()), None);
+        let mut next_attempt_at = None;
+        if let Some(run) = failed {
+            (last_error_at, next_attempt_at) = (run.ended_at, job.next_at);
+        } else if let Some(trouble) = seen.trouble {
+            (last_error, last_error_at) = (Some(unreached(trouble.why)), Some(trouble.at));
+            next_attempt_at = trouble.next_at.filter(|at| job.enabled && *at > now);
+        }
         let lag_ms = |oldest: i64| u64::try_from(now.timestamp_millis() - oldest).unwrap_or(0);
         let Stored { id, mut definition } = stored;
         definition.secrets = Default::default();
@@ -60,9 +75,9 @@ impl JobDeliveries {
             lag_ms: seen.lag.records.map(|_| seen.lag.oldest_ms.map_or(0, lag_ms)),
             buffered_bytes: seen.lag.buffered_bytes,
             last_delivery_at: seen.last_delivery_at,
-            last_error: failed.and_then(|run| run.error.clone()),
-            last_error_at: failed.and_then(|run| run.ended_at),
-            next_attempt_at: failed.and(job.next_at),
+            last_error,
+            last_error_at,
+            next_attempt_at,
             run: last.map(|run| run.run_id),
         }
     }
@@ -75,7 +90,12 @@ impl JobDeliveries {
     /// Refuses what could never be delivered.
     async fn check_all(&self, definition: &DeliveryDefinition) -> Result<()> {
         check(definition)?;
-        self.sinks.open(&definition.target, &definition.secrets)?;
+        if definition.owns_topic {
+            // Firehose's name roles and buckets as they are at AWS: without a key they wait until the server is given one.
+            self.sinks.open(&definition.target, &definition.secrets, Arc::new(|_| {}))?;
+        } else {
+            self.sinks.check(&definition.target, &definition.secrets)?;
+        }
         if let Some(backup) = &definition.backup {
             self.sinks.open_backup(backup, &definition.secrets)?;
         }

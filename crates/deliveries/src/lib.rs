@@ -30,7 +30,7 @@ use polder_types::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::live::Live;
-use crate::sinks::{Random, Sinks};
+use crate::sinks::{Random, Sinks, Told};
 use crate::stored::Stored;
 
 pub use run::DeliveryKind;
@@ -102,6 +102,19 @@ impl JobDeliveries {
     async fn keep_secrets(&self, id: Uuid, secrets: &Secrets) -> Result<()> {
         let writes = self.metastore.deliveries().secrets_writes(id, &secrets.0)?;
         self.metastore.write(&writes).await
+    }
+
+    /// What a delivery's sink is told by.
+    fn told(&self, name: &str) -> Told {
+        let (live, name) = (self.live(name), name.to_owned());
+        Arc::new(move |trouble| {
+            let why = trouble.as_ref().map(|trouble| trouble.why.clone());
+            match (live.tried(trouble), why) {
+                (false, Some(why)) => tracing::warn!(delivery = name, why, "a delivery's place takes nothing"),
+                (true, None) => tracing::info!(delivery = name, "a delivery's place takes something again"),
+                _ => {}
+            }
+        })
     }
 
     fn live(&self, name: &str) -> Arc<Live> {

@@ -6,6 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use polder_capability::deliveries::DeliveryCounts;
 
+use crate::sinks::Trouble;
+
 /// The time over which a rate is told.
 const RATE_OVER: TimeDelta = TimeDelta::seconds(60);
 
@@ -19,6 +21,7 @@ struct Inner {
     lots: VecDeque<(DateTime<Utc>, u64)>,
     last_delivery_at: Option<DateTime<Utc>>,
     lag: Lag,
+    trouble: Option<Trouble>,
 }
 
 /// How far a delivery is behind.
@@ -32,11 +35,13 @@ pub(crate) struct Lag {
 }
 
 /// As of one moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub counts: DeliveryCounts,
     pub last_delivery_at: Option<DateTime<Utc>>,
     pub lag: Lag,
+    /// Why nothing is taken, since the last time that something was.
+    pub trouble: Option<Trouble>,
 }
 
 impl Live {
@@ -46,7 +51,9 @@ impl Live {
         inner.counts.bytes += bytes;
         inner.counts.rejected += rejected;
         inner.lots.push_back((now, records));
-        inner.last_delivery_at = Some(now);
+        if records > 0 {
+            inner.last_delivery_at = Some(now);
+        }
         forget(&mut inner.lots, now);
     }
 
@@ -58,6 +65,11 @@ impl Live {
         self.0.lock().lag = lag;
     }
 
+    /// How the last try went. Gives whether there was trouble before.
+    pub fn tried(&self, trouble: Option<Trouble>) -> bool {
+        std::mem::replace(&mut self.0.lock().trouble, trouble).is_some()
+    }
+
     pub fn seen(&self, now: DateTime<Utc>) -> Seen {
         let mut inner = self.0.lock();
         forget(&mut inner.lots, now);
@@ -66,7 +78,7 @@ impl Live {
         #[expect(clippy::cast_precision_loss, reason = "a rate that people read")]
         let rate = recent as f64 / RATE_OVER.num_seconds() as f64;
         counts.records_per_second = rate;
-        Seen { counts, last_delivery_at: inner.last_delivery_at, lag: inner.lag }
+        Seen { counts, last_delivery_at: inner.last_delivery_at, lag: inner.lag, trouble: inner.trouble.clone() }
     }
 }
 

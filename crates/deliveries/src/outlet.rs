@@ -30,7 +30,7 @@ impl Outlet {
     /// `InvalidInput` for a target that contradicts itself or lacks a secret.
     pub fn open(house: &JobDeliveries, payload: Stored) -> Result<Self> {
         let definition = &payload.definition;
-        let sink = house.sinks.open(&definition.target, &definition.secrets)?;
+        let sink = house.sinks.open(&definition.target, &definition.secrets, house.told(&definition.name))?;
         let open = |backup| house.sinks.open_backup(backup, &definition.secrets);
         let backup = definition.backup.as_ref().map(open).transpose()?;
         Ok(Self { payload, sink, backup })

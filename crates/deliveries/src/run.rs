@@ -59,6 +59,8 @@ impl JobKind for DeliveryKind {
         let outlet = Outlet::open(&self.0, stored.clone())?;
         let Stored { id, definition } = stored;
         let (live, caller) = (self.0.live(&definition.name), Caller::new(&definition.owner, VIA));
+        // The place may be another one now, or be mended.
+        live.tried(None);
         Running { house: &self.0, id, definition: &definition, outlet, run, live, caller }.go().await
     }
 }

@@ -29,6 +29,20 @@ use uuid::Uuid;
 /// Random bytes, handed in so that tests repeat.
 pub type Random = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
 
+/// Why a place takes nothing at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Lower case, no full stop.
+    pub why: String,
+    /// When the last try failed.
+    pub at: DateTime<Utc>,
+    /// When the next one is. `None`: the records are given up, or that is not known.
+    pub next_at: Option<DateTime<Utc>>,
+}
+
+/// Is told of each try of a sink that tries by itself: what went wrong, or `None` once the place has taken something.
+pub type Told = Arc<dyn Fn(Option<Trouble>) + Send + Sync>;
+
 /// Records, or what a transform made of them, that are delivered together.
 #[derive(Debug, Clone)]
 pub struct Lot {
@@ -141,8 +155,8 @@ impl Sinks {
     ///
     /// # Errors
     /// `InvalidInput`: the target contradicts itself, or a secret is missing. `Unsupported`: a kind of URL.
-    pub fn open(&self, target: &DeliveryTarget, secrets: &Secrets) -> Result<Option<Arc<dyn Sink>>> {
-        let waits = retry::Waits::new(Arc::clone(&self.clock), Arc::clone(&self.random));
+    pub fn open(&self, target: &DeliveryTarget, secrets: &Secrets, told: Told) -> Result<Option<Arc<dyn Sink>>> {
+        let waits = retry::Waits::new(Arc::clone(&self.clock), Arc::clone(&self.random), told);
         Ok(Some(match target {
             DeliveryTarget::Table(_) | DeliveryTarget::History(_) => return Ok(None),
             DeliveryTarget::Objects(target) => {
@@ -154,6 +168,19 @@ impl Sinks {
             DeliveryTarget::Splunk(target) => Arc::new(splunk::Splunk::open(target, secrets, waits)?),
             DeliveryTarget::Postgres(target) => Arc::new(postgres::Postgres::open(target, secrets)),
         }))
+    }
+
+    /// Refuses a target that [`Sinks::open`] refuses, and a bucket that neither the secrets nor the server's settings have a key
+    /// for.
+    ///
+    /// # Errors
+    /// As [`Sinks::open`].
+    pub fn check(&self, target: &DeliveryTarget, secrets: &Secrets) -> Result<()> {
+        if let DeliveryTarget::Objects(target) = target {
+            let keys = objects::Keys::new(secrets, "access_key_id", "secret_access_key")?;
+            return objects::Objects::open(target, keys)?.has_key();
+        }
+        self.open(target, secrets, Arc::new(|_| {})).map(|_| ())
     }
 
     /// The way to the objects that records are written into besides: lots of records as they came.

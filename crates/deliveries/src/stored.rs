@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Seconds before a delivery that failed is tried again; doubled each time.
 const BACKOFF_SECONDS: u64 = 1;
 
+/// For which a lot may be tried.
+const RETRY_SECONDS_MAX: u64 = 86_400;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Stored {
     /// Under which its place in the topic is kept.
@@ -60,6 +63,15 @@ pub(crate) fn check(definition: &DeliveryDefinition) -> Result<()> {
     }
     if definition.target.table().is_some_and(|table| *table == definition.errors_table()) {
         return invalid("rejected records go into a table of their own".to_owned());
+    }
+    let retry_seconds = match &definition.target {
+        DeliveryTarget::Http(target) => target.retry_seconds,
+        DeliveryTarget::OpenSearch(target) => target.retry_seconds,
+        DeliveryTarget::Splunk(target) => target.retry_seconds,
+        _ => 0,
+    };
+    if retry_seconds > RETRY_SECONDS_MAX {
+        return invalid(format!("retry_seconds is 0 to {RETRY_SECONDS_MAX}"));
     }
     match &definition.target {
         DeliveryTarget::History(_) if definition.transform.is_some() => {

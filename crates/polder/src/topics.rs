@@ -115,13 +115,17 @@ impl Streams {
     ) -> Result<Self> {
         let settings = LogOptions { identity: Uuid::new_v4().as_u64_pair().0, ..LogOptions::default() };
         let (log, found) = Log::open(&data.join(FOLDER), settings, Arc::clone(&clock)).await?;
-        if found.replayed_bytes > 0 || found.torn_bytes > 0 {
+        let (topics, replayed_bytes, torn_bytes) = (found.topics, found.replayed_bytes, found.torn_bytes);
+        if torn_bytes > 0 {
             tracing::info!(
-                topics = found.topics,
-                replayed_bytes = found.replayed_bytes,
-                torn_bytes = found.torn_bytes,
-                "the log of topics was not closed; its end has been read again"
+                topics,
+                replayed_bytes,
+                torn_bytes,
+                "the log of topics was not closed; its torn end is cut off"
             );
+        } else if replayed_bytes > 0 {
+            // After a stop as well: what came since the last point from which it is read.
+            tracing::info!(topics, replayed_bytes, "the end of the log of topics has been read");
         }
         // There is one log, so it is the first.
         let _ = backup.running.set(log.clone());

@@ -20,7 +20,7 @@ use crate::{demo, first_start, output, terminal};
 
 /// From the signal to the end of the process, whatever still runs.
 const STOP_MAX: Duration = Duration::from_secs(5);
-/// Of these, what running requests get.
+/// Of these, what running requests get. The rest, and what they leave of it, is for closing.
 const REQUESTS_STOP_MAX: Duration = Duration::from_secs(4);
 const LINK_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 
@@ -103,29 +103,33 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
     let running = tokio::spawn(servers.serve());
     addresses.write(data)?;
     greet(settings, &house, &user, &addresses, is_first, started).await?;
-    let stopped = until_stopped(running, &mut signals, &shutdown).await;
+    let (stopped, took) = until_stopped(running, &mut signals, &shutdown).await;
     // A server that died by itself has told nobody.
     shutdown.start();
     let removed = Endpoints::remove(data);
-    close(&house, &mut signals).await;
+    close(&house, &mut signals, STOP_MAX.saturating_sub(took)).await;
     stopped.and(removed).map(|()| EXIT_DONE)
 }
 
-/// Until a signal comes and running requests have had their time, or the servers end by themselves.
+/// Until a signal comes and running requests have had their time, or the servers end by themselves. Gives how long requests took
+/// from the signal on.
 async fn until_stopped(
     mut running: tokio::task::JoinHandle<Result<()>>,
     signals: &mut Signals,
     shutdown: &Shutdown,
-) -> Result<()> {
+) -> (Result<()>, Duration) {
     tokio::select! {
-        ended = &mut running => return ended.context("the server died")?,
+        ended = &mut running => {
+            return (ended.context("the server died").and_then(|ended| ended), Duration::ZERO);
+        }
         () = signals.next() => {}
     }
     tracing::info!("stopping");
+    let told = Instant::now();
     shutdown.start();
-    tokio::select! {
+    let stopped = tokio::select! {
         ended = tokio::time::timeout(REQUESTS_STOP_MAX, &mut running) => match ended {
-            Ok(ended) => ended.context("the server died")?,
+            Ok(ended) => ended.context("the server died").and_then(|ended| ended),
             Err(_) => {
                 tracing::warn!("requests that still run are cut off");
                 running.abort();
@@ -134,12 +138,15 @@ async fn until_stopped(
         },
         // A second signal: at once.
         () = signals.next() => Ok(()),
-    }
+    };
+    (stopped, told.elapsed())
 }
 
-async fn close(house: &House, signals: &mut Signals) {
+/// Closes the house in the time that is left. Of that jobs get half: after them the log and the metastore are to be closed.
+async fn close(house: &House, signals: &mut Signals, left: Duration) {
+    let left = left.max(STOP_MAX - REQUESTS_STOP_MAX);
     tokio::select! {
-        closed = tokio::time::timeout(STOP_MAX - REQUESTS_STOP_MAX, house.close()) => {
+        closed = tokio::time::timeout(left, house.close_within(left / 2)) => {
             if closed.is_err() {
                 tracing::warn!("stopped before everything had ended; what was acknowledged is kept");
             }

@@ -260,7 +260,12 @@ impl House {
 
     /// Stops what runs, waits for what is being written, and closes the stores.
     pub async fn close(&self) {
-        if tokio::time::timeout(JOBS_STOP_MAX, self.jobs.close()).await.is_err() {
+        self.close_within(JOBS_STOP_MAX).await;
+    }
+
+    /// The same; `jobs`: what running ones get to stop.
+    pub async fn close_within(&self, jobs: Duration) {
+        if tokio::time::timeout(jobs, self.jobs.close()).await.is_err() {
             tracing::warn!("a job did not stop in time; the next start marks its run as interrupted");
         }
         for load in self.loader.running() {
@@ -282,7 +287,7 @@ pub const DATABASE: &str = "polder";
 /// people's own statements.
 const RUNS_AT_ONCE: usize = 4;
 
-/// What running jobs get to stop, of the little time that there is once the server stops.
+/// What running jobs get to stop where nobody says it.
 const JOBS_STOP_MAX: Duration = Duration::from_millis(500);
 
 /// All that jobs can do.

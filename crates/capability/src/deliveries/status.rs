@@ -14,7 +14,7 @@ pub enum DeliveryState {
     Starting,
     /// Somebody has stopped it.
     Paused,
-    /// The last attempt failed; the next comes at [`DeliveryStatus::next_attempt_at`].
+    /// The last attempt failed, or the last try of the place; the next comes at [`DeliveryStatus::next_attempt_at`].
     Failing,
 }
 
@@ -63,7 +63,7 @@ pub struct DeliveryStatus {
     pub buffered_bytes: u64,
     /// When a lot last arrived, since the server started.
     pub last_delivery_at: Option<DateTime<Utc>>,
-    /// Of the last attempt that failed, until one succeeds.
+    /// Of the last attempt that failed, until one succeeds. Where the place is tried again within an attempt: of the last try.
     pub last_error: Option<QueryError>,
     pub last_error_at: Option<DateTime<Utc>>,
     pub next_attempt_at: Option<DateTime<Utc>>,

@@ -89,7 +89,7 @@ impl Endpoint {
                 Err(failure @ Failure::TooLarge(_)) => return Err(failure),
                 Err(Failure::Passing(why)) => why,
             };
-            if !patience.again().await {
+            if !patience.again(&failed).await {
                 return Err(Failure::Passing(failed));
             }
         }

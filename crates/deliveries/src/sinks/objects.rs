@@ -53,6 +53,9 @@ impl Keys {
 /// A folder of a bucket.
 pub(super) struct Objects {
     store: AmazonS3,
+    /// Whether requests can be signed, or need not be.
+    has_key: bool,
+    bucket: String,
     folder: String,
     prefix: Template,
     error_prefix: Option<Template>,
@@ -75,10 +78,23 @@ impl Objects {
         pack::check(target.format, target.compression)?;
         let prefix = Template::parse(target.prefix.as_deref().unwrap_or(PREFIX), false)?;
         let error_prefix = target.error_prefix.as_deref().map(|text| Template::parse(text, true)).transpose()?;
-        let store = bucket_of(bucket, target, keys)?;
-        let folder = url.path().trim_matches('/').to_owned();
+        let (store, has_key) = bucket_of(bucket, target, keys)?;
+        let (bucket, folder) = (bucket.to_owned(), url.path().trim_matches('/').to_owned());
         let (format, compression) = (target.format, target.compression);
-        Ok(Self { store, folder, prefix, error_prefix, format, compression })
+        Ok(Self { store, has_key, bucket, folder, prefix, error_prefix, format, compression })
+    }
+
+    /// # Errors
+    /// `InvalidInput`: there is no key for the bucket.
+    pub(super) fn has_key(&self) -> Result<()> {
+        if self.has_key {
+            return Ok(());
+        }
+        let message = format!("there is no key for the bucket {}", self.bucket);
+        Err(Error::invalid(message).with_code("22023").with_hint(
+            "WITH (access_key_id '…', secret_access_key '…'), or start the server with AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY; on a computer of AWS with a role of its own, with AWS_METADATA_ENDPOINT",
+        ))
     }
 
     fn path(&self, prefix: &str, name: &str) -> Path {
@@ -87,6 +103,8 @@ impl Objects {
     }
 
     async fn put(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        // Where nobody gave a key, one would be asked for on the network for half a minute.
+        self.has_key()?;
         let failed = |error| from_store(path, &error);
         if bytes.len() <= PART_BYTES {
             return self.store.put(path, bytes.into()).await.map(|_| ()).map_err(failed);
@@ -197,7 +215,7 @@ fn taken(batch: &RecordBatch, rows: &[usize]) -> Result<RecordBatch> {
         .map_err(|error| Error::internal(format!("dividing a lot: {error}")))
 }
 
-fn bucket_of(bucket: &str, target: &ObjectsTarget, keys: Keys) -> Result<AmazonS3> {
+fn bucket_of(bucket: &str, target: &ObjectsTarget, keys: Keys) -> Result<(AmazonS3, bool)> {
     let mut builder = match keys.0 {
         Some((id, secret)) => AmazonS3Builder::new().with_access_key_id(id).with_secret_access_key(secret),
         // The server's own key is for places that the server was given with it.
@@ -219,7 +237,23 @@ fn bucket_of(bucket: &str, target: &ObjectsTarget, keys: Keys) -> Result<AmazonS
         let endpoint = super::server_url(endpoint)?;
         builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
     }
-    builder.build().map_err(|error| Error::invalid(format!("the bucket {bucket} cannot be used: {error}")))
+    let has_key = has_key(&builder);
+    let store = builder.build();
+    let store = store.map_err(|error| Error::invalid(format!("the bucket {bucket} cannot be used: {error}")))?;
+    Ok((store, has_key))
+}
+
+/// Whether a builder was told where keys are, or that there are none to be used.
+fn has_key(builder: &AmazonS3Builder) -> bool {
+    use AmazonS3ConfigKey as Key;
+    let told = |key: Key| builder.get_config_value(&key).filter(|value| !value.is_empty());
+    let all = |keys: [Key; 2]| keys.into_iter().all(|key| told(key).is_some());
+    all([Key::AccessKeyId, Key::SecretAccessKey])
+        || all([Key::WebIdentityTokenFile, Key::RoleArn])
+        || told(Key::ContainerCredentialsRelativeUri).is_some()
+        || told(Key::ContainerCredentialsFullUri).is_some()
+        || told(Key::MetadataEndpoint).is_some()
+        || told(Key::SkipSignature).is_some_and(|told| told.eq_ignore_ascii_case("true"))
 }
 
 fn from_store(path: &Path, error: &object_store::Error) -> Error {

@@ -90,7 +90,7 @@ impl Search {
                 return;
             }
             documents = left;
-            if !patience.again().await {
+            if !patience.again(&why).await {
                 refused.extend(documents.iter().map(|document| Refused::new(document.row, why.clone())));
                 return;
             }

@@ -92,7 +92,7 @@ impl Splunk {
                 Err(Failure::Passing(why)) => why,
                 Err(failure) => return Err(failure),
             };
-            if !patience.again().await {
+            if !patience.again(&failed).await {
                 return Err(Failure::Passing(failed));
             }
         }
@@ -134,7 +134,10 @@ impl Splunk {
                 Ok(answer) if answer.is_passing() => last = answer.told(),
                 // Nobody will ever tell: better twice than never.
                 Ok(answer) => return Err(Failure::Passing(answer.told())),
-                Err(why) => last = why,
+                Err(why) => {
+                    self.waits.failed(&why, None);
+                    last = why;
+                }
             }
             self.waits.pause(ASK_EVERY_MS).await;
         }
@@ -183,6 +186,7 @@ impl Sink for Splunk {
             match self.send(lot, &part, &mut patience).await {
                 Ok(()) => {}
                 Err(Failure::Event(place, why)) => {
+                    patience.went_well();
                     refused.push(Refused::new(part.remove(place).row, why));
                     if !part.is_empty() {
                         left.push(part);

@@ -62,7 +62,7 @@ fn transformed(texts: &[Option<&str>]) -> Lot {
 fn sink(target: DeliveryTarget, secrets: &[(&str, &str)]) -> Arc<dyn Sink> {
     let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let sinks = Sinks::new(Arc::new(SystemClock), Arc::new(|| [7; 16]));
-    sinks.open(&target, &Secrets(secrets)).unwrap().unwrap()
+    sinks.open(&target, &Secrets(secrets), Arc::new(|_| {})).unwrap().unwrap()
 }
 
 /// A server of this test, and its address.
