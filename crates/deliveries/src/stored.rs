@@ -61,6 +61,11 @@ pub(crate) fn check(definition: &DeliveryDefinition) -> Result<()> {
     if definition.target.table().is_some_and(|table| *table == definition.errors_table()) {
         return invalid("rejected records go into a table of their own".to_owned());
     }
+    match (definition.held_bytes_max, definition.target.history()) {
+        (Some(0), _) => return invalid("HOLD is at least 1 byte".to_owned()),
+        (Some(_), None) => return invalid("HOLD is for histories: retention waits for no other delivery".to_owned()),
+        _ => {}
+    }
     match &definition.target {
         DeliveryTarget::History(_) if definition.transform.is_some() => {
             return invalid("a history has the records as they are: it has no transform".to_owned());
