@@ -4,10 +4,13 @@ import json
 import threading
 import time
 
+import psycopg
 import pytest
+import requests
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import drivers
 import kafkas
 import polder
 
@@ -158,3 +161,77 @@ def test_only_superusers_send_records_elsewhere(server, client):
         sender.sql(f"CREATE DELIVERY out FROM TOPIC {topic} INTO HTTP 'http://127.0.0.1:1/'")
     assert failed.value.code == "42501"
     sender.sql(f"CREATE DELIVERY kept FROM TOPIC {topic} INTO TABLE {topic}_t")
+
+
+def test_arrays_of_json_come_into_columns_of_arrays(server, client):
+    topic = make(server, "arrays", 1)
+    client.sql(f"CREATE TABLE {topic}_table (id bigint, tags text[], numbers integer[], moments timestamptz[], parts jsonb[])")
+    client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_table BUFFER 1 SECONDS")
+    produce(server, topic, [
+        {"id": 1, "tags": ["a", "b,c", 'say "no"', "", None, "NULL"], "numbers": [1, None, -3], "moments": ["2026-11-28T12:00:00Z"], "parts": [{"a": [1]}, "x", 2]},
+        {"id": 2, "tags": [], "numbers": "{4,5}", "parts": None},
+        {"id": 3, "numbers": ["six"]},
+        {"id": 4, "numbers": 7},
+    ])
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table", 2)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table__rejected", 2)
+    assert client.sql(f"SELECT tags[3] AS quoted, tags[5] IS NULL AS none, tags[6] AS word, cardinality(tags) AS n, numbers[3] AS third, parts[1]->'a'->>0 AS one, "
+                      f"moments[1] = '2026-11-28 12:00:00+00' AS at FROM {topic}_table WHERE id = 1") == [
+        {"quoted": 'say "no"', "none": True, "word": "NULL", "n": 6, "third": -3, "one": "1", "at": True}]
+    assert client.sql(f"SELECT cardinality(tags) AS n, numbers[2] AS second, parts IS NULL AS none FROM {topic}_table WHERE id = 2") == [{"n": 0, "second": 5, "none": True}]
+    assert all("column numbers" in row["reason"] for row in client.sql(f"SELECT reason FROM {topic}_table__rejected"))
+
+
+def test_a_redrive_reads_registered_schemas_and_headers(server, client):
+    topic = make(server, "framed", 1)
+    known = server.credentials
+    schema = json.dumps({"type": "object", "properties": {"id": {"type": "integer"}, "price": {"type": "string"}}})
+    made = requests.post(f"{server.url}/schema-registry/subjects/{topic}-value/versions", auth=(known["user"], known["password"]),
+                         json={"schemaType": "JSON", "schema": schema}, timeout=20)
+    made.raise_for_status()
+    frame = b"\0" + made.json()["id"].to_bytes(4, "big")
+    client.sql(f"CREATE TABLE {topic}_table (id bigint, price integer, trace text)")
+    client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_table TRANSFORM AS "
+               f"SELECT (value->>'id')::bigint AS id, (value->>'price')::integer AS price, headers->>'trace' AS trace FROM {topic} BUFFER 1 SECONDS")
+    producer = Producer(kafkas.librdkafka(server))
+    for number, price in enumerate(["5", "much"]):
+        producer.produce(topic, frame + json.dumps({"id": number, "price": price}).encode(), headers=[("trace", f"t{number}".encode())])
+    assert not producer.flush(20)
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table", 1)
+    kafkas.until(client, f"SELECT headers->>'trace' FROM {topic}_table__rejected", "t1")
+    client.sql(f"ALTER DELIVERY {topic}_in SET TRANSFORM AS SELECT (value->>'id')::bigint AS id, 9 AS price, headers->>'trace' AS trace FROM {topic}")
+    client.sql(f"ALTER DELIVERY {topic}_in REDRIVE")
+    assert client.sql(f"SELECT * FROM {topic}_table ORDER BY id") == [{"id": 0, "price": 5, "trace": "t0"}, {"id": 1, "price": 9, "trace": "t1"}]
+    assert client.value(f"SELECT count(*) FROM {topic}_table__rejected") == 0
+
+
+def test_a_table_of_rejected_records_from_before_headers_is_filled_on(server, client):
+    topic = make(server, "older", 1)
+    client.sql(f"CREATE TABLE {topic}_table (id bigint)")
+    client.sql(f'CREATE TABLE {topic}_table__rejected (delivery text, topic text, partition integer, "offset" bigint, timestamp timestamptz, '
+               "key bytea, value bytea, reason text, at timestamptz)")
+    client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_table BUFFER 1 SECONDS")
+    produce(server, topic, [{"id": "x"}])
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_table__rejected", 1)
+    client.sql(f"ALTER TABLE {topic}_table ALTER COLUMN id TYPE text")
+    client.sql(f"ALTER DELIVERY {topic}_in REDRIVE")
+    assert client.sql(f"SELECT id FROM {topic}_table") == [{"id": "x"}]
+
+
+def test_arrays_come_into_a_table_of_postgresql(server, client, postgres):
+    topic = make(server, "sent", 1)
+    place = drivers.postgresqls(postgres)
+    with psycopg.connect(host=place.host, port=place.port, user=place.user, dbname=place.database, autocommit=True) as there:
+        there.execute("CREATE TABLE orders (id bigint, tags text[], numbers integer[], parts jsonb)")
+        to = (f"INTO POSTGRES WITH (host '{place.host}', port {place.port}, database '{place.database}', user '{place.user}', table 'orders') "
+              "{} BUFFER 1 SECONDS")
+        client.sql(f"CREATE DELIVERY {topic}_plain FROM TOPIC {topic} {to.format('')}")
+        client.sql(f"CREATE DELIVERY {topic}_made FROM TOPIC {topic} " + to.format(
+            f"TRANSFORM AS SELECT 100 + (value->>'id')::bigint AS id, ARRAY['x', value->'tags'->>0] AS tags, ARRAY[1, NULL] AS numbers FROM {topic}"))
+        produce(server, topic, [{"id": 1, "tags": ["a", "b,c", None], "numbers": [1, -2], "parts": [1, {"a": 2}]}, {"id": 2, "numbers": ["no"]}])
+        deadline, rows = time.monotonic() + 60, []
+        while len(rows) < 3 and time.monotonic() < deadline:
+            rows = there.execute("SELECT id, tags, numbers, parts FROM orders ORDER BY id").fetchall()
+            time.sleep(0.2)
+    assert rows == [(1, ["a", "b,c", None], [1, -2], [1, {"a": 2}]), (101, ["x", "a"], [1, None], None), (102, ["x", None], [1, None], None)]
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_plain__rejected", 1)

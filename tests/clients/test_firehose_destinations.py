@@ -249,3 +249,33 @@ def test_parquet_with_a_transform_and_a_prefix_of_times_and_columns(server, fire
     assert {table.metadata.row_group(0).column(0).compression for table in tables} == {codec}
     assert all(len(key.split("/")) == 4 for key in kept)
     firehose.delete_delivery_stream(DeliveryStreamName=name)
+
+
+def test_a_name_that_a_killed_server_left_half_made_is_free(fresh):
+    """A server is killed between the stream's topic and the stream, and between the stream's end and its topic's."""
+    server = fresh()
+    server.start()
+    firehose = connect(server)
+    table = {"IcebergDestinationConfiguration": {"RoleARN": ROLE, "CatalogConfiguration": {}, "S3Configuration": BUCKET, "BufferingHints": SECOND}}
+    firehose.create_delivery_stream(DeliveryStreamName="before", **table)
+    leftovers = {"max.message.bytes": "16777216"}
+    from confluent_kafka.admin import AdminClient, NewTopic
+    admin = AdminClient(kafkas.librdkafka(server))
+    # As it is made for a stream, and as nobody makes one for a stream.
+    admin.create_topics([NewTopic("firehose.half", 1, config=leftovers)])["firehose.half"].result(20)
+    admin.create_topics([NewTopic("firehose.other", 1)])["firehose.other"].result(20)
+    server.kill()
+    server.start()
+    firehose, client = connect(server), server.client()
+    firehose.create_delivery_stream(DeliveryStreamName="half", **table)
+    firehose.put_record(DeliveryStreamName="half", Record={"Data": b'{"id": 1}'})
+    kafkas.until(client, "SELECT count(*) FROM half", 1, SOON)
+    with pytest.raises(firehose.exceptions.ResourceInUseException):
+        firehose.create_delivery_stream(DeliveryStreamName="other", **table)
+    # A stream whose topic is gone already is deleted as any other, and its name is free.
+    AdminClient(kafkas.librdkafka(server)).delete_topics(["firehose.before"])["firehose.before"].result(20)
+    firehose.delete_delivery_stream(DeliveryStreamName="before")
+    firehose.create_delivery_stream(DeliveryStreamName="before", **table)
+    for name in ("half", "before"):
+        firehose.delete_delivery_stream(DeliveryStreamName=name)
+    assert client.value("SELECT count(*) FROM polder.topics WHERE topic_name LIKE 'firehose.%'") == 1

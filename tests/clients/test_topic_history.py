@@ -6,6 +6,7 @@ import time
 
 import psycopg
 import pytest
+import requests
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -255,3 +256,89 @@ def test_who_may_read_the_topic_reads_its_history(server, client):
     with pytest.raises(polder.Failed) as refused:
         keeper.sql(f"CREATE DELIVERY mine FROM TOPIC {other} INTO HISTORY")
     assert refused.value.status == 403, refused.value
+
+
+def held(client, topic):
+    return client.sql(f"SELECT held_bytes, held_bytes_max, lost FROM polder.deliveries WHERE topic = '{topic}'")[0]
+
+
+def metric(server, name):
+    lines = requests.get(f"{server.url}/metrics", timeout=20).text.splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
+
+
+def test_what_a_history_makes_the_log_keep_is_told_and_bounded(server, client):
+    topic = make(server, "held", 2, retention_ms=1000, segment_bytes=1048576)
+    history(client, topic)
+    client.sql(f"ALTER DELIVERY {topic}_kept PAUSE")
+    assert held(client, topic) == {"held_bytes": 0, "held_bytes_max": None, "lost": 0}
+    produce(server, topic, 6_000, size=2_000)
+    end = time.monotonic() + 40
+    while held(client, topic)["held_bytes"] < 12_000_000 and time.monotonic() < end:
+        time.sleep(0.5)
+    assert 12_000_000 <= held(client, topic)["held_bytes"] < 40_000_000 and starts(client, topic) == [0, 0]
+    assert metric(server, "polder_log_held_bytes") >= held(client, topic)["held_bytes"]
+    client.sql(f"ALTER DELIVERY {topic}_kept SET HOLD 6 MB")
+    end = time.monotonic() + 40
+    while held(client, topic)["held_bytes"] > 6 << 20 and time.monotonic() < end:
+        time.sleep(0.5)
+    assert held(client, topic)["held_bytes"] <= 6 << 20 and held(client, topic)["held_bytes_max"] == 6 << 20
+    gone = starts(client, topic)
+    # The oldest went, and no more than had to.
+    assert all(0 < start < 3_000 for start in gone), gone
+    client.sql(f"ALTER DELIVERY {topic}_kept RESUME")
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 6_000 - sum(gone), 60)
+    assert client.value(f"SELECT min((value->>'n')::int) FROM {topic}") >= min(gone)
+    client.sql(f"ALTER DELIVERY {topic}_kept DROP HOLD")
+    assert held(client, topic)["held_bytes_max"] is None
+    with pytest.raises(polder.Failed):
+        client.sql(f"CREATE DELIVERY {topic}_t FROM TOPIC {topic} INTO TABLE {topic}_t HOLD 1 GB")
+
+
+def test_who_reads_while_a_history_is_dropped_gets_all_of_it(server, client):
+    topic = make(server, "dropped", 2, retention_ms=1000, segment_bytes=1048576)
+    history(client, topic)
+    client.sql(f"ALTER DELIVERY {topic}_kept PAUSE")
+    produce(server, topic, 20_000, size=500)
+    with connect(server) as connection, connection.transaction():
+        cursor = connection.cursor("slow")
+        cursor.itersize = 1_000
+        cursor.execute(f"SELECT (value->>'n')::int, value->>'pad' FROM {topic}")
+        seen = [number for number, _ in cursor.fetchmany(1_000)]
+        client.sql(f"DROP DELIVERY {topic}_kept")
+        # The log looks for what is old every ten seconds, and all of it is.
+        time.sleep(14)
+        assert starts(client, topic) == [0, 0]
+        while rows := cursor.fetchmany(5_000):
+            seen.extend(number for number, _ in rows)
+    assert sorted(seen) == list(range(20_000))
+    end = time.monotonic() + 40
+    while min(starts(client, topic)) < 10_000 and time.monotonic() < end:
+        time.sleep(0.5)
+    assert starts(client, topic) == [10_000, 10_000]
+
+
+def test_two_topics_share_no_table(server, client):
+    topic = make(server, "shared")
+    admin = AdminClient(kafkas.librdkafka(server))
+    admin.create_topics([NewTopic(f"{topic}__rejected", 1)])[f"{topic}__rejected"].result(20)
+    history(client, topic)
+    with pytest.raises(polder.Failed) as refused:
+        history(client, f"{topic}__rejected")
+    assert refused.value.code == "42P07" and "ON ERROR INTO" in refused.value.hint
+    client.sql(f"DROP DELIVERY {topic}_kept")
+    history(client, f"{topic}__rejected")
+    with pytest.raises(polder.Failed):
+        history(client, topic)
+    client.sql(f"CREATE DELIVERY {topic}_kept FROM TOPIC {topic} INTO HISTORY BUFFER 1 SECONDS ON ERROR INTO {topic}_failed")
+
+
+def test_a_job_that_is_dropped_is_no_history_any_more(server, client):
+    topic = make(server, "jobless")
+    history(client, topic)
+    produce(server, topic, 10)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 10)
+    assert "Union" in plan(client, f"SELECT * FROM {topic}")
+    client.sql(f"DROP JOB {topic}_kept")
+    assert "Union" not in plan(client, f"SELECT * FROM {topic}")
+    assert client.value(f"SELECT count(*) FROM {topic}") == 10

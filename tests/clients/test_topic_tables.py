@@ -143,11 +143,15 @@ def test_topics_are_in_the_catalogs_that_clients_read(server, client):
     theirs = polder.Client(server.url).login(other, PASSWORD)
     assert theirs.value(listed) == 0
     assert theirs.value(f"SELECT count(*) AS n FROM pg_class WHERE relname = '{topic}'") == 0
+    # Nor of the schema, as long as there is nothing in it for them.
+    schemas = ["SELECT count(*) AS n FROM information_schema.schemata WHERE schema_name = 'topics'", "SELECT count(*) AS n FROM pg_namespace WHERE nspname = 'topics'"]
+    assert [theirs.value(sql) for sql in schemas] == [0, 0]
     listed_as = f"SELECT relowner::regrole::text AS owner, array_to_string(relacl, ' ') AS grants FROM pg_class WHERE relname = '{topic}'"
     assert client.sql(listed_as) == [{"owner": "polder", "grants": "polder=arU/polder"}]
     may = f"SELECT has_table_privilege('{other}', 'topics.{topic}', 'SELECT') AS may"
     assert not client.value(may)
     client.sql(f"GRANT SELECT ON TOPIC {topic} TO {other}")
+    assert [theirs.value(sql) for sql in [*schemas, listed]] == [1, 1, 1]
     assert client.sql(listed_as) == [{"owner": "polder", "grants": f"polder=arU/polder {other}=r/polder"}]
     assert client.value(may) and theirs.sql(listed_as) == client.sql(listed_as)
     client.sql(f"ALTER TOPIC {topic} OWNER TO {other}")

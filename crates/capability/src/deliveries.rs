@@ -41,6 +41,8 @@ pub struct AlterDelivery {
     /// `Some(None)`: no transform any more.
     pub transform: Option<Option<String>>,
     pub partition_by: Option<Vec<String>>,
+    /// `Some(None)`: without bound.
+    pub held_bytes_max: Option<Option<u64>>,
     /// `Some(None)`: the default table.
     pub errors_into: Option<Option<TableTarget>>,
     /// Another place to deliver to. The place in the topic stays.
@@ -115,9 +117,9 @@ pub trait Deliveries: Send + Sync {
     /// `NotFound` (42704); what keeps a lot from being delivered as a whole. Those before it are delivered then.
     async fn redrive(&self, name: &str) -> Result<Redriven>;
 
-    /// Has the log keep the records of a topic, by its id, while somebody reads it together with its history, from what is not
+    /// Has the log keep the records of a topic, by its name and id, while somebody reads it together with its history, from what is not
     /// in the history yet when this returns. Looks at memory only.
-    fn hold(&self, topic: Uuid) -> Arc<HistoryHold>;
+    fn hold(&self, name: &str, topic: Uuid) -> Arc<HistoryHold>;
 
     /// The delivery that keeps the history of a topic, by the topic's name, if there is one.
     async fn history(&self, topic: &str) -> Result<Option<TopicHistory>>;

@@ -65,6 +65,10 @@ impl JobDeliveries {
         let lag_ms = |oldest: i64| u64::try_from(now.timestamp_millis() - oldest).unwrap_or(0);
         let Stored { id, mut definition } = stored;
         definition.secrets = Default::default();
+        let held_bytes = definition.target.history().map(|_| {
+            let topic = self.rows.find(&Caller::new(&definition.owner, VIA), &definition.topic);
+            topic.map_or(0, |topic| topic.held_bytes)
+        });
         DeliveryStatus {
             id,
             definition,
@@ -74,6 +78,7 @@ impl JobDeliveries {
             lag_records: seen.lag.records,
             lag_ms: seen.lag.records.map(|_| seen.lag.oldest_ms.map_or(0, lag_ms)),
             buffered_bytes: seen.lag.buffered_bytes,
+            held_bytes,
             last_delivery_at: seen.last_delivery_at,
             last_error,
             last_error_at,
@@ -209,6 +214,7 @@ impl Deliveries for JobDeliveries {
         }
         let stored = Stored { id, definition };
         self.jobs()?.create(stored.job()?, if before.is_some() { IfExists::Replace } else { IfExists::Refuse }).await?;
+        self.histories_changed();
         if let Some(job) = &existing {
             self.stop(job).await?;
         }
@@ -228,6 +234,7 @@ impl Deliveries for JobDeliveries {
             buffer_seconds,
             transform,
             partition_by,
+            held_bytes_max,
             errors_into,
             target,
             backup,
@@ -239,6 +246,7 @@ impl Deliveries for JobDeliveries {
         definition.buffer.seconds = buffer_seconds.unwrap_or(definition.buffer.seconds);
         definition.transform = transform.unwrap_or_else(|| definition.transform.take());
         definition.partition_by = partition_by.unwrap_or_else(|| std::mem::take(&mut definition.partition_by));
+        definition.held_bytes_max = held_bytes_max.unwrap_or(definition.held_bytes_max);
         definition.errors_into = errors_into.unwrap_or_else(|| definition.errors_into.take());
         if let Some(target) = target {
             if target.history() != definition.target.history() {
@@ -280,14 +288,16 @@ impl Deliveries for JobDeliveries {
     async fn remove(&self, name: &str) -> Result<bool> {
         let Some(job) = self.jobs()?.find(name).await? else { return Ok(false) };
         let Some(stored) = Stored::of(&job).transpose()? else { return Ok(false) };
+        // First, so that a crash in between leaves a delivery that can be removed once more, and no topic in the way of its name.
+        if stored.definition.owns_topic {
+            offer::delete_topic(self, &stored.definition).await?;
+        }
         self.jobs()?.remove(name).await?;
+        self.histories_changed();
         self.stop(&job).await?;
         self.live.lock().remove(name);
         self.tables()?.forget(stored.id, None).await?;
         self.keep_secrets(stored.id, &Secrets::default()).await?;
-        if stored.definition.owns_topic {
-            offer::delete_topic(self, &stored.definition).await?;
-        }
         Ok(true)
     }
 
@@ -317,8 +327,8 @@ impl Deliveries for JobDeliveries {
         self.redrive_all(&stored).await
     }
 
-    fn hold(&self, topic: Uuid) -> Arc<HistoryHold> {
-        self.held(topic)
+    fn hold(&self, name: &str, topic: Uuid) -> Arc<HistoryHold> {
+        self.held(name, topic)
     }
 
     async fn history(&self, topic: &str) -> Result<Option<TopicHistory>> {

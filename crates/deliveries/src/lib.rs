@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use polder_capability::Jobs;
 use polder_capability::deliveries::{DeliveryTables, HistoryHold, Secrets};
+use polder_capability::schemas::ValueSchemas;
 use polder_capability::topics::{TopicRows, Topics};
 use polder_metastore::Metastore;
 use polder_runtime::Clock;
@@ -38,6 +39,8 @@ pub use run::DeliveryKind;
 /// What deliveries stand on.
 pub struct DeliveriesOptions {
     pub rows: Arc<dyn TopicRows>,
+    /// Read what rejected records say by which schema it was written.
+    pub schemas: Arc<dyn ValueSchemas>,
     /// For topics that are deliveries' own.
     pub topics: Arc<dyn Topics>,
     /// Keeps the secrets.
@@ -51,6 +54,7 @@ pub struct DeliveriesOptions {
 /// All deliveries. Implements [`Deliveries`](polder_capability::deliveries::Deliveries).
 pub struct JobDeliveries {
     rows: Arc<dyn TopicRows>,
+    schemas: Arc<dyn ValueSchemas>,
     topics: Arc<dyn Topics>,
     metastore: Arc<Metastore>,
     sinks: Sinks,
@@ -62,15 +66,17 @@ pub struct JobDeliveries {
     live: Mutex<HashMap<String, Arc<Live>>>,
     /// What statements read of topics that have histories.
     holds: Mutex<Vec<Weak<HistoryHold>>>,
+    /// Which topics have histories.
+    kept: Mutex<history::KeptTopics>,
 }
 
 impl JobDeliveries {
     #[must_use]
     pub fn new(options: DeliveriesOptions) -> Arc<Self> {
-        let DeliveriesOptions { rows, topics, metastore, random, tables, clock } = options;
+        let DeliveriesOptions { rows, schemas, topics, metastore, random, tables, clock } = options;
         let sinks = Sinks::new(Arc::clone(&clock), random);
-        let (jobs, live, holds) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        Arc::new(Self { rows, topics, metastore, sinks, tables, clock, jobs, live, holds })
+        let (jobs, live, holds, kept) = (OnceLock::new(), Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { rows, schemas, topics, metastore, sinks, tables, clock, jobs, live, holds, kept })
     }
 
     /// Gives the runner of jobs. Called once, by the wiring.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use polder_capability::Caller;
 use polder_capability::deliveries::{DeliveryDefinition, OfferedRecord};
 use polder_capability::topics::{
-    Acks, NewTopic, Produce, ProduceBatch, TopicClient, TopicError, TopicFailure, TopicPartition, TopicRef,
+    Acks, ConfigResource, ConfigSource, NewTopic, Produce, ProduceBatch, TopicClient, TopicError, TopicFailure,
+    TopicPartition, TopicRef, TopicRight, TopicScan, TopicThing,
 };
 use polder_topic_log::format::{BatchBuilder, Codec, NewRecord};
 use polder_types::{Error, ErrorKind, Result};
@@ -19,16 +20,43 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Records that are offered come in batches larger than the default of topics.
 const OWN_TOPIC_MESSAGE_BYTES: &str = "16777216";
 
-/// Makes a delivery's own topic. One that is there already is somebody else's.
+/// Makes a delivery's own topic. One that is there already is somebody else's, unless it was made like this for a delivery
+/// that never came to be, because the server was killed in between: that one is taken.
 pub(crate) async fn make_topic(house: &JobDeliveries, definition: &DeliveryDefinition) -> Result<()> {
     let config = vec![("max.message.bytes".to_owned(), Some(OWN_TOPIC_MESSAGE_BYTES.to_owned()))];
     let topic = NewTopic { name: definition.topic.clone(), partitions: Some(1), config, ..NewTopic::default() };
     let client = client(&Caller::new(&definition.owner, VIA));
     let made = house.topics.create(&client, vec![topic], false).await.map_err(of_topics)?;
     match made.into_iter().next() {
+        Some(Err(failure)) if failure.error == TopicError::TopicExists && is_left_over(house, definition).await? => {
+            Ok(())
+        }
         Some(Err(failure)) => Err(of_topics(failure)),
         _ => Ok(()),
     }
+}
+
+/// Whether a topic is as a delivery's own topic is made, without a record, and its owner's to delete. No delivery has its name.
+async fn is_left_over(house: &JobDeliveries, definition: &DeliveryDefinition) -> Result<bool> {
+    const SIZE: &str = "max.message.bytes";
+    let (caller, topic) = (Caller::new(&definition.owner, VIA), &definition.topic);
+    let client = client(&caller);
+    let rights = house.topics.rights_on(&client, TopicThing::Topic(topic)).unwrap_or_default();
+    if !rights.contains(&TopicRight::Delete) {
+        return Ok(false);
+    }
+    if house.rows.find(&caller, topic).is_none_or(|table| table.partitions != 1) {
+        return Ok(false);
+    }
+    let asked = vec![(ConfigResource::Topic(topic.clone()), Some(vec![SIZE.to_owned()]))];
+    let configs = house.topics.configs(&client, asked).await.map_err(of_topics)?.into_iter().next();
+    let configs = configs.transpose().map_err(of_topics)?.unwrap_or_default();
+    let is_ours = configs.iter().any(|entry| {
+        entry.name == SIZE
+            && entry.source == ConfigSource::Own
+            && entry.value.as_deref() == Some(OWN_TOPIC_MESSAGE_BYTES)
+    });
+    Ok(is_ours && house.rows.scan(&caller, topic, TopicScan::default()).await?.is_empty())
 }
 
 /// Deletes it, if it is there.

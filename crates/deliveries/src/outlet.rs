@@ -231,6 +231,7 @@ fn rejected(topic: &str, records: &RecordBatch, refused: Refused, now: DateTime<
         column.is_valid(row).then(|| Bytes::copy_from_slice(column.value(row)))
     };
     let times = records.column(columns::TIMESTAMP).as_primitive::<TimestampMicrosecondType>();
+    let headers = records.column(columns::HEADERS).as_string_view();
     RejectedRecord {
         topic: topic.to_owned(),
         partition: records.column(columns::PARTITION).as_primitive::<Int32Type>().value(row),
@@ -238,6 +239,7 @@ fn rejected(topic: &str, records: &RecordBatch, refused: Refused, now: DateTime<
         timestamp: if times.is_valid(row) { times.value(row) / 1000 } else { -1 },
         key: bytes(columns::KEY_BYTES),
         value: bytes(columns::VALUE_BYTES),
+        headers: headers.is_valid(row).then(|| headers.value(row).to_owned()),
         reason: refused.reason,
         at: now,
     }

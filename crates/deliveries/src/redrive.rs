@@ -1,12 +1,15 @@
 //! Rejected records, delivered once more.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
 use polder_capability::deliveries::{Redriven, RejectedRecord};
+use polder_capability::schemas::{ValueDecoder, framed_schema_id};
 use polder_capability::topics::topic_schema;
+use polder_kernels::json::Json;
 use polder_kernels::json::bytes::{of_bytes, text};
 use polder_types::{Error, Result};
 
@@ -18,39 +21,76 @@ use crate::stored::Stored;
 const RECORDS_MAX: u32 = 5_000;
 const BYTES_MAX: u64 = 16 << 20;
 
+/// Readers of values by the ids of their schemas.
+type Decoders = HashMap<i32, Option<Arc<dyn ValueDecoder>>>;
+
 impl JobDeliveries {
     pub(crate) async fn redrive_all(&self, stored: &Stored) -> Result<Redriven> {
         let stored = self.with_secrets(stored.clone()).await?;
         let outlet = Outlet::open(self, stored.clone())?;
         // What is rejected again is told by a later time, and so is not taken up again.
         let before = self.now();
-        let mut redriven = Redriven::default();
+        let (mut redriven, mut decoders) = (Redriven::default(), Decoders::new());
         loop {
             let records = self.tables()?.rejected(&stored.definition, before, None, RECORDS_MAX, BYTES_MAX).await?;
             if records.is_empty() {
                 return Ok(redriven);
             }
+            self.find_decoders(&records, &mut decoders).await?;
             let keys = records.iter().map(RejectedRecord::row_key).collect();
-            let delivered = outlet.deliver(self, vec![as_rows(&records)?], Vec::new(), keys, Vec::new()).await?;
+            let delivered =
+                outlet.deliver(self, vec![as_rows(&records, &decoders)?], Vec::new(), keys, Vec::new()).await?;
             let count = records.len() as u64;
             redriven.read += count;
             redriven.rejected += delivered.rejected;
             redriven.delivered += count - delivered.rejected.min(count);
         }
     }
+
+    /// Looks up the schemas that records say they were written by.
+    async fn find_decoders(&self, records: &[RejectedRecord], decoders: &mut Decoders) -> Result<()> {
+        decoders.clear();
+        let bytes = records.iter().flat_map(|record| record.key.iter().chain(&record.value));
+        let mut ids: Vec<i32> = bytes.filter_map(|bytes| framed_schema_id(bytes)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            decoders.insert(id, self.schemas.decoder(id).await?);
+        }
+        Ok(())
+    }
+}
+
+/// What a registered schema makes of bytes. Those that are none of the schema's begin like that by chance.
+fn decoded(bytes: &[u8], decoders: &Decoders) -> Option<String> {
+    let decoder = decoders.get(&framed_schema_id(bytes)?)?.as_ref()?;
+    decoder.decode(bytes).ok()
+}
+
+/// A key as a topic's table shows it.
+fn key_of(bytes: &[u8], decoders: &Decoders) -> Option<String> {
+    match decoded(bytes, decoders) {
+        Some(json) => Some(match Json::parse(&json) {
+            Ok(Json::Text(text)) => text,
+            _ => json,
+        }),
+        None => text(bytes).map(str::to_owned),
+    }
 }
 
 /// Rejected records as rows of their topic's table.
-fn as_rows(records: &[RejectedRecord]) -> Result<RecordBatch> {
-    let key = |record: &RejectedRecord| record.key.as_deref().and_then(text).map(str::to_owned);
+fn as_rows(records: &[RejectedRecord], decoders: &Decoders) -> Result<RecordBatch> {
+    let key = |record: &RejectedRecord| record.key.as_deref().and_then(|key| key_of(key, decoders));
+    let value = |value: &[u8]| decoded(value, decoders).or_else(|| of_bytes(value));
+    let headers = |record: &RejectedRecord| Some(record.headers.clone().unwrap_or_else(|| "{}".to_owned()));
     let times = records.iter().map(|record| record.timestamp.saturating_mul(1_000)).collect::<Vec<_>>();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(records.iter().map(|record| record.partition).collect::<Int32Array>()),
         Arc::new(records.iter().map(|record| record.offset).collect::<Int64Array>()),
         Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         Arc::new(records.iter().map(key).collect::<StringViewArray>()),
-        Arc::new(records.iter().map(|_| Some("{}")).collect::<StringViewArray>()),
-        Arc::new(records.iter().map(|record| record.value.as_deref().and_then(of_bytes)).collect::<StringViewArray>()),
+        Arc::new(records.iter().map(headers).collect::<StringViewArray>()),
+        Arc::new(records.iter().map(|record| record.value.as_deref().and_then(value)).collect::<StringViewArray>()),
         Arc::new(records.iter().map(|record| record.key.as_deref()).collect::<BinaryViewArray>()),
         Arc::new(records.iter().map(|record| record.value.as_deref()).collect::<BinaryViewArray>()),
     ];

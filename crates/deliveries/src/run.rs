@@ -166,6 +166,7 @@ impl Running<'_> {
                 timestamp: damaged.timestamp,
                 key: None,
                 value: Some(damaged.batch),
+                headers: None,
                 reason: format!("{}; the value is the batch that they are", damaged.reason),
                 at: now,
             };

@@ -73,6 +73,11 @@ pub(crate) fn check(definition: &DeliveryDefinition) -> Result<()> {
     if retry_seconds > RETRY_SECONDS_MAX {
         return invalid(format!("retry_seconds is 0 to {RETRY_SECONDS_MAX}"));
     }
+    match (definition.held_bytes_max, definition.target.history()) {
+        (Some(0), _) => return invalid("HOLD is at least 1 byte".to_owned()),
+        (Some(_), None) => return invalid("HOLD is for histories: retention waits for no other delivery".to_owned()),
+        _ => {}
+    }
     match &definition.target {
         DeliveryTarget::History(_) if definition.transform.is_some() => {
             return invalid("a history has the records as they are: it has no transform".to_owned());

@@ -150,7 +150,9 @@ fn write_log(out: &mut String, log: &StoreCounts) -> std::fmt::Result {
     writeln!(out, "{name}{{from=\"cache\"}} {}", log.cache_read_bytes)?;
     writeln!(out, "{name}{{from=\"disk\"}} {}", log.disk_read_bytes)?;
     let help = "Segments of the log of topics that are known to be damaged.";
-    single(out, "polder_log_damaged_segments", "gauge", help, log.damaged_segments)
+    single(out, "polder_log_damaged_segments", "gauge", help, log.damaged_segments)?;
+    let help = "Bytes of topics beyond their retention, held for histories that have not kept them.";
+    single(out, "polder_log_held_bytes", "gauge", help, log.held_bytes)
 }
 
 fn single(out: &mut String, name: &str, kind: &str, help: &str, value: u64) -> std::fmt::Result {

@@ -1,5 +1,6 @@
 //! JSON as PostgreSQL's `jsonb` has it: keys sorted by length, the last of equal keys, numbers with all their digits.
 
+pub mod arrays;
 pub mod bytes;
 mod order;
 

@@ -93,6 +93,7 @@ impl House {
         engine.forget_deleted_topics().await?;
         let deliveries = JobDeliveries::new(DeliveriesOptions {
             rows: Arc::clone(&rows),
+            schemas: Arc::clone(&schemas) as Arc<dyn ValueSchemas>,
             topics: Arc::new(streams.topics.clone()),
             metastore: Arc::clone(&metastore),
             random: Arc::new(|| uuid::Uuid::new_v4().into_bytes()),

@@ -92,6 +92,7 @@ impl TopicStore for Streaming {
             cache_read_bytes: cache_bytes,
             disk_read_bytes: disk_bytes,
             damaged_segments,
+            held_bytes: self.inner.log.held_bytes_of_all().values().sum(),
         }
     }
 }

@@ -22,9 +22,19 @@ const AT_ONCE: usize = 500;
 pub enum Spared {
     #[default]
     Nothing,
-    /// Of these topics, by their ids, the records from an offset on in each partition; all of a partition that is not named.
-    From(HashMap<Uuid, BTreeMap<u32, i64>>),
+    /// Of these topics, by their ids.
+    From(HashMap<Uuid, SparedTopic>),
     Everything,
+}
+
+/// What retention leaves alone of one topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SparedTopic {
+    /// The records from an offset on in each partition; all of a partition that is not named.
+    pub from: BTreeMap<u32, i64>,
+    /// Bytes of such records, of all partitions together, that would be deleted otherwise: of what is more, the oldest are.
+    /// `None`: without bound.
+    pub bytes_max: Option<u64>,
 }
 
 impl Spared {
@@ -33,12 +43,28 @@ impl Spared {
         match self {
             Self::Nothing => i64::MAX,
             Self::From(topics) => match topics.get(&topic) {
-                Some(partitions) => partitions.get(&partition).copied().unwrap_or(0),
+                Some(spared) => spared.from.get(&partition).copied().unwrap_or(0),
                 None => i64::MAX,
             },
             Self::Everything => 0,
         }
     }
+
+    fn bytes_max(&self, topic: Uuid) -> Option<u64> {
+        match self {
+            Self::From(topics) => topics.get(&topic).and_then(|spared| spared.bytes_max),
+            _ => None,
+        }
+    }
+}
+
+/// Records that retention would delete, and leaves.
+#[derive(Debug)]
+struct Held {
+    since: i64,
+    partition: u32,
+    next: i64,
+    bytes: u64,
 }
 
 /// Does what is due; says whether there is more.
@@ -94,13 +120,31 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// Deletes the records that are too old, or too many.
 async fn retain(log: &Log, now: i64, spared: &Spared) -> Result<()> {
-    let mut entries = Vec::new();
+    let mut begins: BTreeMap<(Uuid, u32), i64> = BTreeMap::new();
+    let mut held: HashMap<Uuid, Vec<Held>> = HashMap::new();
     for (topic, partition) in log.published().partitions() {
-        let stays = spared.from(topic.id, partition.partition);
-        if let Some(before) = begin(&partition.view.read(), &topic.settings, now, stays) {
-            entries.push(Entry::DeleteRecords { topic: topic.id, partition: partition.partition, before });
+        let number = partition.partition;
+        let stays = spared.from(topic.id, number);
+        let (before, left) = due(&partition.view.read(), &topic.settings, now, stays, number);
+        begins.extend(before.map(|before| ((topic.id, number), before)));
+        if !left.is_empty() {
+            held.entry(topic.id).or_default().extend(left);
         }
     }
+    let mut bytes_held = HashMap::new();
+    for (topic, held) in held {
+        let (mut bytes, given_up) = within(held, spared.bytes_max(topic));
+        for one in given_up {
+            let before = begins.entry((topic, one.partition)).or_insert(one.next);
+            *before = one.next.max(*before);
+            bytes -= one.bytes;
+        }
+        bytes_held.insert(topic, bytes);
+    }
+    *log.0.held_bytes.lock() = bytes_held;
+    let entries = begins.into_iter();
+    let mut entries: Vec<_> =
+        entries.map(|((topic, partition), before)| Entry::DeleteRecords { topic, partition, before }).collect();
     while !entries.is_empty() {
         let rest = entries.split_off(entries.len().min(AT_ONCE));
         match log.append(std::mem::replace(&mut entries, rest)).await {
@@ -112,25 +156,47 @@ async fn retain(log: &Log, now: i64, spared: &Spared) -> Result<()> {
     Ok(())
 }
 
-/// Where a partition is to begin, if that is further on than it does, and not behind the first offset that stays.
-fn begin(view: &View, settings: &TopicSettings, now: i64, stays: i64) -> Option<i64> {
-    if !settings.delete {
-        return None;
+/// The bytes of all that is held, and the oldest of it that there is no room for.
+fn within(mut held: Vec<Held>, bytes_max: Option<u64>) -> (u64, Vec<Held>) {
+    let bytes: u64 = held.iter().map(|one| one.bytes).sum();
+    let Some(most) = bytes_max else { return (bytes, Vec::new()) };
+    // Within a partition the order of the offsets stays.
+    held.sort_by_key(|one| one.since);
+    let (mut left, mut number) = (bytes, 0);
+    while let Some(one) = held.get(number).filter(|_| left > most) {
+        left -= one.bytes;
+        number += 1;
     }
-    let mut before = None;
+    held.truncate(number);
+    (bytes, held)
+}
+
+/// Where a partition is to begin, if that is further on than it does, and not behind the first offset that stays; and what
+/// would go too if nothing had to stay.
+fn due(view: &View, settings: &TopicSettings, now: i64, stays: i64, partition: u32) -> (Option<i64>, Vec<Held>) {
+    let (mut before, mut held) = (None, Vec::new());
+    if !settings.delete {
+        return (before, held);
+    }
     let mut bytes = view.bytes();
-    // An open transaction's records stay until it has ended.
-    let end = view.bounds.last_stable_offset.min(stays);
+    // What is held counts from when the oldest of it is kept, so that none of it is older than what is before it.
+    let mut since = i64::MIN;
     for (number, extent) in view.extents.iter().enumerate() {
         let too_old = settings.retention_ms.is_some_and(|keep| extent.kept_since < now.saturating_sub(keep));
         let is_last = number + 1 == view.extents.len();
         let left = bytes - extent.bytes;
         let too_many = !is_last && settings.retention_bytes.is_some_and(|keep| left >= keep);
-        if extent.next > end || !(too_old || too_many) {
+        // An open transaction's records stay until it has ended.
+        if extent.next > view.bounds.last_stable_offset || !(too_old || too_many) {
             break;
         }
         bytes = left;
-        before = Some(extent.next);
+        if held.is_empty() && extent.next <= stays {
+            before = Some(extent.next);
+        } else {
+            since = since.max(extent.kept_since);
+            held.push(Held { since, partition, next: extent.next, bytes: extent.bytes });
+        }
     }
-    before.filter(|before| *before > view.bounds.log_start_offset)
+    (before.filter(|before| *before > view.bounds.log_start_offset), held)
 }

@@ -44,7 +44,7 @@ mod view;
 mod writer;
 
 pub use entry::{AppendError, Appended, BatchAppended, Entry, Refusal};
-pub use housekeeping::Spared;
+pub use housekeeping::{Spared, SparedTopic};
 pub use log::{Growth, Log};
 pub use metrics::LogMetrics;
 pub use options::{LogOptions, Recovered, Sync};

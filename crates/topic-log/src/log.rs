@@ -1,5 +1,6 @@
 //! The log, as those above use it.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     writing: Mutex<Option<thread::JoinHandle<Result<()>>>>,
     /// One housekeeping at a time.
     pub(crate) housekeeping: tokio::sync::Mutex<()>,
+    /// By topic: what the last housekeeping left though it was due.
+    pub(crate) held_bytes: Mutex<HashMap<Uuid, u64>>,
 }
 
 impl Drop for Inner {
@@ -262,6 +265,18 @@ impl Log {
         crate::housekeeping::run(self, spared).await
     }
 
+    /// Bytes of a topic that the last housekeeping left for others' sake, though retention would have deleted them.
+    #[must_use]
+    pub fn held_bytes(&self, topic: Uuid) -> u64 {
+        self.0.held_bytes.lock().get(&topic).copied().unwrap_or(0)
+    }
+
+    /// The same of all topics.
+    #[must_use]
+    pub fn held_bytes_of_all(&self) -> HashMap<Uuid, u64> {
+        self.0.held_bytes.lock().clone()
+    }
+
     /// Reads every sealed segment and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then
     /// on.
     ///
@@ -341,6 +356,7 @@ impl Log {
             durable,
             writing: Mutex::new(Some(writing)),
             housekeeping: tokio::sync::Mutex::default(),
+            held_bytes: Mutex::default(),
         };
         Ok((Self(Arc::new(inner)), recovered))
     }

@@ -47,6 +47,10 @@ pub struct DeliveryDefinition {
     /// topic that is made anew, are read from their beginning.
     #[serde(default)]
     pub start: DeliveryStart,
+    /// Of a history: bytes that the log keeps for it beyond the topic's retention. Of more, the oldest go without being kept.
+    /// `None`: without bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_bytes_max: Option<u64>,
     /// What an API that made it keeps with it, for itself alone. Without secrets: it is shown with the definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<serde_json::Value>,
@@ -76,6 +80,7 @@ impl DeliveryDefinition {
             errors_into: None,
             backup: None,
             start: DeliveryStart::default(),
+            held_bytes_max: None,
             about: None,
             secrets: Secrets::default(),
         }

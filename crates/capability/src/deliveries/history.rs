@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use uuid::Uuid;
@@ -22,14 +23,21 @@ impl TopicHistory {
 #[derive(Debug)]
 pub struct HistoryHold {
     topic: Uuid,
-    next: OnceLock<Vec<DeliveryOffset>>,
+    name: String,
+    /// `None`: its reader takes nothing that has to be held.
+    next: OnceLock<Option<Vec<DeliveryOffset>>>,
 }
 
 impl HistoryHold {
-    /// Of a topic by its id. It holds all that there is.
+    /// Of a topic by its name and id. It holds all that there is.
     #[must_use]
-    pub const fn new(topic: Uuid) -> Self {
-        Self { topic, next: OnceLock::new() }
+    pub const fn new(name: String, topic: Uuid) -> Self {
+        Self { topic, name, next: OnceLock::new() }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     #[must_use]
@@ -41,13 +49,36 @@ impl HistoryHold {
     /// not named is read from its beginning.
     pub fn reads_from(&self, next: Vec<DeliveryOffset>) {
         // The first word stays, which holds more.
-        let _ = self.next.set(next);
+        let _ = self.next.set(Some(next));
+    }
+
+    /// Lets go of everything: the topic has no history. Said once, instead of where it is read from.
+    pub fn lets_go(&self) {
+        let _ = self.next.set(None);
+    }
+
+    /// Whether retention has to leave anything.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !matches!(self.next.get(), Some(None))
+    }
+
+    /// The first offsets that are held, by topic's id and partition; all is of a partition that is not named.
+    #[must_use]
+    pub fn places(&self) -> BTreeMap<(Uuid, i32), i64> {
+        let next = self.next.get().and_then(Option::as_deref).unwrap_or_default();
+        let own = next.iter().filter(|offset| offset.topic == self.topic);
+        own.map(|offset| ((offset.topic, offset.partition), offset.next)).collect()
     }
 
     /// The first offset of a partition that is held.
     #[must_use]
     pub fn from(&self, partition: i32) -> i64 {
         let own = |offset: &&DeliveryOffset| offset.topic == self.topic && offset.partition == partition;
-        self.next.get().and_then(|next| next.iter().find(own)).map_or(0, |offset| offset.next)
+        match self.next.get() {
+            Some(None) => i64::MAX,
+            Some(Some(next)) => next.iter().find(own).map_or(0, |offset| offset.next),
+            None => 0,
+        }
     }
 }

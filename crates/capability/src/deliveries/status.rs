@@ -61,6 +61,8 @@ pub struct DeliveryStatus {
     pub lag_ms: Option<u64>,
     /// Gathered and not delivered yet.
     pub buffered_bytes: u64,
+    /// Of a history: what the log keeps for it beyond the topic's retention.
+    pub held_bytes: Option<u64>,
     /// When a lot last arrived, since the server started.
     pub last_delivery_at: Option<DateTime<Utc>>,
     /// Of the last attempt that failed, until one succeeds. Where the place is tried again within an attempt: of the last try.

@@ -39,6 +39,8 @@ pub struct RejectedRecord {
     pub timestamp: i64,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
+    /// As a JSON object, as a topic's table has them. `None`: not known.
+    pub headers: Option<String>,
     /// What is wrong with it: lower case, no full stop.
     pub reason: String,
     /// When it was rejected, in microseconds' precision.

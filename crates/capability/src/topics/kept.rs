@@ -13,6 +13,8 @@ pub struct KeptTopic {
     /// By topic's id and partition: the first offset that must stay in the log. All stays of a partition that is not named, and so
     /// of a topic that was made anew.
     pub next: BTreeMap<(Uuid, i32), i64>,
+    /// Bytes that may stay in the log for this beyond the topic's retention; of more, the oldest go. `None`: without bound.
+    pub held_bytes_max: Option<u64>,
 }
 
 /// Whoever keeps records of topics elsewhere.

@@ -66,6 +66,9 @@ pub struct TopicTable {
     pub partitions: i32,
     /// Of the records of a key only the newest stays.
     pub is_compacted: bool,
+    /// Bytes that are in the log though retention would have deleted them, since they are not kept elsewhere yet: as of the last
+    /// look for what is old.
+    pub held_bytes: u64,
 }
 
 /// Which records are wanted. All bounds hold together; those that are `None` are none.
@@ -124,6 +127,11 @@ pub struct DamagedRecords {
 pub trait TopicRows: Send + Sync {
     /// The topics that the caller may read, in order. Looks at memory only.
     fn names(&self, caller: &Caller) -> Vec<Arc<str>>;
+
+    /// The same with what is known of them, of one moment.
+    fn all(&self, caller: &Caller) -> Vec<TopicTable> {
+        self.names(caller).iter().filter_map(|name| self.find(caller, name)).collect()
+    }
 
     /// A topic, if it is there and the caller may read it. Looks at memory only.
     fn find(&self, caller: &Caller, topic: &str) -> Option<TopicTable>;

@@ -15,6 +15,8 @@ pub struct StoreCounts {
     pub disk_read_bytes: u64,
     /// Segments that are not as they were written, as far as somebody has come upon them: a check, a reader, a rewriting.
     pub damaged_segments: u64,
+    /// Bytes that retention would have deleted, and that are there since they are not kept elsewhere yet.
+    pub held_bytes: u64,
 }
 
 /// The log of all topics.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use polder_kernels::fields::{FieldKind, Fields};
+use polder_kernels::json::arrays::literal;
 use polder_types::{Error, Result};
 
 use crate::functions::types;
@@ -72,6 +73,7 @@ pub(super) fn rows(fields: &Fields<'_>, records: usize, columns: &[FieldRef], zo
         let Some(column) = fields.columns().iter().find(|column| same(column.name())) else { continue };
         let is_json = types::is_json(field);
         let texts = if is_json { fields.json(column) } else { fields.texts(column) };
+        let texts = as_arrays(texts, field);
         arrays.push(read(&texts, field, zone, &mut refused)?);
         names.push(field.as_ref().clone().with_nullable(true));
     }
@@ -81,6 +83,17 @@ pub(super) fn rows(fields: &Fields<'_>, records: usize, columns: &[FieldRef], zo
     let batch = batch.and_then(|batch| if refused.is_empty() { Ok(batch) } else { filter_record_batch(&batch, &kept) });
     let places = (0..records).filter(|row| !refused.contains_key(row)).collect();
     Ok(Rows { batch: batch.map_err(|error| Error::internal(error.to_string()))?, places, refused })
+}
+
+/// Arrays of JSON for a column of arrays, as its type reads them; texts are there as they are.
+fn as_arrays(texts: StringArray, field: &FieldRef) -> StringArray {
+    let (DataType::List(item) | DataType::LargeList(item)) = field.data_type() else { return texts };
+    let of_json = types::is_json(item);
+    let literal = |text: &str| match text.trim_start().starts_with('[') {
+        true => literal(text, of_json).unwrap_or_else(|| text.to_owned()),
+        false => text.to_owned(),
+    };
+    texts.iter().map(|text| text.map(literal)).collect()
 }
 
 /// A column's values. Those that are none of its type are NULL, and refused.
@@ -114,7 +127,7 @@ pub(super) fn values(records: &RecordBatch) -> Result<StringArray> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field, Int64Type};
+    use arrow::datatypes::{Field, Int64Type};
 
     use super::*;
 

@@ -18,7 +18,7 @@ use polder_capability::deliveries::{
     RejectedKey, RejectedRecord, TableTarget, TransformCall,
 };
 use polder_capability::topics::{TopicRight, TopicThing, topic_schema};
-use polder_lake::TableName;
+use polder_lake::{TableName, TableState};
 use polder_metastore::{DeliveredTo, Deliveries as Stored};
 use polder_types::{Error, ErrorKind, QueryId, Result};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ const VIA: &str = "delivery";
 
 /// The columns of a table of rejected records.
 const REJECTED: &str = "delivery text, topic text, partition integer, \"offset\" bigint, timestamp timestamptz, \
-                        key bytea, value bytea, reason text, at timestamptz";
+                        key bytea, value bytea, reason text, at timestamptz, headers jsonb";
 
 fn name_of(table: &TableTarget) -> TableName {
     TableName::new(&table.schema, &table.name)
@@ -181,9 +181,9 @@ impl DeliveryTables for Engine {
     ) -> Result<Vec<RejectedRecord>> {
         let engine = self.shared()?;
         let name = name_of(&definition.errors_table());
-        if self.lake.newest().await?.table(&name).is_none() {
-            return Ok(Vec::new());
-        }
+        let newest = self.lake.newest().await?;
+        let Some(table) = newest.table(&name) else { return Ok(Vec::new()) };
+        let headers = if has_headers(table) { ", headers" } else { "" };
         let behind = after.map_or_else(String::new, |key| {
             let (at, topic) = (time_literal(key.at), literal(&key.topic));
             let (partition, offset) = (key.partition, key.offset);
@@ -193,7 +193,7 @@ impl DeliveryTables for Engine {
             )
         });
         let sql = format!(
-            "SELECT topic, partition, \"offset\", timestamp, key, value, reason, at FROM {} WHERE delivery = {} \
+            "SELECT topic, partition, \"offset\", timestamp, key, value, reason, at{headers} FROM {} WHERE delivery = {} \
              AND at < {}{behind} ORDER BY at, topic, partition, \"offset\" LIMIT {records_max}",
             full(&name),
             literal(&definition.name),
@@ -298,7 +298,9 @@ impl Engine {
         }
         if !rejected.is_empty() {
             attempt.make_rejected(&errors).await?;
-            attempt.insert(&errors, rejected_batch(&write.name, &rejected)?).await?;
+            let headers =
+                attempt.table(&errors).await.map_err(Problem::Final)?.is_some_and(|table| has_headers(&table));
+            attempt.insert(&errors, rejected_batch(&write.name, &rejected, headers)?).await?;
         }
         let steps = write.offsets.iter().map(|step| {
             let OffsetStep { topic, partition, before, after } = *step;
@@ -385,6 +387,21 @@ fn micros(batch: &RecordBatch, name: &str) -> Result<TimestampMicrosecondArray> 
     Ok(column.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
+fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray> {
+    let column = cast(column(batch, name)?, &DataType::Utf8).map_err(internal)?;
+    Ok(column.as_string::<i32>().clone())
+}
+
+fn word(array: &StringArray, row: usize) -> Option<String> {
+    use arrow::array::Array;
+    array.is_valid(row).then(|| array.value(row).to_owned())
+}
+
+/// Tables of rejected records that were made before records' headers were kept have no column for them.
+fn has_headers(table: &TableState) -> bool {
+    table.top_columns().any(|column| column.name == "headers")
+}
+
 fn cell(array: &BinaryArray, row: usize) -> Option<Bytes> {
     use arrow::array::Array;
     array.is_valid(row).then(|| Bytes::copy_from_slice(array.value(row)))
@@ -399,6 +416,7 @@ fn rejected_of(records: &RecordBatch, made: &Made, write: &DeliveryWrite) -> Res
     let partitions = partitions.as_primitive::<Int32Type>();
     let (offsets, times) = (integers(records, "offset")?, micros(records, "timestamp")?);
     let (keys, values) = (binary(records, "key_bytes")?, binary(records, "value_bytes")?);
+    let headers = texts(records, "headers")?;
     let record = |(row, reason): (&usize, &String)| RejectedRecord {
         topic: write.topic.clone(),
         partition: partitions.value(*row),
@@ -406,6 +424,7 @@ fn rejected_of(records: &RecordBatch, made: &Made, write: &DeliveryWrite) -> Res
         timestamp: times.value(*row).div_euclid(1_000),
         key: cell(&keys, *row),
         value: cell(&values, *row),
+        headers: word(&headers, *row),
         reason: reason.clone(),
         at: write.now,
     };
@@ -413,12 +432,12 @@ fn rejected_of(records: &RecordBatch, made: &Made, write: &DeliveryWrite) -> Res
 }
 
 /// Rejected records as rows of their table.
-fn rejected_batch(delivery: &str, records: &[RejectedRecord]) -> Result<RecordBatch> {
+fn rejected_batch(delivery: &str, records: &[RejectedRecord], headers: bool) -> Result<RecordBatch> {
     let times = TimestampMillisecondArray::from_iter_values(records.iter().map(|record| record.timestamp));
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let times = cast(&times.with_timezone("UTC"), &utc).map_err(internal)?;
     let at = records.iter().map(|record| record.at.timestamp_micros());
-    let columns: Vec<(&str, ArrayRef)> = vec![
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("delivery", repeated(delivery, records.len())),
         ("topic", Arc::new(StringArray::from_iter_values(records.iter().map(|record| &record.topic)))),
         ("partition", Arc::new(Int32Array::from_iter_values(records.iter().map(|record| record.partition)))),
@@ -429,15 +448,16 @@ fn rejected_batch(delivery: &str, records: &[RejectedRecord]) -> Result<RecordBa
         ("reason", Arc::new(StringArray::from_iter_values(records.iter().map(|record| &record.reason)))),
         ("at", Arc::new(TimestampMicrosecondArray::from_iter_values(at).with_timezone("UTC"))),
     ];
+    if headers {
+        let all = records.iter().map(|record| record.headers.as_deref()).collect::<StringArray>();
+        columns.push(("headers", Arc::new(all)));
+    }
     RecordBatch::try_from_iter(columns).map_err(internal)
 }
 
 fn records_of(batch: &RecordBatch) -> Result<Vec<RejectedRecord>> {
-    let text = |name: &str| -> Result<StringArray> {
-        let column = cast(column(batch, name)?, &DataType::Utf8).map_err(internal)?;
-        Ok(column.as_string::<i32>().clone())
-    };
-    let (topics, reasons) = (text("topic")?, text("reason")?);
+    let (topics, reasons) = (texts(batch, "topic")?, texts(batch, "reason")?);
+    let headers = batch.column_by_name("headers").map(|_| texts(batch, "headers")).transpose()?;
     let (partitions, offsets) = (integers(batch, "partition")?, integers(batch, "offset")?);
     let (times, at) = (micros(batch, "timestamp")?, micros(batch, "at")?);
     let (keys, values) = (binary(batch, "key")?, binary(batch, "value")?);
@@ -451,6 +471,7 @@ fn records_of(batch: &RecordBatch) -> Result<Vec<RejectedRecord>> {
             timestamp: times.value(row).div_euclid(1_000),
             key: cell(&keys, row),
             value: cell(&values, row),
+            headers: headers.as_ref().and_then(|headers| word(headers, row)),
             reason: reasons.value(row).to_owned(),
             at: at.ok_or_else(|| Error::internal("a time out of range"))?,
         });

@@ -35,6 +35,7 @@ impl DeliveryStatement {
             | Self::Resume(name)
             | Self::Redrive(name)
             | Self::DropTransform(name)
+            | Self::DropHold(name)
             | Self::Set(name, _)
             | Self::Drop { name, .. } => Some(name),
         }
@@ -61,6 +62,7 @@ fn definition(create: CreateDelivery, owner: &str, schema: &str) -> DeliveryDefi
     definition.transform = clauses.transform;
     definition.buffer = clauses.buffer.unwrap_or_default().whole();
     definition.partition_by = clauses.partition_by.unwrap_or_default();
+    definition.held_bytes_max = clauses.held_bytes_max;
     definition.errors_into = clauses.errors_into.map(|table| placed(table, schema));
     definition
 }
@@ -86,6 +88,7 @@ fn change(clauses: Clauses, schema: &str) -> AlterDelivery {
         buffer_seconds: buffer.seconds,
         transform: clauses.transform.map(Some),
         partition_by: clauses.partition_by,
+        held_bytes_max: clauses.held_bytes_max.map(Some),
         errors_into: clauses.errors_into.map(|table| Some(placed(table, schema))),
         ..AlterDelivery::default()
     }
@@ -136,6 +139,10 @@ impl Engine {
             DeliveryStatement::Resume(name) => drop(deliveries.resume(&name).await?),
             DeliveryStatement::DropTransform(name) => {
                 let change = AlterDelivery { transform: Some(None), ..AlterDelivery::default() };
+                drop(deliveries.alter(&name, change).await?);
+            }
+            DeliveryStatement::DropHold(name) => {
+                let change = AlterDelivery { held_bytes_max: Some(None), ..AlterDelivery::default() };
                 drop(deliveries.alter(&name, change).await?);
             }
             DeliveryStatement::Set(name, clauses) => {

@@ -358,7 +358,8 @@ impl Table {
         let own = self.snapshot.schemas.values().map(|schema| schema.name.as_str());
         // DuckDB makes a schema `main` in every lake; as long as nothing is in it, it only confuses.
         let own = own.filter(|name| *name != "main" || !self.snapshot.names_in("main").is_empty());
-        let topics = self.snapshot.schema(topics::SCHEMA).is_none().then_some(topics::SCHEMA);
+        let is_own = self.snapshot.schema(topics::SCHEMA).is_some();
+        let topics = (!is_own && !self.world.topics().is_empty()).then_some(topics::SCHEMA);
         for name in own.chain(system).chain(topics) {
             rows.push([CATALOG.into(), name.into(), self.owner_of_schema(name).into()]);
         }

@@ -13,7 +13,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use polder_capability::deliveries::{DeliveryOffset, DeliveryTables, HISTORY_SCHEMA, HistoryHold, TopicHistory};
+use polder_capability::deliveries::{DeliveryOffset, DeliveryTables, HistoryHold, TopicHistory};
 use polder_capability::topics::{TopicPart, TopicScan};
 use polder_lake::{LakeTable, Snapshot, TableName, TableState};
 use polder_types::{Error, ErrorKind, Result};
@@ -52,15 +52,13 @@ impl Kept {
     pub async fn of(engine: &Arc<Engine>, name: &str, topic: Uuid) -> Result<Option<Self>> {
         let Ok(deliveries) = engine.deliveries() else { return Ok(None) };
         // Before the place is looked at: see `TopicKeeper`.
-        let hold = deliveries.hold(topic);
-        let table = TableName::new(HISTORY_SCHEMA, name);
-        let history = match engine.lake.newest().await?.table(&table) {
-            Some(_) => deliveries.history(name).await?,
-            None => None,
-        };
-        let of = match history {
+        let hold = deliveries.hold(name, topic);
+        let of = match deliveries.history(name).await? {
             Some(history) => Table::read(engine, &history, topic, &hold).await?,
-            None => None,
+            None => {
+                hold.lets_go();
+                None
+            }
         };
         Ok(Some(Self { engine: Arc::clone(engine), topic, hold, of }))
     }

@@ -17,6 +17,7 @@ fn text_format() {
         cache_read_bytes: 800,
         disk_read_bytes: 60,
         damaged_segments: 1,
+        held_bytes: 50,
     };
     let gauges = Gauges { statements_running: 2, loads_running: 1, sessions: 3, uploads: 4, log: Some(log) };
     let text = metrics.render(&gauges);
@@ -48,6 +49,7 @@ fn text_format() {
     polder_log_read_bytes_total{from="cache"} 800
     polder_log_read_bytes_total{from="disk"} 60
     polder_log_damaged_segments 1
+    polder_log_held_bytes 50
     "#);
 }
 

@@ -39,6 +39,16 @@ impl LogRows {
         may.then(|| self.log.topic(topic)).flatten()
     }
 
+    fn table(&self, topic: &Topic) -> TopicTable {
+        TopicTable {
+            name: topic.name.as_str().into(),
+            id: topic.id,
+            partitions: i32::try_from(topic.partitions).unwrap_or(i32::MAX),
+            is_compacted: topic.settings.compact,
+            held_bytes: self.log.held_bytes(topic.id),
+        }
+    }
+
     async fn part(&self, topic: &Topic, partition: i32, scan: &TopicScan) -> Result<Option<TopicPart>> {
         let gone = || unknown(&topic.name);
         let number = u32::try_from(partition).map_err(|_| gone())?;
@@ -80,15 +90,14 @@ impl TopicRows for LogRows {
         names.filter(|name| self.rights.may(caller, TopicRight::Read, TopicThing::Topic(name))).map(Arc::from).collect()
     }
 
+    fn all(&self, caller: &Caller) -> Vec<TopicTable> {
+        let may = |name: &str| self.rights.may(caller, TopicRight::Read, TopicThing::Topic(name));
+        let topics = self.log.topics();
+        topics.iter().filter(|topic| may(&topic.name)).map(|topic| self.table(topic)).collect()
+    }
+
     fn find(&self, caller: &Caller, topic: &str) -> Option<TopicTable> {
-        let topic = self.readable(caller, topic)?;
-        let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-        Some(TopicTable {
-            name: topic.name.as_str().into(),
-            id: topic.id,
-            partitions,
-            is_compacted: topic.settings.compact,
-        })
+        self.readable(caller, topic).map(|topic| self.table(&topic))
     }
 
     async fn scan(&self, caller: &Caller, topic: &str, scan: TopicScan) -> Result<Vec<TopicPart>> {

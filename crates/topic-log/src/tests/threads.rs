@@ -14,7 +14,7 @@ use super::world::{Client, create, entry};
 use crate::entry::{Appended, Entry, Refusal};
 use crate::options::{LogOptions, Sync};
 use crate::records::Isolation;
-use crate::{AppendError, Log, Spared};
+use crate::{AppendError, Log, Spared, SparedTopic};
 
 fn clock() -> ManualClock {
     ManualClock::at(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())
@@ -210,12 +210,27 @@ async fn retention_leaves_what_is_spared() {
     log.housekeeping_but_for(&Spared::Everything).await.unwrap();
     assert_eq!((start(spared, 0), start(other, 0)), (0, 0));
     let from = BTreeMap::from([(0, 25)]);
-    log.housekeeping_but_for(&Spared::From(HashMap::from([(spared, from)]))).await.unwrap();
+    let keeping = |bytes_max| {
+        let topic = SparedTopic { from: from.clone(), bytes_max };
+        Spared::From(HashMap::from([(spared, topic)]))
+    };
+    log.housekeeping_but_for(&keeping(None)).await.unwrap();
     // What lies together goes together, so somewhat more than that may stay. Of the other partition nothing was said.
     assert!((1..=25).contains(&start(spared, 0)), "{}", start(spared, 0));
     assert_eq!((start(spared, 1), start(other, 0)), (0, 40));
+    let held = log.held_bytes(spared);
+    let all = log.partition_bytes(spared, 0).unwrap() + log.partition_bytes(spared, 1).unwrap();
+    assert_eq!((held, log.held_bytes(other)), (all, 0));
+    // Within a bound the oldest go.
+    let (before, most) = (start(spared, 0), held / 2);
+    log.housekeeping_but_for(&keeping(Some(most))).await.unwrap();
+    // Extents go as a whole.
+    let left = log.held_bytes(spared);
+    assert!(left > 0 && left <= most, "{left} of {held}");
+    assert!(start(spared, 1) > 0 && start(spared, 1) < 40 && start(spared, 0) >= before);
     log.housekeeping().await.unwrap();
     assert_eq!((start(spared, 0), start(spared, 1)), (40, 40));
+    assert_eq!(log.held_bytes(spared), 0);
 }
 
 /// A clock that is wrong neither keeps records for ever nor deletes them at once.

@@ -60,6 +60,7 @@ impl Fakes {
             counts: Default::default(),
             lag_records: None,
             lag_ms: None,
+            held_bytes: None,
             buffered_bytes: 0,
             last_delivery_at: None,
             last_error: None,
@@ -115,8 +116,8 @@ impl Deliveries for Fakes {
         none()
     }
 
-    fn hold(&self, topic: Uuid) -> Arc<HistoryHold> {
-        Arc::new(HistoryHold::new(topic))
+    fn hold(&self, name: &str, topic: Uuid) -> Arc<HistoryHold> {
+        Arc::new(HistoryHold::new(name.to_owned(), topic))
     }
 
     async fn history(&self, _: &str) -> Result<Option<TopicHistory>> {

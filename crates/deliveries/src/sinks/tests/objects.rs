@@ -205,6 +205,7 @@ async fn rejected_records_are_kept_beside_and_backups_have_keys_of_their_own() {
         timestamp: 5,
         key: None,
         value: Some(Bytes::from_static(b"\xff")),
+        headers: None,
         reason: "it is wrong".to_owned(),
         at: time() + Duration::days(365),
     };

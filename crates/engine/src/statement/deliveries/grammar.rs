@@ -5,11 +5,11 @@
 //!     INTO TABLE [schema.]table | INTO HISTORY
 //!         | INTO OBJECTS 'url' | INTO HTTP 'url' | INTO OPENSEARCH 'url' | INTO SPLUNK 'url' | INTO POSTGRES
 //!     [WITH (option value, …)] [STARTING AT EARLIEST | LATEST] clauses
-//! ALTER DELIVERY name PAUSE | RESUME | REDRIVE | DROP TRANSFORM | SET clauses
+//! ALTER DELIVERY name PAUSE | RESUME | REDRIVE | DROP TRANSFORM | DROP HOLD | SET clauses
 //! DROP DELIVERY [IF EXISTS] name
 //!
 //! clauses: [TRANSFORM AS query | TRANSFORM AS $$ query $$] [BUFFER 64 MB OR 60 SECONDS] [PARTITION BY expression, …]
-//!     [ON ERROR INTO [schema.]table]
+//!     [ON ERROR INTO [schema.]table] [HOLD 10 GB]
 //! ```
 
 use std::collections::BTreeMap;
@@ -44,6 +44,7 @@ pub(crate) enum DeliveryStatement {
     Resume(String),
     Redrive(String),
     DropTransform(String),
+    DropHold(String),
     Set(String, Box<Clauses>),
     Drop { name: String, if_exists: bool },
 }
@@ -66,6 +67,8 @@ pub(crate) struct Clauses {
     pub buffer: Option<HalfBuffer>,
     pub partition_by: Option<Vec<String>>,
     pub errors_into: Option<TableTarget>,
+    /// Of a history.
+    pub held_bytes_max: Option<u64>,
 }
 
 /// What is said of a buffer.
@@ -117,7 +120,7 @@ impl Cursor<'_> {
         if self.take(&["SET"]) {
             let clauses = self.clauses()?;
             if clauses == Clauses::default() {
-                return Err(self.expected("TRANSFORM AS, BUFFER, PARTITION BY or ON ERROR INTO"));
+                return Err(self.expected("TRANSFORM AS, BUFFER, PARTITION BY, ON ERROR INTO or HOLD"));
             }
             return Ok(DeliveryStatement::Set(name, Box::new(clauses)));
         }
@@ -129,9 +132,11 @@ impl Cursor<'_> {
             DeliveryStatement::Redrive(name)
         } else if self.take(&["DROP", "TRANSFORM"]) {
             DeliveryStatement::DropTransform(name)
+        } else if self.take(&["DROP", "HOLD"]) {
+            DeliveryStatement::DropHold(name)
         } else {
             return Err(self
-                .expected("PAUSE, RESUME, REDRIVE, DROP TRANSFORM or SET")
+                .expected("PAUSE, RESUME, REDRIVE, DROP TRANSFORM, DROP HOLD or SET")
                 .with_hint("CREATE OR REPLACE DELIVERY changes everything else"));
         };
         self.end()?;
@@ -288,8 +293,10 @@ impl Cursor<'_> {
                 clauses.partition_by.replace(self.expressions()?).is_some()
             } else if self.take(&["ON", "ERROR", "INTO"]) {
                 clauses.errors_into.replace(self.table()?).is_some()
+            } else if self.take(&["HOLD"]) {
+                clauses.held_bytes_max.replace(self.size()?).is_some()
             } else {
-                return Err(self.expected("TRANSFORM AS, BUFFER, PARTITION BY or ON ERROR INTO"));
+                return Err(self.expected("TRANSFORM AS, BUFFER, PARTITION BY, ON ERROR INTO or HOLD"));
             };
             if is_second {
                 self.at = at;
@@ -307,7 +314,7 @@ impl Cursor<'_> {
             _ => String::new(),
         };
         match word(0).as_str() {
-            "BUFFER" => word(1) == "0",
+            "BUFFER" | "HOLD" => word(1) == "0",
             "PARTITION" => word(1) == "BY",
             "ON" => word(1) == "ERROR" && word(2) == "INTO",
             "TRANSFORM" => word(1) == "AS",
@@ -348,6 +355,15 @@ impl Cursor<'_> {
         }
     }
 
+    /// `10 GB`
+    fn size(&mut self) -> Result<u64> {
+        let wrong = self.expected("a size such as 10 GB");
+        match self.buffer()? {
+            HalfBuffer { bytes: Some(bytes), seconds: None } => Ok(bytes),
+            _ => Err(wrong),
+        }
+    }
+
     /// `64 MB`, `60 SECONDS`, or both with OR between them.
     fn buffer(&mut self) -> Result<HalfBuffer> {
         let mut buffer = HalfBuffer::default();
@@ -371,7 +387,7 @@ impl Cursor<'_> {
             } else if self.take(&["MINUTES"]) || self.take(&["MINUTE"]) {
                 buffer.seconds.replace(number.saturating_mul(60)).is_some()
             } else {
-                return Err(self.expected("MB, KB, SECONDS or MINUTES"));
+                return Err(self.expected("KB, MB, GB, SECONDS or MINUTES"));
             };
             if second {
                 return Err(wrong);

@@ -135,7 +135,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(snapshot: &Snapshot, topics: &[TopicTable], path: &[String]) -> Self {
+    pub(super) fn new(snapshot: &Snapshot, readable: &[TopicTable], path: &[String]) -> Self {
         let mut schemas = vec![
             (oids::PG_CATALOG, "pg_catalog".to_owned()),
             (oids::INFORMATION_SCHEMA, "information_schema".to_owned()),
@@ -145,7 +145,8 @@ impl Directory {
         let own = snapshot.schemas.values();
         let own = own.filter(|schema| schema.name != "main" || !snapshot.names_in("main").is_empty());
         schemas.extend(own.map(|schema| (oids::of(schema.id, 0), schema.name.clone())));
-        if snapshot.schema(topics::SCHEMA).is_none() {
+        // Of no topic that somebody may read they are told nothing, not even that there might be some.
+        if snapshot.schema(topics::SCHEMA).is_none() && !readable.is_empty() {
             schemas.push((oids::TOPICS_SCHEMA, topics::SCHEMA.to_owned()));
         }
         let in_path = |name: &str| schemas.iter().find(|(_, known)| known == name).map(|(oid, _)| *oid);
@@ -161,7 +162,7 @@ impl Directory {
         };
         made.add_system();
         made.add_lake(snapshot);
-        made.add_topics(topics);
+        made.add_topics(readable);
         made
     }
 

@@ -160,8 +160,7 @@ impl World {
     /// The topics that they may read.
     pub(crate) fn topics(&self) -> Vec<TopicTable> {
         let Some(rows) = self.engine().topic_rows() else { return Vec::new() };
-        let caller = topics::caller(self.who());
-        rows.names(&caller).iter().filter_map(|name| rows.find(&caller, name)).collect()
+        rows.all(&topics::caller(self.who()))
     }
 
     /// The table of a relation, or the one that the relation hangs on.

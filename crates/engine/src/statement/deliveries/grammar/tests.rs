@@ -83,6 +83,11 @@ fn alter_and_drop() {
     assert_eq!(parsed("ALTER DELIVERY \"D\" DROP TRANSFORM"), DeliveryStatement::DropTransform("D".into()));
     let DeliveryStatement::Set(name, clauses) = parsed("ALTER DELIVERY d SET BUFFER 2 MINUTES") else { panic!() };
     assert_eq!((name.as_str(), clauses.buffer.unwrap().seconds), ("d", Some(120)));
+    let DeliveryStatement::Set(_, clauses) = parsed("ALTER DELIVERY d SET HOLD 10 GB BUFFER 1 SECONDS") else {
+        panic!()
+    };
+    assert_eq!(clauses.held_bytes_max, Some(10 << 30));
+    assert_eq!(parsed("ALTER DELIVERY d DROP HOLD"), DeliveryStatement::DropHold("d".into()));
     assert_eq!(parsed("DROP DELIVERY IF EXISTS d"), DeliveryStatement::Drop { name: "d".into(), if_exists: true });
 }
 
@@ -91,9 +96,10 @@ fn what_is_wrong_is_said_where_it_is() {
     for (sql, message) in [
         ("CREATE DELIVERY d INTO TABLE t", "expected FROM TOPIC"),
         ("CREATE DELIVERY d FROM TOPIC t INTO t", "expected TABLE, HISTORY, OBJECTS"),
-        ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 5", "expected MB, KB"),
+        ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 5", "expected KB, MB"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 5 MB OR 6 MB", "a size such as"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t BUFFER 1 MB BUFFER 2 MB", "each clause once"),
+        ("CREATE DELIVERY d FROM TOPIC t INTO HISTORY HOLD 5 SECONDS", "a size such as 10 GB"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t TRANSFORM AS SELEC 1", "the transform"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t TRANSFORM AS $$SELECT 1; SELECT 2$$", "one query"),
         ("CREATE DELIVERY d FROM TOPIC t INTO TABLE t PARTITION BY a, , b", "an expression"),
