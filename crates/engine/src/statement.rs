@@ -398,11 +398,18 @@ impl Context<'_> {
             return self.copy_from(statement).await;
         }
         for attempt in 1.. {
-            let mut transaction = self.engine.lake.begin().await?;
+            // What reads nothing need not ask for the newest version first: the commit compares it.
+            let is_blind = attempt == 1 && matches!(change, Change::Insert(insert) if self.is_blind(insert));
+            let mut transaction =
+                if is_blind { self.engine.lake.begin_on_known() } else { self.engine.lake.begin().await? };
             self.describe(&mut transaction, statement);
             let cell = TransactionCell::new(transaction);
             let result = self.change(&cell, change).await;
             let transaction = cell.take().await;
+            if is_blind && result.is_err() {
+                // The error is told of the newest version.
+                continue;
+            }
             let committed = match (result, transaction) {
                 (Ok(outcome), Some(mut transaction)) => {
                     self.settings.temporary.before_commit(&mut transaction).await?;

@@ -3,18 +3,20 @@
 //! Commits that arrive while one is being synced wait together and go as a group: a snapshot each, one transaction of
 //! the metastore, one sync for all.
 
+mod lead;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use polder_metastore::{CommitOutcome, Metastore, Write};
 use polder_runtime::Clock;
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+pub(crate) use self::lead::Committer;
+use self::lead::Queue;
 use crate::apply::{AGAIN, Applier, CommitNote, Finished, Op, Statement, into_writes, total_statements};
 use crate::changes::{Change, SnapshotInfo, excludes};
 use crate::error::copy;
@@ -23,9 +25,6 @@ use crate::leases::Leases;
 use crate::model::Snapshot;
 use crate::read::{read_history, read_snapshot};
 use crate::references::Promises;
-
-/// Commits of one group. More would make the first wait for long.
-const GROUP_MAX: usize = 64;
 
 /// How often a group is tried again because DuckDB committed in between.
 const STALE_TRIES: usize = 50;
@@ -186,33 +185,9 @@ impl Head {
     }
 }
 
-/// Hands transactions to the committing task.
-#[derive(Debug)]
-pub(crate) struct Committer {
-    sender: mpsc::Sender<Queued>,
-}
-
 impl std::fmt::Debug for Queued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Queued").field("base", &self.request.base).finish_non_exhaustive()
-    }
-}
-
-impl Committer {
-    pub fn start(metastore: Arc<Metastore>, head: Arc<Head>, clock: Arc<dyn Clock>) -> Self {
-        let (sender, receiver) = mpsc::channel(1024);
-        let task = Task { metastore, head, clock };
-        tokio::spawn(task.run(receiver));
-        Self { sender }
-    }
-
-    /// Returns once the commit is durable, with the snapshot that it made.
-    pub async fn commit(&self, request: Request) -> Result<Arc<Snapshot>> {
-        let (answer, answered) = oneshot::channel();
-        let stopped = || Error::new(ErrorKind::Unavailable, "the server is stopping");
-        let lost = || Error::internal("the commit failed in a way that it should not, and its outcome is unknown");
-        self.sender.send(Queued { request, answer }).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| if self.sender.is_closed() { stopped() } else { lost() })?
     }
 }
 
@@ -220,6 +195,13 @@ struct Task {
     metastore: Arc<Metastore>,
     head: Arc<Head>,
     clock: Arc<dyn Clock>,
+    queue: Mutex<Queue>,
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task").field("queue", &self.queue).finish_non_exhaustive()
+    }
 }
 
 /// A request that has been applied, and waits for the metastore.
@@ -232,22 +214,6 @@ struct Applied {
 }
 
 impl Task {
-    async fn run(self, mut receiver: mpsc::Receiver<Queued>) {
-        while let Some(first) = receiver.recv().await {
-            let mut group = VecDeque::from([first]);
-            while group.len() < GROUP_MAX {
-                match receiver.try_recv() {
-                    Ok(next) => group.push_back(next),
-                    Err(_) => break,
-                }
-            }
-            // A bug in one commit must not stop all that come after.
-            if AssertUnwindSafe(self.commit_group(group)).catch_unwind().await.is_err() {
-                tracing::error!("a commit failed in a way that it should not");
-            }
-        }
-    }
-
     async fn commit_group(&self, mut group: VecDeque<Queued>) {
         // The metastore itself compares the newest snapshot, so the first try need not ask for it.
         let mut head = self.head.known();

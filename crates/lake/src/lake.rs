@@ -104,7 +104,7 @@ impl Lake {
         let leases = Arc::new(Leases::default());
         let head = Arc::new(Head::open(&metastore, Arc::clone(&leases)).await?);
         let shared_place = !claim(&store, &head.known()).await;
-        let committer = Committer::start(Arc::clone(&metastore), Arc::clone(&head), Arc::clone(&clock));
+        let committer = Committer::new(Arc::clone(&metastore), Arc::clone(&head), Arc::clone(&clock));
         let data_path = match &tables {
             TablesLocation::Directory(_) => store.base.clone(),
             TablesLocation::Url(_) => tables.data_path(),
@@ -253,6 +253,15 @@ impl Lake {
         let base = self.newest().await?;
         let number = self.opened(base.id);
         Ok(Transaction::new(Arc::clone(self), base, number))
+    }
+
+    /// Begins a transaction on the newest snapshot that this process knows, without asking the metastore for a newer one:
+    /// for changes that read nothing, since the commit finds out whether there is one.
+    #[must_use]
+    pub fn begin_on_known(self: &Arc<Self>) -> Transaction {
+        let base = self.known();
+        let number = self.opened(base.id);
+        Transaction::new(Arc::clone(self), base, number)
     }
 
     fn opened(&self, base: SnapshotId) -> u64 {

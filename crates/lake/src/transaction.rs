@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use polder_metastore::Write;
+use polder_runtime::to_the_end;
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use crate::apply::{Applier, CommitNote, EndedFile, Op, Rewrite, StagedDelete};
@@ -321,10 +322,9 @@ impl Transaction {
         if !self.changed() {
             return Ok(CommitReport { snapshot: Arc::clone(&self.base), changed: false });
         }
-        // In a task of its own: a caller who goes away must not take the files along that the committer is about to
-        // name.
-        let task = tokio::spawn(self.commit_changes());
-        task.await.map_err(|error| Error::internal("the commit died, and its outcome is unknown").with_source(error))?
+        // To its end: a caller who goes away must not take the files along that the committer is about to name.
+        let work = to_the_end(self.commit_changes()).await;
+        work.map_err(|error| Error::internal("the commit died, and its outcome is unknown").with_source(error))?
     }
 
     async fn commit_changes(mut self) -> Result<CommitReport> {

@@ -8,6 +8,7 @@ use sqlx::SqlStr;
 
 use crate::connection::Connection;
 use crate::error::{Failure, classify, sql_error};
+use crate::sqlite::AtOnce;
 use crate::write::WriteProblem;
 use crate::writer::{Writer, outcome_unknown};
 use crate::{Backend, Value, Write};
@@ -63,6 +64,36 @@ pub(crate) async fn commit(writer: &mut Writer, expected_head: i64, writes: &[Wr
 
 async fn try_commit(writer: &mut Writer, expected_head: i64, writes: &[Write]) -> Result<CommitOutcome, Trouble> {
     let mut connection = writer.take().await.map_err(Trouble::Failed)?;
+    if is_planned_fault() || !connection.commits_at_once(writes) {
+        return commit_in_steps(writer, connection, expected_head, writes).await;
+    }
+    match connection.commit_at_once(expected_head, writes).await {
+        AtOnce::Committed => {
+            writer.put_back(connection);
+            Ok(CommitOutcome::Committed)
+        }
+        // Step by step it is found out what is wrong, and nothing is there yet.
+        AtOnce::Refused(refused) => {
+            tracing::debug!(error = %refused, "a commit is done in steps");
+            if let Err(error) = connection.rollback().await {
+                // SQLite rolls back by itself after some errors, and says so.
+                tracing::debug!(%error, "rollback failed; the writing connection is replaced");
+                connection = writer.take().await.map_err(Trouble::Failed)?;
+            }
+            commit_in_steps(writer, connection, expected_head, writes).await
+        }
+        AtOnce::NotBegun(error) | AtOnce::NotEnded(error) => {
+            Err(back_out(writer, connection, WriteProblem::Sql(error)).await)
+        }
+    }
+}
+
+async fn commit_in_steps(
+    writer: &mut Writer,
+    mut connection: Connection,
+    expected_head: i64,
+    writes: &[Write],
+) -> Result<CommitOutcome, Trouble> {
     let (head, transaction) = match connection.begin_commit().await {
         Ok(found) => found,
         Err(error) => return Err(back_out(writer, connection, WriteProblem::Sql(error)).await),
@@ -85,9 +116,13 @@ async fn try_commit(writer: &mut Writer, expected_head: i64, writes: &[Write]) -
     Ok(CommitOutcome::Committed)
 }
 
+fn is_planned_fault() -> bool {
+    std::env::var_os("POLDER_FAULT").is_some()
+}
+
 /// Runs all writes at once, or one by one with a fault point before each when a fault is planned.
 async fn run_writes(connection: &mut Connection, writes: &[Write]) -> Result<(), WriteProblem> {
-    if std::env::var_os("POLDER_FAULT").is_none() {
+    if !is_planned_fault() {
         return connection.execute_all(writes).await;
     }
     for write in writes {

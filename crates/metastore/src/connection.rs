@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr, SqlStr};
 
 use crate::postgres::PostgresSource;
-use crate::sqlite::SqliteSource;
+use crate::sqlite::{AtOnce, SqliteSource};
 use crate::write::WriteProblem;
 use crate::{Backend, Row, Value, Write, postgres, sqlite};
 
@@ -83,6 +83,19 @@ impl Connection {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Whether [`Connection::commit_at_once`] is for these writes.
+    pub(crate) fn commits_at_once(&self, writes: &[Write]) -> bool {
+        matches!(self, Self::Sqlite(_)) && sqlite::is_one_turn(writes)
+    }
+
+    /// A whole commit in one turn, of writes that [`Connection::commits_at_once`].
+    pub(crate) async fn commit_at_once(&mut self, expected_head: i64, writes: &[Write]) -> AtOnce {
+        match self {
+            Self::Sqlite(connection) => sqlite::commit_at_once(connection, expected_head, writes).await,
+            Self::Postgres(_) => AtOnce::Refused(sqlx::Error::Encode("PostgreSQL commits in steps".into())),
         }
     }
 

@@ -32,14 +32,14 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polder_runtime::Clock;
+use polder_runtime::{Clock, to_the_end};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use connection::{Connection, Source};
 use error::sql_error;
 use lock::DirectoryLock;
-use principals::{Guesses, SecretKey};
+use principals::{Guesses, KnownSecrets, SecretKey};
 use readers::Readers;
 use writer::Writer;
 
@@ -78,6 +78,7 @@ pub struct Metastore {
     tables_path: String,
     secret_key: SecretKey,
     guesses: Guesses,
+    known_secrets: Arc<KnownSecrets>,
     lock: DirectoryLock,
 }
 
@@ -152,7 +153,15 @@ impl Metastore {
     pub async fn write(&self, writes: &[Write]) -> Result<()> {
         let mut writer = self.writer.clone().lock_owned().await;
         let writes = writes.to_vec();
-        run_to_the_end(async move { writer.write(&writes).await }).await
+        let secrets = self.secrets_of(&writes);
+        run_to_the_end(async move {
+            let written = writer.write(&writes).await;
+            if let Some(secrets) = secrets {
+                secrets.forget();
+            }
+            written
+        })
+        .await
     }
 
     /// The one commit. In one transaction: keeps every other committer out, checks that the lake's newest snapshot is
@@ -168,7 +177,23 @@ impl Metastore {
     pub async fn commit(&self, expected_head: i64, writes: &[Write]) -> Result<CommitOutcome> {
         let mut writer = self.writer.clone().lock_owned().await;
         let writes = writes.to_vec();
-        run_to_the_end(async move { commit::commit(&mut writer, expected_head, &writes).await }).await
+        let secrets = self.secrets_of(&writes);
+        run_to_the_end(async move {
+            let outcome = commit::commit(&mut writer, expected_head, &writes).await;
+            if let Some(secrets) = secrets {
+                secrets.forget();
+            }
+            outcome
+        })
+        .await
+    }
+
+    /// Forgets the known secrets if these writes concern them, and gives them to be forgotten once more behind the writes.
+    fn secrets_of(&self, writes: &[Write]) -> Option<Arc<KnownSecrets>> {
+        KnownSecrets::concerns(writes).then(|| {
+            self.known_secrets.forget();
+            Arc::clone(&self.known_secrets)
+        })
     }
 
     /// The newest snapshot's number. One lookup by primary key.
@@ -189,9 +214,9 @@ impl Metastore {
     }
 }
 
-/// Runs a transaction in a task of its own: a caller that is dropped in the middle must not cut it in two.
+/// Runs a transaction to its end: a caller that is dropped in the middle must not cut it in two.
 async fn run_to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(work)
+    to_the_end(work)
         .await
         .map_err(|error| Error::new(ErrorKind::Internal, "a metastore transaction died").with_source(error))?
 }

@@ -67,6 +67,7 @@ pub(crate) async fn open(options: MetastoreOptions) -> Result<Arc<Metastore>> {
         source,
         secret_key: SecretKey::new(data_dir.join("secret.key")),
         guesses: Guesses::new(clock.clone()),
+        known_secrets: Arc::default(),
         data_dir,
         tables_path,
         clock,

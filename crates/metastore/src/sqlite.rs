@@ -16,7 +16,7 @@ use sqlx::{Arguments, ConnectOptions, Decode, Row as _, SqlStr, TypeInfo, ValueR
 use crate::value::TimeText;
 use crate::{Row, Value};
 
-pub(crate) use batch::execute_all;
+pub(crate) use batch::{AtOnce, commit_at_once, execute_all, is_one_turn};
 
 /// DuckDB may hold the write lock while it commits; that takes milliseconds, a big one seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,8 +7,10 @@ pub mod fault;
 mod own_files;
 mod shutdown;
 mod threads;
+mod to_the_end;
 
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use own_files::OwnFiles;
 pub use shutdown::Shutdown;
 pub use threads::{ConnectionThreads, Seat};
+pub use to_the_end::{Died, to_the_end};

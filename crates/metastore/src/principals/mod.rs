@@ -5,6 +5,7 @@
 
 mod access_keys;
 mod guesses;
+mod known;
 mod links;
 mod scram;
 mod secret_key;
@@ -23,6 +24,7 @@ use crate::{AuditEvent, Metastore, Write};
 pub use access_keys::{ACCESS_KEYS_MAX, AccessKey, NewAccessKey};
 pub(crate) use guesses::Guesses;
 pub use guesses::LoginAttempt;
+pub(crate) use known::KnownSecrets;
 pub(crate) use secret_key::SecretKey;
 pub use tokens::{ApiToken, NewApiToken};
 pub use users::{ScramVerifiers, User};

@@ -31,12 +31,17 @@ impl Principals<'_> {
     /// The user of a live session. Using a session prolongs it to thirty days from now.
     pub async fn session_user(&self, secret: &str) -> Result<Option<String>> {
         let hash = secret_hash(secret);
+        let known = &self.0.known_secrets;
+        let now = self.0.clock().now();
+        if let Some(user) = known.user(&hash, now) {
+            return Ok(Some(user));
+        }
+        let writes = known.writes();
         let sql = "SELECT user_name, expires_at FROM polder_session WHERE secret_hash = $1";
         let rows = self.0.query(sql, &[hash.as_str().into()]).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let now = self.0.clock().now();
         let expires_at = row.time(1)?;
         if expires_at <= now {
             return Ok(None);
@@ -44,6 +49,8 @@ impl Principals<'_> {
         if expires_at - now < LIFETIME - PROLONGED_EVERY {
             let sql = "UPDATE polder_session SET expires_at = $2 WHERE secret_hash = $1";
             self.0.write(&[Write::new(sql, vec![hash.into(), (now + LIFETIME).into()])]).await?;
+        } else {
+            known.keep(hash, row.text(0)?, expires_at - LIFETIME + PROLONGED_EVERY, writes);
         }
         Ok(Some(row.text(0)?.to_owned()))
     }

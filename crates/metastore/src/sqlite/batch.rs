@@ -34,6 +34,58 @@ fn is_small(write: &Write) -> bool {
     write.params.len() <= PARAMETERS_TOGETHER
 }
 
+/// Refuses with an error of SQLite's own, and so ends the text, unless the newest snapshot is the one that is expected.
+const EXPECTED_HEAD: &str = "SELECT CASE (SELECT max(snapshot_id) FROM ducklake_snapshot) WHEN ? THEN 0 \
+    ELSE abs(-9223372036854775807 - 1) END";
+
+/// How a commit ended that was to be done in one turn.
+pub(crate) enum AtOnce {
+    /// All of it is there, and on disk.
+    Committed,
+    /// It has not begun: the lock was not to be had.
+    NotBegun(sqlx::Error),
+    /// A statement failed, or the newest snapshot is another one. The transaction is to be rolled back.
+    Refused(sqlx::Error),
+    /// COMMIT itself failed.
+    NotEnded(sqlx::Error),
+}
+
+/// Whether a commit may go in one turn: a few small statements, of which none promises how many rows it changes.
+pub(crate) fn is_one_turn(writes: &[Write]) -> bool {
+    writes.len() <= STATEMENTS_TOGETHER && writes.iter().all(|write| is_small(write) && write.rows.is_none())
+}
+
+/// Takes the lock, looks at the newest snapshot, writes, commits: all in one turn.
+pub(crate) async fn commit_at_once(connection: &mut SqliteConnection, expected_head: i64, writes: &[Write]) -> AtOnce {
+    let expected_head = Value::Int(expected_head);
+    let (written, params) = joined(writes);
+    let text = format!("BEGIN IMMEDIATE\n;\n{EXPECTED_HEAD}\n;\n{written}COMMIT");
+    let arguments = match arguments(std::iter::once(&expected_head).chain(params)) {
+        Ok(arguments) => arguments,
+        Err(error) => return AtOnce::NotBegun(sqlx::Error::Encode(error)),
+    };
+    let all = writes.len() + 3;
+    let mut results = connection.fetch_many(sqlx::query_with(AssertSqlSafe(text), arguments));
+    let mut done = 0;
+    while done < all {
+        let error = match results.try_next().await {
+            Ok(Some(Either::Left(_))) => {
+                done += 1;
+                continue;
+            }
+            Ok(Some(Either::Right(_))) => continue,
+            Ok(None) => sqlx::Error::Encode("a write must be one statement".into()),
+            Err(error) => error,
+        };
+        return match done {
+            0 => AtOnce::NotBegun(error),
+            done if done + 1 == all => AtOnce::NotEnded(error),
+            _ => AtOnce::Refused(error),
+        };
+    }
+    AtOnce::Committed
+}
+
 async fn execute_together(connection: &mut SqliteConnection, writes: &[Write]) -> Result<(), WriteProblem> {
     let (text, params) = joined(writes);
     let arguments = arguments(params).map_err(|error| WriteProblem::Sql(sqlx::Error::Encode(error)))?;
