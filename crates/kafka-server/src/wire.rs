@@ -30,6 +30,10 @@ const SMALL_BYTES: usize = 4 << 10;
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 16 << 10;
 
+/// The same of a frame whose bytes are counted among those of all connections: a batch as clients make it comes into its place
+/// without growing there.
+const LARGE_PIECE_BYTES: usize = 1 << 20;
+
 /// Length, key, version, correlation id.
 const HEAD_BYTES: usize = 12;
 
@@ -163,7 +167,8 @@ impl Input {
             None => HEAD_BYTES.saturating_sub(self.buffer.len()),
         };
         // As much as has come, within a piece; a large frame grows as it comes, not as it says.
-        let room = missing.clamp(PIECE_BYTES, PIECE_BYTES.max(self.buffer.len()));
+        let piece = if self.permit.is_some() { LARGE_PIECE_BYTES } else { PIECE_BYTES };
+        let room = missing.clamp(PIECE_BYTES, piece.max(self.buffer.len()));
         self.buffer.reserve(room);
         let mut limited = stream.take(u64::try_from(room).unwrap_or(u64::MAX));
         limited.read_buf(&mut self.buffer).await

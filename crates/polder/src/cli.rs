@@ -123,6 +123,9 @@ pub struct UpArgs {
     /// Where Kafka's clients connect; port 0 picks a free one, `off` takes none
     #[arg(long, value_name = "ADDR", env = "POLDER_KAFKA", default_value = "127.0.0.1:7492")]
     pub kafka: String,
+    /// When records of topics are acknowledged: once they are on the disk, or once the system has them, which loses the last second in a crash of the machine
+    #[arg(long, value_enum, env = "POLDER_TOPICS_SYNC", default_value_t = TopicsSync::Disk)]
+    pub topics_sync: TopicsSync,
     /// Where AWS' SDKs connect for Kinesis and Firehose; port 0 picks a free one, `off` takes none
     #[arg(long, value_name = "ADDR", env = "POLDER_AWS", default_value = "127.0.0.1:7466")]
     pub aws: String,
@@ -154,6 +157,13 @@ pub struct UpArgs {
 pub enum AuthChoice {
     Password,
     Trust,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TopicsSync {
+    #[default]
+    Disk,
+    PageCache,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

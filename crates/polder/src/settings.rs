@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{AuthChoice, DirectoryArgs, UpArgs};
+use crate::cli::{AuthChoice, DirectoryArgs, TopicsSync, UpArgs};
 use crate::credentials::write_private;
 use crate::failure::Failure;
 
@@ -116,6 +116,7 @@ pub struct Up {
     pub postgres: Option<SocketAddr>,
     /// `None`: switched off.
     pub kafka: Option<SocketAddr>,
+    pub topics_sync: TopicsSync,
     /// `None`: switched off.
     pub aws: Option<SocketAddr>,
     /// Certificate and key; `None`: those of the data directory.
@@ -155,6 +156,7 @@ impl Up {
             http,
             postgres,
             kafka,
+            topics_sync: args.topics_sync,
             aws,
             tls,
             message_timeout: Duration::from_secs(args.message_timeout),

@@ -9,10 +9,12 @@ use polder_capability::topics::TopicRights;
 use polder_capability::{BackupPart, PartChecked, PartProblem};
 use polder_runtime::{Clock, Shutdown, SystemClock};
 use polder_streaming::{Streaming, StreamingOptions};
-use polder_topic_log::{Log, LogOptions};
+use polder_topic_log::{self as topic_log, Log, LogOptions};
 use polder_types::{Error, ErrorKind};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+use crate::cli::TopicsSync;
 
 /// The log's folder in the data directory.
 const FOLDER: &str = "log";
@@ -109,11 +111,16 @@ impl Streams {
     /// When the log is damaged or in use.
     pub async fn open(
         data: &Path,
+        topics_sync: TopicsSync,
         rights: Arc<dyn TopicRights>,
         clock: Arc<dyn Clock>,
         backup: &LogBackup,
     ) -> Result<Self> {
-        let settings = LogOptions { identity: Uuid::new_v4().as_u64_pair().0, ..LogOptions::default() };
+        let sync = match topics_sync {
+            TopicsSync::Disk => topic_log::Sync::OnAck,
+            TopicsSync::PageCache => topic_log::Sync::PageCache,
+        };
+        let settings = LogOptions { sync, identity: Uuid::new_v4().as_u64_pair().0, ..LogOptions::default() };
         let (log, found) = Log::open(&data.join(FOLDER), settings, Arc::clone(&clock)).await?;
         let (topics, replayed_bytes, torn_bytes) = (found.topics, found.replayed_bytes, found.torn_bytes);
         if torn_bytes > 0 {

@@ -60,7 +60,7 @@ fn log(choice: LogChoice) {
 async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> {
     let mut signals = Signals::listen()?;
     let data = &settings.directory.data;
-    let house = House::open(&settings.directory).await?;
+    let house = House::open_with(&settings.directory, settings.topics_sync).await?;
     // Left by a process that was killed: from here on the directory is ours.
     Endpoints::remove(data)?;
     let is_first = first_start::prepare(&house, data).await?;

@@ -29,6 +29,7 @@ use polder_streaming::LogRows;
 
 use tokio::runtime::Handle;
 
+use crate::cli::TopicsSync;
 use crate::settings::Directory;
 use crate::topics::{LogBackup, Streams};
 use crate::workers::{WorkersDriver, WorkersLoader, WorkersRunner};
@@ -54,6 +55,11 @@ pub struct House {
 impl House {
     /// Opens the stores and what works on them. Takes the directory's lock.
     pub async fn open(directory: &Directory) -> Result<Self> {
+        Self::open_with(directory, TopicsSync::default()).await
+    }
+
+    /// The same, where topics are acknowledged as it is said.
+    pub async fn open_with(directory: &Directory, topics_sync: TopicsSync) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metastore = Metastore::open(MetastoreOptions {
             data_dir: directory.data.clone(),
@@ -85,7 +91,7 @@ impl House {
         let log_backup = Arc::new(LogBackup::new(metastore.data_dir(), &clock));
         engine.set_backup_part(Arc::clone(&log_backup) as Arc<dyn BackupPart>);
         let rights = engine.topic_rights();
-        let streams = Streams::open(metastore.data_dir(), rights, Arc::clone(&clock), &log_backup).await?;
+        let streams = Streams::open(metastore.data_dir(), topics_sync, rights, Arc::clone(&clock), &log_backup).await?;
         let schemas = Arc::new(StoredSchemas::new(Arc::clone(&metastore), engine.topic_rights()));
         let rows = LogRows::new(&streams.topics, Some(Arc::clone(&schemas) as Arc<dyn ValueSchemas>));
         let rows: Arc<dyn TopicRows> = Arc::new(rows);

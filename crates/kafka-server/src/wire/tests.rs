@@ -79,3 +79,31 @@ fn headers_say_what_is_asked() {
     }
     assert!(parse(Bytes::from_static(&[0, 18, 0])).is_err());
 }
+
+/// Fills until a whole frame is there, or nothing more comes; how often it read.
+async fn filled(input: &mut Input, mut stream: &[u8]) -> usize {
+    let mut count = 0;
+    while !input.is_complete() && input.fill(&mut stream).await.unwrap() > 0 {
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_batch_as_clients_make_it_comes_in_two_reads() {
+    let mut input = input(true, &[]);
+    let mut bytes = begun(900_000, ApiKey::Produce);
+    bytes.resize(900_004, 7);
+    assert_eq!(filled(&mut input, &bytes).await, 2);
+    assert_eq!(input.next().unwrap().unwrap().0.len(), 900_000);
+}
+
+#[tokio::test]
+async fn what_a_frame_says_takes_no_memory() {
+    let mut input = Input::new(Arc::new(Semaphore::new(FRAME_BYTES_MAX)));
+    input.trust();
+    let mut bytes = begun(90 << 20, ApiKey::Produce);
+    bytes.resize(20 << 10, 7);
+    filled(&mut input, &bytes).await;
+    assert!(input.has_begun() && input.buffer.capacity() < 2 << 20);
+}

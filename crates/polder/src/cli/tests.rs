@@ -1,6 +1,6 @@
 use clap::{CommandFactory, Parser};
 
-use super::{AuthChoice, Cli, Command, Format};
+use super::{AuthChoice, Cli, Command, Format, TopicsSync};
 
 fn parse(line: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.command)
@@ -18,6 +18,7 @@ fn up_has_its_defaults() {
     assert_eq!(args.postgres, "127.0.0.1:7432");
     assert_eq!(args.kafka, "127.0.0.1:7492");
     assert_eq!(args.aws, "127.0.0.1:7466");
+    assert_eq!(args.topics_sync, TopicsSync::Disk);
     assert_eq!(args.auth, AuthChoice::Password);
     assert!(!args.demo);
     assert_eq!(args.directory.data.to_str(), Some("./polder-data"));
