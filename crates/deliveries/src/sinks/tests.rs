@@ -17,7 +17,7 @@ use polder_capability::topics::topic_schema;
 use polder_runtime::SystemClock;
 use uuid::Uuid;
 
-use super::{Lot, Refused, Sink, Sinks, rows};
+use super::{Lot, Refused, Sink, Sinks, Told, rows};
 
 fn time() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-11-28T03:04:05.678Z").unwrap().to_utc()
@@ -60,9 +60,13 @@ fn transformed(texts: &[Option<&str>]) -> Lot {
 }
 
 fn sink(target: DeliveryTarget, secrets: &[(&str, &str)]) -> Arc<dyn Sink> {
+    sink_that_tells(&target, secrets, Arc::new(|_| {}))
+}
+
+fn sink_that_tells(target: &DeliveryTarget, secrets: &[(&str, &str)], told: Told) -> Arc<dyn Sink> {
     let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let sinks = Sinks::new(Arc::new(SystemClock), Arc::new(|| [7; 16]));
-    sinks.open(&target, &Secrets(secrets), Arc::new(|_| {})).unwrap().unwrap()
+    sinks.open(target, &Secrets(secrets), told).unwrap().unwrap()
 }
 
 /// A server of this test, and its address.

@@ -231,7 +231,10 @@ fn targets_that_cannot_be_are_refused() {
         let mut target = target("http://127.0.0.1:1", ObjectFormat::Parquet, Compression::None, None);
         change(&mut target);
         let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        sinks.open(&DeliveryTarget::Objects(target), &Secrets(secrets)).map(|_| ()).map_err(|error| error.kind())
+        sinks
+            .open(&DeliveryTarget::Objects(target), &Secrets(secrets), Arc::new(|_| {}))
+            .map(|_| ())
+            .map_err(|error| error.kind())
     };
     assert_eq!(kind(&|_| {}, &both), Ok(()));
     assert_eq!(kind(&|target| target.url = "file:///tmp".to_owned(), &both), Err(ErrorKind::Unsupported));

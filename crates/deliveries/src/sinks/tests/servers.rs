@@ -17,7 +17,8 @@ use polder_capability::deliveries::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{records, rows_of, serve, sink};
+use super::super::Trouble;
+use super::{records, rows_of, serve, sink, sink_that_tells};
 
 /// What a server was asked.
 #[derive(Debug, Clone)]
@@ -95,6 +96,27 @@ async fn an_endpoint_gets_firehose_requests_until_it_takes_them() {
         // An endpoint knows by it what it has already.
         assert_eq!(one.headers["x-amz-firehose-request-id"].to_str().unwrap(), body["requestId"]);
         assert_eq!(body["requestId"], bodies[0]["requestId"]);
+    }
+}
+
+#[tokio::test]
+async fn each_try_is_told_with_the_next_one_until_there_is_none() {
+    let (url, _server) = server(|number, asked| match number {
+        1 => taken_by_endpoint(&asked.body),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, json!({ "message": "not now" })),
+    })
+    .await;
+    for (retry_seconds, wanted) in [(30, vec![Some(true), None]), (0, vec![Some(false)])] {
+        let all = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&all);
+        let told = Arc::new(move |trouble: Option<Trouble>| seen.lock().unwrap().push(trouble));
+        let sink = sink_that_tells(&endpoint(&url, Compression::None, retry_seconds), &[], told);
+        let refused = sink.deliver(&records(&[Some(b"one")])).await.unwrap();
+        let all = all.lock().unwrap();
+        let has_next: Vec<_> = all.iter().map(|told| told.as_ref().map(|told| told.next_at.is_some())).collect();
+        assert_eq!(has_next, wanted, "{all:?}");
+        assert!(all.iter().flatten().all(|told| told.why.contains("not now")), "{all:?}");
+        assert_eq!(refused.is_empty(), retry_seconds > 0);
     }
 }
 
