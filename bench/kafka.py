@@ -47,8 +47,6 @@ CACHED_TURNS = 12
 IDLE_PARTITIONS, IDLE_CONNECTIONS = 1_000, 200
 START_BYTES = 10_000_000_000
 PARTS = ("produce", "acks", "consume", "latency", "pagecache", "idle", "start")
-# Without the one that asks for `polder up --topics-sync`, which there is not yet.
-DEFAULT_PARTS = tuple(part for part in PARTS if part != "pagecache")
 # What is to be reached: a part of what the disk gives, times as fast as peers, bare syncs that an acknowledgement may take, bytes a second
 # that are read, how long a record may take, and memory.
 DISK_SHARE, NATS_TIMES, KAFKA_TIMES, SYNCS = 0.5, 3, 2, 3
@@ -363,7 +361,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--records", type=int, default=RECORDS)
     arguments.add_argument("--start-bytes", type=int, default=START_BYTES)
-    arguments.add_argument("--parts", type=choice(PARTS), default=",".join(DEFAULT_PARTS), help="default %(default)s")
+    arguments.add_argument("--parts", type=choice(PARTS), default=",".join(PARTS), help="default %(default)s")
     given = arguments.parse_args()
     folder, rows = pathlib.Path(tempfile.mkdtemp(prefix="polder-bench-")), []
     try:
