@@ -14,7 +14,7 @@ use polder_types::{Error, Result};
 
 use crate::dialect::PolderDialect;
 
-pub(crate) use beyond::{instead_of, named};
+pub(crate) use beyond::{instead_of, not_there};
 pub(crate) use estimate::EstimateForm;
 pub(crate) use mask::MaskChange;
 
@@ -90,14 +90,8 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
         // No table inherits from another, so ONLY one is each.
         Some(Keyword::UPDATE) if folder.is(1, "only") && folder.word(2).is_some() => folder.remove(1, 1),
         Some(Keyword::DELETE) if folder.are(1, &["from", "only"]) && folder.word(3).is_some() => folder.remove(2, 1),
-        Some(_) => {}
-        None if folder.word(0).is_some_and(|word| word.value.eq_ignore_ascii_case("abort")) => {
-            folder.replace_word(0, "ROLLBACK");
-        }
-        None => {}
-    }
-    if folder.keyword(0) == Some(Keyword::ABORT) {
-        folder.replace_word(0, "ROLLBACK");
+        _ if folder.is(0, "abort") => folder.replace_word(0, "ROLLBACK"),
+        _ => {}
     }
     Ok((folder.tokens, folder.extras))
 }

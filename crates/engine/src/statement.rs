@@ -34,6 +34,7 @@ mod returning;
 pub(crate) mod roles;
 mod rows_in;
 mod seen_keys;
+mod settings;
 mod sinks;
 mod suggest;
 mod target;
@@ -41,11 +42,11 @@ pub(crate) mod temporary;
 pub(crate) mod travel;
 
 pub(crate) use constant::Constants;
-pub(crate) use control::time;
 pub(crate) use copy::no_server_files;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
 pub(crate) use rows_in::read_texts;
+pub(crate) use settings::time;
 pub(crate) use target::{Target, is_default, parse_query, quoted, quoted_ident};
 
 use std::fmt::Write;
@@ -344,7 +345,7 @@ impl<'a> Change<'a> {
             | S::ShowColumns { .. }
             | S::ShowVariable { .. }
             | S::ShowFunctions { .. } => None,
-            other => return Err(not_there(other)),
+            other => return Err(forms::not_there(other)),
         })
     }
 }
@@ -356,18 +357,6 @@ impl Change<'_> {
             _ => true,
         }
     }
-}
-
-/// The refusal of a statement that is not there, by its name.
-fn not_there(statement: &Statement) -> Error {
-    let text = statement.to_string();
-    if let Some(error) = forms::named(&text) {
-        return error;
-    }
-    let name: Vec<&str> =
-        text.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
-    let name = if name.is_empty() { "this statement".to_owned() } else { name.join(" ") };
-    Error::unsupported(format!("{name} is not supported")).with_hint("docs/sql.md lists what is")
 }
 
 impl Context<'_> {

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use polder_types::{Error, ErrorKind};
 
@@ -177,11 +178,17 @@ pub(crate) fn instead_of(error: Error, tokens: &[TokenWithSpan]) -> Error {
     found.map_or(error, refused)
 }
 
-/// The refusal of a statement that is parsed and known not to be there.
-pub(crate) fn named(statement: &str) -> Option<Error> {
-    let statement = statement.to_lowercase();
-    let words: Vec<&str> = statement.split_whitespace().collect();
-    beginning(&words).map(refused)
+/// The refusal of a statement that is parsed and not there, by its name.
+pub(crate) fn not_there(statement: &Statement) -> Error {
+    let text = statement.to_string();
+    let lower = text.to_lowercase();
+    if let Some(form) = beginning(&lower.split_whitespace().collect::<Vec<_>>()) {
+        return refused(form);
+    }
+    let name: Vec<&str> =
+        text.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
+    let name = if name.is_empty() { "this statement".to_owned() } else { name.join(" ") };
+    Error::unsupported(format!("{name} is not supported")).with_hint("docs/sql.md lists what is")
 }
 
 fn refused((_, name, hint): &Form) -> Error {

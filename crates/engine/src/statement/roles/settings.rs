@@ -12,7 +12,7 @@ use super::{Done, Work, done, forbidden};
 use crate::authz::RoleBook;
 use crate::limits;
 use crate::session::Settings;
-use crate::statement::control;
+use crate::statement::settings::assign;
 
 const SEARCH_PATH: &str = "search_path";
 const TIME_ZONE: &str = "timezone";
@@ -30,7 +30,7 @@ pub(crate) fn taken_on(book: &RoleBook, user: i64, of_role: &BTreeMap<String, St
 pub(crate) fn begin_with(settings: &mut Settings, of_role: &BTreeMap<String, String>) {
     for (name, value) in of_role.iter().filter(|(name, _)| [SEARCH_PATH, TIME_ZONE].contains(&name.as_str())) {
         // They were tried when they were set; what is of no use any more leaves the usual one.
-        let _ = control::assign(settings, name, &parts(name, value));
+        let _ = assign(settings, name, &parts(name, value));
     }
 }
 
@@ -126,7 +126,7 @@ impl Work<'_> {
             return if role == "none" { Ok(role.to_owned()) } else { self.named(role).map(|role| role.name.clone()) };
         }
         let mut settings = Settings::default();
-        control::assign(&mut settings, name, values)?;
+        assign(&mut settings, name, values)?;
         Ok(kept(name, values))
     }
 

@@ -42,7 +42,9 @@ fn settings_are_recognised() {
     assert_eq!(command("DEALLOCATE \"_pg3_0\""), Command::Deallocate(Some("_pg3_0".into())));
     assert_eq!(command("DISCARD ALL"), Command::DiscardAll);
     let characteristics = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
-    assert!(matches!(command(characteristics), Command::SetCharacteristics { lasting: true, words } if words.len() == 4));
+    assert!(
+        matches!(command(characteristics), Command::SetCharacteristics { lasting: true, words } if words.len() == 4)
+    );
 }
 
 #[test]

@@ -1,0 +1,248 @@
+//! What SET and RESET do to a session's settings.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{
+    ContextModifier, Expr, ObjectName, Set, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+};
+use polder_lake::Version;
+use polder_types::{Error, ErrorKind, Result};
+
+use super::names::{fold, parts};
+use crate::limits;
+use crate::semantics::Zone;
+use crate::session::Settings;
+
+fn text_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        Expr::Identifier(ident) => fold(ident),
+        other => other.to_string(),
+    }
+}
+
+/// Whether it holds until the end of the transaction only.
+pub(super) fn is_local(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    }
+}
+
+pub(super) fn serializable() -> Error {
+    Error::unsupported("SERIALIZABLE is not there: a transaction reads one snapshot, and the first to commit wins")
+        .with_hint("leave the level out")
+}
+
+/// What a SET says of the open transaction only: whether it changes nothing. `None` for all others.
+pub(super) fn of_this_transaction(set: &Set) -> Result<Option<bool>> {
+    match set {
+        Set::SingleAssignment { variable, values, .. } if parts(variable)? == ["transaction_read_only"] => {
+            let value = values.first().map(text_of).unwrap_or_default();
+            switch("transaction_read_only", &value).map(Some)
+        }
+        Set::SetTransaction { session: false, modes, snapshot: None } => {
+            let mut read_only = None;
+            for mode in modes {
+                match mode {
+                    TransactionMode::AccessMode(mode) => read_only = Some(*mode == TransactionAccessMode::ReadOnly),
+                    TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
+                        return Err(serializable());
+                    }
+                    _ => {}
+                }
+            }
+            Ok(read_only)
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
+    match set {
+        Set::SingleAssignment { scope, variable, values, .. } => {
+            if *scope == Some(ContextModifier::Global) {
+                return Err(Error::unsupported("SET GLOBAL is not supported").with_hint("SET, in each session"));
+            }
+            let name = parts(variable)?.join(".");
+            let values: Vec<String> = values.iter().map(text_of).collect();
+            assign(settings, &name, &values)
+        }
+        // PostgreSQL's clients have their characteristics set by its server, as far as they can be.
+        Set::SetTransaction { session: true, modes, snapshot: None } => {
+            for mode in modes {
+                match mode {
+                    TransactionMode::AccessMode(mode) => {
+                        settings.read_only = *mode == TransactionAccessMode::ReadOnly;
+                    }
+                    TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
+                        return Err(serializable());
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+        Set::SetTransaction { .. } => {
+            Err(Error::unsupported("SET TRANSACTION SNAPSHOT is not supported").with_hint("SET snapshot = 12"))
+        }
+        Set::SetTimeZone { value, .. } => assign(settings, "timezone", &[text_of(value)]),
+        other => Err(Error::unsupported(format!("{other} is not supported"))),
+    }
+}
+
+/// The settings that there are.
+const NAMES: &str = "search_path, snapshot, timezone, row_security, default_transaction_read_only, max_bytes_scanned, \
+                     max_bytes_scanned_per_day, statement_memory, statement_timeout";
+
+const ZONE_NAMES: &[&str] = &["timezone", "time.zone", "time_zone"];
+
+/// Settings of applications that a session keeps, and the bytes of one.
+const CUSTOM_MAX: usize = 256;
+const CUSTOM_BYTES_MAX: usize = 8 << 10;
+
+pub(super) fn settings_shown() -> String {
+    format!("the settings are {NAMES}, transaction_isolation")
+}
+
+pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+    let first = values.first().map(String::as_str).unwrap_or_default();
+    if values.len() == 1 && (first == "default" || (first == "local" && ZONE_NAMES.contains(&name))) {
+        return reset_named(settings, name);
+    }
+    match name {
+        "search_path" => {
+            let own = |schema: &&String| !matches!(schema.as_str(), "$user" | "pg_catalog" | "");
+            let mut path: Vec<String> = values.iter().filter(own).cloned().collect();
+            if path.is_empty() {
+                path.push("public".to_owned());
+            }
+            settings.schema.clone_from(&path[0]);
+            settings.path = path;
+        }
+        zone if ZONE_NAMES.contains(&zone) => {
+            settings.time_zone = match first {
+                // A bare number is hours east of Greenwich.
+                hours if hours.parse::<f64>().is_ok() => Some(hours_east(hours)?),
+                name => Some(Zone::canonical(name)?),
+            };
+        }
+        "snapshot" => {
+            settings.version = match (first, first.parse()) {
+                ("newest", _) => Version::Newest,
+                (_, Ok(id)) => Version::Snapshot(id),
+                (text, Err(_)) => Version::At(time(text)?),
+            };
+        }
+        "row_security" => {
+            settings.row_security = switch(name, first)?;
+        }
+        "default_transaction_read_only" => settings.read_only = switch(name, first)?,
+        limit if limits::NAMES.contains(&limit) => settings.limits.set(limit, first)?,
+        "is_superuser" => {
+            return Err(Error::invalid("parameter \"is_superuser\" cannot be changed").with_code("55P02"));
+        }
+        custom if custom.contains('.') => set_custom(settings, custom, values)?,
+        _ => {
+            return Err(Error::not_found(format!("there is no setting {name:?}"))
+                .with_code("42704")
+                .with_hint(format!("the settings are {NAMES}")));
+        }
+    }
+    Ok(())
+}
+
+fn switch(name: &str, value: &str) -> Result<bool> {
+    match value.to_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err(Error::invalid(format!("parameter \"{name}\" requires a Boolean value"))
+            .with_code("22023")
+            .with_hint(format!("SET {name} = on, or off"))),
+    }
+}
+
+pub(super) fn on_or_off(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
+}
+
+/// A setting of an application: PostgreSQL takes any whose name has a dot in it.
+fn set_custom(settings: &mut Settings, name: &str, values: &[String]) -> Result<()> {
+    let is_word = |part: &str| {
+        let begins = part.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
+        begins && part.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$')
+    };
+    if !name.split('.').all(is_word) {
+        return Err(Error::invalid(format!("invalid configuration parameter name \"{name}\""))
+            .with_code("42602")
+            .with_hint("custom parameter names must be two or more simple identifiers separated by dots"));
+    }
+    let (name, value) = (name.to_lowercase(), values.join(", "));
+    let custom = Arc::make_mut(&mut settings.custom);
+    if value == "default" && values.len() == 1 {
+        custom.remove(&name);
+        return Ok(());
+    }
+    let is_new = !custom.contains_key(&name);
+    if name.len() + value.len() > CUSTOM_BYTES_MAX || (is_new && custom.len() >= CUSTOM_MAX) {
+        let message = format!("a session keeps {CUSTOM_MAX} settings of its own, each of {CUSTOM_BYTES_MAX} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, message).with_code("54000").with_hint("keep them in a table"));
+    }
+    custom.insert(name, value);
+    Ok(())
+}
+
+fn hours_east(text: &str) -> Result<String> {
+    let minutes = text.parse::<f64>().map_or(f64::NAN, |hours| hours * 60.0);
+    if !(minutes.abs() < 16.0 * 60.0) {
+        return Err(Error::invalid(format!("{text} hours are no time zone")).with_code("22023"));
+    }
+    let minutes = minutes.round() as i64;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    Ok(format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60))
+}
+
+pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
+    let nanos = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).map_err(|_| {
+        Error::invalid(format!("{text:?} is neither a version nor a time"))
+            .with_code("22023")
+            .with_hint("SET snapshot = 12, or '2026-01-31 12:00:00'")
+    })?;
+    Ok(chrono::DateTime::from_timestamp_nanos(nanos))
+}
+
+pub(super) fn reset_one(settings: &mut Settings, name: &ObjectName) -> Result<()> {
+    reset_named(settings, &parts(name)?.join("."))
+}
+
+fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
+    let fresh = settings.unset();
+    match name {
+        // Who the session is and what is temporary are no settings.
+        "all" => *settings = Settings { user: settings.user, role: settings.role, ..fresh },
+        "search_path" => (settings.schema, settings.path) = (fresh.schema, fresh.path),
+        zone if ZONE_NAMES.contains(&zone) => settings.time_zone = fresh.time_zone,
+        "row_security" => settings.row_security = fresh.row_security,
+        "default_transaction_read_only" => settings.read_only = fresh.read_only,
+        "snapshot" => settings.version = fresh.version,
+        limit if settings.limits.reset(limit, fresh.limits) => {}
+        custom if custom.contains('.') => {
+            let name = custom.to_lowercase();
+            let custom = Arc::make_mut(&mut settings.custom);
+            match fresh.custom.get(&name) {
+                Some(value) => drop(custom.insert(name, value.clone())),
+                None => drop(custom.remove(&name)),
+            }
+        }
+        other => {
+            return Err(Error::not_found(format!("there is no setting {other:?}"))
+                .with_code("42704")
+                .with_hint(format!("the settings are {NAMES}")));
+        }
+    }
+    Ok(())
+}
