@@ -273,7 +273,8 @@ def test_a_name_that_a_killed_server_left_half_made_is_free(fresh):
     with pytest.raises(firehose.exceptions.ResourceInUseException):
         firehose.create_delivery_stream(DeliveryStreamName="other", **table)
     # A stream whose topic is gone already is deleted as any other, and its name is free.
-    AdminClient(kafkas.librdkafka(server)).delete_topics(["firehose.before"])["firehose.before"].result(20)
+    admin = AdminClient(kafkas.librdkafka(server))
+    admin.delete_topics(["firehose.before"])["firehose.before"].result(20)
     firehose.delete_delivery_stream(DeliveryStreamName="before")
     firehose.create_delivery_stream(DeliveryStreamName="before", **table)
     for name in ("half", "before"):

@@ -117,8 +117,10 @@ impl JobDeliveries {
         self.check_all(definition).await
     }
 
-    /// Ends the run that goes on, so that the next one begins with what has changed.
-    async fn stop(&self, job: &JobStatus) -> Result<()> {
+    /// Ends the run that goes on, so that the next one begins with what has changed. Looked for behind the change: one that has
+    /// begun meanwhile may not know of it.
+    async fn stop(&self, name: &str) -> Result<()> {
+        let Some(job) = self.jobs()?.find(name).await? else { return Ok(()) };
         if let Some(run) = job.last_run.as_ref().filter(|run| !run.state.has_ended()) {
             self.jobs()?.cancel(run.run_id).await?;
         }
@@ -215,8 +217,8 @@ impl Deliveries for JobDeliveries {
         let stored = Stored { id, definition };
         self.jobs()?.create(stored.job()?, if before.is_some() { IfExists::Replace } else { IfExists::Refuse }).await?;
         self.histories_changed();
-        if let Some(job) = &existing {
-            self.stop(job).await?;
+        if existing.is_some() {
+            self.stop(&name).await?;
         }
         if let Some(gone) = before.filter(|before| before.id != id) {
             self.tables()?.forget(gone.id, None).await?;
@@ -226,7 +228,7 @@ impl Deliveries for JobDeliveries {
     }
 
     async fn alter(&self, name: &str, change: AlterDelivery) -> Result<DeliveryStatus> {
-        let (job, stored) = self.existing(name).await?;
+        let (_, stored) = self.existing(name).await?;
         let mut stored = self.with_secrets(stored).await?;
         let before = DeliveryDefinition { about: None, ..stored.definition.clone() };
         let AlterDelivery {
@@ -268,14 +270,14 @@ impl Deliveries for JobDeliveries {
             self.keep_secrets(stored.id, &stored.definition.secrets).await?;
         }
         self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
-        self.stop(&job).await?;
+        self.stop(name).await?;
         self.found(name).await
     }
 
     async fn pause(&self, name: &str) -> Result<DeliveryStatus> {
-        let (job, _) = self.existing(name).await?;
+        self.existing(name).await?;
         self.jobs()?.pause(name).await?;
-        self.stop(&job).await?;
+        self.stop(name).await?;
         self.found(name).await
     }
 
@@ -292,9 +294,9 @@ impl Deliveries for JobDeliveries {
         if stored.definition.owns_topic {
             offer::delete_topic(self, &stored.definition).await?;
         }
+        // With its run.
         self.jobs()?.remove(name).await?;
         self.histories_changed();
-        self.stop(&job).await?;
         self.live.lock().remove(name);
         self.tables()?.forget(stored.id, None).await?;
         self.keep_secrets(stored.id, &Secrets::default()).await?;

@@ -88,7 +88,7 @@ pub(super) fn rows(fields: &Fields<'_>, records: usize, columns: &[FieldRef], zo
 /// Arrays of JSON for a column of arrays, as its type reads them; texts are there as they are.
 fn as_arrays(texts: StringArray, field: &FieldRef) -> StringArray {
     let (DataType::List(item) | DataType::LargeList(item)) = field.data_type() else { return texts };
-    let of_json = types::is_json(item);
+    let of_json = types::is_json(&types::item(field, item));
     let literal = |text: &str| match text.trim_start().starts_with('[') {
         true => literal(text, of_json).unwrap_or_else(|| text.to_owned()),
         false => text.to_owned(),
