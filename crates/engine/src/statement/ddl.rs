@@ -35,6 +35,7 @@ use self::policies::Becomes;
 use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
 use crate::error::from_datafusion;
+use crate::forms::not_there;
 use crate::session::Outcome;
 use columns::passed_over;
 
@@ -66,7 +67,7 @@ impl Context<'_> {
             Statement::Comment { object_type, object_name, comment, if_exists } => {
                 self.comment(cell, *object_type, object_name, comment.clone(), *if_exists).await
             }
-            other => Err(super::not_there(other)),
+            other => Err(not_there(other)),
         }
     }
 

@@ -126,9 +126,10 @@ impl<'a> Output<'a> {
         Ok(self.open.insert(open))
     }
 
+    /// Onto the disk, piece by piece: one sync of a whole file at its end would hold up those that producers wait for.
     fn write(&mut self) -> Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        let written = open.file.write_all_at(&open.group.bytes, open.position);
+        let written = open.file.write_all_at(&open.group.bytes, open.position).and_then(|()| open.file.sync());
         written.map_err(|error| failed("writing", &self.reader.path(open.number), error))?;
         open.position += open.group.bytes.len() as u64;
         open.group.bytes.clear();
