@@ -157,7 +157,7 @@ SIMPLE = {
                            # A column of that name is meant before the table is, here and around.
                            "SELECT b FROM {t}_r AS b ORDER BY a", "SELECT r FROM (SELECT a AS r FROM {t}_r) AS r ORDER BY r",
                            "SELECT g AS x FROM generate_series(1, 2) AS g",
-                           "SELECT (SELECT max(b) FROM (SELECT 1 AS c) AS b) AS x FROM {t}_r ORDER BY a", "SELECT nosuch FROM {t}_r", "SELECT {t}_r FROM {t}_r AS r",
+                           "SELECT nosuch FROM {t}_r", "SELECT {t}_r FROM {t}_r AS r",
                            "SELECT count(*) FROM {t}_r AS l LEFT JOIN {t}_r AS r ON l.a = r.a AND r.a > 1 WHERE r IS NULL",
                            "CREATE VIEW {t}_v AS SELECT r::text AS whole FROM {t}_r AS r", "SELECT whole FROM {t}_v ORDER BY whole", "DROP VIEW {t}_v"],
     "discarding": ["BEGIN", "DISCARD ALL", "ROLLBACK", "DISCARD ALL", f"{ONE}; DISCARD ALL"],

@@ -209,7 +209,9 @@ fn beginning(words: &[&str]) -> Option<&'static Form> {
     let replaces = words.starts_with(&["create", "or", "replace"]);
     let plain: Vec<&str> = if replaces { [&["create"], &words[3..]].concat() } else { words.to_vec() };
     let begins = |form: &&Form| form.0.split(' ').zip(plain.iter().chain(std::iter::repeat(&""))).all(|(a, b)| a == *b);
-    BEGINNINGS.iter().filter(begins).max_by_key(|(form, ..)| form.len())
+    // A word by itself begins nothing, but where it is all of a statement.
+    let is_whole = |form: &&Form| plain.len() > 1 || matches!(form.0, "checkpoint" | "cluster");
+    BEGINNINGS.iter().filter(begins).filter(is_whole).max_by_key(|(form, ..)| form.len())
 }
 
 /// Where a form stands, up to the word behind it, at which the parser may have stumbled.
