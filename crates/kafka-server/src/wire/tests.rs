@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use tokio::sync::Semaphore;
 
-use super::{EARLY_BYTES_MAX, FRAME_BYTES_MAX, Frame, Input, PLAIN_BYTES_MAX, Refused, parse};
+use super::{EARLY_BYTES_MAX, FRAME_BYTES_MAX, Frame, Input, LARGE_PIECE_BYTES, PLAIN_BYTES_MAX, Refused, parse};
 
 fn input(trusted: bool, bytes: &[u8]) -> Input {
     let mut input = Input::new(Arc::new(Semaphore::new(1 << 20)));
