@@ -12,7 +12,7 @@ import kafkas
 class Place:
     """A server that keeps what it was sent. `answer` gives a status and a body for a path and what was sent.
 
-    With a `port` it can be there again where it was, or come later.
+    What was sent is in `requests`: path, headers by their names in lower case, body. With a `port` it can be there again where it was, or come later.
     """
 
     def __init__(self, answer, port: int = 0):
@@ -24,7 +24,7 @@ class Place:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 with lock:
-                    requests.append((self.path, dict(self.headers), body))
+                    requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
                 status, told = answer(self.path, body)
                 told = json.dumps(told).encode()
                 self.send_response(status)

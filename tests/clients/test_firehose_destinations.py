@@ -5,15 +5,14 @@ import datetime
 import gzip
 import io
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import botocore.config
 import pytest
 
 import kafkas
+from places import Place
 
 pyarrow = pytest.importorskip("pyarrow")
 import pyarrow.parquet
@@ -29,51 +28,6 @@ def connect(server):
     address = json.loads((server.data / "endpoints.json").read_text())["aws"]
     return boto3.client("firehose", endpoint_url=f"http://{address}", region_name="eu-west-1", config=botocore.config.Config(retries={"max_attempts": 0}),
                         aws_access_key_id=known["access_key_id"], aws_secret_access_key=known["secret_access_key"])
-
-
-class Place:
-    """A server that keeps what it was sent. `answer` gives a status and a body for a request and its number from 0."""
-
-    def __init__(self, answer):
-        requests, lock = [], threading.Lock()
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with lock:
-                    number = len(requests)
-                    requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-                status, told = answer(number, self.path, self.headers, body)
-                told = json.dumps(told).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(told)))
-                self.end_headers()
-                self.wfile.write(told)
-
-            def log_message(self, *_):
-                pass
-
-        self.requests = requests
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.http.shutdown()
-        self.http.server_close()
-
-    def until(self, enough):
-        deadline = time.monotonic() + SOON
-        while not enough(self.requests) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert enough(self.requests), self.requests
-        return list(self.requests)
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +64,11 @@ def rejected(server, name):
 def test_an_http_endpoint_gets_firehoses_requests(server, firehose, s3):
     name = kafkas.fresh_name("hose_http")
 
-    def answer(number, path, headers, body):
+    first = iter([True])
+
+    def answer(path, body):
         request = json.loads(gzip.decompress(body))
-        if number == 0:
+        if next(first, False):
             # What fails is sent again, as the same request.
             return 500, {"requestId": request["requestId"], "timestamp": request["timestamp"], "errorMessage": "not now"}
         return 200, {"requestId": request["requestId"], "timestamp": request["timestamp"]}
@@ -165,7 +121,7 @@ def test_splunk_gets_events_and_is_asked_whether_they_are_indexed(server, fireho
     name = kafkas.fresh_name("hose_splunk")
     asked = []
 
-    def answer(number, path, headers, body):
+    def answer(path, body):
         if "/ack" in path:
             asked.append(json.loads(body))
             return 200, {"acks": {"7": len(asked) > 1}}
@@ -191,14 +147,15 @@ def test_splunk_gets_events_and_is_asked_whether_they_are_indexed(server, fireho
 def test_opensearch_gets_documents_and_what_it_refuses_is_kept(server, firehose):
     name = kafkas.fresh_name("hose_search")
     taken = {}
+    first = iter([True])
 
-    def answer(number, path, headers, body):
+    def answer(path, body):
         lines = [json.loads(line) for line in body.splitlines()]
-        items = []
+        items, is_first = [], next(first, False)
         for action, document in zip(lines[::2], lines[1::2], strict=True):
             if document["id"] == 2:
                 items.append({"index": {"status": 400, "error": {"type": "mapper_parsing_exception"}}})
-            elif document["id"] == 3 and number == 0:
+            elif document["id"] == 3 and is_first:
                 items.append({"index": {"status": 429, "error": {"type": "es_rejected_execution_exception"}}})
             else:
                 taken[action["index"]["_id"]] = (action["index"]["_index"], document)
