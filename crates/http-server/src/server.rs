@@ -12,6 +12,7 @@ use polder_runtime::{Clock, Shutdown};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::auth::Auth;
 use crate::connection::{GuardedListener, Peer};
@@ -111,6 +112,7 @@ impl HttpServer {
             clock: services.clock,
             auth,
             version,
+            instance: Uuid::new_v4(),
             spool: Arc::new(spool),
             metrics: Arc::new(Metrics::default()),
             console: console.map_or(Console::Embedded, Console::Folder),
@@ -125,6 +127,13 @@ impl HttpServer {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What `GET /healthz` names this server by: another one each time, so that who knows it cannot take a later server at the
+    /// same address for this one.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.app.instance
     }
 
     /// Answers requests until the shutdown starts; then takes no more, gives the running ones 5 seconds, and cancels what

@@ -7,6 +7,7 @@ use polder_capability::schemas::SchemaRegistry;
 use polder_capability::{Accounts, Jobs, Loader, SavedQueries, SqlRunner};
 use polder_runtime::{Clock, Shutdown};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::auth::Auth;
 use crate::metrics::Metrics;
@@ -31,6 +32,7 @@ pub(crate) struct AppState {
     pub clock: Arc<dyn Clock>,
     pub auth: Auth,
     pub version: &'static str,
+    pub instance: Uuid,
     pub sessions: Arc<Sessions>,
     pub spool: Arc<Spool>,
     pub metrics: Arc<Metrics>,

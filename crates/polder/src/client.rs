@@ -4,8 +4,9 @@ mod answer;
 mod link;
 mod upload;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::connection::{Connection, LoadOrder, Reply, Request, Source};
 use crate::credentials::Credentials;
+use crate::endpoints::{Endpoints, reachable};
 use crate::failure::Failure;
 use link::{Link, Pass, QueryAnswer};
 use upload::Upload;
@@ -79,17 +81,35 @@ impl Conversation {
     }
 }
 
-/// True if a Polder server answers there.
+/// The most that is read of an answer about health: a few headers.
+const HEALTH_BYTES_MAX: u64 = 8 << 10;
+
+/// Where the server of a data directory answers, if it does: that very process, since one that died may have left the address
+/// to a server with other data, which must be told neither statements nor passwords.
 #[must_use]
-pub fn answers(address: SocketAddr) -> bool {
+pub fn running(data: &Path) -> Option<SocketAddr> {
+    let endpoints = Endpoints::read(data)?;
+    let address = reachable(endpoints.http);
+    answers(address, endpoints.instance).then_some(address)
+}
+
+fn answers(address: SocketAddr, instance: Uuid) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
         stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
         stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
         write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(&status == b"HTTP/1.1 200")
+        let mut lines = BufReader::new(stream.take(HEALTH_BYTES_MAX)).lines();
+        let is_well = lines.next().transpose()?.is_some_and(|status| status.starts_with("HTTP/1.1 200"));
+        let wanted = format!("x-polder-instance: {instance}");
+        for line in lines {
+            match line? {
+                line if line.eq_ignore_ascii_case(&wanted) => return Ok(is_well),
+                line if line.is_empty() => break,
+                _ => {}
+            }
+        }
+        Ok(false)
     };
     ask().unwrap_or(false)
 }

@@ -17,7 +17,7 @@ use crate::cli::{DirectoryArgs, ServerArgs};
 use crate::client::{self, Server};
 use crate::credentials::Credentials;
 use crate::embedded::Embedded;
-use crate::endpoints::{Endpoints, reachable};
+use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::settings::Directory;
 
@@ -129,12 +129,7 @@ impl Connected {
 
     /// The server of a data directory, if it answers.
     pub fn running(data: &Path) -> Result<Option<Self>> {
-        let Some(address) = Endpoints::read(data).map(|endpoints| reachable(endpoints.http)) else {
-            return Ok(None);
-        };
-        if !client::answers(address) {
-            return Ok(None);
-        }
+        let Some(address) = client::running(data) else { return Ok(None) };
         let credentials = Credentials::read(data)?;
         Self::to_server(|| Server::here(address, credentials)).map(Some)
     }

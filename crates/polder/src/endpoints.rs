@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 const FILE: &str = "endpoints.json";
 
 /// One address a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
+    /// What the HTTP server names itself by. After a crash the file stays behind, and the address may be another server's.
+    pub instance: Uuid,
     pub http: SocketAddr,
     /// `None`: it is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,6 @@ use crate::cli::{EXIT_DONE, EXIT_FAILED, PasswordArgs, TokenAction, TokenArgs};
 use crate::client::{self, Server};
 use crate::connection::Connected;
 use crate::credentials::{self, Credentials, USER};
-use crate::endpoints::{Endpoints, reachable};
 use crate::failure::Failure;
 use crate::settings::Directory;
 use crate::terminal;
@@ -71,8 +70,7 @@ pub fn password(args: &PasswordArgs) -> Result<u8> {
     }
     let new = if args.stdin { given()? } else { random_password() };
     let known = Credentials::read(&directory.data)?;
-    let running =
-        Endpoints::read(&directory.data).map(|endpoints| reachable(endpoints.http)).filter(|at| client::answers(*at));
+    let running = client::running(&directory.data);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let user = known.as_ref().map_or_else(|| USER.to_owned(), |known| known.user.clone());
     runtime.block_on(async {

@@ -91,6 +91,7 @@ async fn serve(settings: &Up, workers: &Handle, started: Instant) -> Result<u8> 
     };
     let servers = house.listen(&listening, workers, &shutdown).await?;
     let addresses = Endpoints {
+        instance: servers.instance(),
         http: servers.http_address(),
         postgres: servers.postgres_address(),
         kafka: servers.kafka_address(),

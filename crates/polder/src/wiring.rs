@@ -26,8 +26,8 @@ use polder_postgres_server::{PostgresServer, PostgresServerOptions, TlsFiles};
 use polder_runtime::{Clock, OwnFiles, Shutdown, SystemClock};
 use polder_schemas::StoredSchemas;
 use polder_streaming::LogRows;
-
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 use crate::cli::TopicsSync;
 use crate::settings::Directory;
@@ -102,7 +102,7 @@ impl House {
             schemas: Arc::clone(&schemas) as Arc<dyn ValueSchemas>,
             topics: Arc::new(streams.topics.clone()),
             metastore: Arc::clone(&metastore),
-            random: Arc::new(|| uuid::Uuid::new_v4().into_bytes()),
+            random: Arc::new(|| Uuid::new_v4().into_bytes()),
             tables: Arc::downgrade(&(Arc::clone(&engine) as Arc<dyn DeliveryTables>)),
             clock: Arc::clone(&clock),
         });
@@ -355,6 +355,12 @@ impl Servers {
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
         self.http.local_addr()
+    }
+
+    /// What its answers to `GET /healthz` are known by.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.http.instance()
     }
 
     #[must_use]

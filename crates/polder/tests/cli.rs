@@ -97,6 +97,28 @@ fn sql_without_a_server() {
     errors(data.path());
 }
 
+/// A crash leaves the address behind, and another server may get it.
+#[test]
+fn another_server_at_the_address_of_a_dead_one_is_told_nothing() {
+    let dead = Server::start(&[]);
+    dead.sql("CREATE TABLE mine AS SELECT 1 AS id", "csv");
+    let endpoints = fs::read_to_string(dead.data().join("endpoints.json")).unwrap();
+    let address = dead.address.clone();
+    let data = dead.stop();
+
+    let other = Server::start(&[]);
+    fs::write(data.path().join("endpoints.json"), endpoints.replace(&address, &other.address)).unwrap();
+    let rows = polder(&["sql", "-c", "SELECT id FROM mine", "--format", "csv"]).data(data.path()).run().done();
+    assert_eq!(rows, "id\n1\n");
+    polder(&["password", "--stdin"]).data(data.path()).stdin("quite another one\n").run().done();
+
+    let seen = get(&other.address, "/metrics");
+    for route in ["/api/v1/login", "/api/v1/statements", "/api/v1/password"] {
+        assert!(!seen.contains(&format!("route=\"{route}\"")), "{seen}");
+    }
+    assert!(seen.contains("route=\"/healthz\""), "{seen}");
+}
+
 fn formats(data: &Path) {
     let query = "SELECT 1 AS id, 'a' AS name UNION ALL SELECT 20, NULL ORDER BY id";
     let run = |format: &str| polder(&["sql", "-c", query, "--format", format]).data(data).run().done();

@@ -17,11 +17,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(get_health)).routes(routes!(get_metrics))
 }
 
+/// Names the process that answers.
+const INSTANCE: &str = "x-polder-instance";
+
 /// Tells whether the server answers
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()),
-    responses((status = 200, body = String, content_type = "text/plain", description = "`ok`")))]
-async fn get_health() -> &'static str {
-    "ok"
+    responses((status = 200, body = String, content_type = "text/plain", description = "`ok`",
+        headers(("x-polder-instance" = String, description = "Another one after each start")))))]
+async fn get_health(State(app): State<App>) -> impl IntoResponse {
+    ([(INSTANCE, app.instance.to_string())], "ok")
 }
 
 /// Counters for Prometheus
