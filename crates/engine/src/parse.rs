@@ -21,6 +21,7 @@ use crate::statement::access_keys::{AccessKeyStatement, parse_access_key};
 use crate::statement::deliveries::{DeliveryStatement, parse_delivery};
 use crate::statement::jobs::{JobStatement, parse_job};
 use crate::statement::roles::{RoleStatement, parse_role};
+use crate::statement::topics::{TopicStatement, parse_topic};
 use crate::statement::{maintenance, travel};
 
 /// Statements of one text. A longer script is a file for `polder sql -f`, which sends them one by one.
@@ -46,6 +47,7 @@ pub(crate) enum ParsedStatement {
     Job(JobStatement),
     Delivery(Box<DeliveryStatement>),
     AccessKey(AccessKeyStatement),
+    Topic(TopicStatement),
     /// About roles, rights or owners.
     Role(Box<RoleStatement>),
     Refresh(Refresh),
@@ -248,6 +250,9 @@ pub(crate) fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<ParsedS
     }
     if let Some(statement) = parse_access_key(sql, &tokens)? {
         return Ok(ParsedStatement::AccessKey(statement));
+    }
+    if let Some(statement) = parse_topic(sql, &tokens)? {
+        return Ok(ParsedStatement::Topic(statement));
     }
     if let Some(statement) = parse_delivery(sql, &tokens)? {
         return Ok(ParsedStatement::Delivery(Box::new(statement)));

@@ -39,6 +39,7 @@ mod sinks;
 mod suggest;
 mod target;
 pub(crate) mod temporary;
+pub(crate) mod topics;
 pub(crate) mod travel;
 
 pub(crate) use constant::Constants;
@@ -101,6 +102,7 @@ impl Engine {
             ParsedStatement::Job(statement) => return self.job(caller, inner, statement).await,
             ParsedStatement::Delivery(statement) => return self.delivery(inner, *statement).await,
             ParsedStatement::AccessKey(statement) => return self.access_key(caller, inner, statement).await,
+            ParsedStatement::Topic(statement) => return self.topic(caller, inner, statement).await,
             ParsedStatement::Role(statement) => {
                 return Box::pin(self.role(caller, inner, *statement, running)).await;
             }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use polder_types::{Error, Result};
@@ -31,11 +33,65 @@ pub(crate) enum Job {
         segment: u64,
         identity: u64,
         bytes: u64,
+        /// Acknowledgements wait for syncs of it.
+        synced: bool,
         made: SyncSender<Made>,
     },
 }
 
-pub(crate) type Made = Result<Arc<dyn DiskFile>>;
+pub(crate) type Made = Result<Ahead>;
+
+/// A segment whose turn has not come yet.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    file: Arc<dyn DiskFile>,
+    /// Whether it has, or will not any more.
+    claimed: Arc<Mutex<bool>>,
+}
+
+impl Ahead {
+    fn new(file: Arc<dyn DiskFile>) -> Self {
+        Self { file, claimed: Arc::default() }
+    }
+
+    /// The file, which from here on nobody else writes to.
+    pub(crate) fn claim(self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.file)
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        *self.claimed.lock() = true;
+    }
+}
+
+/// Written and synced at once.
+const ZEROS_BYTES: u64 = 1 << 20;
+
+/// Writes zeros where there is only room, until the segment's turn comes. Where something was written before, a sync is the disk's
+/// work alone; where nothing was, it changes the file system's journal too, which takes some times as long, and waits for a
+/// thread of the system's that may wait for a processor.
+fn fill(file: &dyn DiskFile, claimed: &Mutex<bool>, bytes: u64) -> std::io::Result<()> {
+    let zeros = vec![0_u8; usize::try_from(ZEROS_BYTES).unwrap_or_default()];
+    let mut position = segment::HEADER_BYTES;
+    while position < bytes {
+        let begun = Instant::now();
+        let size = ZEROS_BYTES.min(bytes - position);
+        {
+            let claimed = claimed.lock();
+            if *claimed {
+                return Ok(());
+            }
+            file.write_all_at(zeros.get(..usize::try_from(size).unwrap_or_default()).unwrap_or_default(), position)?;
+            file.sync()?;
+        }
+        position += size;
+        // Those who wait for their records come first.
+        thread::sleep(begun.elapsed());
+    }
+    Ok(())
+}
 
 /// What is still to be written. What fails stays, and goes along with the next one.
 #[derive(Debug)]
@@ -54,9 +110,16 @@ impl Keeper {
     pub(crate) fn work(&mut self, job: Job) {
         match job {
             Job::Checkpoint(job) => self.handle(job),
-            Job::Segment { segment, identity, bytes, made } => {
+            Job::Segment { segment, identity, bytes, synced, made } => {
+                let created = segment::create(&*self.disk, segment, identity, bytes).map(Ahead::new);
+                let file = created.as_ref().ok().map(|ahead| (Arc::clone(&ahead.file), Arc::clone(&ahead.claimed)));
                 // A writer that has ended needs no segment; the next start removes it.
-                drop(made.send(segment::create(&*self.disk, segment, identity, bytes)));
+                let wanted = made.send(created).is_ok() && synced;
+                if let Some((file, claimed)) = file.filter(|_| wanted)
+                    && let Err(error) = fill(&*file, &claimed, bytes)
+                {
+                    tracing::warn!(%error, segment, "the next segment could not be filled with zeros; its syncs take longer");
+                }
             }
         }
     }
@@ -140,4 +203,39 @@ pub(crate) fn remove(disk: &dyn Disk, names: &[String]) -> Result<()> {
 /// An error for who asks a writer that has ended.
 pub(crate) fn closed() -> Error {
     Error::new(polder_types::ErrorKind::Unavailable, "the log is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::simulated::SimulatedDisk;
+
+    #[test]
+    fn a_segment_is_filled_until_its_turn_comes() {
+        let disk = SimulatedDisk::default();
+        let bytes = 3 * ZEROS_BYTES + 4096;
+        let ahead = Ahead::new(segment::create(&disk, 7, 5, bytes).unwrap());
+        let claimed = Arc::clone(&ahead.claimed);
+        fill(&*ahead.file, &claimed, bytes).unwrap();
+        assert_eq!(disk.content(&segment::file_name(7)).len() as u64, bytes);
+        segment::check(&disk, &*ahead.file, 7, 5).unwrap();
+
+        let file = ahead.claim();
+        file.write_all_at(b"a frame", segment::HEADER_BYTES).unwrap();
+        fill(&*file, &claimed, bytes).unwrap();
+        let mut found = [0; 7];
+        file.read_exact_at(&mut found, segment::HEADER_BYTES).unwrap();
+        assert_eq!(&found, b"a frame");
+    }
+
+    #[test]
+    fn nobody_fills_what_nobody_wants() {
+        let disk = SimulatedDisk::default();
+        let ahead = Ahead::new(segment::create(&disk, 7, 5, ZEROS_BYTES).unwrap());
+        let (file, claimed) = (Arc::clone(&ahead.file), Arc::clone(&ahead.claimed));
+        drop(ahead);
+        // It would fail if it wrote.
+        disk.fail_write(0);
+        fill(&*file, &claimed, ZEROS_BYTES).unwrap();
+    }
 }

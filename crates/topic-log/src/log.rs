@@ -18,7 +18,7 @@ use crate::entry::{AppendError, Appended, Entry, Refusal};
 use crate::housekeeping::Spared;
 use crate::keeper::{Durable, Job, Keeper, closed};
 use crate::metrics::{LogMetrics, Metrics};
-use crate::options::{LogOptions, Recovered};
+use crate::options::{LogOptions, Recovered, Sync};
 use crate::read::time::Wanted;
 use crate::read::{Ask, Files, Reader};
 use crate::records::{Bounds, Isolation, ReadError, Records, TimedOffset};
@@ -339,8 +339,8 @@ impl Log {
         let (identity, options) = (writer.identity, ground.options.clone());
         writer.ahead = Some(Box::new(move |segment| {
             let (made, coming) = std::sync::mpsc::sync_channel(1);
-            let bytes = options.room_of(segment);
-            drop(keeper.send(Job::Segment { segment, identity, bytes, made }));
+            let (bytes, synced) = (options.room_of(segment), options.sync == Sync::OnAck);
+            drop(keeper.send(Job::Segment { segment, identity, bytes, synced, made }));
             coming
         }));
         let queue = Arc::new(Queue::default());

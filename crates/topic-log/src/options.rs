@@ -20,7 +20,7 @@ pub struct LogOptions {
     /// Size of a segment; the first ones of a log are smaller. A larger one makes fewer checkpoints and a longer replay
     /// after a crash: at most one segment is read again, which takes a fraction of a second. At least 64 KiB.
     pub segment_bytes: u32,
-    /// How much is written with one sync while others wait. 1 MiB is where syncs stop to matter on a solid-state disk.
+    /// How much is written with one sync while others wait.
     pub group_bytes: usize,
     /// Appends that wait to be written, those that nobody waits for any more among them. More are refused: a disk that stands
     /// still must not fill the memory.
@@ -55,7 +55,7 @@ impl Default for LogOptions {
         Self {
             sync: Sync::OnAck,
             segment_bytes: 64 << 20,
-            group_bytes: 1 << 20,
+            group_bytes: 8 << 20,
             queue_bytes: 384 << 20,
             cache_bytes: 64 << 20,
             index_cache_bytes: 16 << 20,

@@ -61,6 +61,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
     }
     recovered.topics = state.topics.len();
     let durable = Durable { tail_segment: tail.segment, is_late: false, references };
+    let group_position = active.position;
     let writer = Writer {
         ground,
         identity: tail.identity,
@@ -72,8 +73,11 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         ahead: None,
         next_segment: None,
         group: Group::default(),
+        chunks: Vec::new(),
+        expected: 0,
         answers: Vec::new(),
         group_sequence: next_sequence,
+        group_position,
         torn: false,
         unsynced: None,
     };

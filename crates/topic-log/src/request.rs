@@ -204,7 +204,7 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.bytes,
             Self::Order(_) => 0,

@@ -25,6 +25,9 @@ use output::Output;
 const SEGMENTS_MAX: usize = 8;
 /// Fewer are not worth a round.
 const SEGMENTS_MIN: usize = 4;
+/// How many times as long as its writing takes a round leaves the disk to those who wait for it: while there is little to do,
+/// while more than two rounds wait, and while more than four do.
+const RESTS: [u32; 3] = [3, 1, 0];
 
 /// What rounds know of the ones before them.
 #[derive(Debug, Default)]
@@ -105,7 +108,7 @@ struct Part {
 pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Option<Rewritten>> {
     let partitions = reader.ground.published.partitions();
     let until = Until { sealed_before, now };
-    let cold = cold_segments(reader, &partitions, until);
+    let (cold, waiting) = cold_segments(reader, &partitions, until);
     let mut topics: Vec<(Arc<Topic>, Vec<Part>)> = Vec::new();
     for (topic, partition) in partitions {
         let Some(part) = part_of(reader, &topic, partition, &cold, until) else { continue };
@@ -117,7 +120,8 @@ pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Opt
     if topics.is_empty() {
         return Ok(None);
     }
-    let mut output = Output::new(reader);
+    let rests = RESTS.get(waiting / (2 * SEGMENTS_MAX)).copied().unwrap_or_default();
+    let mut output = Output::new(reader, rests);
     let rewritten = rewrite_all(reader, topics, now, &mut output);
     if rewritten.is_err() {
         output.discard();
@@ -147,8 +151,12 @@ fn rewrite_all(
     Ok(rewritten)
 }
 
-/// The oldest shared segments outside of the hot window.
-fn cold_segments(reader: &Reader, partitions: &[(Arc<Topic>, Arc<PartitionView>)], until: Until) -> BTreeSet<u64> {
+/// The oldest shared segments outside of the hot window, and how many there are in all.
+fn cold_segments(
+    reader: &Reader,
+    partitions: &[(Arc<Topic>, Arc<PartitionView>)],
+    until: Until,
+) -> (BTreeSet<u64>, usize) {
     let mut shared = BTreeSet::new();
     for (topic, partition) in partitions {
         let view = partition.view.read();
@@ -158,10 +166,12 @@ fn cold_segments(reader: &Reader, partitions: &[(Arc<Topic>, Arc<PartitionView>)
     }
     let options = &reader.ground.options;
     let hot = options.hot_bytes / u64::from(options.segment_bytes).max(1);
-    shared.retain(|one| !reader.rewriting.is_damaged(*one));
-    let cold: BTreeSet<u64> =
-        shared.into_iter().filter(|one| one.saturating_add(hot) < until.sealed_before).take(SEGMENTS_MAX).collect();
-    if cold.len() < SEGMENTS_MIN { BTreeSet::new() } else { cold }
+    shared.retain(|one| !reader.rewriting.is_damaged(*one) && one.saturating_add(hot) < until.sealed_before);
+    let waiting = shared.len();
+    if waiting < SEGMENTS_MIN {
+        return (BTreeSet::new(), waiting);
+    }
+    (shared.into_iter().take(SEGMENTS_MAX).collect(), waiting)
 }
 
 /// What a round may take: segments before one, and records that are so old.

@@ -30,6 +30,9 @@ mod orders;
 /// The end of each segment, kept for what frees room: topics and records can be deleted on a full disk.
 const RESERVE_BYTES: u64 = 64 << 10;
 
+/// A group goes into memory and to the disk in chunks of about so many bytes: an append that is larger is a chunk of its own.
+const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 1 << 20 };
+
 /// What was acknowledged without a sync gets one after so long.
 const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -38,10 +41,18 @@ const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Active {
     pub(crate) segment: u64,
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Where the next group goes.
+    /// Where the next chunk of a group goes.
     pub(crate) position: u64,
     /// The number of the first append in it.
     pub(crate) first_sequence: u64,
+}
+
+/// What of a group is written.
+pub(crate) struct Chunk {
+    position: u64,
+    bytes: Bytes,
+    /// Bytes of the memory that it lies in.
+    capacity: usize,
 }
 
 /// What the writer works with.
@@ -68,9 +79,16 @@ pub(crate) struct Writer {
     /// Somebody makes segments ahead, by their number.
     pub(crate) ahead: Option<Box<dyn FnMut(u64) -> Receiver<Made> + Send>>,
     pub(crate) next_segment: Option<Receiver<Made>>,
+    /// The chunk that is made.
     pub(crate) group: Group,
+    /// Those before it.
+    pub(crate) chunks: Vec<Chunk>,
+    /// At most so many bytes are still to come into the group.
+    pub(crate) expected: usize,
     pub(crate) answers: Vec<(Append, Outcome)>,
+    /// Where the group begins: the number of its first append, and its place in the segment.
     pub(crate) group_sequence: u64,
+    pub(crate) group_position: u64,
     /// What stands behind the position may be anything: a write or a sync has failed.
     pub(crate) torn: bool,
     /// Since when there is something written and not synced, in milliseconds since 1970: only where acknowledgements do not
@@ -85,12 +103,7 @@ impl Writer {
 
     /// Does what was asked, and answers.
     pub(crate) fn commit(&mut self, requests: Vec<Request>) {
-        let expected = requests.iter().map(|request| match request {
-            Request::Append(append) => append.bytes,
-            Request::Order(_) => 0,
-        });
-        self.group.bytes = Vec::with_capacity(expected.sum());
-        self.group_sequence = self.next_sequence;
+        self.expected = requests.iter().map(Request::bytes).sum();
         for request in requests {
             match request {
                 Request::Append(append) => self.take(append),
@@ -112,6 +125,7 @@ impl Writer {
                 return;
             }
         }
+        self.make_chunk(append.bytes);
         if self.torn
             && let Err(error) = self.mend()
         {
@@ -119,6 +133,17 @@ impl Writer {
             return;
         }
         self.add(append);
+    }
+
+    /// Sees that so many bytes fit into the chunk: no frame lies in two.
+    fn make_chunk(&mut self, bytes: usize) {
+        if self.group.bytes.len() + bytes > self.group.bytes.capacity() {
+            if let Err(error) = self.write_chunk() {
+                self.take_back(&error);
+            }
+            self.group.bytes = Vec::with_capacity(self.expected.min(CHUNK_BYTES).max(bytes));
+        }
+        self.expected = self.expected.saturating_sub(bytes);
     }
 
     /// Puts an append into the group, or nothing of it.
@@ -140,31 +165,13 @@ impl Writer {
 
     /// Writes and syncs the group, shows and answers it; or takes all of it back.
     pub(crate) fn flush(&mut self) {
-        let bytes = std::mem::take(&mut self.group.bytes);
-        let capacity = bytes.capacity();
-        let bytes = Bytes::from(bytes);
-        let answers = std::mem::take(&mut self.answers);
-        if !bytes.is_empty() {
-            if let Err(error) = self.write(&bytes) {
-                self.torn = true;
-                self.state.roll_back(Mark::default());
-                self.next_sequence = self.group_sequence;
-                for (append, outcome) in answers {
-                    // A refusal may rest on something that was taken back: it is no refusal then.
-                    drop(outcome);
-                    answer(append, Err(AppendError::Failed(again(&error))));
-                }
-                return;
-            }
-            if self.ground.options.sync == Sync::OnAck {
-                self.synced = self.next_sequence - 1;
-            }
-            let position = self.active.position;
-            self.active.position += bytes.len() as u64;
-            self.ground.metrics.group(self.next_sequence - self.group_sequence, bytes.len());
-            self.ground.cache.put(self.active.segment, position, bytes, capacity);
+        if let Err(error) = self.write_chunk().and_then(|()| self.make_durable()) {
+            self.take_back(&error);
+            return;
         }
         self.group_sequence = self.next_sequence;
+        self.group_position = self.active.position;
+        let answers = std::mem::take(&mut self.answers);
         let effects = self.state.settle();
         self.ground.published.publish(effects);
         fault::point("topic-log-before-answer");
@@ -174,19 +181,55 @@ impl Writer {
         self.look_ahead();
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    /// The group is as if it had never been begun.
+    fn take_back(&mut self, error: &Error) {
+        self.torn = true;
+        self.state.roll_back(Mark::default());
+        self.next_sequence = self.group_sequence;
+        self.active.position = self.group_position;
+        self.chunks.clear();
+        self.group.bytes.clear();
+        for (append, outcome) in std::mem::take(&mut self.answers) {
+            // A refusal may rest on something that was taken back: it is no refusal then.
+            drop(outcome);
+            answer(append, Err(AppendError::Failed(again(error))));
+        }
+    }
+
+    fn write_chunk(&mut self) -> Result<()> {
+        let bytes = std::mem::take(&mut self.group.bytes);
+        if bytes.is_empty() {
+            return Ok(());
+        }
         fault::point("topic-log-before-write");
-        let file = &self.active.file;
-        let written = file.write_all_at(bytes, self.active.position);
+        let position = self.active.position;
+        let written = self.active.file.write_all_at(&bytes, position);
         written.map_err(|error| failed("writing", &self.path(), error))?;
+        self.active.position += bytes.len() as u64;
+        let capacity = bytes.capacity();
+        self.chunks.push(Chunk { position, bytes: bytes.into(), capacity });
+        Ok(())
+    }
+
+    /// Makes what is written durable, where acknowledgements wait for that, and keeps it for readers.
+    fn make_durable(&mut self) -> Result<()> {
+        if self.chunks.is_empty() {
+            return Ok(());
+        }
         fault::point("topic-log-before-sync");
         match self.ground.options.sync {
-            Sync::OnAck => self.sync(),
-            Sync::PageCache => {
-                self.unsynced = self.unsynced.or(Some(self.now()));
-                Ok(())
+            Sync::OnAck => {
+                self.sync()?;
+                self.synced = self.next_sequence - 1;
             }
+            Sync::PageCache => self.unsynced = self.unsynced.or(Some(self.now())),
         }
+        let bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        self.ground.metrics.group(self.next_sequence - self.group_sequence, bytes);
+        for Chunk { position, bytes, capacity } in self.chunks.drain(..) {
+            self.ground.cache.put(self.active.segment, position, bytes, capacity);
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -261,10 +304,10 @@ impl Writer {
         }
     }
 
-    fn next_file(&mut self, number: u64) -> Made {
+    fn next_file(&mut self, number: u64) -> Result<Arc<dyn DiskFile>> {
         // One that could not be made then may be made now.
-        if let Some(Ok(Ok(file))) = self.next_segment.take().map(|made| made.recv()) {
-            return Ok(file);
+        if let Some(Ok(Ok(ahead))) = self.next_segment.take().map(|made| made.recv()) {
+            return Ok(ahead.claim());
         }
         let room = self.ground.options.room_of(number);
         segment::create(&*self.ground.disk, number, self.identity, room)
@@ -293,6 +336,7 @@ impl Writer {
             tracing::warn!(%error, segment = self.active.segment, "a sealed segment keeps its unused room");
         }
         fault::point("topic-log-after-seal");
+        self.group_position = segment::HEADER_BYTES;
         self.active =
             Active { segment: next, file, position: segment::HEADER_BYTES, first_sequence: self.next_sequence };
         let expiry = i64::try_from(self.ground.options.producer_expiry.as_millis()).unwrap_or(i64::MAX);

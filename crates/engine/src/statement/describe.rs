@@ -111,6 +111,7 @@ impl Engine {
                 ParsedStatement::Job(_)
                 | ParsedStatement::Delivery(_)
                 | ParsedStatement::AccessKey(_)
+                | ParsedStatement::Topic(_)
                 | ParsedStatement::Role(_)
                 | ParsedStatement::Refresh(_),
             )

@@ -26,6 +26,8 @@ struct Inside {
     history: Vec<Names>,
     room: Option<usize>,
     failing_syncs: usize,
+    /// Writes that succeed before one fails.
+    failing_write: Option<usize>,
     failing_reads: bool,
     before_read: Option<Meanwhile>,
     syncs: usize,
@@ -66,6 +68,11 @@ impl SimulatedDisk {
 
     pub(crate) fn fail_syncs(&self, times: usize) {
         self.0.lock().failing_syncs = times;
+    }
+
+    /// Has one write fail, after so many.
+    pub(crate) fn fail_write(&self, after: usize) {
+        self.0.lock().failing_write = Some(after);
     }
 
     pub(crate) fn fail_reads(&self, fail: bool) {
@@ -238,6 +245,14 @@ impl DiskFile for SimulatedFile {
 
     fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         let mut inside = self.0.0.lock();
+        inside.failing_write = match inside.failing_write {
+            Some(0) => {
+                inside.failing_write = None;
+                return Err(io::Error::other("the disk cannot write"));
+            }
+            Some(after) => Some(after - 1),
+            None => None,
+        };
         let from = position as usize;
         inside.grow(self.1, from + bytes.len())?;
         let content = &mut inside.files[self.1];

@@ -1,6 +1,8 @@
 //! The segments that a round writes.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use polder_types::Result;
 
@@ -18,6 +20,8 @@ use crate::view::PartitionView;
 const FILE_BYTES: std::ops::RangeInclusive<u64> = (if cfg!(test) { 8 << 10 } else { 1 << 20 })..=1 << 30;
 /// Written at once.
 const WRITE_BYTES: usize = 1 << 20;
+/// A disk that is slow already is not left alone for longer after each writing.
+const REST_MAX: Duration = Duration::from_millis(20);
 
 struct Open {
     number: u64,
@@ -37,6 +41,8 @@ struct Stretch {
 
 pub(super) struct Output<'a> {
     reader: &'a Reader,
+    /// How many times as long as it took to write a piece the disk is left to others after it.
+    rests: u32,
     /// Files that were begun.
     made: Vec<u64>,
     open: Option<Open>,
@@ -50,9 +56,10 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(reader: &'a Reader) -> Self {
+    pub(super) fn new(reader: &'a Reader, rests: u32) -> Self {
         Self {
             reader,
+            rests,
             made: Vec::new(),
             open: None,
             file_bytes: *FILE_BYTES.end(),
@@ -129,10 +136,12 @@ impl<'a> Output<'a> {
     /// Onto the disk, piece by piece: one sync of a whole file at its end would hold up those that producers wait for.
     fn write(&mut self) -> Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
+        let begun = Instant::now();
         let written = open.file.write_all_at(&open.group.bytes, open.position).and_then(|()| open.file.sync());
         written.map_err(|error| failed("writing", &self.reader.path(open.number), error))?;
         open.position += open.group.bytes.len() as u64;
         open.group.bytes.clear();
+        thread::sleep((begun.elapsed() * self.rests).min(REST_MAX));
         Ok(())
     }
 

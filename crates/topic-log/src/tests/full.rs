@@ -69,6 +69,29 @@ fn a_failed_group_leaves_nothing_and_the_log_goes_on() {
 }
 
 #[test]
+fn a_group_of_which_a_later_chunk_cannot_be_written_is_taken_back_whole() {
+    for after in 0..5 {
+        let mut world = World::new();
+        let topic = world.create("t", 2, &[]);
+        world.batch(topic, 0, Client::of(&["before"]).bytes());
+        let appends = |value: &str| -> Vec<Vec<Entry>> {
+            let value = value.repeat(400);
+            (0..4).map(|number| vec![entry(topic, number % 2, Client::of(&[&value]).bytes())]).collect()
+        };
+        world.disk.fail_write(after);
+        let failed = world.group(appends("x")).iter().filter(|outcome| outcome.is_err()).count();
+        // Four chunks. What comes behind the one that failed is a group of its own.
+        assert_eq!(failed, [1, 2, 3, 4, 0][after], "{after}");
+        let written = world.group(appends("y"));
+        assert!(written.iter().all(Result::is_ok), "{after}: {written:?}");
+        for world in [&world, &world.reopened()] {
+            let of = |partition: u32| world.read_all(topic, partition, 1000).len();
+            assert_eq!(of(0) + of(1), 1 + (4 - failed) + 4, "{after}");
+        }
+    }
+}
+
+#[test]
 fn a_disk_that_cannot_read_is_an_error_and_no_end() {
     let mut world = World::new();
     let topic = world.create("t", 1, &[]);
