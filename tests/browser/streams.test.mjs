@@ -235,6 +235,14 @@ describe('streams', { skip: mocked }, () => {
       await page.getByRole('button', { name: 'Resume' }).click();
       await page.getByRole('button', { name: 'Pause' }).waitFor();
       assert.notEqual(await state(), 'paused');
+
+      await page.getByRole('button', { name: 'Delete' }).click();
+      await page.getByLabel(/^Type/).fill(delivery);
+      await page.getByRole('button', { name: 'Delete delivery' }).click();
+      await page.waitForURL(/tab=deliveries/);
+      await row.waitFor({ state: 'detached' });
+      assert.equal((await runSql(page, `SELECT count(*) AS n FROM polder.deliveries WHERE delivery_name = '${delivery}'`))[0].n, 0);
+      assert.equal(await rows(), 21);
     }));
 
   test('a rejected record leads to its message', () =>

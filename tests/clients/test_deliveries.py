@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import kafkas
+import polder
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 from confluent_kafka import Producer
@@ -110,6 +111,21 @@ def test_pausing_holds_and_resuming_goes_on(server, topic):
     client.sql(f"ALTER DELIVERY {name} RESUME")
     eventually(client, f"SELECT count(*) AS n FROM {name}_t", [{"n": 2}])
     client.sql(f"DROP DELIVERY {name}")
+
+
+def test_a_delivery_is_no_job_to_be_dropped(server, topic):
+    client = server.client()
+    client.sql(f"CREATE DELIVERY kept FROM TOPIC {topic} INTO TABLE kept")
+    for sql in ("DROP JOB kept", "CREATE OR REPLACE JOB kept SCHEDULE '@daily' AS SELECT 1"):
+        with pytest.raises(polder.Failed) as failed:
+            client.sql(sql)
+        assert failed.value.code == "42809" and "DROP DELIVERY" in failed.value.hint
+    for ask in (lambda: client.request("DELETE", "/jobs/kept"), lambda: client.request("PUT", "/jobs/kept", json={"sql": "SELECT 1"})):
+        with pytest.raises(polder.Failed) as failed:
+            ask()
+        assert failed.value.code == "42809"
+    assert client.value("SELECT count(*) AS n FROM polder.deliveries WHERE delivery_name = 'kept'") == 1
+    client.sql("DROP DELIVERY kept")
 
 
 def test_an_endpoint_gets_firehoses_requests(server, topic):

@@ -84,6 +84,7 @@ export const api = {
   delivery: (name: string) => call<Answer<'get_delivery'>>(`/deliveries/${part(name)}`),
   pauseDelivery: (name: string) => call<Answer<'pause_delivery'>>(`/deliveries/${part(name)}/pause`, { method: 'POST' }),
   resumeDelivery: (name: string) => call<Answer<'resume_delivery'>>(`/deliveries/${part(name)}/resume`, { method: 'POST' }),
+  deleteDelivery: (name: string) => call<Answer<'delete_delivery'>>(`/deliveries/${part(name)}`, { method: 'DELETE' }),
   redriveDelivery: (name: string) => call<Answer<'redrive_delivery'>>(`/deliveries/${part(name)}/redrive`, { method: 'POST' }),
   cancelRun: (id: string) => call<Answer<'cancel_run'>>(`/runs/${part(id)}`, { method: 'DELETE' }),
 };

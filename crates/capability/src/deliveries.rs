@@ -24,13 +24,27 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use polder_types::Result;
+use polder_types::{Error, Result};
 use uuid::Uuid;
 
-use crate::{Caller, IfExists};
+use crate::{Caller, IfExists, JobDefinition};
 
 /// The kind of the jobs that deliveries are.
 pub const DELIVERY_KIND: &str = "delivery";
+
+/// Sees that a job that is removed or replaced as such is no delivery, which has offsets and secrets beside its job.
+///
+/// # Errors
+/// `InvalidInput` (42809).
+pub fn check_is_no_delivery(job: &JobDefinition) -> Result<()> {
+    if job.kind != DELIVERY_KIND {
+        return Ok(());
+    }
+    let name = &job.name;
+    Err(Error::invalid(format!("{name:?} is a delivery"))
+        .with_code("42809")
+        .with_hint("DROP DELIVERY, ALTER DELIVERY or CREATE OR REPLACE DELIVERY"))
+}
 
 /// What is changed about a delivery. Each `None` leaves what there is. It takes effect with the next lot; what was gathered
 /// and not delivered yet is read again.

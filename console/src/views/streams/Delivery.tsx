@@ -7,7 +7,7 @@ import { Page } from '../../components/Page';
 import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { SqlText } from '../../components/SqlText';
 import { TimeAgo } from '../../components/TimeAgo';
-import { IconPlayerPause, IconPlayerPlay, IconRefresh } from '../../components/icons';
+import { IconPlayerPause, IconPlayerPlay, IconRefresh, IconTrash } from '../../components/icons';
 import { bytes, compact, count, duration, plural } from '../../lib/format';
 import { links } from '../../lib/link';
 import { quoteName } from '../../lib/sql';
@@ -17,6 +17,7 @@ import { PACES, REJECTED_MAX, useDelivery, useRejected, useStreamsRefresh, WAITI
 import { openSql } from '../../services/tabs';
 import type { Delivery as DeliveryOf, Redriven } from '../../services/types';
 import { DeliveryMark } from './DeliveryMark';
+import { Forget } from './Forget';
 import { Lag } from './Lag';
 import { WatchChart } from './WatchChart';
 import { isTroubled, perSecond, placeOf } from './words';
@@ -27,6 +28,8 @@ export default function Delivery() {
   const { delivery: name = '' } = useParams<{ delivery: string }>();
   const found = useDelivery(name);
   const refresh = useStreamsRefresh();
+  const [, navigate] = useLocation();
+  const [isLeaving, setLeaving] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [redriven, setRedriven] = useState<Redriven | null>(null);
@@ -52,18 +55,25 @@ export default function Delivery() {
       ]}
       description={delivery ? <About delivery={delivery} /> : found.isPending && <Skeleton width={320} height={14} />}
       actions={
-        delivery &&
-        (delivery.state === 'paused' ? (
-          <Button disabled={busy} leftSection={<IconPlayerPlay size={16} />} onClick={() => act(api.resumeDelivery(name))}>
-            Resume
-          </Button>
-        ) : (
-          <Button variant="default" disabled={busy} leftSection={<IconPlayerPause size={16} />} onClick={() => act(api.pauseDelivery(name))}>
-            Pause
-          </Button>
-        ))
+        delivery && (
+          <>
+            <Button variant="default" leftSection={<IconTrash size={16} stroke={1.6} />} onClick={() => setLeaving(true)}>
+              Delete
+            </Button>
+            {delivery.state === 'paused' ? (
+              <Button disabled={busy} leftSection={<IconPlayerPlay size={16} />} onClick={() => act(api.resumeDelivery(name))}>
+                Resume
+              </Button>
+            ) : (
+              <Button variant="default" disabled={busy} leftSection={<IconPlayerPause size={16} />} onClick={() => act(api.pauseDelivery(name))}>
+                Pause
+              </Button>
+            )}
+          </>
+        )
       }
     >
+      {isLeaving && <Forget noun="delivery" name={name} loss="Nothing more is delivered, and how far it has come is forgotten. What it has delivered, and what it has rejected, stay." remove={() => api.deleteDelivery(name)} onClose={() => setLeaving(false)} onGone={() => navigate(links.streams('deliveries'))} />}
       {error !== null && <Failure error={error} />}
       {found.error && <Failure error={found.error} what="This delivery cannot be shown" onRetry={() => void found.refetch()} />}
       {found.isPending && <SkeletonRows rows={8} />}
@@ -105,6 +115,7 @@ function Figures({ delivery }: { delivery: DeliveryOf }) {
       <Figure name="Delivered" value={compact(delivery.records)} note={`${bytes(delivery.bytes)} since the start`} />
       <Figure name="Rejected" value={<span className={delivery.rejected > 0 ? classes.care : undefined}>{count(delivery.rejected)}</span>} note="since the start" />
       <Figure name="Last lot" value={<TimeAgo time={delivery.last_delivery_at} />} note={delivery.buffered_bytes > 0 ? `${bytes(delivery.buffered_bytes)} gathered` : 'nothing gathered'} />
+      {(delivery.held_bytes ?? 0) > 0 && <Figure name="Held in the log" value={<span className={classes.care}>{bytes(delivery.held_bytes ?? 0)}</span>} note="until it has arrived" />}
       {delivery.lost > 0 && <Figure name="Lost" value={<span className={classes.bad}>{count(delivery.lost)}</span>} note="deleted from the topic before" />}
     </dl>
   );

@@ -7,6 +7,7 @@ mod grammar;
 
 use std::sync::Arc;
 
+use polder_capability::deliveries::check_is_no_delivery;
 use polder_capability::{Caller, CommandTag, IfExists, JobDefinition};
 use polder_types::{Error, Result};
 
@@ -72,6 +73,16 @@ impl Engine {
             && create.if_exists == IfExists::Replace
         {
             self.must_own_job(&inner.settings.who, &create.name).await?;
+        }
+        let gone = match &statement {
+            JobStatement::Drop { name, .. } => Some(name),
+            JobStatement::Create(create) if create.if_exists == IfExists::Replace => Some(&create.name),
+            _ => None,
+        };
+        if let Some(name) = gone
+            && let Some(job) = jobs.find(name).await?
+        {
+            check_is_no_delivery(&job.definition)?;
         }
         let mut notice = None;
         let snapshot = self.lake.newest().await?.id;

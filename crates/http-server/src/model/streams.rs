@@ -283,6 +283,8 @@ pub(crate) struct Delivery {
     /// How long ago the oldest of them was written.
     pub lag_ms: Option<u64>,
     pub buffered_bytes: u64,
+    /// Of a history: what the log of topics keeps for it beyond the topic's retention.
+    pub held_bytes: Option<u64>,
     pub last_delivery_at: Option<DateTime<Utc>>,
     pub last_error: Option<QueryError>,
     pub last_error_at: Option<DateTime<Utc>>,
@@ -337,6 +339,7 @@ impl From<contract::DeliveryStatus> for Delivery {
             lag_records: status.lag_records,
             lag_ms: status.lag_ms,
             buffered_bytes: status.buffered_bytes,
+            held_bytes: status.held_bytes,
             last_delivery_at: status.last_delivery_at,
             last_error: status.last_error.map(Into::into),
             last_error_at: status.last_error_at,

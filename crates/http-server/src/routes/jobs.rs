@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use polder_capability::deliveries::check_is_no_delivery;
 use polder_capability::{Caller, IfExists, JobDefinition, JobStatus, Reach};
 use polder_types::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -134,7 +135,7 @@ async fn replace_job(
     if request.name.take().is_some_and(|other| other != name) {
         return Err(Error::invalid("a job keeps its name").into());
     }
-    owned(&app, &caller, &name).await?;
+    check_is_no_delivery(&owned(&app, &caller, &name).await?.definition)?;
     let definition = request.into_definition(name, caller.user)?;
     check_kind(&app, &definition).await?;
     let (job, _) = app.jobs.create(definition, IfExists::Replace).await?;
@@ -152,7 +153,7 @@ async fn delete_job(
     Identity(caller): Identity,
     Segments(name): Segments<String>,
 ) -> ApiResult<StatusCode> {
-    owned(&app, &caller, &name).await?;
+    check_is_no_delivery(&owned(&app, &caller, &name).await?.definition)?;
     if app.jobs.remove(&name).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_job(&name).into()) }
 }
 
