@@ -17,7 +17,6 @@ use crate::cli::{DirectoryArgs, ServerArgs};
 use crate::client::{self, Server};
 use crate::credentials::Credentials;
 use crate::embedded::Embedded;
-use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::settings::Directory;
 
