@@ -1013,6 +1013,11 @@ export interface components {
             bytes: number;
             /** Format: date-time */
             created_at: string;
+            /**
+             * Format: int64
+             * @description Of a history: what the log of topics keeps for it beyond the topic's retention.
+             */
+            held_bytes: number | null;
             /** @description `table`, `objects`, `http`, `opensearch`, `splunk`, `postgres`. */
             kind: string;
             /**
@@ -3246,6 +3251,8 @@ export interface operations {
             /** @description `ok` */
             200: {
                 headers: {
+                    /** @description Another one after each start */
+                    "x-polder-instance"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use polder_capability::Caller;
 use polder_capability::topics::{
-    ConfigChange, ConfigOperation, ConfigResource, MorePartitions, NewTopic, TopicClient, TopicError, TopicFailure,
-    TopicRef, TopicResult, Topics,
+    ConfigChange, ConfigOperation, ConfigResource, MorePartitions, NewTopic, TopicChoice, TopicClient, TopicError,
+    TopicFailure, TopicRef, TopicResult, Topics,
 };
 use polder_types::{Error, ErrorKind, Result};
 
@@ -189,6 +189,17 @@ fn refused(failure: TopicFailure, name: &str) -> Error {
     }
 }
 
+/// The same about a topic that is to be there: of one that somebody may not know nobody is told that it is there.
+async fn refused_on(topics: &dyn Topics, client: &TopicClient, failure: TopicFailure, name: &str) -> Error {
+    if failure.error == TopicError::TopicForbidden {
+        let choice = TopicChoice::These(vec![TopicRef::named(name)]);
+        if only(topics.describe(client, &choice, false).await).is_err() {
+            return missing_topic(name);
+        }
+    }
+    refused(failure, name)
+}
+
 /// The answer about the one thing that was asked for.
 fn only<T>(answers: TopicResult<Vec<TopicResult<T>>>) -> TopicResult<T> {
     answers?.pop().unwrap_or_else(|| Err(TopicError::Internal.into()))
@@ -228,18 +239,20 @@ impl Engine {
             }
             TopicStatement::Partitions { name, total } => {
                 let wish = MorePartitions { topic: name.clone(), total, assignments: None };
-                only(topics.add_partitions(&client, vec![wish], false).await)
-                    .map(|()| done)
-                    .map_err(|failure| refused(failure, &name))
+                match only(topics.add_partitions(&client, vec![wish], false).await) {
+                    Ok(()) => Ok(done),
+                    Err(failure) => Err(refused_on(&*topics, &client, failure, &name).await),
+                }
             }
             TopicStatement::Set { name, settings } => {
                 let operation = |value: Option<String>| value.map_or(ConfigOperation::Reset, ConfigOperation::Set);
                 let operations = settings.into_iter().map(|(key, value)| (key, operation(value))).collect();
                 let resource = ConfigResource::Topic(name.clone());
                 let change = ConfigChange { resource, replace: false, operations };
-                only(topics.change_configs(&client, vec![change], false).await)
-                    .map(|()| done)
-                    .map_err(|failure| refused(failure, &name))
+                match only(topics.change_configs(&client, vec![change], false).await) {
+                    Ok(()) => Ok(done),
+                    Err(failure) => Err(refused_on(&*topics, &client, failure, &name).await),
+                }
             }
             TopicStatement::Drop { names, if_exists } => drop_topics(&*topics, &client, &names, if_exists, done).await,
         }
@@ -257,10 +270,13 @@ async fn drop_topics(
     for name in names {
         match only(topics.delete(client, vec![TopicRef::named(name)]).await) {
             Ok(_) => {}
-            Err(failure) if if_exists && failure.error == TopicError::UnknownTopic => {
+            Err(failure) => {
+                let error = refused_on(topics, client, failure, name).await;
+                if !if_exists || error.kind() != ErrorKind::NotFound {
+                    return Err(error);
+                }
                 done = done.notice(format!("topic \"{name}\" does not exist, skipping"));
             }
-            Err(failure) => return Err(refused(failure, name)),
         }
     }
     Ok(done)
