@@ -70,7 +70,7 @@ fn a_failed_group_leaves_nothing_and_the_log_goes_on() {
 
 #[test]
 fn a_group_of_which_a_later_chunk_cannot_be_written_is_taken_back_whole() {
-    for after in 0..5 {
+    for after in 0..4 {
         let mut world = World::new();
         let topic = world.create("t", 2, &[]);
         world.batch(topic, 0, Client::of(&["before"]).bytes());
@@ -81,7 +81,7 @@ fn a_group_of_which_a_later_chunk_cannot_be_written_is_taken_back_whole() {
         world.disk.fail_write(after);
         let failed = world.group(appends("x")).iter().filter(|outcome| outcome.is_err()).count();
         // Four chunks. What comes behind the one that failed is a group of its own.
-        assert_eq!(failed, [1, 2, 3, 4, 0][after], "{after}");
+        assert_eq!(failed, after + 1, "{after}");
         let written = world.group(appends("y"));
         assert!(written.iter().all(Result::is_ok), "{after}: {written:?}");
         for world in [&world, &world.reopened()] {
