@@ -15,8 +15,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-# `POLDER_LOAD_MIB=1536` for the long run: each file, unpacked, has so many.
-FILE_BYTES = int(os.environ.get("POLDER_LOAD_MIB", "200")) << 20
+# `POLDER_LOAD_MIB=1536` for the long run: each file, unpacked, has so many. 64 are kept in memory.
+FILE_BYTES = int(os.environ.get("POLDER_LOAD_MIB", "128")) << 20
 MEMORY_BYTES_MAX = 1 << 30
 LOAD_SECONDS = 1_200
 
