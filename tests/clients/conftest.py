@@ -77,7 +77,7 @@ def shared():
 # When files run beside each other, what takes longest must not come last.
 LONGEST_FIRST = ("test_crash_random.py", "test_power_cuts.py", "test_writers.py", "test_disk.py", "test_histories.py", "test_faults.py",
                  "test_power_cuts_layouts.py", "test_power_cuts_jobs.py", "test_power_cuts_backups.py",
-                 "test_dbt.py", "test_load.py", "test_topic_history.py", "test_kafka_rust.py", "test_kafka_confluent.py", "test_duckdb.py",
+                 "test_dbt.py", "test_load_memory.py", "test_load.py", "test_topic_history.py", "test_kafka_rust.py", "test_kafka_confluent.py", "test_duckdb.py",
                  "test_postgres_exchange.py", "test_leaks.py", "test_kafka_clients.py", "test_expectations.py", "test_jobs.py", "test_postgres_drivers.py",
                  "test_topic_tables.py", "test_permissions.py", "test_postgres_starts.py", "test_deliveries.py", "test_postgres_stalls.py",
                  "test_postgres_transactions.py", "test_limits.py", "test_backup.py")

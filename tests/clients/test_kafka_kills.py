@@ -1,4 +1,4 @@
-"""`kill -9` of the server while Kafka's clients write, in transactions too, a group reads, and deliveries write tables: nothing
+"""`kill -9` of the server while Kafka's clients write, in transactions too, groups of both kinds read, and deliveries write tables: nothing
 acknowledged is lost, nothing comes twice, and nothing in another order."""
 
 import os
@@ -16,6 +16,8 @@ import polder
 KILLS = int(os.environ.get("POLDER_KAFKA_KILLS", "8"))
 TOPICS = ("plain", "credits", "debits")
 PARTITIONS = 3
+# How a group divides partitions: its clients do, or the server does (KIP-848).
+PROTOCOLS = ("classic", "consumer")
 READERS = 3
 OF_A_TRANSACTION = 10
 # Records that are on their way at once.
@@ -88,18 +90,8 @@ class Transactions(Worker):
         super().__init__(server)
         self.committed, self.aborted, self.unknown = set(), set(), set()
 
-    def opened(self):
-        producer = Producer(settings(self.server, **{"transactional.id": "accounts", "transaction.timeout.ms": 30_000}))
-        while True:
-            try:
-                producer.init_transactions(10)
-                return producer
-            except KafkaException as error:
-                if not error.args[0].retriable():
-                    raise
-
     def work(self):
-        producer, number = self.opened(), 0
+        producer, number = transactional(self.server, "accounts"), 0
         while not self.stopping.is_set():
             number += 1
             self.unknown.add(number)
@@ -109,10 +101,10 @@ class Transactions(Worker):
                     producer.produce("credits" if k % 2 else "debits", f"{number} {k}".encode(), partition=number % PARTITIONS)
                 producer.flush(END_SECONDS)
                 if number % 3:
-                    self.ended(producer, producer.commit_transaction)
+                    again(producer.commit_transaction)
                     self.committed.add(number)
                 else:
-                    self.ended(producer, producer.abort_transaction)
+                    again(producer.abort_transaction)
                     self.aborted.add(number)
                 self.unknown.discard(number)
             except KafkaException as error:
@@ -120,28 +112,21 @@ class Transactions(Worker):
                 if error.args[0].code() not in (KafkaError._FATAL, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError._STATE, KafkaError.PRODUCER_FENCED) \
                         and not error.args[0].txn_requires_abort() and not error.args[0].fatal():
                     raise
-                producer = self.opened()
-
-    @staticmethod
-    def ended(producer, end):
-        while True:
-            try:
-                return end(10)
-            except KafkaException as error:
-                if not error.args[0].retriable():
-                    raise
+                producer = transactional(self.server, "accounts")
 
 
 class Reader(Worker):
     """One of a group: says that it has read after it has."""
 
-    def __init__(self, server):
+    def __init__(self, server, protocol: str):
         super().__init__(server)
-        self.read = set()
+        self.protocol, self.read = protocol, set()
 
     def work(self):
-        consumer = Consumer(settings(self.server, **{"group.id": "readers", "auto.offset.reset": "earliest", "enable.auto.commit": False,
-                                                     "session.timeout.ms": 6_000}))
+        # Where the server divides, it says how long a member may be silent.
+        silent = {"session.timeout.ms": 6_000} if self.protocol == "classic" else {}
+        consumer = Consumer(settings(self.server, **{"group.id": f"readers-{self.protocol}", "group.protocol": self.protocol,
+                                                     "auto.offset.reset": "earliest", "enable.auto.commit": False, **silent}))
         consumer.subscribe(["plain"])
         while not self.stopping.is_set():
             messages = [message for message in consumer.consume(500, 0.2) if message.error() is None]
@@ -153,6 +138,47 @@ class Reader(Worker):
                     # It is read again, which is no loss.
                     pass
         consumer.close()
+
+
+class Committed(Worker):
+    """Reads what is committed of all topics, on and on through all kills: each record once."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.read = {topic: [[] for _ in range(PARTITIONS)] for topic in TOPICS}
+
+    def count(self) -> int:
+        return sum(len(rows) for partitions in self.read.values() for rows in partitions)
+
+    def work(self):
+        # It must never be told to begin anywhere else than where it is.
+        consumer = Consumer(settings(self.server, **{"group.id": "none", "enable.auto.commit": False, "isolation.level": "read_committed",
+                                                     "auto.offset.reset": "error"}))
+        consumer.assign([TopicPartition(topic, partition, 0) for topic in TOPICS for partition in range(PARTITIONS)])
+        while not self.stopping.is_set():
+            for message in consumer.consume(500, 0.2):
+                if message.error() is None:
+                    self.read[message.topic()][message.partition()].append((message.value().decode(), message.offset()))
+                elif message.error().code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                    raise KafkaException(message.error())
+        consumer.close()
+
+
+def transactional(server, name: str) -> Producer:
+    """The one producer of this name: what another one has begun is ended."""
+    producer = Producer(settings(server, **{"transactional.id": name, "transaction.timeout.ms": 30_000}))
+    again(producer.init_transactions)
+    return producer
+
+
+def again(ask):
+    """Until the answer is one that asking again would not change."""
+    while True:
+        try:
+            return ask(10)
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
 
 
 def everything(server, topic: str) -> list:
@@ -176,15 +202,19 @@ def everything(server, topic: str) -> list:
     return rows
 
 
+def read_by(readers: list, protocol: str) -> set:
+    return set().union(*(reader.read for reader in readers if reader.protocol == protocol))
+
+
 def check_plain(server, plain: Plain, readers: list) -> None:
-    read_by_group = set().union(*(reader.read for reader in readers))
     for partition, rows in enumerate(everything(server, "plain")):
         numbers = [int(value) for value, _ in rows]
         assert numbers == list(range(plain.sent[partition])), f"partition {partition}: lost, doubled or out of order"
         there = {(int(value), offset) for value, offset in rows}
         assert set(plain.acknowledged[partition]) == there, "each is where it was acknowledged"
-        missing = set(numbers) - {number for of, number in read_by_group if of == partition}
-        assert not missing, f"the group has passed over {sorted(missing)[:5]} of partition {partition}"
+        for protocol in PROTOCOLS:
+            missing = set(numbers) - {number for of, number in read_by(readers, protocol) if of == partition}
+            assert not missing, f"the {protocol} group has passed over {sorted(missing)[:5]} of partition {partition}"
 
 
 def check_transactions(server, transactions: Transactions) -> None:
@@ -199,6 +229,19 @@ def check_transactions(server, transactions: Transactions) -> None:
     assert transactions.committed <= whole, f"lost: {sorted(transactions.committed - whole)[:5]}"
     assert not transactions.aborted & whole, "given up, and there"
     assert whole <= transactions.committed | transactions.unknown
+
+
+def check_committed(server, committed: Committed) -> None:
+    for topic in TOPICS:
+        for partition, (there, read) in enumerate(zip(everything(server, topic), committed.read[topic])):
+            assert read == there, f"partition {partition} of {topic}: lost, doubled, given up or out of order"
+
+
+def wait_until(holds) -> None:
+    """What does not come in time is found missing by what looks at it afterwards."""
+    deadline = time.monotonic() + END_SECONDS
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def deliver(server, topic: str) -> None:
@@ -228,8 +271,9 @@ def test_nothing_acknowledged_is_lost_or_doubled():
         for topic in TOPICS:
             deliver(server, topic)
         plain, transactions = Plain(server), Transactions(server)
-        readers = [Reader(server) for _ in range(READERS)]
-        workers = [plain, transactions, *readers]
+        readers = [Reader(server, protocol) for protocol in PROTOCOLS for _ in range(READERS)]
+        committed = Committed(server)
+        workers = [plain, transactions, *readers, committed]
         for worker in workers:
             worker.start()
         for _ in range(KILLS):
@@ -237,27 +281,28 @@ def test_nothing_acknowledged_is_lost_or_doubled():
             server.kill()
             server.start()
             assert not [worker.failure for worker in workers if worker.failure]
-        deadline = time.monotonic() + END_SECONDS
-        while not (transactions.committed and transactions.aborted) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(lambda: transactions.committed and transactions.aborted)
         time.sleep(1)
         plain.end()
         transactions.end()
         assert all(plain.acknowledged) and transactions.committed and transactions.aborted
         wanted = sum(plain.sent)
-        deadline = time.monotonic() + END_SECONDS
-        while len(set().union(*(reader.read for reader in readers))) < wanted and time.monotonic() < deadline:
-            time.sleep(0.2)
-        for reader in readers:
+        for protocol in PROTOCOLS:
+            wait_until(lambda: len(read_by(readers, protocol)) >= wanted)
+        whole = sum(len(rows) for topic in TOPICS for rows in everything(server, topic))
+        wait_until(lambda: committed.count() >= whole)
+        for reader in (*readers, committed):
             reader.end()
-        check_plain(server, plain, readers)
-        check_transactions(server, transactions)
-        for topic in TOPICS:
-            check_delivered(server, topic)
+
+        def check():
+            check_plain(server, plain, readers)
+            check_transactions(server, transactions)
+            check_committed(server, committed)
+            for topic in TOPICS:
+                check_delivered(server, topic)
+
+        check()
         # And once more, from what is on the disk alone.
         server.kill()
         server.start()
-        check_plain(server, plain, readers)
-        check_transactions(server, transactions)
-        for topic in TOPICS:
-            check_delivered(server, topic)
+        check()

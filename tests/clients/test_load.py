@@ -314,43 +314,6 @@ def test_without_a_server(fresh, tmp_path):
     assert json.loads(done.stdout) == [{"state": "done"}], done.stderr
 
 
-MEMORY_CHUNK_ROWS = 2_000
-MEMORY_BYTES = 200 << 20
-
-
-def chunk_of(kind: str) -> tuple:
-    """The beginning, a repeated part of `MEMORY_CHUNK_ROWS` rows, what stands between parts, and the end of a large file."""
-    rows = [(n, n * 0.37, f"some words in column {n * 7919 % 10**9}", f"2024-0{n % 9 + 1}-1{n % 9}") for n in range(MEMORY_CHUNK_ROWS)]
-    if kind == "csv":
-        return "id,share,words,day\n", "".join(f"{n},{x},{w},{d}\n" for n, x, w, d in rows), "", ""
-    if kind == "txt":
-        return "", "".join(f"{n:>9}  {x:>24}  {w.replace(' ', '_'):<44} {d}\n" for n, x, w, d in rows), "", ""
-    documents = [json.dumps({"id": n, "words": w, "day": d, "more": {"share": x, "list": [n, 1]}}) for n, x, w, d in rows]
-    if kind == "ndjson":
-        return "", "".join(f"{line}\n" for line in documents), "", ""
-    return "[", ",".join(documents), ",", "]"
-
-
-@pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.txt", "big.ndjson", "big.json"])
-def test_memory_stays_bounded(fresh, tmp_path, name):
-    """200 MiB, unpacked, with less than 1 GiB of memory, in each format whose files have no bound."""
-    path = tmp_path / name
-    head, part, between, end = (text.encode() for text in chunk_of("csv" if name.endswith(".gz") else path.suffix[1:]))
-    parts = MEMORY_BYTES // len(part) + 1
-    with gzip.open(path, "wb", compresslevel=1) if name.endswith(".gz") else path.open("wb") as file:
-        file.write(head)
-        for number in range(parts):
-            file.write(between + part if number else part)
-        file.write(end)
-    server = fresh()
-    server.start()
-    report = server.load(path, "--into", "big")
-    assert rows_of(report) == (parts * MEMORY_CHUNK_ROWS, 0)
-    peak = server.memory_bytes("VmHWM")
-    print(f"{name}: {MEMORY_BYTES >> 20} MiB loaded in {report['elapsed_ms']} ms, peak memory {peak >> 20} MiB")
-    assert peak < 1 << 30
-
-
 def test_a_workbook_has_a_limit(server, client, tmp_path):
     """A workbook is read as a whole, so its size is bounded, and the error says by what."""
     path = tmp_path / "huge.xlsx"
