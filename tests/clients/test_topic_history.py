@@ -333,12 +333,16 @@ def test_two_topics_share_no_table(server, client):
     client.sql(f"CREATE DELIVERY {topic}_kept FROM TOPIC {topic} INTO HISTORY BUFFER 1 SECONDS ON ERROR INTO {topic}_failed")
 
 
-def test_a_job_that_is_dropped_is_no_history_any_more(server, client):
+def test_a_delivery_that_is_dropped_is_no_history_any_more(server, client):
     topic = make(server, "jobless")
     history(client, topic)
     produce(server, topic, 10)
     kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", 10)
     assert "Union" in plan(client, f"SELECT * FROM {topic}")
-    client.sql(f"DROP JOB {topic}_kept")
+    with pytest.raises(polder.Failed) as failed:
+        client.sql(f"DROP JOB {topic}_kept")
+    assert failed.value.code == "42809"
+    assert "Union" in plan(client, f"SELECT * FROM {topic}")
+    client.sql(f"DROP DELIVERY {topic}_kept")
     assert "Union" not in plan(client, f"SELECT * FROM {topic}")
     assert client.value(f"SELECT count(*) FROM {topic}") == 10
