@@ -270,6 +270,16 @@ fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
     }
 }
 
+/// Refuses to be part of a transaction, which might be taken back: what is kept beside the lake takes effect at once.
+fn check_is_alone(inner: &Inner, verb: &str) -> Result<()> {
+    if inner.open.is_none() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
+        .with_code("25001")
+        .with_hint("COMMIT or ROLLBACK first"))
+}
+
 /// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is
 /// the newest one, whatever the session is set to.
 fn check_may_write(inner: &Inner) -> Result<()> {

@@ -13,19 +13,16 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use polder_capability::Caller;
 use polder_metastore::principals::NewAccessKey;
 use polder_types::{Error, ErrorKind, Result};
 
-use super::check_may_write;
-use super::cursor::{Cursor, solid};
+use super::cursor::{Cursor, begins_about, solid};
+use super::{check_is_alone, check_may_write};
 use crate::authz::Who;
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
-
-/// Tokens, blanks included, among which such a statement has said what it is. Comments count as one.
-const FIRST_WORDS: usize = 32;
 
 /// A statement about access keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +48,8 @@ impl AccessKeyStatement {
 
 /// The statement about access keys that these tokens of `sql` are; `None` if they are another one.
 pub(crate) fn parse_access_key(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<AccessKeyStatement>> {
-    let is_meant = |token: &TokenWithSpan| match &token.token {
-        Token::Word(word) => word.value.eq_ignore_ascii_case("ACCESS"),
-        _ => false,
-    };
     // Most statements are others.
-    if !tokens.iter().take(FIRST_WORDS).any(is_meant) {
+    if !begins_about(tokens, "ACCESS") {
         return Ok(None);
     }
     let tokens = solid(tokens);
@@ -105,11 +98,7 @@ impl Engine {
         statement: AccessKeyStatement,
     ) -> Result<Outcome> {
         let verb = statement.verb();
-        if inner.open.is_some() {
-            return Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
-                .with_code("25001")
-                .with_hint("COMMIT or ROLLBACK first"));
-        }
+        check_is_alone(inner, verb)?;
         check_may_write(inner)?;
         // A role that goes leaves no key behind for whoever has its name next.
         let _one_at_a_time = self.authority.one_at_a_time().await;

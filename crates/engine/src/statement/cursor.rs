@@ -19,6 +19,17 @@ pub(super) fn solid(tokens: &[TokenWithSpan]) -> Vec<&TokenWithSpan> {
     tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect()
 }
 
+/// Tokens, blanks included, among which a statement has said what it is about. Comments count as one.
+const FIRST_WORDS: usize = 32;
+
+/// Whether a word stands at the beginning of a statement, as it does in those that are about such a thing.
+pub(super) fn begins_about(tokens: &[TokenWithSpan], thing: &str) -> bool {
+    tokens.iter().take(FIRST_WORDS).any(|token| match &token.token {
+        Token::Word(word) => word.value.eq_ignore_ascii_case(thing),
+        _ => false,
+    })
+}
+
 impl<'a> Cursor<'a> {
     pub fn peek(&self) -> Option<&'a TokenWithSpan> {
         self.tokens.get(self.at).copied()

@@ -11,6 +11,7 @@ use polder_capability::deliveries::check_is_no_delivery;
 use polder_capability::{Caller, CommandTag, IfExists, JobDefinition};
 use polder_types::{Error, Result};
 
+use super::check_is_alone;
 use crate::authz::{Who, not_owner};
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
@@ -56,11 +57,7 @@ impl Engine {
         statement: JobStatement,
     ) -> Result<Outcome> {
         let verb = statement.verb();
-        if inner.open.is_some() {
-            return Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
-                .with_code("25001")
-                .with_hint("COMMIT or ROLLBACK first"));
-        }
+        check_is_alone(inner, verb)?;
         let jobs = self.jobs()?;
         if let JobStatement::Pause(name)
         | JobStatement::Resume(name)

@@ -21,14 +21,11 @@ use polder_capability::topics::{
 };
 use polder_types::{Error, ErrorKind, Result};
 
-use super::check_may_write;
-use super::cursor::{Cursor, solid};
+use super::cursor::{Cursor, begins_about, solid};
+use super::{check_is_alone, check_may_write};
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
 use crate::topic_rights::missing_topic;
-
-/// Tokens, blanks included, among which such a statement has said what it is. Comments count as one.
-const FIRST_WORDS: usize = 32;
 
 /// Topics of one DROP.
 const NAMES_MAX: usize = 1_000;
@@ -70,12 +67,8 @@ impl TopicStatement {
 
 /// The statement about topics that these tokens of `sql` are; `None` if they are another one.
 pub(crate) fn parse_topic(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<TopicStatement>> {
-    let is_meant = |token: &TokenWithSpan| match &token.token {
-        Token::Word(word) => word.value.eq_ignore_ascii_case("TOPIC"),
-        _ => false,
-    };
     // Most statements are others.
-    if !tokens.iter().take(FIRST_WORDS).any(is_meant) {
+    if !begins_about(tokens, "TOPIC") {
         return Ok(None);
     }
     let tokens = solid(tokens);
@@ -214,11 +207,7 @@ impl Engine {
         statement: TopicStatement,
     ) -> Result<Outcome> {
         let verb = statement.verb();
-        if inner.open.is_some() {
-            return Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
-                .with_code("25001")
-                .with_hint("COMMIT or ROLLBACK first"));
-        }
+        check_is_alone(inner, verb)?;
         check_may_write(inner)?;
         self.identify(caller, &mut inner.settings).await?;
         let topics = self.topics().ok_or_else(|| Error::unsupported("topics are not part of this program"))?;

@@ -25,13 +25,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::parse;
-use crate::statement::cursor::{Cursor, solid};
+use crate::statement::cursor::{Cursor, begins_about, solid};
 
 /// What is said where a name is missing.
 const NAME: &str = "a delivery's name";
-
-/// Tokens, blanks included, among which such a statement has said what it is. Comments count as one.
-const FIRST_WORDS: usize = 32;
 
 /// Options that are secrets.
 const SECRETS: &[&str] = &["access_key_id", "secret_access_key", "access_key", "password", "token"];
@@ -89,12 +86,8 @@ impl HalfBuffer {
 /// The statement about deliveries that these tokens of `sql` are; `None` if they are another one. A table without a schema has
 /// an empty one.
 pub(crate) fn parse_delivery(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<DeliveryStatement>> {
-    let is_meant = |token: &TokenWithSpan| match &token.token {
-        Token::Word(word) => word.value.eq_ignore_ascii_case("DELIVERY"),
-        _ => false,
-    };
     // Most statements are others.
-    if !tokens.iter().take(FIRST_WORDS).any(is_meant) {
+    if !begins_about(tokens, "DELIVERY") {
         return Ok(None);
     }
     let tokens = solid(tokens);
