@@ -229,6 +229,28 @@ def test_where_is_refused(server, tmp_path):
     assert rows(client, "SELECT count(*) FROM wanted") == [(0,)]
 
 
+def test_older_spellings(server, tmp_path):
+    """Options in no brackets, as PostgreSQL had them before 9.0 and still takes them, mean what they mean in the list."""
+    client = server.client()
+    client.sql("CREATE TABLE older (a INT, b TEXT, c TEXT)")
+    client.sql("INSERT INTO older VALUES (1, 'x;y', NULL), (2, '', 'z')")
+    wanted = rows(client, "SELECT * FROM older ORDER BY a")
+    for number, (old, new) in enumerate([("CSV HEADER", "(FORMAT csv, HEADER)"), ("WITH CSV HEADER", "(FORMAT csv, HEADER)"),
+                                         ("WITH DELIMITER AS ';' NULL '-' CSV HEADER", "(DELIMITER ';', NULL '-', FORMAT csv, HEADER)"),
+                                         ("CSV HEADER QUOTE AS '~'", "(FORMAT csv, HEADER, QUOTE '~')")]):
+        one, other = (tmp_path / f"{number}{kind}.csv" for kind in "on")
+        for path, options in ((one, old), (other, new)):
+            client.sql(f"COPY (SELECT * FROM older ORDER BY a) TO '{path}' {options}")
+        assert one.read_text() == other.read_text(), old
+        missing = old if "NULL" in old else f"{old} NULL AS ''"
+        client.sql(f"CREATE TABLE older{number} AS SELECT * FROM older WHERE false")
+        client.sql(f"COPY older{number} (a, b, c) FROM '{one}' {missing}")
+        assert rows(client, f"SELECT * FROM older{number} ORDER BY a") == wanted, old
+    assert refused(client, f"COPY older FROM '{tmp_path}/0o.csv' CSV HEADER WHERE a > 1").code == "0A000"
+    assert refused(client, f"COPY older FROM '{tmp_path}/0o.csv' CSV NOSUCH").code == "42601"
+    assert refused(client, f"COPY older TO '{tmp_path}/x.csv' CSV FORCE QUOTE a, b").code == "0A000"
+
+
 def test_list_of_columns(server, tmp_path):
     client = server.client()
     client.sql("CREATE TABLE listed (id INT, \"Full Name\" TEXT, city TEXT DEFAULT 'Delft', twice INT GENERATED ALWAYS AS (id * 2) STORED)")

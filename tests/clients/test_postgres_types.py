@@ -296,4 +296,4 @@ def test_characters_of_a_fixed_number(ours, theirs):
     for value in ("", "ab", "abcde"):
         for code in FORMATS.values():
             got, wanted = (asker.ask(f"SELECT '{value}'::char(5) AS v", results=(code,)) for asker in (ours, theirs))
-            assert got[0] == wanted[0] and [v.rstrip() for v, in got[1]] == [v.rstrip() for v, in wanted[1]]
+            assert got == wanted, (value, code)

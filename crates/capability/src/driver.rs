@@ -91,6 +91,8 @@ pub enum KeptAs {
         /// It stays after its transaction.
         is_held: bool,
         is_binary: bool,
+        /// It goes back, too.
+        is_scrollable: bool,
     },
     Prepared {
         /// Of its parameters, as SQL names them.

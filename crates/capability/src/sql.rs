@@ -36,6 +36,9 @@ pub struct CommandTag {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     pub message: String,
+    /// More about it, in lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     pub hint: Option<String>,
     /// PostgreSQL's SQLSTATE for it.
     #[serde(default = "no_code")]
@@ -52,7 +55,7 @@ const fn no_code() -> Cow<'static, str> {
 impl Notice {
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: no_code(), warns: false }
+        Self { message: message.into(), detail: None, hint: None, code: no_code(), warns: false }
     }
 
     #[must_use]

@@ -29,6 +29,7 @@ use crate::keeper::Keeper;
 use crate::planning::dependencies;
 use crate::planning::outer_joins::OuterJoins;
 use crate::planning::own_values::OwnValues;
+use crate::planning::part_names::PartNames;
 use crate::record::Recorder;
 use crate::semantics;
 use crate::session::Literals;
@@ -177,7 +178,7 @@ impl Engine {
             .with_query_planner(Arc::new(OuterJoins))
             .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
-            .with_relation_planners(vec![Arc::new(AsOfPlanner), Arc::new(OwnValues)])
+            .with_relation_planners(vec![Arc::new(PartNames), Arc::new(AsOfPlanner), Arc::new(OwnValues)])
             .with_analyzer_rules(semantics::analyzers())
             .with_analyzer_rule(Arc::new(CountedRows))
             .with_analyzer_rule(Arc::new(UnnestSubqueries));

@@ -30,6 +30,9 @@ const STATEMENTS_MAX: usize = 10_000;
 /// The column that `DO NOTHING` in a MERGE sets.
 pub(crate) const NOTHING: &str = "polder$nothing";
 
+/// The column that `INSERT DEFAULT VALUES` in a MERGE fills.
+pub(crate) const DEFAULTS: &str = "polder$defaults";
+
 /// Operators in a row, at one level of brackets. Each nests one deeper in the tree that the planner walks.
 const CHAIN_MAX: usize = 5_000;
 
@@ -295,6 +298,7 @@ fn parse_standard(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         return Ok(statement);
     }
     let tokens = table_queries(asof::mark(nothing_in_merge(travel::fold_clauses(tokens)?))?);
+    let tokens = copy::with_list(tokens)?;
     if copies_from(&tokens) {
         return copy::from(tokens);
     }
@@ -397,7 +401,7 @@ pub(crate) fn parse_factor(sql: &str) -> Result<TableFactor> {
     parser.parse_table_factor().map_err(|error| from_parser(&error))
 }
 
-/// `WHEN … THEN DO NOTHING`, which the parser does not know, as an action on a column that no table has.
+/// `WHEN … THEN DO NOTHING` and `INSERT DEFAULT VALUES`, which the parser does not know, as actions on columns that no table has.
 fn nothing_in_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if words(&tokens).next() != Some(Keyword::MERGE) {
         return tokens;
@@ -416,6 +420,24 @@ fn nothing_in_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             // NOT MATCHED BY SOURCE has a row to be changed, as MATCHED has.
             Some(Keyword::SOURCE) if !then => not_matched = false,
             Some(Keyword::THEN) => then = true,
+            Some(Keyword::INSERT) if then && out.iter().rev().find_map(keyword) == Some(Keyword::THEN) => {
+                let ahead: Vec<Option<Keyword>> = tokens
+                    .clone()
+                    .filter(|next| !matches!(next.token, Token::Whitespace(_)))
+                    .map(|next| keyword(&next))
+                    .take(2)
+                    .collect();
+                if ahead == [Some(Keyword::DEFAULT), Some(Keyword::VALUES)] {
+                    for _ in 0..2 {
+                        while tokens.next_if(|next| matches!(next.token, Token::Whitespace(_))).is_some() {}
+                        tokens.next();
+                    }
+                    let text = format!("INSERT (\"{DEFAULTS}\") VALUES (1)");
+                    let action = Tokenizer::new(&DIALECT, &text).tokenize().unwrap_or_default();
+                    out.extend(action.into_iter().map(|action| TokenWithSpan { token: action, span: token.span }));
+                    continue;
+                }
+            }
             Some(Keyword::DO) if then && out.iter().rev().find_map(keyword) == Some(Keyword::THEN) => {
                 while tokens.next_if(|next| matches!(next.token, Token::Whitespace(_))).is_some() {}
                 if tokens.next_if(|next| keyword(next) == Some(Keyword::NOTHING)).is_some() {

@@ -34,6 +34,7 @@ mod returning;
 pub(crate) mod roles;
 mod rows_in;
 mod seen_keys;
+mod set_config;
 mod settings;
 mod sinks;
 mod suggest;
@@ -108,10 +109,13 @@ impl Engine {
             }
             ParsedStatement::Refresh(refresh) => return self.refresh(caller, inner, &refresh, running).await,
         };
-        if let Parsed::Statement(statement) = &statement
-            && let Some(outcome) = self.control(caller, inner, statement, running).await?
-        {
-            return Ok(outcome);
+        if let Parsed::Statement(statement) = &statement {
+            if let Some(outcome) = self.control(caller, inner, statement, running).await? {
+                return Ok(outcome);
+            }
+            if let Some(calls) = set_config::calls(statement) {
+                return Box::pin(self.set_config(caller, inner, calls, running)).await;
+            }
         }
         if let Parsed::Reset(ResetStatement::Variable(name)) = &statement {
             return self.reset(inner, name).await;

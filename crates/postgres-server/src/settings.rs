@@ -91,9 +91,13 @@ impl Settings {
             }
             "default_transaction_deferrable" => {
                 let on = ["on", "true", "yes", "1"];
-                let known = ["on", "true", "yes", "1", "off", "false", "no", "0"];
-                only(name, &known, &lower).map(|()| self.deferrable = on.contains(&lower.as_str()))
+                only(name, SWITCHES, &lower).map(|()| self.deferrable = on.contains(&lower.as_str()))
             }
+            // What a dump sets before it is read in or written: there is one way here, whatever they say.
+            "check_function_bodies" | "synchronize_seqscans" => only(name, SWITCHES, &lower),
+            "xmloption" => only(name, &["content", "document"], &lower),
+            "default_tablespace" => only(name, &[""], first),
+            "default_table_access_method" => only(name, &["heap"], &lower),
             // Nothing waits for a lock: the first to commit wins.
             "lock_timeout" => only(name, &["0"], first),
             _ if self.show(name).is_some() => Err(fixed(name)),
@@ -118,6 +122,11 @@ impl Settings {
             | "standard_conforming_strings"
             | "password_encryption"
             | "default_transaction_isolation"
+            | "check_function_bodies"
+            | "synchronize_seqscans"
+            | "xmloption"
+            | "default_tablespace"
+            | "default_table_access_method"
             | "lock_timeout" => {}
             _ => return None,
         }
@@ -156,6 +165,11 @@ impl Settings {
                 false => "off".into(),
             },
             "lock_timeout" => "0".into(),
+            "check_function_bodies" => "on".into(),
+            "synchronize_seqscans" => "off".into(),
+            "xmloption" => "content".into(),
+            "default_tablespace" => String::new(),
+            "default_table_access_method" => "heap".into(),
             "server_version" => format!("{VERSION} (Polder {})", self.polder_version),
             "server_version_num" => VERSION_NUMBER.into(),
             "max_identifier_length" => polder_types::limits::NAME_BYTES_MAX.to_string(),
@@ -212,9 +226,12 @@ impl Settings {
 const DESCRIBED: &[(&str, &str)] = &[
     ("application_name", "Sets the application name to be reported in statistics and logs."),
     ("bytea_output", "Sets the output format for bytea."),
+    ("check_function_bodies", "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE."),
     ("client_encoding", "Sets the client's character set encoding."),
     ("client_min_messages", "Sets the message levels that are sent to the client."),
     ("datestyle", "Sets the display format for date and time values."),
+    ("default_table_access_method", "Sets the default table access method for new tables."),
+    ("default_tablespace", "Sets the default tablespace to create tables and indexes in."),
     ("default_transaction_deferrable", "Sets the default deferrable status of new transactions."),
     ("default_transaction_isolation", "Sets the transaction isolation level of each new transaction."),
     ("extra_float_digits", "Sets the number of digits displayed for floating-point values."),
@@ -234,12 +251,19 @@ const DESCRIBED: &[(&str, &str)] = &[
     ("server_version", "Shows the server version."),
     ("server_version_num", "Shows the server version as an integer."),
     ("standard_conforming_strings", "Causes '...' strings to treat backslashes literally."),
+    ("synchronize_seqscans", "Enable synchronized sequential scans."),
     (
         "transaction_deferrable",
         "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
     ),
     ("transaction_isolation", "Sets the current transaction's isolation level."),
+    (
+        "xmloption",
+        "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments.",
+    ),
 ];
+
+const SWITCHES: &[&str] = &["on", "true", "yes", "1", "off", "false", "no", "0"];
 
 fn fixed(name: &str) -> Error {
     Error::invalid(format!("parameter \"{name}\" cannot be changed")).with_code("55P02")

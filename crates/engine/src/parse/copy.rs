@@ -27,6 +27,80 @@ pub(super) fn from(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     Ok(Statement::Statement(Box::new(statement)))
 }
 
+/// The statement with options of the older form, which stand behind the place in no brackets, as the list that they are now:
+/// `CSV HEADER NULL AS 'x' FORCE NOT NULL a, b` as `(FORMAT csv, HEADER, NULL 'x', FORCE_NOT_NULL (a, b))`.
+///
+/// # Errors
+/// `InvalidInput` (42601) for an option that is none.
+pub(super) fn with_list(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    if words(&tokens).next() != Some(Keyword::COPY) {
+        return Ok(tokens);
+    }
+    let tokens: Vec<TokenWithSpan> =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let Some(place) = place_of(&tokens, &["to", "from"]).map(|way| way + 1) else { return Ok(tokens) };
+    if !matches!(tokens.get(place).map(|token| &token.token), Some(Token::SingleQuotedString(_))) {
+        return Ok(tokens);
+    }
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| is_word(&token.token, word));
+    let begin = if is(place + 1, "with") { place + 2 } else { place + 1 };
+    if !OLDER.iter().any(|word| is(begin, word)) {
+        return Ok(tokens);
+    }
+    let condition = tokens.iter().skip(begin).position(|token| is_word(&token.token, "where"));
+    let end = condition.map_or(tokens.len(), |at| begin + at);
+    let span = tokens[begin].span;
+    let list = listed(&tokens[begin..end])?;
+    let list = Tokenizer::new(&DIALECT, &list).tokenize().map_err(|error| from_parser(&error.into()))?;
+    let list = list.into_iter().map(|token| TokenWithSpan { token, span });
+    Ok(tokens[..=place].iter().cloned().chain(list).chain(tokens[end..].iter().cloned()).collect())
+}
+
+/// What an option of the older form begins with.
+const OLDER: &[&str] = &["binary", "csv", "delimiter", "encoding", "escape", "force", "header", "null", "quote"];
+
+fn unknown(token: &TokenWithSpan) -> Error {
+    let start = token.span.start;
+    Error::invalid(format!("syntax error in COPY: option {} is not known", token.token))
+        .with_code("42601")
+        .with_hint("COPY t FROM 'file' (FORMAT csv, HEADER, …)")
+        .at(start.line, start.column)
+}
+
+fn listed(tokens: &[TokenWithSpan]) -> Result<String> {
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| is_word(&token.token, word));
+    // NULL belongs to FORCE NULL and FORCE NOT NULL.
+    let begins = |at: usize| {
+        let inside = at.checked_sub(1).is_some_and(|before| is(before, "force") || is(before, "not"));
+        !inside && OLDER.iter().any(|word| is(at, word))
+    };
+    let mut options = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let end = (at + 1..tokens.len()).find(|next| begins(*next)).unwrap_or(tokens.len());
+        let (name, skip, is_list) = if is(at, "force") && is(at + 1, "not") && is(at + 2, "null") {
+            ("FORCE_NOT_NULL".to_owned(), 3, true)
+        } else if is(at, "force") && is(at + 1, "null") {
+            ("FORCE_NULL".to_owned(), 2, true)
+        } else if is(at, "force") && is(at + 1, "quote") {
+            ("FORCE_QUOTE".to_owned(), 2, true)
+        } else if is(at, "csv") || is(at, "binary") {
+            (format!("FORMAT {}", tokens[at].token), 1, false)
+        } else {
+            (tokens[at].token.to_string(), 1 + usize::from(is(at + 1, "as")), false)
+        };
+        if !begins(at) || is_list && at + skip == end {
+            return Err(unknown(&tokens[at]));
+        }
+        let value: Vec<String> =
+            tokens.get(at + skip..end).unwrap_or_default().iter().map(|token| token.to_string()).collect();
+        let value = value.join(" ");
+        options.push(if is_list && value != "*" { format!("{name} ({value})") } else { format!("{name} {value}") });
+        at = end;
+    }
+    Ok(format!(" ({})", options.join(", ")))
+}
+
 /// The statement with its options written as `STORED AS … PARTITIONED BY (…) OPTIONS (…)`; any other as it is.
 ///
 /// # Errors
@@ -37,7 +111,7 @@ pub(super) fn with_options(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
     }
     let tokens: Vec<TokenWithSpan> =
         tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
-    let Some(to) = place_of_to(&tokens) else { return Ok(tokens) };
+    let Some(to) = place_of(&tokens, &["to"]) else { return Ok(tokens) };
     let mut at = to + 2;
     if tokens.get(at).is_some_and(|token| is_word(&token.token, "with")) {
         at += 1;
@@ -63,7 +137,8 @@ fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
 }
 
-fn place_of_to(tokens: &[TokenWithSpan]) -> Option<usize> {
+/// Where the first of some words stands that is in no brackets.
+fn place_of(tokens: &[TokenWithSpan], words: &[&str]) -> Option<usize> {
     let mut depth = 0_usize;
     tokens.iter().position(|token| {
         match token.token {
@@ -71,7 +146,7 @@ fn place_of_to(tokens: &[TokenWithSpan]) -> Option<usize> {
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
-        depth == 0 && is_word(&token.token, "to")
+        depth == 0 && words.iter().any(|word| is_word(&token.token, word))
     })
 }
 

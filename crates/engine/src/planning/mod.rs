@@ -5,4 +5,5 @@ pub(crate) mod dependencies;
 mod missing;
 pub(crate) mod outer_joins;
 pub(crate) mod own_values;
+pub(crate) mod part_names;
 mod sort_keys;

@@ -70,6 +70,8 @@ pub(super) fn tableoids(select: &mut Select, named: &HashSet<String>) -> Result<
     if oids.is_empty() {
         return Ok(());
     }
+    let is_alone = matches!(select.from.as_slice(), [from] if from.joins.is_empty());
+    let own = oids.values().next().filter(|_| is_alone).cloned();
     let found = |expr: &Expr| match expr {
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
             [table, column] if fold(column) == TABLE_OID => oids.get(&fold(table)).cloned(),
@@ -78,8 +80,9 @@ pub(super) fn tableoids(select: &mut Select, named: &HashSet<String>) -> Result<
         _ => None,
     };
     for item in &mut select.projection {
+        // A subquery has a table of its own, so a name alone is looked at where it stands alone.
         if let SelectItem::UnnamedExpr(expr) = item
-            && let Some(oid) = found(expr)
+            && let Some(oid) = found(expr).or_else(|| own.clone().filter(|_| is_table_oid(expr)))
         {
             *item = SelectItem::ExprWithAlias { expr: oid, alias: Ident::new(TABLE_OID) };
         }
@@ -91,6 +94,10 @@ pub(super) fn tableoids(select: &mut Select, named: &HashSet<String>) -> Result<
         ControlFlow::<()>::Continue(())
     });
     Ok(())
+}
+
+fn is_table_oid(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if fold(ident) == TABLE_OID)
 }
 
 /// The name that a table of `pg_catalog` has in a query, and its number.

@@ -7,12 +7,12 @@ use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, DataFusionError, Result, plan_err};
-use datafusion::logical_expr::expr::Cast;
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, InList};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, cast,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{
@@ -184,13 +184,68 @@ impl AnalyzerRule for CastsToLength {
 }
 
 fn cut(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return unpadded(expr, schema) };
     let Some(declared) = field.metadata().get(DECLARED) else { return without_length(expr, schema) };
     if TextLength::of(declared).is_none() {
         return Ok(Transformed::no(expr));
     }
     let function = ScalarUDF::new_from_impl(Cut { declared: declared.clone(), signature: any(1) });
     Ok(Transformed::yes(Arc::new(function).call(vec![cast(inner.as_ref().clone(), DataType::Utf8View)])))
+}
+
+const COMPARISONS: &[Operator] = &[
+    Operator::Eq,
+    Operator::NotEq,
+    Operator::Lt,
+    Operator::LtEq,
+    Operator::Gt,
+    Operator::GtEq,
+    Operator::IsDistinctFrom,
+    Operator::IsNotDistinctFrom,
+];
+
+/// Blanks at the end of a literal mean nothing beside a `char(n)`, which is kept without its own.
+fn unpadded(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let is_padded = |expr: &Expr| -> Result<bool> {
+        Ok(TextLength::of_field(&expr.to_field(schema)?.1).is_some_and(|length| length.blank_padded))
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if COMPARISONS.contains(&op) => {
+            let (left, right) = match (without_blanks(&left), without_blanks(&right)) {
+                (None, Some(literal)) if is_padded(&left)? => (left, Box::new(literal)),
+                (Some(literal), None) if is_padded(&right)? => (Box::new(literal), right),
+                _ => return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
+            };
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+        }
+        Expr::InList(InList { expr, list, negated })
+            if list.iter().any(|item| without_blanks(item).is_some()) && is_padded(&expr)? =>
+        {
+            let list = list.into_iter().map(|item| without_blanks(&item).unwrap_or(item)).collect();
+            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// A literal without the blanks that it ends in; `None` if it has none, or is none.
+fn without_blanks(expr: &Expr) -> Option<Expr> {
+    let trimmed = |text: &String| text.ends_with(' ').then(|| text.trim_end_matches(' ').to_owned());
+    match expr {
+        Expr::Cast(Cast { expr, field })
+            if field.data_type().is_string() && !field.metadata().contains_key(DECLARED) =>
+        {
+            let inner = Box::new(without_blanks(expr)?);
+            Some(Expr::Cast(Cast { expr: inner, field: Arc::clone(field) }))
+        }
+        Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) => {
+            Some(Expr::Literal(ScalarValue::Utf8(Some(trimmed(text)?)), metadata.clone()))
+        }
+        Expr::Literal(ScalarValue::Utf8View(Some(text)), metadata) => {
+            Some(Expr::Literal(ScalarValue::Utf8View(Some(trimmed(text)?)), metadata.clone()))
+        }
+        _ => None,
+    }
 }
 
 /// A cast to a text of any length says so: by itself it would keep what is said of its source.

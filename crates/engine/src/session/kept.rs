@@ -61,7 +61,7 @@ mod tests {
             let statement = KeptStatement {
                 name: name.to_owned(),
                 sql: "SELECT 1".to_owned(),
-                kind: KeptAs::Cursor { is_held: false, is_binary: false },
+                kind: KeptAs::Cursor { is_held: false, is_binary: false, is_scrollable: false },
             };
             all.keep(statement, DateTime::UNIX_EPOCH)
         };

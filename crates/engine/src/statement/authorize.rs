@@ -20,6 +20,7 @@ use super::names::{fold, parts, table_name};
 use super::{Change, Context, ended};
 use crate::authz::rights::{DELETE, INSERT, SELECT, UPDATE};
 use crate::authz::{Readable, Rights, Who, not_owner, word_of};
+use crate::parse::DEFAULTS;
 
 impl Context<'_> {
     pub(super) fn rights<'a>(&'a self, snapshot: &'a Snapshot) -> Rights<'a> {
@@ -195,7 +196,10 @@ impl Context<'_> {
             match &clause.action {
                 MergeAction::Insert(insert) => {
                     let listed = insert.columns.iter().filter_map(|column| target.column(&last(column)?));
-                    let filled = if insert.columns.is_empty() { target.all() } else { listed.collect() };
+                    // DEFAULT VALUES fill all, as a list of no columns does.
+                    let defaults = insert.columns.iter().any(|column| last(column).as_deref() == Some(DEFAULTS));
+                    let is_all = insert.columns.is_empty() || defaults;
+                    let filled = if is_all { target.all() } else { listed.collect() };
                     self.must_have(view, &target, INSERT, &filled)?;
                 }
                 MergeAction::Update(update) => {

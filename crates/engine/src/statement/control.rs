@@ -56,32 +56,11 @@ impl Engine {
             Statement::ShowVariable { variable } => {
                 let name = variable.iter().map(fold).collect::<Vec<_>>().join("_");
                 let shown = match name.as_str() {
-                    "search_path" => inner.settings.path.join(", "),
-                    "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
-                    "timezone" | "time_zone" => inner.settings.zone().to_owned(),
-                    "role" => match inner.settings.role {
-                        Some(_) => inner.settings.who.role_name().to_owned(),
-                        None => "none".to_owned(),
-                    },
-                    "session_authorization" => inner.settings.who.user_name().to_owned(),
-                    "is_superuser" => if inner.settings.who.superuser { "on" } else { "off" }.to_owned(),
-                    "row_security" => on_or_off(inner.settings.row_security),
-                    "default_transaction_read_only" => on_or_off(inner.settings.read_only),
-                    "transaction_read_only" => {
-                        on_or_off(inner.open.as_ref().map_or(inner.settings.read_only, |open| open.read_only))
-                    }
-                    "snapshot" => match inner.settings.version {
-                        Version::Newest => "newest".to_owned(),
-                        Version::Snapshot(id) => id.to_string(),
-                        Version::At(time) => time.to_rfc3339(),
-                    },
                     "all" => return Err(Error::unsupported("SHOW ALL is not supported").with_hint(settings_shown())),
                     _ => {
                         let dotted =
                             variable.iter().map(|part| fold(part).to_lowercase()).collect::<Vec<_>>().join(".");
-                        let custom = || inner.settings.custom.get(&dotted).cloned();
-                        let fixed = || crate::system::pg_catalog::activity::fixed(&name).map(str::to_owned);
-                        inner.settings.limits.show(&name).or_else(custom).or_else(fixed).ok_or_else(|| {
+                        shown(inner, &name).or_else(|| shown(inner, &dotted)).ok_or_else(|| {
                             Error::not_found(format!("there is no setting {name:?}"))
                                 .with_code("42704")
                                 .with_hint(settings_shown())
@@ -106,24 +85,36 @@ impl Engine {
             open.read_only = read_only;
             return Ok(done);
         }
+        let done = Outcome::done("SET", None, self.lake.newest().await?.id);
+        if local && inner.open.is_none() {
+            apply(&mut inner.settings.clone(), set)?;
+            let message = "SET LOCAL can only be used in transaction blocks";
+            return Ok(done.told(Notice::warning("25P01", message)));
+        }
+        self.set_by(inner, local, |settings| apply(settings, set)).await?;
+        Ok(done)
+    }
+
+    /// Changes a session's settings; what is local, until the end of the transaction.
+    pub(super) async fn set_by(
+        &self,
+        inner: &mut Inner,
+        local: bool,
+        set: impl Fn(&mut Settings) -> Result<()>,
+    ) -> Result<()> {
         let mut changed = inner.settings.clone();
-        apply(&mut changed, set)?;
+        set(&mut changed)?;
         // A version that is not there would fail every statement from here on.
         if changed.version != inner.settings.version {
             self.lake.snapshot(changed.version).await?;
         }
-        let done = Outcome::done("SET", None, self.lake.newest().await?.id);
         match &mut inner.open {
-            None if local => {
-                let message = "SET LOCAL can only be used in transaction blocks";
-                return Ok(done.told(Notice::warning("25P01", message)));
-            }
             Some(open) if local => drop(open.lasting.get_or_insert_with(|| inner.settings.clone())),
-            Some(Open { lasting: Some(lasting), .. }) => apply(lasting, set)?,
+            Some(Open { lasting: Some(lasting), .. }) => set(lasting)?,
             _ => {}
         }
         inner.settings = changed;
-        Ok(done)
+        Ok(())
     }
 
     /// RESET of one setting, or of all.
@@ -224,6 +215,35 @@ impl Engine {
         inner.settings.temporary.committed();
         Ok(Outcome::done("COMMIT", None, report.snapshot.id))
     }
+}
+
+/// The value of a setting, by its name; `None` if it is none.
+pub(super) fn shown(inner: &Inner, name: &str) -> Option<String> {
+    let settings = &inner.settings;
+    Some(match name {
+        "search_path" => settings.path.join(", "),
+        "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
+        "timezone" | "time_zone" | "time.zone" => settings.zone().to_owned(),
+        "role" => match settings.role {
+            Some(_) => settings.who.role_name().to_owned(),
+            None => "none".to_owned(),
+        },
+        "session_authorization" => settings.who.user_name().to_owned(),
+        "is_superuser" => on_or_off(settings.who.superuser),
+        "row_security" => on_or_off(settings.row_security),
+        "default_transaction_read_only" => on_or_off(settings.read_only),
+        "transaction_read_only" => on_or_off(inner.open.as_ref().map_or(settings.read_only, |open| open.read_only)),
+        "snapshot" => match settings.version {
+            Version::Newest => "newest".to_owned(),
+            Version::Snapshot(id) => id.to_string(),
+            Version::At(time) => time.to_rfc3339(),
+        },
+        _ => {
+            let custom = || settings.custom.get(name).cloned();
+            let fixed = || crate::system::pg_catalog::activity::fixed(name).map(str::to_owned);
+            return settings.limits.show(name).or_else(custom).or_else(fixed);
+        }
+    })
 }
 
 fn open<'a>(inner: &'a mut Inner, verb: &str) -> Result<&'a mut Open> {

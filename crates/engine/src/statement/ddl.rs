@@ -4,6 +4,7 @@ mod columns;
 mod computed;
 mod create;
 mod depend;
+mod drops;
 mod foreign;
 mod functions;
 mod indexes;
@@ -20,6 +21,7 @@ mod truncate;
 mod view;
 
 pub(super) use create::REPLACED;
+pub(super) use drops::{drop_materialized, drop_schema, drop_table, drop_view};
 pub(super) use foreign::release;
 pub(super) use functions::drop_whole as drop_whole_function;
 
@@ -28,7 +30,7 @@ use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, DropBehavior, ObjectName, ObjectType,
     RenameTableNameKind, Statement,
 };
-use polder_lake::{AlterColumn, TableName, Transaction, TransactionCell};
+use polder_lake::{AlterColumn, TableName, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use self::policies::Becomes;
@@ -38,6 +40,7 @@ use crate::error::from_datafusion;
 use crate::forms::not_there;
 use crate::session::Outcome;
 use columns::passed_over;
+use drops::{is_materialized, wrong_kind};
 
 impl Context<'_> {
     pub(super) async fn shape(&self, cell: &TransactionCell, statement: &Statement) -> Result<Outcome> {
@@ -90,6 +93,7 @@ impl Context<'_> {
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
         let mut outcome = Outcome::done(verb, None, transaction.base());
+        let (path, mut went_along) = (self.settings.path.as_slice(), Vec::new());
         let together = match kind {
             ObjectType::Table => {
                 names.iter().map(|name| self.existing_name(name, transaction.view())).collect::<Result<Vec<_>>>()?
@@ -106,17 +110,15 @@ impl Context<'_> {
                             "schema public stays, since names without a schema mean it",
                         ));
                     }
-                    drop_schema(transaction, &name, cascade)
+                    drop_schema(transaction, &name, cascade, path)
                 }
                 ObjectType::Index => self.drop_index(transaction, name).map(|()| Vec::new()),
                 kind => {
                     let name = self.existing_name(name, transaction.view())?;
                     match kind {
-                        ObjectType::Table => drop_table(transaction, &name, cascade, &together),
-                        ObjectType::MaterializedView => {
-                            drop_materialized(transaction, &name, cascade).map(|above| told(&above))
-                        }
-                        _ => drop_view(transaction, &name, cascade).map(|above| told(&above)),
+                        ObjectType::Table => drop_table(transaction, &name, cascade, &together, path),
+                        ObjectType::MaterializedView => drop_materialized(transaction, &name, cascade, path),
+                        _ => drop_view(transaction, &name, cascade, path),
                     }
                 }
             };
@@ -125,14 +127,10 @@ impl Context<'_> {
                     let (what, name) = (kind.to_string().to_lowercase(), parts(name)?.pop().unwrap_or_default());
                     outcome = outcome.notice(format!("{what} {name:?} does not exist, skipping"));
                 }
-                other => {
-                    for above in other? {
-                        outcome = outcome.notice(above);
-                    }
-                }
+                other => went_along.extend(other?),
             }
         }
-        Ok(outcome)
+        Ok(drops::told(outcome, &went_along))
     }
 
     async fn comment(
@@ -409,87 +407,6 @@ impl Context<'_> {
         transaction.rename_table(other, one)?;
         transaction.rename_table(&aside, other)
     }
-}
-
-/// What stands in other schemas on what is in this one goes too.
-pub(super) fn drop_schema(transaction: &mut Transaction, name: &str, cascade: bool) -> Result<Vec<String>> {
-    let mut dropped = Vec::new();
-    let mut freed = Vec::new();
-    if cascade {
-        let inside: Vec<TableName> =
-            transaction.view().names_in(name).into_iter().map(|inner| TableName::new(name, inner)).collect();
-        for inner in &inside {
-            dropped.extend(depend::release(transaction, inner, true)?);
-            freed.extend(foreign::release(transaction, inner, true, &inside)?);
-        }
-    }
-    transaction.drop_schema(name, cascade)?;
-    dropped.retain(|above| above.schema != name);
-    let mut dropped = told(&dropped);
-    dropped.extend(freed);
-    Ok(dropped)
-}
-
-/// Words about what was dropped with something else.
-pub(super) fn told(above: &[TableName]) -> Vec<String> {
-    above.iter().map(|above| format!("{above} stood on it, and is dropped too")).collect()
-}
-
-/// Dropping a view by DROP TABLE, or the other way round, is a slip that is told.
-///
-/// `together`: what goes in the same statement.
-pub(super) fn drop_table(
-    transaction: &mut Transaction,
-    name: &TableName,
-    cascade: bool,
-    together: &[TableName],
-) -> Result<Vec<String>> {
-    if transaction.view().view(name).is_some() {
-        return Err(wrong_kind(name, "a view", "DROP VIEW"));
-    }
-    if is_materialized(transaction, name) {
-        return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
-    }
-    let mut dropped = told(&depend::release(transaction, name, cascade)?);
-    dropped.extend(foreign::release(transaction, name, cascade, together)?);
-    transaction.drop_table(name)?;
-    Ok(dropped)
-}
-
-pub(super) fn drop_view(transaction: &mut Transaction, name: &TableName, cascade: bool) -> Result<Vec<TableName>> {
-    if is_materialized(transaction, name) {
-        return Err(wrong_kind(name, "a materialized view", "DROP MATERIALIZED VIEW"));
-    }
-    if transaction.view().table(name).is_some() {
-        return Err(wrong_kind(name, "a table", "DROP TABLE"));
-    }
-    let dropped = depend::release(transaction, name, cascade)?;
-    transaction.drop_view(name)?;
-    Ok(dropped)
-}
-
-pub(super) fn drop_materialized(
-    transaction: &mut Transaction,
-    name: &TableName,
-    cascade: bool,
-) -> Result<Vec<TableName>> {
-    if transaction.view().view(name).is_some() {
-        return Err(wrong_kind(name, "a view", "DROP VIEW"));
-    }
-    if transaction.table(name).is_some() && !is_materialized(transaction, name) {
-        return Err(wrong_kind(name, "a table", "DROP TABLE"));
-    }
-    let dropped = depend::release(transaction, name, cascade)?;
-    transaction.drop_table(name)?;
-    Ok(dropped)
-}
-
-fn is_materialized(transaction: &Transaction, name: &TableName) -> bool {
-    transaction.table(name).is_some_and(|table| table.rules.materialized.is_some())
-}
-
-fn wrong_kind(name: &TableName, kind: &str, hint: &str) -> Error {
-    Error::invalid(format!("{name} is {kind}")).with_code("42809").with_hint(format!("use {hint}"))
 }
 
 /// The names of columns in an ALTER TABLE, folded.

@@ -185,8 +185,9 @@ impl Context<'_> {
             None => Ok(outcome),
             Some(items) => {
                 let others = query.names.get(width..).unwrap_or_default();
+                let types = query.plan.schema().fields().get(width..).unwrap_or_default();
                 let applied = self.masked(&scope, &changes.target, applied).await?;
-                self.returning(&scope, &changes.target, others, items, applied, outcome).await
+                self.returning(&scope, &changes.target, others, types, items, applied, outcome).await
             }
         }
     }

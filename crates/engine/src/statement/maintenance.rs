@@ -39,6 +39,7 @@ impl Context<'_> {
                 None => self.rewrite_alone(work).await,
             },
             Maintenance::Analyze { tables } => self.analyze_tables(open, tables).await,
+            Maintenance::Lock { tables } => self.lock_tables(open, tables).await,
             _ if open.is_some() => Err(Error::invalid(format!("{} cannot run in a transaction", verb(work)))
                 .with_code("25001")
                 .with_hint("COMMIT first")),
@@ -276,6 +277,7 @@ fn verb(work: &Maintenance) -> &'static str {
         Maintenance::Optimize { .. } => "OPTIMIZE",
         Maintenance::Vacuum { .. } | Maintenance::VacuumTables { .. } => "VACUUM",
         Maintenance::Analyze { .. } => "ANALYZE",
+        Maintenance::Lock { .. } => "LOCK TABLE",
         Maintenance::Restore { .. } => "RESTORE",
         Maintenance::Clone { .. } => "CREATE TABLE … CLONE",
         Maintenance::History { .. } => "DESCRIBE HISTORY",

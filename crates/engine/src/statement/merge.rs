@@ -19,7 +19,7 @@ use super::names::parts;
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use crate::authz::PASSED_ON;
-use crate::parse::{NOTHING, parse_expr};
+use crate::parse::{DEFAULTS, NOTHING, parse_expr};
 use crate::policies::{Purpose, Shown};
 use crate::session::Outcome;
 
@@ -257,6 +257,10 @@ fn inserted(target: &Target, source: &str, insert: &MergeInsertExpr) -> Result<D
     };
     if columns.iter().any(|column| column == NOTHING) {
         return Ok(Deed::Nothing);
+    }
+    if columns.iter().any(|column| column == DEFAULTS) {
+        let all = target.columns().map(|column| Ok((column.to_owned(), target.default(column)?)));
+        return all.collect::<Result<_>>().map(Deed::Insert);
     }
     if columns.len() != row.content.len() {
         return Err(Error::invalid(format!("{} values are given for {} columns", row.content.len(), columns.len()))

@@ -9,7 +9,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use polder_lake::{Snapshot, TableName, TransactionCell};
 use polder_sql_tree::{Node, visit_relations_mut};
-use polder_types::Result;
+use polder_types::{Error, Result};
 
 use super::names::{fold, parts, table_name};
 use super::target::quoted_ident;
@@ -184,11 +184,20 @@ impl Context<'_> {
         {
             return Ok(TableName::new(schema.as_str(), table));
         }
-        self.name(name)
+        self.in_first_schema(name)
     }
 
     /// What a name means that need not be there yet; in the first schema when it is in none.
     pub(super) fn name(&self, name: &ObjectName) -> Result<TableName> {
+        if self.settings.schema.is_empty() && name.0.len() == 1 {
+            return Err(Error::not_found("no schema has been selected to create in")
+                .with_code("3F000")
+                .with_hint("name its schema, or RESET search_path"));
+        }
+        self.in_first_schema(name)
+    }
+
+    fn in_first_schema(&self, name: &ObjectName) -> Result<TableName> {
         let name = table_name(name, &self.settings.schema)?;
         self.settings.temporary.check(&name)?;
         Ok(name)

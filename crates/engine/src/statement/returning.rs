@@ -38,12 +38,13 @@ use crate::session::Outcome;
 pub(super) type Other = (Option<TableReference>, String);
 
 impl Context<'_> {
-    /// The answer of a statement with RETURNING. `fields` are those of the returned batches.
+    /// The answer of a statement with RETURNING. `types`: of the columns of other tables, as they were planned.
     pub(super) async fn returning(
         &self,
         scope: &Scope,
         target: &Target,
         others: &[Other],
+        types: &[FieldRef],
         items: &[SelectItem],
         mut applied: Applied,
         mut outcome: Outcome,
@@ -55,19 +56,16 @@ impl Context<'_> {
         let batches = std::mem::take(&mut applied.returned);
         let schema = match batches.first() {
             Some(batch) => batch.schema(),
-            // Nothing was changed: the types of other tables' columns are of no importance then.
-            None => Arc::new(Schema::new(
-                names
-                    .iter()
-                    .enumerate()
-                    .map(|(at, (_, name))| {
-                        let schema = target.table.schema();
-                        let known = schema.field_with_name(name);
-                        let data_type = known.map_or(DataType::Null, |field| field.data_type().clone());
-                        Field::new(format!("c{at}"), data_type, true)
-                    })
-                    .collect::<Vec<_>>(),
-            )),
+            // Nothing was changed.
+            None => {
+                let schema = target.table.schema();
+                let own =
+                    target.columns().map(|name| schema.field_with_name(name).cloned().unwrap_or_else(|_| untyped()));
+                let fields = own.chain(types.iter().map(|field| field.as_ref().clone()));
+                let placed =
+                    fields.enumerate().map(|(at, field)| field.with_name(format!("c{at}")).with_nullable(true));
+                Arc::new(Schema::new(placed.collect::<Vec<_>>()))
+            }
         };
         if items.iter().any(holds_query) {
             let rows = self.with_queries(scope, &relations(target, others)?, items, counted(&schema, batches)?).await?;
@@ -160,6 +158,10 @@ async fn whole(rows: SendableRecordBatchStream) -> Result<(SchemaRef, SendableRe
     let batches: Vec<RecordBatch> = rows.try_collect().await.map_err(from_datafusion)?;
     let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter(batches.into_iter().map(Ok)));
     Ok((schema, Box::pin(rows)))
+}
+
+fn untyped() -> Field {
+    Field::new("", DataType::Null, true)
 }
 
 fn is_column(expr: &ast::Expr) -> bool {

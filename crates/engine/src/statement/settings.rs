@@ -118,10 +118,12 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
         "search_path" => {
             let own = |schema: &&String| !matches!(schema.as_str(), "$user" | "pg_catalog" | "");
             let mut path: Vec<String> = values.iter().filter(own).cloned().collect();
-            if path.is_empty() {
+            // An empty text is no schema at all, as `pg_dump` has it: then every name has to say its own.
+            let is_none = values.iter().all(String::is_empty);
+            if path.is_empty() && !is_none {
                 path.push("public".to_owned());
             }
-            settings.schema.clone_from(&path[0]);
+            settings.schema = path.first().cloned().unwrap_or_default();
             settings.path = path;
         }
         zone if ZONE_NAMES.contains(&zone) => {
@@ -156,6 +158,66 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
     Ok(())
 }
 
+/// Sets what set_config says, whose value is one text and no word of SQL. NULL puts the setting back.
+///
+/// # Errors
+/// As of SET.
+pub(super) fn configure(settings: &mut Settings, name: &str, value: Option<&str>) -> Result<()> {
+    let Some(value) = value else { return reset_named(settings, name) };
+    match name {
+        "search_path" => assign(settings, name, &names_in(value)?),
+        custom if custom.contains('.') && !ZONE_NAMES.contains(&custom) => {
+            set_custom(settings, custom, &[value.to_owned()])
+        }
+        _ => assign(settings, name, &[value.to_owned()]),
+    }
+}
+
+/// The names in a text, between commas, each as SQL has it: in quotes, or in lower case.
+fn names_in(text: &str) -> Result<Vec<String>> {
+    let wrong = || {
+        Error::invalid(format!("invalid value for parameter \"search_path\": \"{text}\""))
+            .with_code("22023")
+            .with_hint("names of schemas between commas")
+    };
+    let mut names = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(mut quoted) => {
+                let mut name = String::new();
+                loop {
+                    let (part, after) = quoted.split_once('"').ok_or_else(wrong)?;
+                    name.push_str(part);
+                    match after.strip_prefix('"') {
+                        Some(more) => {
+                            name.push('"');
+                            quoted = more;
+                        }
+                        None => break (name, after),
+                    }
+                }
+            }
+            None => {
+                let end = rest.find(|letter: char| letter == ',' || letter.is_whitespace()).unwrap_or(rest.len());
+                let (name, after) = rest.split_at(end);
+                if name.is_empty() {
+                    return Err(wrong());
+                }
+                (name.to_lowercase(), after)
+            }
+        };
+        names.push(name);
+        rest = match after.trim_start().strip_prefix(',') {
+            Some(more) if more.trim().is_empty() => return Err(wrong()),
+            Some(more) => more.trim_start(),
+            None if after.trim().is_empty() => "",
+            None => return Err(wrong()),
+        };
+    }
+    Ok(names)
+}
+
 fn switch(name: &str, value: &str) -> Result<bool> {
     match value.to_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Ok(true),
@@ -183,10 +245,6 @@ fn set_custom(settings: &mut Settings, name: &str, values: &[String]) -> Result<
     }
     let (name, value) = (name.to_lowercase(), values.join(", "));
     let custom = Arc::make_mut(&mut settings.custom);
-    if value == "default" && values.len() == 1 {
-        custom.remove(&name);
-        return Ok(());
-    }
     let is_new = !custom.contains_key(&name);
     if name.len() + value.len() > CUSTOM_BYTES_MAX || (is_new && custom.len() >= CUSTOM_MAX) {
         let message = format!("a session keeps {CUSTOM_MAX} settings of its own, each of {CUSTOM_BYTES_MAX} bytes");

@@ -108,7 +108,7 @@ impl Temporary {
             }
             match ending {
                 Ending::Empty => transaction.truncate(&name).await.map(drop)?,
-                Ending::Drop => ddl::drop_table(transaction, &name, true, &[]).map(drop)?,
+                Ending::Drop => ddl::drop_table(transaction, &name, true, &[], &[]).map(drop)?,
             }
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Engine {
             let mut transaction = self.lake.begin().await?;
             for schema in schemas {
                 if transaction.view().schema(schema).is_some() {
-                    ddl::drop_schema(&mut transaction, schema, true)?;
+                    ddl::drop_schema(&mut transaction, schema, true, &[])?;
                 }
             }
             if !transaction.changed() {

@@ -70,7 +70,15 @@ pub(crate) fn fold_clauses(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
             rest = left;
             continue;
         }
-        folded.push(token.clone());
+        // It is a name like others, too, which the parser does not know.
+        let next = after.iter().find(|token| !matches!(token.token, Token::Whitespace(_)));
+        let is_zone = next.is_some_and(|next| is_word(next, "TIME") || is_word(next, "LOCAL"));
+        let is_open = next.is_some_and(|next| matches!(next.token, Token::LParen | Token::Period));
+        let is_name = is_word(token, "AT") && !is_zone && !is_open && follows_name(&folded, name);
+        folded.push(match is_name {
+            true => TokenWithSpan { token: quoted("at".to_owned()), span: token.span },
+            false => token.clone(),
+        });
         rest = after;
     }
     Ok(folded)
@@ -119,6 +127,11 @@ pub(crate) fn clause(tokens: &[TokenWithSpan]) -> Result<Option<(Point, &[TokenW
         return Err(wrong(format!("AT takes VERSION or TIMESTAMP, not {}", tokens[kind].token)));
     };
     Ok(Some((point, &tokens[close + 1..])))
+}
+
+fn follows_name(folded: &[TokenWithSpan], last: Option<usize>) -> bool {
+    let last = last.and_then(|at| folded.get(at)).map(|token| &token.token);
+    matches!(last, Some(Token::Word(word)) if word.quote_style.is_some() || word.keyword == Keyword::NoKeyword)
 }
 
 fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {

@@ -282,6 +282,19 @@ fn takes_from(plan: &LogicalPlan, schema: &DFSchema) -> Result<bool> {
     Ok(only)
 }
 
+/// Whether each subquery of a join's condition is about one of its inputs.
+pub(super) fn fits_beside(expr: &Expr, left: &DFSchema, right: &DFSchema) -> Result<bool> {
+    let mut fits = true;
+    expr.apply(|part| {
+        if !is_subquery(part) {
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        fits &= takes_only(part, left)? || takes_only(part, right)?;
+        Ok(TreeNodeRecursion::Jump)
+    })?;
+    Ok(fits)
+}
+
 /// Replaces the subqueries of a join's condition, each beside the input that it is about.
 pub(super) fn replace_beside(expr: Expr, left: &mut Attached<'_>, right: &mut Attached<'_>) -> Result<Expr> {
     if !is_subquery(&expr) {
@@ -295,7 +308,7 @@ pub(super) fn replace_beside(expr: Expr, left: &mut Attached<'_>, right: &mut At
         right.replace(expr)
     } else {
         Err(DataFusionError::External(Box::new(
-            Error::unsupported("a subquery in the ON of an outer join that is about both of its sides")
+            Error::unsupported("a subquery in the ON of a full join that is about both of its sides")
                 .with_hint("make it about one side, or join what it gives beforehand"),
         )))
     }

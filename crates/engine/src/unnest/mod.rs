@@ -9,6 +9,7 @@ mod compare;
 mod join;
 mod keys;
 mod lateral;
+mod outer;
 mod push;
 mod recursive;
 mod rows;
@@ -212,6 +213,12 @@ fn on_clause(join: Join, names: &Names) -> Result<LogicalPlan> {
         join.filter.as_ref().is_some_and(|filter| filter.exists(|part| Ok(is_subquery(part))).unwrap_or(true));
     if !subqueries {
         return LogicalPlan::Join(join).recompute_schema();
+    }
+    if matches!(join.join_type, JoinType::Left | JoinType::Right)
+        && let Some(condition) = &join.filter
+        && !attach::fits_beside(condition, join.left.schema(), join.right.schema())?
+    {
+        return outer::pairs(join, names);
     }
     let schema = Arc::clone(&join.schema);
     let Join { left, right, on, filter: condition, join_type, join_constraint, null_equality, null_aware, .. } = join;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use polder_capability::{CommandTag, Notice};
+use polder_capability::{CommandTag, KeptAs, Notice};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::portal::{Hold, Portal, Prepared, Pulled, Source, State, tag};
@@ -146,7 +146,8 @@ impl Client {
         }
         let is_binary = bind.result_formats.first() == Some(&1);
         let named = !bind.portal.is_empty();
-        let shown = named.then(|| self.show_cursor(&bind.portal, &statement.sql, false, is_binary));
+        let kind = KeptAs::Cursor { is_held: false, is_binary, is_scrollable: false };
+        let shown = named.then(|| self.show_cursor(&bind.portal, &statement.sql, kind));
         let portal = Portal::new(statement, values, bind.result_formats, State::Bound, Hold::No, shown);
         self.portals.insert(bind.portal, portal);
         backend::bind_complete(&mut self.wire.output);
@@ -303,7 +304,7 @@ impl Client {
     async fn begin_for(&mut self, statement: &Prepared) -> Flow<()> {
         let is_change = match &statement.command {
             Some(Command::Plain { reads }) => !reads,
-            Some(Command::CopyIn(_) | Command::Execute(_)) => true,
+            Some(Command::CopyIn(_) | Command::Execute(_) | Command::SetConfig(_)) => true,
             _ => false,
         };
         if !is_change || !self.is_idle() {

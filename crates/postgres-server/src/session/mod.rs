@@ -8,6 +8,7 @@ mod extended;
 mod own;
 mod portal;
 mod run;
+mod scroll;
 mod simple;
 
 use std::collections::HashMap;

@@ -1,14 +1,18 @@
 //! Statements that are this server's own: cursors, settings of the protocol, what a pool does to clean up.
 
+use bytes::BytesMut;
 use polder_capability::{Kept, KeptAs, KeptStatement, Parameter};
 use polder_types::{Error, ErrorKind, QueryId, Result};
 
 use super::portal::{Hold, Portal, Prepared, Source, State};
 use super::run::{Started, no_statement};
+use super::scroll::Store;
 use super::{Client, Flow};
 use crate::settings::Settings;
 use crate::sql::command::Command;
 use crate::sql::cursor::{Declare, Fetch, Way};
+use crate::sql::set_config::{SetConfig, Setting};
+use crate::types::encode::Rows;
 use crate::types::{Format, Kind};
 use crate::wire::backend;
 
@@ -109,6 +113,33 @@ impl Client {
         Some(set)
     }
 
+    /// Sets one of the server's own settings by `set_config`; `None` if it is none.
+    pub(super) fn set_config(
+        &mut self,
+        call: &SetConfig,
+        values: &[Parameter],
+        result_formats: &[i16],
+    ) -> Result<Option<Source>> {
+        let Some(Setting { name, value, local }) = call.with(values) else { return Ok(None) };
+        let given = value.unwrap_or_else(|| "default".to_owned());
+        let before = self.settings.clone();
+        let Some(set) = self.settings.set(&name, std::slice::from_ref(&given)) else { return Ok(None) };
+        set?;
+        let now = self.settings.show(&name).unwrap_or_default();
+        if local {
+            match self.is_idle() {
+                // By itself it is a transaction that is over.
+                true => self.settings = before,
+                false => drop(self.lasting.get_or_insert(before)),
+            }
+        } else if let Some(lasting) = &mut self.lasting {
+            lasting.set(&name, &[given]).unwrap_or(Ok(()))?;
+        }
+        let mut source = Source::of_text(QueryId::new(), "SELECT", "set_config", &now)?;
+        source.set_formats(Format::of_each(result_formats, 1)?);
+        Ok(Some(source))
+    }
+
     /// One of the engine's statements that gives no rows.
     async fn engines(&mut self, sql: &str) -> Flow<Started> {
         let session = std::sync::Arc::clone(&self.session);
@@ -155,14 +186,16 @@ impl Client {
             return Err(Error::new(ErrorKind::TooLarge, format!("a connection keeps {CURSORS_MAX} cursors")).into());
         }
         let formats = [i16::from(declare.binary)];
-        let source = self.query(&declare.query, values, &formats).await?;
+        let mut source = self.query(&declare.query, values, &formats).await?;
+        source.store = declare.scroll.then(Store::default);
         self.ends();
         let hold = match (declare.hold, self.is_idle()) {
             (false, _) => Hold::No,
             (true, false) => Hold::IfCommitted,
             (true, true) => Hold::Yes,
         };
-        let shown = Some(self.show_cursor(&declare.name, sql, declare.hold, declare.binary));
+        let kind = KeptAs::Cursor { is_held: declare.hold, is_binary: declare.binary, is_scrollable: declare.scroll };
+        let shown = Some(self.show_cursor(&declare.name, sql, kind));
         let statement = std::sync::Arc::new(Prepared::empty());
         let portal = Portal::new(statement, Vec::new(), formats.to_vec(), State::Rows(source), hold, shown);
         self.portals.insert(declare.name.clone(), portal);
@@ -170,8 +203,7 @@ impl Client {
     }
 
     /// Lets those see a cursor who ask for the session's.
-    pub(super) fn show_cursor(&self, name: &str, sql: &str, is_held: bool, is_binary: bool) -> Box<dyn Kept> {
-        let kind = KeptAs::Cursor { is_held, is_binary };
+    pub(super) fn show_cursor(&self, name: &str, sql: &str, kind: KeptAs) -> Box<dyn Kept> {
         self.session.keep(KeptStatement { name: name.to_owned(), sql: sql.to_owned(), kind })
     }
 
@@ -216,28 +248,42 @@ impl Client {
             backend::row_description(&mut self.wire.output, &source.columns, &source.formats);
         }
         self.goes_on(source.query_id);
-        let (skipped, wanted) = match fetch.way {
+        let moves = fetch.moves;
+        let rows = match source.store {
+            Some(_) => self.scroll(source, fetch.way, moves).await?,
+            None => self.forward(source, fetch.way, moves).await?,
+        };
+        self.ends();
+        Ok(format!("{} {rows}", if moves { "MOVE" } else { "FETCH" }))
+    }
+
+    /// Goes on in a cursor whose rows are given as they are computed: how many they are.
+    async fn forward(&mut self, source: &mut Source, way: Way, moves: bool) -> Flow<u64> {
+        let back = || {
+            Error::invalid("cursor can only scan forward")
+                .with_code("55000")
+                .with_hint("DECLARE name SCROLL CURSOR FOR …")
+        };
+        let (skipped, wanted) = match way {
             Way::Forward(0) | Way::Relative(0) => {
-                return Err(Error::unsupported("the current row of a cursor cannot be given again").into());
+                return Err(Error::unsupported("the current row of a cursor cannot be given again")
+                    .with_hint("DECLARE name SCROLL CURSOR FOR …")
+                    .into());
             }
             Way::Forward(rows) => (0, rows),
             Way::All => (0, u64::MAX),
-            Way::Relative(rows) => (rows - 1, 1),
+            Way::Backward(_) | Way::BackwardAll => return Err(back().into()),
+            Way::Relative(rows) => (u64::try_from(rows - 1).map_err(|_| back())?, 1),
             Way::Absolute(row) => {
-                let skipped = row
-                    .checked_sub(source.given + 1)
-                    .ok_or_else(|| Error::invalid("cursor can only scan forward").with_code("55000"))?;
-                (skipped, 1)
+                let row = u64::try_from(row).map_err(|_| back())?;
+                (row.checked_sub(source.given + 1).ok_or_else(back)?, 1)
             }
         };
         if skipped > 0 {
             self.pull(source, skipped, |_, _, _| Ok(())).await?;
         }
-        let moves = fetch.moves;
-        let pulled =
-            self.pull(source, wanted, |out, rows, row| if moves { Ok(()) } else { rows.data_row(out, row) }).await?;
-        self.ends();
-        Ok(format!("{} {}", if moves { "MOVE" } else { "FETCH" }, pulled.rows))
+        let put = |out: &mut BytesMut, rows: &Rows, row| if moves { Ok(()) } else { rows.data_row(out, row) };
+        Ok(self.pull(source, wanted, put).await?.rows)
     }
 }
 

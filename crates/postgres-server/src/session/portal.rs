@@ -10,6 +10,7 @@ use futures::StreamExt;
 use polder_capability::{BatchStream, CommandTag, Kept, Parameter};
 use polder_types::{Error, QueryId, Result};
 
+use super::scroll::Store;
 use super::{Client, Flow, Stop};
 use crate::sql::command::Command;
 use crate::types::encode::Rows;
@@ -104,12 +105,14 @@ pub(crate) struct Source {
     pub tag: CommandTag,
     pub columns: Vec<Column>,
     pub formats: Vec<Format>,
-    batches: BatchStream,
+    pub(super) batches: BatchStream,
     /// Rows that are here, and how many of the first batch have been given.
     ready: VecDeque<(Rows, usize)>,
-    ended: bool,
+    pub(super) ended: bool,
     /// Rows that have been given.
     pub given: u64,
+    /// Of a cursor that goes back: the rows that have come.
+    pub store: Option<Store>,
 }
 
 /// What came of reading on.
@@ -127,7 +130,7 @@ impl Source {
         formats: Vec<Format>,
         batches: BatchStream,
     ) -> Self {
-        Self { query_id, tag, columns, formats, batches, ready: VecDeque::new(), ended: false, given: 0 }
+        Self { query_id, tag, columns, formats, batches, ready: VecDeque::new(), ended: false, given: 0, store: None }
     }
 
     /// One column of texts that is here already.
@@ -146,6 +149,9 @@ impl Source {
     /// Other formats for the rows from here on.
     pub(crate) fn set_formats(&mut self, formats: Vec<Format>) {
         self.ready.iter_mut().for_each(|(rows, _)| rows.set_formats(&formats));
+        if let Some(store) = &mut self.store {
+            store.set_formats(&formats);
+        }
         self.formats = formats;
     }
 

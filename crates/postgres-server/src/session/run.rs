@@ -15,6 +15,7 @@ use crate::sql::copy_options::CopyOptions;
 use crate::sql::cursor::Fetch;
 use crate::sql::prepare;
 use crate::sql::scan::{self, Statement, Token};
+use crate::sql::set_config;
 use crate::types::{Column, Format, Kind, VOID};
 use crate::wire::backend;
 
@@ -56,7 +57,9 @@ impl Prepared {
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
             alters_view: matches!(tokens.as_slice(), [alter, view, ..] if alter.is_word("alter") && view.is_word("view")),
             savepoint: tokens.last().filter(|_| is_of_savepoint).and_then(Token::name).map(str::to_owned),
-            returns: tokens.iter().any(|token| token.is_word("returning")) || is_access_key(tokens),
+            returns: tokens.iter().any(|token| token.is_word("returning"))
+                || is_access_key(tokens)
+                || set_config::is_called(tokens),
             parameters: parameters.max(oids.len()),
             oids,
             described: parking_lot::Mutex::new(None),
@@ -111,7 +114,7 @@ impl Prepared {
             Some(Command::Plain { reads: false }) => {
                 self.returns || matches!(self.verb.as_str(), "with" | "call" | "run")
             }
-            Some(Command::Execute(_)) => true,
+            Some(Command::Execute(_) | Command::SetConfig(_)) => true,
             _ => false,
         }
     }
@@ -144,6 +147,10 @@ impl Client {
         match command {
             Command::Begin | Command::Commit | Command::Rollback => self.transaction(statement, command).await,
             Command::Plain { .. } => self.plain(statement, values, result_formats).await,
+            Command::SetConfig(call) => match self.set_config(call, &values, result_formats)? {
+                Some(source) => Ok(Started::Rows(source)),
+                None => self.plain(statement, values, result_formats).await,
+            },
             Command::CopyOut { query, options } => {
                 let source = self.query(query, values, &[]).await?;
                 Ok(Started::CopyOut(source, options.clone()))
@@ -288,7 +295,9 @@ impl Client {
             return Ok(known);
         }
         let described = match &statement.command {
-            Some(Command::Plain { .. }) if statement.parameters > 0 || statement.may_give_rows() => {
+            Some(Command::Plain { .. } | Command::SetConfig(_))
+                if statement.parameters > 0 || statement.may_give_rows() =>
+            {
                 self.asked(statement, &statement.sql).await?
             }
             Some(Command::Declare(declare)) if statement.parameters > 0 => {

@@ -6,6 +6,7 @@ use super::copy_options::{self, CopyOptions};
 use super::cursor::{self, Declare, Fetch};
 use super::prepare::{self, Execute, Prepare};
 use super::scan::{Statement, Token, TokenKind};
+use super::set_config::{self, SetConfig};
 
 /// What a statement is, as far as the protocol is concerned.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,8 @@ pub(crate) enum Command {
         lasting: bool,
         words: Vec<String>,
     },
+    /// A SELECT of `set_config` and nothing else.
+    SetConfig(SetConfig),
     Show(String),
     Reset(String),
     DiscardAll,
@@ -121,6 +124,10 @@ pub(crate) fn of(statement: &Statement<'_>, sql: &str) -> Result<Command> {
         "listen" => Command::Refused("LISTEN"),
         "notify" => Command::Refused("NOTIFY"),
         "unlisten" => Command::Unlisten,
+        "select" if set_config::is_called(tokens) => match set_config::whole(tokens, sql) {
+            Some(call) => Command::SetConfig(call),
+            None => Command::Plain { reads: false },
+        },
         "with" => {
             let changes = |token: &Token| matches!(token.word(), Some("insert" | "update" | "delete" | "merge"));
             Command::Plain { reads: !tokens.iter().any(changes) }

@@ -1,6 +1,6 @@
 //! DECLARE, FETCH and MOVE.
 
-use polder_types::{Error, Result};
+use polder_types::Result;
 
 use super::command::syntax;
 use super::scan::{Token, TokenKind};
@@ -11,19 +11,24 @@ pub(crate) struct Declare {
     pub binary: bool,
     /// Stays after the transaction.
     pub hold: bool,
+    /// Goes back, too.
+    pub scroll: bool,
     pub query: String,
 }
 
-/// How far a cursor goes. There is no way back: rows come as they are computed.
+/// How far a cursor goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// So many rows.
     Forward(u64),
     All,
-    /// To the row with this number, which is given alone.
-    Absolute(u64),
+    /// So many rows before the one that it is at, the nearest first.
+    Backward(u64),
+    BackwardAll,
+    /// To the row with this number, which is given alone; below zero they are counted from the end.
+    Absolute(i64),
     /// So many rows on, of which the last is given.
-    Relative(u64),
+    Relative(i64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +40,7 @@ pub(crate) struct Fetch {
 }
 
 /// # Errors
-/// `InvalidInput` (42601), `Unsupported` for SCROLL.
+/// `InvalidInput` (42601).
 pub(crate) fn declare(tokens: &[Token], sql: &str) -> Result<Declare> {
     let wrong = || syntax("DECLARE name [BINARY] CURSOR [WITH HOLD] FOR query");
     let name = tokens.get(1).and_then(Token::name).ok_or_else(wrong)?.to_owned();
@@ -43,18 +48,16 @@ pub(crate) fn declare(tokens: &[Token], sql: &str) -> Result<Declare> {
     let from = tokens.iter().position(|token| token.is_word("for")).filter(|at| *at > cursor).ok_or_else(wrong)?;
     let before = tokens.get(2..cursor).unwrap_or_default();
     let has = |word: &str| before.iter().any(|token| token.is_word(word));
-    if has("scroll") && !has("no") {
-        return Err(Error::unsupported("cursors that go back are not supported").with_hint("leave SCROLL out"));
-    }
     let after = tokens.get(cursor + 1..from).unwrap_or_default();
     let holds = after.iter().any(|token| token.is_word("hold")) && !after.iter().any(|token| token.is_word("without"));
     let (Some(first), Some(last)) = (tokens.get(from + 1), tokens.last()) else { return Err(wrong()) };
     let query = sql.get(first.start..last.end).unwrap_or_default().to_owned();
-    Ok(Declare { name, binary: has("binary"), hold: holds, query })
+    let scroll = has("scroll") && !has("no");
+    Ok(Declare { name, binary: has("binary"), hold: holds, scroll, query })
 }
 
 /// # Errors
-/// `InvalidInput` (42601), (55000) for a way back.
+/// `InvalidInput` (42601).
 pub(crate) fn fetch(tokens: &[Token]) -> Result<Fetch> {
     let moves = tokens.first().is_some_and(|token| token.is_word("move"));
     let wrong = || syntax("FETCH needs a cursor");
@@ -68,30 +71,36 @@ pub(crate) fn fetch(tokens: &[Token]) -> Result<Fetch> {
 }
 
 fn way(tokens: &[Token]) -> Result<Way> {
-    let back = || {
-        Error::invalid("cursor can only scan forward").with_code("55000").with_hint("rows come as they are computed")
-    };
+    let number = |digits: &str| digits.parse::<i64>().map_err(|_| syntax(&format!("{digits} is no number of rows")));
     let count = |tokens: &[Token]| match tokens {
-        [Token { kind: TokenKind::Number(digits), .. }] => {
-            digits.parse::<u64>().map_err(|_| syntax(&format!("{digits} is no number of rows")))
+        [Token { kind: TokenKind::Number(digits), .. }] => number(digits),
+        [minus, Token { kind: TokenKind::Number(digits), .. }] if minus.is_symbol('-') => {
+            number(digits).map(|rows| -rows)
         }
-        [minus, _] if minus.is_symbol('-') => Err(back()),
-        [plus, Token { kind: TokenKind::Number(digits), .. }] if plus.is_symbol('+') => {
-            digits.parse::<u64>().map_err(|_| syntax(&format!("{digits} is no number of rows")))
+        [plus, Token { kind: TokenKind::Number(digits), .. }] if plus.is_symbol('+') => number(digits),
+        _ => {
+            Err(syntax("FETCH takes NEXT, PRIOR, FIRST, LAST, ALL, FORWARD, BACKWARD, ABSOLUTE, RELATIVE or a number"))
         }
-        _ => Err(syntax("FETCH takes NEXT, ALL, FORWARD, ABSOLUTE, RELATIVE or a number")),
+    };
+    let rows = |count: i64| match count {
+        0.. => Way::Forward(count.unsigned_abs()),
+        _ => Way::Backward(count.unsigned_abs()),
     };
     let Some((first, rest)) = tokens.split_first() else { return Ok(Way::Forward(1)) };
     match (first.word(), rest) {
-        (Some("next"), []) | (Some("forward"), []) => Ok(Way::Forward(1)),
+        (Some("next" | "forward"), []) => Ok(Way::Forward(1)),
+        (Some("prior" | "backward"), []) => Ok(Way::Backward(1)),
         (Some("first"), []) => Ok(Way::Absolute(1)),
+        (Some("last"), []) => Ok(Way::Absolute(-1)),
         (Some("all"), []) => Ok(Way::All),
         (Some("forward"), [all]) if all.is_word("all") => Ok(Way::All),
-        (Some("forward"), rest) => count(rest).map(Way::Forward),
+        (Some("backward"), [all]) if all.is_word("all") => Ok(Way::BackwardAll),
+        (Some("forward"), rest) => count(rest).map(rows),
+        // No row before this one is this one.
+        (Some("backward"), rest) => count(rest).map(|count| rows(-count)),
         (Some("absolute"), rest) => count(rest).map(Way::Absolute),
         (Some("relative"), rest) => count(rest).map(Way::Relative),
-        (Some("prior" | "last" | "backward"), _) => Err(back()),
-        _ => count(tokens).map(Way::Forward),
+        _ => count(tokens).map(rows),
     }
 }
 
@@ -104,10 +113,11 @@ mod tests {
     fn cursors_are_declared() {
         let sql = "DECLARE \"c\" BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT 1 FOR UPDATE";
         let declare = declare(&scan(sql), sql).unwrap();
-        let expected = Declare { name: "c".into(), binary: true, hold: true, query: "SELECT 1 FOR UPDATE".into() };
+        let expected =
+            Declare { name: "c".into(), binary: true, hold: true, scroll: false, query: "SELECT 1 FOR UPDATE".into() };
         assert_eq!(declare, expected);
         let sql = "DECLARE c SCROLL CURSOR FOR SELECT 1";
-        assert_eq!(super::declare(&scan(sql), sql).unwrap_err().code(), "0A000");
+        assert!(super::declare(&scan(sql), sql).unwrap().scroll);
     }
 
     #[test]
@@ -120,11 +130,18 @@ mod tests {
             ("MOVE FORWARD ALL IN c", Way::All),
             ("FETCH ABSOLUTE 3 FROM c", Way::Absolute(3)),
             ("MOVE RELATIVE 0 FROM c", Way::Relative(0)),
+            ("FETCH PRIOR FROM c", Way::Backward(1)),
+            ("FETCH -2 FROM c", Way::Backward(2)),
+            ("FETCH BACKWARD -2 FROM c", Way::Forward(2)),
+            ("FETCH BACKWARD 0 FROM c", Way::Forward(0)),
+            ("FETCH BACKWARD ALL FROM c", Way::BackwardAll),
+            ("FETCH LAST c", Way::Absolute(-1)),
+            ("MOVE RELATIVE -3 IN c", Way::Relative(-3)),
         ] {
             assert_eq!(fetch(&scan(sql)).unwrap().way, way, "{sql}");
         }
-        for sql in ["FETCH PRIOR FROM c", "FETCH -1 FROM c", "FETCH BACKWARD ALL FROM c"] {
-            assert_eq!(fetch(&scan(sql)).unwrap_err().code(), "55000", "{sql}");
+        for sql in ["FETCH PRIOR 2 FROM c", "FETCH x y FROM c", "FETCH ABSOLUTE FROM c"] {
+            assert_eq!(fetch(&scan(sql)).unwrap_err().code(), "42601", "{sql}");
         }
     }
 }

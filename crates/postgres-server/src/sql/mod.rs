@@ -6,3 +6,4 @@ pub(crate) mod copy_options;
 pub(crate) mod cursor;
 pub(crate) mod prepare;
 pub(crate) mod scan;
+pub(crate) mod set_config;

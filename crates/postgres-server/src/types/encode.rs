@@ -33,7 +33,10 @@ impl Rows {
             return Err(Error::unsupported(backend::PLAN_CHANGED).with_hint("prepare it again"));
         }
         let writers = batch.columns().iter().zip(columns).zip(formats);
-        let writers = writers.map(|((array, column), format)| Ok((Writer::new(array, column.kind)?, *format)));
+        let writers = writers.map(|((array, column), format)| {
+            let writer = Writer { width: column.width(), ..Writer::new(array, column.kind)? };
+            Ok((writer, *format))
+        });
         Ok(Self { columns: writers.collect::<Result<_>>()?, count: batch.num_rows() })
     }
 
@@ -67,6 +70,8 @@ struct Writer {
     array: ArrayRef,
     values: Values,
     kind: Kind,
+    /// Characters that a `char(n)` is filled up to with blanks, which are not kept.
+    width: usize,
 }
 
 enum Values {
@@ -111,7 +116,7 @@ impl Writer {
             _ => Arc::clone(array),
         };
         let values = if kind.array { list(&plain, kind.base)? } else { Values::new(&plain, kind.base)? };
-        Ok(Self { array: plain, values, kind })
+        Ok(Self { array: plain, values, kind, width: 0 })
     }
 
     fn is_null(&self, row: usize) -> bool {
@@ -149,8 +154,8 @@ impl Writer {
             Values::Float8(values) => text::float(out, values.value(row), text::FLOAT8_PLACES),
             Values::Decimal128(values) => out.put_slice(values.value_as_string(row).as_bytes()),
             Values::Decimal256(values) => out.put_slice(values.value_as_string(row).as_bytes()),
-            Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
-            Values::TextView(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Text(values) => self.padded(out, values.value(row)),
+            Values::TextView(values) => self.padded(out, values.value(row)),
             Values::Bytea(values) => text::bytea(out, values.value(row)),
             Values::Uuid(values) => text::uuid(out, values.value(row)),
             Values::Date(values) => text::date(out, text::day(values.value(row))?),
@@ -164,6 +169,13 @@ impl Writer {
             Values::Oid(values) => text::integer(out, values.value(row)),
         }
         Ok(())
+    }
+
+    fn padded(&self, out: &mut BytesMut, value: &str) {
+        out.put_slice(value.as_bytes());
+        if self.width > 0 {
+            out.put_bytes(b' ', self.width.saturating_sub(value.chars().count()));
+        }
     }
 
     fn binary(&self, out: &mut BytesMut, row: usize) -> Result<()> {

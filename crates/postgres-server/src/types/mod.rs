@@ -285,6 +285,14 @@ impl Column {
         schema.fields().iter().map(|field| Self::of(field)).collect()
     }
 
+    /// Characters that its values have at least.
+    pub(crate) fn width(&self) -> usize {
+        match (self.kind.base, self.kind.array) {
+            (Base::Bpchar, false) => usize::try_from(self.modifier - MODIFIER_OFFSET).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     fn of(field: &Field) -> Self {
         let kind = Kind::of(field);
         let length = field

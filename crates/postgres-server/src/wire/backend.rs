@@ -210,8 +210,8 @@ pub(crate) fn notice(output: &mut BytesMut, notice: &Notice) {
         (b'C', notice.code.clone().into_owned()),
         (b'M', plain(&notice.message)),
     ];
-    if let Some(hint) = &notice.hint {
-        fields.push((b'H', plain(hint)));
+    for (field, text) in [(b'D', &notice.detail), (b'H', &notice.hint)] {
+        fields.extend(text.as_deref().map(|text| (field, plain(text))));
     }
     put(output, &NoticeResponse::new(fields));
 }

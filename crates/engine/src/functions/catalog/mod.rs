@@ -112,9 +112,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way(&[K::Text], Gives::Text, s::setting), way(&[K::Text, K::Bool], Gives::Text, s::setting)],
     ),
     stable(
+        "acldefault",
+        "acldefault(kind, owner)",
+        "What is granted on a thing of a kind as long as nobody has said otherwise.",
+        &[way(&[K::Text, K::Int8], Gives::TextArray, p::usual_grants)],
+    ),
+    stable(
         "set_config",
         "set_config(name, value, is_local)",
-        "The value, if the setting has it already; a query sets nothing, SET does.",
+        "Sets, as the whole of a SELECT and with constants; with true until the transaction ends. Gives what is set.",
         &[way(&[K::Text, K::Text, K::Bool], Gives::Text, s::set_config)],
     ),
     stable(

@@ -5,16 +5,19 @@
 
 mod others;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringViewBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, TableReference};
 use polder_lake::{EVERYBODY, Grant};
 
 use super::{references, relation_of};
-use crate::authz::rights::{Kind, of_name};
+use crate::authz::rights::{CREATE, Kind, SELECT, UPDATE, USAGE, in_letters, of_name};
 use crate::authz::{Rights, Who};
 use crate::functions::function::{Call, refuse};
+use crate::functions::types;
 use crate::policies::Bound;
 use crate::rewrite::named_columns;
 use crate::system::pg_catalog::World;
@@ -351,4 +354,38 @@ pub(super) fn role(call: &Call<'_>) -> Result<ArrayRef> {
         let all = text.split(',').map(one).collect::<Result<Vec<bool>>>()?;
         Ok(Some(all.into_iter().any(|has| has)))
     })
+}
+
+/// What everybody and an owner have on a thing of a kind, which is named by PostgreSQL's letter for it.
+pub(super) fn usual_grants(call: &Call<'_>) -> Result<ArrayRef> {
+    let world = World::of(call.config)?;
+    let (letters, owners) = (call.text(0), call.primitive::<Int64Type>(1));
+    let mut lists = ListBuilder::new(StringViewBuilder::new());
+    for row in 0..call.rows {
+        if !call.is_whole(row) {
+            lists.append_null();
+            continue;
+        }
+        let owner = owners.value(row);
+        let only = |rights: u32| vec![Grant { role: owner, grantor: owner, rights, grantable: 0 }];
+        let grants = match letters.value(row) {
+            "r" => Kind::Table.usual(owner),
+            "c" => Kind::Column.usual(owner),
+            "s" => Kind::Sequence.usual(owner),
+            "d" => Kind::Database.usual(owner),
+            "f" => Kind::Function.usual(owner),
+            "n" => Kind::Schema.usual(owner),
+            // Types and languages, which everybody may use.
+            "T" | "l" => {
+                let everybody = Grant { role: EVERYBODY, grantor: owner, rights: USAGE, grantable: 0 };
+                [vec![everybody], only(USAGE)].concat()
+            }
+            "F" | "S" => only(USAGE),
+            "t" => only(CREATE),
+            "L" => only(SELECT | UPDATE),
+            other => return Err(refuse("22023", format!("unrecognized object type abbreviation: {other}"))),
+        };
+        lists.append_value(in_letters(&grants, &world.who().book).into_iter().map(Some));
+    }
+    types::fit(Arc::new(lists.finish()), call.gives)
 }

@@ -80,7 +80,8 @@ pub(super) fn setting(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// A query changes nothing, so it can only say that something is set as is wanted, as drivers ask for that cannot know.
+/// What sets is a SELECT of nothing else (`statement/set_config.rs`). Anywhere else it can only say that something is set as is
+/// wanted.
 pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
     let world = World::of(call.config)?;
     call.texts(|row| {
@@ -89,7 +90,9 @@ pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
             None => Err(refuse("42704", format!("unrecognized configuration parameter \"{name}\""))),
             Some(value) if value == wanted => Ok(Some(value)),
             Some(value) => {
-                Err(refuse("0A000", format!("{name} is {value:?}, and a query cannot set it: use SET {name}")))
+                let message =
+                    format!("{name} is {value:?}: set_config sets it as the whole of a SELECT, and with constants");
+                Err(refuse("0A000", message))
             }
         }
     })

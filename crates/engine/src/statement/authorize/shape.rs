@@ -103,6 +103,14 @@ impl Context<'_> {
                     None => Ok(()),
                 }
             }
+            Maintenance::Lock { tables } => tables.iter().try_for_each(|table| {
+                let name = self.existing_name(table, view)?;
+                match (view.table(&name), view.view(&name)) {
+                    (Some(table), _) => self.rights(view).require(word_of(table), &name, table.id, SELECT),
+                    (None, Some(known)) => self.rights(view).require("view", &name, known.id, SELECT),
+                    (None, None) => Ok(()),
+                }
+            }),
             Maintenance::VacuumTables { tables, .. } | Maintenance::Analyze { tables } if !tables.is_empty() => {
                 tables.iter().try_for_each(|listed| self.must_own(view, &self.existing_name(&listed.table, view)?))
             }

@@ -270,7 +270,7 @@ pub(in super::super) fn release(
 }
 
 fn words(reference: &Reference) -> String {
-    format!("drop cascades to constraint {} on table {}", reference.key.name, reference.child.name)
+    format!("constraint {} on table {}", reference.key.name, reference.child.name)
 }
 
 fn drop_foreign(transaction: &mut Transaction, reference: &Reference) -> Result<()> {

@@ -41,6 +41,8 @@ pub(crate) enum Maintenance {
     VacuumTables { tables: Vec<Listed>, verbose: bool },
     /// `ANALYZE [(option, …)] [VERBOSE] [name [(column, …)], …]`
     Analyze { tables: Vec<Listed> },
+    /// `LOCK [TABLE] name, … IN ACCESS SHARE MODE`, which is what every reader has.
+    Lock { tables: Vec<ObjectName> },
     /// `RESTORE [TABLE] name TO (VERSION => n)`
     Restore { table: ObjectName, to: Point },
     /// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] name CLONE source [AT (VERSION => n)]`
@@ -78,8 +80,9 @@ pub(crate) fn recognise(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
 
 /// Whether the first word is one of ours: a long INSERT need not be copied to find that it is none.
 fn may_be(tokens: &[TokenWithSpan]) -> bool {
-    const FIRST: [&str; 10] =
-        ["OPTIMIZE", "VACUUM", "ANALYZE", "ANALYSE", "RESTORE", "DESCRIBE", "DESC", "CHECK", "BACKUP", "CREATE"];
+    const FIRST: [&str; 11] = [
+        "LOCK", "OPTIMIZE", "VACUUM", "ANALYZE", "ANALYSE", "RESTORE", "DESCRIBE", "DESC", "CHECK", "BACKUP", "CREATE",
+    ];
     let first = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_)));
     first.is_some_and(|token| match &token.token {
         Token::Word(word) => FIRST.iter().any(|known| word.value.eq_ignore_ascii_case(known)),
@@ -223,6 +226,11 @@ fn parse(tokens: &[TokenWithSpan]) -> Result<Option<Maintenance>> {
     } else if words.take("ANALYZE") || words.take("ANALYSE") {
         words.options(&["VERBOSE"])?;
         Maintenance::Analyze { tables: words.listed()? }
+    } else if words.take("LOCK") {
+        match lock(&mut words)? {
+            Some(lock) => lock,
+            None => return Ok(None),
+        }
     } else if words.take("RESTORE") {
         words.take("TABLE");
         let table = words.name()?;
@@ -250,6 +258,22 @@ fn parse(tokens: &[TokenWithSpan]) -> Result<Option<Maintenance>> {
     };
     words.end()?;
     Ok(Some(parsed))
+}
+
+/// `None` for a lock that keeps others away: there is none.
+fn lock(words: &mut Words<'_>) -> Result<Option<Maintenance>> {
+    words.take("TABLE");
+    let mut tables = Vec::new();
+    loop {
+        words.take("ONLY");
+        tables.push(words.name()?);
+        if !words.parser.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    let shared = ["IN", "ACCESS", "SHARE", "MODE"].into_iter().all(|word| words.take(word));
+    words.take("NOWAIT");
+    Ok(shared.then_some(Maintenance::Lock { tables }))
 }
 
 fn optimize(words: &mut Words<'_>) -> Result<Maintenance> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast::ObjectName;
 use polder_lake::{Compaction, Snapshot, TableName, TableState, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
@@ -66,6 +67,22 @@ impl Context<'_> {
             }
         }
         Ok(outcome.notice("statistics are kept by every write: there is nothing to gather"))
+    }
+
+    /// Whoever reads in a transaction sees its tables to the end, whatever others do: the lock is there without being taken.
+    pub(super) async fn lock_tables(&self, open: Option<&TransactionCell>, tables: &[ObjectName]) -> Result<Outcome> {
+        let Some(cell) = open else {
+            return Err(Error::invalid("LOCK TABLE can only be used in transaction blocks").with_code("25P01"));
+        };
+        let seen = self.engine.seen(self.settings, open).await?;
+        for table in tables {
+            let name = self.existing_name(table, &seen)?;
+            if seen.table(&name).is_none() && seen.view(&name).is_none() {
+                return Err(Error::not_found(format!("table {name} does not exist")).with_code("42P01"));
+            }
+        }
+        let snapshot = cell.lock().await.as_ref().ok_or_else(ended)?.base();
+        Ok(Outcome::done("LOCK TABLE", None, snapshot))
     }
 
     fn meant<'a>(&self, listed: &Listed, snapshot: &'a Snapshot) -> Result<Meant<'a>> {

@@ -199,17 +199,15 @@ impl Work<'_> {
             return Ok(());
         }
         let name = TableName::new(thing.schema.as_deref().unwrap_or(&thing.name), &thing.name);
+        let path = self.context.settings.path.as_slice();
         let dropped = match (thing.kind, thing.word) {
-            (Kind::Schema, _) => ddl::drop_schema(self.transaction, &thing.name, cascade)?,
-            (Kind::Function, _) => {
-                let above = ddl::drop_whole_function(self.transaction, &name, cascade)?;
-                above.iter().map(|above| format!("{above} calls it, and is dropped too")).collect()
-            }
-            (_, "view") => ddl::told(&ddl::drop_view(self.transaction, &name, cascade)?),
-            (_, "materialized view") => ddl::told(&ddl::drop_materialized(self.transaction, &name, cascade)?),
-            _ => ddl::drop_table(self.transaction, &name, cascade, &[])?,
+            (Kind::Schema, _) => ddl::drop_schema(self.transaction, &thing.name, cascade, path)?,
+            (Kind::Function, _) => ddl::drop_whole_function(self.transaction, &name, cascade)?,
+            (_, "view") => ddl::drop_view(self.transaction, &name, cascade, path)?,
+            (_, "materialized view") => ddl::drop_materialized(self.transaction, &name, cascade, path)?,
+            _ => ddl::drop_table(self.transaction, &name, cascade, &[], path)?,
         };
-        dropped.into_iter().for_each(|words| self.note(words));
+        dropped.into_iter().for_each(|thing| self.note(format!("drop cascades to {thing}")));
         Ok(())
     }
 

@@ -60,14 +60,13 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
 pub(super) fn cursors(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_CURSORS);
     for (kept, made) in world.kept().all() {
-        let KeptAs::Cursor { is_held, is_binary } = kept.kind else { continue };
+        let KeptAs::Cursor { is_held, is_binary, is_scrollable } = kept.kind else { continue };
         rows.push([
             ("name", kept.name.into()),
             ("statement", kept.sql.into()),
             ("is_holdable", is_held.into()),
             ("is_binary", is_binary.into()),
-            // Rows come as they are computed: there is no way back.
-            ("is_scrollable", false.into()),
+            ("is_scrollable", is_scrollable.into()),
             ("creation_time", Cell::Time(made.timestamp_micros())),
         ]);
     }

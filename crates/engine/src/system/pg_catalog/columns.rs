@@ -87,6 +87,8 @@ pub(super) const PG_RANGE: &str = "rngtypid oid, rngsubtype oid, rngmultitypid o
 pub(super) const PG_REWRITE: &str = "oid oid, rulename name, ev_class oid, ev_type char, ev_enabled char, is_instead bool, ev_qual pg_node_tree, \
      ev_action pg_node_tree";
 pub(super) const PG_SECLABEL: &str = "objoid oid, classoid oid, objsubid int4, provider text, label text";
+pub(super) const PG_SECLABELS: &str =
+    "objoid oid, classoid oid, objsubid int4, objtype text, objnamespace oid, objname text, provider text, label text";
 pub(super) const PG_SEQUENCE: &str = "seqrelid oid, seqtypid oid, seqstart int8, seqincrement int8, seqmax int8, seqmin int8, seqcache int8, \
      seqcycle bool";
 pub(super) const PG_SHDEPEND: &str =
@@ -100,6 +102,7 @@ pub(super) const PG_SUBSCRIPTION: &str = "oid oid, subdbid oid, subskiplsn pg_ls
      substream bool, subtwophasestate char, subdisableonerr bool, subconninfo text, subslotname name, \
      subsynccommit text, subpublications text[]";
 pub(super) const PG_TABLESPACE: &str = "oid oid, spcname name, spcowner oid, spcacl aclitem[], spcoptions text[]";
+pub(super) const PG_TRANSFORM: &str = "oid oid, trftype oid, trflang oid, trffromsql oid, trftosql oid";
 pub(super) const PG_TRIGGER: &str = "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled char, tgisinternal bool, \
      tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, tginitdeferred bool, tgnargs int2, \
      tgattr int2vector, tgargs bytea, tgqual pg_node_tree, tgoldtable name, tgnewtable name";

@@ -169,6 +169,7 @@ const TABLES: &[Definition] = &[
     table("pg_statistic_ext_data", 3429, columns::PG_STATISTIC_EXT_DATA, Kind::Empty),
     table("pg_subscription", 6100, columns::PG_SUBSCRIPTION, Kind::Empty),
     table("pg_tablespace", 1213, columns::PG_TABLESPACE, Kind::Tablespaces),
+    table("pg_transform", 3576, columns::PG_TRANSFORM, Kind::Empty),
     table("pg_trigger", 2620, columns::PG_TRIGGER, Kind::Empty),
     table("pg_ts_config", 3602, columns::PG_TS_CONFIG, Kind::Empty),
     table("pg_ts_config_map", 3603, columns::PG_TS_CONFIG_MAP, Kind::Empty),
@@ -198,6 +199,7 @@ const TABLES: &[Definition] = &[
     view("pg_prepared_statements", 12019, columns::PG_PREPARED_STATEMENTS, Kind::PreparedStatements),
     view("pg_available_extensions", 12020, columns::PG_AVAILABLE_EXTENSIONS, Kind::Empty),
     view("pg_user_mappings", 12021, columns::PG_USER_MAPPINGS, Kind::Empty),
+    view("pg_seclabels", 12022, columns::PG_SECLABELS, Kind::Empty),
 ];
 
 impl Definition {

@@ -15,6 +15,7 @@ fn transactions_are_recognised() {
         ("ROLLBACK", Command::Rollback),
         ("ROLLBACK TO SAVEPOINT a", Command::Plain { reads: false }),
         ("SELECT 1", Command::Plain { reads: true }),
+        ("SELECT set_config('a.b', 'x', false), 1", Command::Plain { reads: false }),
         ("WITH x AS (SELECT 1) SELECT * FROM x", Command::Plain { reads: true }),
         ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", Command::Plain { reads: false }),
         ("INSERT INTO t VALUES (1)", Command::Plain { reads: false }),
