@@ -57,7 +57,12 @@ impl Groups {
                 Ok(group.check_commit(now_ms, &member.id, member.instance.as_deref(), *generation, transactional)?)
             }
             Some(Members::Consumer(_)) if outside && transactional => Ok(()),
-            Some(Members::Consumer(group)) => Ok(group.check_epoch(&member.id, *generation)?),
+            Some(Members::Consumer(group)) => match group.check_epoch(&member.id, *generation) {
+                // The answer about a transaction's offsets has no word for it, and a client takes one that it does not know for
+                // the end of its producer.
+                Err(TopicError::StaleMemberEpoch) if transactional => Err(TopicError::IllegalGeneration.into()),
+                checked => Ok(checked?),
+            },
         }
     }
 

@@ -3,7 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use polder_capability::topics::{
     ConsumerHeartbeat, ConsumerHeartbeatAnswer, FetchOffsets, GroupState, JoinGroup, Joined, JoinedGroup,
-    LeavingMember, MemberId, SyncGroup, TopicAdmin, TopicError, TopicGroups, TopicResult,
+    LeavingMember, MemberId, SyncGroup, TopicAdmin, TopicError, TopicGroups, TopicResult, TopicTransactions,
+    TransactionOffsets,
 };
 
 use super::world::{World, at, client, offsets};
@@ -257,4 +258,19 @@ async fn the_last_of_many_commits_is_the_one_that_stays() {
     let told = world.committed("g", at("t", 0)).await;
     world.restart().await;
     assert_eq!(world.committed("g", at("t", 0)).await, told);
+}
+
+#[tokio::test]
+async fn a_stale_epoch_is_an_old_generation_to_a_transaction() {
+    let world = World::new().await;
+    world.topic("t", 1).await;
+    let joined = world.topics.consumer_heartbeat(&client("m"), beat("g", "one", 0)).await.unwrap();
+    let producer = world.init("a").await.unwrap();
+    world.topics.add_group_to_transaction(&client("p"), "a", producer, "g").await.unwrap();
+    for (epoch, expected) in [(joined.epoch - 1, Err(TopicError::IllegalGeneration)), (joined.epoch, Ok(()))] {
+        let commit = offsets("g", epoch, "one", at("t", 0), 3);
+        let sent = TransactionOffsets { transactional_id: "a".to_owned(), producer, commit };
+        let sent = world.topics.commit_in_transaction(&client("p"), sent).await;
+        assert_eq!(sent.map(|_| ()).map_err(|failure| failure.error), expected, "epoch {epoch}");
+    }
 }
