@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use polder_types::{Position, QueryId, Result, SnapshotId};
 use serde::{Deserialize, Serialize};
 
-use crate::Caller;
+use crate::{Caller, Parameter};
 
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 
@@ -136,6 +136,13 @@ pub struct QueryRecord {
 #[async_trait::async_trait]
 pub trait SqlSession: Send + Sync {
     async fn run(&self, request: StatementRequest) -> Result<Answer>;
+
+    /// Carries out, where it is asked for, a statement that takes less time than the way to another thread and back.
+    /// `None`: it is no such statement, nothing has happened, and it is to be run. `values`: of its parameters.
+    async fn run_light(&self, request: &StatementRequest, values: &[Parameter]) -> Option<Result<Answer>> {
+        let _ = (request, values);
+        None
+    }
 
     /// True between `BEGIN` and `COMMIT` or `ROLLBACK`.
     fn in_transaction(&self) -> bool;

@@ -1,6 +1,7 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
 mod copy;
+mod inserts;
 mod spelling;
 mod values;
 
@@ -38,6 +39,7 @@ const CHAIN_MAX: usize = 5_000;
 
 static DIALECT: PolderDialect = PolderDialect;
 
+pub(crate) use inserts::insert_of_constants;
 pub(crate) use values::Filling;
 
 /// One statement.
@@ -85,6 +87,13 @@ pub(crate) fn parameters(sql: &str) -> Result<usize> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_with(sql: &str, values: &[Filling]) -> Result<Vec<ParsedStatement>> {
+    match inserts::statement(sql, values) {
+        Some(insert) => Ok(vec![insert]),
+        None => parse_all(sql, values),
+    }
+}
+
+fn parse_all(sql: &str, values: &[Filling]) -> Result<Vec<ParsedStatement>> {
     let mut tokens = tokenize(sql)?;
     if !values.is_empty() {
         tokens = values::fill(tokens, values)?;

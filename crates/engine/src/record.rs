@@ -277,6 +277,11 @@ impl Recorder {
         Ok(running)
     }
 
+    /// The statement is to be begun anew, by its own id: it has done nothing.
+    pub fn withdraw(&self, running: &Running) {
+        self.running.lock().remove(&running.id);
+    }
+
     /// The statement has ended. Only the first call counts.
     pub fn end(&self, running: &Arc<Running>, error: Option<&Error>) {
         let state = match error {

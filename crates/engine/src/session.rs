@@ -2,6 +2,7 @@
 
 mod driver;
 mod kept;
+mod light;
 mod literals;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use polder_capability::{Answer, Caller, CommandTag, Notice, SqlSession, StatementRequest};
+use polder_capability::{Answer, Caller, CommandTag, Notice, Parameter, SqlSession, StatementRequest};
 use polder_lake::{Access, Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::{Mutex, MutexGuard};
@@ -423,6 +424,10 @@ impl Session {
 impl SqlSession for Session {
     async fn run(&self, request: StatementRequest) -> Result<Answer> {
         self.answer(request, parse, false).await
+    }
+
+    async fn run_light(&self, request: &StatementRequest, values: &[Parameter]) -> Option<Result<Answer>> {
+        self.light(request, values).await
     }
 
     fn in_transaction(&self) -> bool {

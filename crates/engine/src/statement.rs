@@ -481,19 +481,24 @@ impl Context<'_> {
 }
 
 /// What a statement begins with, for the note of its commit: a thousand rows need not be written out for that.
-fn beginning(statement: &Parsed) -> String {
-    struct Beginning(String);
+fn beginning(statement: &impl std::fmt::Display) -> String {
+    struct Beginning {
+        text: String,
+        room: usize,
+    }
     impl Write for Beginning {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            let room = NOTE_CHARS.saturating_sub(self.0.chars().count());
-            self.0.extend(text.chars().take(room));
-            if room > text.chars().count() { Ok(()) } else { Err(std::fmt::Error) }
+            let chars = text.chars().count();
+            self.text.extend(text.chars().take(self.room));
+            let is_whole = self.room > chars;
+            self.room = self.room.saturating_sub(chars);
+            if is_whole { Ok(()) } else { Err(std::fmt::Error) }
         }
     }
-    let mut beginning = Beginning(String::new());
+    let mut beginning = Beginning { text: String::new(), room: NOTE_CHARS };
     // Full, it breaks the writing off.
     let _ = write!(beginning, "{statement}");
-    beginning.0
+    beginning.text
 }
 
 pub(crate) fn ended() -> Error {

@@ -73,12 +73,16 @@ pub(crate) async fn body(
 ) -> Result<Body> {
     let first = batches.next().await.transpose().inspect_err(|_| statement.ended())?;
     let mut head = encoder.start()?;
-    let mut rest = None;
-    if let Some(batch) = first {
-        let rows = PIECE_ROWS.min(batch.num_rows());
-        head.append(&mut encoder.batch(&batch.slice(0, rows))?);
-        rest = Some(batch.slice(rows, batch.num_rows() - rows));
-    }
+    let Some(batch) = first else {
+        // All of it is there: no task is needed to send it.
+        head.append(&mut encoder.finish()?);
+        drop(batches);
+        statement.ended();
+        return Ok(Body::from(head));
+    };
+    let rows = PIECE_ROWS.min(batch.num_rows());
+    head.append(&mut encoder.batch(&batch.slice(0, rows))?);
+    let rest = Some(batch.slice(rows, batch.num_rows() - rows));
     let (pieces, received) = mpsc::channel(PIECES_WAITING_MAX);
     tokio::spawn(async move {
         if let Err(error) = send(head, rest, encoder, batches, statement, &stop, &pieces).await {

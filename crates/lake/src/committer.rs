@@ -219,7 +219,7 @@ impl Task {
         let mut head = self.head.known();
         let mut asked = false;
         for _ in 0..STALE_TRIES {
-            let (applied, refused) = self.apply_group(&head, group).await;
+            let (mut applied, refused) = self.apply_group(&head, group).await;
             if !refused.is_empty() && !asked {
                 // Refused for what may be an old view of things: once more, on the newest.
                 group =
@@ -237,7 +237,7 @@ impl Task {
             if applied.is_empty() {
                 return;
             }
-            let writes = writes(&head, &applied);
+            let writes = writes(&head, &mut applied);
             let in_flight = self.head.reload.lock().await;
             match self.metastore.commit(head.id, &writes).await {
                 Ok(CommitOutcome::Committed) => {
@@ -389,8 +389,8 @@ fn check_references(ours: &Promises, since: &[Arc<Committed>], below: &Snapshot)
 }
 
 /// All that a group writes.
-fn writes(head: &Snapshot, group: &[Applied]) -> Vec<Write> {
-    let mut statements: Vec<Statement> = group.iter().flat_map(|one| one.statements.iter().cloned()).collect();
+fn writes(head: &Snapshot, group: &mut [Applied]) -> Vec<Write> {
+    let mut statements: Vec<Statement> = group.iter_mut().flat_map(|one| std::mem::take(&mut one.statements)).collect();
     let counted: BTreeSet<i64> = group.iter().flat_map(|one| one.counted.iter().copied()).collect();
     if let Some(last) = group.last() {
         statements.extend(total_statements(head, &last.snapshot, &counted));

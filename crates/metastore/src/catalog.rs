@@ -19,9 +19,14 @@ const DEFAULT_SCHEMA: &str = "public";
 
 const TABLES: &str = include_str!("../migrations/ducklake-1.0.sql");
 
-/// What DuckDB makes of PostgreSQL's types in a SQLite catalog.
-const SQLITE_TYPES: [(&str, &str); 3] =
-    [(" BOOLEAN", " BIGINT"), (" UUID", " VARCHAR"), (" TIMESTAMP WITH TIME ZONE", " VARCHAR")];
+/// What DuckDB makes of PostgreSQL's types in a SQLite catalog. But for keys, which are the rows' own numbers when they are
+/// `INTEGER`: any other type gives each of them an index, which each commit would write too. DuckDB takes both for `BIGINT`.
+const SQLITE_TYPES: [(&str, &str); 4] = [
+    (" BIGINT PRIMARY KEY", " INTEGER PRIMARY KEY"),
+    (" BOOLEAN", " BIGINT"),
+    (" UUID", " VARCHAR"),
+    (" TIMESTAMP WITH TIME ZONE", " VARCHAR"),
+];
 
 /// A setting of ours: `created` if Polder chose the data path, `adopted` if the lake came with one.
 const DATA_PATH_ORIGIN: &str = "metastore.data_path_origin";

@@ -1,6 +1,6 @@
 //! The one commit: rows of the lake's catalog and of Polder's own, in one transaction.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polder_runtime::fault;
 use polder_types::{Error, ErrorKind, Result};
@@ -11,7 +11,7 @@ use crate::error::{Failure, classify, sql_error};
 use crate::sqlite::AtOnce;
 use crate::write::WriteProblem;
 use crate::writer::{Writer, outcome_unknown};
-use crate::{Backend, Value, Write};
+use crate::{Backend, Value, Write, sqlite};
 
 /// What came of a commit that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +63,17 @@ pub(crate) async fn commit(writer: &mut Writer, expected_head: i64, writes: &[Wr
 }
 
 async fn try_commit(writer: &mut Writer, expected_head: i64, writes: &[Write]) -> Result<CommitOutcome, Trouble> {
+    if !is_planned_fault() && sqlite::is_one_turn(writes) && writer.commit_here(expected_head, writes) {
+        return Ok(CommitOutcome::Committed);
+    }
     let mut connection = writer.take().await.map_err(Trouble::Failed)?;
     if is_planned_fault() || !connection.commits_at_once(writes) {
         return commit_in_steps(writer, connection, expected_head, writes).await;
     }
+    let begun = Instant::now();
     match connection.commit_at_once(expected_head, writes).await {
         AtOnce::Committed => {
+            writer.pace.ended(begun);
             writer.put_back(connection);
             Ok(CommitOutcome::Committed)
         }

@@ -1,6 +1,7 @@
 //! SQLite: how connections are opened, and how values go in and come out.
 
 mod batch;
+mod here;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,8 @@ use sqlx::{Arguments, ConnectOptions, Decode, Row as _, SqlStr, TypeInfo, ValueR
 use crate::value::TimeText;
 use crate::{Row, Value};
 
-pub(crate) use batch::{AtOnce, commit_at_once, execute_all, is_one_turn};
+pub(crate) use batch::{AtOnce, Pace, commit_at_once, execute_all, is_one_turn};
+pub(crate) use here::Here;
 
 /// DuckDB may hold the write lock while it commits; that takes milliseconds, a big one seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +28,9 @@ pub(crate) const STATEMENTS_CACHED: usize = 512;
 
 /// Rows handed over from SQLite's thread at once. The default of 50 makes a big read mostly thread switches.
 const ROWS_BUFFERED: usize = 1024;
+
+/// After a burst the log file shrinks back to this.
+const JOURNAL_BYTES: i64 = 64 << 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteSource {
@@ -57,8 +62,7 @@ impl SqliteSource {
             .locking_mode(SqliteLockingMode::Normal)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // After a burst the log file shrinks back to this.
-            .pragma("journal_size_limit", "67108864")
+            .pragma("journal_size_limit", JOURNAL_BYTES.to_string())
             .connect()
             .await
     }

@@ -1,11 +1,13 @@
 //! The one connection that writes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use polder_runtime::may_wait_briefly;
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::connection::{Connection, Source};
 use crate::error::{Failure, classify, sql_error};
+use crate::sqlite::{Here, Pace};
 use crate::{Write, postgres, readers};
 
 /// How long a server waits for its own former connection to let go of the advisory lock, in steps.
@@ -17,11 +19,15 @@ pub(crate) struct Writer {
     source: Source,
     connection: Option<Connection>,
     closed: bool,
+    /// How commits have gone lately.
+    pub(crate) pace: Pace,
+    /// For commits by the thread that asks for them.
+    here: Option<Here>,
 }
 
 impl Writer {
     pub(crate) fn new(source: Source) -> Self {
-        Self { source, connection: None, closed: false }
+        Self { source, connection: None, closed: false, pace: Pace::default(), here: None }
     }
 
     /// Takes the connection out, opening one if there is none.
@@ -34,7 +40,7 @@ impl Writer {
         }
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => self.connect().await,
+            None => connect(&self.source).await,
         }
     }
 
@@ -42,27 +48,26 @@ impl Writer {
         self.connection = Some(connection);
     }
 
-    async fn connect(&self) -> Result<Connection> {
-        let mut tries = 0;
-        loop {
-            let mut connection = self.source.connect_writer().await.map_err(|error| sql_error("opening", error))?;
-            let holder = match &mut connection {
-                Connection::Sqlite(_) => None,
-                Connection::Postgres(connection) => {
-                    postgres::take_server_lock(connection).await.map_err(|error| sql_error("locking", error))?
-                }
-            };
-            let Some(holder) = holder else {
-                return Ok(connection);
-            };
-            tries += 1;
-            if let Err(error) = connection.close().await {
-                tracing::debug!(%error, "closing a connection that got no lock failed");
+    /// Commits on this thread, if it may wait for that and commits are quick. False: nothing has happened, and it is to be done
+    /// in the other way.
+    pub(crate) fn commit_here(&mut self, expected_head: i64, writes: &[Write]) -> bool {
+        let Source::Sqlite(source) = &self.source else { return false };
+        if self.closed || !self.pace.is_brisk() || !may_wait_briefly() {
+            return false;
+        }
+        let begun = Instant::now();
+        let here = self.here.take().map_or_else(|| Here::open(source.path()), Ok);
+        let done = here.and_then(|here| here.commit(expected_head, writes).map(|is_done| (here, is_done)));
+        match done {
+            Ok((here, is_done)) => {
+                self.here = Some(here);
+                self.pace.ended(begun);
+                is_done
             }
-            if tries == SERVER_LOCK_TRIES {
-                return Err(postgres::server_lock_error(&holder));
+            Err(error) => {
+                tracing::debug!(%error, "a commit is left to the other connection");
+                false
             }
-            tokio::time::sleep(SERVER_LOCK_PAUSE).await;
         }
     }
 
@@ -106,11 +111,37 @@ impl Writer {
 
     pub(crate) async fn close(&mut self) {
         self.closed = true;
+        self.here = None;
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
             tracing::debug!(%error, "closing the metastore writer failed");
         }
+    }
+}
+
+/// A new connection, which no other server has.
+async fn connect(source: &Source) -> Result<Connection> {
+    let mut tries = 0;
+    loop {
+        let mut connection = source.connect_writer().await.map_err(|error| sql_error("opening", error))?;
+        let holder = match &mut connection {
+            Connection::Sqlite(_) => None,
+            Connection::Postgres(connection) => {
+                postgres::take_server_lock(connection).await.map_err(|error| sql_error("locking", error))?
+            }
+        };
+        let Some(holder) = holder else {
+            return Ok(connection);
+        };
+        tries += 1;
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "closing a connection that got no lock failed");
+        }
+        if tries == SERVER_LOCK_TRIES {
+            return Err(postgres::server_lock_error(&holder));
+        }
+        tokio::time::sleep(SERVER_LOCK_PAUSE).await;
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing above this floor reads the system clock by itself, so a test can run a day in a second.
 
+mod brief;
 mod clock;
 pub mod fault;
 mod own_files;
@@ -9,6 +10,7 @@ mod shutdown;
 mod threads;
 mod to_the_end;
 
+pub use brief::{briefly, may_wait_briefly};
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use own_files::OwnFiles;
 pub use shutdown::Shutdown;

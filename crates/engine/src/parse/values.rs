@@ -10,10 +10,10 @@ use super::DIALECT;
 use crate::error::from_parser;
 
 /// Types whose values need no cast: a number is of the type that its place wants.
-const NUMBERS: &[&str] = &["smallint", "integer", "bigint", "numeric"];
+pub(super) const NUMBERS: &[&str] = &["smallint", "integer", "bigint", "numeric"];
 
 /// Types whose values are what a text in quotes is.
-const TEXTS: &[&str] = &["text", "character varying"];
+pub(super) const TEXTS: &[&str] = &["text", "character varying"];
 
 /// What stands in a parameter's place.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ fn written(value: &Parameter, kept: bool) -> Result<Vec<Token>> {
 }
 
 /// Digits that the planner holds without loss: those of a whole number, or at most 38 with a point among them.
-fn is_plain_number(text: &str, fractions: bool) -> bool {
+pub(super) fn is_plain_number(text: &str, fractions: bool) -> bool {
     if !fractions {
         return text.parse::<i64>().is_ok() && !text.starts_with('+');
     }

@@ -37,7 +37,7 @@ impl Context<'_> {
         self.may_change(&view, change)
     }
 
-    fn may_change(&self, view: &Snapshot, change: &Change<'_>) -> Result<()> {
+    pub(super) fn may_change(&self, view: &Snapshot, change: &Change<'_>) -> Result<()> {
         match change {
             Change::Insert(insert) => self.may_insert(view, insert),
             Change::Update(update) => self.may_update(view, update),

@@ -2,6 +2,7 @@
 
 mod conflict;
 mod constants;
+mod light;
 
 use std::sync::Arc;
 

@@ -86,7 +86,8 @@ impl Transaction {
             match holder {
                 Some(holder) => {
                     let batches = self.pending.remove(&id).unwrap_or_default();
-                    self.record(Op::InsertInlined { table: id, holder, batches })?;
+                    // The transaction ends here: nobody looks at its own view any more.
+                    self.ops.push(Op::InsertInlined { table: id, holder, batches });
                 }
                 None => self.settle_table(id).await?,
             }

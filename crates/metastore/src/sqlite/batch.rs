@@ -6,6 +6,8 @@
 //! Its parameters have no numbers, and their values come in the order of their places: for each parameter with a number
 //! SQLite goes through the list of all, which for a statement of five hundred takes longer than the statement.
 
+use std::time::{Duration, Instant};
+
 use futures::TryStreamExt;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Either, Executor};
@@ -53,6 +55,34 @@ pub(crate) enum AtOnce {
 /// Whether a commit may go in one turn: a few small statements, of which none promises how many rows it changes.
 pub(crate) fn is_one_turn(writes: &[Write]) -> bool {
     writes.len() <= STATEMENTS_TOGETHER && writes.iter().all(|write| is_small(write) && write.rows.is_none())
+}
+
+/// Commits that take no longer are quicker than to wake a thread and be woken.
+const BRISK_TIME: Duration = Duration::from_micros(500);
+
+/// Each commit counts for so much of what is expected of the next.
+const SHARE: u32 = 8;
+
+/// How long commits have taken lately.
+#[derive(Debug)]
+pub(crate) struct Pace(Duration);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(2 * BRISK_TIME)
+    }
+}
+
+impl Pace {
+    pub(crate) fn is_brisk(&self) -> bool {
+        self.0 < BRISK_TIME
+    }
+
+    pub(crate) fn ended(&mut self, begun: Instant) {
+        // One that waited for another program's lock says nothing of the disk for long.
+        let took = begun.elapsed().min(SHARE * BRISK_TIME);
+        self.0 = (self.0 * (SHARE - 1) + took) / SHARE;
+    }
 }
 
 /// Takes the lock, looks at the newest snapshot, writes, commits: all in one turn.
@@ -124,7 +154,7 @@ fn joined(writes: &[Write]) -> (String, Vec<&Value>) {
 }
 
 /// Appends `sql` with a `?` for each numbered parameter, and tells the numbers. Leaves quoted text and comments alone.
-fn push_unnumbered(text: &mut String, sql: &str, mut found: impl FnMut(usize)) {
+pub(super) fn push_unnumbered(text: &mut String, sql: &str, mut found: impl FnMut(usize)) {
     let mut rest = sql;
     while let Some(at) = rest.find(['$', '\'', '"', '-', '/']) {
         let (plain, special) = rest.split_at(at);

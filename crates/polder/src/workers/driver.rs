@@ -101,6 +101,9 @@ impl DriverSession for WorkersDriverSession {
         {
             return Ok(answer);
         }
+        if let Some(answer) = self.plain.light(&request, &values).await {
+            return answer;
+        }
         let inner = Arc::clone(&self.inner);
         self.plain.answer(request.query_id, async move { inner.run_with(request, values).await }).await
     }

@@ -40,3 +40,19 @@ fn writes_are_joined() {
     let expected: [Value; 5] = [2.into(), 1.into(), 2.into(), 3.into(), Value::Null];
     assert_eq!(params, expected.iter().collect::<Vec<_>>());
 }
+
+#[test]
+fn is_brisk_after_some_quick_commits() {
+    let mut pace = Pace::default();
+    assert!(!pace.is_brisk());
+    for _ in 0..SHARE * 2 {
+        pace.ended(Instant::now());
+    }
+    assert!(pace.is_brisk());
+    // One that has waited for long does not count for long.
+    pace.ended(Instant::now() - Duration::from_secs(10));
+    for _ in 0..SHARE * 2 {
+        pace.ended(Instant::now());
+    }
+    assert!(pace.is_brisk());
+}
