@@ -93,8 +93,10 @@ def test_no_transaction_holds_it(server):
         assert connection.execute("ALTER TOPIC outside PARTITIONS 4").statusmessage == "ALTER TOPIC"
         assert connection.execute("DROP TOPIC IF EXISTS outside, never").statusmessage == "DROP TOPIC"
         connection.execute("SET default_transaction_read_only = on")
-        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            connection.execute("CREATE TOPIC inside")
+        for sql in ["CREATE TOPIC inside", "CREATE JOB inside SCHEDULE '@daily' AS SELECT 1",
+                    "CREATE DELIVERY inside FROM TOPIC inside INTO TABLE inside"]:
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                connection.execute(sql)
 
 
 def test_whoever_may_not_makes_none_and_learns_nothing(server, client, admin):

@@ -23,6 +23,7 @@ mod insert;
 pub(crate) mod jobs;
 pub(crate) mod joins;
 pub(crate) mod maintenance;
+mod may;
 mod merge;
 mod names;
 pub(crate) mod names_out;
@@ -59,7 +60,7 @@ use datafusion::common::format::ExplainStatementOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use polder_capability::{Caller, RowsIn};
-use polder_lake::{Transaction, TransactionCell, Version};
+use polder_lake::{Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::authz::access_of_new;
@@ -68,6 +69,7 @@ use crate::forms::{self, Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
+use may::{check_may_write, open_cell};
 
 /// Characters of a statement in the history of the lake.
 const NOTE_CHARS: usize = 200;
@@ -259,51 +261,6 @@ impl Engine {
         }
         Ok(fields)
     }
-}
-
-/// The transaction that is open, unless it has failed.
-fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
-    match &inner.open {
-        Some(open) if open.failed => {
-            Err(Error::invalid("the transaction has failed; statements are ignored until it ends")
-                .with_code("25P02")
-                .with_hint("ROLLBACK"))
-        }
-        Some(open) => Ok(Some(open.cell.clone())),
-        None => Ok(None),
-    }
-}
-
-/// Refuses to be part of a transaction, which might be taken back: what is kept beside the lake takes effect at once.
-fn check_is_alone(inner: &Inner, verb: &str) -> Result<()> {
-    if inner.open.is_none() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
-        .with_code("25001")
-        .with_hint("COMMIT or ROLLBACK first"))
-}
-
-/// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is
-/// the newest one, whatever the session is set to.
-fn check_may_write(inner: &Inner) -> Result<()> {
-    match &inner.open {
-        Some(open) if open.read_only => {
-            return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
-        }
-        None if inner.settings.read_only => {
-            return Err(Error::invalid("this session changes nothing")
-                .with_code("25006")
-                .with_hint("SET default_transaction_read_only = off"));
-        }
-        _ => {}
-    }
-    if inner.settings.version != Version::Newest {
-        return Err(Error::invalid("a session that reads an old version changes nothing")
-            .with_code("25006")
-            .with_hint("RESET snapshot"));
-    }
-    Ok(())
 }
 
 /// The statements that change the lake.

@@ -19,7 +19,7 @@ use polder_metastore::principals::NewAccessKey;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::cursor::{Cursor, begins_about, solid};
-use super::{check_is_alone, check_may_write};
+use super::may::check_may_write_beside;
 use crate::authz::Who;
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
@@ -98,8 +98,7 @@ impl Engine {
         statement: AccessKeyStatement,
     ) -> Result<Outcome> {
         let verb = statement.verb();
-        check_is_alone(inner, verb)?;
-        check_may_write(inner)?;
+        check_may_write_beside(inner, verb)?;
         // A role that goes leaves no key behind for whoever has its name next.
         let _one_at_a_time = self.authority.one_at_a_time().await;
         self.identify(caller, &mut inner.settings).await?;

@@ -11,7 +11,7 @@ use polder_capability::IfExists;
 use polder_capability::deliveries::{AlterDelivery, DeliveryDefinition, DeliveryTarget, TableTarget};
 use polder_types::{Error, ErrorKind, Result};
 
-use super::check_is_alone;
+use super::may::check_may_write_beside;
 use crate::authz::{Who, not_owner};
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
@@ -114,7 +114,7 @@ impl Engine {
     /// Runs a statement about deliveries.
     pub(crate) async fn delivery(self: &Arc<Self>, inner: &Inner, statement: DeliveryStatement) -> Result<Outcome> {
         let verb = statement.verb();
-        check_is_alone(inner, verb)?;
+        check_may_write_beside(inner, verb)?;
         let deliveries = self.deliveries()?;
         let settings = self.current(inner.settings.clone(), None).await?;
         if let Some(name) = statement.owned() {

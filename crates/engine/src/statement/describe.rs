@@ -25,9 +25,10 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::access_keys::{self, AccessKeyStatement};
 use super::jobs::JobStatement;
+use super::may::open_cell;
 use super::names::parts;
 use super::target::{Target, parse_query, select_of};
-use super::{Context, estimate, explain, joins, names_out, open_cell, origins, query};
+use super::{Context, estimate, explain, joins, names_out, origins, query};
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::forms::Extras;

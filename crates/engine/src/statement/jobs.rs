@@ -11,7 +11,7 @@ use polder_capability::deliveries::check_is_no_delivery;
 use polder_capability::{Caller, CommandTag, IfExists, JobDefinition};
 use polder_types::{Error, Result};
 
-use super::check_is_alone;
+use super::may::check_may_write_beside;
 use crate::authz::{Who, not_owner};
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
@@ -57,7 +57,7 @@ impl Engine {
         statement: JobStatement,
     ) -> Result<Outcome> {
         let verb = statement.verb();
-        check_is_alone(inner, verb)?;
+        check_may_write_beside(inner, verb)?;
         let jobs = self.jobs()?;
         if let JobStatement::Pause(name)
         | JobStatement::Resume(name)

@@ -30,7 +30,8 @@ use polder_lake::{Transaction, TransactionCell};
 use polder_metastore::{AuditEvent, Role, RoleRows};
 use polder_types::{Error, ErrorKind, Result};
 
-use super::{Context, check_may_write, ended, open_cell, rand_below};
+use super::may::{check_may_write, open_cell};
+use super::{Context, ended, rand_below};
 use crate::authz::rights::Kind;
 use crate::authz::{RoleBook, Who};
 use crate::engine::Engine;

@@ -12,9 +12,10 @@ use datafusion::sql::sqlparser::ast::{
 use polder_capability::{Caller, CommandTag};
 use polder_types::{Error, Result};
 
+use super::may::open_cell;
 use super::names::fold;
+use super::quoted;
 use super::settings::configure;
-use super::{open_cell, quoted};
 use crate::engine::Engine;
 use crate::parse::parse;
 use crate::record::Running;

@@ -22,7 +22,7 @@ use polder_capability::topics::{
 use polder_types::{Error, ErrorKind, Result};
 
 use super::cursor::{Cursor, begins_about, solid};
-use super::{check_is_alone, check_may_write};
+use super::may::check_may_write_beside;
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
 use crate::topic_rights::missing_topic;
@@ -207,8 +207,7 @@ impl Engine {
         statement: TopicStatement,
     ) -> Result<Outcome> {
         let verb = statement.verb();
-        check_is_alone(inner, verb)?;
-        check_may_write(inner)?;
+        check_may_write_beside(inner, verb)?;
         self.identify(caller, &mut inner.settings).await?;
         let topics = self.topics().ok_or_else(|| Error::unsupported("topics are not part of this program"))?;
         let caller = crate::topics::caller(&inner.settings.who);

@@ -1,0 +1,52 @@
+//! Whether a statement may run in the session as it stands.
+
+use polder_lake::{TransactionCell, Version};
+use polder_types::{Error, Result};
+
+use crate::session::Inner;
+
+/// The transaction that is open, unless it has failed.
+pub(super) fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
+    match &inner.open {
+        Some(open) if open.failed => {
+            Err(Error::invalid("the transaction has failed; statements are ignored until it ends")
+                .with_code("25P02")
+                .with_hint("ROLLBACK"))
+        }
+        Some(open) => Ok(Some(open.cell.clone())),
+        None => Ok(None),
+    }
+}
+
+/// Refuses changes in a transaction that only reads, and in a session that reads an old version: what a change reads is
+/// the newest one, whatever the session is set to.
+pub(super) fn check_may_write(inner: &Inner) -> Result<()> {
+    match &inner.open {
+        Some(open) if open.read_only => {
+            return Err(Error::invalid("a READ ONLY transaction changes nothing").with_code("25006"));
+        }
+        None if inner.settings.read_only => {
+            return Err(Error::invalid("this session changes nothing")
+                .with_code("25006")
+                .with_hint("SET default_transaction_read_only = off"));
+        }
+        _ => {}
+    }
+    if inner.settings.version != Version::Newest {
+        return Err(Error::invalid("a session that reads an old version changes nothing")
+            .with_code("25006")
+            .with_hint("RESET snapshot"));
+    }
+    Ok(())
+}
+
+/// Refuses to change what is kept beside the lake, where `check_may_write` does, and as a part of a transaction, which might
+/// be taken back: such a change takes effect at once.
+pub(super) fn check_may_write_beside(inner: &Inner, verb: &str) -> Result<()> {
+    if inner.open.is_some() {
+        return Err(Error::invalid(format!("{verb} cannot be part of a transaction"))
+            .with_code("25001")
+            .with_hint("COMMIT or ROLLBACK first"));
+    }
+    check_may_write(inner)
+}
