@@ -1,5 +1,7 @@
 //! What one cell of a text file looks like.
 
+use std::borrow::Cow;
+
 use super::dates::{self, Moment};
 
 /// Cells that mean "missing" when the rest of the column has a type. In a text column they stay what they are.
@@ -25,10 +27,20 @@ pub(crate) enum Look {
     /// `12,5`: a fraction where the comma is the decimal sign. True for one such as `1,250`, which may also be a
     /// thousand and more.
     Comma(bool),
+    /// Thousands set apart beyond doubt: `1,234,567`, `1.234,50`.
+    Grouped(Grouped),
     /// Digits with leading zeros or a plus: a code, not a quantity.
     Padded,
     Moment(Moment),
     Text,
+}
+
+/// A number whose thousands are set apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Grouped {
+    /// By points, and so the comma is the decimal sign; otherwise the other way round.
+    pub by_points: bool,
+    pub has_fraction: bool,
 }
 
 /// Cuts blanks off both ends.
@@ -48,7 +60,7 @@ pub(crate) fn look(cell: &[u8]) -> Look {
         b'0'..=b'9' => digits_first(cell),
         b'-' => signed(cell),
         b'+' => match look_number(&cell[1..]) {
-            Look::Int | Look::Long(_) | Look::Double | Look::Comma(_) | Look::Padded => Look::Padded,
+            Look::Int | Look::Long(_) | Look::Double | Look::Comma(_) | Look::Grouped(_) | Look::Padded => Look::Padded,
             _ => Look::Text,
         },
         b'.' => look_number(cell),
@@ -95,12 +107,72 @@ fn look_number(cell: &[u8]) -> Look {
     // 1e999 is no number that a double can hold.
     let plain = *mark == b'.' && fraction == rest.len() && whole <= 300;
     match (fits, padded, mark) {
-        (false, _, _) => Look::Text,
+        (false, _, _) => grouped(cell).map_or(Look::Text, Look::Grouped),
         (true, true, _) => Look::Padded,
         (true, _, b',') => Look::Comma(fraction == 3 && whole <= 3),
         _ if plain || parse_f64(cell).is_some() => Look::Double,
         _ => Look::Text,
     }
+}
+
+/// Thousands set apart, more than once or before a fraction: one group alone, as in `1,250`, may be a fraction itself.
+fn grouped(cell: &[u8]) -> Option<Grouped> {
+    let mark = *cell.iter().find(|byte| !byte.is_ascii_digit())?;
+    let decimal = match mark {
+        b'.' => b',',
+        b',' => b'.',
+        _ => return None,
+    };
+    let (whole, fraction) = match cell.iter().position(|byte| *byte == decimal) {
+        Some(at) => (&cell[..at], Some(&cell[at + 1..])),
+        None => (cell, None),
+    };
+    let groups = groups(whole, mark)?;
+    let fits = fraction.map_or(groups > 1, |digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+    fits.then_some(Grouped { by_points: mark == b'.', has_fraction: fraction.is_some() })
+}
+
+/// How many groups of three digits stand behind the first one, which has no leading zero; `None` if any has not three, or
+/// there is none, or the number is too long to be one of 64 bits.
+fn groups(whole: &[u8], mark: u8) -> Option<usize> {
+    const GROUPS_MAX: usize = 5;
+    let mut parts = whole.split(|byte| *byte == mark);
+    let first = parts.next()?;
+    let leads = (1..=3).contains(&first.len()) && first[0] != b'0' && first.iter().all(u8::is_ascii_digit);
+    let mut count = 0;
+    for part in parts {
+        count += 1;
+        if part.len() != 3 || !part.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+    }
+    (leads && (1..=GROUPS_MAX).contains(&count)).then_some(count)
+}
+
+/// True for one group alone, with a sign perhaps: `1.250`.
+pub(crate) fn is_one_group(cell: &[u8], mark: u8) -> bool {
+    groups(cell.strip_prefix(b"-").unwrap_or(cell), mark) == Some(1)
+}
+
+/// A number as the parsers of this module read it, its thousands together and its decimal sign a point. `None` if `mark`
+/// stands elsewhere than between thousands.
+pub(crate) fn plain_number(cell: &[u8], thousands: Option<u8>, comma: bool) -> Option<Cow<'_, [u8]>> {
+    let is_plain = |byte: &u8| Some(*byte) != thousands && (*byte != b',' || !comma);
+    if cell.iter().all(is_plain) {
+        return Some(Cow::Borrowed(cell));
+    }
+    let decimal = if comma { b',' } else { b'.' };
+    let whole = cell.split(|byte| *byte == decimal).next()?;
+    if let Some(mark) = thousands
+        && whole.contains(&mark)
+    {
+        groups(whole.strip_prefix(b"-").unwrap_or(whole), mark)?;
+    }
+    if cell[whole.len()..].iter().any(|byte| Some(*byte) == thousands) {
+        return None;
+    }
+    let kept = cell.iter().filter(|byte| Some(**byte) != thousands);
+    Some(Cow::Owned(kept.map(|byte| if *byte == decimal { b'.' } else { *byte }).collect()))
 }
 
 /// True for nothing, or a whole exponent.

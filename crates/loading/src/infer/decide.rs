@@ -9,7 +9,9 @@ use super::dates::DateOrder;
 use super::evidence::{Evidence, First, Kinds, OrderEvidence};
 use super::types::{self, DECIMAL_DIGITS_MAX, TEXT, TIMESTAMP, timestamptz};
 
-const NUMBERS: Kinds = Kinds::INT.and(Kinds::LONG).and(Kinds::DOUBLE);
+const NUMBERS: Kinds = Kinds::INT.and(Kinds::LONG).and(Kinds::DOUBLE).and(MARKED);
+/// Numbers with a mark that may separate thousands or a fraction.
+const MARKED: Kinds = Kinds::COMMA.and(Kinds::POINT_GROUPS).and(Kinds::COMMA_GROUPS);
 const MOMENTS: Kinds = Kinds::DATE.and(Kinds::STAMP).and(Kinds::STAMP_ZONE);
 
 /// How a cell of a decided column is to be read.
@@ -20,6 +22,8 @@ pub(crate) struct CellForm {
     pub order: DateOrder,
     /// `12,5` is twelve and a half.
     pub comma: bool,
+    /// What sets thousands apart.
+    pub thousands: Option<u8>,
     /// `20150131` is a date.
     pub compact: bool,
 }
@@ -91,7 +95,7 @@ pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> 
     }
     let mut form = CellForm::default();
     let mut remarks = Vec::new();
-    let data_type = if seen.within(NUMBERS.and(Kinds::COMMA)) {
+    let data_type = if seen.within(NUMBERS) {
         number(name, seen, evidence, &mut form, &mut remarks)
     } else if seen.within(Kinds::BOOL) {
         DataType::Boolean
@@ -120,23 +124,26 @@ pub(crate) fn form_for(data_type: &DataType, evidence: &Evidence, around: &Surro
         DataType::Float32 | DataType::Float64 => every_word & !NAN_WORDS,
         _ => every_word,
     };
+    let marks = Marks::of(evidence).unwrap_or_default();
     CellForm {
         null_words,
         order: shown_order(&evidence.order).unwrap_or(around.order),
-        comma: evidence.comma_is_free && evidence.loose_comma && !evidence.kinds.has(Kinds::DOUBLE),
+        comma: marks.comma,
+        thousands: marks.thousands,
         compact: true,
     }
 }
 
 fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, remarks: &mut Vec<String>) -> DataType {
-    if seen.has(Kinds::COMMA) {
-        if !evidence.comma_is_free || !evidence.loose_comma || seen.has(Kinds::DOUBLE) {
+    if seen.has(MARKED) {
+        let Some(marks) = Marks::of(evidence) else {
             remarks.extend(text_reason(seen, evidence));
             return TEXT;
-        }
-        form.comma = true;
-        remarks.push("the comma is the decimal sign".into());
-        return DataType::Float64;
+        };
+        (form.comma, form.thousands) = (marks.comma, marks.thousands);
+        remarks.push(marks.remark().into());
+        let is_whole = marks.thousands == Some(b',') && !evidence.grouped_fraction && !seen.has(Kinds::DOUBLE);
+        return if is_whole && !seen.has(Kinds::LONG) { DataType::Int64 } else { DataType::Float64 };
     }
     if seen.has(Kinds::DOUBLE) {
         return DataType::Float64;
@@ -161,6 +168,43 @@ fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, rem
         return DataType::Date32;
     }
     DataType::Int64
+}
+
+/// What the commas and points of a column's numbers separate.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks {
+    comma: bool,
+    thousands: Option<u8>,
+}
+
+impl Marks {
+    /// `None` if the cells do not say, or contradict each other: `1,250` is one and a quarter, or more than a thousand.
+    fn of(evidence: &Evidence) -> Option<Self> {
+        let seen = evidence.kinds;
+        let commas_are_thousands = seen.has(Kinds::COMMA_GROUPS) || (seen.has(Kinds::COMMA) && evidence.loose_point);
+        let points_are_thousands = (seen.has(Kinds::POINT_GROUPS) && evidence.grouped_fraction)
+            || (seen.has(Kinds::POINT_GROUPS.and(Kinds::DOUBLE)) && evidence.loose_comma && evidence.comma_is_free);
+        match (commas_are_thousands, points_are_thousands) {
+            (true, false) if !evidence.loose_comma && !seen.has(Kinds::POINT_GROUPS) => {
+                Some(Self { comma: false, thousands: Some(b',') })
+            }
+            (false, true) if !evidence.loose_point => Some(Self { comma: true, thousands: Some(b'.') }),
+            (false, false)
+                if evidence.comma_is_free && evidence.loose_comma && !seen.has(MARKED.without(Kinds::COMMA)) =>
+            {
+                Some(Self { comma: true, thousands: None })
+            }
+            _ => None,
+        }
+    }
+
+    const fn remark(self) -> &'static str {
+        match (self.comma, self.thousands) {
+            (true, Some(_)) => "points set thousands apart, and the comma is the decimal sign",
+            (_, Some(_)) => "commas set thousands apart",
+            _ => "the comma is the decimal sign",
+        }
+    }
 }
 
 /// Codes that are made of digits and must keep leading zeros, though this file may have none.
@@ -273,12 +317,24 @@ fn text_reason(seen: Kinds, evidence: &Evidence) -> Option<String> {
         let first = evidence.first(Kinds::TEXT)?;
         return (seen != Kinds::TEXT && evidence.cells > 50).then(|| format!("text, because of {}", at(first)));
     }
-    let firsts: Vec<String> =
-        [Kinds::BOOL, Kinds::INT, Kinds::LONG, Kinds::DOUBLE, Kinds::COMMA, Kinds::DATE, Kinds::STAMP]
-            .into_iter()
-            .filter(|kind| seen.has(*kind))
-            .filter_map(|kind| evidence.first(kind).map(at))
-            .take(2)
-            .collect();
-    Some(format!("text, because it holds both {}", firsts.join(" and ")))
+    let firsts: Vec<String> = [
+        Kinds::BOOL,
+        Kinds::INT,
+        Kinds::LONG,
+        Kinds::DOUBLE,
+        Kinds::COMMA,
+        Kinds::POINT_GROUPS,
+        Kinds::COMMA_GROUPS,
+        Kinds::DATE,
+        Kinds::STAMP,
+    ]
+    .into_iter()
+    .filter(|kind| seen.has(*kind))
+    .filter_map(|kind| evidence.first(kind).map(at))
+    .take(2)
+    .collect();
+    Some(match firsts.as_slice() {
+        [only] => format!("text, because {only} can be read in more than one way"),
+        _ => format!("text, because it holds both {}", firsts.join(" and ")),
+    })
 }

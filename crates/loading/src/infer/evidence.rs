@@ -21,7 +21,9 @@ impl Kinds {
     pub(crate) const STAMP: Self = Self(1 << 9);
     pub(crate) const STAMP_ZONE: Self = Self(1 << 10);
     pub(crate) const TEXT: Self = Self(1 << 11);
-    const COUNT: usize = 12;
+    pub(crate) const POINT_GROUPS: Self = Self(1 << 12);
+    pub(crate) const COMMA_GROUPS: Self = Self(1 << 13);
+    const COUNT: usize = 14;
 
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -91,6 +93,10 @@ pub(crate) struct Evidence {
     pub loose_int: bool,
     /// A comma that separates no thousands.
     pub loose_comma: bool,
+    /// A point that separates no thousands.
+    pub loose_point: bool,
+    /// A fraction behind thousands that are set apart.
+    pub grouped_fraction: bool,
     pub order: OrderEvidence,
     /// A fraction of a second finer than microseconds.
     pub finer: bool,
@@ -180,10 +186,17 @@ impl Evidence {
                 self.long_digits_max = self.long_digits_max.max(digits);
                 Kinds::LONG
             }
-            Look::Double => Kinds::DOUBLE,
+            Look::Double => {
+                self.loose_point = self.loose_point || !cell::is_one_group(cell::trim(cell), b'.');
+                Kinds::DOUBLE
+            }
             Look::Comma(thousands) => {
                 self.loose_comma |= !thousands;
                 Kinds::COMMA
+            }
+            Look::Grouped(grouped) => {
+                self.grouped_fraction |= grouped.has_fraction;
+                if grouped.by_points { Kinds::POINT_GROUPS } else { Kinds::COMMA_GROUPS }
             }
             Look::Padded => Kinds::PADDED,
             Look::Moment(moment) => return self.observe_moment(cell, moment, line),
@@ -245,6 +258,8 @@ impl Evidence {
         self.long_digits_max = self.long_digits_max.max(other.long_digits_max);
         self.loose_int |= other.loose_int;
         self.loose_comma |= other.loose_comma;
+        self.loose_point |= other.loose_point;
+        self.grouped_fraction |= other.grouped_fraction;
         self.finer |= other.finer;
         self.comma_is_free &= other.comma_is_free;
         for (mine, theirs) in self.firsts.iter_mut().zip(other.firsts) {

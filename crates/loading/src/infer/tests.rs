@@ -18,6 +18,10 @@ fn cells_are_looked_at() {
             Look::Null(_) => "null".to_owned(),
             Look::Long(digits) => format!("long {digits}"),
             Look::Comma(_) => "comma".to_owned(),
+            Look::Grouped(found) => {
+                let mark = if found.by_points { "points" } else { "commas" };
+                format!("{mark}{}", if found.has_fraction { " and fraction" } else { "" })
+            }
             other => format!("{other:?}").to_lowercase(),
         };
         assert_eq!(found, expected, "{cell:?}");
@@ -36,7 +40,22 @@ fn cells_are_looked_at() {
     for cell in ["007", "00", "+5", "+1.5", "-007", "00.5", "0123456789012345678901234567890"] {
         check(cell, "padded");
     }
-    check("12,5", "comma");
+    for cell in ["12,5", "1,250", "-0,5"] {
+        check(cell, "comma");
+    }
+    for cell in ["1,234,567", "-12,345,678", "999,999,999,999,999,999"] {
+        check(cell, "commas");
+    }
+    for cell in ["1,234.5", "-123,456,789.25"] {
+        check(cell, "commas and fraction");
+    }
+    check("1.234.567", "points");
+    check("-1.234,50", "points and fraction");
+    for cell in
+        ["1,23,456", "1234,567.5", "0,123,456", "1,234.", "1,234,56", "1.234,5,6", "1,234.567,8", ",123,456", "1,234e5"]
+    {
+        check(cell, "text");
+    }
     for cell in ["NA", "N/A", "null", "NULL", "NaN", "-", "\\N", "?"] {
         check(cell, "null");
     }
@@ -206,4 +225,49 @@ fn columns_are_decided() {
     assert!(decided("order_date", &["19970101", "20151231"]).starts_with("date: "));
     assert!(decided("order_date", &["19970101", "20151232"]).starts_with("bigint: "));
     assert!(decided("zip", &["35233", "35234"]).starts_with("text: "));
+}
+
+#[test]
+fn marks_between_thousands_are_told_from_decimal_signs() {
+    let check = |cells: &[&str], comma_is_free: bool, expected: &str| {
+        let mut evidence = Evidence { comma_is_free, ..Evidence::new(false) };
+        for (line, cell) in cells.iter().enumerate() {
+            evidence.observe(cell.as_bytes(), || line as u64 + 2);
+        }
+        let found = decide("v", &evidence, &Surroundings::default());
+        assert_eq!(format!("{}: {}", to_sql(&found.data_type), found.remarks.join("; ")), expected, "{cells:?}");
+    };
+    let points = "points set thousands apart, and the comma is the decimal sign";
+    check(&["1.234,50", "n/a", "12,5", "7", "1.250"], true, &format!("double: {points}; `n/a` means missing (1 cell)"));
+    check(&["1.250", "12,5"], true, &format!("double: {points}"));
+    check(&["1.234,50"], false, &format!("double: {points}"));
+    let commas = "commas set thousands apart";
+    check(&["1,234.50", "0.5", "-"], false, &format!("double: {commas}; `-` means missing (1 cell)"));
+    check(&["1,234", "0.5", "12"], false, &format!("double: {commas}"));
+    check(&["1,234,567", "12", "1,250"], true, &format!("bigint: {commas}"));
+    check(&["12,5", "1,250"], true, "double: the comma is the decimal sign");
+    // What may be one or the other stays as it is.
+    check(&["1,250"], true, "text: text, because `1,250` in line 2 can be read in more than one way");
+    check(&["100.100.100"], true, "text: text, because `100.100.100` in line 2 can be read in more than one way");
+    check(&["1.234,50", "1,234.50"], true, "text: text, because it holds both `1.234,50` in line 2 and `1,234.50` in line 3");
+    check(&["1.234,50", "0.5"], true, "text: text, because it holds both `0.5` in line 3 and `1.234,50` in line 2");
+    check(&["1.250", "1,250"], true, "text: text, because it holds both `1.250` in line 2 and `1,250` in line 3");
+}
+
+#[test]
+fn numbers_are_read_past_the_marks_between_their_thousands() {
+    let check = |cell: &str, thousands: Option<u8>, comma: bool, expected: Option<&str>| {
+        let found = cell::plain_number(cell.as_bytes(), thousands, comma);
+        assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{cell}");
+    };
+    for (cell, expected) in [("-1.234,50", "-1234.50"), ("12,5", "12.5"), ("7", "7"), ("1.250", "1250")] {
+        check(cell, Some(b'.'), true, Some(expected));
+    }
+    for cell in ["12.5", "1.23,4", "1.234,5.6", "1234.567,8", "0.123"] {
+        check(cell, Some(b'.'), true, None);
+    }
+    check("-1,234,567.5", Some(b','), false, Some("-1234567.5"));
+    check("12,5", Some(b','), false, None);
+    check("12,5", None, true, Some("12.5"));
+    check("12,5", None, false, Some("12,5"));
 }

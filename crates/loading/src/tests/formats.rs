@@ -31,6 +31,22 @@ fn separators_quotes_and_headers_are_found() {
     brood|2.5|4
     - `prijs`: the comma is the decimal sign
     ");
+    insta::assert_snapshot!(shown("bedragen.csv", "naam;bedrag\nhuis;1.234.567,50\nfiets;n/a\nauto;12.000\nbrood;-2,5\n"), @r"
+    bedragen: naam text, bedrag double
+    huis|1234567.5
+    fiets|∅
+    auto|12000.0
+    brood|-2.5
+    - `bedrag`: points set thousands apart, and the comma is the decimal sign
+    - `bedrag`: `n/a` means missing (1 cell)
+    ");
+    insta::assert_snapshot!(shown("amounts.csv", "name,people,amount\nhouse,\"1,234,567\",\"1,000.25\"\nbread,12,2.5\n"), @r"
+    amounts: name text, people bigint, amount double
+    house|1234567|1000.25
+    bread|12|2.5
+    - `people`: commas set thousands apart
+    - `amount`: commas set thousands apart
+    ");
     insta::assert_snapshot!(shown("single.csv", "'a','b'\n'x, y','it''s'\n"), @r"
     single: a text, b text
     x, y|it's

@@ -14,14 +14,6 @@ use crate::infer::dates::{self, DAY_US};
 use crate::infer::decide::CellForm;
 use crate::infer::types;
 
-pub(super) fn parse_double(cell: &[u8], form: CellForm) -> Option<f64> {
-    if form.comma && cell.contains(&b',') {
-        let text: Vec<u8> = cell.iter().map(|byte| if *byte == b',' { b'.' } else { *byte }).collect();
-        return cell::parse_f64(&text);
-    }
-    cell::parse_f64(cell)
-}
-
 pub(super) fn parse_days(cell: &[u8], form: CellForm) -> Option<i32> {
     if form.compact && cell.len() == 8 && cell.iter().all(u8::is_ascii_digit) {
         return dates::compact(cell);

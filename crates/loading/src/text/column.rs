@@ -14,7 +14,7 @@ use polder_kernels::bytea;
 use polder_types::{Error, Result};
 use uuid::Uuid;
 
-use super::cells::{parse_days, parse_decimal, parse_double, parse_micros, within};
+use super::cells::{parse_days, parse_decimal, parse_micros, within};
 use crate::infer::cell::{self, trim};
 use crate::infer::dates;
 use crate::infer::decide::CellForm;
@@ -200,7 +200,8 @@ impl ColumnBuilder {
                 }
                 _ => false,
             },
-            Values::Double(values) => {
+            // `1.250` is what it says only where points are no thousands'.
+            Values::Double(values) if self.form.thousands != Some(b'.') => {
                 cell::parse_f64(cell).filter(|value| !value.is_nan()).map(|value| values.push(value)).is_some()
             }
             Values::Date(values) => dates::iso_days(cell).map(|days| values.push(days)).is_some(),
@@ -209,7 +210,7 @@ impl ColumnBuilder {
                 .map(|micros| values.push(micros))
                 .is_some(),
             Values::Uuid(values) => parse_uuid(cell, values).is_some(),
-            Values::Stamp { .. } | Values::Bool(_) | Values::Decimal { .. } => false,
+            Values::Double(_) | Values::Stamp { .. } | Values::Bool(_) | Values::Decimal { .. } => false,
         };
         if fits {
             self.valid.push(true);
@@ -229,19 +230,23 @@ impl ColumnBuilder {
             return Ok(());
         }
         let (form, zone, rounds) = (self.form, self.zone, self.rounds);
+        let plain = |cell| cell::plain_number(cell, form.thousands, form.comma);
         let fits = match &mut self.values {
-            Values::Int { values, min, max } => {
-                cell::parse_i64(cell).filter(|value| (*min..=*max).contains(value)).map(|value| values.push(value))
+            Values::Int { values, min, max } => plain(cell)
+                .and_then(|cell| cell::parse_i64(&cell))
+                .filter(|value| (*min..=*max).contains(value))
+                .map(|value| values.push(value)),
+            Values::Double(values) => {
+                plain(cell).and_then(|cell| cell::parse_f64(&cell)).map(|value| values.push(value))
             }
-            Values::Double(values) => parse_double(cell, form).map(|value| values.push(value)),
             Values::Bool(values) => cell::parse_bool(cell).map(|value| values.push(value)),
             Values::Date(values) => parse_days(cell, form).map(|days| values.push(days)),
             Values::Stamp { values, most } => {
                 parse_micros(cell, form, zone).filter(|micros| within(*micros, *most)).map(|micros| values.push(micros))
             }
-            Values::Decimal { values, digits, scale } => {
-                parse_decimal(cell, *digits, *scale, rounds).map(|value| values.push(value))
-            }
+            Values::Decimal { values, digits, scale } => plain(cell)
+                .and_then(|cell| parse_decimal(&cell, *digits, *scale, rounds))
+                .map(|value| values.push(value)),
             Values::Uuid(values) => parse_uuid(cell, values),
             Values::Text { .. } | Values::Bytes { .. } => None,
         };
