@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 
+import psycopg
 import pytest
 import requests
 
@@ -189,6 +190,50 @@ def test_die_at_every_point(fresh, tmp_path, point):
         deaths += 1
     assert deaths > 0, f"{point} is never passed"
     print(f"{point}: {deaths} deaths, {whole} of them after the commit was durable")
+
+
+def inserter(server, way):
+    """What inserts a row into `kept` by itself, and returns when it is acknowledged."""
+    if way == "http":
+        client = server.client()
+        return lambda row: client.sql(f"INSERT INTO kept VALUES ({row})")
+    host, port = server.postgres.rsplit(":", 1)
+    known = server.credentials
+    connection = psycopg.connect(host=host, port=port, user=known["user"], password=known["password"], dbname="polder", autocommit=True)
+    return lambda row: connection.execute("INSERT INTO kept VALUES (%s)", [row])
+
+
+@pytest.mark.parametrize("way", ["http", "postgres"])
+@pytest.mark.parametrize(("point", "times", "is_there"), [
+    ("commit.here.statement", 14, False), ("commit.here.before_commit", 3, False), ("commit.here.after_commit", 3, True)])
+def test_die_in_a_commit_by_the_thread_that_asks_for_it(fresh, way, point, times, is_there):
+    """An INSERT of constants takes a way of its own: it dies at the first, second, … passing of each of its points."""
+    server = fresh()
+    server.start()
+    server.client().sql("CREATE TABLE kept (n bigint)")
+    expected, row = [], 0
+    for n in range(1, times + 1):
+        server.stop()
+        server.env = {"POLDER_FAULT": f"{point}:{n}"}
+        server.start()
+        insert = inserter(server, way)
+        with pytest.raises((requests.RequestException, psycopg.OperationalError)):
+            # Each passes every point at least once.
+            for _ in range(n + 1):
+                row += 1
+                insert(row)
+                expected.append(row)
+        assert server.process.wait(polder.SOON_SECONDS) != 0
+        assert f"fault point {point}" in server.log()
+        if is_there:
+            expected.append(row)
+        server.kill()
+        server.env = {}
+        server.start()
+        assert [there["n"] for there in server.client().sql("SELECT n FROM kept ORDER BY n")] == expected, f"{point}:{n}"
+    con = peers.connect_duckdb()
+    peers.attach(con, server.data)
+    assert con.sql("SELECT n FROM kept ORDER BY n").fetchall() == [(row,) for row in expected]
 
 
 def test_a_load_dies_whole(fresh, tmp_path):

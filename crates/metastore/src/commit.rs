@@ -8,7 +8,7 @@ use sqlx::SqlStr;
 
 use crate::connection::Connection;
 use crate::error::{Failure, classify, sql_error};
-use crate::sqlite::AtOnce;
+use crate::sqlite::{AtOnce, COMMITS_HERE};
 use crate::write::WriteProblem;
 use crate::writer::{Writer, outcome_unknown};
 use crate::{Backend, Value, Write, sqlite};
@@ -63,7 +63,8 @@ pub(crate) async fn commit(writer: &mut Writer, expected_head: i64, writes: &[Wr
 }
 
 async fn try_commit(writer: &mut Writer, expected_head: i64, writes: &[Write]) -> Result<CommitOutcome, Trouble> {
-    if !is_planned_fault() && sqlite::is_one_turn(writes) && writer.commit_here(expected_head, writes) {
+    let may_be_here = !is_planned_fault() || fault::is_planned_in(COMMITS_HERE);
+    if may_be_here && sqlite::is_one_turn(writes) && writer.commit_here(expected_head, writes) {
         return Ok(CommitOutcome::Committed);
     }
     let mut connection = writer.take().await.map_err(Trouble::Failed)?;

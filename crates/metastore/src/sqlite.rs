@@ -18,7 +18,7 @@ use crate::value::TimeText;
 use crate::{Row, Value};
 
 pub(crate) use batch::{AtOnce, Pace, commit_at_once, execute_all, is_one_turn};
-pub(crate) use here::Here;
+pub(crate) use here::{COMMITS_HERE, Here, HereOutcome, is_little};
 
 /// DuckDB may hold the write lock while it commits; that takes milliseconds, a big one seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

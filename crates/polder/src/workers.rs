@@ -8,6 +8,7 @@ mod beside;
 mod driver;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -101,7 +102,8 @@ impl SqlSession for WorkersSession {
 impl WorkersSession {
     /// On this thread, as far as that takes less than the way to another one.
     async fn light(&self, request: &StatementRequest, values: &[Parameter]) -> Option<Result<Answer>> {
-        Beside::new(&self.workers, self.inner.run_light(request, values)).await
+        let work = Beside::new(&self.workers, self.inner.run_light(request, values));
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Some(Err(Error::internal(DIED))))
     }
 
     /// Works on the workers' threads, and brings the answer here.
@@ -214,8 +216,10 @@ impl Drop for Stop {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a function")]
+const DIED: &str = "a statement died";
+
 fn died(error: tokio::task::JoinError) -> Error {
-    if error.is_cancelled() { Error::cancelled() } else { Error::internal("a statement died").with_source(error) }
+    if error.is_cancelled() { Error::cancelled() } else { Error::internal(DIED).with_source(error) }
 }
 
 /// A loader whose loads run on the workers' threads.

@@ -11,9 +11,16 @@ use polder_types::{Error, Result};
 use super::{EndOnDrop, Session};
 use crate::parse::insert_of_constants;
 
+/// Of parameters. What is longer keeps a thread, for which others wait, for too long.
+const BYTES_MAX: usize = 64 << 10;
+
 impl Session {
     /// As [`polder_capability::SqlSession::run_light`].
     pub(super) async fn light(&self, request: &StatementRequest, values: &[Parameter]) -> Option<Result<Answer>> {
+        let bytes: usize = values.iter().filter_map(|value| value.text.as_deref()).map(str::len).sum();
+        if bytes > BYTES_MAX {
+            return None;
+        }
         let insert = insert_of_constants(&request.sql, |at| values.get(at))?;
         let engine = self.engine.upgrade()?;
         let mut inner = self.inner.try_lock().ok()?;

@@ -249,7 +249,11 @@ fn marks_between_thousands_are_told_from_decimal_signs() {
     // What may be one or the other stays as it is.
     check(&["1,250"], true, "text: text, because `1,250` in line 2 can be read in more than one way");
     check(&["100.100.100"], true, "text: text, because `100.100.100` in line 2 can be read in more than one way");
-    check(&["1.234,50", "1,234.50"], true, "text: text, because it holds both `1.234,50` in line 2 and `1,234.50` in line 3");
+    check(
+        &["1.234,50", "1,234.50"],
+        true,
+        "text: text, because it holds both `1.234,50` in line 2 and `1,234.50` in line 3",
+    );
     check(&["1.234,50", "0.5"], true, "text: text, because it holds both `0.5` in line 3 and `1.234,50` in line 2");
     check(&["1.250", "1,250"], true, "text: text, because it holds both `1.250` in line 2 and `1,250` in line 3");
 }

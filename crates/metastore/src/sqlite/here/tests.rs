@@ -24,25 +24,25 @@ fn all_of_it_or_nothing() {
     let nothing = "UPDATE t SET a = a WHERE false";
 
     let here = Here::open(&path).unwrap();
-    assert!(here.commit(1, &writes(2, nothing)).unwrap());
-    assert!(here.commit(2, &writes(3, nothing)).unwrap());
+    assert_eq!(here.commit(1, &writes(2, nothing)).unwrap(), HereOutcome::Committed);
+    assert_eq!(here.commit(2, &writes(3, nothing)).unwrap(), HereOutcome::Committed);
     let shown = "SELECT group_concat(a || b || c || (d IS NULL) || e || hex(f) || g, ' ') FROM t";
     let shown: String = other.query_row(shown, [], |row| row.get(0)).unwrap();
     assert_eq!(shown, "2it's110.500012 3it's110.500013");
 
     // Somebody else was quicker, and it goes on from there.
-    assert!(!here.commit(2, &writes(3, nothing)).unwrap());
+    assert_eq!(here.commit(2, &writes(3, nothing)).unwrap(), HereOutcome::Stale);
     other.execute_batch("INSERT INTO ducklake_snapshot VALUES (4)").unwrap();
-    assert!(!here.commit(3, &writes(4, nothing)).unwrap());
-    assert!(here.commit(4, &writes(5, nothing)).unwrap());
+    assert_eq!(here.commit(3, &writes(4, nothing)).unwrap(), HereOutcome::Stale);
+    assert_eq!(here.commit(4, &writes(5, nothing)).unwrap(), HereOutcome::Committed);
     assert_eq!(count(), 3);
 
     // It waits for nobody.
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(here.commit(5, &writes(6, nothing)).is_err());
+    assert_eq!(here.commit(5, &writes(6, nothing)).unwrap(), HereOutcome::Locked);
     other.execute_batch("ROLLBACK").unwrap();
     assert!(Here::open(&path).unwrap().commit(5, &writes(6, "INSERT INTO no_such_table VALUES (1)")).is_err());
     assert_eq!(count(), 3);
-    assert!(Here::open(&path).unwrap().commit(5, &writes(6, nothing)).unwrap());
+    assert_eq!(here.commit(5, &writes(6, nothing)).unwrap(), HereOutcome::Committed);
     assert_eq!(count(), 4);
 }
