@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use polder_types::{Error, ErrorKind};
 use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
 use crate::inline::{Functions, calls_others, expand};
+use crate::opaque::{Opaque, OpaqueWeak};
 use crate::parse::parse_kept;
 use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off, sealed};
 use crate::rewrite::whole_numbers;
@@ -52,7 +53,7 @@ pub(crate) struct View {
     pub changed: Option<Changed>,
     pub system: Arc<SystemSchema>,
     /// Plans the views. Set once the state exists that this catalog is part of; weak, since that state holds us.
-    pub planner: OnceLock<Weak<SessionState>>,
+    pub planner: OnceLock<OpaqueWeak<SessionState>>,
     pub depth: AtomicUsize,
 }
 
@@ -333,7 +334,7 @@ impl LakeSchema {
     /// A table as it was in another version.
     async fn at(&self, name: &TableName, point: &Point) -> polder_types::Result<Arc<dyn TableProvider>> {
         let view = &self.view;
-        let state = view.planner.get().and_then(Weak::upgrade);
+        let state = view.planner.get().and_then(OpaqueWeak::upgrade);
         let state = state.ok_or_else(|| Error::internal("a table was asked for outside of a statement"))?;
         let snapshot = view.lake.snapshot(travel::resolve(point, &state).await?).await?;
         let Some(table) = snapshot.table(name) else {
@@ -384,7 +385,7 @@ impl LakeSchema {
         if bound.rows && !view.world.row_security() {
             return Err(off(&name.table, rights.owns(then.id)));
         }
-        let state = view.planner.get().and_then(Weak::upgrade);
+        let state = view.planner.get().and_then(OpaqueWeak::upgrade);
         let state = state.ok_or_else(|| Error::internal("a table was asked for outside of a statement"))?;
         let around = self.surroundings(state, who);
         let now = around.snapshot.tables.get(&then.id);
@@ -400,7 +401,7 @@ impl LakeSchema {
 
     /// What policies are planned in. They are those of today, speak of the columns of today, and read what is in other
     /// tables today, whatever version the session reads: nobody is let in by what has been taken from them since.
-    fn surroundings(&self, state: Arc<SessionState>, who: &Who) -> Surroundings {
+    fn surroundings(&self, state: Opaque<SessionState>, who: &Who) -> Surroundings {
         let travels = self.who.as_ref().is_some_and(|who| who.travels);
         if !travels {
             let view = Arc::clone(&self.view);
@@ -410,11 +411,11 @@ impl LakeSchema {
         let view = View::of(&self.view.world, self.view.lake.known(), None, None);
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::of(&view, false, who.clone())));
-        let mut state = state.as_ref().clone();
+        let mut state = SessionState::clone(&state);
         state.register_catalog_list(Arc::new(catalogs));
-        let state = Arc::new(state);
+        let state = Opaque::new(state);
         // Nobody else has the view yet.
-        let _ = view.planner.set(Arc::downgrade(&state));
+        let _ = view.planner.set(state.downgrade());
         Surroundings::of(state, view, who)
     }
 
@@ -446,7 +447,7 @@ impl LakeSchema {
     }
 
     async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {
-        let Some(state) = self.view.planner.get().and_then(Weak::upgrade) else {
+        let Some(state) = self.view.planner.get().and_then(OpaqueWeak::upgrade) else {
             return Err(external(Error::internal("a view was asked for outside of a statement")));
         };
         if self.view.depth.fetch_add(1, Ordering::SeqCst) >= VIEW_DEPTH_MAX {
@@ -456,7 +457,7 @@ impl LakeSchema {
             ))));
         }
         // A view that DuckDB made names its tables relative to its own schema.
-        let mut state = state.as_ref().clone();
+        let mut state = SessionState::clone(&state);
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
         let owner = self.owner_of(definition);
         if let Some(owner) = &owner {

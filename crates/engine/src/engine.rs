@@ -26,6 +26,7 @@ use crate::error::from_datafusion;
 use crate::functions;
 use crate::identity;
 use crate::keeper::Keeper;
+use crate::opaque::Opaque;
 use crate::planning::dependencies;
 use crate::planning::outer_joins::OuterJoins;
 use crate::planning::own_values::OwnValues;
@@ -88,7 +89,7 @@ pub struct Engine {
     /// The sessions that have numbers.
     pub(crate) backends: Backends,
     /// Functions, optimizer and runtime, without a catalog.
-    pub(crate) template: SessionState,
+    pub(crate) template: Opaque<SessionState>,
     /// Sessions hold the engine, and are opened through a plain reference to it.
     me: Weak<Self>,
     /// For COPY … FROM; given once everything is there, since loading stands beside the engine.
@@ -208,7 +209,7 @@ impl Engine {
                 started,
                 authority,
                 backends: Backends::default(),
-                template: state,
+                template: Opaque::new(state),
                 me,
                 loader,
                 jobs,

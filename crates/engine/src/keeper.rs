@@ -18,6 +18,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use polder_lake::{Access, Broken, Reference, RowRule, RuleKeeper, Snapshot, TableName, TableState, Unowned, values};
 use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
@@ -26,6 +27,7 @@ use crate::authz::access_of_new;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::loads::REJECTS;
+use crate::opaque::Opaque;
 use crate::rewrite::whole_numbers;
 use crate::session::Settings;
 use crate::statement::Target;
@@ -48,7 +50,11 @@ impl Keeper {
     }
 
     /// A table as a version of the lake has it, whoever made it.
-    async fn rows(&self, view: &Arc<Snapshot>, table: &TableName) -> Result<DataFrame> {
+    fn rows<'a>(&'a self, view: &'a Arc<Snapshot>, table: &'a TableName) -> BoxFuture<'a, Result<Opaque<DataFrame>>> {
+        Box::pin(async { self.frame(view, table).await.map(Opaque::new) })
+    }
+
+    async fn frame(&self, view: &Arc<Snapshot>, table: &TableName) -> Result<DataFrame> {
         let settings = Settings { temporary: Temporary::of_all(), ..Settings::default() };
         let scope = self.engine()?.scope(Arc::clone(view), None, &settings);
         let reference = TableReference::full("polder", table.schema.as_str(), table.table.as_str());
@@ -181,7 +187,7 @@ impl RuleKeeper for Keeper {
         table: &Arc<TableState>,
         columns: &[String],
     ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
-        let mut state = self.engine()?.template.clone();
+        let mut state = SessionState::clone(&self.engine()?.template);
         state.mark_start_execution();
         let target = Target::whole(name.clone(), Arc::clone(table));
         columns.iter().map(|column| plan_default(&state, &target, column)).collect()
@@ -194,16 +200,22 @@ impl RuleKeeper for Keeper {
         columns: &[String],
         new: Option<&RecordBatch>,
     ) -> Result<Option<RecordBatch>> {
-        let keys: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
         let frame = self.rows(view, table).await?;
-        let frame = match new {
-            Some(new) => {
-                let Some(condition) = any_of(&keys, new)? else { return Ok(None) };
-                frame.filter(condition).and_then(|frame| frame.select(keys))
-            }
-            None => twice(frame, keys),
+        let duplicates = || {
+            let (frame, keys) = (DataFrame::clone(&frame), fields(columns));
+            let frame = match new {
+                Some(new) => {
+                    let Some(condition) = any_of(&keys, new)? else { return Ok(None) };
+                    frame.filter(condition).and_then(|frame| frame.select(keys))
+                }
+                None => twice(frame, keys),
+            };
+            frame.map(Some).map_err(from_datafusion)
         };
-        any_row(frame.map_err(from_datafusion)?).await
+        match duplicates()? {
+            Some(frame) => any_row(frame).await,
+            None => Ok(None),
+        }
     }
 
     async fn found(
@@ -213,10 +225,10 @@ impl RuleKeeper for Keeper {
         columns: &[String],
         keys: &RecordBatch,
     ) -> Result<Vec<RecordBatch>> {
-        let own: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
-        let Some(condition) = any_of(&own, keys)? else { return Ok(Vec::new()) };
-        let frame = self.rows(view, table).await?.filter(condition).and_then(|frame| frame.select(own));
-        frame.map_err(from_datafusion)?.collect().await.map_err(from_datafusion)
+        let frame = self.rows(view, table).await?;
+        let Some(condition) = any_of(&fields(columns), keys)? else { return Ok(Vec::new()) };
+        let frame = DataFrame::clone(&frame).filter(condition).and_then(|frame| frame.select(fields(columns)));
+        all_rows(frame.map_err(from_datafusion)?).await
     }
 
     async fn broken(
@@ -226,21 +238,27 @@ impl RuleKeeper for Keeper {
         reference: &Reference,
     ) -> Result<Option<Broken>> {
         let columns = reference.columns();
-        let own: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
         let child = self.rows(rows, &rows.name_of(&reference.child)).await?;
-        if reference.key.full && own.len() > 1 {
-            let first =
-                |some: &dyn Fn(&Expr) -> Expr| own.iter().map(some).reduce(Expr::or).unwrap_or_else(|| lit(false));
-            let mixed = first(&|key| key.clone().is_null()).and(first(&|key| key.clone().is_not_null()));
-            let frame = child.clone().filter(mixed).map_err(from_datafusion)?;
-            if any_row(frame).await?.is_some() {
-                return Ok(Some(Broken::Mixed));
-            }
+        if reference.key.full && columns.len() > 1 && any_row(mixed(&child, &columns)?).await?.is_some() {
+            return Ok(Some(Broken::Mixed));
         }
         let parent = self.rows(view, &view.name_of(&reference.parent)).await?;
-        let frame = dangling(child, own, parent, &reference.referenced()).map_err(from_datafusion)?;
-        Ok(any_row(frame).await?.map(|batch| Broken::Missing(values(&batch, 0))))
+        let frame =
+            dangling(DataFrame::clone(&child), fields(&columns), DataFrame::clone(&parent), &reference.referenced());
+        Ok(any_row(frame.map_err(from_datafusion)?).await?.map(|batch| Broken::Missing(values(&batch, 0))))
     }
+}
+
+fn fields(columns: &[String]) -> Vec<Expr> {
+    columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect()
+}
+
+/// Rows in which some of the columns have values and others have none.
+fn mixed(frame: &DataFrame, columns: &[String]) -> Result<DataFrame> {
+    let any = |some: &dyn Fn(Expr) -> Expr| {
+        fields(columns).into_iter().map(some).reduce(Expr::or).unwrap_or_else(|| lit(false))
+    };
+    frame.clone().filter(any(&Expr::is_null).and(any(&Expr::is_not_null))).map_err(from_datafusion)
 }
 
 /// The values of rows that refer to none of another table's.
@@ -264,8 +282,16 @@ fn dangling(
     child.join_on(parent.select(keys)?, JoinType::LeftAnti, equal.collect::<Vec<_>>())
 }
 
+fn all_rows(frame: DataFrame) -> BoxFuture<'static, Result<Vec<RecordBatch>>> {
+    Box::pin(async { frame.collect().await.map_err(from_datafusion) })
+}
+
 /// One row, if there is any.
-async fn any_row(frame: DataFrame) -> Result<Option<RecordBatch>> {
+fn any_row(frame: DataFrame) -> BoxFuture<'static, Result<Option<RecordBatch>>> {
+    Box::pin(first_row(frame))
+}
+
+async fn first_row(frame: DataFrame) -> Result<Option<RecordBatch>> {
     let mut rows = frame.limit(0, Some(1)).map_err(from_datafusion)?.execute_stream().await.map_err(from_datafusion)?;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(from_datafusion)?;

@@ -22,6 +22,7 @@ mod inline;
 mod keeper;
 mod limits;
 mod loads;
+mod opaque;
 mod parse;
 mod passwords;
 mod planning;

@@ -11,12 +11,13 @@ use polder_lake::{Snapshot, TransactionCell};
 
 use crate::catalog::{Changed, INPUT_CATALOG, LakeCatalog, View};
 use crate::engine::Engine;
+use crate::opaque::Opaque;
 use crate::policies::Surroundings;
 use crate::session::Settings;
 use crate::system::pg_catalog::World;
 
 pub(crate) struct Scope {
-    pub state: Arc<SessionState>,
+    pub state: Opaque<SessionState>,
     pub snapshot: Arc<Snapshot>,
     world: World,
     /// What the statement brings along.
@@ -37,7 +38,7 @@ impl Engine {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::new(LakeCatalog::new(&view, false)));
         // A copy that is changed takes a tenth of the time of one that is built, which registers each function anew.
-        let mut state = self.template.clone();
+        let mut state = SessionState::clone(&self.template);
         let options = state.config_mut().options_mut();
         options.catalog.default_schema.clone_from(&settings.schema);
         options.execution.time_zone = Some(settings.zone().to_owned());
@@ -45,9 +46,9 @@ impl Engine {
         state.register_catalog_list(Arc::new(catalogs));
         // What `now()` is, all through the statement.
         state.mark_start_execution();
-        let state = Arc::new(state);
+        let state = Opaque::new(state);
         // Set once, right here; nobody else can have.
-        let _ = view.planner.set(Arc::downgrade(&state));
+        let _ = view.planner.set(state.downgrade());
         Scope { state, snapshot, world, input: None }
     }
 }
@@ -67,17 +68,17 @@ impl Scope {
             let _ = catalog.register_schema("input", Arc::clone(input));
             catalogs.register_catalog(INPUT_CATALOG.into(), Arc::new(catalog));
         }
-        let mut state = self.state.as_ref().clone();
+        let mut state = SessionState::clone(&self.state);
         state.register_catalog_list(Arc::new(catalogs));
-        let state = Arc::new(state);
-        let _ = view.planner.set(Arc::downgrade(&state));
+        let state = Opaque::new(state);
+        let _ = view.planner.set(state.downgrade());
         Self { state, snapshot: Arc::clone(&self.snapshot), world: self.world.clone(), input: self.input.clone() }
     }
 
     /// The same scope, with tables that the statement brings along.
     pub fn with_input(&self, input: Arc<dyn SchemaProvider>) -> Self {
         Self {
-            state: Arc::clone(&self.state),
+            state: self.state.clone(),
             snapshot: Arc::clone(&self.snapshot),
             world: self.world.clone(),
             input: Some(input),
@@ -88,11 +89,11 @@ impl Scope {
     pub fn surroundings(&self) -> Surroundings {
         let view = View::of(&self.world, Arc::clone(&self.snapshot), None, None);
         // Nobody else has the view yet.
-        let _ = view.planner.set(Arc::downgrade(&self.state));
-        Surroundings::of(Arc::clone(&self.state), view, self.world.who().clone())
+        let _ = view.planner.set(self.state.downgrade());
+        Surroundings::of(self.state.clone(), view, self.world.who().clone())
     }
 
     pub fn context(&self) -> SessionContext {
-        SessionContext::new_with_state(self.state.as_ref().clone())
+        SessionContext::new_with_state(SessionState::clone(&self.state))
     }
 }

@@ -59,6 +59,7 @@ use arrow::datatypes::FieldRef;
 use datafusion::common::format::ExplainStatementOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
+use futures::future::BoxFuture;
 use polder_capability::{Caller, RowsIn};
 use polder_lake::{Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
@@ -87,7 +88,19 @@ pub(crate) struct Context<'a> {
 
 impl Engine {
     /// Runs one statement in a session.
-    pub(crate) async fn statement(
+    ///
+    /// Boxed, as the ways below, for the sake of [`crate::opaque`]: whoever waits for it holds no part of a plan.
+    pub(crate) fn statement<'a>(
+        self: &'a Arc<Self>,
+        caller: &'a Caller,
+        inner: &'a mut Inner,
+        statement: ParsedStatement,
+        running: &'a Arc<Running>,
+    ) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(self.run_statement(caller, inner, statement, running))
+    }
+
+    async fn run_statement(
         self: &Arc<Self>,
         caller: &Caller,
         inner: &mut Inner,
@@ -217,7 +230,17 @@ impl Engine {
 
 impl Engine {
     /// Rows that a driver sends for a table.
-    pub(crate) async fn rows_in(
+    pub(crate) fn rows_in<'a>(
+        self: &'a Arc<Self>,
+        caller: &'a Caller,
+        inner: &'a mut Inner,
+        rows: RowsIn,
+        running: &'a Arc<Running>,
+    ) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(self.take_rows_in(caller, inner, rows, running))
+    }
+
+    async fn take_rows_in(
         self: &Arc<Self>,
         caller: &Caller,
         inner: &mut Inner,

@@ -81,7 +81,7 @@ impl SchemaProvider for TopicsSchema {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         if let Some(brought) = self.world.brought().filter(|brought| brought.topic == name) {
-            return Ok(Some(Arc::clone(&brought.table) as _));
+            return Ok(Some(Arc::clone(&brought.table)));
         }
         if let Some(lake) = &self.lake
             && let Some(table) = lake.table(name).await?

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::FieldRef;
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use futures::StreamExt;
 use polder_capability::RowsIn;
@@ -30,7 +31,7 @@ use crate::statement::quoted;
 #[derive(Debug, Clone)]
 pub(crate) struct Brought {
     pub topic: String,
-    pub table: Arc<MemTable>,
+    pub table: Arc<dyn TableProvider>,
 }
 
 /// Where records go.

@@ -19,6 +19,7 @@ use super::plan::{Asked, Surroundings, govern};
 use crate::authz::Rights;
 use crate::computed::{Computed, Rows};
 use crate::error::into_datafusion;
+use crate::opaque::Opaque;
 use crate::system::pg_catalog::World;
 
 /// The column of the ids of rows.
@@ -67,7 +68,7 @@ impl Governing {
         let catalog = session.catalog_list().catalog("polder");
         let around = Surroundings {
             catalog: catalog.ok_or_else(|| Error::internal("policies need a catalog"))?,
-            state: Arc::new(session.clone()),
+            state: Opaque::new(session.clone()),
             snapshot: Arc::clone(&self.snapshot),
             who: who.clone(),
         };

@@ -23,6 +23,7 @@ use crate::authz::Who;
 use crate::catalog::{LakeCatalog, View};
 use crate::error::{copy, from_datafusion};
 use crate::inline::{Functions, expand};
+use crate::opaque::Opaque;
 use crate::parse::parse_kept;
 use crate::rewrite::whole_numbers;
 use crate::semantics::with_lengths;
@@ -34,7 +35,7 @@ const SEALED_CATALOG: &str = "polder$sealed";
 /// What conditions are planned in.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
-    pub state: Arc<SessionState>,
+    pub state: Opaque<SessionState>,
     /// The tables that conditions may read, as those may who are bound by them.
     pub catalog: Arc<dyn CatalogProvider>,
     pub snapshot: Arc<Snapshot>,
@@ -59,7 +60,7 @@ impl Asked {
 
 impl Surroundings {
     /// Those of somebody who sees a view, planned by a state of it.
-    pub fn of(state: Arc<SessionState>, view: Arc<View>, who: Who) -> Self {
+    pub fn of(state: Opaque<SessionState>, view: Arc<View>, who: Who) -> Self {
         let snapshot = Arc::clone(&view.snapshot);
         Self { state, catalog: Arc::new(LakeCatalog::of(&view, false, who.clone())), snapshot, who }
     }
@@ -73,7 +74,7 @@ impl Surroundings {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog("polder".into(), Arc::clone(&self.catalog));
         catalogs.register_catalog(SEALED_CATALOG.into(), Arc::new(sealed));
-        let mut state = self.state.as_ref().clone();
+        let mut state = SessionState::clone(&self.state);
         state.register_catalog_list(Arc::new(catalogs));
         let mut statement = parse_kept(sql)?;
         if let Parsed::Statement(inner) = &mut statement

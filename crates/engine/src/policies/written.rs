@@ -123,7 +123,7 @@ pub(crate) async fn masked(
     let bound = bound.of_all_rows();
     let rows = govern(around, name, rows, &columns, &bound, &Asked::reading()).await?;
     let state = &around.state;
-    let plan = rows.scan(state.as_ref(), None, &[], None).await.map_err(from_datafusion)?;
+    let plan = rows.scan(&**state, None, &[], None).await.map_err(from_datafusion)?;
     let masked = collect(plan, state.task_ctx()).await.map_err(from_datafusion)?;
     let fields = given.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     let given = Arc::new(Schema::new(fields.collect::<Vec<_>>()));

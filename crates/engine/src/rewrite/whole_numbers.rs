@@ -21,6 +21,8 @@ use datafusion::sql::sqlparser::ast::{
 use polder_sql_tree::visit_mut;
 
 use super::{SERIES, outer_names, recursion, whole_rows};
+use futures::future::BoxFuture;
+
 use crate::authz::check_named;
 use crate::semantics::known;
 use crate::system::pg_catalog::World;
@@ -76,7 +78,13 @@ const OF_FIRST: &[&str] = &["lag", "lead", "nth_value"];
 ///
 /// # Errors
 /// The planner's; `Forbidden` (42501) for columns that may not be read.
-pub(crate) async fn plan(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
+///
+/// The future's type is left out: what holds it need not be looked into down to the last field of a plan.
+pub(crate) fn plan(state: &SessionState, statement: Parsed) -> BoxFuture<'_, Result<LogicalPlan>> {
+    Box::pin(plan_any(state, statement))
+}
+
+async fn plan_any(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
     let mut marker = Marker::default();
     visit_queries(&mut statement, &mut marker);
     outer_names::qualify(&mut statement);

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, LimitClause, OnConflictAction, OnInsert, Query,
     SelectItem, SetExpr, Statement, TableObject, Update, UpdateTableFromKind, Value,
 };
+use futures::future::BoxFuture;
 use polder_capability::{Caller, Description};
 use polder_lake::{Snapshot, TransactionCell};
 use polder_sql_tree::visit_expressions;
@@ -47,7 +48,18 @@ const PARAMETERS_MAX: usize = 65_535;
 type Found = HashMap<usize, FieldRef>;
 
 impl Engine {
-    pub(crate) async fn describe(
+    pub(crate) fn describe<'a>(
+        self: &'a Arc<Self>,
+        caller: &'a Caller,
+        inner: &'a mut Inner,
+        sql: &'a str,
+        types: &'a [Option<String>],
+        running: &'a Arc<Running>,
+    ) -> BoxFuture<'a, Result<Description>> {
+        Box::pin(self.describe_planned(caller, inner, sql, types, running))
+    }
+
+    async fn describe_planned(
         self: &Arc<Self>,
         caller: &Caller,
         inner: &mut Inner,

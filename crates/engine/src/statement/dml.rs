@@ -22,6 +22,7 @@ use super::{Context, ended};
 use crate::authz::Who;
 use crate::catalog::Changed;
 use crate::error::from_datafusion;
+use crate::opaque::Opaque;
 use crate::policies::{Asked, Bound, Purpose, RowChecks, Shown, masked};
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
@@ -30,7 +31,7 @@ use crate::session::{Outcome, Settings};
 /// The query that finds the rows to be changed.
 pub(super) struct RowQuery {
     /// What it was planned in.
-    pub state: Arc<SessionState>,
+    pub state: Opaque<SessionState>,
     pub plan: LogicalPlan,
     /// Of its columns.
     pub names: Vec<Other>,

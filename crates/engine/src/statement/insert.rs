@@ -163,7 +163,7 @@ impl Context<'_> {
         plan: LogicalPlan,
         returning: Option<&'a [SelectItem]>,
     ) -> Result<Planned<'a>> {
-        let query = RowQuery { state: Arc::clone(&scope.state), plan: input(plan)?, names: Vec::new() };
+        let query = RowQuery { state: scope.state.clone(), plan: input(plan)?, names: Vec::new() };
         let shown = Shown { inserted: returning.is_some(), updated: false };
         let changes = Changes {
             checks: self.row_checks(&scope, &target, shown),

@@ -15,6 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, Statistics};
+use futures::future::BoxFuture;
 
 /// The share of all memory that one hash join may hold: others run beside it, and its rows are copied once into one batch.
 const HELD_SHARE: usize = 4;
@@ -29,7 +30,14 @@ const TABLE_ROW_BYTES: usize = 24;
 const VARIABLE_BYTES: usize = 48;
 
 /// The plan of a query: with hash joins, unless one would hold too much.
-pub(crate) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn physical<'a>(
+    state: &'a SessionState,
+    plan: &'a LogicalPlan,
+) -> BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>> {
+    Box::pin(physical_any(state, plan))
+}
+
+async fn physical_any(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     // What is explained is what would run.
     if let LogicalPlan::Explain(explain) = plan {
         let inner = state.create_physical_plan(&explain.plan).await?;

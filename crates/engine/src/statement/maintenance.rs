@@ -178,7 +178,7 @@ impl Context<'_> {
         let what = Compaction { order, ..Compaction::thorough() };
         let mut done = Vec::with_capacity(names.len());
         for name in names {
-            match lake.compact(&name, &what, Some(&self.engine.template)).await {
+            match lake.compact(&name, &what, Some(&*self.engine.template)).await {
                 Ok(one) => done.push((name, one)),
                 // Dropped meanwhile, when all were asked for.
                 Err(error) if table.is_none() && error.kind() == ErrorKind::NotFound => {}

@@ -21,6 +21,7 @@ use crate::authz::WRITE_SERVER_FILES;
 use crate::error::from_datafusion;
 use crate::functions::call;
 use crate::functions::catalog::references;
+use crate::opaque::Opaque;
 use crate::parse::parse_kept;
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
@@ -211,14 +212,14 @@ impl Context<'_> {
     /// Starts a plan, shown in the statement's progress.
     pub(super) fn start(
         &self,
-        state: &Arc<SessionState>,
+        state: &Opaque<SessionState>,
         physical: Arc<dyn ExecutionPlan>,
     ) -> Result<SendableRecordBatchStream> {
         self.check_allowed(&physical)?;
         self.running.watch(&physical);
         let rows = execute_stream(physical, self.task_context(state)?).map_err(from_datafusion)?;
         let rows = self.within_allowance(rows);
-        Ok(keep_planner(rows, Arc::clone(state)))
+        Ok(keep_planner(rows, state.clone()))
     }
 }
 
@@ -246,7 +247,7 @@ fn answer(verb: &str, snapshot: SnapshotId, schema: SchemaRef, rows: SendableRec
 }
 
 /// Keeps the planner for as long as rows are read: the tables of `information_schema` plan the views then.
-fn keep_planner(rows: SendableRecordBatchStream, state: Arc<SessionState>) -> SendableRecordBatchStream {
+fn keep_planner(rows: SendableRecordBatchStream, state: Opaque<SessionState>) -> SendableRecordBatchStream {
     let schema = rows.schema();
     let kept = rows.inspect(move |_| {
         let _planner = &state;

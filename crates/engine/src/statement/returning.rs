@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
@@ -68,7 +68,9 @@ impl Context<'_> {
             }
         };
         if items.iter().any(holds_query) {
-            let rows = self.with_queries(scope, &relations(target, others)?, items, counted(&schema, batches)?).await?;
+            let rows = self
+                .with_queries(scope, &relations(target, others)?, items, Arc::new(counted(&schema, batches)?))
+                .await?;
             outcome.rows = Some(whole(rows).await?);
             return Ok(outcome);
         }
@@ -89,10 +91,10 @@ impl Context<'_> {
         scope: &Scope,
         relations: &[Relation],
         items: &[SelectItem],
-        rows: MemTable,
+        rows: Arc<dyn TableProvider>,
     ) -> Result<SendableRecordBatchStream> {
         let input = MemorySchemaProvider::new();
-        input.register_table("returned".to_owned(), Arc::new(rows)).map_err(from_datafusion)?;
+        input.register_table("returned".to_owned(), rows).map_err(from_datafusion)?;
         let scope = scope.with_input(Arc::new(input)).with_rows(None);
         let mut from = String::new();
         for (at, relation) in relations.iter().enumerate() {

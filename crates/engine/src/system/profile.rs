@@ -10,6 +10,7 @@ use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use polder_kernels::profile::{BinEdge, ColumnProfile, ColumnProfiler};
 use polder_lake::TableName;
 use polder_types::Error;
@@ -70,7 +71,11 @@ impl Rows for Profile {
 }
 
 impl Profile {
-    async fn columns(&self, state: &SessionState) -> DataFusionResult<Vec<ArrayRef>> {
+    fn columns<'a>(&'a self, state: &'a SessionState) -> BoxFuture<'a, DataFusionResult<Vec<ArrayRef>>> {
+        Box::pin(self.profiled(state))
+    }
+
+    async fn profiled(&self, state: &SessionState) -> DataFusionResult<Vec<ArrayRef>> {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let sql = format!("SELECT * FROM {}.{} LIMIT {ROWS_MAX}", quoted(&self.name.schema), quoted(&self.name.table));
         let plan = state.create_logical_plan(&sql).await?;

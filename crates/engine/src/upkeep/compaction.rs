@@ -33,7 +33,7 @@ impl CompactionKind {
         // What is cut off in the middle leaves files that nobody names, which a clean-up removes.
         let wanted = Compaction::background();
         let compacted = tokio::select! {
-            compacted = self.engine.lake.compact(name, &wanted, Some(&self.engine.template)) => compacted?,
+            compacted = self.engine.lake.compact(name, &wanted, Some(&*self.engine.template)) => compacted?,
             () = run.stop.cancelled() => return Err(Error::cancelled()),
         };
         if compacted != Compacted::default() {
