@@ -230,7 +230,8 @@ fn columns_are_decided() {
 #[test]
 fn marks_between_thousands_are_told_from_decimal_signs() {
     let check = |cells: &[&str], comma_is_free: bool, expected: &str| {
-        let mut evidence = Evidence { comma_is_free, ..Evidence::new(false) };
+        let mut evidence = Evidence::new(false);
+        evidence.comma_is_free = comma_is_free;
         for (line, cell) in cells.iter().enumerate() {
             evidence.observe(cell.as_bytes(), || line as u64 + 2);
         }
