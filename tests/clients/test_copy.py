@@ -237,7 +237,9 @@ def test_older_spellings(server, tmp_path):
     wanted = rows(client, "SELECT * FROM older ORDER BY a")
     for number, (old, new) in enumerate([("CSV HEADER", "(FORMAT csv, HEADER)"), ("WITH CSV HEADER", "(FORMAT csv, HEADER)"),
                                          ("WITH DELIMITER AS ';' NULL '-' CSV HEADER", "(DELIMITER ';', NULL '-', FORMAT csv, HEADER)"),
-                                         ("CSV HEADER QUOTE AS '~'", "(FORMAT csv, HEADER, QUOTE '~')")]):
+                                         ("CSV HEADER QUOTE AS '~'", "(FORMAT csv, HEADER, QUOTE '~')"),
+                                         ("CSV HEADER QUOTE ''''", "(FORMAT csv, HEADER, QUOTE '''')"),
+                                         ("CSV HEADER NULL AS E'\\\\N'", "(FORMAT csv, HEADER, NULL '\\N')")]):
         one, other = (tmp_path / f"{number}{kind}.csv" for kind in "on")
         for path, options in ((one, old), (other, new)):
             client.sql(f"COPY (SELECT * FROM older ORDER BY a) TO '{path}' {options}")

@@ -93,12 +93,22 @@ fn listed(tokens: &[TokenWithSpan]) -> Result<String> {
             return Err(unknown(&tokens[at]));
         }
         let value: Vec<String> =
-            tokens.get(at + skip..end).unwrap_or_default().iter().map(|token| token.to_string()).collect();
+            tokens.get(at + skip..end).unwrap_or_default().iter().map(|token| written(&token.token)).collect();
         let value = value.join(" ");
         options.push(if is_list && value != "*" { format!("{name} ({value})") } else { format!("{name} {value}") });
         at = end;
     }
     Ok(format!(" ({})", options.join(", ")))
+}
+
+/// A token as it is read again: the parser writes texts without what in them is doubled or escaped.
+fn written(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => {
+            format!("'{}'", text.replace('\'', "''"))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// The statement with its options written as `STORED AS … PARTITIONED BY (…) OPTIONS (…)`; any other as it is.

@@ -41,6 +41,8 @@ pub(crate) struct Grouped {
     /// By points, and so the comma is the decimal sign; otherwise the other way round.
     pub by_points: bool,
     pub has_fraction: bool,
+    /// The first group has fewer than three digits, as those of a list of codes have not.
+    pub is_short: bool,
 }
 
 /// Cuts blanks off both ends.
@@ -109,7 +111,7 @@ fn look_number(cell: &[u8]) -> Look {
     match (fits, padded, mark) {
         (false, _, _) => grouped(cell).map_or(Look::Text, Look::Grouped),
         (true, true, _) => Look::Padded,
-        (true, _, b',') => Look::Comma(fraction == 3 && whole <= 3),
+        (true, _, b',') => Look::Comma(is_one_group(cell, b',')),
         _ if plain || parse_f64(cell).is_some() => Look::Double,
         _ => Look::Text,
     }
@@ -129,7 +131,8 @@ fn grouped(cell: &[u8]) -> Option<Grouped> {
     };
     let groups = groups(whole, mark)?;
     let fits = fraction.map_or(groups > 1, |digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
-    fits.then_some(Grouped { by_points: mark == b'.', has_fraction: fraction.is_some() })
+    let is_short = whole.get(2).is_none_or(|third| *third == mark) || whole.get(1) == Some(&mark);
+    fits.then_some(Grouped { by_points: mark == b'.', has_fraction: fraction.is_some(), is_short })
 }
 
 /// How many groups of three digits stand behind the first one, which has no leading zero; `None` if any has not three, or

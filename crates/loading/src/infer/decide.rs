@@ -12,6 +12,8 @@ use super::types::{self, DECIMAL_DIGITS_MAX, TEXT, TIMESTAMP, timestamptz};
 const NUMBERS: Kinds = Kinds::INT.and(Kinds::LONG).and(Kinds::DOUBLE).and(MARKED);
 /// Numbers with a mark that may separate thousands or a fraction.
 const MARKED: Kinds = Kinds::COMMA.and(Kinds::POINT_GROUPS).and(Kinds::COMMA_GROUPS);
+/// Beside these a comma alone is no decimal sign.
+const NO_DECIMAL_COMMA: Kinds = Kinds::DOUBLE.and(Kinds::POINT_GROUPS).and(Kinds::COMMA_GROUPS);
 const MOMENTS: Kinds = Kinds::DATE.and(Kinds::STAMP).and(Kinds::STAMP_ZONE);
 
 /// How a cell of a decided column is to be read.
@@ -136,7 +138,7 @@ pub(crate) fn form_for(data_type: &DataType, evidence: &Evidence, around: &Surro
 
 fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, remarks: &mut Vec<String>) -> DataType {
     if seen.has(MARKED) {
-        let Some(marks) = Marks::of(evidence) else {
+        let Some(marks) = Marks::of(evidence).filter(|marks| marks.thousands.is_none() || !is_code_name(name)) else {
             remarks.extend(text_reason(seen, evidence));
             return TEXT;
         };
@@ -181,17 +183,21 @@ impl Marks {
     /// `None` if the cells do not say, or contradict each other: `1,250` is one and a quarter, or more than a thousand.
     fn of(evidence: &Evidence) -> Option<Self> {
         let seen = evidence.kinds;
-        let commas_are_thousands = seen.has(Kinds::COMMA_GROUPS) || (seen.has(Kinds::COMMA) && evidence.loose_point);
-        let points_are_thousands = (seen.has(Kinds::POINT_GROUPS) && evidence.grouped_fraction)
-            || (seen.has(Kinds::POINT_GROUPS.and(Kinds::DOUBLE)) && evidence.loose_comma && evidence.comma_is_free);
+        // `212,646,917` may be a list, and `1,250` beside `0.5` a slip where the comma is the decimal sign.
+        let commas_are_thousands = (seen.has(Kinds::COMMA_GROUPS)
+            && (evidence.short_group || evidence.grouped_fraction))
+            || (seen.has(Kinds::COMMA) && evidence.loose_point && !evidence.comma_is_free);
+        // Points alone may also be those of an address.
+        let points_are_thousands = seen.has(Kinds::POINT_GROUPS)
+            && (evidence.grouped_fraction || (evidence.loose_comma && evidence.comma_is_free));
+        let is_contradicted = seen.has(Kinds::POINT_GROUPS) && seen.has(Kinds::COMMA_GROUPS);
         match (commas_are_thousands, points_are_thousands) {
-            (true, false) if !evidence.loose_comma && !seen.has(Kinds::POINT_GROUPS) => {
+            _ if is_contradicted => None,
+            (true, _) if !evidence.loose_comma && !seen.has(Kinds::POINT_GROUPS) => {
                 Some(Self { comma: false, thousands: Some(b',') })
             }
             (false, true) if !evidence.loose_point => Some(Self { comma: true, thousands: Some(b'.') }),
-            (false, false)
-                if evidence.comma_is_free && evidence.loose_comma && !seen.has(MARKED.without(Kinds::COMMA)) =>
-            {
+            (false, false) if evidence.comma_is_free && evidence.loose_comma && !seen.has(NO_DECIMAL_COMMA) => {
                 Some(Self { comma: true, thousands: None })
             }
             _ => None,

@@ -97,6 +97,8 @@ pub(crate) struct Evidence {
     pub loose_point: bool,
     /// A fraction behind thousands that are set apart.
     pub grouped_fraction: bool,
+    /// A first group of fewer than three digits.
+    pub short_group: bool,
     pub order: OrderEvidence,
     /// A fraction of a second finer than microseconds.
     pub finer: bool,
@@ -187,7 +189,8 @@ impl Evidence {
                 Kinds::LONG
             }
             Look::Double => {
-                self.loose_point = self.loose_point || !cell::is_one_group(cell::trim(cell), b'.');
+                self.loose_point =
+                    self.loose_point || (cell.contains(&b'.') && !cell::is_one_group(cell::trim(cell), b'.'));
                 Kinds::DOUBLE
             }
             Look::Comma(thousands) => {
@@ -196,6 +199,7 @@ impl Evidence {
             }
             Look::Grouped(grouped) => {
                 self.grouped_fraction |= grouped.has_fraction;
+                self.short_group |= grouped.is_short;
                 if grouped.by_points { Kinds::POINT_GROUPS } else { Kinds::COMMA_GROUPS }
             }
             Look::Padded => Kinds::PADDED,
@@ -260,6 +264,7 @@ impl Evidence {
         self.loose_comma |= other.loose_comma;
         self.loose_point |= other.loose_point;
         self.grouped_fraction |= other.grouped_fraction;
+        self.short_group |= other.short_group;
         self.finer |= other.finer;
         self.comma_is_free &= other.comma_is_free;
         for (mine, theirs) in self.firsts.iter_mut().zip(other.firsts) {

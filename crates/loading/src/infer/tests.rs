@@ -240,7 +240,7 @@ fn marks_between_thousands_are_told_from_decimal_signs() {
     };
     let points = "points set thousands apart, and the comma is the decimal sign";
     check(&["1.234,50", "n/a", "12,5", "7", "1.250"], true, &format!("double: {points}; `n/a` means missing (1 cell)"));
-    check(&["1.250", "12,5"], true, &format!("double: {points}"));
+    check(&["1.234.567", "12,5"], true, &format!("double: {points}"));
     check(&["1.234,50"], false, &format!("double: {points}"));
     let commas = "commas set thousands apart";
     check(&["1,234.50", "0.5", "-"], false, &format!("double: {commas}; `-` means missing (1 cell)"));
@@ -248,6 +248,12 @@ fn marks_between_thousands_are_told_from_decimal_signs() {
     check(&["1,234,567", "12", "1,250"], true, &format!("bigint: {commas}"));
     check(&["12,5", "1,250"], true, "double: the comma is the decimal sign");
     // What may be one or the other stays as it is.
+    check(&["1.250", "12,5"], true, "text: text, because it holds both `1.250` in line 2 and `12,5` in line 3");
+    check(&["1,250", "0.5"], true, "text: text, because it holds both `0.5` in line 3 and `1,250` in line 2");
+    check(&["0,123", "0.5"], false, "text: text, because it holds both `0.5` in line 3 and `0,123` in line 2");
+    check(&["1,250", "2e5"], true, "text: text, because it holds both `2e5` in line 3 and `1,250` in line 2");
+    check(&["212,646,917"], false, "text: text, because `212,646,917` in line 2 can be read in more than one way");
+    check(&["0,125"], true, "double: the comma is the decimal sign");
     check(&["1,250"], true, "text: text, because `1,250` in line 2 can be read in more than one way");
     check(&["100.100.100"], true, "text: text, because `100.100.100` in line 2 can be read in more than one way");
     check(

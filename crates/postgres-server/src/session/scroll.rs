@@ -1,6 +1,8 @@
 //! Cursors that go back. The rows that have come are kept, up to a bound for the connection: nothing is computed again.
 
-use arrow::array::RecordBatch;
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayData, RecordBatch};
 use futures::StreamExt;
 use polder_types::{Error, ErrorKind, Result};
 
@@ -20,6 +22,8 @@ pub(crate) struct Store {
     /// How many rows there are up to the end of each part.
     ends: Vec<u64>,
     bytes: usize,
+    /// Where the buffers begin that are counted.
+    held: HashSet<usize>,
     /// The number of the row that the cursor is at; 0 is before the first one, and one more than there are is behind the last.
     at: u64,
 }
@@ -34,7 +38,9 @@ impl Store {
     }
 
     fn add(&mut self, batch: &RecordBatch, columns: &[Column], formats: &[Format]) -> Result<()> {
-        self.bytes += batch.get_array_memory_size();
+        for column in batch.columns() {
+            self.bytes += newly_held(&column.to_data(), &mut self.held);
+        }
         self.ends.push(self.count() + batch.num_rows() as u64);
         self.rows.push(Rows::new(batch, columns, formats)?);
         Ok(())
@@ -47,6 +53,14 @@ impl Store {
         let before = part.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         Some((self.rows.get(part)?, usize::try_from(row - before).ok()?))
     }
+}
+
+/// Bytes of the buffers that are held for the first time: many batches are parts of one, and share its buffers.
+fn newly_held(data: &ArrayData, held: &mut HashSet<usize>) -> usize {
+    let nulls = data.nulls().map(|nulls| nulls.buffer());
+    let own = data.buffers().iter().chain(nulls).filter(|buffer| held.insert(buffer.data_ptr().addr().get()));
+    let own: usize = own.map(|buffer| buffer.capacity()).sum();
+    own + data.child_data().iter().map(|child| newly_held(child, held)).sum::<usize>()
 }
 
 /// The rows that a way gives, by their numbers, and where the cursor is then.
