@@ -84,17 +84,22 @@ def parse(text: str, first_line: int = 0) -> list[Call]:
     return calls
 
 
+ALL_THAT_CHANGES = ("-xx", "-s", str(TEXT_BYTES_MAX), "-e", "trace=" + ",".join(f"?{name}" for name in CALLS))
+
+
 @contextlib.contextmanager
-def traced(record: pathlib.Path):
-    """The binary that is started meanwhile runs under `strace`, which stands behind it: signals go to the binary itself."""
+def traced(record: pathlib.Path, *what: str):
+    """The binary that is started meanwhile runs under `strace`, which stands behind it: signals go to the binary itself.
+
+    What is not traced goes as fast as ever.
+    """
     if not shutil.which("strace"):
         raise RuntimeError("there is no strace, which records what the server writes: run scripts/install test")
     allowed = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
     if allowed.returncode:
         pytest.skip(f"this system lets no program trace another, which records what the server writes: {allowed.stderr.strip()}")
     program = record.with_suffix(".sh")
-    command = ["strace", "-f", "-D", "--seccomp-bpf", "-xx", "-s", str(TEXT_BYTES_MAX), "-o", str(record),
-               "-e", "trace=" + ",".join(f"?{name}" for name in CALLS), str(polder.binary())]
+    command = ["strace", "-f", "-D", "--seccomp-bpf", "-o", str(record), *(what or ALL_THAT_CHANGES), str(polder.binary())]
     program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     program.chmod(0o755)
     named = os.environ.get("POLDER_BINARY")

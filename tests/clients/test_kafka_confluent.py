@@ -245,11 +245,13 @@ def test_an_older_instance_is_fenced(server, topic):
 
 def test_offsets_are_found_by_time(server, topic):
     producer = Producer(kafkas.librdkafka(server))
+    # Not so old that retention deletes them meanwhile.
+    first = int(time.time() * 1_000) - 60_000
     for number in range(10):
-        producer.produce(topic, value=b"x", partition=0, timestamp=1_700_000_000_000 + number * 1_000)
+        producer.produce(topic, value=b"x", partition=0, timestamp=first + number * 1_000)
         producer.flush(kafkas.WAIT_SECONDS)
     reader = Consumer(kafkas.librdkafka(server, group_id=kafkas.fresh_name("group")))
-    found = reader.offsets_for_times([TopicPartition(topic, 0, 1_700_000_004_500)], kafkas.WAIT_SECONDS)
+    found = reader.offsets_for_times([TopicPartition(topic, 0, first + 4_500)], kafkas.WAIT_SECONDS)
     assert found[0].offset == 5
     assert reader.get_watermark_offsets(TopicPartition(topic, 0), kafkas.WAIT_SECONDS) == (0, 10)
     reader.close()
