@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use polder_metastore::{CommitOutcome, Metastore, Write};
 use polder_runtime::Clock;
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub(crate) use self::lead::Committer;
 use self::lead::Queue;
@@ -196,6 +196,8 @@ struct Task {
     head: Arc<Head>,
     clock: Arc<dyn Clock>,
     queue: Mutex<Queue>,
+    /// As many wait as the leader wants.
+    gathered: Notify,
 }
 
 impl std::fmt::Debug for Task {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use polder_metastore::Metastore;
 use polder_runtime::Clock;
 use polder_types::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::{Head, Queued, Request, Task, refuse};
 use crate::model::Snapshot;
@@ -21,6 +22,13 @@ const GROUP_MAX: usize = 64;
 /// Commits that wait at once.
 const WAITING_MAX: usize = 1024;
 
+/// The share of a commit's time that the next group waits for those who were just answered: they are likely to come back,
+/// and to find that the next sync has begun without them.
+const GATHERING: u32 = 4;
+
+/// What timers can tell apart.
+const GATHERING_MIN: Duration = Duration::from_millis(1);
+
 /// Brings transactions into groups, one group at a time.
 #[derive(Debug)]
 pub(crate) struct Committer {
@@ -30,7 +38,7 @@ pub(crate) struct Committer {
 
 impl Committer {
     pub fn new(metastore: Arc<Metastore>, head: Arc<Head>, clock: Arc<dyn Clock>) -> Self {
-        let task = Task { metastore, head, clock, queue: Mutex::default() };
+        let task = Task { metastore, head, clock, queue: Mutex::default(), gathered: Notify::new() };
         Self { task: Arc::new(task), room: Semaphore::new(WAITING_MAX) }
     }
 
@@ -55,6 +63,8 @@ pub(super) struct Queue {
     waiting: VecDeque<Queued>,
     /// Somebody commits, and looks at what is waiting before it ends.
     is_led: bool,
+    /// The leader waits for so many.
+    wanted: Option<usize>,
 }
 
 impl Queue {
@@ -83,7 +93,9 @@ impl Lead {
 
     async fn commit_others(mut self) {
         while let Some(group) = self.task.next_group_or_end() {
+            let (answered, begun) = (group.len(), Instant::now());
             self.task.commit_safely(group).await;
+            self.task.gather(answered, begun.elapsed() / GATHERING).await;
         }
         self.has_ended = true;
     }
@@ -124,6 +136,9 @@ impl Task {
     fn queue(task: &Arc<Self>, request: Queued) -> Option<Lead> {
         let mut queue = task.queue.lock();
         queue.waiting.push_back(request);
+        if queue.wanted.is_some_and(|wanted| queue.waiting.len() >= wanted) {
+            task.gathered.notify_one();
+        }
         let is_led = std::mem::replace(&mut queue.is_led, true);
         (!is_led).then(|| Lead { task: Arc::clone(task), is_last: false, has_ended: false })
     }
@@ -138,6 +153,26 @@ impl Task {
         let group = queue.next_group();
         queue.is_led = group.is_some();
         group
+    }
+
+    /// Waits, but not for long, until those who were just answered are back beside those who wait already. One who is alone
+    /// has nobody to be committed with.
+    async fn gather(&self, answered: usize, patience: Duration) {
+        if patience < GATHERING_MIN {
+            return;
+        }
+        {
+            let mut queue = self.queue.lock();
+            let wanted = (queue.waiting.len() + answered).min(GROUP_MAX);
+            if wanted <= 1 || queue.waiting.len() >= wanted {
+                return;
+            }
+            queue.wanted = Some(wanted);
+        }
+        let _enough_or_late = tokio::time::timeout(patience, self.gathered.notified()).await;
+        self.queue.lock().wanted = None;
+        // A second word of it must not cut the next wait short.
+        let _ = self.gathered.notified().now_or_never();
     }
 
     /// A bug in one commit must not stop all that come after.
