@@ -169,3 +169,40 @@ def test_a_row_that_duckdb_has_updated(pair):
             pair.client.sql("COMMIT", session=session)
         assert refused.value.code == "40001"
     assert pair.read("SELECT value FROM updated_twice ORDER BY key") == [(1,), (202,), (3,)]
+
+
+def is_refused(con) -> bool:
+    """DuckDB hears of a conflict, or that its transaction on SQLite has been overtaken."""
+    with pytest.raises(duckdb.Error) as refused:
+        con.execute("COMMIT")
+    return any(word in str(refused.value).lower() for word in ("conflict", "lock"))
+
+
+def test_a_row_of_a_file_is_deleted_by_one_of_two(pair):
+    """DuckDB's small deletes stand in the catalog, Polder's in a file: the second to commit must hear of the first."""
+    pair.client.sql("CREATE TABLE deleted_twice AS SELECT value AS n FROM generate_series(1, 100) AS s(value)")
+    with pair.duckdb() as con:
+        con.execute("BEGIN")
+        con.execute("DELETE FROM deleted_twice WHERE n IN (3, 50)")
+        pair.client.sql("DELETE FROM deleted_twice WHERE n IN (3, 4)")
+        assert is_refused(con)
+        con.execute("BEGIN")
+        con.execute("DELETE FROM deleted_twice WHERE n IN (50, 60, 70)")
+        con.execute("COMMIT")
+    left = [(n,) for n in range(1, 101) if n not in (3, 4, 50, 60, 70)]
+    assert pair.rows("SELECT n FROM deleted_twice ORDER BY n") == left
+    assert pair.read("SELECT n FROM deleted_twice ORDER BY n") == left
+
+
+def test_a_small_delete_is_not_lost_in_a_compaction(pair):
+    pair.client.sql("CREATE TABLE moved_away AS SELECT value AS n FROM generate_series(1, 100) AS s(value)")
+    pair.client.sql("INSERT INTO moved_away SELECT value FROM generate_series(101, 200) AS s(value)")
+    with pair.duckdb() as con:
+        con.execute("BEGIN")
+        con.execute("DELETE FROM moved_away WHERE n IN (3, 150)")
+        assert pair.client.sql("OPTIMIZE moved_away")[0]["files_removed"] == 2
+        assert is_refused(con)
+    pair.write("DELETE FROM moved_away WHERE n IN (3, 150)")
+    left = [(n,) for n in range(1, 201) if n not in (3, 150)]
+    assert pair.rows("SELECT n FROM moved_away ORDER BY n") == left
+    assert pair.read("SELECT n FROM moved_away ORDER BY n") == left

@@ -312,6 +312,13 @@ impl Applier {
         }
     }
 
+    /// Rows of files are deleted. DuckDB lets its own small deletes stand beside `deleted_from_table`, even of the same rows of
+    /// the same file, which it cannot read any more then; beside `inlined_delete` it does not.
+    fn deleted_from(&mut self, table: i64) {
+        self.changed(Change::DeletedFrom(table));
+        self.changed(Change::InlinedDelete(table));
+    }
+
     /// The real id of an id in an op: itself, unless the transaction made the thing.
     pub fn real(&self, id: i64) -> i64 {
         self.ids.get(&id).copied().unwrap_or(id)

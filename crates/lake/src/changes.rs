@@ -30,6 +30,9 @@ pub enum Change {
     InlinedDelete(i64),
     InlineFlush(i64),
     Compacted(i64),
+    /// Goes with [`Change::Compacted`]: DuckDB's small deletes, which name rows by their places in files, stand beside a
+    /// compaction but not beside this.
+    Moved(i64),
     /// A change that this version does not know. It conflicts with nothing here, since nothing here makes it.
     Other(String),
 }
@@ -56,9 +59,15 @@ impl Change {
             | Self::InlinedInsert(id)
             | Self::InlinedDelete(id)
             | Self::InlineFlush(id)
-            | Self::Compacted(id) => Some(*id),
+            | Self::Compacted(id)
+            | Self::Moved(id) => Some(*id),
             _ => None,
         }
+    }
+
+    /// Moves rows between files and changes none.
+    pub(crate) fn is_housekeeping(&self) -> bool {
+        matches!(self, Self::Compacted(_) | Self::InlineFlush(_) | Self::Moved(_))
     }
 
     /// What a transaction has done, for people: `altered table public.sale`. The names are those of a version.
@@ -87,7 +96,7 @@ impl Change {
             Self::DroppedMacro(..) => "dropped a function".to_owned(),
             Self::InsertedInto(id) | Self::InlinedInsert(id) => format!("added rows to {}", table(id)),
             Self::DeletedFrom(id) | Self::InlinedDelete(id) => format!("changed or deleted rows of {}", table(id)),
-            Self::InlineFlush(id) | Self::Compacted(id) => format!("moved rows of {}", table(id)),
+            Self::InlineFlush(id) | Self::Compacted(id) | Self::Moved(id) => format!("moved rows of {}", table(id)),
             Self::Other(text) => format!("made a change that is not known here, {text:?}"),
         }
     }
@@ -122,6 +131,8 @@ impl fmt::Display for Change {
             Self::InlinedDelete(id) => write!(f, "inlined_delete:{id}"),
             Self::InlineFlush(id) => write!(f, "inline_flush:{id}"),
             Self::Compacted(id) => write!(f, "rewrite_delete:{id}"),
+            // DuckDB reads this word too, and writes the other one.
+            Self::Moved(id) => write!(f, "flushed_inlined:{id}"),
             Self::Other(text) => f.write_str(text),
         }
     }
@@ -182,6 +193,7 @@ fn parse_one(text: &str) -> Change {
         "inlined_insert" => id(Change::InlinedInsert),
         "inlined_delete" => id(Change::InlinedDelete),
         "inline_flush" => id(Change::InlineFlush),
+        "flushed_inlined" => id(Change::Moved),
         "compacted_table" | "merge_adjacent" | "rewrite_delete" => id(Change::Compacted),
         _ => other(),
     }
@@ -210,10 +222,9 @@ pub(crate) fn excludes(ours: &Change, theirs: &Change) -> bool {
         _ => match (ours.table(), theirs.table()) {
             (Some(a), Some(b)) if a == b => {
                 let structural = |change: &Change| matches!(change, C::DroppedTable(_) | C::AlteredTable(_));
-                let housekeeping = |change: &Change| matches!(change, C::Compacted(_) | C::InlineFlush(_));
                 // A new shape excludes every change of rows, and the other way round. Moving rows between files
                 // changes none, so dropping or altering the table beside it is fine; the files are checked one by one.
-                (structural(ours) && !housekeeping(theirs)) || (structural(theirs) && !housekeeping(ours))
+                (structural(ours) && !theirs.is_housekeeping()) || (structural(theirs) && !ours.is_housekeeping())
             }
             _ => false,
         },

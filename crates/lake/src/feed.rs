@@ -102,8 +102,8 @@ impl TableChanges {
             return Err(expired(gone, kept + 1));
         }
         for info in history.into_iter().filter(|info| info.id <= to) {
-            let moved = |change: &Change| matches!(change, Change::Compacted(_) | Change::InlineFlush(_));
-            let touches = info.changes.iter().any(|change| change.table() == Some(self.table.id) && !moved(change));
+            let is_of_rows = |change: &Change| change.table() == Some(self.table.id) && !change.is_housekeeping();
+            let touches = info.changes.iter().any(is_of_rows);
             if touches && !self.one_version(info.id, sender).await? {
                 return Ok(());
             }

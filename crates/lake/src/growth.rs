@@ -48,8 +48,8 @@ impl Lake {
             for change in touching {
                 match change {
                     Change::InsertedInto(_) | Change::InlinedInsert(_) => {}
-                    // They move rows between files, which keep their ids.
-                    Change::Compacted(_) | Change::InlineFlush(_) => {}
+                    // Rows that are moved keep their ids.
+                    moved if moved.is_housekeeping() => {}
                     Change::AlteredTable(_) => return Growth::Changed(format!("{} was altered", name())),
                     _ => return Growth::Changed(format!("rows of {} were changed or deleted", name())),
                 }
@@ -78,9 +78,7 @@ impl Lake {
         let history = read_history(self.metastore(), since, limit, false).await?;
         Ok(history.iter().all(|info| {
             let of_view = |change: &&Change| change.table() == Some(view);
-            let rows = |change: &Change| {
-                !matches!(change, Change::Compacted(_) | Change::InlineFlush(_) | Change::AlteredTable(_))
-            };
+            let rows = |change: &Change| !change.is_housekeeping() && !matches!(change, Change::AlteredTable(_));
             // A refresh also writes down what it has read; making the view makes a table.
             let refresh = info
                 .changes

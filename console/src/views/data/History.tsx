@@ -22,9 +22,11 @@ const WORDS: Record<string, string> = {
   dropped_view: 'view dropped',
   compacted_table: 'files compacted',
   merge_adjacent: 'files merged',
+  rewrite_delete: 'files compacted',
+  flushed_inlined: 'files compacted',
   inlined_insert: 'rows inserted',
   inlined_delete: 'rows deleted',
-  flushed_inlined: 'small writes moved to files',
+  inline_flush: 'small writes moved to files',
 };
 
 const inWords = (change: string): string => WORDS[change.replace(/:.*$/, '')] ?? change.replace(/:.*$/, '').replaceAll('_', ' ');

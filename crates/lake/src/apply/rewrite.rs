@@ -70,9 +70,10 @@ impl Applier {
         self.counted.insert(table.id);
         if rewrite.moved_only {
             self.changed(Change::Compacted(table.id));
+            self.changed(Change::Moved(table.id));
         } else {
             if rewrite.restored || !(rewrite.ended.is_empty() && rewrite.inlined.is_empty()) {
-                self.changed(Change::DeletedFrom(table.id));
+                self.deleted_from(table.id);
             }
             self.changed(Change::InsertedInto(table.id));
         }

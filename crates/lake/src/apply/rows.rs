@@ -130,7 +130,7 @@ impl Applier {
             files[at] = Arc::new(changed);
         }
         table.files = Arc::new(files);
-        self.changed(Change::DeletedFrom(table.id));
+        self.deleted_from(table.id);
         self.put_table(table);
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Applier {
     pub(super) fn end_files(&mut self, table: i64, ended: &[EndedFile]) -> Result<()> {
         let mut table = self.table(table)?.as_ref().clone();
         self.end_files_of(&mut table, ended)?;
-        self.changed(Change::DeletedFrom(table.id));
+        self.deleted_from(table.id);
         self.put_table(table);
         Ok(())
     }

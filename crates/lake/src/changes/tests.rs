@@ -7,6 +7,8 @@ fn reads_what_it_writes() {
         Change::CreatedTable("s".into(), "we \"said\". x:y".into()),
         Change::DroppedTable(7),
         Change::InlinedDelete(3),
+        Change::Compacted(4),
+        Change::Moved(4),
         Change::Other("invented_here:9".into()),
     ];
     let text = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -34,6 +36,7 @@ fn excludes_as_the_design_says() {
     check(Change::DroppedTable(1), Change::DeletedFrom(1), true);
     check(Change::DroppedTable(1), Change::DeletedFrom(2), false);
     check(Change::AlteredTable(1), Change::Compacted(1), false);
+    check(Change::DroppedTable(1), Change::Moved(1), false);
     check(Change::CreatedTable("a".into(), "t".into()), Change::CreatedView("a".into(), "t".into()), true);
     for (ours, theirs) in [
         (Change::RewordedView(1), Change::RewordedView(1)),
