@@ -227,6 +227,9 @@ EXTENDED = {
                             SETS + bind((b"application_name", b"you", b"t")) + execute() + asked("SHOW application_name") + SYNC, "SHOW application_name"],
     "cursors that go back": ["BEGIN", asked("DECLARE c SCROLL CURSOR FOR SELECT s AS a FROM generate_series(1, 5) AS s") + asked("FETCH LAST FROM c") + SYNC,
                              asked("FETCH BACKWARD 3 FROM c") + asked("MOVE FIRST IN c") + asked("FETCH NEXT FROM c") + SYNC, "ROLLBACK"],
+    "cursors that go back, and the protocol's own way": [
+        "BEGIN", "DECLARE c SCROLL CURSOR FOR SELECT s AS a FROM generate_series(1, 5) AS s", execute(2, "c") + SYNC, "FETCH PRIOR FROM c",
+        execute(3, "c") + SYNC, execute(9, "c") + SYNC, execute(0, "c") + SYNC, "FETCH BACKWARD 2 FROM c", execute(0, "c") + SYNC, "ROLLBACK"],
     "one": [asked(ONE) + SYNC, asked("SELECT id FROM {t}") + SYNC],
     "several are one transaction": [asked(ONE) + asked(WRONG) + asked(TWO) + SYNC],
     "each with its sync": [asked(ONE) + SYNC + asked(WRONG) + SYNC + asked(TWO) + SYNC],

@@ -8,10 +8,10 @@ use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
-use datafusion::logical_expr::expr::{BinaryExpr, Cast, InList};
+use datafusion::logical_expr::expr::{BinaryExpr, Case, Cast, InList};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    Between, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
@@ -223,6 +223,19 @@ fn unpadded(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         {
             let list = list.into_iter().map(|item| without_blanks(&item).unwrap_or(item)).collect();
             Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+        }
+        Expr::Between(Between { expr, negated, low, high })
+            if [&low, &high].iter().any(|end| without_blanks(end).is_some()) && is_padded(&expr)? =>
+        {
+            let [low, high] = [low, high].map(|end| without_blanks(&end).map_or(end, Box::new));
+            Ok(Transformed::yes(Expr::Between(Between { expr, negated, low, high })))
+        }
+        Expr::Case(Case { expr: Some(compared), when_then_expr, else_expr })
+            if when_then_expr.iter().any(|(when, _)| without_blanks(when).is_some()) && is_padded(&compared)? =>
+        {
+            let bare = |(when, then): (Box<Expr>, _)| (without_blanks(&when).map_or(when, Box::new), then);
+            let when_then_expr = when_then_expr.into_iter().map(bare).collect();
+            Ok(Transformed::yes(Expr::Case(Case { expr: Some(compared), when_then_expr, else_expr })))
         }
         other => Ok(Transformed::no(other)),
     }

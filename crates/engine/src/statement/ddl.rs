@@ -226,7 +226,7 @@ impl Context<'_> {
     }
 
     async fn alter_table(&self, cell: &TransactionCell, alter: &AlterTable) -> Result<Outcome> {
-        let name = self.name(&alter.name)?;
+        let name = self.known(&alter.name)?;
         let verb = self.extras.altered.unwrap_or("ALTER TABLE");
         {
             let guard = cell.lock().await;
@@ -281,7 +281,7 @@ impl Context<'_> {
             return Ok(name);
         }
         if let AlterTableOperation::SwapWith { table_name: other } = operation {
-            self.swap(cell, &name, &self.name(other)?).await?;
+            self.swap(cell, &name, &self.known(other)?).await?;
             return Ok(name);
         }
         self.check_altered(cell, &name, operation).await?;

@@ -126,7 +126,7 @@ impl Context<'_> {
 
     fn inserted_name(&self, insert: &Insert) -> Result<TableName> {
         match &insert.table {
-            TableObject::TableName(name) => self.name(name),
+            TableObject::TableName(name) => self.known(name),
             _ => Err(Error::unsupported("INSERT goes into a table")),
         }
     }

@@ -16,9 +16,7 @@ use chrono::TimeDelta;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 use polder_capability::CommandTag;
-use polder_lake::{
-    AlterColumn, Compacted, Compaction, Retain, Snapshot, SortKey, TableName, TableState, TransactionCell,
-};
+use polder_lake::{AlterColumn, Compacted, Compaction, Retain, Snapshot, SortKey, TableState, TransactionCell};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
 use super::ddl::{self, REPLACED};
@@ -52,17 +50,13 @@ impl Context<'_> {
     }
 
     async fn history_of(&self, open: Option<&TransactionCell>, table: &ObjectName) -> Result<Outcome> {
-        let name = self.full_name(table)?;
+        let name = self.known(table)?;
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let text = format!("{}.{}", quoted(&name.schema), quoted(&name.table)).replace('\'', "''");
         let query = crate::parse::parse_kept(&format!("SELECT * FROM history('{text}')"))?;
         let mut outcome = self.read(open, query).await?;
         outcome.tag.verb = "DESCRIBE".into();
         Ok(outcome)
-    }
-
-    fn full_name(&self, name: &ObjectName) -> Result<TableName> {
-        self.name(name)
     }
 
     /// The version that a clause means; without one, what the transaction sees.
@@ -115,7 +109,7 @@ impl Context<'_> {
     async fn rewrite(&self, cell: &TransactionCell, work: &Maintenance) -> Result<Outcome> {
         match work {
             Maintenance::Restore { table, to } => {
-                let name = self.full_name(table)?;
+                let name = self.known(table)?;
                 let version = self.version(cell, Some(to)).await?;
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
@@ -123,7 +117,7 @@ impl Context<'_> {
                 Ok(Outcome::done("RESTORE", Some(rows), transaction.base()))
             }
             Maintenance::Clone { table, or_replace, if_not_exists, source, at } => {
-                let (name, source) = (self.full_name(table)?, self.full_name(source)?);
+                let (name, source) = (self.name(table)?, self.known(source)?);
                 let version = self.version(cell, at.as_ref()).await?;
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
@@ -163,7 +157,7 @@ impl Context<'_> {
         let lake = &self.engine.lake;
         let newest = lake.newest().await?;
         let names = match table {
-            Some(name) => vec![self.full_name(name)?],
+            Some(name) => vec![self.known(name)?],
             None => newest
                 .tables
                 .values()

@@ -197,6 +197,18 @@ impl Context<'_> {
         self.in_first_schema(name)
     }
 
+    /// What a name means that has to be there, once the search path has been gone through.
+    pub(super) fn known(&self, name: &ObjectName) -> Result<TableName> {
+        if self.settings.schema.is_empty()
+            && let [table] = parts(name)?.as_slice()
+        {
+            return Err(Error::not_found(format!("table {table} does not exist"))
+                .with_code("42P01")
+                .with_hint("name its schema, or RESET search_path"));
+        }
+        self.in_first_schema(name)
+    }
+
     fn in_first_schema(&self, name: &ObjectName) -> Result<TableName> {
         let name = table_name(name, &self.settings.schema)?;
         self.settings.temporary.check(&name)?;

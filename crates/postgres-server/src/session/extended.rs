@@ -12,6 +12,7 @@ use super::portal::{Hold, Portal, Prepared, Pulled, Source, State, tag};
 use super::run::{KEPT_MAX, Started, no_statement};
 use super::{Client, Flow, Stop};
 use crate::sql::command::Command;
+use crate::sql::cursor::Way;
 use crate::sql::scan;
 use crate::types::Format;
 use crate::types::parameters::parameter;
@@ -289,6 +290,17 @@ impl Client {
             self.ends();
             backend::complete(&mut self.wire.output, &source.tag(rows));
             return Ok(true);
+        }
+        if source.store.is_some() {
+            let way = if rows_max == u64::MAX { Way::All } else { Way::Forward(rows_max) };
+            let rows = self.scroll(source, way, false).await?;
+            self.ends();
+            match rows < rows_max {
+                true => backend::complete(&mut self.wire.output, &source.tag(rows)),
+                false => backend::suspended(&mut self.wire.output),
+            }
+            // It may go back.
+            return Ok(false);
         }
         let Pulled { rows, ended } = self.pull(source, rows_max, |out, rows, row| rows.data_row(out, row)).await?;
         self.ends();

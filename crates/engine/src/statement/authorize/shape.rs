@@ -82,10 +82,10 @@ impl Context<'_> {
         }
         match work {
             Maintenance::Optimize { table: Some(table), .. } | Maintenance::Restore { table, .. } => {
-                self.must_own(view, &self.name(table)?)
+                self.must_own(view, &self.known(table)?)
             }
             Maintenance::Clone { table, or_replace, source, .. } => {
-                let (name, source) = (self.name(table)?, self.name(source)?);
+                let (name, source) = (self.name(table)?, self.known(source)?);
                 if *or_replace {
                     self.must_own(view, &name)?;
                 }
@@ -201,7 +201,7 @@ impl Context<'_> {
     }
 
     fn may_alter(&self, view: &Snapshot, alter: &AlterTable) -> Result<()> {
-        let name = self.name(&alter.name)?;
+        let name = self.known(&alter.name)?;
         self.must_own(view, &name)?;
         for operation in &alter.operations {
             match operation {
@@ -213,7 +213,7 @@ impl Context<'_> {
                     };
                     self.may_create(view, &to)?;
                 }
-                AlterTableOperation::SwapWith { table_name: other } => self.must_own(view, &self.name(other)?)?,
+                AlterTableOperation::SwapWith { table_name: other } => self.must_own(view, &self.known(other)?)?,
                 _ => {}
             }
         }

@@ -28,7 +28,7 @@ impl Context<'_> {
             return Err(Error::unsupported(format!("CREATE INDEX … USING {method} is not supported"))
                 .with_hint("without USING, the columns get bloom filters, and OPTIMIZE sorts by them"));
         }
-        let table = self.name(&create.table_name)?;
+        let table = self.known(&create.table_name)?;
         let columns = plain_columns(&create.columns)?;
         let mut guard = cell.lock().await;
         let transaction = guard.as_mut().ok_or_else(ended)?;
