@@ -13,6 +13,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
 
 use super::above_groups::{AboveGroups, PUSHER};
+use super::null_safe::{EXTRACTOR, PlainKeys};
 
 pub(super) type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
@@ -24,11 +25,13 @@ const BELIEVERS: [&str; 4] =
 #[derive(Debug)]
 struct Independent(Rule);
 
-/// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them.
+/// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them, nor makes keys that
+/// are equal where both are NULL.
 pub(crate) fn rules() -> Vec<Rule> {
     let kept = |rule: Rule| match rule.name() {
         name if BELIEVERS.contains(&name) => Arc::new(Independent(rule)) as Rule,
         PUSHER => Arc::new(AboveGroups(rule)) as Rule,
+        EXTRACTOR => Arc::new(PlainKeys(rule)) as Rule,
         _ => rule,
     };
     Optimizer::new().rules.into_iter().map(kept).collect()

@@ -3,6 +3,7 @@
 mod above_groups;
 pub(crate) mod dependencies;
 mod missing;
+mod null_safe;
 pub(crate) mod outer_joins;
 pub(crate) mod own_values;
 pub(crate) mod part_names;

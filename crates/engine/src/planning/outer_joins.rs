@@ -20,6 +20,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use super::above_groups::has_sets;
 use super::missing::MissingSideExec;
+use super::null_safe::keyed;
 use super::sort_keys::apart;
 
 /// Plans as usual, but for those sides.
@@ -30,7 +31,8 @@ pub(crate) struct OuterJoins;
 impl QueryPlanner for OuterJoins {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Self)]);
-        planner.create_physical_plan(&marked(apart(plan.clone())?)?, session).await
+        let plan = keyed(apart(plan.clone())?)?;
+        planner.create_physical_plan(&marked(plan)?, session).await
     }
 }
 
