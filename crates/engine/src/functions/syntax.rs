@@ -139,6 +139,11 @@ fn rewritten(expr: Expr) -> Result<Expr> {
         }
         Expr::AllOp { left, compare_op, right } => all(*left, qualified::operator(compare_op), *right),
         Expr::Collate { expr, collation } if qualified::is_of_bytes(&collation) => *expr,
+        Expr::Collate { collation, .. } => {
+            return Err(Error::unsupported(format!("COLLATE {collation} is not supported")).with_hint(
+                "texts are compared by their bytes, as by COLLATE \"C\"; lower(…) on both sides ignores case",
+            ));
+        }
         Expr::CompoundFieldAccess { root, access_chain } => fields::accessed(*root, access_chain),
         // Of a constant the planner takes the list for constants too, and loses what is computed in it. A long list is an
         // array: conditions nest, one within the other.

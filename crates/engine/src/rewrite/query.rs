@@ -1,8 +1,9 @@
 //! Whole queries: FETCH, LIMIT by a subquery, TABLE, grouping by brackets, ORDER BY ALL.
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Fetch, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, OrderBy,
-    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+    CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
+    JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, Value,
 };
 use polder_types::{Error, Result};
 
@@ -223,25 +224,48 @@ pub(super) fn grouping(select: &mut Select) -> Result<()> {
     for expr in exprs {
         places(expr, &select.projection)?;
         let sets = match expr {
-            Expr::Rollup(parts) if parts.iter().any(|part| part.len() != 1) => {
-                (0..=parts.len()).rev().map(|count| parts[..count].concat()).collect()
-            }
-            Expr::Cube(parts) if parts.iter().any(|part| part.len() != 1) && parts.len() < 12 => {
-                let all = 1_usize << parts.len();
-                (0..all)
-                    .rev()
-                    .map(|chosen| {
-                        let bit = |at: usize| chosen >> (parts.len() - 1 - at) & 1 == 1;
-                        let kept = parts.iter().enumerate().filter(|(at, _)| bit(*at));
-                        kept.flat_map(|(_, part)| part.clone()).collect()
-                    })
-                    .collect()
+            Expr::Rollup(parts) if parts.iter().any(|part| part.len() != 1) => rolled_up(parts),
+            Expr::Cube(parts) if parts.iter().any(|part| part.len() != 1) && parts.len() <= CUBE_MAX => cubed(parts),
+            Expr::GroupingSets(sets) if sets.iter().any(|set| sets_of(set).is_some()) => {
+                sets.iter().flat_map(|set| sets_of(set).unwrap_or_else(|| vec![set.clone()])).collect()
             }
             _ => continue,
         };
         *expr = Expr::GroupingSets(sets);
     }
     Ok(())
+}
+
+/// Columns of a CUBE, as in PostgreSQL: each more makes twice as many sets.
+const CUBE_MAX: usize = 12;
+
+fn rolled_up(parts: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
+    (0..=parts.len()).rev().map(|count| parts.iter().take(count).flatten().cloned().collect()).collect()
+}
+
+fn cubed(parts: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
+    let all = 1_usize << parts.len();
+    let chosen = |sets: usize| {
+        let bit = move |at: usize| sets >> (parts.len() - 1 - at) & 1 == 1;
+        parts.iter().enumerate().filter(move |(at, _)| bit(*at)).flat_map(|(_, part)| part.clone()).collect()
+    };
+    (0..all).rev().map(chosen).collect()
+}
+
+/// The sets that a ROLLUP or CUBE among grouping sets stands for, which the parser takes for a call.
+fn sets_of(set: &[Expr]) -> Option<Vec<Vec<Expr>>> {
+    let [Expr::Function(Function { name, args: FunctionArguments::List(list), .. })] = set else { return None };
+    let argument = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Tuple(columns))) => Some(columns.clone()),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(column)) => Some(vec![column.clone()]),
+        _ => None,
+    };
+    let parts = list.args.iter().map(argument).collect::<Option<Vec<_>>>()?;
+    match name.to_string().to_lowercase().as_str() {
+        "rollup" => Some(rolled_up(&parts)),
+        "cube" if parts.len() <= CUBE_MAX => Some(cubed(&parts)),
+        _ => None,
+    }
 }
 
 /// Numbers in sets of groups, which are places in the select list.

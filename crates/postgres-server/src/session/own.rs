@@ -154,7 +154,8 @@ impl Client {
     async fn shown(&mut self, sql: &str, name: &str) -> Flow<Started> {
         let mut source = self.query(sql, Vec::new(), &[]).await?;
         source.tag.verb = "SHOW".into();
-        if let Some(column) = source.columns.first_mut() {
+        // A list, as of tables, has names of its own.
+        if let [column] = source.columns.as_mut_slice() {
             Settings::shown_name(name).clone_into(&mut column.name);
         }
         Ok(Started::Rows(source))
