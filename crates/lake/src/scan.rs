@@ -4,6 +4,7 @@
 //! table are looked at: it costs nothing until then.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -20,6 +21,7 @@ use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
+use parquet::errors::ParquetError;
 
 use crate::check::first_broken;
 use crate::error::{into_datafusion, is_of_file};
@@ -60,6 +62,10 @@ impl TableFiles {
             }
         }
     }
+}
+
+fn panicked() -> DataFusionError {
+    ParquetError::General("the reader of a file has panicked".to_owned()).into()
 }
 
 /// Passes everything through, up and down.
@@ -122,7 +128,9 @@ impl ExecutionPlan for TableScanExec {
         let stream = self.input.execute(partition, context)?;
         let schema = stream.schema();
         let files = self.files.clone();
-        let named = stream.then(move |batch| {
+        // The reader of Parquet trusts some numbers of a file, and panics where they are harmed.
+        let unharmed = AssertUnwindSafe(stream).catch_unwind().map(|batch| batch.unwrap_or_else(|_| Err(panicked())));
+        let named = unharmed.then(move |batch| {
             // Only a failure pays for the copy.
             let files = batch.is_err().then(|| files.clone());
             async move {

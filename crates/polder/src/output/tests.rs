@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, ListArray,
+    NullArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use ::arrow::datatypes::Int64Type;
+use ::arrow::datatypes::{Int64Type, IntervalMonthDayNano};
 use ::arrow::ipc::reader::StreamReader;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
@@ -151,6 +151,20 @@ fn parquet() {
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].num_rows(), 3);
     assert_eq!(read[0].column(2), whole.column(2));
+}
+
+#[test]
+fn intervals_are_texts_in_parquet() {
+    let days = IntervalMonthDayNanoArray::from(vec![Some(IntervalMonthDayNano::new(0, 2, 0)), None]);
+    let batch = RecordBatch::try_from_iter([("took", Arc::new(days) as ArrayRef)]).unwrap();
+    let memory = Memory::default();
+    let mut out = writer(Format::Parquet, Box::new(memory.clone()), TableStyle::default());
+    out.begin(&batch.schema()).unwrap();
+    out.batch(&batch).unwrap();
+    out.end(&outcome(2)).unwrap();
+    let bytes = bytes::Bytes::from(memory.0.lock().unwrap().clone());
+    let read: Vec<_> = ParquetRecordBatchReader::try_new(bytes, 100).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read[0].column(0).as_string::<i32>(), &StringArray::from(vec![Some("2 days"), None]));
 }
 
 #[test]
