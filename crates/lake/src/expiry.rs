@@ -8,6 +8,8 @@ use std::collections::{BTreeSet, HashSet};
 use polder_metastore::{DataFiles, LoadedContents, Metastore, Row, Value, Write};
 use polder_types::{Result, SnapshotId};
 
+mod begins;
+
 /// A data file or delete file that no kept version names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeadFile {
@@ -37,6 +39,8 @@ pub(crate) struct Dead {
     delete_holders: Vec<String>,
     /// (table of the catalog, the column of its key, the key, begin, end) of rows that have ended.
     rows: Vec<(&'static str, &'static str, i64, i64, i64)>,
+    /// Rows that stay, and take the place of some that go.
+    late: Vec<begins::Late>,
     kept: Vec<SnapshotId>,
     /// There are checksums of files that another program has taken out of the catalog.
     stray_checksums: bool,
@@ -57,14 +61,17 @@ const KINDS: [(&str, &str); 7] = [
     ("ducklake_macro", "macro_id"),
 ];
 
+/// None of the kept versions, ascending, sees a row of this begin and end.
+fn is_unseen(kept: &[SnapshotId], begin: i64, end: Option<i64>) -> bool {
+    end.is_some_and(|end| {
+        let at = kept.partition_point(|id| *id < begin);
+        kept.get(at).is_none_or(|id| *id >= end)
+    })
+}
+
 /// Finds what the kept versions, ascending, do not see.
 pub(crate) async fn dead_rows(metastore: &Metastore, kept: &[SnapshotId]) -> Result<Dead> {
-    let unseen = |begin: i64, end: Option<i64>| {
-        end.is_some_and(|end| {
-            let at = kept.partition_point(|id| *id < begin);
-            kept.get(at).is_none_or(|id| *id >= end)
-        })
-    };
+    let unseen = |begin: i64, end: Option<i64>| is_unseen(kept, begin, end);
     let mut dead = Dead { kept: kept.to_vec(), ..Dead::default() };
     let sql = "SELECT data_file_id, table_id, path, path_is_relative, begin_snapshot, end_snapshot FROM ducklake_data_file WHERE end_snapshot IS NOT NULL";
     for row in metastore.query(sql, &[]).await? {
@@ -99,6 +106,7 @@ pub(crate) async fn dead_rows(metastore: &Metastore, kept: &[SnapshotId]) -> Res
     }
     ended.retain(|id| !live.contains(id));
     find_holders(metastore, &ended, &mut dead).await?;
+    dead.late = begins::late_rows(metastore, kept).await?;
     let stray =
         metastore.query(&format!("SELECT count(*) FROM polder_data_file_checksum WHERE {NOBODYS}"), &[]).await?;
     dead.stray_checksums = stray.first().map_or(Ok(0), |row| row.int(0))? > 0;
@@ -213,6 +221,7 @@ impl Dead {
                 writes.push(Write::new(sql, vec![Value::Int(*id)]));
             }
         }
+        writes.extend(self.late.iter().map(begins::Late::write));
         writes
     }
 }
