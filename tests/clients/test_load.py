@@ -173,6 +173,53 @@ def test_ods(server, tmp_path):
     assert server.client().sql(f"SELECT name FROM {report['tables'][0]['table']} ORDER BY id") == [{"name": "Ada"}, {"name": "Éva"}]
 
 
+LONG_ROWS = [["id", "note"]] + [[n, "x" * 200 if n == 7 else "short"] for n in range(1, 1001)]
+
+
+def long_xlsx(path):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in LONG_ROWS:
+        book.active.append(row)
+    book.save(path)
+
+
+def long_ods(path):
+    from odf.opendocument import OpenDocumentSpreadsheet
+    from odf.table import Table, TableCell, TableRow
+    from odf.text import P
+
+    document = OpenDocumentSpreadsheet()
+    sheet = Table(name="Long")
+    for values in LONG_ROWS:
+        row = TableRow()
+        for value in values:
+            kind = {"valuetype": "float", "value": value} if isinstance(value, int) else {"valuetype": "string"}
+            cell = TableCell(**kind)
+            cell.addElement(P(text=str(value)))
+            row.addElement(cell)
+        sheet.addElement(row)
+    document.spreadsheet.addElement(sheet)
+    document.save(path)
+
+
+def long_xls(path):
+    """Three hundred of the rows, as xlwt writes them."""
+    shutil.copy(polder.ROOT / "tests/data/long.xls", path)
+
+
+@pytest.mark.parametrize("kind, write, rows", [("xlsx", long_xlsx, 1000), ("ods", long_ods, 1000), ("xls", long_xls, 300)])
+def test_no_row_of_a_long_sheet_is_lost(server, client, tmp_path, kind, write, rows):
+    """Also those with numbers and lengths of 128 and more."""
+    path = tmp_path / f"long.{kind}"
+    write(path)
+    report = server.load(path, "--into", f"long_{kind}")
+    assert rows_of(report) == (rows, 0), report
+    assert client.sql(f"SELECT count(*) AS n, sum(id) AS ids, max(length(note)) AS longest FROM long_{kind}") == [
+        {"n": rows, "ids": rows * (rows + 1) // 2, "longest": 200}]
+
+
 def test_nested_json_stays_nested(server, tmp_path):
     path = tmp_path / "nested.json"
     path.write_text(json.dumps([{"id": 1, "where": {"city": "Delft", "at": [4.36, 52.0]}, "tags": ["a", "b"]}]))

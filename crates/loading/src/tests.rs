@@ -5,3 +5,4 @@ mod hostile;
 mod load;
 mod memory;
 pub(crate) mod places;
+mod sheets;

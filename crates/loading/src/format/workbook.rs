@@ -96,6 +96,10 @@ impl Splitter for Frames {
         1
     }
 
+    fn is_framed(&self) -> bool {
+        true
+    }
+
     fn line_at(&self, buffer: &[u8], at: usize) -> Option<u64> {
         number_at(buffer, at).map(|row| row as u64)
     }

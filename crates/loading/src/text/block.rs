@@ -102,7 +102,7 @@ impl<'a, S: Splitter> Records<'a, S> {
         if bytes.len() > FIELD_BYTES_MAX && fields[before..].iter().any(|field| field.len() > FIELD_BYTES_MAX) {
             return Verdict::Refuse(Fault::FieldTooLong);
         }
-        if !self.valid && std::str::from_utf8(bytes).is_err() {
+        if !self.valid && !self.is_text(bytes, &fields[before..]) {
             return Verdict::Refuse(Fault::InvalidEncoding);
         }
         // PostgreSQL's text, and so its clients, know no such letter.
@@ -110,6 +110,14 @@ impl<'a, S: Splitter> Records<'a, S> {
             return Verdict::Refuse(Fault::ZeroByte);
         }
         Verdict::Keep
+    }
+
+    /// Of text the whole record is looked at: a byte between its cells may be one of a cell that was taken apart.
+    fn is_text(&self, record: &[u8], fields: &[Field]) -> bool {
+        if self.splitter.is_framed() {
+            return fields.iter().all(|field| std::str::from_utf8(field.bytes(self.buffer)).is_ok());
+        }
+        std::str::from_utf8(record).is_ok()
     }
 }
 

@@ -129,6 +129,11 @@ pub(crate) trait Splitter: Send + Sync {
     /// Undoes the escapes of a field.
     fn unescape(&self, _raw: &[u8], _text: &mut Vec<u8>) {}
 
+    /// Lengths and numbers stand between the cells: only the cells are text.
+    fn is_framed(&self) -> bool {
+        false
+    }
+
     /// Rows may end in empty cells that have no column.
     fn tolerates_extra_empty(&self) -> bool {
         true
