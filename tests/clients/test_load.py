@@ -220,6 +220,24 @@ def test_no_row_of_a_long_sheet_is_lost(server, client, tmp_path, kind, write, r
         {"n": rows, "ids": rows * (rows + 1) // 2, "longest": 200}]
 
 
+def test_what_a_text_means_is_said(server, client, tmp_path):
+    """Single quotes, a line that names the separator, a column without a name, and digits that a double has not."""
+    for name, text, rows, remark in [
+            ("apostrophes", "id,w\n" + "0,'a0,b'\n" * 50, [{"id": 0, "w": "a0,b"}] * 50, b""),
+            ("excel_sep", "sep=;\r\nid;w\r\n1;x\r\n", [{"id": 1, "w": "x"}], b"the first line names the separator"),
+            ("r_rows", "mpg,cyl\nMazda,21.5,6\nDatsun,22.5,4\n", [{"row_name": "Mazda", "mpg": 21.5, "cyl": 6},
+             {"row_name": "Datsun", "mpg": 22.5, "cyl": 4}], b"the first column is called row_name"),
+            ("many_digits", "n,w\n1,0.12345678901234567890\n", [{"n": 1, "w": 0.12345678901234567890}], b"decimal(38, 20)")]:
+        path = tmp_path / f"{name}.csv"
+        path.write_text(text)
+        done = server.cli("load", path)
+        assert done.returncode == 0 and remark in done.stdout + done.stderr, done
+        assert client.sql(f"SELECT * FROM {name}") == rows
+    done = server.cli("load", tmp_path / "many_digits.csv", "--into", "all_digits", "--type", "w=decimal(38, 20)")
+    assert done.returncode == 0, done
+    assert client.value("SELECT w::text AS w FROM all_digits") == "0.12345678901234567890"
+
+
 def test_nested_json_stays_nested(server, tmp_path):
     path = tmp_path / "nested.json"
     path.write_text(json.dumps([{"id": 1, "where": {"city": "Delft", "at": [4.36, 52.0]}, "tags": ["a", "b"]}]))

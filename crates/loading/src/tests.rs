@@ -4,5 +4,6 @@ mod formats;
 mod hostile;
 mod load;
 mod memory;
+mod misreads;
 pub(crate) mod places;
 mod sheets;

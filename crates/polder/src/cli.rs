@@ -293,7 +293,7 @@ pub struct CorrectionArgs {
     /// Cells that mean "missing", separated by commas
     #[arg(long, value_name = "TEXT,…", value_delimiter = ',')]
     pub nulls: Option<Vec<String>>,
-    /// A column's type: bigint, double, text, boolean, date, timestamp or timestamptz
+    /// A column's type: bigint, double, decimal(p, s), text, boolean, date, timestamp or timestamptz
     #[arg(long = "type", value_name = "COLUMN=TYPE")]
     pub types: Vec<String>,
     /// A column's name in the table

@@ -59,9 +59,7 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
         comments::layout(&splitter, content.head, content.is_whole(), content.options.header, content.label)?;
     let mut remarks = vec!["columns are separated by blanks".into()];
     remarks.extend(comment);
-    if !layout.header {
-        remarks.push("there is no header line, so the columns are numbered".into());
-    }
+    remarks.extend(layout.remark("line"));
     let options =
         LoadOptions { quote: Some(char::from(quote)), header: Some(layout.header), ..content.found(FORMAT.name) };
     let reader =

@@ -220,6 +220,7 @@ fn sniff(content: &Content<'_>) -> Result<Option<Dialect>> {
     if delimiter.is_some() && delimiter == quote {
         return Err(Error::invalid("separator and quote are the same letter"));
     }
+    let delimiter = delimiter.or_else(|| comments::separator(content.head).map(|(separator, _)| separator));
     let text = &content.head[comments::end(content.head)..];
     Ok(super::dialect::find(text, content.is_whole(), delimiter, quote))
 }
@@ -232,12 +233,12 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let (layout, comment) =
         comments::layout(&dialect, content.head, content.is_whole(), content.options.header, content.label)?;
     let mut remarks: Vec<String> = comment.into_iter().collect();
-    if !layout.header {
-        remarks.push("there is no header line, so the columns are numbered".into());
-    }
+    remarks.extend(layout.remark("line"));
     if !sure {
         remarks.push("no separator was found, so each line is one cell".into());
     }
+    // Names that commas separate stand above cells that commas separate.
+    let comma_is_free = dialect.delimiter != b',' && (sure || !layout.columns.iter().any(|name| name.contains(',')));
     let options = LoadOptions {
         delimiter: (dialect.delimiter != NO_DELIMITER).then_some(char::from(dialect.delimiter)),
         quote: dialect.quote.map(char::from),
@@ -250,7 +251,7 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
         label: content.label.into(),
         name: content.name.into(),
         format: FORMAT.name,
-        reader: Box::new(reader.with_free_comma(dialect.delimiter != b',')),
+        reader: Box::new(reader.with_free_comma(comma_is_free)),
         options,
         remarks,
         sure: sure || is_called_table(content.name),

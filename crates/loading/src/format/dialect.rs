@@ -165,9 +165,55 @@ fn quote_of(sample: &[u8]) -> u8 {
     if memchr::memchr(b'"', sample).is_some() {
         return b'"';
     }
-    let mut opened = 0;
-    for separator in USUAL {
-        opened += memchr::memmem::find_iter(sample, &[b'\'', separator, b'\'']).count();
+    let single = USUAL.iter().any(|separator| {
+        memchr::memmem::find(sample, &[b'\'', *separator, b'\'']).is_some()
+            || SingleQuotes::of(sample, *separator).hold()
+    });
+    if single { b'\'' } else { b'"' }
+}
+
+/// Cells that begin with a single quote.
+#[derive(Default)]
+struct SingleQuotes {
+    lines: usize,
+    /// They end with one, too.
+    whole: usize,
+    /// Whole ones with the separator in them.
+    needed: usize,
+    /// They do not, as `'s Gravenhage`.
+    open: usize,
+}
+
+impl SingleQuotes {
+    fn of(sample: &[u8], separator: u8) -> Self {
+        let mut found = Self::default();
+        for line in sample.split(|byte| matches!(*byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
+            found.lines += 1;
+            found.see(line, separator);
+        }
+        found
     }
-    if opened > 0 { b'\'' } else { b'"' }
+
+    fn see(&mut self, line: &[u8], separator: u8) {
+        let next = |rest: &[u8]| memchr::memmem::find(rest, &[separator, b'\'']).map(|place| place + 2);
+        let mut rest = line;
+        let mut found = if line.starts_with(b"'") { Some(1) } else { next(rest) };
+        while let Some(start) = found {
+            let text = &rest[start..];
+            let ends = |at: &usize| text.get(at + 1).is_none_or(|next| *next == separator);
+            let Some(end) = memchr::memchr_iter(b'\'', text).find(ends) else {
+                self.open += 1;
+                return;
+            };
+            self.whole += 1;
+            self.needed += usize::from(text[..end].contains(&separator));
+            rest = &text[end + 1..];
+            found = next(rest);
+        }
+    }
+
+    /// Most of them are whole, and they are usual or hold what would be another cell.
+    fn hold(&self) -> bool {
+        self.whole > self.open && (self.needed > 0 || self.whole * 2 >= self.lines)
+    }
 }

@@ -182,7 +182,7 @@ fn recognise(content: &Content<'_>) -> bool {
 
 fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let columns = COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let layout = Layout { columns, header: false, start: 0, line: 1, preamble: vec![] };
+    let layout = Layout { columns, line: 1, ..Layout::default() };
     let usual: Result<Vec<_>> = COLUMNS.iter().map(|(_, sql)| types::from_sql(sql).map(Some)).collect();
     let reader = CellReader::new(Weblog, content.label, content.body.clone(), layout, content.options.nulls.as_deref());
     Ok(vec![Opened {

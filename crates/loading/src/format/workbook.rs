@@ -218,9 +218,7 @@ fn open_sheet(content: &Content<'_>, sheet: Sheet, format: &'static str, several
     let whole = head.len() as u64 == sheet.body.len();
     let layout = layout::find(&Frames, &head, whole, content.options.header, &label)?;
     let mut remarks = Vec::new();
-    if !layout.header {
-        remarks.push("there is no header row, so the columns are numbered".into());
-    }
+    remarks.extend(layout.remark("row"));
     if sheet.failed_cells > 0 {
         remarks.push(format!("{} with an error such as #DIV/0! are missing", counted(sheet.failed_cells, "cell")));
     }

@@ -178,6 +178,25 @@ pub(crate) fn plain_number(cell: &[u8], thousands: Option<u8>, comma: bool) -> O
     Some(Cow::Owned(kept.map(|byte| if *byte == decimal { b'.' } else { *byte }).collect()))
 }
 
+/// Decimal digits that always tell two doubles apart: no more of them are kept.
+pub(crate) const DOUBLE_DIGITS: usize = 17;
+
+/// The digits before and behind the point of a number without an exponent.
+pub(crate) fn fraction_digits(cell: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digits = cell.strip_prefix(b"-").unwrap_or(cell);
+    let point = memchr::memchr(b'.', digits)?;
+    let (whole, fraction) = (&digits[..point], &digits[point + 1..]);
+    whole.iter().chain(fraction).all(u8::is_ascii_digit).then_some((whole, fraction))
+}
+
+/// How many digits say something: zeros at both ends only say where the point is.
+pub(crate) fn meant_digits(whole: &[u8], fraction: &[u8]) -> usize {
+    let digits = || whole.iter().chain(fraction);
+    let before = digits().take_while(|digit| **digit == b'0').count();
+    let behind = digits().rev().take_while(|digit| **digit == b'0').count();
+    digits().count().saturating_sub(before + behind)
+}
+
 /// True for nothing, or a whole exponent.
 fn exponent(rest: &[u8]) -> bool {
     let Some((mark, rest)) = rest.split_first() else { return true };

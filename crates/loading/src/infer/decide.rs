@@ -4,10 +4,10 @@ use arrow::datatypes::DataType;
 
 use crate::names::counted;
 
-use super::cell::{NAN_WORDS, NULL_WORDS};
+use super::cell::{DOUBLE_DIGITS, NAN_WORDS, NULL_WORDS};
 use super::dates::DateOrder;
 use super::evidence::{Evidence, First, Kinds, OrderEvidence};
-use super::types::{self, DECIMAL_DIGITS_MAX, TEXT, TIMESTAMP, timestamptz};
+use super::types::{self, DECIMAL_DIGITS_MAX, TEXT, TIMESTAMP, timestamptz, to_sql};
 
 const NUMBERS: Kinds = Kinds::INT.and(Kinds::LONG).and(Kinds::DOUBLE).and(MARKED);
 /// Numbers with a mark that may separate thousands or a fraction.
@@ -148,6 +148,7 @@ fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, rem
         return if is_whole && !seen.has(Kinds::LONG) { DataType::Int64 } else { DataType::Float64 };
     }
     if seen.has(Kinds::DOUBLE) {
+        remarks.extend(lost_digits(evidence));
         return DataType::Float64;
     }
     if is_code_name(name) {
@@ -170,6 +171,22 @@ fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, rem
         return DataType::Date32;
     }
     DataType::Int64
+}
+
+/// That a double has not all digits of a fraction, and what type has.
+fn lost_digits(evidence: &Evidence) -> Option<String> {
+    let long = &evidence.long_fractions;
+    let first = long.lossy.as_ref()?;
+    let fits = long.whole_digits_max + long.fraction_digits_max <= usize::from(DECIMAL_DIGITS_MAX);
+    let type_name = if fits {
+        to_sql(&DataType::Decimal128(DECIMAL_DIGITS_MAX, i8::try_from(long.fraction_digits_max).unwrap_or_default()))
+    } else {
+        to_sql(&TEXT)
+    };
+    Some(format!(
+        "a double keeps {DOUBLE_DIGITS} of the digits of `{}` in line {}; {type_name}, said with --type, keeps all",
+        first.text, first.line
+    ))
 }
 
 /// What the commas and points of a column's numbers separate.

@@ -51,6 +51,33 @@ impl Kinds {
     }
 }
 
+/// Fractions that are written with many digits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LongFractions {
+    pub whole_digits_max: usize,
+    pub fraction_digits_max: usize,
+    /// One with more digits than a double tells apart.
+    pub lossy: Option<First>,
+}
+
+impl LongFractions {
+    fn observe(&mut self, cell: &[u8], line: impl FnOnce() -> u64) {
+        let cell = cell::trim(cell);
+        let Some((whole, fraction)) = cell::fraction_digits(cell) else { return };
+        self.whole_digits_max = self.whole_digits_max.max(whole.len());
+        self.fraction_digits_max = self.fraction_digits_max.max(fraction.len());
+        if self.lossy.is_none() && cell::meant_digits(whole, fraction) > cell::DOUBLE_DIGITS {
+            self.lossy = Some(First::new(cell, line()));
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.whole_digits_max = self.whole_digits_max.max(other.whole_digits_max);
+        self.fraction_digits_max = self.fraction_digits_max.max(other.fraction_digits_max);
+        earliest(&mut self.lossy, other.lossy);
+    }
+}
+
 /// Where something was first seen, and what it was.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct First {
@@ -89,6 +116,7 @@ pub(crate) struct Evidence {
     /// Cells looked at that were neither empty nor null words.
     pub cells: u64,
     pub long_digits_max: usize,
+    pub long_fractions: LongFractions,
     /// An integer that is no `20150131`.
     pub loose_int: bool,
     /// A comma that separates no thousands.
@@ -191,6 +219,11 @@ impl Evidence {
             Look::Double => {
                 self.loose_point =
                     self.loose_point || (cell.contains(&b'.') && !cell::is_one_group(cell::trim(cell), b'.'));
+                if cell.len() > cell::DOUBLE_DIGITS {
+                    let line = line();
+                    self.long_fractions.observe(cell, || line);
+                    return self.note(Kinds::DOUBLE, cell, || line);
+                }
                 Kinds::DOUBLE
             }
             Look::Comma(thousands) => {
@@ -260,6 +293,7 @@ impl Evidence {
         self.null_cells += other.null_cells;
         self.cells += other.cells;
         self.long_digits_max = self.long_digits_max.max(other.long_digits_max);
+        self.long_fractions.merge(other.long_fractions);
         self.loose_int |= other.loose_int;
         self.loose_comma |= other.loose_comma;
         self.loose_point |= other.loose_point;

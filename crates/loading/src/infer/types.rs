@@ -31,12 +31,24 @@ pub(crate) fn from_sql(name: &str) -> Result<DataType> {
         "date" => DataType::Date32,
         "timestamp" => TIMESTAMP,
         "timestamptz" | "timestamp with time zone" => timestamptz(),
-        other => {
-            return Err(Error::invalid(format!("unknown type {other:?} for a column"))
-                .with_hint("use bigint, double, text, boolean, date, timestamp or timestamptz; say `date dmy` or `date mdy` to fix the order of day and month"));
-        }
+        other => match decimal_named(other) {
+            Some(decimal) => decimal,
+            None => {
+                return Err(Error::invalid(format!("unknown type {other:?} for a column"))
+                    .with_hint("use bigint, double, decimal(digits, fraction), text, boolean, date, timestamp or timestamptz; say `date dmy` or `date mdy` to fix the order of day and month"));
+            }
+        },
     };
     Ok(found)
+}
+
+/// `decimal(38, 20)`, `numeric(10,2)`.
+fn decimal_named(name: &str) -> Option<DataType> {
+    let rest = name.strip_prefix("decimal").or_else(|| name.strip_prefix("numeric"))?;
+    let (digits, scale) = rest.trim().strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
+    let (digits, scale): (u8, i8) = (digits.trim().parse().ok()?, scale.trim().parse().ok()?);
+    let fits = (1..=DECIMAL_DIGITS_MAX).contains(&digits) && u8::try_from(scale).is_ok_and(|scale| scale <= digits);
+    fits.then_some(DataType::Decimal128(digits, scale))
 }
 
 /// A type as SQL names it.

@@ -135,6 +135,7 @@ fn separators_quotes_and_headers_are_found() {
     row_names: row_name text, mpg double, cyl bigint, disp bigint
     Mazda|21.0|6|160
     Datsun|22.8|4|108
+    - each row has a cell more than the header, so the first column is called row_name
     ");
     insta::assert_snapshot!(shown("spaces.csv", "a, b\n1, \"x, y\"\n2, z\n"), @r"
     spaces: a bigint, b text

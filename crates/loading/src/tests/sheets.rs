@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::formats::zip;
-use super::memory::Bench;
+use super::memory::{Bench, shown};
 
 const MAIN: &str = "xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\"";
 
@@ -50,4 +50,23 @@ fn no_row_of_a_long_sheet_is_lost() {
     assert_eq!((report.rows_loaded, report.rows_rejected), (1000, 0));
     assert_eq!(bench.columns("long"), ["id bigint", "note text"]);
     assert_eq!(bench.count("long"), 1000);
+}
+
+#[test]
+fn a_title_is_no_header() {
+    let title = [row(&["Report of May"]), row(&["a", "b", "c"]), row(&["1", "2", "3"]), row(&["4", "5", "6"])];
+    insta::assert_snapshot!(shown("title.xlsx", book(&title)), @r"
+    title: a bigint, b bigint, c bigint
+    1|2|3
+    4|5|6
+    rejected line 1 None: stands before the header: Report of May
+    ");
+    // A column without a name is no title's.
+    let unnamed = [row(&["town"]), row(&["Delft", "x"]), row(&["Goes", "y"])];
+    insta::assert_snapshot!(shown("unnamed.xlsx", book(&unnamed)), @r"
+    unnamed: town text, column_2 text
+    Delft|x
+    Goes|y
+    - names made safe: `` is `column_2`
+    ");
 }

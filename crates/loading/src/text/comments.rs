@@ -1,4 +1,4 @@
-//! Lines that begin with `#` and stand above the table: notes of whoever wrote the file.
+//! Lines that stand above the table and are none of it: notes that begin with `#`, and Excel's `sep=;`.
 
 use polder_types::Result;
 
@@ -7,8 +7,24 @@ use super::split::{Scan, Splitter};
 
 const MARK: u8 = b'#';
 
-/// Where the text behind such lines begins; 0 if there are none, or nothing else.
+/// The separator that the first line names for Excel, and where that line ends.
+pub(crate) fn separator(sample: &[u8]) -> Option<(u8, usize)> {
+    const MARK: &[u8] = b"sep=";
+    let (mark, rest) = sample.split_at_checked(MARK.len())?;
+    let (separator, rest) = rest.split_first()?;
+    let newline = if rest.starts_with(b"\r\n") { 2 } else { 1 };
+    let fits = mark.eq_ignore_ascii_case(MARK) && separator.is_ascii() && !separator.is_ascii_alphanumeric();
+    let ends = matches!(rest.first(), Some(b'\r' | b'\n')) && !matches!(*separator, b'\r' | b'\n' | b'"');
+    (fits && ends).then_some((*separator, MARK.len() + 1 + newline))
+}
+
+/// Where the text behind such lines begins. Notes with nothing below them are the table.
 pub(crate) fn end(sample: &[u8]) -> usize {
+    let named = separator(sample).map_or(0, |(_, end)| end);
+    named + notes_end(&sample[named..])
+}
+
+fn notes_end(sample: &[u8]) -> usize {
     let end = lines(sample).last().map_or(0, |(_, end)| *end);
     if sample[end..].trim_ascii().is_empty() { 0 } else { end }
 }
@@ -40,7 +56,26 @@ pub(crate) fn layout<S: Splitter>(
     header: Option<bool>,
     label: &str,
 ) -> Result<(Layout, Option<String>)> {
-    let end = end(sample);
+    let Some((_, named)) = separator(sample) else { return below(splitter, sample, last, header, label) };
+    let (mut found, notes) = below(splitter, &sample[named..], last, header, label)?;
+    found.start += named as u64;
+    found.line += 1;
+    for (line, _) in &mut found.preamble {
+        *line += 1;
+    }
+    let said = "the first line names the separator";
+    Ok((found, Some(notes.map_or_else(|| said.to_owned(), |notes| format!("{said}; below it, {notes}")))))
+}
+
+/// As [`layout`], of a text that does not begin with the separator's name.
+fn below<S: Splitter>(
+    splitter: &S,
+    sample: &[u8],
+    last: bool,
+    header: Option<bool>,
+    label: &str,
+) -> Result<(Layout, Option<String>)> {
+    let end = notes_end(sample);
     if end == 0 {
         return Ok((layout::find(splitter, sample, last, header, label)?, None));
     }

@@ -18,11 +18,24 @@ pub(crate) struct Layout {
     /// Names as in the file, or `column_1`, …
     pub columns: Vec<String>,
     pub header: bool,
+    /// The first column has no name in the header.
+    pub row_names: bool,
     /// Where the first row begins.
     pub start: u64,
     pub line: u64,
     /// Lines before the header that belong to no row.
     pub preamble: Vec<(u64, String)>,
+}
+
+impl Layout {
+    /// What is to be said of the columns' names. `head`: what a header would be, a line or a row.
+    pub(crate) fn remark(&self, head: &str) -> Option<String> {
+        if !self.header {
+            return Some(format!("there is no header {head}, so the columns are numbered"));
+        }
+        let unnamed = "each row has a cell more than the header, so the first column is called row_name";
+        self.row_names.then(|| unnamed.to_owned())
+    }
 }
 
 #[derive(Debug)]
@@ -55,11 +68,14 @@ pub(crate) fn find<S: Splitter>(
         return Err(Error::invalid(format!("{label} holds no row")).with_hint("check that it is the right file"));
     };
     let first = rows.iter().position(|row| row.is_width(width)).unwrap_or(0);
+    let titles = if splitter.is_framed() && header != Some(false) { titles(&rows, width) } else { 0 };
+    let first = first.max(titles);
     let layout = if let Some(columns) = row_names_header(&rows, width, header) {
         let after = rows.first().map_or(0, |row| row.end);
         Layout {
             columns,
             header: true,
+            row_names: true,
             start: after as u64,
             line: line_after(splitter, sample, &rows, 0),
             preamble: vec![],
@@ -72,12 +88,12 @@ pub(crate) fn find<S: Splitter>(
         {
             columns.pop();
         }
-        let preamble = rows[..first].iter().map(|row| (row.line, raw(sample, row))).collect();
+        let preamble = rows[..first].iter().map(|row| (row.line, raw(splitter, sample, row))).collect();
         let line = line_after(splitter, sample, &rows, first);
-        Layout { columns, header: true, start: rows[first].end as u64, line, preamble }
+        Layout { columns, header: true, row_names: false, start: rows[first].end as u64, line, preamble }
     } else {
         let columns = (1..=width).map(|place| format!("column_{place}")).collect();
-        Layout { columns, header: false, start: 0, line: 1, preamble: vec![] }
+        Layout { columns, line: 1, ..Layout::default() }
     };
     if layout.columns.len() > COLUMNS_MAX {
         let found = layout.columns.len();
@@ -121,7 +137,10 @@ pub(crate) fn text<S: Splitter>(splitter: &S, buffer: &[u8], field: &Field) -> S
     String::from_utf8_lossy(raw).into_owned()
 }
 
-fn raw(sample: &[u8], row: &SampleRow) -> String {
+fn raw<S: Splitter>(splitter: &S, sample: &[u8], row: &SampleRow) -> String {
+    if splitter.is_framed() {
+        return row.cells.join("\t").trim_end().to_owned();
+    }
     String::from_utf8_lossy(&sample[row.start..row.end]).trim_end().to_owned()
 }
 
@@ -149,6 +168,20 @@ fn row_names_header(rows: &[SampleRow], width: usize, header: Option<bool>) -> O
         && first.cells.iter().all(|cell| matches!(look(cell.as_bytes()), Look::Text))
         && rest.iter().any(|row| row.cells.iter().any(|cell| is_value(cell)));
     fits.then(|| std::iter::once("row_name".to_owned()).chain(first.cells.iter().map(|name| one_line(name))).collect())
+}
+
+/// Rows above the header of a sheet that hold a word in their first cell alone. A sheet's rows are all of one width.
+fn titles(rows: &[SampleRow], width: usize) -> usize {
+    let is_title = |row: &&SampleRow| {
+        let (first, rest) = row.cells.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        matches!(look(first.as_bytes()), Look::Text) && rest.iter().all(|cell| cell.trim().is_empty())
+    };
+    let titles = if width < 2 { 0 } else { rows.iter().take_while(is_title).count() };
+    let Some((header, below)) = rows.get(titles..).and_then(<[SampleRow]>::split_first) else { return 0 };
+    // Of two columns, the second may be without a name: only numbers below words tell a header.
+    let shows = width > 2 || below.iter().any(|row| row.cells.iter().any(|cell| is_value(cell)));
+    let is_whole = header.cells.iter().all(|cell| !cell.trim().is_empty());
+    if shows && is_whole && is_header(header, below, width) { titles } else { 0 }
 }
 
 fn last_is_empty(row: &SampleRow, width: usize) -> bool {

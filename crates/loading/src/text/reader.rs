@@ -122,14 +122,14 @@ impl<S: Splitter> CellReader<S> {
     ) -> Result<()> {
         if unit.oversized {
             let fault = Fault::RecordTooLong.to_string();
-            return output.reject(lane, self.reject(unit.line, bytes, None, fault));
+            return output.reject(lane, self.reject(unit.line, raw_text(bytes), None, fault));
         }
         let mut records = Records::new(&self.splitter, bytes, self.width(), unit.line);
         let mut block = Block::default();
         let mut batch = Batch::new(targets, output.schema())?;
         while records.next(&mut block) {
             for BadRow { row, fault } in &block.bad {
-                output.reject(lane, self.reject(row.line, &bytes[row.start..row.end], None, fault.to_string()))?;
+                output.reject(lane, self.reject(row.line, self.raw(bytes, *row), None, fault.to_string()))?;
             }
             let misfits = self.fill(bytes, &block, targets, &mut batch);
             for (row, reject) in misfits {
@@ -178,11 +178,23 @@ impl<S: Splitter> CellReader<S> {
         } else {
             format!("{value:?} is no {}", types::to_sql(&target.plan.data_type))
         };
-        self.reject(row.line, &bytes[row.start..row.end], Some(&target.plan.source), reason)
+        self.reject(row.line, self.raw(bytes, *row), Some(&target.plan.source), reason)
     }
 
-    fn reject(&self, line: u64, raw: &[u8], column: Option<&str>, reason: String) -> Reject {
-        Reject { source: self.label.clone(), line, column: column.map(str::to_owned), reason, raw: raw_text(raw) }
+    /// A row as a person reads it: of a frame, its cells.
+    fn raw(&self, bytes: &[u8], row: Row) -> String {
+        let record = &bytes[row.start..row.end];
+        if !self.splitter.is_framed() {
+            return raw_text(record);
+        }
+        let mut fields = Vec::new();
+        self.splitter.scan(record, 0, true, &mut fields);
+        let cells: Vec<&[u8]> = fields.iter().map(|field| field.bytes(record)).collect();
+        raw_text(&cells.join(&b'\t'))
+    }
+
+    fn reject(&self, line: u64, raw: String, column: Option<&str>, reason: String) -> Reject {
+        Reject { source: self.label.clone(), line, column: column.map(str::to_owned), reason, raw }
     }
 }
 
@@ -233,7 +245,7 @@ impl<S: Splitter> Reader for CellReader<S> {
 
     fn read(&self, targets: &[Target], output: &dyn Output, job: &Job) -> Result<()> {
         for (line, raw) in &self.layout.preamble {
-            output.reject(0, self.reject(*line, raw.as_bytes(), None, "stands before the header".into()))?;
+            output.reject(0, self.reject(*line, raw_text(raw.as_bytes()), None, "stands before the header".into()))?;
         }
         each_lane(&self.body, &self.units, output.lanes(), job, |lane, unit, bytes| {
             self.read_unit(lane, unit, bytes, targets, output)
