@@ -282,6 +282,21 @@ def test_the_same_content_is_skipped(server, client, tmp_path):
     assert client.value("SELECT count(*) AS n FROM twice") == 4
 
 
+@pytest.mark.parametrize("emptying", ["DELETE FROM", "TRUNCATE", "DELETE FROM {} WHERE id > 0"])
+def test_an_emptied_table_is_loaded_again(server, client, tmp_path, emptying):
+    """What it held from earlier loads went with its rows."""
+    path, other = tmp_path / "held.csv", tmp_path / "other.csv"
+    path.write_text(PEOPLE_CSV)
+    other.write_text("id,name,zip\n3,Grace,00501\n")
+    table = f"held_{len(emptying)}"
+    for _ in range(2):
+        assert rows_of(server.load(path, "--into", table, "--append")) == (2, 0)
+        assert rows_of(server.load(other, "--into", table, "--append")) == (1, 0)
+        assert rows_of(server.load(path, "--into", table, "--append")) == (0, 0)
+        client.sql(emptying.format(table) if "{}" in emptying else f"{emptying} {table}")
+        assert client.value(f"SELECT count(*) AS n FROM {table}") == 0
+
+
 def test_append_replace_and_create(server, client, tmp_path):
     path, other = tmp_path / "modes.csv", tmp_path / "more.csv"
     path.write_text("a,b\n1,x\n")

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use polder_metastore::Write;
+use polder_metastore::{LoadedContents, Write};
 use polder_runtime::to_the_end;
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 
@@ -246,7 +246,7 @@ impl Transaction {
         self.view.tables.get(&table).is_some_and(|table| table.next_row_id != before).then_some(before)
     }
 
-    /// Removes every row.
+    /// Removes every row, and that anything was loaded into the table.
     ///
     /// # Errors
     /// `NotFound`; when rows kept in the metastore cannot be read.
@@ -260,6 +260,9 @@ impl Transaction {
         self.end_files(table.id, files)?;
         self.end_inlined(table.id, stored)?;
         self.keys.references.shrunk(&table);
+        if gone > 0 {
+            self.attach(LoadedContents::forget_write(table.id));
+        }
         Ok(gone)
     }
 

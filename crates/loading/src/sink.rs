@@ -95,9 +95,15 @@ impl Transaction for LakeTransaction {
     async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>> {
         let inner = self.inner()?;
         let Some(state) = inner.table(&name_of(table)) else { return Ok(HashSet::new()) };
-        let metastore = inner.lake().metastore().clone();
-        let known = metastore.loaded_contents().list(state.id).await?;
-        Ok(known.into_iter().map(|content| content.content_hash).filter(|hash| hashes.contains(hash)).collect())
+        let (lake, view) = (Arc::clone(inner.lake()), Arc::clone(inner.view()));
+        let known = lake.metastore().loaded_contents().list(state.id).await?;
+        // An empty table holds nothing, however its rows went: what had rows may be loaded again.
+        let is_empty = !known.is_empty() && lake.row_count(&view, &state).await? == 0;
+        if is_empty && known.iter().any(|content| content.rows > 0) {
+            self.forget(table)?;
+        }
+        let known = known.into_iter().filter(|content| !is_empty || content.rows == 0);
+        Ok(known.map(|content| content.content_hash).filter(|hash| hashes.contains(hash)).collect())
     }
 
     async fn create(&mut self, table: &TableRef, schema: SchemaRef) -> Result<()> {

@@ -129,6 +129,26 @@ async fn a_load_is_one_version_of_the_lake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_table_holds_nothing_that_was_loaded() {
+    let house = House::new().await;
+    let cities = house.file("cities.csv", "city,people\nUtrecht,376000\nLeiden,124000\n");
+    let more = house.file("more.csv", "city,people\nDelft,104000\n");
+    let append = async |path: &Path| {
+        let into = Some("cities".to_owned());
+        let report = house.load(LoadRequest { mode: LoadMode::Append, into, ..house.request(path) }).await;
+        (report.tables[0].rows_loaded, report.tables[0].sources[0].skipped)
+    };
+    assert_eq!((append(&cities).await, append(&more).await), ((2, false), (1, false)));
+    assert_eq!((append(&cities).await, append(&more).await), ((0, true), (0, true)));
+    let mut emptying = house.lake.begin().await.unwrap();
+    assert_eq!(emptying.truncate(&TableName::new("public", "cities")).await.unwrap(), 3);
+    emptying.commit().await.unwrap();
+    // The second is no more known than the first, though the table is not empty any more.
+    assert_eq!((append(&cities).await, append(&more).await), ((2, false), (1, false)));
+    assert_eq!(house.rows("cities").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_strict_load_that_fails_changes_nothing() {
     let house = House::new().await;
     let before = house.lake.newest().await.unwrap().id;
