@@ -238,6 +238,16 @@ def test_what_a_text_means_is_said(server, client, tmp_path):
     assert client.value("SELECT w::text AS w FROM all_digits") == "0.12345678901234567890"
 
 
+def test_words_that_are_kept_as_text_are_said(server, client, tmp_path):
+    path = tmp_path / "tails.csv"
+    path.write_text("id,tail\n" + "1,N10156\n2,NA\n" * 200)
+    done = server.cli("load", path)
+    assert b"`NA` is kept as text (200 cells); --nulls NA makes it NULL" in done.stdout + done.stderr, done
+    assert client.value("SELECT count(*) AS n FROM tails WHERE tail IS NULL") == 0
+    assert server.cli("load", path, "--into", "no_tails", "--nulls", "NA").returncode == 0
+    assert client.value("SELECT count(*) AS n FROM no_tails WHERE tail IS NULL") == 200
+
+
 def test_nested_json_stays_nested(server, tmp_path):
     path = tmp_path / "nested.json"
     path.write_text(json.dumps([{"id": 1, "where": {"city": "Delft", "at": [4.36, 52.0]}, "tags": ["a", "b"]}]))

@@ -133,7 +133,7 @@ async fn an_emptied_table_holds_nothing_that_was_loaded() {
     let house = House::new().await;
     let cities = house.file("cities.csv", "city,people\nUtrecht,376000\nLeiden,124000\n");
     let more = house.file("more.csv", "city,people\nDelft,104000\n");
-    let append = async |path: &Path| {
+    let append = async |path: &PathBuf| {
         let into = Some("cities".to_owned());
         let report = house.load(LoadRequest { mode: LoadMode::Append, into, ..house.request(path) }).await;
         (report.tables[0].rows_loaded, report.tables[0].sources[0].skipped)

@@ -91,8 +91,11 @@ pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> 
     let seen = evidence.kinds.without(Kinds::EMPTY.and(Kinds::NULL));
     let words_are_text = around.own_nulls && evidence.null_words & !NAN_WORDS != 0;
     if seen.is_empty() || words_are_text {
-        let remarks =
-            if seen.is_empty() && evidence.null_cells == 0 { vec!["no cell has a value".into()] } else { vec![] };
+        let remarks = if seen.is_empty() && evidence.null_cells == 0 {
+            vec!["no cell has a value".into()]
+        } else {
+            kept_words(evidence).into_iter().collect()
+        };
         return Decision { data_type: TEXT, form: CellForm::default(), remarks };
     }
     let mut form = CellForm::default();
@@ -111,7 +114,9 @@ pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> 
         DataType::Int64 if around.own_nulls && evidence.null_words != 0 => DataType::Float64,
         other => other,
     };
-    if data_type != TEXT && !around.own_nulls {
+    if data_type == TEXT {
+        remarks.extend(kept_words(evidence));
+    } else if !around.own_nulls {
         form.null_words = missing_words(&data_type, evidence);
         remarks.extend(missing_remark(form.null_words, evidence));
     }
@@ -324,6 +329,25 @@ fn missing_remark(mask: u16, evidence: &Evidence) -> Option<String> {
     Some(match evidence.null_words & !mask {
         0 => format!("{list} {verb} missing ({})", counted(evidence.null_cells, "cell")),
         _ => format!("{list} {verb} missing"),
+    })
+}
+
+/// Words that hardly stand for themselves, and are kept in a column of text all the same.
+fn kept_words(evidence: &Evidence) -> Option<String> {
+    // `-`, `?` and `None` are values to many, and `NaN` is a number.
+    const HARDLY_MEANT: [&str; 8] = ["NA", "N/A", "n/a", "null", "NULL", "Null", "\\N", "#N/A"];
+    let kept = || {
+        let words = NULL_WORDS.iter().zip(evidence.words);
+        words.filter(|(word, count)| *count > 0 && HARDLY_MEANT.contains(word))
+    };
+    let words: Vec<String> = kept().map(|(word, _)| format!("`{word}`")).collect();
+    let (last, rest) = words.split_last()?;
+    let cells = counted(kept().map(|(_, count)| count).sum(), "cell");
+    let list: Vec<&str> = kept().map(|(word, _)| *word).collect();
+    let list = list.join(",");
+    Some(match rest {
+        [] => format!("{last} is kept as text ({cells}); --nulls {list} makes it NULL"),
+        _ => format!("{} and {last} are kept as text ({cells}); --nulls {list} makes them NULL", rest.join(", ")),
     })
 }
 

@@ -1,7 +1,7 @@
 //! What all cells of one column have shown so far. Two halves of a file are looked at apart and put together, so the
 //! order in which they are merged must not matter.
 
-use super::cell::{self, Look};
+use super::cell::{self, Look, NULL_WORDS};
 use super::dates::{self, Day};
 
 /// One bit for each kind of cell seen.
@@ -113,6 +113,8 @@ pub(crate) struct Evidence {
     /// Bit `n`: `NULL_WORDS[n]` was seen.
     pub null_words: u16,
     pub null_cells: u64,
+    /// Cells that are these words out of quotes, which a text keeps.
+    pub words: [u64; NULL_WORDS.len()],
     /// Cells looked at that were neither empty nor null words.
     pub cells: u64,
     pub long_digits_max: usize,
@@ -269,6 +271,18 @@ impl Evidence {
         self.note(kind, cell, || line);
     }
 
+    /// Counts a word that would mean "missing" if this were no text. Said of every cell, also when all else is settled.
+    #[inline]
+    pub(crate) fn count_word(&mut self, raw: &[u8]) {
+        if raw.len() <= 4
+            && matches!(raw.first(), Some(b'N' | b'n' | b'\\' | b'#'))
+            && let Some(place) = cell::null_word(raw)
+            && let Some(count) = self.words.get_mut(usize::from(place))
+        {
+            *count += 1;
+        }
+    }
+
     /// A cell that the user's own list calls missing.
     pub(crate) fn observe_null(&mut self) {
         self.kinds = self.kinds.and(Kinds::EMPTY);
@@ -291,6 +305,9 @@ impl Evidence {
         self.kinds = self.kinds.and(other.kinds);
         self.null_words |= other.null_words;
         self.null_cells += other.null_cells;
+        for (mine, theirs) in self.words.iter_mut().zip(other.words) {
+            *mine += theirs;
+        }
         self.cells += other.cells;
         self.long_digits_max = self.long_digits_max.max(other.long_digits_max);
         self.long_fractions.merge(other.long_fractions);

@@ -225,6 +225,7 @@ fn types_are_decided_over_the_whole_file() {
     NA|∅|∅
     x|1|2
     ?|∅|3
+    - `a`: `NA` is kept as text (1 cell); --nulls NA makes it NULL
     - `b`: `NA` and `\N` mean missing (2 cells)
     - `c`: `-` means missing (1 cell)
     ");

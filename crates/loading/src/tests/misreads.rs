@@ -87,3 +87,22 @@ fn a_comma_is_no_decimal_sign_below_names_that_commas_separate() {
     - no separator was found, so each line is one cell
     ");
 }
+
+/// In a column of text `NA` may be meant, so it stays; how often, and what makes it missing, is said. In quotes it is meant.
+#[test]
+fn words_that_are_kept_as_text_are_counted() {
+    let text = format!("id,tail,all,place\n{}2,\"NA\",NA,NULL\n3,NA,NA,N/A\n", "1,N10156,NA,Delft\n".repeat(3000));
+    let bench = Bench::new();
+    let report = bench.load(bench.file("planes.csv", &text));
+    insta::assert_snapshot!(report.remarks.join("\n"), @r"
+    `tail`: `NA` is kept as text (1 cell); --nulls NA makes it NULL
+    `all`: `NA` is kept as text (3002 cells); --nulls NA makes it NULL
+    `place`: `N/A` and `NULL` are kept as text (2 cells); --nulls N/A,NULL makes them NULL
+    ");
+    let options = LoadOptions { nulls: Some(vec!["NA".into()]), ..LoadOptions::default() };
+    insta::assert_snapshot!(shown_with("said.csv", "id,tail\n1,NA\n2,N10156\n", options), @r"
+    said: id bigint, tail text
+    1|∅
+    2|N10156
+    ");
+}

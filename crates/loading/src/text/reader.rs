@@ -86,10 +86,15 @@ impl<S: Splitter> CellReader<S> {
         let mut scratch = Vec::new();
         while records.next(&mut block) {
             for (place, evidence) in columns.iter_mut().enumerate() {
+                let fields = block.fields.iter().skip(place).step_by(self.width());
+                if self.own_nulls.is_none() {
+                    for field in fields.clone().filter(|field| !field.quoted) {
+                        evidence.count_word(field.bytes(bytes));
+                    }
+                }
                 if evidence.settled() {
                     continue;
                 }
-                let fields = block.fields.iter().skip(place).step_by(self.width());
                 for (field, row) in fields.zip(&block.rows) {
                     let cell = self.cell(bytes, field, &mut scratch);
                     match &self.own_nulls {
