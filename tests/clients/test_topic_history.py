@@ -95,6 +95,27 @@ def test_history_and_log_are_one_table(server, client):
     assert client.value(f'SELECT count(*) FROM {topic} a JOIN {topic} b USING (partition, "offset")') == 500
 
 
+def test_values_are_equal_before_and_after_they_are_kept(server, client):
+    topic = make(server, "formed", 1)
+    values = [b'{"b":1,"a":2}', b'{"a":2,"b":1}', b'{"a": 2, "b": 1}', b'{"v":1,"v":2}', b'{"long": {"z": [1, {"y":0,"x":1}], "a":null},"s":"\\u00e4"}',
+              b'1.50', b'[ ]', b'{"n": 1e2}', b'no json', b'{"z": "\\u0000"}', None, b"\xff"]
+    producer = Producer(kafkas.librdkafka(server))
+    # So many that a batch of them is kept whole in memory, and each of them longer than what lies in a view.
+    for value in values * 10:
+        producer.produce(topic, value)
+        producer.produce(topic, value and value + b" " * 20)
+    assert not producer.flush(20)
+    ask = f'SELECT "offset", value::text AS value, value_bytes FROM {topic} ORDER BY "offset"'
+    one = f"""SELECT count(*) FROM {topic} WHERE value::text = '{{"a": 2, "b": 1}}'"""
+    before, same = client.sql(ask), client.value(one)
+    history(client, topic)
+    kafkas.until(client, f"SELECT count(*) FROM topic_history.{topic}", len(values) * 20)
+    assert client.sql(ask) == before
+    assert (same, client.value(one)) == (60, 60)
+    texts = [row["value"] for row in before[:24:2]]
+    assert texts[3:8] == ['{"v": 2}', '{"s": "ä", "long": {"a": null, "z": [1, {"x": 1, "y": 0}]}}', "1.50", "[]", '{"n": 100}']
+
+
 def test_each_record_once_while_it_is_written_and_kept(server, client):
     topic = make(server, "spliced", 3)
     history(client, topic)

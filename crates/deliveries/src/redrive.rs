@@ -1,5 +1,6 @@
 //! Rejected records, delivered once more.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use polder_capability::deliveries::{Redriven, RejectedRecord};
 use polder_capability::schemas::{ValueDecoder, framed_schema_id};
 use polder_capability::topics::topic_schema;
 use polder_kernels::json::Json;
-use polder_kernels::json::bytes::{of_bytes, text};
+use polder_kernels::json::bytes::{of_bytes, spelled_of_bytes, text};
+use polder_kernels::json::normal::normal;
 use polder_types::{Error, Result};
 
 use crate::JobDeliveries;
@@ -38,8 +40,8 @@ impl JobDeliveries {
             }
             self.find_decoders(&records, &mut decoders).await?;
             let keys = records.iter().map(RejectedRecord::row_key).collect();
-            let delivered =
-                outlet.deliver(self, vec![as_rows(&records, &decoders)?], Vec::new(), keys, Vec::new()).await?;
+            let rows = as_rows(&records, &decoders, stored.definition.wants_spelled())?;
+            let delivered = outlet.deliver(self, vec![rows], Vec::new(), keys, Vec::new()).await?;
             let count = records.len() as u64;
             redriven.read += count;
             redriven.rejected += delivered.rejected;
@@ -78,10 +80,20 @@ fn key_of(bytes: &[u8], decoders: &Decoders) -> Option<String> {
     }
 }
 
+/// A value as a topic's table shows it, or as it is spelled.
+fn value_of(bytes: &[u8], decoders: &Decoders, spelled: bool) -> Option<String> {
+    match decoded(bytes, decoders) {
+        Some(json) if spelled => Some(json),
+        Some(json) => Some(normal(&json).map_or_else(|| json.clone(), Cow::into_owned)),
+        None if spelled => spelled_of_bytes(bytes).map(Cow::into_owned),
+        None => of_bytes(bytes).map(Cow::into_owned),
+    }
+}
+
 /// Rejected records as rows of their topic's table.
-fn as_rows(records: &[RejectedRecord], decoders: &Decoders) -> Result<RecordBatch> {
+fn as_rows(records: &[RejectedRecord], decoders: &Decoders, spelled: bool) -> Result<RecordBatch> {
     let key = |record: &RejectedRecord| record.key.as_deref().and_then(|key| key_of(key, decoders));
-    let value = |value: &[u8]| decoded(value, decoders).or_else(|| of_bytes(value));
+    let value = |value: &[u8]| value_of(value, decoders, spelled);
     let headers = |record: &RejectedRecord| Some(record.headers.clone().unwrap_or_else(|| "{}".to_owned()));
     let times = records.iter().map(|record| record.timestamp.saturating_mul(1_000)).collect::<Vec<_>>();
     let columns: Vec<ArrayRef> = vec![

@@ -135,6 +135,7 @@ impl Running<'_> {
             let Some(to) = part.to else { continue };
             self.note_lost(lot, &part);
             part.from = part.from.max(lot.next(part.partition).unwrap_or(0));
+            part.spelled = self.definition.wants_spelled();
             if part.from >= to {
                 lot.read_to(part.partition, to);
                 continue;

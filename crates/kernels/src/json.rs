@@ -2,6 +2,7 @@
 
 pub mod arrays;
 pub mod bytes;
+pub mod normal;
 mod order;
 
 use std::cmp::Ordering;

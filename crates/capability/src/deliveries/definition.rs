@@ -86,6 +86,12 @@ impl DeliveryDefinition {
         }
     }
 
+    /// Whether records' values go on as they are spelled. A transform and a history have them as a topic's table has them.
+    #[must_use]
+    pub fn wants_spelled(&self) -> bool {
+        self.transform.is_none() && self.target.history().is_none()
+    }
+
     /// The table of rejected records: the one that was named, or else that of the target with `__rejected` behind its name, or
     /// that of the delivery's name in `public` for what does not go into a table.
     #[must_use]

@@ -106,6 +106,9 @@ pub struct TopicPart {
     pub is_dense: bool,
     /// Bytes that the whole partition takes, in order to plan.
     pub partition_bytes: u64,
+    /// Values are wanted as they are spelled: with their keys in the order in which they were written, all of them. Otherwise they
+    /// have the form of `jsonb`. [`TopicRows::scan`] sets it to false.
+    pub spelled: bool,
 }
 
 /// Records that lie in the log as they were written, and cannot be read.

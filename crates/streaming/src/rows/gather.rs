@@ -1,5 +1,6 @@
 //! Records that become the columns of one batch.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use polder_capability::schemas::{ValueDecoder, framed_schema_id};
 use polder_capability::topics::columns;
-use polder_kernels::json::bytes::{is_json, quoted, text};
+use polder_kernels::json::bytes::{of_bytes, spelled_of_bytes, text};
+use polder_kernels::json::normal::normal;
 use polder_topic_log::format::{Headers, Record};
 use polder_types::{Error, Result};
 
@@ -89,9 +91,16 @@ pub struct Gathered {
     bytes: usize,
     /// Rows that nothing is wanted of.
     counted: usize,
+    /// Values stay as they are spelled.
+    spelled: bool,
 }
 
 impl Gathered {
+    /// Nothing yet. `spelled`: values will stay as they are spelled, and not get the form of `jsonb`.
+    pub fn new(spelled: bool) -> Self {
+        Self { spelled, ..Self::default() }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.counted == 0
     }
@@ -228,15 +237,16 @@ impl Gathered {
                 continue;
             };
             if let Some(json) = decoded(bytes, decoders) {
-                column.put(&json)?;
+                let normal = if self.spelled { None } else { normal(&json) };
+                column.put(normal.as_deref().unwrap_or(&json))?;
                 continue;
             }
-            match std::str::from_utf8(bytes) {
-                Ok(json) if is_json(json) => column.share(row, row.value, json)?,
-                _ => match text(bytes) {
-                    Some(text) => column.put(quoted(text))?,
-                    None => column.builder.append_null(),
-                },
+            let json = if self.spelled { spelled_of_bytes(bytes) } else { of_bytes(bytes) };
+            match json {
+                // It is the whole value as it lies there.
+                Some(Cow::Borrowed(json)) => column.share(row, row.value, json)?,
+                Some(Cow::Owned(json)) => column.put(&json)?,
+                None => column.builder.append_null(),
             }
         }
         Ok(column.builder.finish())

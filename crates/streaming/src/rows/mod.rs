@@ -78,6 +78,7 @@ impl LogRows {
             to_ms: scan.to_ms,
             is_dense,
             partition_bytes: self.log.partition_bytes(topic.id, number).unwrap_or_default(),
+            spelled: false,
         }))
     }
 }

@@ -80,7 +80,7 @@ enum Open {
 impl Reading {
     /// The next rows; `None` at the end.
     async fn batch(&mut self) -> Result<Option<RecordBatch>> {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::new(self.part.spelled);
         while !gathered.is_full() {
             if self.take(&mut gathered).map_err(|error| self.placed(error))? {
                 continue;

@@ -115,7 +115,7 @@ async fn records_are_rows() {
         some("\"no JSON\""),
         None,
         None,
-        some(" [1, 2.50] "),
+        some("[1, 2.50]"),
         some("\"\""),
         some(r#""{\"zero\": \"\\u0000\"}""#),
         some("\"1e2000\""),
@@ -139,7 +139,7 @@ async fn many_records_come_in_bounded_batches_and_each_once() {
     world.topic("t", 1).await;
     let rows = LogRows::new(&world.topics, None);
     let values: Vec<String> =
-        (0..20_000).map(|number| format!(r#"{{"number": {number}, "more": "{number:>9}"}}"#)).collect();
+        (0..20_000).map(|number| format!(r#"{{"more": "{number:>9}", "number": {number}}}"#)).collect();
     let mut next = 0;
     for (size, codec) in
         [(1, Codec::None), (9_000, Codec::Lz4), (20, Codec::Gzip), (10_000, Codec::None), (979, Codec::Snappy)]

@@ -44,6 +44,7 @@ impl TopicRows for Counted {
             to_ms: None,
             is_dense: true,
             partition_bytes: 0,
+            spelled: false,
         });
         Ok(parts.collect())
     }
