@@ -163,6 +163,30 @@ def test_only_superusers_send_records_elsewhere(server, client):
     sender.sql(f"CREATE DELIVERY kept FROM TOPIC {topic} INTO TABLE {topic}_t")
 
 
+def test_a_stranger_learns_nothing_of_a_delivery(server, client):
+    topic = make(server, "hidden", 1)
+    client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_t")
+    client.sql("CREATE USER stranger PASSWORD 'a long word to log in with'")
+    client.sql("GRANT pg_read_all_data TO stranger")
+    stranger = polder.Client(server.url).login("stranger", "a long word to log in with")
+    assert stranger.sql("SELECT delivery_name FROM polder.deliveries") == []
+
+    def answer(statement, name):
+        try:
+            stranger.sql(statement.format(name))
+        except polder.Failed as failed:
+            return failed.code, str(failed).replace(name, "…")
+        return "", ""
+
+    for statement in ["ALTER DELIVERY {} PAUSE", "ALTER DELIVERY {} RESUME", "ALTER DELIVERY {} REDRIVE", "ALTER DELIVERY {} SET BUFFER 1 SECONDS",
+                      "ALTER DELIVERY {} DROP TRANSFORM", "DROP DELIVERY {}", "DROP DELIVERY IF EXISTS {}"]:
+        there, absent = answer(statement, f"{topic}_in"), answer(statement, f"{topic}_no")
+        assert there == absent, statement
+        assert there[0] == ("" if "IF EXISTS" in statement else "42704"), there
+    assert answer(f"CREATE OR REPLACE DELIVERY {{}} FROM TOPIC {topic} INTO TABLE {topic}_t", f"{topic}_in")[0] == "42710"
+    assert client.value(f"SELECT state FROM polder.deliveries WHERE delivery_name = '{topic}_in'") != "paused"
+
+
 def test_arrays_of_json_come_into_columns_of_arrays(server, client):
     topic = make(server, "arrays", 1)
     client.sql(f"CREATE TABLE {topic}_table (id bigint, tags text[], numbers integer[], moments timestamptz[], parts jsonb[])")

@@ -12,7 +12,7 @@ use polder_capability::deliveries::{AlterDelivery, DeliveryDefinition, DeliveryT
 use polder_types::{Error, ErrorKind, Result};
 
 use super::may::check_may_write_beside;
-use crate::authz::{Who, not_owner};
+use crate::authz::Who;
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
 
@@ -27,7 +27,7 @@ impl DeliveryStatement {
         }
     }
 
-    /// The delivery that must be the caller's, if there is one of that name.
+    /// The delivery that must be the caller's: of another's nothing is told.
     fn owned(&self) -> Option<&str> {
         match self {
             Self::Create(create) if create.if_exists != IfExists::Replace => None,
@@ -82,6 +82,19 @@ fn may_leave(who: &Who, target: &DeliveryTarget) -> Result<()> {
         .with_hint("a superuser makes it; or INTO TABLE"))
 }
 
+/// What is said of a name that is no delivery's, and of one that whoever asks knows nothing of.
+fn absent(name: &str) -> String {
+    format!("there is no delivery {name:?}")
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(absent(name)).with_code("42704").with_hint("SELECT delivery_name FROM polder.deliveries")
+}
+
+fn taken(name: &str) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("there is a delivery {name:?} already")).with_code("42710")
+}
+
 fn change(clauses: Clauses, schema: &str) -> AlterDelivery {
     let buffer = clauses.buffer.unwrap_or_default();
     AlterDelivery {
@@ -96,19 +109,14 @@ fn change(clauses: Clauses, schema: &str) -> AlterDelivery {
 }
 
 impl Engine {
-    /// # Errors
-    /// `Forbidden` (42501) for a delivery of another role, unless one has its rights.
-    async fn must_own_delivery(&self, who: &Who, name: &str) -> Result<()> {
+    /// Whether a delivery is another role's, of whose deliveries somebody does not know.
+    async fn is_hidden_delivery(&self, who: &Who, name: &str) -> Result<bool> {
         if who.superuser {
-            return Ok(());
+            return Ok(false);
         }
         let owner = self.deliveries()?.find(name).await?.map(|delivery| delivery.definition.owner);
-        match owner {
-            Some(owner) if !who.book.find(&owner).is_some_and(|owner| who.has(owner.oid)) => {
-                Err(not_owner("delivery", name, &owner))
-            }
-            _ => Ok(()),
-        }
+        let has = |owner: String| who.book.find(&owner).is_some_and(|owner| who.has(owner.oid));
+        Ok(owner.is_some_and(|owner| !has(owner)))
     }
 
     /// Runs a statement about deliveries.
@@ -117,14 +125,21 @@ impl Engine {
         check_may_write_beside(inner, verb)?;
         let deliveries = self.deliveries()?;
         let settings = self.current(inner.settings.clone(), None).await?;
-        if let Some(name) = statement.owned() {
-            self.must_own_delivery(&settings.who, name).await?;
-        }
         if let DeliveryStatement::Create(create) = &statement {
             may_leave(&settings.who, &create.target)?;
         }
         let snapshot = self.lake.newest().await?.id;
         let done = Outcome::done(verb, None, snapshot);
+        if let Some(name) = statement.owned()
+            && self.is_hidden_delivery(&settings.who, name).await?
+        {
+            return match &statement {
+                // Its name cannot be had twice, which whoever makes one is told anyway.
+                DeliveryStatement::Create(_) => Err(taken(name)),
+                DeliveryStatement::Drop { if_exists: true, .. } => Ok(done.notice(absent(name))),
+                _ => Err(unknown(name)),
+            };
+        }
         match statement {
             DeliveryStatement::Create(create) => {
                 let (name, if_exists) = (create.name.clone(), create.if_exists);
@@ -154,13 +169,7 @@ impl Engine {
             }
             DeliveryStatement::Drop { name, if_exists } => {
                 if !deliveries.remove(&name).await? {
-                    let message = format!("there is no delivery {name:?}");
-                    if !if_exists {
-                        return Err(Error::not_found(message)
-                            .with_code("42704")
-                            .with_hint("SELECT delivery_name FROM polder.deliveries"));
-                    }
-                    return Ok(done.notice(message));
+                    return if if_exists { Ok(done.notice(absent(&name))) } else { Err(unknown(&name)) };
                 }
             }
         }
