@@ -58,6 +58,8 @@ def test_fields_become_columns_and_what_does_not_fit_is_kept_with_its_reason(ser
     assert all(row["reason"] for row in kept)
     assert any("column id" in row["reason"] for row in kept), kept
     assert {row["value"] for row in kept} == {"no json", '{"id": "x"}', None, "[1]"}
+    reasons = {row["value"]: row["reason"] for row in kept}
+    assert "tombstone" in reasons[None] and "no JSON" in reasons["no json"] and "object" in reasons["[1]"], reasons
     status = client.sql(f"SELECT state, records, rejected, lag_records, last_error FROM polder.deliveries WHERE delivery_name = '{topic}_in'")[0]
     assert (status["state"], status["records"], status["rejected"], status["last_error"]) == ("running", 503, 4, None)
 

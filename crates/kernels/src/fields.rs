@@ -6,6 +6,25 @@ use arrow::array::{Array, StringArray, StringBuilder};
 use jiter::Jiter;
 use polder_types::limits::NAME_BYTES_MAX;
 
+use crate::json::Json;
+
+/// Why a record's bytes are no JSON; `None`: they are some. `schema`: by whose number they say that they were written, and of
+/// which they were not read.
+#[must_use]
+pub fn why_no_json(bytes: Option<&[u8]>, schema: Option<i32>) -> Option<String> {
+    let Some(bytes) = bytes else { return Some("there is no value: the record is a tombstone".to_owned()) };
+    if let Some(id) = schema {
+        return Some(format!("the value says that schema {id} wrote it, which is not registered or cannot read it"));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Some("the value is no text: its bytes are not UTF-8".to_owned());
+    };
+    if memchr::memchr(0, bytes).is_some() {
+        return Some("the value is no text: it has a byte that is zero".to_owned());
+    }
+    Json::parse(text).err().map(|error| format!("the value is no JSON: {}", error.message()))
+}
+
 /// What the values of a field have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
@@ -179,6 +198,15 @@ impl<'a> Fields<'a> {
         &self.columns
     }
 
+    /// Tells of refused rows what is known better about them.
+    pub fn explain(&mut self, why: impl Fn(usize) -> Option<String>) {
+        for (row, reason) in &mut self.refused {
+            if let Some(better) = why(*row) {
+                *reason = better;
+            }
+        }
+    }
+
     /// The rows that are no objects, in order, each with the reason.
     #[must_use]
     pub fn refused(&self) -> &[(usize, String)] {
@@ -274,6 +302,23 @@ mod tests {
         let numbers = texts(&fields, "a");
         assert_eq!((numbers[0].as_deref(), numbers[7].as_deref()), (Some("1"), Some("4")));
         assert_eq!(numbers.iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_apart() {
+        let why = |bytes: &[u8], schema| why_no_json(Some(bytes), schema).unwrap_or_default();
+        assert!(why_no_json(None, None).unwrap().contains("tombstone"));
+        assert!(why(b"\0\0\0\0\x07x", Some(7)).contains("schema 7"));
+        assert!(why(b"\xff", None).contains("UTF-8"));
+        assert!(why(b"a\0b", None).contains("zero"));
+        assert!(why(br#"{"_x":"\u0000"}"#, None).contains(r"\u0000"));
+        assert!(why(b"no json", None).contains("no json"));
+        assert_eq!(why_no_json(Some(br#"{"a":1}"#), None), None);
+        let values = StringArray::from(vec![None, Some("[1]"), Some("{}")]);
+        let mut fields = Fields::of(&values, 2);
+        let before = fields.refused()[1].1.clone();
+        fields.explain(|row| (row == 0).then(|| "better".to_owned()));
+        assert_eq!(fields.refused(), [(0, "better".to_owned()), (1, before)]);
     }
 
     #[test]

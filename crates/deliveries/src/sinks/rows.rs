@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use polder_capability::schemas::framed_schema_id;
 use polder_capability::topics::columns;
+use polder_kernels::fields::why_no_json;
 use polder_types::{Error, Result};
 
 use super::{Lot, Refused};
@@ -71,7 +73,7 @@ pub(super) fn json(lot: &Lot) -> Result<(Texts, Vec<Refused>)> {
         return Ok((objects(lot)?, refused));
     }
     let values = lot.rows.column(columns::VALUE).as_string_view();
-    let bytes = lot.rows.column(columns::VALUE_BYTES);
+    let bytes = lot.rows.column(columns::VALUE_BYTES).as_binary_view();
     let mut texts = Texts::default();
     for (row, value) in values.iter().enumerate() {
         match value {
@@ -80,7 +82,11 @@ pub(super) fn json(lot: &Lot) -> Result<(Texts, Vec<Refused>)> {
                 texts.bytes.extend(value.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
                 texts.end(row);
             }
-            None if bytes.is_valid(row) => refused.push(Refused::new(row, "its value is no text")),
+            None if bytes.is_valid(row) => {
+                let bytes = bytes.value(row);
+                let why = why_no_json(Some(bytes), framed_schema_id(bytes));
+                refused.push(Refused::new(row, why.unwrap_or_else(|| "its value is no text".to_owned())));
+            }
             None => {}
         }
     }

@@ -160,7 +160,9 @@ impl<'a> Attempt<'a> {
 
     async fn plain(&mut self, into: &Into<'_>, records: &RecordBatch) -> Result<Made> {
         let values = plain::values(records)?;
-        let fields = Fields::of(&values, plain::FIELDS_MAX);
+        let mut fields = Fields::of(&values, plain::FIELDS_MAX);
+        plain::explain(&mut fields, &values, records)?;
+        let fields = fields;
         let table = self.table(into.table).await?;
         let has = |name: &str| match &table {
             Some(table) => table.top_columns().any(|column| column.name.eq_ignore_ascii_case(name)),

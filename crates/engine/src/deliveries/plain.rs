@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, FieldRef, Schema};
-use polder_kernels::fields::{FieldKind, Fields};
+use polder_capability::schemas::framed_schema_id;
+use polder_kernels::fields::{FieldKind, Fields, why_no_json};
 use polder_kernels::json::arrays::literal;
 use polder_types::{Error, Result};
 
@@ -125,8 +126,31 @@ pub(super) fn values(records: &RecordBatch) -> Result<StringArray> {
     Ok(texts.as_string::<i32>().clone())
 }
 
+/// Tells of refused records what their bytes say, as far as no JSON could be made of them: it is NULL, or a string of their
+/// text.
+///
+/// # Errors
+/// `Internal`.
+pub(super) fn explain(fields: &mut Fields<'_>, values: &StringArray, records: &RecordBatch) -> Result<()> {
+    if fields.refused().is_empty() {
+        return Ok(());
+    }
+    let column = records.column_by_name("value_bytes").ok_or_else(|| Error::internal("records have no bytes"))?;
+    let bytes = arrow::compute::cast(column, &DataType::Binary).map_err(|error| Error::internal(error.to_string()))?;
+    let bytes = bytes.as_binary::<i32>();
+    fields.explain(|row| {
+        let bytes = bytes.is_valid(row).then(|| bytes.value(row));
+        let schema = bytes.and_then(framed_schema_id);
+        // What a schema has read is shown as it reads it.
+        let is_read = values.is_valid(row) && (schema.is_some() || !values.value(row).starts_with('"'));
+        if is_read { None } else { why_no_json(bytes, schema) }
+    });
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use arrow::array::BinaryArray;
     use arrow::datatypes::{Field, Int64Type};
 
     use super::*;
@@ -142,6 +166,31 @@ mod tests {
         let new = new_columns(&fields_of(&values), |name| name.eq_ignore_ascii_case("Id"));
         let declared: Vec<String> = new.iter().map(NewColumn::declaration).collect();
         assert_eq!(declared, [r#""name" text"#, r#""more" jsonb"#, r#""n" double precision"#]);
+    }
+
+    #[test]
+    fn reasons_tell_tombstones_schemas_bytes_and_texts_apart() {
+        let bytes: [Option<&[u8]>; 7] = [
+            None,
+            Some(b"\0\0\0\0\x07\x02"),
+            Some(b"\xff"),
+            Some(br#"{"_x":"\u0000"}"#),
+            Some(b"\"a\""),
+            Some(b"\0\0\0\0\x08\x02"),
+            Some(b"{\"a\":1}"),
+        ];
+        let text = r#""{\"_x\":\"\\u0000\"}""#;
+        let values =
+            StringArray::from(vec![None, None, None, Some(text), Some("\"a\""), Some("\"x\""), Some("{\"a\":1}")]);
+        let column = Arc::new(bytes.into_iter().collect::<BinaryArray>()) as ArrayRef;
+        let records = RecordBatch::try_from_iter([("value_bytes", column)]).unwrap();
+        let mut fields = fields_of(&values);
+        explain(&mut fields, &values, &records).unwrap();
+        let expected = ["tombstone", "schema 7", "UTF-8", r"\u0000", "object", "object"];
+        assert_eq!(fields.refused().len(), expected.len());
+        for ((_, reason), word) in fields.refused().iter().zip(expected) {
+            assert!(reason.contains(word), "{reason}: {word}");
+        }
     }
 
     #[test]
