@@ -80,6 +80,8 @@ pub struct FieldColumn {
     kind: FieldKind,
     /// One for each row up to the last that has the field.
     spans: Vec<Span>,
+    /// The row in which it was seen last.
+    seen: Option<usize>,
 }
 
 impl FieldColumn {
@@ -105,8 +107,8 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// `values`: JSON, one object a row. `columns_max`: of all rows together; a row that brings more is refused.
     ///
-    /// Names are one field's without regard to the case of ASCII letters, as a table has no two columns of such names. Of
-    /// several in one object the last one counts.
+    /// Names are one field's without regard to the case of ASCII letters, as a table has no two columns of such names. A row
+    /// that has two of them would lose one, and is refused. Of names that are equal the last one counts, as everywhere in JSON.
     #[must_use]
     pub fn of(values: &'a StringArray, columns_max: usize) -> Self {
         let mut fields = Self { values, columns: Vec::new(), refused: Vec::new() };
@@ -160,6 +162,9 @@ impl<'a> Fields<'a> {
                 Some(column) if column.name.eq_ignore_ascii_case(&key) => guess,
                 _ => self.place(key, places, columns_max)?,
             };
+            if self.columns[column].seen.replace(row) == Some(row) {
+                check_names(text)?;
+            }
             let span = Span {
                 start: u32::try_from(start).map_err(|_| "the value is longer than 4 GiB".to_owned())?,
                 length: u32::try_from(raw.len()).map_err(|_| "the value is longer than 4 GiB".to_owned())?,
@@ -188,7 +193,7 @@ impl<'a> Fields<'a> {
         }
         let place = self.columns.len();
         places.insert(folded, place);
-        self.columns.push(FieldColumn { name, kind: FieldKind::Null, spans: Vec::new() });
+        self.columns.push(FieldColumn { name, kind: FieldKind::Null, spans: Vec::new(), seen: None });
         Ok(place)
     }
 
@@ -246,6 +251,23 @@ impl<'a> Fields<'a> {
     pub fn json(&self, column: &FieldColumn) -> StringArray {
         self.written(column, |builder, raw| builder.append_value(raw))
     }
+}
+
+/// Refuses an object of which two fields have names that are one column's and are not the same.
+fn check_names(object: &str) -> Result<(), String> {
+    let wrong = |error: jiter::JiterError| format!("not a JSON object: {error}");
+    let mut reader = Jiter::new(object.as_bytes());
+    let mut spelled: HashMap<String, String> = HashMap::new();
+    let mut name = reader.next_object().map_err(wrong)?.map(str::to_owned);
+    while let Some(key) = name {
+        reader.next_skip().map_err(wrong)?;
+        let other = spelled.entry(key.to_ascii_lowercase()).or_insert_with(|| key.clone());
+        if *other != key {
+            return Err(format!("two fields for column {}: {other:?} and {key:?}", other.to_ascii_lowercase()));
+        }
+        name = reader.next_key().map_err(wrong)?.map(str::to_owned);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -323,11 +345,26 @@ mod tests {
 
     #[test]
     fn names_differ_by_more_than_the_case_of_letters() {
-        let values = StringArray::from(vec![r#"{"userId":1,"b":2}"#, r#"{"b":3,"USERID":4,"userid":5}"#]);
+        let values = StringArray::from(vec![r#"{"userId":1,"b":2}"#, r#"{"b":3,"USERID":4,"USERID":5}"#]);
         let fields = Fields::of(&values, 2);
         assert!(fields.refused().is_empty());
         assert_eq!(texts(&fields, "userId"), [Some("1".into()), Some("5".into())]);
         assert_eq!(texts(&fields, "b"), [Some("2".into()), Some("3".into())]);
+    }
+
+    #[test]
+    fn a_row_with_two_fields_for_a_column_is_refused() {
+        let values = StringArray::from(vec![
+            r#"{"id":1,"ID":2,"Id":3}"#,
+            r#"{"Id":4,"n":1}"#,
+            r#"{"n":2,"x":{"id":1,"ID":2},"ID":5}"#,
+            r#"{"id":6,"n":3,"ID":6,"x":1}"#,
+        ]);
+        let fields = Fields::of(&values, 10);
+        assert_eq!(fields.refused().iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 3]);
+        assert!(fields.refused()[0].1.starts_with("two fields for column id: "), "{:?}", fields.refused());
+        assert_eq!(texts(&fields, "Id"), [None, Some("4".into()), Some("5".into()), None]);
+        assert_eq!(texts(&fields, "x")[2].as_deref(), Some(r#"{"id":1,"ID":2}"#));
     }
 
     #[test]
