@@ -165,6 +165,39 @@ def test_only_superusers_send_records_elsewhere(server, client):
     sender.sql(f"CREATE DELIVERY kept FROM TOPIC {topic} INTO TABLE {topic}_t")
 
 
+def test_a_partitioning_that_cannot_be_is_refused_at_once(server, client):
+    topic = make(server, "parted", 1)
+    client.sql("CREATE TABLE parted_there (a text, b bigint, at date) PARTITIONED BY (a)")
+    client.sql("CREATE TABLE parted_not (a text, b bigint, at date)")
+    transform = f"""TRANSFORM AS SELECT value->>'a' AS a, ("timestamp" AT TIME ZONE 'UTC')::date AS at FROM {topic}"""
+    begin = f"CREATE DELIVERY parted FROM TOPIC {topic} INTO"
+    bucket = "OBJECTS 's3://b/f' WITH (prefix '!{partitionKeyFromQuery:NAME}/', access_key_id 'a', secret_access_key 'b')"
+    for rest, code in [
+        ("TABLE parted_new PARTITION BY bucket(4, b)", "0A000"),
+        ("TABLE parted_new PARTITION BY truncate(3, a)", "0A000"),
+        ("TABLE parted_new PARTITION BY day(at)", "0A000"),
+        (f"TABLE parted_new {transform} PARTITION BY nonexist", "42703"),
+        (f"TABLE parted_new {transform} PARTITION BY day(a)", "0A000"),
+        ("TABLE parted_there PARTITION BY b", "22023"),
+        ("TABLE parted_there PARTITION BY a, day(at)", "22023"),
+        ("TABLE parted_not PARTITION BY a", "22023"),
+        (f"TABLE parted_not {transform} PARTITION BY day(at)", "22023"),
+        ("HISTORY PARTITION BY nonexist", "42703"),
+        (bucket.replace("NAME", "zz"), "42703"),
+        (f"{bucket.replace('NAME', 'key')} {transform}", "42703"),
+    ]:
+        with pytest.raises(polder.Failed) as failed:
+            client.sql(f"{begin} {rest}")
+        assert failed.value.code == code, (rest, failed.value)
+    for rest in ["TABLE parted_there PARTITION BY a", f"TABLE parted_new {transform} PARTITION BY a, day(at)", "TABLE parted_new PARTITION BY a"]:
+        client.sql(f"{begin} {rest}")
+        if "there" in rest:
+            with pytest.raises(polder.Failed) as failed:
+                client.sql("ALTER DELIVERY parted SET PARTITION BY b")
+            assert (failed.value.code, bool(failed.value.hint)) == ("22023", True)
+        client.sql("DROP DELIVERY parted")
+
+
 def test_a_stranger_learns_nothing_of_a_delivery(server, client):
     topic = make(server, "hidden", 1)
     client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_t")

@@ -13,9 +13,9 @@ use polder_types::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::JobDeliveries;
-use crate::offer;
 use crate::run::VIA;
 use crate::stored::{Stored, check};
+use crate::{offer, sinks};
 
 fn unknown(name: &str) -> Error {
     Error::not_found(format!("there is no delivery {name:?}"))
@@ -105,7 +105,8 @@ impl JobDeliveries {
             self.sinks.open_backup(backup, &definition.secrets)?;
         }
         self.check_history(definition).await?;
-        self.tables()?.check(definition).await
+        let columns = self.tables()?.check(definition).await?;
+        sinks::check_columns(definition, &columns)
     }
 
     /// Refuses what could never be delivered, from a topic that its owner may not read too.

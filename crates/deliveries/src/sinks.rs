@@ -20,7 +20,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use polder_capability::deliveries::{Backup, DeliveryTarget, RejectedRecord, Secrets};
+use polder_capability::deliveries::{Backup, DeliveryDefinition, DeliveryTarget, RejectedRecord, Secrets};
 use polder_capability::topics::{columns, topic_schema};
 use polder_runtime::Clock;
 use polder_types::{Error, Result};
@@ -191,6 +191,22 @@ impl Sinks {
         let keys = objects::Keys::new(secrets, "backup_access_key_id", "backup_secret_access_key")?;
         Ok(Arc::new(objects::Objects::open(&backup.objects, keys)?))
     }
+}
+
+/// Refuses prefixes of objects that name columns which there are not: `columns` are those of the rows that are sent. A backup
+/// has the records as they came.
+///
+/// # Errors
+/// `InvalidInput` (42703).
+pub(crate) fn check_columns(definition: &DeliveryDefinition, columns: &[String]) -> Result<()> {
+    if let DeliveryTarget::Objects(target) = &definition.target {
+        objects::check_columns(target, columns)?;
+    }
+    if let Some(backup) = &definition.backup {
+        let of_topic: Vec<String> = topic_schema().fields().iter().map(|field| field.name().clone()).collect();
+        objects::check_columns(&backup.objects, &of_topic)?;
+    }
+    Ok(())
 }
 
 /// A URL of a server, as people give it.

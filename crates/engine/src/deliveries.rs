@@ -5,6 +5,7 @@
 
 mod attempt;
 mod history;
+mod parts;
 mod plain;
 mod tables;
 

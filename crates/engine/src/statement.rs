@@ -46,6 +46,7 @@ pub(crate) mod travel;
 
 pub(crate) use constant::Constants;
 pub(crate) use copy::no_server_files;
+pub(crate) use ddl::partition_part;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
 pub(crate) use rows_in::read_texts;

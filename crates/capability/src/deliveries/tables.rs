@@ -130,11 +130,12 @@ pub trait DeliveryTables: Send + Sync {
     async fn forget(&self, delivery: Uuid, topic: Option<Uuid>) -> Result<()>;
 
     /// Refuses a definition that could never be delivered: whose transform cannot be planned over a topic's table by its
-    /// owner, whose target is a view, or whose owner may not write it.
+    /// owner, whose target is a view, or whose owner may not write it; and a partitioning that its table cannot have, or has not.
+    /// Gives the names of the columns that rows have that go elsewhere than into a table.
     ///
     /// # Errors
-    /// As the statements would: `InvalidInput`, `NotFound`, `Forbidden`.
-    async fn check(&self, definition: &DeliveryDefinition) -> Result<()>;
+    /// As the statements would: `InvalidInput`, `NotFound`, `Forbidden`, `Unsupported`.
+    async fn check(&self, definition: &DeliveryDefinition) -> Result<Vec<String>>;
 
     /// Writes a lot, in one transaction of the lake: rows into the table (made if it is not there, with columns added that are
     /// new), rejected records into theirs, those redriven out of it, and the offsets.

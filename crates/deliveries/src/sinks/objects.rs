@@ -63,6 +63,18 @@ pub(super) struct Objects {
     compression: Compression,
 }
 
+/// # Errors
+/// `InvalidInput` (42703): the prefix names a column that is none of these.
+pub(super) fn check_columns(target: &ObjectsTarget, columns: &[String]) -> Result<()> {
+    let prefix = Template::parse(target.prefix.as_deref().unwrap_or(PREFIX), false)?;
+    let Some(unknown) = prefix.columns().into_iter().find(|name| !columns.iter().any(|column| column == name)) else {
+        return Ok(());
+    };
+    Err(Error::invalid(format!("the prefix names the column {unknown:?}, which the rows do not have"))
+        .with_code("42703")
+        .with_hint(format!("their columns are {}", columns.join(", "))))
+}
+
 impl Objects {
     pub(super) fn open(target: &ObjectsTarget, keys: Keys) -> Result<Self> {
         let url =

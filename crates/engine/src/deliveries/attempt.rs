@@ -288,10 +288,11 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The columns that a transform gives of a topic's records.
-    pub async fn check_transform(&mut self, topic: &str, transform: &str) -> Result<()> {
+    /// The names of the columns that a transform gives of a topic's records.
+    pub async fn check_transform(&mut self, topic: &str, transform: &str) -> Result<Vec<String>> {
         self.bring(topic, &RecordBatch::new_empty(topic_schema()))?;
-        self.described(transform).await.map(|_| ())
+        let given = self.described(transform).await?;
+        Ok(given.iter().map(|field| field.name().clone()).collect())
     }
 
     /// What a transform makes of records.

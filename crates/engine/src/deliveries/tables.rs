@@ -64,7 +64,7 @@ impl DeliveryTables for Engine {
         self.metastore.write(&[Stored::forget_write(delivery, topic)]).await
     }
 
-    async fn check(&self, definition: &DeliveryDefinition) -> Result<()> {
+    async fn check(&self, definition: &DeliveryDefinition) -> Result<Vec<String>> {
         let engine = self.shared()?;
         let topic = TopicThing::Topic(&definition.topic);
         let caller = Caller::new(&definition.owner, VIA);
@@ -92,22 +92,28 @@ impl DeliveryTables for Engine {
                     transform: definition.transform.as_deref(),
                     topic: &definition.topic,
                 };
-                match is_history {
-                    true => attempt.keep(&into, Uuid::nil(), &RecordBatch::new_empty(topic_schema())).await.map(|_| ()),
-                    false => attempt.check(&into).await,
-                }
+                let parted = attempt.check_parts(&into, is_history).await;
+                let done = match parted {
+                    Err(error) => Err(error),
+                    Ok(()) if is_history => {
+                        attempt.keep(&into, Uuid::nil(), &RecordBatch::new_empty(topic_schema())).await.map(|_| ())
+                    }
+                    Ok(()) => attempt.check(&into).await,
+                };
+                done.map(|()| Vec::new())
             }
             _ => match &definition.transform {
                 Some(transform) => attempt.check_transform(&definition.topic, transform).await,
-                None => Ok(()),
+                None => Ok(topic_schema().fields().iter().map(|field| field.name().clone()).collect()),
             },
         };
-        let errors = match checked {
-            Ok(()) => attempt.make_rejected(&name_of(&definition.errors_table())).await,
+        let checked = match checked {
+            Ok(columns) => attempt.make_rejected(&name_of(&definition.errors_table())).await.map(|()| columns),
             Err(error) => Err(error),
         };
         let ended = attempt.run("ROLLBACK").await;
-        errors.and(ended.map(|_| ()))
+        let columns = checked?;
+        ended.map(|_| columns)
     }
 
     async fn deliver(&self, write: DeliveryWrite) -> Result<Delivered> {

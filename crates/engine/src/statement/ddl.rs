@@ -24,6 +24,7 @@ pub(super) use create::REPLACED;
 pub(super) use drops::{drop_materialized, drop_schema, drop_table, drop_view};
 pub(super) use foreign::release;
 pub(super) use functions::drop_whole as drop_whole_function;
+pub(crate) use layout::part as partition_part;
 
 use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::Duration;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polder_capability::deliveries::{
-    Backup, Compression, DeliveryTarget, ObjectFormat, ObjectsTarget, RejectedRecord, Secrets,
+    Backup, Compression, DeliveryDefinition, DeliveryTarget, ObjectFormat, ObjectsTarget, RejectedRecord, Secrets,
 };
 use polder_runtime::SystemClock;
 use polder_types::ErrorKind;
@@ -221,6 +221,28 @@ async fn rejected_records_are_kept_beside_and_backups_have_keys_of_their_own() {
     assert_eq!(lines[0]["errorMessage"], "it is wrong");
     assert_eq!(lines[0]["rawData"], BASE64.encode(b"\xff"));
     assert_eq!(bucket.objects.len(), 2);
+}
+
+#[test]
+fn prefixes_name_columns_that_there_are() {
+    let to = |prefix: &str| target("http://127.0.0.1:1", ObjectFormat::Raw, Compression::None, Some(prefix));
+    let mut definition = DeliveryDefinition::new(
+        "clicks",
+        "polder",
+        "page",
+        DeliveryTarget::Objects(to("!{partitionKeyFromQuery:page}/!{timestamp:yyyy}/")),
+    );
+    let check = |definition: &DeliveryDefinition, columns: &[&str]| {
+        let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+        super::super::check_columns(definition, &columns).map_err(|error| error.code())
+    };
+    assert_eq!(check(&definition, &["id", "page"]), Ok(()));
+    assert_eq!(check(&definition, &["id", "Page"]), Err("42703"));
+    // The records go there as they came.
+    definition.backup = Some(Backup { objects: to("!{partitionKeyFromQuery:key}/"), all: true });
+    assert_eq!(check(&definition, &["page"]), Ok(()));
+    definition.backup = Some(Backup { objects: to("!{partitionKeyFromQuery:page}/"), all: true });
+    assert_eq!(check(&definition, &["page"]), Err("42703"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Context<'_> {
 }
 
 /// `region`, or `month(day)`.
-fn part(text: &str) -> Result<(String, Transform)> {
+pub(crate) fn part(text: &str) -> Result<(String, Transform)> {
     let refuse = || {
         Error::unsupported(format!("PARTITIONED BY {text} is not supported"))
             .with_hint("name columns, or year(…), month(…), day(…), hour(…) of one")
