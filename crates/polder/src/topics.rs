@@ -23,7 +23,14 @@ const FOLDER: &str = "log";
 pub struct LogBackup {
     data: PathBuf,
     clock: Arc<dyn Clock>,
-    running: OnceLock<Log>,
+    running: OnceLock<Running>,
+}
+
+/// The log of this process.
+struct Running {
+    log: Log,
+    /// What its opening has cut off, until a server stands on it: there it was told, and writing goes on.
+    cut: Arc<Mutex<Option<PartProblem>>>,
 }
 
 impl LogBackup {
@@ -40,7 +47,7 @@ impl BackupPart for LogBackup {
     }
 
     async fn copy_to(&self, directory: &Path) -> polder_types::Result<()> {
-        if let Some(log) = self.running.get() {
+        if let Some(Running { log, .. }) = self.running.get() {
             log.copy_to(directory).await?;
             return Ok(());
         }
@@ -55,10 +62,12 @@ impl BackupPart for LogBackup {
 
     async fn check(&self) -> polder_types::Result<PartChecked> {
         // Whoever checks has opened the data directory, and the log in it.
-        let Some(log) = self.running.get() else { return Ok(PartChecked::default()) };
+        let Some(Running { log, cut }) = self.running.get() else { return Ok(PartChecked::default()) };
         let checked = log.check().await?;
         let problems = checked.damaged.into_iter();
         let problems = problems.map(|damaged| PartProblem { file: damaged.path, problem: damaged.problem });
+        // Who only looks has changed something nevertheless, and nobody else tells of it.
+        let problems = problems.chain(cut.lock().clone());
         Ok(PartChecked { bytes: checked.bytes, problems: problems.collect() })
     }
 }
@@ -104,6 +113,8 @@ pub struct Streams {
     pub topics: Streaming,
     /// What works on topics by itself, once it has begun.
     working: Mutex<Vec<JoinHandle<()>>>,
+    /// See [`Running`].
+    cut: Arc<Mutex<Option<PartProblem>>>,
 }
 
 impl Streams {
@@ -123,25 +134,34 @@ impl Streams {
         let settings = LogOptions { sync, identity: Uuid::new_v4().as_u64_pair().0, ..LogOptions::default() };
         let (log, found) = Log::open(&data.join(FOLDER), settings, Arc::clone(&clock)).await?;
         let (topics, replayed_bytes, torn_bytes) = (found.topics, found.replayed_bytes, found.torn_bytes);
-        if torn_bytes > 0 {
-            tracing::info!(
+        let cut = found.torn_at.map(|(segment, position)| {
+            tracing::warn!(
                 topics,
                 replayed_bytes,
                 torn_bytes,
-                "the log of topics was not closed; its torn end is cut off"
+                segment,
+                position,
+                "the log of topics was killed while it was written to; its torn end is cut off"
             );
-        } else if replayed_bytes > 0 {
+            let problem = format!(
+                "{torn_bytes} bytes from byte {position} on were not whole, and are cut off: the log was killed while it was written to"
+            );
+            PartProblem { file: segment, problem }
+        });
+        let cut = Arc::new(Mutex::new(cut));
+        if torn_bytes == 0 && replayed_bytes > 0 {
             // After a stop as well: what came since the last point from which it is read.
             tracing::info!(topics, replayed_bytes, "the end of the log of topics has been read");
         }
         // There is one log, so it is the first.
-        let _ = backup.running.set(log.clone());
+        let _ = backup.running.set(Running { log: log.clone(), cut: Arc::clone(&cut) });
         let topics = Streaming::open(log.clone(), StreamingOptions::default(), rights, clock).await?;
-        Ok(Self { log, topics, working: Mutex::default() })
+        Ok(Self { log, topics, working: Mutex::default(), cut })
     }
 
     /// Begins what works on topics by itself: groups, transactions, retention.
     pub fn start(&self, shutdown: &Shutdown) {
+        *self.cut.lock() = None;
         self.working.lock().extend(self.topics.start(shutdown));
     }
 

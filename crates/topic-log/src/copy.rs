@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint;
 use crate::disk::Disk;
+use crate::end;
 use crate::failure::failed;
 use crate::keeper::closed;
 use crate::log::Log;
@@ -34,15 +35,20 @@ impl Log {
         let bytes = tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))??;
         // Beyond this moment nothing is copied: a later frame would vouch for one that was not there yet when its part of
         // the file was read.
-        let end = self.position().await?;
+        let (end, said) = self.position().await?;
         let (inner, into) = (Arc::clone(&self.0), directory.to_owned());
-        let work = move || copy(&*inner.reader.ground.disk, &into, end);
+        let work = move || {
+            let bytes = copy(&*inner.reader.ground.disk, &into, end)?;
+            // Last: by now all of it is there.
+            write(&into, end::NAME, &end::content(inner.reader.identity, said))?;
+            Ok::<_, Error>(bytes)
+        };
         let rest = tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))??;
         Ok(bytes + rest)
     }
 
-    /// The segment that is written, and how far it is.
-    async fn position(&self) -> Result<(u64, u64)> {
+    /// The segment that is written, and how far it is; and the number of the last append in it.
+    async fn position(&self) -> Result<((u64, u64), u64)> {
         let (done, answer) = oneshot::channel();
         if !self.0.queue.put([Request::Order(Order::Position(done))]) {
             return Err(closed());
@@ -58,7 +64,6 @@ fn begin(from: &dyn Disk, into: &Path) -> Result<u64> {
 }
 
 fn copy(from: &dyn Disk, into: &Path, (segment, position): (u64, u64)) -> Result<u64> {
-    let shown = into.display().to_string();
     let names = from.list().map_err(|error| failed("listing", &from.path_of(""), error))?;
     let mut bytes = 0;
     for name in names {
@@ -70,8 +75,22 @@ fn copy(from: &dyn Disk, into: &Path, (segment, position): (u64, u64)) -> Result
         let end = if is_shared && number == segment { position } else { u64::MAX };
         bytes += copy_file(from, &name, into, end)?;
     }
-    File::open(into).and_then(|directory| directory.sync_all()).map_err(|error| failed("syncing", &shown, error))?;
+    sync_names(into)?;
     Ok(bytes)
+}
+
+fn sync_names(of: &Path) -> Result<()> {
+    let synced = File::open(of).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| failed("syncing", &of.display().to_string(), error))
+}
+
+/// Writes a small file, durable.
+fn write(into: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let target = into.join(name);
+    let file = create(&target)?;
+    let written = file.write_all_at(bytes, 0).and_then(|()| file.sync_all());
+    written.map_err(|error| failed("writing", &target.display().to_string(), error))?;
+    sync_names(into)
 }
 
 /// Copies one file; long runs of zeros, as behind the end of what is written, become a hole.

@@ -11,6 +11,7 @@ mod coding;
 mod compact;
 mod copy;
 mod disk;
+mod end;
 mod entry;
 mod fact;
 mod failure;

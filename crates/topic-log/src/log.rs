@@ -445,8 +445,9 @@ fn start_writer(
     let work = move || {
         let taker = taker;
         loop {
-            let Some(requests) = queue.take(group_bytes, writer.patience()) else { break };
-            if !requests.is_empty() {
+            let Some(requests) = queue.take(group_bytes, writer.wait()) else { break };
+            let is_idle = requests.is_empty();
+            if !is_idle {
                 writer.commit(requests);
             }
             // Also where there is always more to write.
@@ -456,9 +457,13 @@ fn start_writer(
                 writer.torn = true;
                 tracing::error!(%error, "what was acknowledged without a sync may be lost in a crash");
             }
+            if is_idle {
+                writer.idle();
+            }
         }
         drop(taker);
         let ended = writer.sync_late();
+        writer.say();
         // The last checkpoint is written before somebody else may open the log.
         (writer.keeper, writer.ahead) = (Box::new(drop), None);
         let kept = keeping.join().map_err(|_| Error::internal("the keeper of the log broke off"));

@@ -73,8 +73,10 @@ pub struct Recovered {
     /// Bytes that were read again, from the last checkpoint on.
     pub replayed_bytes: u64,
     pub replayed_appends: u64,
-    /// Bytes at the end that no sync had covered, and that were not whole: cut off, unacknowledged.
+    /// Bytes at the end that were not whole, and that nothing says to have been durable: cut off.
     pub torn_bytes: u64,
+    /// Where they began, if there were any: the segment's file, and the position in it.
+    pub torn_at: Option<(String, u64)>,
     /// Files that a crash had left behind, removed.
     pub removed_files: usize,
 }

@@ -1,8 +1,10 @@
 //! Opening: the newest checkpoint, and every whole append behind it.
 //!
-//! The last group may be torn; whatever of it is not whole was acknowledged to nobody, and is cut off. A frame tells up to
-//! where the log was durable when it was written: if a later one tells so of something that is not whole, then something
-//! acknowledged is damaged, and the log does not open as if nothing were.
+//! What is not whole is damage or a torn end. A frame tells up to where the log was durable when it was written, a checkpoint
+//! does, and so does what is written down at a close and whenever the log has been idle for a moment (see [`crate::end`]). If one
+//! of them tells so of something that is not whole, then something acknowledged is damaged: the log does not open, and nothing
+//! is cut. Behind all that only a crash in the midst of writing leaves something that is not whole. It is cut off, and told: the
+//! last group of a log that was killed while it was busy is what nobody vouches for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use polder_types::{Error, ErrorKind, Result};
 use crate::batch::batches;
 use crate::checkpoint::{self, Loaded, Tail};
 use crate::disk::DiskFile;
+use crate::end::DurableEnd;
 use crate::fact;
 use crate::failure::{damaged, failed};
 use crate::frame::{FrameHeader, Kind, frame_bytes};
@@ -48,15 +51,16 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         }
     }
     let now = ground.clock.now().timestamp_millis();
-    let mut replay = Replay { ground, state, tail, next_sequence: tail.first_sequence, now, recovered };
+    let end = DurableEnd::read(&*disk, tail.identity)?;
+    let vouched = tail.sequence.max(end.sequence());
+    let mut replay = Replay { ground, state, tail, vouched, next_sequence: tail.first_sequence, now, recovered };
     let active = replay.run()?;
     let Replay { ground, state, next_sequence, mut recovered, .. } = replay;
     for reference in &references {
         let name = segment::file_name(reference.segment);
         let live = reference.next > reference.partition.bounds().log_start_offset;
         if live && !names.contains(&name) {
-            return Err(Error::new(ErrorKind::Corrupt, format!("{} is missing", disk.path_of(&name)))
-                .with_hint("restore this file from a backup"));
+            return Err(missing(&disk.path_of(&name)));
         }
     }
     recovered.topics = state.topics.len();
@@ -69,6 +73,8 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         active,
         next_sequence,
         synced: next_sequence - 1,
+        said: end.sequence(),
+        end,
         keeper: Box::new(drop),
         ahead: None,
         next_segment: None,
@@ -87,6 +93,10 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
 fn list(ground: &Ground) -> Result<HashSet<String>> {
     let names = ground.disk.list().map_err(|error| failed("listing", &ground.disk.path_of(""), error))?;
     Ok(names.into_iter().collect())
+}
+
+fn missing(path: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{path} is missing")).with_hint("restore this file from a backup")
 }
 
 fn read_all(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
@@ -136,6 +146,8 @@ struct Replay {
     ground: Ground,
     state: State,
     tail: Tail,
+    /// The last append that was durable once, for all that is known outside of the frames.
+    vouched: u64,
     next_sequence: u64,
     now: i64,
     recovered: Recovered,
@@ -179,6 +191,9 @@ impl Replay {
                 Ok(file)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && number > self.tail.segment => {
+                if self.next_sequence <= self.vouched {
+                    return Err(missing(&self.path(number)));
+                }
                 let room = self.ground.options.room_of(number);
                 segment::create(disk, number, self.tail.identity, room)
             }
@@ -249,13 +264,13 @@ impl Replay {
         }
     }
 
-    /// Cuts off what is not whole, having seen that nothing behind it was acknowledged.
+    /// Cuts off what is not whole, having seen that nobody vouches for it or for something behind it.
     fn cut(&mut self, scan: &mut Scan, file: &dyn DiskFile, number: u64, position: u64) -> Result<()> {
         let path = self.path(number);
         let lost = self.next_sequence;
         let reading = |error| failed("reading", &path, error);
         let (proof, last_set) = scan.search(position, |later| later.synced >= lost).map_err(reading)?;
-        if proof.is_some() {
+        if proof.is_some() || lost <= self.vouched {
             return Err(damaged(&path, position, "records were acknowledged here that are not whole any more"));
         }
         let later: Vec<u64> = list(&self.ground)?
@@ -281,6 +296,7 @@ impl Replay {
         let cutting = |error| failed("cutting", &path, error);
         if torn > 0 {
             self.recovered.torn_bytes = torn;
+            self.recovered.torn_at = Some((path.clone(), position));
             file.cut(position).map_err(cutting)?;
             // Without room, the next append says so.
             if let Err(error) = file.allocate(self.ground.options.room_of(number)) {

@@ -189,8 +189,8 @@ pub(crate) struct Append {
 pub(crate) enum Order {
     /// Shows rewritten segments instead of those that they come from, durably.
     Adopt(Rewritten, oneshot::Sender<Result<()>>),
-    /// Says up to where the log is written: segment and position.
-    Position(oneshot::Sender<(u64, u64)>),
+    /// Says up to where the log is written: segment and position, and the number of the last append.
+    Position(oneshot::Sender<((u64, u64), u64)>),
     /// Syncs what was acknowledged without.
     Sync(oneshot::Sender<Result<()>>),
     /// Tries again what could not be written of checkpoints.

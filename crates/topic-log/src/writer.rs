@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::cache::Cache;
 use crate::checkpoint::{self, CheckpointJob, Tail};
 use crate::disk::{Disk, DiskFile};
+use crate::end::DurableEnd;
 use crate::entry::AppendError;
 use crate::failure::failed;
 use crate::frame::{HEADER_BYTES, Kind, Place};
@@ -35,6 +36,9 @@ const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 1 << 20 };
 
 /// What was acknowledged without a sync gets one after so long.
 const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// After so long without anything to write it is written down up to where the log is durable.
+const SAID_AFTER: Duration = Duration::from_secs(1);
 
 /// The segment that is written.
 #[derive(Debug)]
@@ -74,6 +78,10 @@ pub(crate) struct Writer {
     pub(crate) next_sequence: u64,
     /// The last append that is durable.
     pub(crate) synced: u64,
+    /// Where that is written down.
+    pub(crate) end: DurableEnd,
+    /// Up to which append that was tried: a disk that fails is not asked again for the same.
+    pub(crate) said: u64,
     /// Somebody takes checkpoints, to write them beside.
     pub(crate) keeper: Box<dyn FnMut(CheckpointJob) + Send>,
     /// Somebody makes segments ahead, by their number.
@@ -254,6 +262,31 @@ impl Writer {
         // A clock that is set back makes nobody wait.
         let waited = u64::try_from(waited).map_or(LATE_SYNC_EVERY, Duration::from_millis);
         Some(LATE_SYNC_EVERY.saturating_sub(waited))
+    }
+
+    /// Whether something is durable that only its own frames tell of.
+    fn is_unsaid(&self) -> bool {
+        self.unsynced.is_none() && self.synced > self.said
+    }
+
+    /// How long to wait for something to write at most.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.patience().or_else(|| self.is_unsaid().then_some(SAID_AFTER))
+    }
+
+    /// Writes down up to where the log is durable, once for all that came by now: nothing has come for a moment.
+    pub(crate) fn idle(&mut self) {
+        if self.is_unsaid() {
+            self.say();
+        }
+    }
+
+    /// The same, whatever was tried before.
+    pub(crate) fn say(&mut self) {
+        self.said = self.synced;
+        if let Err(error) = self.end.say(&*self.ground.disk, self.synced) {
+            tracing::warn!(%error, "it is not written down up to where the log is durable");
+        }
     }
 
     pub(crate) fn path(&self) -> String {

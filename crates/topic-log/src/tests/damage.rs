@@ -1,13 +1,23 @@
 //! Torn writes and flipped bytes: never served, and nothing acknowledged is dropped in silence.
 
-use polder_types::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::world::{Client, World, entry};
+use chrono::DateTime;
+use polder_runtime::ManualClock;
+use polder_types::ErrorKind;
+use uuid::Uuid;
+
+use super::world::{Client, World, create, entry, options};
+use crate::Log;
 use crate::checkpoint;
 use crate::disk::Disk as _;
-use crate::disk::simulated::SimulatedDisk;
+use crate::disk::simulated::{Chance, SimulatedDisk};
+use crate::end::{self, DurableEnd};
 use crate::entry::Entry;
+use crate::frame::frame_bytes;
 use crate::records::ReadError;
+use crate::scan::Scan;
 use crate::segment::{HEADER_BYTES, file_name};
 
 /// A log whose last group is one append of three entries. Gives where that begins, and the end.
@@ -24,6 +34,113 @@ fn world() -> (World, uuid::Uuid, usize, usize) {
     (world, topic, start, end)
 }
 
+/// Where the last frame of the first segment begins, and where it ends.
+fn last_frame(disk: &SimulatedDisk) -> (usize, usize) {
+    let mut scan = Scan::new(disk.open(&file_name(1)).unwrap(), options().identity, 1).unwrap();
+    let (mut last, mut end) = (HEADER_BYTES, HEADER_BYTES);
+    while let Some((_, payload)) = scan.frame(end).unwrap() {
+        (last, end) = (end, end + frame_bytes(payload.len()) as u64);
+    }
+    (last as usize, end as usize)
+}
+
+fn open(disk: &SimulatedDisk) -> Log {
+    let clock = ManualClock::at(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
+    Log::open_on(Arc::new(disk.clone()), options(), Arc::new(clock)).unwrap().0
+}
+
+/// A log with its threads, of four records.
+async fn acknowledged(disk: &SimulatedDisk) -> (Log, Uuid) {
+    let (log, topic) = (open(disk), Uuid::new_v4());
+    log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    for value in ["first", "second", "third", "the last"] {
+        log.append(vec![entry(topic, 0, Client::of(&[value]).bytes())]).await.unwrap();
+    }
+    (log, topic)
+}
+
+/// Whatever is flipped in the last group, the start names it and cuts nothing.
+fn every_flip_is_named(disk: &SimulatedDisk, topic: Uuid) {
+    let name = file_name(1);
+    let (start, end) = last_frame(disk);
+    assert!(end > start + 100);
+    for place in start..end {
+        let flipped = disk.with(&name, |bytes| bytes[place] ^= 0x10);
+        let error = World::open(&flipped).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{place}: {error}");
+        assert!(error.to_string().contains(&format!("{name} is damaged at byte {start}")), "{place}: {error}");
+        let undone = flipped.with(&name, |bytes| bytes[place] ^= 0x10);
+        let opened = World::open(&undone).unwrap();
+        assert_eq!(opened.read_all(topic, 0, 1000).len(), 4, "{place}");
+        assert_eq!((opened.recovered.torn_bytes, opened.recovered.torn_at), (0, None));
+    }
+    let gone = disk.with(&name, |bytes| bytes.truncate(start));
+    assert_eq!(World::open(&gone).err().unwrap().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_flip_in_the_last_group_of_a_closed_log_is_named() {
+    let disk = SimulatedDisk::default();
+    let (log, topic) = acknowledged(&disk).await;
+    log.close().await.unwrap();
+    every_flip_is_named(&disk, topic);
+    // What vouches is a help, and not in the way.
+    let flipped = disk.with(end::NAME, |bytes| bytes[15] ^= 1);
+    assert_eq!(World::open(&flipped).unwrap().read_all(topic, 0, 1000).len(), 4);
+}
+
+#[tokio::test]
+async fn a_flip_in_the_last_group_of_a_log_that_was_killed_when_it_was_idle_is_named() {
+    let disk = SimulatedDisk::default();
+    let (log, topic) = acknowledged(&disk).await;
+    for _ in 0..400 {
+        if DurableEnd::read(&disk, options().identity).unwrap().sequence() == 5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    every_flip_is_named(&disk.crashed(&mut Some(Chance(7))), topic);
+    // It is said once.
+    let said = disk.content(end::NAME);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(disk.content(end::NAME), said);
+    log.close().await.unwrap();
+    assert_eq!(disk.content(end::NAME), said);
+}
+
+#[test]
+fn a_tear_behind_what_was_written_down_as_durable_is_cut_off() {
+    let (mut world, topic, _, start) = world();
+    world.writer.idle();
+    world.batch(topic, 0, Client::of(&["behind"]).bytes());
+    let (_, end) = last_frame(&world.disk);
+    for place in start..end - 8 {
+        let torn = world.disk.with(&file_name(1), |bytes| bytes[place..].fill(0));
+        let mut opened = World::open(&torn).unwrap();
+        assert_eq!(opened.read_all(topic, 0, 1000).len(), 4, "{place}");
+        let at = (opened.recovered.torn_bytes > 0).then(|| (file_name(1), start as u64));
+        assert_eq!(opened.recovered.torn_at, at);
+        assert!(place == start || at.is_some(), "{place}");
+        opened.batch(topic, 0, Client::of(&["again"]).bytes());
+        // The numbers of what was cut off are given again, and are vouched for in their turn.
+        opened.writer.idle();
+        let opened = opened.reopened();
+        assert_eq!(opened.read_all(topic, 0, 1000).len(), 5);
+        assert_eq!(opened.writer.end.sequence(), opened.writer.synced);
+    }
+}
+
+#[test]
+fn what_a_checkpoint_knows_is_not_cut_off() {
+    let (mut world, topic, start, _) = world();
+    world.writer.checkpoint(None);
+    let flipped = world.disk.with(&file_name(1), |bytes| bytes[start + 60] ^= 1);
+    let error = World::open(&flipped).err().unwrap();
+    assert!(error.to_string().contains(&format!("damaged at byte {start}")), "{error}");
+    assert_eq!(world.reopened().read_all(topic, 0, 1000).len(), 4);
+}
+
+/// Of a log that was killed in the midst of its work.
 #[test]
 fn a_flip_at_every_byte_of_the_tail_is_found() {
     let (world, topic, start, end) = world();
@@ -32,10 +149,11 @@ fn a_flip_at_every_byte_of_the_tail_is_found() {
         let flipped = world.disk.with(&name, |bytes| bytes[place] ^= 0x10);
         match World::open(&flipped) {
             Ok(opened) => {
-                // Nothing shows that the last group was ever acknowledged: it is cut off as a whole.
+                // Nothing shows that the last group was ever acknowledged: it is cut off as a whole, and told.
                 assert!(place >= start, "{place}");
                 assert_eq!(opened.read_all(topic, 0, 1000).len(), 2, "{place}");
                 assert!(opened.recovered.torn_bytes > 0);
+                assert_eq!(opened.recovered.torn_at, Some((name.clone(), start as u64)));
                 assert!(opened.reader.ground.published.state.read().is_empty());
             }
             Err(error) => {

@@ -29,6 +29,8 @@ enum Step {
 enum Act {
     /// Appends in one group. Then, perhaps, the sync fails.
     Group(Vec<Vec<Step>>, bool),
+    /// It is written down up to where the log is durable; perhaps that fails.
+    Idle(bool),
     /// What was not synced is torn by chance.
     Crash(u64),
     /// The sync of a group fails, and the machine goes down before anything else.
@@ -52,6 +54,7 @@ fn appends() -> impl Strategy<Value = Vec<Vec<Step>>> {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (appends(), prop::bool::weighted(0.1)).prop_map(|(appends, fails)| Act::Group(appends, fails)),
+        2 => prop::bool::weighted(0.2).prop_map(Act::Idle),
         1 => (1..u64::MAX).prop_map(Act::Crash),
         2 => (appends(), 1..u64::MAX).prop_map(|(appends, seed)| Act::CrashIn(appends, seed)),
     ]
@@ -215,6 +218,11 @@ impl Run {
                     self.model = after.unwrap_or_else(|| self.model.clone());
                 }
                 assert_eq!(Model::of(&self.world), self.model.clone().blank());
+            }
+            Act::Idle(fails) => {
+                self.world.disk.fail_syncs(usize::from(fails));
+                self.world.writer.idle();
+                self.world.disk.fail_syncs(0);
             }
             Act::Crash(seed) => {
                 let possible = self.maybe.drain(..).chain([self.model.clone()]).collect();

@@ -7,7 +7,7 @@ impl Writer {
     pub(super) fn follow(&mut self, order: Order) {
         if let Order::Position(done) = order {
             // Whoever asked may be gone.
-            let _ = done.send((self.active.segment, self.active.position));
+            let _ = done.send(((self.active.segment, self.active.position), self.next_sequence - 1));
             return;
         }
         // A checkpoint, and what is removed, stand on what is durable.
