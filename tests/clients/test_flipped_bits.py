@@ -4,6 +4,7 @@ query that stumbles over it."""
 import pathlib
 import re
 import sqlite3
+import time
 
 import pytest
 
@@ -170,3 +171,29 @@ def test_check_finds_a_harmed_metastore(server, place):
     found = server.cli("check")
     words = (found.stdout + found.stderr).decode()
     assert found.returncode == 1 and "metastore.sqlite" in words, words
+
+
+def run_scrub(client) -> dict:
+    run_id = client.sql("RUN JOB scrub")[0]["run_id"]
+    deadline = time.monotonic() + polder.SOON_SECONDS
+    while time.monotonic() < deadline:
+        run = client.get(f"/runs/{run_id}")
+        if run["state"] in ("done", "failed"):
+            return run
+        time.sleep(0.05)
+    raise TimeoutError(f"the scrub is {run['state']}")
+
+
+def test_the_scrub_finds_a_harmed_metastore(server):
+    """Nobody asks for this page: it has nothing on it."""
+    prepare(server)
+    path = server.data / "metastore.sqlite"
+    offset, _ = metastore_page(path, "ducklake_file_variant_stats")
+    flip(path, offset, bit=4)
+    server.start()
+    run = run_scrub(polder.Client(server.url))
+    assert run["state"] == "failed" and "metastore.sqlite" in run["error"]["message"], run
+    server.stop()
+    flip(path, offset, bit=4)
+    server.start()
+    assert run_scrub(polder.Client(server.url))["state"] == "done"

@@ -13,8 +13,8 @@ use crate::engine::Engine;
 /// What one run reads unless the payload says otherwise.
 const BYTES: u64 = 4 << 30;
 
-/// Reads on where the last run ended, about `{"bytes": n}` of files. A run that meets a file that is not as it was written
-/// fails, and names it.
+/// Has the metastore look at itself, and reads on where the last run ended, about `{"bytes": n}` of files. A run that meets a
+/// file that is not as it was written, or a harmed metastore, fails, and names it.
 pub struct ScrubKind {
     engine: Arc<Engine>,
 }
@@ -42,6 +42,16 @@ impl JobKind for ScrubKind {
     }
 
     async fn run(&self, run: &JobRun) -> Result<()> {
+        let metastore = self.engine.lake.metastore();
+        let found = tokio::select! {
+            found = metastore.integrity() => found?,
+            () = run.stop.cancelled() => return Err(Error::cancelled()),
+        };
+        let of_metastore: Vec<String> = found.iter().map(|words| format!("{}: {words}", metastore.shown())).collect();
+        for problem in &of_metastore {
+            tracing::error!(problem, "the metastore is harmed");
+            run.log.line(problem.clone());
+        }
         let scrubbed = tokio::select! {
             scrubbed = self.engine.lake.scrub(budget(&run.payload)?) => scrubbed?,
             () = run.stop.cancelled() => return Err(Error::cancelled()),
@@ -63,7 +73,7 @@ impl JobKind for ScrubKind {
         }
         let of_tables = scrubbed.problems.iter().map(|one| format!("{}: {}", one.file, one.kind));
         let of_others = beside.problems.iter().map(|one| format!("{}: {}", one.file, one.problem));
-        let problems: Vec<String> = of_tables.chain(of_others).collect();
+        let problems: Vec<String> = of_metastore.into_iter().chain(of_tables).chain(of_others).collect();
         let Some(first) = problems.first() else { return Ok(()) };
         let more = problems.len() - 1;
         let others = if more == 0 { String::new() } else { format!(", and {more} more (see the log of this run)") };
