@@ -141,7 +141,10 @@ class Postgres:
 
     def __enter__(self) -> "Postgres":
         self.call("initdb", "--pgdata", str(self.folder / "data"), "--username", "polder", "--auth", "trust", "--no-sync",
-                  "--encoding", "UTF8", "--locale", "C.UTF-8")
+                  "--data-checksums", "--encoding", "UTF8", "--locale", "C.UTF-8")
+        return self.start()
+
+    def start(self) -> "Postgres":
         self.process = subprocess.Popen(
             [*self.prefix, str(self.bin / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1",
              "-k", str(self.folder),
@@ -157,17 +160,21 @@ class Postgres:
                 time.sleep(0.1)
         raise TimeoutError(f"PostgreSQL was not ready within {polder.READY_SECONDS} s")
 
-    def __exit__(self, *_) -> None:
+    def stop(self) -> None:
         # The "fast" shutdown: it does not wait for clients to leave.
         self.process.send_signal(signal.SIGINT)
         self.process.wait(polder.STOP_SECONDS)
+
+    def __exit__(self, *_) -> None:
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def database(self) -> tuple:
-        """A new, empty database: its address as Polder takes it and as DuckDB takes it."""
+    def database(self, template: str | None = None) -> tuple:
+        """A new database, empty or a copy of one that nobody is connected to: its address as Polder takes it and as DuckDB takes it."""
         self.databases += 1
         name = f"polder_{self.databases}"
-        self.call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "polder", name)
+        copied = ["--template", template.rsplit("/", 1)[1]] if template else []
+        self.call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "polder", *copied, name)
         return (
             f"postgres://polder@127.0.0.1:{self.port}/{name}",
             f"host=127.0.0.1 port={self.port} user=polder dbname={name}",
