@@ -6,8 +6,10 @@ import re
 import sqlite3
 import time
 
+import psycopg
 import pytest
 
+import peers
 import polder
 
 ROWS = 20_000
@@ -197,3 +199,28 @@ def test_the_scrub_finds_a_harmed_metastore(server):
     flip(path, offset, bit=4)
     server.start()
     assert run_scrub(polder.Client(server.url))["state"] == "done"
+
+
+def test_a_check_finds_a_harmed_page_of_postgres(fresh):
+    """With data checksums, PostgreSQL does not read a page that is not as it was written: a bit inside of a small row here."""
+    with peers.Postgres() as postgres:
+        address, of_duckdb = postgres.database()
+        server = fresh(None, "--auth", "trust", "--metastore", address)
+        server.start()
+        client = polder.Client(server.url)
+        client.sql("CREATE TABLE small (word text)")
+        client.sql("INSERT INTO small VALUES ('a word of its own')")
+        server.stop()
+        with psycopg.connect(of_duckdb) as con:
+            file, = con.execute("SELECT pg_relation_filepath(relname::regclass) FROM pg_class WHERE relname LIKE 'ducklake\\_inlined\\_data\\_%' "
+                                "AND relname <> 'ducklake_inlined_data_tables' AND relkind = 'r'").fetchone()
+        postgres.stop()
+        path = postgres.folder / "data" / file
+        flip(path, path.read_bytes().index(b"a word of its own"), bit=2)
+        postgres.start()
+        server.start()
+        client = polder.Client(server.url)
+        run = run_scrub(client)
+        assert run["state"] == "failed" and "ducklake_inlined_data" in run["error"]["message"], run
+        assert any("ducklake_inlined_data" in row["problem"] for row in client.sql("CHECK TABLES"))
+        server.stop()
