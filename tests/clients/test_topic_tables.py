@@ -114,6 +114,31 @@ def test_a_table_comes_before_a_topic_of_its_name(server, client):
         client.sql(f"INSERT INTO topics.{topic} (key) VALUES ('x')")
 
 
+def test_a_topic_is_read_by_select_and_written_by_producers(server, client):
+    topic = make(server, kafkas.fresh_name("produced"))
+    produce(server, topic, [(b"k", b"1", 0, None, 0)])
+    client.sql("CREATE TABLE sources (key text)")
+    for name in (topic, f"topics.{topic}"):
+        for statement in [f"INSERT INTO {name} (key) VALUES ('x')", f"INSERT INTO {name} SELECT * FROM {topic}", f"UPDATE {name} SET key = 'x'", f"DELETE FROM {name}",
+                          f"TRUNCATE {name}", f"EXPLAIN DELETE FROM {name}",
+                          f"MERGE INTO {name} AS t USING sources AS s ON t.key = s.key WHEN MATCHED THEN DELETE"]:
+            with pytest.raises(polder.Failed) as refused:
+                client.sql(statement)
+            assert (refused.value.code, "is a topic" in refused.value.message) == ("42809", True), (statement, refused.value)
+        described = client.sql(f"DESCRIBE {name}")
+        assert [row["column_name"] for row in described] == ["partition", "offset", "timestamp", "key", "headers", "value", "key_bytes", "value_bytes"]
+    client.sql(f"INSERT INTO sources SELECT key FROM {topic}")
+    with pytest.raises(polder.Failed) as refused:
+        client.sql("INSERT INTO topics.nothing (key) VALUES ('x')")
+    assert refused.value.code == "42P01"
+    client.sql("CREATE USER unaware PASSWORD 'a long word to log in with'")
+    unaware = polder.Client(server.url).login("unaware", "a long word to log in with")
+    for statement in [f"DELETE FROM {topic}", f"DESCRIBE {topic}"]:
+        with pytest.raises(polder.Failed) as refused:
+            unaware.sql(statement)
+        assert refused.value.code != "42809", refused.value
+
+
 def test_only_who_may_read_topics_knows_of_them(server, client):
     topic = make(server, kafkas.fresh_name("secret"))
     produce(server, topic, [(b"k", b"1", 0, None, 0)])

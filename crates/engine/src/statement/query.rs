@@ -181,7 +181,7 @@ impl Context<'_> {
         if let Some(described) = self.of_materialized(scope, name, DESCRIBED)? {
             return Ok(described);
         }
-        let (schema, table) = match self.existing_name(name, &scope.snapshot) {
+        let (mut schema, table) = match self.existing_name(name, &scope.snapshot) {
             Ok(name) => (name.schema, name.table),
             // A table of the system.
             Err(_) => {
@@ -193,7 +193,13 @@ impl Context<'_> {
         let full = TableName::new(schema.as_str(), table.as_str());
         let system = matches!(schema.as_str(), "polder" | "information_schema" | "pg_catalog");
         if !system && scope.snapshot.table(&full).is_none() && scope.snapshot.view(&full).is_none() {
-            return Err(Error::not_found(format!("table {full} does not exist")).with_code("42P01"));
+            let is_meant = schema == crate::topics::SCHEMA || name.0.len() == 1;
+            let caller = crate::topics::caller(&self.settings.who);
+            let topic = self.engine.topic_rows().and_then(|rows| rows.find(&caller, &table)).filter(|_| is_meant);
+            if topic.is_none() {
+                return Err(Error::not_found(format!("table {full} does not exist")).with_code("42P01"));
+            }
+            crate::topics::SCHEMA.clone_into(&mut schema);
         }
         let text = |text: &str| text.replace('\'', "''");
         parse_kept(&format!(

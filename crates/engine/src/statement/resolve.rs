@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
+use datafusion::sql::sqlparser::ast::{CopySource, FromTable, ObjectName, Statement, TableFactor, TableObject};
 use polder_lake::{Snapshot, TableName, TransactionCell};
 use polder_sql_tree::{Node, visit_relations_mut};
 use polder_types::{Error, Result};
@@ -55,6 +55,9 @@ impl Engine {
         if settings.path.len() > 1 || settings.temporary.schema.is_some() || !topics.is_empty() {
             let snapshot = self.seen(&settings, open).await?;
             qualify_by_path(statement, &settings, &snapshot, &topics)?;
+            for name in inner(statement).map(|statement| changed(statement)).unwrap_or_default() {
+                check_is_no_topic(name, &settings, &snapshot, &topics)?;
+            }
         }
         if let Parsed::CopyTo(copy) = statement
             && let CopyToSource::Query(query) = &mut copy.source
@@ -77,7 +80,7 @@ impl Engine {
     }
 
     /// The topics that a name without a schema may mean.
-    fn topics_named(&self, settings: &Settings) -> Vec<Arc<str>> {
+    pub(super) fn topics_named(&self, settings: &Settings) -> Vec<Arc<str>> {
         if let Some(brought) = &settings.brought {
             return vec![brought.topic.as_str().into()];
         }
@@ -105,6 +108,59 @@ pub(super) fn inner(statement: &mut Parsed) -> Option<&mut Statement> {
         Parsed::Explain(explain) => inner(&mut explain.statement),
         _ => None,
     }
+}
+
+/// The tables whose rows a statement changes, as it names them.
+fn changed(statement: &Statement) -> Vec<&ObjectName> {
+    match statement {
+        Statement::Insert(insert) => match &insert.table {
+            TableObject::TableName(name) => vec![name],
+            _ => Vec::new(),
+        },
+        Statement::Update(update) => named(&update.table.relation).into_iter().collect(),
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            from.iter().filter_map(|from| named(&from.relation)).collect()
+        }
+        Statement::Merge(merge) => named(&merge.table).into_iter().collect(),
+        Statement::Truncate(truncate) => truncate.table_names.iter().map(|target| &target.name).collect(),
+        Statement::Copy { source: CopySource::Table { table_name, .. }, to: false, .. } => vec![table_name],
+        _ => Vec::new(),
+    }
+}
+
+fn named(factor: &TableFactor) -> Option<&ObjectName> {
+    match factor {
+        TableFactor::Table { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// Refuses a topic where a table is wanted whose rows can be changed. `topics`: that can be read; of others nothing is told.
+///
+/// # Errors
+/// `InvalidInput` (42809).
+pub(super) fn check_is_no_topic(
+    name: &ObjectName,
+    settings: &Settings,
+    snapshot: &Snapshot,
+    topics: &[Arc<str>],
+) -> Result<()> {
+    let is_there = |name: &TableName| snapshot.table(name).is_some() || snapshot.view(name).is_some();
+    let parts = parts(name)?;
+    let topic = match parts.as_slice() {
+        [table] if holder(table, settings, snapshot).is_none() => table,
+        [schema, table] if schema == crate::topics::SCHEMA && !is_there(&TableName::new(schema.as_str(), table)) => {
+            table
+        }
+        _ => return Ok(()),
+    };
+    if !topics.iter().any(|known| known.as_ref() == topic.as_str()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{topic} is a topic, which SELECT reads and producers write"))
+        .with_code("42809")
+        .with_hint("send records to it with a client of Kafka or Kinesis; CREATE DELIVERY brings them into a table"))
 }
 
 /// `topics`: that can be read.

@@ -21,6 +21,7 @@ use polder_lake::{Snapshot, TransactionCell};
 use polder_types::{Error, Result};
 
 use super::names::parts;
+use super::resolve::check_is_no_topic;
 use super::target::{Target, quoted};
 use super::{Context, ended};
 use crate::catalog::INPUT_CATALOG;
@@ -94,7 +95,11 @@ impl Context<'_> {
     ) -> Result<(Target, Vec<FieldRef>)> {
         let (mut name, listed) = names_of(table, columns)?;
         self.settings.temporary.meant(&mut name);
-        let name = self.existing_name(&name, snapshot)?;
+        let called = name;
+        let name = self.existing_name(&called, snapshot)?;
+        if snapshot.table(&name).is_none() {
+            check_is_no_topic(&called, self.settings, snapshot, &self.engine.topics_named(self.settings))?;
+        }
         self.rights(snapshot).use_schema(&name.schema)?;
         let target = Target::named(name, None, snapshot)?;
         let computed = |column: &str| target.column_id(column).map(|id| target.table.rules.generated_of(id).is_some());
