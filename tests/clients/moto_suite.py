@@ -46,7 +46,7 @@ def no_streams(request):
         firehose.delete_delivery_stream(DeliveryStreamName=name)
     for page in kinesis.get_paginator("list_streams").paginate():
         for name in page["StreamNames"]:
-            kinesis.delete_stream(StreamName=name)
+            kinesis.delete_stream(StreamName=name, EnforceConsumerDeletion=True)
     if "test_firehose" in request.node.nodeid:
         kinesis.create_stream(StreamName="test-datastream", ShardCount=1)
 '''

@@ -149,6 +149,21 @@ def test_refusals_are_those_of_aws(server, kinesis):
     assert code(failed) == "ResourceNotFoundException"
 
 
+def test_a_stream_with_consumers_is_deleted_when_that_is_enforced(kinesis):
+    stream = make(kinesis)
+    arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="reader")
+    for said in ({}, {"EnforceConsumerDeletion": False}):
+        with pytest.raises(botocore.exceptions.ClientError) as failed:
+            kinesis.delete_stream(StreamName=stream, **said)
+        assert code(failed) == "ResourceInUseException", said
+    assert stream in kinesis.list_streams(Limit=1000)["StreamNames"]
+    kinesis.delete_stream(StreamName=stream, EnforceConsumerDeletion=True)
+    with pytest.raises(botocore.exceptions.ClientError) as failed:
+        kinesis.describe_stream(StreamName=stream)
+    assert code(failed) == "ResourceNotFoundException"
+
+
 def test_what_was_put_outlives_a_kill(fresh):
     server = fresh()
     server.start()

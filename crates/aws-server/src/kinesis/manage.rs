@@ -82,7 +82,8 @@ pub async fn create(call: &Call) -> ApiResult<Reply> {
 pub async fn delete(call: &Call) -> ApiResult<Reply> {
     let input = call.members(&["EnforceConsumerDeletion"])?;
     let stream = call.stream(&input)?;
-    if !stream.consumers.is_empty() && input.bool("EnforceConsumerDeletion")? == Some(false) {
+    // AWS' reference says the same of a member that is not there and of false.
+    if !stream.consumers.is_empty() && input.bool("EnforceConsumerDeletion")? != Some(true) {
         let message = format!("Stream {} under account {ACCOUNT} has consumers registered", stream.name);
         return Err(ApiError::new("ResourceInUseException", message));
     }
