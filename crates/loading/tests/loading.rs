@@ -1,6 +1,5 @@
-//! Loads into a real lake, and every file of the shared data when its place is named.
-//!
-//! `POLDER_SHARED_DATA=../shared/data` runs the second part; without it, it says that it was skipped.
+//! Loads into a real lake, and every file of the shared data where it is: in `POLDER_SHARED_DATA`, or beside the
+//! repository in `shared/data`. Where it is not, that part says that it was skipped.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -232,12 +231,19 @@ const SHARED: [(&str, &str, u64, &[&str]); 14] = [
     ("README.md", "readme", 0, &[]),
 ];
 
+/// The folder of real data, which is not part of the repository.
+fn shared_data() -> PathBuf {
+    let beside = || PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../../shared/data");
+    std::env::var_os("POLDER_SHARED_DATA").map_or_else(beside, PathBuf::from)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_shared_file_loads_and_every_row_is_accounted_for() {
-    let Some(shared) = std::env::var_os("POLDER_SHARED_DATA").map(PathBuf::from) else {
-        println!("skipped: POLDER_SHARED_DATA does not name a directory");
+    let shared = shared_data();
+    if !shared.is_dir() {
+        println!("skipped: there is no shared data in {}: set POLDER_SHARED_DATA", shared.display());
         return;
-    };
+    }
     let house = House::new().await;
     for (file, table, rows, columns) in SHARED.iter().filter(|(_, _, rows, _)| *rows > 0) {
         let begun = std::time::Instant::now();
