@@ -461,6 +461,10 @@ def test_unknown_source(server):
     done = server.cli("load", "no/such/file.csv")
     assert done.returncode == 1
     assert b"no/such/file.csv" in done.stderr, done.stderr
+    # The command line has told the whole path, so where it was looked up is no help.
+    assert b"looked up from" not in done.stderr and b"is the last that is there" in done.stderr, done.stderr
+    done = server.cli("load", "-", "--into", '"We ird".t', stdin=PEOPLE_CSV)
+    assert done.returncode == 1 and b'CREATE SCHEMA "We ird"' in done.stderr, done.stderr
 
 
 def test_copy_to_files(server, tmp_path):

@@ -37,6 +37,15 @@ pub(crate) fn check_name(kind: &str, name: &str) -> Result<()> {
     Err(Error::invalid(format!("the {kind} name {shown:?} {problem}")).with_code("42602"))
 }
 
+/// A name as it is written in SQL: in quotes, where it is not all small letters, digits and underscores.
+pub(crate) fn written(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.bytes().all(is_plain) && !name.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Whether DuckDB takes two names for one: it looks at ASCII letters without regard to case.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)

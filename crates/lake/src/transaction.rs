@@ -15,7 +15,7 @@ use crate::keys::KeyState;
 use crate::lake::Lake;
 use crate::model::{Snapshot, TableState};
 use crate::mutate::ended_file;
-use crate::names::TableName;
+use crate::names::{TableName, written};
 use crate::parquet_writer::{StagedFile, TableWriter, discard};
 use crate::partition::Partitioning;
 
@@ -121,7 +121,7 @@ impl Transaction {
         self.view.schema(name).map(|schema| schema.id).ok_or_else(|| {
             Error::not_found(format!("schema {name:?} does not exist"))
                 .with_code("3F000")
-                .with_hint(format!("CREATE SCHEMA {name}"))
+                .with_hint(format!("CREATE SCHEMA {}", written(name)))
         })
     }
 

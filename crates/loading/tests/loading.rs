@@ -159,6 +159,15 @@ async fn a_strict_load_that_fails_changes_nothing() {
     assert_eq!(house.lake.newest().await.unwrap().id, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_not_there_is_named_as_sql_writes_it() {
+    let house = House::new().await;
+    for (into, hint) in [("\"We ird\".t", "CREATE SCHEMA \"We ird\""), ("shop.t", "CREATE SCHEMA shop")] {
+        let request = LoadRequest { into: Some(into.into()), ..house.request(&house.file("cities.csv", CITIES)) };
+        assert_eq!(house.run(request).await.error.unwrap().hint.as_deref(), Some(hint));
+    }
+}
+
 /// Files that other programs have written: openpyxl, xlwt, odfpy, fastavro and DuckDB.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_other_programs_load() {

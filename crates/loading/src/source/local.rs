@@ -38,13 +38,23 @@ pub(super) fn find(location: &str, own: &OwnFiles) -> Result<Vec<Found>> {
         Ok(_) => Ok(vec![found(path, None)?]),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && has_pattern(location) => matching(location, own),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::not_found(format!("there is no file {location}")).with_code("58P01").with_hint(here()))
+            Err(Error::not_found(format!("there is no file {location}"))
+                .with_code("58P01")
+                .with_hint(whereabouts(path)))
         }
         Err(error) => Err(error::io(format!("cannot open {location}"), error)),
     }
 }
 
-fn here() -> String {
+/// Where a path that leads nowhere was looked up.
+fn whereabouts(path: &Path) -> String {
+    if path.is_absolute() {
+        let known = path.ancestors().skip(1).find(|directory| directory.is_dir());
+        return known.map_or_else(
+            || "check the path".into(),
+            |directory| format!("of its directories, {} is the last that is there", directory.display()),
+        );
+    }
     match std::env::current_dir() {
         Ok(here) => format!("paths are looked up from {}", here.display()),
         Err(_) => "use an absolute path".into(),
@@ -119,7 +129,9 @@ fn too_many(location: &str) -> Error {
 
 fn listed(location: &str, files: Vec<PathBuf>) -> Result<Vec<Found>> {
     if files.is_empty() {
-        return Err(Error::not_found(format!("{location} holds no file")).with_code("58P01").with_hint(here()));
+        let path = Path::new(location);
+        let hint = if path.is_dir() { "hidden files are left out".into() } else { whereabouts(path) };
+        return Err(Error::not_found(format!("{location} holds no file")).with_code("58P01").with_hint(hint));
     }
     files
         .iter()
