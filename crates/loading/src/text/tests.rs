@@ -206,14 +206,14 @@ fn only_the_cells_of_a_frame_are_text() {
     };
     let long = "é".repeat(100);
     let mut buffer = Vec::new();
-    for row in 1..=600 {
+    for row in 1..=600_u32 {
         buffer.extend(frame(row, &[row.to_string().as_bytes(), long.as_bytes()]));
     }
-    buffer.extend(frame(601, &[b"\xff", b"x"]));
-    buffer.extend(frame(602, &[b"a\0", b"x"]));
+    buffer.extend(frame(601, &[&b"\xff"[..], b"x"]));
+    buffer.extend(frame(602, &[&b"a\0"[..], b"x"]));
     let (mut records, mut block) = (Records::new(&Frames, &buffer, 2, 1), Block::default());
     assert!(records.next(&mut block));
-    assert_eq!(block.rows.iter().map(|row| row.line).collect::<Vec<_>>(), (1..=600).collect::<Vec<_>>());
+    assert_eq!(block.rows.iter().map(|row| row.line).collect::<Vec<_>>(), (1..=600_u64).collect::<Vec<_>>());
     let bad: Vec<_> = block.bad.iter().map(|bad| (bad.row.line, bad.fault)).collect();
     assert_eq!(bad, [(601, Fault::InvalidEncoding), (602, Fault::ZeroByte)]);
 }

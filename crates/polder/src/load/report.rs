@@ -63,7 +63,12 @@ fn about(table: &TableReport, args: &LoadArgs, lines: &mut Vec<String>) {
         let more = if more > 0 { format!("{more} more were skipped; ") } else { String::new() };
         lines.push(format!("  {more}--again loads it again"));
     }
-    limited(table.remarks.iter().map(|remark| format!("  {remark}")), table.remarks.len(), "more remarks", lines);
+    let mut remarks: Vec<&String> = table.remarks.iter().collect();
+    if remarks.len() > SHOWN_MAX {
+        // What is said of the whole file must not be among those that are left out.
+        remarks.sort_by_key(|remark| remark.starts_with('`'));
+    }
+    limited(remarks.iter().map(|remark| format!("  {remark}")), remarks.len(), "more remarks", lines);
     rejects(table, lines);
 }
 

@@ -63,6 +63,24 @@ snapshot 4, 1.234 s
 }
 
 #[test]
+fn what_is_said_of_a_whole_file_is_shown() {
+    let mut remarks: Vec<String> = ('a'..='f').map(|column| format!("`{column}`: `NA` means missing")).collect();
+    remarks.push("the first column is called row_name".to_owned());
+    let table = TableReport { table: "public.t".to_owned(), remarks, ..TableReport::default() };
+    let expected = "\
+public.t: 0 rows loaded
+  the first column is called row_name
+  `a`: `NA` means missing
+  `b`: `NA` means missing
+  `c`: `NA` means missing
+  `d`: `NA` means missing
+  and 2 more remarks; --json shows all
+snapshot 5, 1.234 s
+";
+    check(vec![table], Some(5), expected);
+}
+
+#[test]
 fn nothing_new() {
     let table =
         TableReport { table: "public.t".to_owned(), sources: vec![source("a.csv", 0, true)], ..TableReport::default() };
