@@ -1,12 +1,15 @@
 """Frames that no client sends: they end their connection, cost little, and disturb nobody."""
 
 import contextlib
+import gzip
 import pathlib
 import socket
 import struct
 import time
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from kafka.record.util import calc_crc32c
 
 import kafkas
 
@@ -137,3 +140,41 @@ def test_answers_that_nobody_takes_take_little(server):
                     connection.sendall(frame(METADATA, 1, struct.pack(">i", -1)) * 50)
         assert memory(server) < before + MEMORY_BYTES_MAX
         assert serves(server)
+
+
+def bomb(unpacked_bytes) -> bytes:
+    """A batch of one record that is small by its headers and by its bytes."""
+    records = gzip.compress(bytes(unpacked_bytes))
+    # Attributes (gzip), last offset, times, producer, sequence, number of records.
+    checked = struct.pack(">hiqqqhii", 1, 0, 0, 0, -1, -1, -1, 1) + records
+    rest = struct.pack(">ibI", -1, 2, calc_crc32c(checked)) + checked
+    return struct.pack(">qi", 0, len(rest)) + rest
+
+
+def produced(connection) -> int:
+    """The error of an answer to a request of one batch."""
+    said = answer(connection)
+    name_bytes = struct.unpack(">h", said[8:10])[0]
+    return struct.unpack(">h", said[18 + name_bytes:20 + name_bytes])[0]
+
+
+@pytest.mark.parametrize("unpacked_mib", [60, 200])
+def test_batches_that_unpack_to_much_take_little_together(server, unpacked_mib):
+    """Twenty at once: one by one they may be 64 MiB each, and together they have a bound of their own."""
+    name, batch = kafkas.fresh_name("bombs"), bomb(unpacked_mib << 20)
+    assert len(batch) < 300_000
+    AdminClient(kafkas.librdkafka(server)).create_topics([NewTopic(name, 1, 1)])[name].result(20)
+    # No transaction, acks of all, a minute; one topic, one partition.
+    body = struct.pack(">hhi", -1, -1, 60_000) + struct.pack(">ih", 1, len(name)) + name.encode()
+    request = frame(PRODUCE, 7, body + struct.pack(">iii", 1, 0, len(batch)) + batch)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(logged_in(server)) for _ in range(20)]
+        before = memory(server)
+        # The highest it has been begins anew.
+        pathlib.Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
+        for connection in connections:
+            connection.sendall(request)
+        for connection in connections:
+            assert produced(connection) != 0
+        assert server.memory_bytes("VmHWM") < before + MEMORY_BYTES_MAX
+    assert serves(server)

@@ -1,6 +1,5 @@
 //! Compaction: of each key, the last record stays.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -8,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::batch::{BatchHeader, HEADER_BYTES, batches, refill};
 use crate::codec;
 use crate::record;
+use crate::room::{self, Opened};
 use crate::view::Aborted;
 
 /// Keys that one round remembers, about 100 MB.
@@ -30,7 +30,7 @@ impl Keys {
                 continue;
             }
             let Some(records) = unpack(&header, batch) else { continue };
-            for record in record::all(&records, header.count).unwrap_or_default() {
+            for record in record::all(&records, header.count).into_iter().flatten() {
                 if let Some(key) = record.key {
                     let offset = header.base_offset + i64::from(record.offset_delta);
                     let last = self.0.entry(xxh3_128(key)).or_insert(offset);
@@ -82,10 +82,10 @@ impl Rule<'_> {
         };
         let aborted = is_aborted(header, self.aborted);
         let (mut stay, mut count, mut newest) = (Vec::new(), 0, i64::MIN);
-        for record in &records {
+        for record in records {
             let offset = header.base_offset + i64::from(record.offset_delta);
             let holds = is_last && offset >= self.last_offset;
-            if holds || (!aborted && self.stays(header, record, offset)) {
+            if holds || (!aborted && self.stays(header, &record, offset)) {
                 stay.extend_from_slice(record.bytes);
                 count += 1;
                 newest = newest.max(record.time(header));
@@ -115,9 +115,9 @@ impl Rule<'_> {
     }
 }
 
-/// The records of a batch; `None` if they cannot be unpacked.
-pub(crate) fn unpack<'a>(header: &BatchHeader, batch: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    codec::decompress(header.compression(), batch.get(HEADER_BYTES..)?).ok()
+/// The records of a batch; `None` if they cannot be unpacked. Waits for room for them.
+pub(crate) fn unpack<'a>(header: &BatchHeader, batch: &'a [u8]) -> Option<Opened<'a>> {
+    room::open(header.compression(), batch.get(HEADER_BYTES..)?).ok()
 }
 
 fn is_aborted(header: &BatchHeader, aborted: &[Aborted]) -> bool {

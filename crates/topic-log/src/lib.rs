@@ -33,6 +33,7 @@ mod records;
 mod recover;
 mod request;
 mod rewrite;
+mod room;
 mod scan;
 mod scrub;
 mod segment;

@@ -71,8 +71,13 @@ fn headers(bytes: &[u8]) -> Option<()> {
     rest.0.is_empty().then_some(())
 }
 
-/// All records; `None` if they do not end where the bytes do.
-pub(crate) fn all(mut records: &[u8], count: i32) -> Option<Vec<Record<'_>>> {
-    let found = (0..count).map(|_| take(&mut records)).collect::<Option<Vec<_>>>()?;
-    records.is_empty().then_some(found)
+/// All records; `None` if they do not end where the bytes do. They are looked at twice rather than kept: small ones would take
+/// many times their bytes.
+pub(crate) fn all(records: &[u8], count: i32) -> Option<impl Iterator<Item = Record<'_>>> {
+    let mut rest = records;
+    for _ in 0..count {
+        take(&mut rest)?;
+    }
+    let mut left = records;
+    rest.is_empty().then(|| (0..count).map_while(move |_| take(&mut left)))
 }

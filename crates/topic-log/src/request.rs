@@ -1,5 +1,6 @@
 //! Appends on their way to the writer.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use polder_types::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::batch::{BatchHeader, batches, check, repack};
+use crate::batch::{BatchHeader, HEADER_BYTES, batches, check, repack};
 use crate::codec::{self, Codec};
 use crate::compact::unpack;
 use crate::entry::{AppendError, Appended, Entry, Refusal};
@@ -75,7 +76,8 @@ impl Checked {
                 if headers.iter().any(|header| header.compression() != wanted)
                     && !settings.is_some_and(|settings| large(settings.max_message_bytes)) =>
             {
-                let bytes = Bytes::from(beside(|| recompress(&bytes, wanted))?);
+                let bytes_max = settings.map_or(usize::MAX, |settings| settings.max_message_bytes);
+                let bytes = Bytes::from(beside(|| recompress(&bytes, wanted, bytes_max))?);
                 let headers = batches(&bytes).map(|(header, _)| header).collect();
                 Ok(Self::Batch { topic, partition, bytes, headers })
             }
@@ -128,7 +130,7 @@ impl RecordRule {
             return Ok(());
         }
         let records = record::all(&unpacked, header.count).ok_or_else(wrong)?;
-        for record in &records {
+        for record in records {
             if self.keys && record.key.is_none() {
                 return Err(Refusal::InvalidRecord("records of a compacted topic have keys".to_owned()));
             }
@@ -145,7 +147,8 @@ impl RecordRule {
     }
 }
 
-fn recompress(bytes: &[u8], wanted: i16) -> Result<Vec<u8>, Refusal> {
+/// What would be too large then is refused at once: it may be many times what was sent.
+fn recompress(bytes: &[u8], wanted: i16, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
     let mut all = Vec::with_capacity(bytes.len());
     for (header, batch) in batches(bytes) {
         if header.compression() == wanted {
@@ -158,7 +161,14 @@ fn recompress(bytes: &[u8], wanted: i16) -> Result<Vec<u8>, Refusal> {
         if record::all(&records, header.count).is_none() {
             return Err(corrupt("its records are not as long as they say"));
         }
-        let packed = codec::compress(wanted, &records).map_err(|_| corrupt("its records cannot be packed again"))?;
+        let packed = match wanted {
+            0 => Cow::Borrowed(&*records),
+            _ => codec::compress(wanted, &records).map_err(|_| corrupt("its records cannot be packed again"))?.into(),
+        };
+        let repacked_bytes = HEADER_BYTES + packed.len();
+        if repacked_bytes > bytes_max {
+            return Err(Refusal::TooLarge { bytes: repacked_bytes, bytes_max });
+        }
         repack(batch, &packed, wanted, &mut all);
     }
     Ok(all)

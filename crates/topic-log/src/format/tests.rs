@@ -54,7 +54,7 @@ fn compressed_records_that_cannot_be_read_are_refused() {
             other
         };
         let header = batches(&sound).next().unwrap();
-        let mut records = unpack(header.header(), &sound).unwrap().into_owned();
+        let mut records = unpack(header.header(), &sound).unwrap().to_vec();
         let name = records.windows(4).position(|window| window == b"name").unwrap();
         records[name] = 0xff;
         let mut named = Vec::new();

@@ -7,18 +7,19 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::Batch;
 use crate::batch::{BatchHeader, HEADER_BYTES};
-use crate::codec;
 use crate::record;
+use crate::room::{self, Opened};
 use crate::varint::Varints;
 
 impl<'a> Batch<'a> {
-    /// Unpacks the records, up to 64 MiB of them.
+    /// Unpacks the records, up to 64 MiB of them. Blocks while others unpack much: at a time they have twice that together.
     ///
     /// # Errors
     /// `Corrupt`: they cannot be unpacked, or are more. The message names the offsets.
     pub fn unpack(&self) -> Result<Unpacked<'a>> {
         let packed = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
-        let records = codec::decompress(self.header.compression(), packed)
+        let records = room::open(self.header.compression(), packed)
+            .map(Opened::into_bytes)
             .map_err(|error| damaged(&self.header, &error.to_string()))?;
         Ok(Unpacked { header: self.header, records })
     }

@@ -106,19 +106,20 @@ fn greatest_in(payload: &Bytes, start: i64) -> Option<TimedOffset> {
         let of_batch = || TimedOffset { offset: header.base_offset.max(start), timestamp: header.max_timestamp };
         let all = unpack(&header, batch).and_then(|records| {
             let all = record::all(&records, header.count)?;
-            let timed = all.iter().map(|one| TimedOffset {
+            let timed = all.map(|one| TimedOffset {
                 offset: header.base_offset.saturating_add(i64::from(one.offset_delta)),
                 timestamp: one.time(&header),
             });
-            Some(timed.filter(|one| one.offset >= start).collect::<Vec<_>>())
+            Some(timed.filter(|one| one.offset >= start).reduce(later))
         });
-        for one in all.unwrap_or_else(|| vec![of_batch()]) {
-            if best.is_none_or(|best| one.timestamp > best.timestamp) {
-                best = Some(one);
-            }
-        }
+        best = best.into_iter().chain(all.unwrap_or_else(|| Some(of_batch()))).reduce(later);
     }
     best
+}
+
+/// The one of the later time; the first where that is the same.
+fn later(one: TimedOffset, other: TimedOffset) -> TimedOffset {
+    if other.timestamp > one.timestamp { other } else { one }
 }
 
 /// The first stretch that reaches beyond an offset and may have a record of at least this time.

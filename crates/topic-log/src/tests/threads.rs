@@ -405,3 +405,44 @@ async fn without_waiting_for_syncs_there_is_one_a_second_while_more_and_more_com
 async fn first<F: Future + Unpin>(of: &mut F) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *of).poll(context))).await
 }
+
+/// One record in a batch, packed.
+fn packed(compression: i16, value_bytes: usize) -> Vec<u8> {
+    let plain = Client::of(&[&"x".repeat(value_bytes)]).bytes();
+    let mut batch = Vec::new();
+    let records = crate::codec::compress(compression, &plain[crate::batch::HEADER_BYTES..]).unwrap();
+    crate::batch::repack(&plain, &records, compression, &mut batch);
+    batch
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_send_what_unpacks_to_much_are_answered_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small(), &clock()).await;
+    let (topic, plain) = (Uuid::new_v4(), Uuid::new_v4());
+    let unpacked = [("compression.type", "uncompressed"), ("max.message.bytes", "50000")];
+    log.append(vec![create("t", topic, 1, &[]), create("plain", plain, 1, &unpacked)]).await.unwrap();
+    let mut tasks = Vec::new();
+    for number in 0..60_usize {
+        let (size, bytes_max) = ([40, 900_000, 3 << 20][number % 3], crate::codec::BYTES_MAX);
+        let batch = packed([1, 4][number % 2], size);
+        let log = log.clone();
+        tasks.push(tokio::spawn(async move {
+            let appended = log.append(vec![entry(topic, 0, batch.clone())]).await;
+            assert_eq!(appended.is_ok(), size < bytes_max, "{size}: {appended:?}");
+            match log.append(vec![entry(plain, 0, batch)]).await {
+                Ok(_) => assert!(size < 50_000),
+                Err(AppendError::Refused { refusal: Refusal::TooLarge { bytes, bytes_max: 50_000 }, .. }) => {
+                    assert!((size..size + 200).contains(&bytes), "{bytes} of {size}");
+                }
+                Err(error) => assert!(size > bytes_max, "{size}: {error}"),
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(log.bounds(topic, 0).unwrap().high_watermark, 40);
+    assert_eq!(log.bounds(plain, 0).unwrap().high_watermark, 20);
+    log.close().await.unwrap();
+}
