@@ -235,3 +235,13 @@ def test_renamed_tables_after_a_vacuum(pair):
         assert pair.read(f"SELECT word FROM {table} ORDER BY word") == three
         assert pair.rows(f"SELECT word FROM {table} ORDER BY word") == three
     assert pair.client.sql("CHECK TABLES") == []
+
+
+def test_no_number_is_wider_than_duckdb_has_any(pair):
+    """One such column, and DuckDB would read no table of the lake."""
+    for statement in ("CREATE TABLE wide_number (n numeric(50, 2))", "CREATE TABLE wide_number AS SELECT 1::numeric(40, 0) AS n"):
+        with pytest.raises(polder.Failed) as refused:
+            pair.client.sql(statement)
+        assert refused.value.code == "0A000"
+    pair.client.sql("CREATE TABLE wide_sum AS SELECT sum(v) AS n, sum(v * v) AS m FROM (VALUES (12.5::numeric(38, 2)), (0.25)) AS s(v)")
+    assert pair.read("SELECT n FROM wide_sum") == [(decimal.Decimal("12.75"),)]

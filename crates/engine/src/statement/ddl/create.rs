@@ -271,7 +271,12 @@ fn innermost(data_type: &SqlType) -> &SqlType {
 
 /// A column as planned, with what its declaration says beyond the type.
 pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> ColumnSpec {
-    let mut spec = ColumnSpec::new(field.name(), field.data_type().clone(), nullable);
+    // A sum may have more digits than a column; writing tells if one needs them.
+    let data_type = match field.data_type() {
+        wide @ DataType::Decimal256(..) => types::as_decimal(wide),
+        other => other.clone(),
+    };
+    let mut spec = ColumnSpec::new(field.name(), data_type, nullable);
     let declared = field.metadata().get(polder_lake::DECLARED).cloned();
     let of_another = |declared: &str| TextLength::of(declared).is_some() && TextLength::of_field(field).is_none();
     spec.declared = declared.filter(|declared| declared != types::TEXT && !of_another(declared));
