@@ -8,8 +8,10 @@ use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectNam
 use polder_sql_tree::{visit_expressions, visit_expressions_mut};
 use polder_types::{Error, ErrorKind, Result};
 
+use super::may::open_cell;
 use super::names::{fold, parts};
 use super::names_out::number_repeated;
+use super::temporary;
 use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::rewrite::whole_numbers;
@@ -104,22 +106,19 @@ impl Engine {
         }
         let parameters = parameters(statement).max(types.len());
         let prepared = Prepared { statement: statement.clone(), types: types.to_vec(), parameters };
-        let snapshot = self.lake.newest().await?;
-        let id = snapshot.id;
+        let id = self.lake.newest().await?.id;
         if let Statement::Query(_) = statement {
             // Planned once, so that a mistake is told now.
             let nulls = vec![Expr::Value(Value::Null.into()); parameters];
             let mut tried = Parsed::Statement(Box::new(filled(&prepared, &nulls)));
+            let open = open_cell(inner)?;
+            // As when it is executed: names of temporary tables and of the whole search path are found.
+            temporary::place(&mut inner.settings.temporary.clone(), &mut tried)?;
+            let settings = self.resolve(inner.settings.clone(), open.as_ref(), &mut tried).await?;
             number_repeated(&mut tried);
-            let view = match &inner.open {
-                Some(open) => {
-                    let guard = open.cell.lock().await;
-                    Arc::clone(guard.as_ref().ok_or_else(super::ended)?.view())
-                }
-                None => snapshot,
-            };
+            let view = self.seen(&settings, open.as_ref()).await?;
             // What it reads is asked for when it is executed.
-            let settings = Settings { who: inner.settings.who.defining(), ..inner.settings.clone() };
+            let settings = Settings { who: settings.who.defining(), ..settings };
             let scope = self.scope(view, None, &settings);
             whole_numbers::plan(&scope.state, tried).await.map_err(from_datafusion)?;
         }
