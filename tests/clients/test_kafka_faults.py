@@ -150,6 +150,30 @@ def test_a_flipped_bit_in_an_old_segment_is_named_by_a_check(tmp_path):
         assert damaged(server) == 1
 
 
+def test_a_flipped_bit_in_the_last_record_of_a_stopped_server_is_named_and_nothing_is_cut(tmp_path):
+    with kafkas.start(tmp_path / "data") as server:
+        create(server, "t")
+        producer = Producer(kafkas.librdkafka(server))
+        sent = [b"value %d" % number for number in range(4)]
+        for value in sent:
+            assert send(producer, "t", value) is None
+        server.stop()
+        segment, = (path for path in (server.data / "log").glob("0*.segment") if sent[-1] in path.read_bytes())
+        whole = segment.read_bytes()
+        harmed = bytearray(whole)
+        harmed[whole.rindex(sent[-1])] ^= 1
+        segment.write_bytes(harmed)
+        for _ in range(2):
+            checked = server.cli("check")
+            assert checked.returncode != 0, checked
+            assert segment.name.encode() in checked.stdout + checked.stderr
+            assert segment.read_bytes() == harmed
+        segment.write_bytes(whole)
+        assert server.cli("check").returncode == 0
+        server.start()
+        assert values(server, "t", len(sent)) == sent
+
+
 def test_a_thousand_partitions_and_two_hundred_connections_have_room(tmp_path):
     with kafkas.start(tmp_path / "data") as server:
         topics = [f"t{number}" for number in range(MANY_TOPICS)]

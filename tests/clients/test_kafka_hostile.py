@@ -163,7 +163,8 @@ def test_batches_that_unpack_to_much_take_little_together(server, unpacked_mib):
     """Twenty at once: one by one they may be 64 MiB each, and together they have a bound of their own."""
     name, batch = kafkas.fresh_name("bombs"), bomb(unpacked_mib << 20)
     assert len(batch) < 300_000
-    AdminClient(kafkas.librdkafka(server)).create_topics([NewTopic(name, 1, 1)])[name].result(20)
+    admin = AdminClient(kafkas.librdkafka(server))
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
     # No transaction, acks of all, a minute; one topic, one partition.
     body = struct.pack(">hhi", -1, -1, 60_000) + struct.pack(">ih", 1, len(name)) + name.encode()
     request = frame(PRODUCE, 7, body + struct.pack(">iii", 1, 0, len(batch)) + batch)

@@ -50,7 +50,7 @@ pub(crate) fn decompress(compression: i16, bytes: &[u8], bytes_max: usize) -> io
 pub(crate) fn memory_bytes(compression: i16, bytes: &[u8], bytes_max: usize) -> usize {
     match compression {
         // Two blocks and what the next one may refer to. How large blocks are stands in the sixth byte.
-        3 => bytes_max + (64 << 10) + (2 << (8 + 2 * (bytes.get(5).map_or(7, |byte| byte >> 4 & 7)))),
+        3 => bytes_max + (64 << 10) + (2 << (8 + 2 * (bytes.get(5).map_or(7, |byte| (byte >> 4) & 7)))),
         // The window, which may be as large as all.
         4 => 2 * bytes_max,
         _ => bytes_max,
@@ -89,7 +89,6 @@ fn read(from: impl Read, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
     if bytes.len() > bytes_max {
         return Ok(None);
     }
-    bytes.shrink_to_fit();
     Ok(Some(bytes))
 }
 

@@ -11,7 +11,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::codec::{self, BYTES_MAX};
 
-/// What a batch may grow to at first, by its size and at least. Few grow to more, and those are unpacked once more with more room.
+/// What a batch may grow to at first, by its size and at least. Few grow to more, and those are unpacked once more, with room for the
+/// largest.
 const GROWTH: usize = 16;
 const FIRST_BYTES_MIN: usize = if cfg!(test) { 16 << 10 } else { 256 << 10 };
 
@@ -90,7 +91,13 @@ pub(crate) struct Opened<'a> {
 impl<'a> Opened<'a> {
     /// The bytes, which from here on nobody counts.
     pub(crate) fn into_bytes(self) -> Cow<'a, [u8]> {
-        self.bytes
+        match self.bytes {
+            Cow::Owned(mut bytes) => {
+                bytes.shrink_to_fit();
+                Cow::Owned(bytes)
+            }
+            borrowed => borrowed,
+        }
     }
 }
 
@@ -126,8 +133,7 @@ fn open_in<'a>(room: &'static Room, compression: i16, bytes: &'a [u8]) -> io::Re
         }
         // All of it is given back before more is asked for: two who hold some and wait for more would wait for ever.
         drop(held);
-        let more = bytes_max.saturating_mul(GROWTH);
-        bytes_max = if more > BYTES_MAX / 4 { BYTES_MAX } else { more };
+        bytes_max = BYTES_MAX;
     }
 }
 
@@ -155,12 +161,12 @@ mod tests {
                         assert_eq!(opened.is_ok(), size <= BYTES_MAX, "{number}: {opened:?}");
                         let Ok(opened) = opened else { continue };
                         assert!(opened.len() == size && opened.iter().all(|byte| *byte == 7));
-                        let Cow::Owned(bytes) = &opened.bytes else { panic!("{number}: it was packed") };
+                        most.fetch_max(now.fetch_add(size, Ordering::SeqCst) + size, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(2));
+                        now.fetch_sub(size, Ordering::SeqCst);
+                        let Cow::Owned(bytes) = opened.into_bytes() else { panic!("{number}: it was packed") };
                         // Nothing is kept of what it may have grown to.
                         assert!(bytes.capacity() < size + 100, "{} for {size}", bytes.capacity());
-                        most.fetch_max(now.fetch_add(bytes.capacity(), Ordering::SeqCst) + size, Ordering::SeqCst);
-                        std::thread::sleep(Duration::from_millis(2));
-                        now.fetch_sub(bytes.capacity(), Ordering::SeqCst);
                     }
                 });
             }
