@@ -48,7 +48,7 @@ impl Log {
     }
 
     /// The segment that is written, and how far it is; and the number of the last append in it.
-    async fn position(&self) -> Result<((u64, u64), u64)> {
+    pub(crate) async fn position(&self) -> Result<((u64, u64), u64)> {
         let (done, answer) = oneshot::channel();
         if !self.0.queue.put([Request::Order(Order::Position(done))]) {
             return Err(closed());

@@ -277,13 +277,15 @@ impl Log {
         self.0.held_bytes.lock().clone()
     }
 
-    /// Reads every sealed segment and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then
+    /// Reads every segment up to where it is written, and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then
     /// on.
     ///
     /// # Errors
     /// `Unavailable`: one cannot be read.
     pub async fn check(&self) -> Result<LogChecked> {
-        self.blocking(|reader| reader.scrub().map_err(ReadError::Failed)).await.map_err(|error| match error {
+        // Of a log that is closed nobody tells it.
+        let end = self.position().await.ok().map(|(end, _)| end);
+        self.blocking(move |reader| reader.scrub(end).map_err(ReadError::Failed)).await.map_err(|error| match error {
             ReadError::Failed(error) => error,
             other => Error::internal(other.to_string()),
         })

@@ -35,19 +35,24 @@ impl LogChecked {
 }
 
 impl Reader {
-    /// Checks every frame of every sealed segment. Blocks.
-    pub(crate) fn scrub(&self) -> Result<LogChecked> {
+    /// Checks every frame of every segment. `end`: the segment that is written, and up to where it was by then. Blocks.
+    pub(crate) fn scrub(&self, end: Option<(u64, u64)>) -> Result<LogChecked> {
         let mut segments: Vec<u64> = Vec::new();
         for (_, partition) in self.ground.published.partitions() {
             segments.extend(partition.view.read().extents.iter().map(|extent| extent.segment));
         }
         segments.sort_unstable();
         segments.dedup();
-        // The one that is written ends where the writing is.
+        // The last one may have been begun since.
         let shared = segments.iter().filter(|segment| **segment & segment::REWRITTEN == 0).max().copied();
         let mut checked = LogChecked::default();
         for segment in segments {
-            match self.scrub_segment(segment, Some(segment) == shared) {
+            let open_from = match end {
+                Some((written, position)) if segment == written => Some(position),
+                _ if Some(segment) == shared && end.is_none_or(|(written, _)| segment > written) => Some(0),
+                _ => None,
+            };
+            match self.scrub_segment(segment, open_from) {
                 Ok(read) => checked.bytes += read,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.rewriting.note_damage(segment);
@@ -60,7 +65,8 @@ impl Reader {
         Ok(checked)
     }
 
-    fn scrub_segment(&self, number: u64, may_be_open: bool) -> Result<u64> {
+    /// `open_from`: a segment that is written may end there, or behind it.
+    fn scrub_segment(&self, number: u64, open_from: Option<u64>) -> Result<u64> {
         let path = self.path(number);
         let file = match self.ground.disk.open(&segment::file_name(number)) {
             Ok(file) => file,
@@ -75,7 +81,7 @@ impl Reader {
             match scan.frame(position).map_err(reading)? {
                 Some((header, _)) if header.kind == Kind::Seal => return Ok(position),
                 Some((_, payload)) => position += frame_bytes(payload.len()) as u64,
-                None if may_be_open => return Ok(position),
+                None if open_from.is_some_and(|from| position >= from) => return Ok(position),
                 None => return Err(damaged(&path, position, "a frame is not as it was written")),
             }
         }

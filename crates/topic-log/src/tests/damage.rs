@@ -108,6 +108,32 @@ async fn a_flip_in_the_last_group_of_a_log_that_was_killed_when_it_was_idle_is_n
     assert_eq!(disk.content(end::NAME), said);
 }
 
+#[tokio::test]
+async fn a_flip_in_the_segment_that_is_written_is_found_by_a_check() {
+    let disk = SimulatedDisk::default();
+    let (log, topic) = acknowledged(&disk).await;
+    let sound = log.scrub().await.unwrap();
+    let (name, (start, end)) = (file_name(1), last_frame(&disk));
+    assert_eq!(sound, end as u64);
+    for place in start..end {
+        let flip = || {
+            let flipped = disk.content(&name)[place] ^ 1;
+            disk.open(&name).unwrap().write_all_at(&[flipped], place as u64).unwrap();
+        };
+        flip();
+        let checked = log.check().await.unwrap();
+        assert_eq!(checked.damaged.len(), 1, "{place}");
+        assert_eq!(checked.damaged[0].path, name);
+        assert!(checked.damaged[0].problem.contains(&format!("damaged at byte {start}:")), "{:?}", checked.damaged);
+        flip();
+        assert_eq!(log.scrub().await.unwrap(), sound, "{place}");
+    }
+    log.append(vec![entry(topic, 0, Client::of(&["more"]).bytes())]).await.unwrap();
+    assert!(log.scrub().await.unwrap() > sound);
+    log.close().await.unwrap();
+    log.scrub().await.unwrap();
+}
+
 #[test]
 fn a_tear_behind_what_was_written_down_as_durable_is_cut_off() {
     let (mut world, topic, _, start) = world();
@@ -188,13 +214,13 @@ fn a_flip_in_a_sealed_segment_is_named_and_not_served() {
     while world.writer.active.segment < 3 {
         world.batch(topic, 0, Client::of(&[&"x".repeat(2500)]).bytes());
     }
-    assert!(world.reader.scrub().unwrap().sound().unwrap() > 20_000);
+    assert!(world.reader.scrub(None).unwrap().sound().unwrap() > 20_000);
     let name = file_name(1);
     let length = world.disk.content(&name).len();
     for place in (0..length).step_by(37) {
         let flipped = world.disk.with(&name, |bytes| bytes[place] ^= 1);
         let opened = World::open(&flipped).unwrap();
-        let scrubbed = opened.reader.scrub().unwrap().sound().unwrap_err();
+        let scrubbed = opened.reader.scrub(None).unwrap().sound().unwrap_err();
         assert_eq!(scrubbed.kind(), ErrorKind::Corrupt);
         assert!(scrubbed.to_string().contains(&name), "{scrubbed}");
         let whole = world.read(topic, 0, 0, 1 << 20).unwrap();

@@ -55,7 +55,7 @@ fn rewritten_segments_say_the_same() {
     assert!(world.disk.names().iter().any(|name| name.starts_with("rewritten-")));
     assert!(!world.disk.names().contains(&file_name(1)));
     assert_eq!(all(&world), before);
-    world.reader.scrub().unwrap().sound().unwrap();
+    world.reader.scrub(None).unwrap().sound().unwrap();
     let mut opened = world.reopened();
     assert_eq!(all(&opened), before);
     // A producer goes on where it was.
@@ -88,7 +88,7 @@ fn a_flip_in_a_segment_stops_its_rewriting_and_no_other() {
     assert!(!rewritten(&flipped).is_empty() && flipped.disk.names().contains(&name));
     assert!(!flipped.disk.names().contains(&file_name(1)));
     assert_eq!(flipped.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark, end);
-    let error = flipped.reader.scrub().unwrap().sound().unwrap_err();
+    let error = flipped.reader.scrub(None).unwrap().sound().unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
 }
 
