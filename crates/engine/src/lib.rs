@@ -15,6 +15,7 @@ mod deliveries;
 mod dialect;
 mod engine;
 mod error;
+mod foreign_settings;
 mod forms;
 mod functions;
 mod identity;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use polder_capability::{DriverSql, ProvenLogins};
 use polder_door::{Auth, Listener, Place, Starts, Tls, TlsFiles};
 use polder_runtime::{ConnectionThreads, Seat, Shutdown};
+use polder_types::limits::SESSIONS_MAX;
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -15,9 +16,6 @@ use tokio::task::JoinSet;
 
 use crate::registry::Registry;
 use crate::startup::{self, TLS_PROTOCOL};
-
-/// Sessions at once: each may hold a transaction and a few batches of rows.
-const SESSIONS_MAX: usize = 500;
 
 /// How the server is set up.
 #[derive(Debug, Clone)]

@@ -98,8 +98,6 @@ impl Settings {
             "xmloption" => only(name, &["content", "document"], &lower),
             "default_tablespace" => only(name, &[""], first),
             "default_table_access_method" => only(name, &["heap"], &lower),
-            // Nothing waits for a lock: the first to commit wins.
-            "lock_timeout" => only(name, &["0"], first),
             _ if self.show(name).is_some() => Err(fixed(name)),
             _ => return None,
         })
@@ -126,8 +124,7 @@ impl Settings {
             | "synchronize_seqscans"
             | "xmloption"
             | "default_tablespace"
-            | "default_table_access_method"
-            | "lock_timeout" => {}
+            | "default_table_access_method" => {}
             _ => return None,
         }
         Some(())
@@ -164,7 +161,6 @@ impl Settings {
                 true => "on".into(),
                 false => "off".into(),
             },
-            "lock_timeout" => "0".into(),
             "check_function_bodies" => "on".into(),
             "synchronize_seqscans" => "off".into(),
             "xmloption" => "content".into(),
@@ -244,7 +240,6 @@ const DESCRIBED: &[(&str, &str)] = &[
     ("intervalstyle", "Sets the display format for interval values."),
     ("lc_collate", "Shows the collation order locale."),
     ("lc_ctype", "Shows the character classification and case conversion locale."),
-    ("lock_timeout", "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "Shows the maximum identifier length."),
     ("max_index_keys", "Shows the maximum number of index keys."),
     ("server_encoding", "Shows the server (database) character set encoding."),

@@ -19,6 +19,9 @@ pub const DECOMPRESSED_BYTES_FREE: u64 = 256 << 20;
 /// How deep JSON may nest.
 pub const JSON_DEPTH_MAX: usize = 64;
 
+/// Clients of PostgreSQL's protocol at once: each may hold a transaction and a few batches of rows.
+pub const SESSIONS_MAX: usize = 500;
+
 /// Columns of one table.
 pub const COLUMNS_MAX: usize = 4096;
 

@@ -11,9 +11,12 @@ use polder_types::{Error, Result};
 
 use super::ended;
 use super::names::fold;
-use super::settings::{apply, is_local, of_this_transaction, on_or_off, reset_one, serializable, settings_shown};
+use super::settings::{
+    apply, is_local, named, of_this_transaction, on_or_off, reset_one, serializable, settings_shown,
+};
 use super::temporary::Temporary;
 use crate::engine::Engine;
+use crate::foreign_settings;
 use crate::record::Running;
 use crate::session::{Inner, Open, Outcome, Point, Settings};
 
@@ -92,7 +95,8 @@ impl Engine {
             return Ok(done.told(Notice::warning("25P01", message)));
         }
         self.set_by(inner, local, |settings| apply(settings, set)).await?;
-        Ok(done)
+        let told = named(set).and_then(|name| foreign_settings::notice(&name, &inner.settings.custom));
+        Ok(told.into_iter().fold(done, Outcome::told))
     }
 
     /// Changes a session's settings; what is local, until the end of the transaction.
@@ -241,7 +245,8 @@ pub(super) fn shown(inner: &Inner, name: &str) -> Option<String> {
         _ => {
             let custom = || settings.custom.get(name).cloned();
             let fixed = || crate::system::pg_catalog::activity::fixed(name).map(str::to_owned);
-            return settings.limits.show(name).or_else(custom).or_else(fixed);
+            let foreign = || foreign_settings::shown(name, &settings.custom);
+            return settings.limits.show(name).or_else(custom).or_else(fixed).or_else(foreign);
         }
     })
 }

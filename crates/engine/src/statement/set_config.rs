@@ -17,6 +17,7 @@ use super::names::fold;
 use super::quoted;
 use super::settings::configure;
 use crate::engine::Engine;
+use crate::foreign_settings;
 use crate::parse::parse;
 use crate::record::Running;
 use crate::session::{Inner, Outcome};
@@ -117,13 +118,17 @@ impl Engine {
                 return Err(error);
             }
         };
+        let names: Vec<Option<String>> = calls.iter().map(|call| call.setting.clone()).collect();
+        let set = Arc::clone(&inner.settings.custom);
         // What holds until the end of the transaction holds no longer where the statement is one by itself.
         if outside && calls.iter().any(|call| call.local) {
             inner.settings = before;
             let kept: Vec<Call> = calls.into_iter().filter(|call| !call.local).collect();
             self.configure_all(caller, inner, &kept, running).await?;
         }
-        row(told, self.lake.newest().await?.id)
+        let names = names.iter().flatten();
+        let notices = names.filter_map(|name| foreign_settings::notice(name, &set)).collect();
+        Ok(Outcome { notices, ..row(told, self.lake.newest().await?.id)? })
     }
 
     async fn configure_all(

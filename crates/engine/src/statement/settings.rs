@@ -9,9 +9,9 @@ use polder_lake::Version;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::names::{fold, parts};
-use crate::limits;
 use crate::semantics::Zone;
 use crate::session::Settings;
+use crate::{foreign_settings, limits};
 
 fn text_of(expr: &Expr) -> String {
     match expr {
@@ -30,6 +30,14 @@ pub(super) fn is_local(set: &Set) -> bool {
         Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
         Set::SetTimeZone { local, .. } => *local,
         _ => false,
+    }
+}
+
+/// The name of what a SET sets by its name.
+pub(super) fn named(set: &Set) -> Option<String> {
+    match set {
+        Set::SingleAssignment { variable, .. } => Some(parts(variable).ok()?.join(".")),
+        _ => None,
     }
 }
 
@@ -149,7 +157,12 @@ pub(super) fn assign(settings: &mut Settings, name: &str, values: &[String]) -> 
             return Err(Error::invalid("parameter \"is_superuser\" cannot be changed").with_code("55P02"));
         }
         custom if custom.contains('.') => set_custom(settings, custom, values)?,
-        _ => {
+        other => {
+            if let Some(foreign) = foreign_settings::find(other) {
+                let value = foreign.taken(values)?;
+                Arc::make_mut(&mut settings.custom).insert(foreign.name.to_owned(), value);
+                return Ok(());
+            }
             return Err(Error::not_found(format!("there is no setting {name:?}"))
                 .with_code("42704")
                 .with_hint(format!("the settings are {NAMES}")));
@@ -288,7 +301,8 @@ fn reset_named(settings: &mut Settings, name: &str) -> Result<()> {
         "default_transaction_read_only" => settings.read_only = fresh.read_only,
         "snapshot" => settings.version = fresh.version,
         limit if settings.limits.reset(limit, fresh.limits) => {}
-        custom if custom.contains('.') => {
+        custom if custom.contains('.') || foreign_settings::find(custom).is_some() => {
+            foreign_settings::find(custom).map_or(Ok(()), foreign_settings::Foreign::check_open)?;
             let name = custom.to_lowercase();
             let custom = Arc::make_mut(&mut settings.custom);
             match fresh.custom.get(&name) {

@@ -13,6 +13,7 @@ use super::schemas::DATABASE;
 use super::{World, oids};
 use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND};
 use crate::backends::Backend;
+use crate::foreign_settings;
 use crate::limits;
 
 /// The sessions that have numbers, with what they do, and the statements of all others.
@@ -127,7 +128,6 @@ const FIXED: &[Setting<&str>] = &[
     ("default_table_access_method", "heap", "Preset", "How tables are kept: there is one way.", "string"),
     ("default_transaction_isolation", "repeatable read", "Client", "What transactions see.", "enum"),
     ("integer_datetimes", "on", "Preset", "Times are whole microseconds.", "bool"),
-    ("jit", "off", "Preset", "Plans are run as they are.", "bool"),
     ("lc_collate", "C", "Client", "The order of texts.", "string"),
     ("lc_ctype", "C", "Client", "The classes of letters.", "string"),
     ("max_index_keys", "32", "Preset", "Columns of an index.", "integer"),
@@ -184,11 +184,32 @@ pub(super) fn settings(world: &World) -> Result<Vec<ArrayRef>> {
             ("sourceline", Cell::Null),
         ]);
     }
+    for known in foreign_settings::ALL {
+        let shown = world.custom(known.name).map_or(known.default, String::as_str);
+        let (least, most) = known.range();
+        rows.push([
+            ("name", known.name.into()),
+            ("setting", known.counted(shown).into()),
+            ("unit", known.unit().into()),
+            ("category", "PostgreSQL".into()),
+            ("short_desc", "It means nothing here.".into()),
+            ("context", if known.is_open { "user" } else { "postmaster" }.into()),
+            ("vartype", known.type_name().into()),
+            ("source", if shown == known.default { "default" } else { "session" }.into()),
+            ("min_val", least.into()),
+            ("max_val", most.into()),
+            ("enumvals", known.words().map_or(Cell::Null, Cell::Texts)),
+            ("boot_val", known.counted(known.default).into()),
+            ("reset_val", known.counted(known.default).into()),
+            ("sourceline", Cell::Null),
+        ]);
+    }
     rows.finish()
 }
 
 /// The value of a setting; none if there is no such.
 pub(crate) fn setting(world: &World, name: &str) -> Option<String> {
     let known = all(world).into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
-    known.map(|(_, value, ..)| value).or_else(|| world.custom(name).cloned())
+    let foreign = || foreign_settings::find(name).map(|known| known.default.to_owned());
+    known.map(|(_, value, ..)| value).or_else(|| world.custom(name).cloned()).or_else(foreign)
 }
