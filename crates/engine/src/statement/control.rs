@@ -37,20 +37,12 @@ impl Engine {
                 self.begin(caller, inner, modes).await?
             }
             Statement::Commit { chain: false, .. } => self.commit(inner, running).await?,
-            Statement::Rollback { chain: false, savepoint: None } => {
-                let snapshot = self.lake.newest().await?.id;
-                let outcome = Outcome::done("ROLLBACK", None, snapshot);
-                match inner.open.take() {
-                    None => outcome.told(Notice::warning("25P01", "there is no transaction in progress")),
-                    Some(open) => {
-                        inner.settings = open.settings;
-                        outcome
-                    }
-                }
-            }
+            Statement::Rollback { chain: false, savepoint: None } => self.roll_back(inner).await?,
             Statement::Rollback { chain: false, savepoint: Some(name) } => rollback_to(inner, &fold(name)).await?,
-            Statement::Commit { .. } | Statement::Rollback { .. } => {
-                return Err(Error::unsupported("AND CHAIN is not supported"));
+            Statement::Commit { .. } => self.chained(caller, inner, "COMMIT", running).await?,
+            Statement::Rollback { savepoint: None, .. } => self.chained(caller, inner, "ROLLBACK", running).await?,
+            Statement::Rollback { .. } => {
+                return Err(Error::invalid("AND CHAIN is of a whole transaction").with_code("42601"));
             }
             Statement::Savepoint { name } => savepoint(inner, fold(name)).await?,
             Statement::ReleaseSavepoint { name } => release(inner, &fold(name)).await?,
@@ -192,6 +184,39 @@ impl Engine {
             spoiled: Arc::default(),
         });
         Ok(Outcome::done("BEGIN", None, snapshot))
+    }
+
+    async fn roll_back(&self, inner: &mut Inner) -> Result<Outcome> {
+        let outcome = Outcome::done("ROLLBACK", None, self.lake.newest().await?.id);
+        Ok(match inner.open.take() {
+            None => outcome.told(Notice::warning("25P01", "there is no transaction in progress")),
+            Some(open) => {
+                inner.settings = open.settings;
+                outcome
+            }
+        })
+    }
+
+    /// AND CHAIN: ends the transaction, and begins another one that may change as much as that might.
+    async fn chained(
+        self: &Arc<Self>,
+        caller: &Caller,
+        inner: &mut Inner,
+        verb: &str,
+        running: &Running,
+    ) -> Result<Outcome> {
+        let Some(open) = &inner.open else {
+            return Err(Error::invalid(format!("{verb} AND CHAIN can only be used in transaction blocks"))
+                .with_code("25P01")
+                .with_hint("BEGIN"));
+        };
+        let mode = if open.read_only { TransactionAccessMode::ReadOnly } else { TransactionAccessMode::ReadWrite };
+        let ended = match verb {
+            "COMMIT" => self.commit(inner, running).await?,
+            _ => self.roll_back(inner).await?,
+        };
+        self.begin(caller, inner, &[TransactionMode::AccessMode(mode)]).await?;
+        Ok(ended)
     }
 
     async fn commit(self: &std::sync::Arc<Self>, inner: &mut Inner, running: &Running) -> Result<Outcome> {

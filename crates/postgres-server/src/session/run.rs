@@ -250,13 +250,17 @@ impl Client {
             self.before.get_or_insert_with(|| self.settings.clone());
             return Ok(Started::Done("BEGIN".into()));
         }
+        let chains = *command != Command::Begin && chains(&statement.sql);
         let sql = match command {
+            Command::Rollback if chains => "ROLLBACK AND CHAIN",
             Command::Rollback => "ROLLBACK",
+            Command::Commit if chains => "COMMIT AND CHAIN",
             Command::Commit => "COMMIT",
             _ => statement.sql.as_str(),
         };
-        if statement.sql.to_ascii_lowercase().contains("chain") {
-            return Err(Error::unsupported("AND CHAIN is not supported").into());
+        if chains && (was_implicit || self.is_idle()) {
+            let message = format!("{sql} can only be used in transaction blocks");
+            return Err(Error::invalid(message).with_code("25P01").with_hint("BEGIN").into());
         }
         match command {
             Command::Begin if !self.is_idle() => {
@@ -282,6 +286,13 @@ impl Client {
             self.ends_with_transaction(committed);
         }
         let answer = answer?;
+        if chains {
+            // What was set for the one that has ended only is over.
+            if let Some(lasting) = self.lasting.take() {
+                self.settings = lasting;
+            }
+            self.before = Some(self.settings.clone());
+        }
         self.ends();
         match answer.tag.verb.as_str() {
             "BEGIN" if statement.verb == "start" => Ok(Started::Done("START TRANSACTION".into())),
@@ -330,6 +341,14 @@ impl Client {
         };
         *statement.described.lock() = Some(described.clone());
         Ok(described)
+    }
+}
+
+/// Whether a transaction ends AND CHAIN, and not AND NO CHAIN.
+fn chains(sql: &str) -> bool {
+    match scan::scan(sql).as_slice() {
+        [.., before, chain] => chain.is_word("chain") && !before.is_word("no"),
+        _ => false,
     }
 }
 
