@@ -189,6 +189,7 @@ impl Client {
         let formats = [i16::from(declare.binary)];
         let mut source = self.query(&declare.query, values, &formats).await?;
         source.store = declare.scroll.then(Store::default);
+        source.keeps_last = !declare.scroll;
         self.ends();
         let hold = match (declare.hold, self.is_idle()) {
             (false, _) => Hold::No,
@@ -252,6 +253,11 @@ impl Client {
         let moves = fetch.moves;
         let rows = match source.store {
             Some(_) => self.scroll(source, fetch.way, moves).await?,
+            // A portal that a driver has bound need not go through its rows by FETCH.
+            None if !source.keeps_last && source.given == 0 => {
+                source.keeps_last = true;
+                self.forward(source, fetch.way, moves).await?
+            }
             None => self.forward(source, fetch.way, moves).await?,
         };
         self.ends();
@@ -266,10 +272,12 @@ impl Client {
                 .with_hint("DECLARE name SCROLL CURSOR FOR …")
         };
         let (skipped, wanted) = match way {
-            Way::Forward(0) | Way::Relative(0) => {
-                return Err(Error::unsupported("the current row of a cursor cannot be given again")
-                    .with_hint("DECLARE name SCROLL CURSOR FOR …")
-                    .into());
+            Way::Forward(0) | Way::Relative(0) | Way::Backward(0) => {
+                let Some((rows, row)) = source.current() else { return Ok(0) };
+                if !moves {
+                    rows.data_row(&mut self.wire.output, row)?;
+                }
+                return Ok(1);
             }
             Way::Forward(rows) => (0, rows),
             Way::All => (0, u64::MAX),

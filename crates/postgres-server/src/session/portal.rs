@@ -113,6 +113,12 @@ pub(crate) struct Source {
     pub given: u64,
     /// Of a cursor that goes back: the rows that have come.
     pub store: Option<Store>,
+    /// Of a cursor that does not: the row that it is at may be asked for again, though its batch is through.
+    pub keeps_last: bool,
+    /// The batch of that row, once it is through.
+    last: Option<Rows>,
+    /// More rows were asked for than there are.
+    is_behind: bool,
 }
 
 /// What came of reading on.
@@ -130,7 +136,20 @@ impl Source {
         formats: Vec<Format>,
         batches: BatchStream,
     ) -> Self {
-        Self { query_id, tag, columns, formats, batches, ready: VecDeque::new(), ended: false, given: 0, store: None }
+        Self {
+            query_id,
+            tag,
+            columns,
+            formats,
+            batches,
+            ready: VecDeque::new(),
+            ended: false,
+            given: 0,
+            store: None,
+            keeps_last: false,
+            last: None,
+            is_behind: false,
+        }
     }
 
     /// One column of texts that is here already.
@@ -152,7 +171,21 @@ impl Source {
         if let Some(store) = &mut self.store {
             store.set_formats(&formats);
         }
+        if let Some(last) = &mut self.last {
+            last.set_formats(&formats);
+        }
         self.formats = formats;
+    }
+
+    /// The row that was given last, unless all have been passed.
+    pub(super) fn current(&self) -> Option<(&Rows, usize)> {
+        if self.is_behind {
+            return None;
+        }
+        match self.ready.front() {
+            Some((rows, at)) if *at > 0 => Some((rows, *at - 1)),
+            _ => self.last.as_ref().and_then(|rows| Some((rows, rows.count.checked_sub(1)?))),
+        }
     }
 
     /// What the statement did, for the client.
@@ -189,13 +222,18 @@ impl Client {
                     pulled.rows += 1;
                     self.wire.relieve().await?;
                 }
-                if *at == rows.count {
-                    source.ready.pop_front();
+                if *at == rows.count
+                    && let Some((rows, _)) = source.ready.pop_front()
+                    && source.keeps_last
+                    && rows.count > 0
+                {
+                    source.last = Some(rows);
                 }
                 continue;
             }
             if source.ended {
                 pulled.ended = true;
+                source.is_behind = true;
                 break;
             }
             match self.watched(source.batches.next()).await? {
