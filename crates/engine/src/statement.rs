@@ -50,7 +50,7 @@ pub(crate) use ddl::partition_part;
 pub(crate) use names::{fold, parts as name_parts};
 pub(crate) use prepare::Prepared;
 pub(crate) use rows_in::read_texts;
-pub(crate) use settings::time;
+pub(crate) use settings::{shown_zone, time};
 pub(crate) use target::{Target, is_default, parse_query, quoted, quoted_ident};
 
 use std::fmt::Write;

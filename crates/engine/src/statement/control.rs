@@ -12,7 +12,7 @@ use polder_types::{Error, Result};
 use super::ended;
 use super::names::fold;
 use super::settings::{
-    apply, is_local, named, of_this_transaction, on_or_off, reset_one, serializable, settings_shown,
+    apply, is_local, named, of_this_transaction, on_or_off, reset_one, serializable, settings_shown, shown_zone,
 };
 use super::temporary::Temporary;
 use crate::engine::Engine;
@@ -252,7 +252,7 @@ pub(super) fn shown(inner: &Inner, name: &str) -> Option<String> {
     Some(match name {
         "search_path" => settings.path.join(", "),
         "transaction_isolation" | "transaction_isolation_level" => "snapshot".to_owned(),
-        "timezone" | "time_zone" | "time.zone" => settings.zone().to_owned(),
+        "timezone" | "time_zone" | "time.zone" => shown_zone(settings.zone()),
         "role" => match settings.role {
             Some(_) => settings.who.role_name().to_owned(),
             None => "none".to_owned(),

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    ContextModifier, Expr, ObjectName, Set, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    ContextModifier, Expr, Interval, ObjectName, Set, TransactionAccessMode, TransactionIsolationLevel,
+    TransactionMode, Value,
 };
 use polder_lake::Version;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::names::{fold, parts};
+use crate::error::from_datafusion;
+use crate::functions::input;
 use crate::semantics::Zone;
 use crate::session::Settings;
 use crate::{foreign_settings, limits};
@@ -97,6 +100,10 @@ pub(super) fn apply(settings: &mut Settings, set: &Set) -> Result<()> {
         }
         Set::SetTransaction { .. } => {
             Err(Error::unsupported("SET TRANSACTION SNAPSHOT is not supported").with_hint("SET snapshot = 12"))
+        }
+        Set::SetTimeZone { value: Expr::Interval(interval), .. } => {
+            settings.time_zone = Some(interval_east(interval)?);
+            Ok(())
         }
         Set::SetTimeZone { value, .. } => assign(settings, "timezone", &[text_of(value)]),
         other => Err(Error::unsupported(format!("{other} is not supported"))),
@@ -275,6 +282,33 @@ fn hours_east(text: &str) -> Result<String> {
     let minutes = minutes.round() as i64;
     let sign = if minutes < 0 { '-' } else { '+' };
     Ok(format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60))
+}
+
+/// The zone that an interval of hours and minutes is east of Greenwich.
+fn interval_east(interval: &Interval) -> Result<String> {
+    let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref());
+    let unit = unit.map(|field| field.to_string().to_lowercase());
+    let span = input::interval(&text_of(&interval.value), unit.as_deref()).map_err(from_datafusion)?;
+    if span.months != 0 || span.days != 0 {
+        return Err(Error::invalid(
+            "invalid value for parameter \"TimeZone\": a zone's interval has hours and minutes only",
+        )
+        .with_code("22023"));
+    }
+    hours_east(&(span.nanoseconds as f64 / 3_600e9).to_string())
+}
+
+/// A zone as SHOW shows it: one of hours and minutes as PostgreSQL does, by a name, and then as POSIX counts, to the west.
+pub(crate) fn shown_zone(zone: &str) -> String {
+    let turned = |hours: &str, east: char, west: char| {
+        let hours = hours.strip_suffix(":00").unwrap_or(hours);
+        format!("<{east}{hours}>{west}{hours}")
+    };
+    match (zone.strip_prefix('+'), zone.strip_prefix('-')) {
+        (Some(hours), _) => turned(hours, '+', '-'),
+        (_, Some(hours)) => turned(hours, '-', '+'),
+        _ => zone.to_owned(),
+    }
 }
 
 pub(crate) fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>> {

@@ -47,7 +47,9 @@ impl Zone {
     /// The name that [`Zone::known`] takes, and that a setting is shown as.
     pub fn canonical(text: &str) -> Result<String> {
         let text = text.trim();
-        if let Some(offset) = offset(text) {
+        // A name in brackets before what POSIX counts, as SHOW has it.
+        let counted = text.strip_prefix('<').and_then(|named| named.split_once('>')).map_or(text, |(_, west)| west);
+        if let Some(offset) = offset(counted) {
             return Ok(format_offset(-offset));
         }
         if text.parse::<Tz>().is_ok() {

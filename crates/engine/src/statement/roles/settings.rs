@@ -12,7 +12,7 @@ use super::{Done, Work, done, forbidden};
 use crate::authz::RoleBook;
 use crate::limits;
 use crate::session::Settings;
-use crate::statement::settings::assign;
+use crate::statement::settings::{assign, shown_zone};
 
 const SEARCH_PATH: &str = "search_path";
 const TIME_ZONE: &str = "timezone";
@@ -134,7 +134,7 @@ impl Work<'_> {
         let settings = self.context.settings;
         match name {
             SEARCH_PATH => Ok(kept(name, &settings.path)),
-            TIME_ZONE => Ok(settings.zone().to_owned()),
+            TIME_ZONE => Ok(shown_zone(settings.zone())),
             ROLE => Ok(settings.role.map_or_else(|| "none".to_owned(), |role| self.role_name(role).to_owned())),
             _ => settings.limits.show(name).ok_or_else(|| unknown(name)),
         }

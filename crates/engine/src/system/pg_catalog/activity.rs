@@ -15,6 +15,7 @@ use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND};
 use crate::backends::Backend;
 use crate::foreign_settings;
 use crate::limits;
+use crate::statement::shown_zone;
 
 /// The sessions that have numbers, with what they do, and the statements of all others.
 pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
@@ -151,7 +152,7 @@ fn all(world: &World) -> Vec<Setting<String>> {
     let read_only = switch(world.read_only());
     let row_security = switch(world.row_security());
     let own = [
-        ("TimeZone", world.zone().to_owned(), "Client", "The zone of times with a zone.", "string"),
+        ("TimeZone", shown_zone(world.zone()), "Client", "The zone of times with a zone.", "string"),
         ("default_transaction_read_only", read_only, "Client", "Whether transactions change nothing.", "bool"),
         ("max_identifier_length", longest, "Preset", "Bytes of a name.", "integer"),
         ("row_security", row_security, "Client", "Tables are shown as far as their row policies let.", "bool"),
