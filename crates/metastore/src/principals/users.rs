@@ -39,7 +39,7 @@ impl ScramVerifiers {
             let message = format!(
                 "a password has at least {PASSWORD_LETTERS_MIN} letters and at most {PASSWORD_BYTES_MAX} bytes"
             );
-            return Err(Error::invalid(message).with_code("28000"));
+            return Err(Error::invalid(message).with_code("22023"));
         }
         let password = password.to_owned();
         off_the_runtime(move || Self {
