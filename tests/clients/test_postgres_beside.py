@@ -170,6 +170,11 @@ SIMPLE = {
                                         "EXECUTE p (7)", "CREATE TEMP VIEW {t}_view AS SELECT a + 1 AS b FROM {t}_temp", "PREPARE q AS SELECT b FROM {t}_view ORDER BY b",
                                         "EXECUTE q", "PREPARE r AS SELECT a FROM pg_temp.{t}_temp ORDER BY a", "EXECUTE r", "CREATE SCHEMA {t}_s", "CREATE TABLE {t}_s.{t}_there (a INT)",
                                         "SET search_path = public, {t}_s", "PREPARE s AS SELECT a FROM {t}_there", "EXECUTE s", "PREPARE u AS SELECT a FROM {t}_nowhere"],
+    "tables of prepared statements": ["PREPARE p (int) AS SELECT $1 AS a, s AS b FROM generate_series(1, 3) AS s", "CREATE TABLE {t}_p AS EXECUTE p (7)",
+                                      "SELECT a, b FROM {t}_p ORDER BY b", "CREATE TEMP TABLE {t}_q AS EXECUTE p (8)", "SELECT a, b FROM {t}_q ORDER BY b",
+                                      "CREATE TABLE {t}_r AS EXECUTE nosuch", "CREATE TABLE {t}_r AS EXECUTE p", "EXPLAIN EXECUTE nosuch", "EXPLAIN EXECUTE p (1, 2)",
+                                      asked("CREATE TABLE {t}_u AS EXECUTE p (9)") + SYNC,
+                                      "SELECT a, b FROM {t}_u ORDER BY b"],
     "cursors": ["DECLARE c CURSOR FOR SELECT 1 AS a", "BEGIN", "DECLARE c CURSOR FOR SELECT s AS a FROM generate_series(1, 5) AS s",
                 "FETCH 2 FROM c", "MOVE 1 IN c", "FETCH ALL FROM c", "FETCH 1 FROM c", "CLOSE c", "FETCH 1 FROM c", "ROLLBACK"],
     "cursors end with a transaction": ["BEGIN", "DECLARE c CURSOR FOR SELECT 1 AS a", "COMMIT", "FETCH 1 FROM c"],
@@ -336,6 +341,16 @@ def test_a_text_with_a_mistake_at_its_end_does_nothing(both):
             connection.rows(f"CREATE TABLE {name} (id BIGINT)")
             assert raw.refusal(connection.run(f"INSERT INTO {name} VALUES (1); SELEC 1"))["C"] == "42601"
             assert connection.rows(f"SELECT count(*) FROM {name}") == [(b"0",)]
+
+
+def test_plans_of_prepared_statements(both):
+    ours, theirs = both()
+    with ours, theirs:
+        for connection in (ours, theirs):
+            connection.rows("PREPARE p (int) AS SELECT s FROM generate_series(1, 9) AS s WHERE s > $1")
+            assert connection.rows("EXPLAIN EXECUTE p (8)")
+            assert connection.rows("EXPLAIN (FORMAT json) EXECUTE p (8)")
+            assert connection.rows("EXPLAIN ANALYZE VERBOSE EXECUTE p (8)")
 
 
 ROWS = frame(b"d", b"1\n2\n") + frame(b"d", b"3\n") + frame(b"c")

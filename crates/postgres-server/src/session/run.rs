@@ -250,7 +250,7 @@ impl Client {
             self.before.get_or_insert_with(|| self.settings.clone());
             return Ok(Started::Done("BEGIN".into()));
         }
-        let chains = *command != Command::Begin && chains(&statement.sql);
+        let chains = *command != Command::Begin && command::chains(&statement.sql);
         let sql = match command {
             Command::Rollback if chains => "ROLLBACK AND CHAIN",
             Command::Rollback => "ROLLBACK",
@@ -314,6 +314,11 @@ impl Client {
             Some(Command::Declare(declare)) if statement.parameters > 0 => {
                 Described { columns: None, ..self.asked(statement, &declare.query).await? }
             }
+            Some(Command::Execute(execute)) if !execute.before.is_empty() => {
+                let filled = self.executed(execute)?;
+                let columns = Box::pin(self.described(&filled)).await?.columns;
+                return Ok(Described { oids: statement.oids.clone(), columns });
+            }
             Some(Command::Execute(execute)) => {
                 // The name may be another statement's the next time.
                 let prepared = self.prepared.get(&execute.name).map(|(prepared, _)| Arc::clone(prepared));
@@ -341,14 +346,6 @@ impl Client {
         };
         *statement.described.lock() = Some(described.clone());
         Ok(described)
-    }
-}
-
-/// Whether a transaction ends AND CHAIN, and not AND NO CHAIN.
-fn chains(sql: &str) -> bool {
-    match scan::scan(sql).as_slice() {
-        [.., before, chain] => chain.is_word("chain") && !before.is_word("no"),
-        _ => false,
     }
 }
 
@@ -436,6 +433,8 @@ impl Client {
                 _ => format!("({value})"),
             })
         });
+        let is_whole = execute.before.is_empty();
+        let sql = if is_whole { sql } else { format!("{}{sql} {}", execute.before, execute.after) };
         match scan::statements(&sql).as_slice() {
             [] => Ok(Prepared::empty()),
             [statement] => Prepared::of(statement, &sql, Vec::new()),

@@ -5,7 +5,7 @@ use polder_types::{Error, Result};
 use super::copy_options::{self, CopyOptions};
 use super::cursor::{self, Declare, Fetch};
 use super::prepare::{self, Execute, Prepare};
-use super::scan::{Statement, Token, TokenKind};
+use super::scan::{Statement, Token, TokenKind, scan};
 use super::set_config::{self, SetConfig};
 
 /// What a statement is, as far as the protocol is concerned.
@@ -117,6 +117,10 @@ pub(crate) fn of(statement: &Statement<'_>, sql: &str) -> Result<Command> {
         "discard" => discard(second)?,
         "prepare" if second != "transaction" => Command::Prepare(prepare::prepare(tokens, sql)?),
         "execute" => Command::Execute(prepare::execute(tokens, sql)?),
+        "explain" | "create" => match prepare::within(tokens, sql)? {
+            Some(execute) => Command::Execute(execute),
+            None => Command::Plain { reads: !CHANGING.contains(&first) },
+        },
         "deallocate" => {
             let skip = usize::from(second == "prepare" && tokens.len() > 2);
             Command::Deallocate(one_or_all(&tokens[skip..], "DEALLOCATE")?)
@@ -134,6 +138,14 @@ pub(crate) fn of(statement: &Statement<'_>, sql: &str) -> Result<Command> {
         }
         _ => Command::Plain { reads: !CHANGING.contains(&first) },
     })
+}
+
+/// Whether a transaction ends AND CHAIN, and not AND NO CHAIN.
+pub(crate) fn chains(sql: &str) -> bool {
+    match scan(sql).as_slice() {
+        [.., before, chain] => chain.is_word("chain") && !before.is_word("no"),
+        _ => false,
+    }
 }
 
 pub(super) fn syntax(what: &str) -> Error {

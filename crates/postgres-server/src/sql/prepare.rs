@@ -20,6 +20,9 @@ pub(crate) struct Execute {
     pub name: String,
     /// Expressions.
     pub values: Vec<String>,
+    /// What the statement stands in, as in EXPLAIN EXECUTE: what is written before it, and after.
+    pub before: String,
+    pub after: String,
 }
 
 /// `PREPARE name (types) AS statement`
@@ -49,9 +52,41 @@ pub(crate) fn execute(tokens: &[Token], sql: &str) -> Result<Execute> {
     let wrong = || syntax("EXECUTE name (values)");
     let name = tokens.get(1).and_then(Token::name).ok_or_else(wrong)?.to_owned();
     match listed(tokens.get(2..).unwrap_or_default(), sql) {
-        Some((values, [])) => Ok(Execute { name, values }),
+        Some((values, [])) => Ok(Execute { name, values, before: String::new(), after: String::new() }),
         _ => Err(wrong()),
     }
+}
+
+/// `EXPLAIN EXECUTE name (values)`, `CREATE TABLE t AS EXECUTE name (values)`; `None` for all others.
+///
+/// # Errors
+/// `InvalidInput` (42601).
+pub(crate) fn within(tokens: &[Token], sql: &str) -> Result<Option<Execute>> {
+    let Some(at) = tokens.iter().position(|token| token.is_word("execute")) else { return Ok(None) };
+    let (before, rest) = tokens.split_at(at);
+    let explains = match before {
+        [explain, options @ ..] if explain.is_word("explain") => match options {
+            [open, .., close] if open.is_symbol('(') => close.is_symbol(')'),
+            words => words.iter().all(|token| token.is_word("analyze") || token.is_word("verbose")),
+        },
+        _ => false,
+    };
+    // A column may be called so, but then it does not stand behind the first AS.
+    let makes = before.iter().take(4).any(|token| token.is_word("table"))
+        && before.iter().position(|token| token.is_word("as")) == at.checked_sub(1);
+    let (Some(first), Some(start)) = (before.first(), rest.first()) else { return Ok(None) };
+    if !explains && !makes {
+        return Ok(None);
+    }
+    // WITH DATA, WITH NO DATA
+    let with = rest.iter().position(|token| makes && token.is_word("with"));
+    let (called, after) = rest.split_at(with.unwrap_or(rest.len()));
+    let after = match (after.first(), after.last()) {
+        (Some(first), Some(last)) => sql.get(first.start..last.end).unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    let before = sql.get(first.start..start.start).unwrap_or_default().to_owned();
+    Ok(Some(Execute { before, after, ..execute(called, sql)? }))
 }
 
 /// What stands between brackets at the beginning, if any do, each part as it is written; and what follows.
