@@ -344,7 +344,8 @@ impl Context<'_> {
     ) -> Result<()> {
         let cascade =
             matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
-        for change in self.column_changes(cell, name, operation).await? {
+        let changes = self.column_changes(cell, name, operation).await?;
+        for change in self.with_generated(cell, name, changes, cascade).await? {
             let (renamed, dropped) = match &change {
                 AlterColumn::Rename { name: old, to } => {
                     self.checks_without(cell, name, old, Some(to)).await?;
@@ -358,8 +359,6 @@ impl Context<'_> {
                 }
                 _ => (None, false),
             };
-            let cascade =
-                matches!(operation, AlterTableOperation::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. });
             {
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;

@@ -363,7 +363,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// What becomes of the checks when a column is renamed (`to`) or dropped.
+    /// What becomes of the checks and the generated columns when a column is renamed (`to`) or dropped.
     pub(super) async fn checks_without(
         &self,
         cell: &TransactionCell,
@@ -385,10 +385,60 @@ impl Context<'_> {
             changed.push(check);
         }
         rules.checks = changed;
+        // What is computed from a column that is dropped goes first, by `with_generated`.
+        if to.is_some() {
+            for generated in &mut rules.generated {
+                let mut expr = parse_expr(&generated.sql)?;
+                if mentions(&mut expr, column, to) {
+                    generated.sql = expr.to_string();
+                }
+            }
+        }
         if rules != *state.rules {
             transaction.set_rules(table, rules)?;
         }
         Ok(())
+    }
+
+    /// Changes of columns, with the generated columns in front that go along with what they are computed from.
+    ///
+    /// # Errors
+    /// `InvalidInput` (2BP01) for such a column, unless `cascade`.
+    pub(super) async fn with_generated(
+        &self,
+        cell: &TransactionCell,
+        table: &TableName,
+        changes: Vec<AlterColumn>,
+        cascade: bool,
+    ) -> Result<Vec<AlterColumn>> {
+        let state = cell.lock().await.as_ref().ok_or_else(ended)?.table(table);
+        let Some(state) = state else { return Ok(changes) };
+        let mut dropped = Vec::new();
+        for change in &changes {
+            if let AlterColumn::Drop { name } = change {
+                dropped.push(name.clone());
+            }
+        }
+        let mut all = Vec::new();
+        for generated in &state.rules.generated {
+            let known = state.top_columns().find(|known| known.id == generated.column);
+            let Some(known) = known.filter(|known| !dropped.contains(&known.name)) else { continue };
+            let mut expr = parse_expr(&generated.sql)?;
+            let Some(source) = dropped.iter().find(|source| mentions(&mut expr, source.as_str(), None)) else {
+                continue;
+            };
+            if !cascade {
+                let (name, of) = (&known.name, &table.table);
+                let message = format!("cannot drop column {source} of table {of} because other objects depend on it");
+                return Err(Error::invalid(message)
+                    .with_code("2BP01")
+                    .with_detail(format!("column {name} of table {of} depends on column {source} of table {of}"))
+                    .with_hint("DROP COLUMN … CASCADE drops both"));
+            }
+            all.push(AlterColumn::Drop { name: known.name.clone() });
+        }
+        all.extend(changes);
+        Ok(all)
     }
 }
 
