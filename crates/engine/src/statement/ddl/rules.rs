@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CheckConstraint, ColumnDef, ColumnOption, CreateTable, DataType, Expr, GeneratedAs, GeneratedExpressionMode, Ident,
-    IndexColumn, TableConstraint,
+    IndexColumn, Query, TableConstraint, Visitor,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Key, TableName, TableRules, TableState, Transaction, TransactionCell,
 };
-use polder_sql_tree::visit_expressions_mut;
+use polder_sql_tree::{visit, visit_expressions_mut};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::fold;
@@ -188,6 +188,7 @@ impl Draft {
             rules.keys.push(Key { name, columns: ids, primary, index: false });
         }
         for (name, expr) in self.checks {
+            check_no_query(&expr, "check constraint")?;
             let sql = expr.to_string();
             let (_, condition) = plan_condition(engine, table, &sql)?;
             let mut columns = condition.column_refs().into_iter();
@@ -211,6 +212,7 @@ impl Draft {
             rules.defaults.push(ComputedDefault { column: column_id(table, &column)?, sql: expr.to_string() });
         }
         for (column, expr) in self.generated {
+            check_no_query(&expr, "column generation expression")?;
             let sql = expr.to_string();
             let id = column_id(table, &column)?;
             if rules.default_of(id).is_some() || rules.identity_of(id).is_some() {
@@ -227,6 +229,25 @@ impl Draft {
             plan_generated(engine, &with_generated, name, &generated.sql)?;
         }
         Ok(rules)
+    }
+}
+
+/// Refuses what reads more than the row that it is computed for.
+fn check_no_query(expr: &Expr, place: &str) -> Result<()> {
+    struct Queries;
+
+    impl Visitor for Queries {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+
+    match visit(expr, &mut Queries) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::unsupported(format!("cannot use subquery in {place}"))
+            .with_hint("it is computed from the columns of one row; FOREIGN KEY is about rows of another table")),
     }
 }
 
