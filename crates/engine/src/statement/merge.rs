@@ -52,6 +52,7 @@ impl Context<'_> {
     }
 
     pub(super) async fn plan_merge<'a>(&self, cell: &TransactionCell, merge: &'a Merge) -> Result<Planned<'a>> {
+        check_reachable(&merge.clauses)?;
         let returning = match &merge.output {
             None => None,
             Some(OutputClause::Returning { select_items, .. }) => Some(select_items.as_slice()),
@@ -109,6 +110,25 @@ impl Context<'_> {
         };
         Ok(Planned { scope, changes, query, verb: "MERGE", returning })
     }
+}
+
+/// Refuses a clause behind one of its kind that takes all rows.
+fn check_reachable(clauses: &[MergeClause]) -> Result<()> {
+    let (mut matched, mut by_target, mut by_source) = (false, false, false);
+    for clause in clauses {
+        let taken = match clause.clause_kind {
+            MergeClauseKind::Matched => &mut matched,
+            MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget => &mut by_target,
+            MergeClauseKind::NotMatchedBySource => &mut by_source,
+        };
+        if *taken {
+            return Err(Error::invalid("unreachable WHEN clause specified after unconditional WHEN clause")
+                .with_code("42601")
+                .with_hint(format!("give the WHEN {} before it a condition: AND …", clause.clause_kind)));
+        }
+        *taken = clause.predicate.is_none();
+    }
+    Ok(())
 }
 
 /// The number of what a clause does, or of its refusal for a row that no policy lets it change.
