@@ -11,7 +11,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateTableOptions,
+    ArrayElemTypeDef, CharacterLength, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateTableOptions,
     DataType as SqlType, Statement,
 };
 use futures::StreamExt;
@@ -269,6 +269,28 @@ fn innermost(data_type: &SqlType) -> &SqlType {
     }
 }
 
+/// Refuses arrays of texts with a length, which nothing would keep: the catalog has lengths of single texts only.
+pub(super) fn check_elements(column: &str, data_type: &SqlType) -> Result<()> {
+    if !matches!(data_type, SqlType::Array(_)) {
+        return Ok(());
+    }
+    let has_length = match innermost(data_type) {
+        SqlType::Varchar(length) | SqlType::CharacterVarying(length) | SqlType::CharVarying(length) => {
+            matches!(length, Some(CharacterLength::IntegerLength { .. }))
+        }
+        // A bare `char` is one character long.
+        SqlType::Char(_) | SqlType::Character(_) => true,
+        _ => false,
+    };
+    if has_length {
+        return Err(Error::unsupported(format!(
+            "column {column:?}: {data_type} is not supported, since the length of elements is not kept"
+        ))
+        .with_hint("text[], and a CHECK of the elements' length"));
+    }
+    Ok(())
+}
+
 /// A column as planned, with what its declaration says beyond the type.
 pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> ColumnSpec {
     // A sum may have more digits than a column; writing tells if one needs them.
@@ -351,6 +373,7 @@ fn other_option(create: &CreateTable) -> (&'static str, &'static str) {
 }
 
 pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
+    check_elements(&column.name.value, &column.data_type)?;
     let says = |wanted: &ColumnOption| column.options.iter().any(|said| said.option == *wanted);
     if says(&ColumnOption::Null) && says(&ColumnOption::NotNull) {
         let message = format!("conflicting NULL/NOT NULL declarations for column {}", column.name);
