@@ -20,7 +20,7 @@ use super::foreign::{self, Foreign};
 use counting::{sequence, serial};
 
 use crate::keeper::{plan_condition, plan_generated};
-use crate::parse::parse_expr;
+use crate::parse::{parse_call, parse_expr};
 
 /// Rules whose columns are known by name only, since their table is yet to be made.
 #[derive(Debug, Default)]
@@ -409,7 +409,7 @@ impl Context<'_> {
         // What is computed from a column that is dropped goes first, by `with_generated`.
         if to.is_some() {
             for generated in &mut rules.generated {
-                let mut expr = parse_expr(&generated.sql)?;
+                let mut expr = parse_call(&generated.sql)?;
                 if mentions(&mut expr, column, to) {
                     generated.sql = expr.to_string();
                 }
@@ -444,7 +444,7 @@ impl Context<'_> {
         for generated in &state.rules.generated {
             let known = state.top_columns().find(|known| known.id == generated.column);
             let Some(known) = known.filter(|known| !dropped.contains(&known.name)) else { continue };
-            let mut expr = parse_expr(&generated.sql)?;
+            let mut expr = parse_call(&generated.sql)?;
             let Some(source) = dropped.iter().find(|source| mentions(&mut expr, source.as_str(), None)) else {
                 continue;
             };
