@@ -39,6 +39,12 @@ def test_missing_values_have_a_folder_of_their_own(server, tmp_path):
         assert [pair for pair in read if pair[0] in agreed] == \
             [(row["v"], row["gone"]) for row in known if row["v"] in agreed]
         assert not list(tmp_path.glob(".copy-*"))
+        # Into a table that is there, and into one that is made.
+        client.sql(f"CREATE TABLE back_{column} AS SELECT {column}, v FROM parted WHERE v < 0")
+        for table in (f"back_{column}", f"made_{column}"):
+            client.sql(f"COPY {table} FROM '{place}' (FORMAT parquet)")
+            assert rows(client, f"SELECT {column}::text AS t, v FROM {table} ORDER BY v") == \
+                rows(client, f"SELECT {column}::text AS t, v FROM parted ORDER BY v"), table
     assert {path.name for path in (tmp_path / "i").iterdir()} == {"i=0", "i=1", "i=__HIVE_DEFAULT_PARTITION__"}
     assert "d=2024-02-29" in {path.name for path in (tmp_path / "d").iterdir()}
     wrong = refused(client, f"COPY parted TO '{tmp_path}/none' (FORMAT parquet, PARTITION_BY (nowhere))")

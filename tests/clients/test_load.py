@@ -479,6 +479,10 @@ def test_copy_to_files(server, tmp_path):
     client.sql(f"COPY (SELECT * FROM trip WHERE city IS NOT NULL) TO '{tmp_path}/parts' (FORMAT parquet, PARTITION_BY (city))")
     folders = sorted(path.name for path in (tmp_path / "parts").iterdir())
     assert folders == ["city=Delft", "city=Gouda"], folders
+    done = server.cli("load", tmp_path / "parts", "--into", "trip_parts")
+    assert done.returncode == 0, done
+    assert client.sql("SELECT n, city FROM trip_parts ORDER BY n") == \
+        client.sql("SELECT n, city FROM trip WHERE city IS NOT NULL ORDER BY n")
     client.sql(f"COPY trip TO '{tmp_path}/trip.json' (FORMAT json)")
     client.sql(f"COPY again FROM '{tmp_path}/trip.json'")
     assert client.sql("SELECT city, n FROM again EXCEPT SELECT city, n FROM trip") == []

@@ -3,7 +3,7 @@
 use polder_capability::LoadColumns;
 use polder_types::{Error, Result};
 
-use crate::format::GuessedColumn;
+use crate::format::{GuessedColumn, Origin};
 use crate::group::Document;
 use crate::names::{self, counted};
 
@@ -11,7 +11,7 @@ use crate::names::{self, counted};
 const SHOWN: usize = 20;
 
 /// Gives the columns of files without a header the names of the table's, by their places, and compares those of the
-/// others with the list if there is one.
+/// others with the list if there is one. What folders are named after is left out where the list lacks it.
 ///
 /// # Errors
 /// `InvalidInput` (22P04) for too few columns or too many, `NotFound` (42703) for one that is not in the list.
@@ -22,10 +22,23 @@ pub(crate) fn name_columns(
 ) -> Result<()> {
     for (columns, document) in files.iter_mut().zip(documents) {
         let label = &document.opened.label;
+        let own = columns.iter().take_while(|column| column.origin == Origin::File).count();
+        let (own, folders) = columns.split_at_mut(own);
+        // What a folder says has a name, whatever the file has.
+        let of_folder = |column: &GuessedColumn, name: &String| {
+            column.source == *name || names::safe(&column.source).is_some_and(|safe| safe == name.to_lowercase())
+        };
+        let mut expected = wanted.names.clone();
+        expected.retain(|name| !folders.iter().any(|column| of_folder(column, name)));
+        for column in folders {
+            if wanted.listed && !wanted.names.iter().any(|name| of_folder(column, name)) {
+                column.origin = Origin::LeftOut;
+            }
+        }
         if document.opened.options.header == Some(false) {
-            by_place(columns, label, &wanted.names)?;
+            by_place(own, label, &expected)?;
         } else if wanted.listed {
-            by_name(columns, label, &wanted.names)?;
+            by_name(own, label, &expected)?;
         }
     }
     Ok(())

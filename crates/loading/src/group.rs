@@ -7,8 +7,10 @@ use polder_types::{Error, ErrorKind, Result};
 
 use crate::format::Opened;
 use crate::names::{self, TableRef, Unique};
+use crate::parted::with_folders;
 use crate::progress::{Job, Phase};
 use crate::sniff;
+use crate::source::folders::{Folder, marked};
 use crate::source::unpack::{Part, unpack};
 use crate::source::{Found, Listing};
 
@@ -20,6 +22,13 @@ pub(crate) struct Document {
     pub listing: Option<Listing>,
     /// As unpacked.
     pub bytes: u64,
+}
+
+impl Document {
+    /// Those of its folders that are named after a value.
+    fn folders(&self) -> &[Folder] {
+        self.listing.as_ref().map_or(&[][..], |listing| listing.folders.as_slice())
+    }
 }
 
 /// Files that make one table.
@@ -79,6 +88,8 @@ fn open_part(
             "" => part.hash.clone(),
             section => format!("{}#{section}", part.hash),
         };
+        let folders = listing.map_or(&[][..], |listing| listing.folders.as_slice());
+        let (table, hash) = (with_folders(table, folders), marked(hash, folders));
         documents.push(Document { opened: table, hash, listing: listing.cloned(), bytes: part.body.len() });
     }
     Ok(())
@@ -91,6 +102,7 @@ type Shape = (String, BTreeSet<String>);
 pub(crate) fn group(documents: Vec<Document>, into: Option<TableRef>) -> Result<Vec<Group>> {
     if let Some(table) = into {
         refuse_strangers(&documents)?;
+        refuse_uneven_folders(&documents)?;
         return Ok(vec![Group { table, documents }]);
     }
     let mut groups: Vec<(Option<Shape>, Vec<Document>)> = Vec::new();
@@ -101,6 +113,9 @@ pub(crate) fn group(documents: Vec<Document>, into: Option<TableRef>) -> Result<
             Some((_, together)) => together.push(document),
             None => groups.push((shape, vec![document])),
         }
+    }
+    for (_, together) in &groups {
+        refuse_uneven_folders(together)?;
     }
     let mut unique = Unique::default();
     Ok(groups
@@ -118,6 +133,9 @@ fn table_name(documents: &[Document]) -> String {
     let directory =
         documents.first().and_then(|document| document.listing.as_ref()).map(|listing| listing.name.as_str());
     match stems.as_slice() {
+        _ if documents.first().is_some_and(|document| !document.folders().is_empty()) => {
+            names::safe(directory.unwrap_or_default()).unwrap_or_else(|| names::table("files"))
+        }
         [stem] => names::table(stem),
         stems => names::common(stems, directory.unwrap_or("files")),
     }
@@ -133,6 +151,38 @@ fn refuse_strangers(documents: &[Document]) -> Result<()> {
             first.opened.label, other.opened.label
         ))
         .with_hint("load them apart, or without a table's name to make one table each")),
+        None => Ok(()),
+    }
+}
+
+/// Folders that are columns must be the same ones for all files of a table: what lies beside them would lack a value, and
+/// nobody could say which.
+fn refuse_uneven_folders(documents: &[Document]) -> Result<()> {
+    let names = |document: &Document| -> Vec<String> {
+        let mut names: Vec<String> = document.folders().iter().map(|folder| format!("`{}=…`", folder.name)).collect();
+        names.sort();
+        names
+    };
+    let Some((first, rest)) = documents.split_first() else { return Ok(()) };
+    let expected = names(first);
+    let shown = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    if let Some(twice) = expected.windows(2).find(|pair| pair.first() == pair.last()) {
+        return Err(Error::invalid(format!(
+            "{} is in two folders {}",
+            first.opened.label,
+            shown(twice.get(..1).unwrap_or_default())
+        ))
+        .with_hint("a column has one value; rename one of the folders"));
+    }
+    match rest.iter().map(|other| (other, names(other))).find(|(_, names)| *names != expected) {
+        Some((other, found)) => Err(Error::invalid(format!(
+            "folders that are named after a value must be the same for all files of a table: {} has {}, and {} has {}",
+            first.opened.label,
+            shown(&expected),
+            other.opened.label,
+            shown(&found)
+        ))
+        .with_hint("load the others apart")),
         None => Ok(()),
     }
 }

@@ -22,6 +22,7 @@ mod load;
 mod loader;
 mod names;
 mod output;
+mod parted;
 mod plan;
 mod preview;
 mod progress;

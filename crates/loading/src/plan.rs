@@ -10,7 +10,7 @@ use polder_types::{Error, Result};
 
 use crate::error;
 use crate::format::json::evidence::JsonEvidence;
-use crate::format::{ColumnEvidence, GuessedColumn, Target};
+use crate::format::{ColumnEvidence, GuessedColumn, Origin, Target};
 use crate::infer::dates::DateOrder;
 use crate::infer::decide::{CellForm, Surroundings, decide, form_for, order_remark};
 use crate::infer::evidence::{Evidence, Kinds};
@@ -178,7 +178,7 @@ fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Ga
         rename(&mut names, &sources, options)?;
         for (place, (column, name)) in guessed.iter().zip(names).enumerate() {
             let choice = choice(options, &column.source);
-            if choice.is_some_and(|choice| choice.skip) {
+            if choice.is_some_and(|choice| choice.skip) || column.origin == Origin::LeftOut {
                 continue;
             }
             let known = gathered.iter().position(|known| known.name == name);

@@ -14,6 +14,7 @@ use crate::format::{Opened, Output};
 use crate::infer::types::{TEXT, to_sql};
 use crate::load::blocking;
 use crate::names;
+use crate::parted::with_folders;
 use crate::plan::{TablePlan, plan, wanted_type};
 use crate::progress::Job;
 use crate::rejects::Reject;
@@ -87,13 +88,14 @@ fn look_at_file(file: &Found, options: &LoadOptions, job: &Job) -> Result<Vec<Ta
     let parts = unpack(&file.label, &file.name, &file.body, Some(HEAD_BYTES), job)?;
     let needs_whole = parts.iter().any(|part| part.cut && sniff::is_binary(part, options, job));
     let parts = if needs_whole { unpack(&file.label, &file.name, &file.body, None, job)? } else { parts };
+    let folders = file.listing.as_ref().map_or(&[][..], |listing| listing.folders.as_slice());
     for mut part in parts.into_iter().take(TABLES_MAX) {
         part.cut |= file.cut;
         if !sniff::is_binary(&part, options, job) && part.body.len() > HEAD_BYTES {
             part = Part { body: part.body.take(HEAD_BYTES), cut: true, ..part };
         }
         for opened in sniff::open(&part, options, job)? {
-            tables.push(table(opened, options, job)?);
+            tables.push(table(with_folders(opened, folders), options, job)?);
         }
     }
     Ok(tables)

@@ -1,5 +1,6 @@
 //! Whole loads into a store in memory.
 
+mod folders;
 mod formats;
 mod hostile;
 mod load;

@@ -121,6 +121,17 @@ pub(crate) struct GuessedColumn {
     pub evidence: ColumnEvidence,
     /// The type that the format gives this column, whatever the cells show.
     pub usual: Option<DataType>,
+    pub origin: Origin,
+}
+
+/// Where a column's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    File,
+    /// In the name of a folder that the file is in. Such columns stand behind the file's own.
+    Folder,
+    /// There, too, and not wanted.
+    LeftOut,
 }
 
 /// A column of the table, and where it comes from.

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use polder_types::{Error, Result};
 
-use super::{ColumnEvidence, GuessedColumn, Output, Target};
+use super::{ColumnEvidence, GuessedColumn, Origin, Output, Target};
 use crate::infer::types;
 use crate::rejects::{NO_VALUE, Reject, raw_text};
 use crate::text::cells::instants;
@@ -18,7 +18,12 @@ use crate::text::reader::finish_batch;
 pub(crate) fn columns(schema: &Schema) -> Vec<GuessedColumn> {
     let guess = |field: &FieldRef| {
         let kept = types::kept_as(field.data_type()).unwrap_or_else(|| field.data_type().clone());
-        GuessedColumn { source: field.name().clone(), evidence: ColumnEvidence::Known(kept), usual: None }
+        GuessedColumn {
+            source: field.name().clone(),
+            evidence: ColumnEvidence::Known(kept),
+            usual: None,
+            origin: Origin::File,
+        }
     };
     schema.fields().iter().map(guess).collect()
 }

@@ -65,6 +65,7 @@ pub(super) fn decode_percent(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         let escaped = (*first == b'%').then(|| after.get(..2)).flatten();
+        let escaped = escaped.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         let value =
             escaped.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match value {

@@ -1,12 +1,12 @@
 //! Files, directories and patterns on this disk.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use polder_runtime::OwnFiles;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::spool::Body;
-use super::{FILES_MAX, Found, Listing};
+use super::{FILES_MAX, Found, Listing, folders};
 use crate::error;
 
 /// How deep a directory may nest.
@@ -33,7 +33,7 @@ pub(super) fn find(location: &str, own: &OwnFiles) -> Result<Vec<Found>> {
         Ok(metadata) if metadata.is_dir() => {
             let mut files = Vec::new();
             walk(path, 0, own, &mut files)?;
-            listed(location, files)
+            listed(location, path, files)
         }
         Ok(_) => Ok(vec![found(path, None)?]),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && has_pattern(location) => matching(location, own),
@@ -77,7 +77,13 @@ fn matching(location: &str, own: &OwnFiles) -> Result<Vec<Found>> {
             push(&mut files, path, location)?;
         }
     }
-    listed(location, files)
+    listed(location, before_pattern(location), files)
+}
+
+/// The directory that a pattern begins with.
+fn before_pattern(location: &str) -> &Path {
+    let fixed = location.find(['*', '?', '[']).and_then(|at| location.get(..at)).unwrap_or(location);
+    Path::new(fixed.rfind('/').and_then(|at| fixed.get(..=at)).unwrap_or("."))
 }
 
 /// Files below a directory, by name. Hidden ones are left out; links to directories are not followed, since they may
@@ -127,22 +133,35 @@ fn too_many(location: &str) -> Error {
     error::too_large(format!("{location} holds more than {FILES_MAX} files"), "load it in parts")
 }
 
-fn listed(location: &str, files: Vec<PathBuf>) -> Result<Vec<Found>> {
+/// `base`: the directory that was given.
+fn listed(location: &str, base: &Path, files: Vec<PathBuf>) -> Result<Vec<Found>> {
     if files.is_empty() {
         let path = Path::new(location);
         let hint = if path.is_dir() { "hidden files are left out".into() } else { whereabouts(path) };
         return Err(Error::not_found(format!("{location} holds no file")).with_code("58P01").with_hint(hint));
     }
+    let given = base.canonicalize().unwrap_or_else(|_| base.to_owned());
+    let given_name = given.file_name().unwrap_or_default().to_string_lossy();
     files
         .iter()
         .map(|path| {
             let directory = path.parent().unwrap_or(Path::new("."));
             let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-            let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let key = format!("{location}\n{}", directory.display());
-            found(path, Some(Listing { key, name }))
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            let between = between(base, path);
+            let between: Vec<&str> = between.iter().map(String::as_str).collect();
+            let directory = directory.to_string_lossy();
+            found(path, Some(folders::listing(location, &directory, &name, &given_name, &between)))
         })
         .collect()
+}
+
+/// The names of the directories below `base` that a file in it is in.
+fn between(base: &Path, file: &Path) -> Vec<String> {
+    let is_named = |part: &Component<'_>| *part != Component::CurDir;
+    let above = base.components().filter(is_named).count();
+    let all = file.parent().into_iter().flat_map(Path::components).filter(is_named);
+    all.skip(above).map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
 }
 
 fn found(path: &Path, listing: Option<Listing>) -> Result<Found> {

@@ -2,6 +2,7 @@
 //! read twice.
 
 pub(crate) mod encoding;
+pub(crate) mod folders;
 mod http;
 mod local;
 mod object;
@@ -50,6 +51,8 @@ pub(crate) struct Listing {
     pub key: String,
     /// The directory's own name.
     pub name: String,
+    /// The folders below what was given that are named after a value, from the outermost.
+    pub folders: Vec<folders::Folder>,
 }
 
 /// Everything that a source names, in the order of its names. `head`: only the first so many bytes are needed, which

@@ -6,7 +6,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use polder_types::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::{FILES_MAX, Found, Listing, SILENCE, take_down, unavailable, whole_message};
+use super::{FILES_MAX, Found, Listing, SILENCE, folders, take_down, unavailable, whole_message};
 use crate::error;
 use crate::progress::Job;
 
@@ -94,10 +94,12 @@ async fn list(location: &str, store: &dyn ObjectStore, key: &str, job: &Job) -> 
         return Err(Error::not_found(format!("{location} holds no object")).with_code("58P01"));
     }
     found.sort();
+    let last = |directory: &str| directory.rsplit('/').next().unwrap_or_default().to_owned();
     let with_listing = |path: Path| {
-        let directory = path.as_ref().rsplit_once('/').map_or("", |(directory, _)| directory);
-        let name = directory.rsplit('/').next().unwrap_or_default().to_owned();
-        let listing = Listing { key: format!("{location}\n{directory}"), name };
+        let inner = path.as_ref().rsplit_once('/').map_or("", |(directory, _)| directory);
+        let between = inner.strip_prefix(directory).unwrap_or_default();
+        let between: Vec<&str> = between.split('/').filter(|folder| !folder.is_empty()).collect();
+        let listing = folders::listing(location, inner, &last(inner), &last(directory), &between);
         (path, Some(listing))
     };
     Ok(found.into_iter().map(with_listing).collect())

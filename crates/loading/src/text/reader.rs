@@ -12,7 +12,7 @@ use super::column::{ColumnBuilder, Misfit, missing};
 use super::layout::Layout;
 use super::split::{Fault, Field, Splitter};
 use super::units::{Cut, Cutter, Unit, each_lane, survey};
-use crate::format::{ColumnEvidence, GuessedColumn, Output, Reader, Target};
+use crate::format::{ColumnEvidence, GuessedColumn, Origin, Output, Reader, Target};
 use crate::infer::cell::trim;
 use crate::infer::evidence::Evidence;
 use crate::infer::types;
@@ -240,6 +240,7 @@ impl<S: Splitter> Reader for CellReader<S> {
                 source: source.clone(),
                 evidence: ColumnEvidence::Cells(Box::new(evidence)),
                 usual: self.usual.get(place).cloned().flatten(),
+                origin: Origin::File,
             })
             .collect())
     }

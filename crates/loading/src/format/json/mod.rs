@@ -16,7 +16,7 @@ use serde::de::{DeserializeSeed, IgnoredAny};
 use self::build::{Builder, PutDocument, Trouble};
 use self::evidence::{JsonEvidence, KEYS_MAX, Look};
 use self::scan::{Found, Style, style, value};
-use super::{ColumnEvidence, Content, Format, GuessedColumn, Opened, Output, Reader, Target};
+use super::{ColumnEvidence, Content, Format, GuessedColumn, Opened, Origin, Output, Reader, Target};
 use crate::error;
 use crate::progress::Job;
 use crate::rejects::{NO_VALUE, Reject, raw_text};
@@ -221,6 +221,7 @@ impl JsonReader {
             source,
             evidence: ColumnEvidence::Json(Box::new(evidence)),
             usual: None,
+            origin: Origin::File,
         };
         if self.bare {
             return Ok(vec![guess(VALUE.into(), evidence)]);
