@@ -186,9 +186,7 @@ def test_a_row_of_a_file_is_deleted_by_one_of_two(pair):
         con.execute("DELETE FROM deleted_twice WHERE n IN (3, 50)")
         pair.client.sql("DELETE FROM deleted_twice WHERE n IN (3, 4)")
         assert is_refused(con)
-        con.execute("BEGIN")
-        con.execute("DELETE FROM deleted_twice WHERE n IN (50, 60, 70)")
-        con.execute("COMMIT")
+    pair.write("DELETE FROM deleted_twice WHERE n IN (50, 60, 70)")
     left = [(n,) for n in range(1, 101) if n not in (3, 4, 50, 60, 70)]
     assert pair.rows("SELECT n FROM deleted_twice ORDER BY n") == left
     assert pair.read("SELECT n FROM deleted_twice ORDER BY n") == left
