@@ -83,8 +83,8 @@ def test_a_query_names_the_file(server, which, region):
         pytest.fail(f"no answer: {error}; {server.log()[-2000:]}")
     else:
         assert region not in STRUCTURE, "a harmed structure was read without an error"
-        # The bit was none of those that the answer is made of.
-        assert answer == [{"n": len(left), "total": sum(left), "low": min(words), "high": max(words)}]
+        # Of a page that still decodes, its file's checksum tells alone, which queries do not verify.
+        assert region == "page" or answer == [{"n": len(left), "total": sum(left), "low": min(words), "high": max(words)}]
     assert client.value("SELECT sum(n) AS n FROM sound") == 5050
     # The reader of Parquet panics at some numbers; that ends the statement alone.
     assert server.process.poll() is None and (region == "footer length, high" or "panicked" not in server.log())

@@ -15,6 +15,8 @@ import kafkas
 
 PRODUCE, METADATA, API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = 0, 3, 18, 17, 36
 MEMORY_BYTES_MAX = 300 << 20
+# Twenty times what each may unpack to would be 1,280 MiB. What is freed is not given back at once by every thread.
+UNPACKING_BYTES_MAX = 512 << 20
 
 
 @pytest.fixture(scope="module")
@@ -177,5 +179,5 @@ def test_batches_that_unpack_to_much_take_little_together(server, unpacked_mib):
             connection.sendall(request)
         for connection in connections:
             assert produced(connection) != 0
-        assert server.memory_bytes("VmHWM") < before + MEMORY_BYTES_MAX
+        assert server.memory_bytes("VmHWM") < before + UNPACKING_BYTES_MAX
     assert serves(server)

@@ -115,7 +115,7 @@ async fn list_messages(
         ..TopicScan::default()
     };
     let is_forward = query.begin == Begin::Oldest || query.offset.is_some() || query.time.is_some();
-    let parts = services.rows.scan(&caller, &name, scan).await?;
+    let parts = scanned(services, &caller, &name, scan).await?;
     let places = match &query.cursor {
         Some(cursor) => page::places(parts, &parse_cursor(cursor)?, is_forward),
         None => parts.into_iter().map(Place::new).collect(),
@@ -145,7 +145,7 @@ async fn get_message(
         to_offset: Some(offset.saturating_add(1)),
         ..TopicScan::default()
     };
-    let parts = services.rows.scan(&caller, &name, scan).await?;
+    let parts = scanned(services, &caller, &name, scan).await?;
     for part in parts {
         if let Some(message) = page::one(&*services.rows, part, Sizes::WHOLE).await? {
             return Ok(axum::Json(message));
@@ -200,6 +200,17 @@ async fn tail_messages(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(body)).into_response())
 }
 
+/// What is to be read, with values as they were written: that is what is looked for, and not what a table makes of them.
+async fn scanned(
+    services: &StreamServices,
+    caller: &polder_capability::Caller,
+    name: &str,
+    scan: TopicScan,
+) -> Result<Vec<TopicPart>> {
+    let parts = services.rows.scan(caller, name, scan).await?;
+    Ok(parts.into_iter().map(|part| TopicPart { spelled: true, ..part }).collect())
+}
+
 /// Parts without an end, which begin where the topic ends now.
 async fn following(
     services: &StreamServices,
@@ -216,7 +227,7 @@ async fn following(
         .filter_map(|part| Some((part.partition, part.to?)))
         .collect();
     let scan = TopicScan { partitions, follow: true, ..TopicScan::default() };
-    let mut parts = services.rows.scan(caller, name, scan).await?;
+    let mut parts = scanned(services, caller, name, scan).await?;
     if parts.is_empty() {
         return Err(no_such_topic(name));
     }
