@@ -138,12 +138,7 @@ fn rewritten(expr: Expr) -> Result<Expr> {
             any(*left, qualified::operator(compare_op), *right, is_some)
         }
         Expr::AllOp { left, compare_op, right } => all(*left, qualified::operator(compare_op), *right),
-        Expr::Collate { expr, collation } if qualified::is_of_bytes(&collation) => *expr,
-        Expr::Collate { collation, .. } => {
-            return Err(Error::unsupported(format!("COLLATE {collation} is not supported")).with_hint(
-                "texts are compared by their bytes, as by COLLATE \"C\"; lower(…) on both sides ignores case",
-            ));
-        }
+        Expr::Collate { expr, collation } => qualified::by_bytes(*expr, &collation)?,
         Expr::CompoundFieldAccess { root, access_chain } => fields::accessed(*root, access_chain),
         // Of a constant the planner takes the list for constants too, and loses what is computed in it. A long list is an
         // array: conditions nest, one within the other.

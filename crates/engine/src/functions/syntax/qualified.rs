@@ -1,6 +1,7 @@
 //! Operators and collations with the schema before them: `OPERATOR(pg_catalog.~)`, `COLLATE pg_catalog.default`.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, ObjectName};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, ObjectName};
+use polder_types::{Error, Result};
 
 /// The operator that is meant; itself if it is not known by its sign.
 pub(super) fn operator(op: BinaryOperator) -> BinaryOperator {
@@ -46,9 +47,15 @@ fn named(parts: &[String]) -> Option<BinaryOperator> {
     })
 }
 
-/// Whether a collation is the one that all texts are in: the order of their bytes.
-pub(super) fn is_of_bytes(collation: &ObjectName) -> bool {
+/// A text by the one collation that there is: the order of its bytes.
+///
+/// # Errors
+/// `Unsupported` for another.
+pub(super) fn by_bytes(text: Expr, collation: &ObjectName) -> Result<Expr> {
     let name = collation.to_string().to_lowercase().replace('"', "");
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    matches!(name, "default" | "c" | "posix" | "ucs_basic")
+    if matches!(name.strip_prefix("pg_catalog.").unwrap_or(&name), "default" | "c" | "posix" | "ucs_basic") {
+        return Ok(text);
+    }
+    Err(Error::unsupported(format!("COLLATE {collation} is not supported"))
+        .with_hint("texts are compared by their bytes, as by COLLATE \"C\"; lower(…) on both sides ignores case"))
 }
