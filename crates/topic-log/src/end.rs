@@ -34,23 +34,28 @@ pub(crate) struct DurableEnd {
 }
 
 impl DurableEnd {
-    /// Reads what was said. What was said of another log counts for nothing.
-    pub(crate) fn read(disk: &dyn Disk, identity: u64) -> Result<Self> {
+    /// Reads what was said. What was said of another log counts for nothing, and so does what cannot be read: it is written
+    /// anew.
+    pub(crate) fn read(disk: &dyn Disk, identity: u64) -> Self {
+        Self::try_read(disk, identity).unwrap_or_else(|error| {
+            // A log of before has none, and one that was killed at once.
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(%error, path = disk.path_of(NAME), "up to where the log was durable cannot be read");
+            }
+            Self { file: None, identity, sequence: 0, next_place: 0 }
+        })
+    }
+
+    fn try_read(disk: &dyn Disk, identity: u64) -> io::Result<Self> {
         let mut end = Self { file: None, identity, sequence: 0, next_place: 0 };
-        let reading = |error| failed("reading", &disk.path_of(NAME), error);
-        let file = match disk.open(NAME) {
-            Ok(file) => file,
-            // A log of before, or one that was killed at once.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(end),
-            Err(error) => return Err(reading(error)),
-        };
-        let file_bytes = file.bytes().map_err(reading)?;
+        let file = disk.open(NAME)?;
+        let file_bytes = file.bytes()?;
         for place in 0..2 {
             let mut bytes = [0_u8; PLACE_BYTES];
             if place * STEP_BYTES + PLACE_BYTES as u64 > file_bytes {
                 continue;
             }
-            file.read_exact_at(&mut bytes, place * STEP_BYTES).map_err(reading)?;
+            file.read_exact_at(&mut bytes, place * STEP_BYTES)?;
             if let Some(sequence) = said(&bytes, identity)
                 && sequence > end.sequence
             {
@@ -127,16 +132,16 @@ mod tests {
     #[test]
     fn it_never_says_less_after_a_crash_and_never_more_than_it_was_told() {
         let disk = SimulatedDisk::default();
-        let mut end = DurableEnd::read(&disk, 5).unwrap();
+        let mut end = DurableEnd::read(&disk, 5);
         for sequence in 1..30 {
             end.say(&disk, sequence).unwrap();
             disk.fail_syncs(1);
             end.say(&disk, sequence + 100).unwrap_err();
             for seed in 1..20 {
                 let crashed = disk.crashed(&mut Some(Chance(seed * 7919)));
-                let found = DurableEnd::read(&crashed, 5).unwrap().sequence();
+                let found = DurableEnd::read(&crashed, 5).sequence();
                 assert!(found == sequence || found == sequence + 100, "{sequence}: {found}");
-                assert_eq!(DurableEnd::read(&crashed, 6).unwrap().sequence(), 0);
+                assert_eq!(DurableEnd::read(&crashed, 6).sequence(), 0);
             }
         }
     }
@@ -144,12 +149,12 @@ mod tests {
     #[test]
     fn a_flip_in_it_vouches_for_less() {
         let disk = SimulatedDisk::default();
-        let mut end = DurableEnd::read(&disk, 5).unwrap();
+        let mut end = DurableEnd::read(&disk, 5);
         end.say(&disk, 8).unwrap();
         end.say(&disk, 9).unwrap();
         for place in 0..disk.content(NAME).len() {
             let flipped = disk.with(NAME, |bytes| bytes[place] ^= 4);
-            let found = DurableEnd::read(&flipped, 5).unwrap().sequence();
+            let found = DurableEnd::read(&flipped, 5).sequence();
             assert!(found == 9 || (found == 8 && place >= 4096), "{place}: {found}");
         }
     }

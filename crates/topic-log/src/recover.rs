@@ -51,7 +51,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         }
     }
     let now = ground.clock.now().timestamp_millis();
-    let end = DurableEnd::read(&*disk, tail.identity)?;
+    let end = DurableEnd::read(&*disk, tail.identity);
     let vouched = tail.sequence.max(end.sequence());
     let mut replay = Replay { ground, state, tail, vouched, next_sequence: tail.first_sequence, now, recovered };
     let active = replay.run()?;
@@ -169,7 +169,11 @@ impl Replay {
             let scan = Scan::new(Arc::clone(&file), self.tail.identity, number);
             let mut scan = scan.map_err(|error| failed("reading", &self.path(number), error))?;
             match self.replay(&mut scan, number)? {
-                End::Sealed => number += 1,
+                End::Sealed => {
+                    // It may be whole only for the system that has not written it yet, and what is behind it will vouch for it.
+                    file.sync().map_err(|error| failed("syncing", &self.path(number), error))?;
+                    number += 1;
+                }
                 End::Open(position) => {
                     self.cut(&mut scan, &*file, number, position)?;
                     return Ok(Active { segment: number, file, position, first_sequence });

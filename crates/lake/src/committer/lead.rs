@@ -29,6 +29,9 @@ const GATHERING: u32 = 4;
 /// What timers can tell apart.
 const GATHERING_MIN: Duration = Duration::from_millis(1);
 
+/// Whoever has something else to do meanwhile may not be back for long: one commit that hung must not hold up the next.
+const GATHERING_MAX: Duration = Duration::from_millis(50);
+
 /// Brings transactions into groups, one group at a time.
 #[derive(Debug)]
 pub(crate) struct Committer {
@@ -95,7 +98,7 @@ impl Lead {
         while let Some(group) = self.task.next_group_or_end() {
             let (answered, begun) = (group.len(), Instant::now());
             self.task.commit_safely(group).await;
-            self.task.gather(answered, begun.elapsed() / GATHERING).await;
+            self.task.gather(answered, (begun.elapsed() / GATHERING).min(GATHERING_MAX)).await;
         }
         self.has_ended = true;
     }

@@ -94,7 +94,7 @@ async fn a_flip_in_the_last_group_of_a_log_that_was_killed_when_it_was_idle_is_n
     let disk = SimulatedDisk::default();
     let (log, topic) = acknowledged(&disk).await;
     for _ in 0..400 {
-        if DurableEnd::read(&disk, options().identity).unwrap().sequence() == 5 {
+        if DurableEnd::read(&disk, options().identity).sequence() == 5 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
