@@ -237,9 +237,10 @@ def test_renamed_tables_after_a_vacuum(pair):
 
 def test_no_number_is_wider_than_duckdb_has_any(pair):
     """One such column, and DuckDB would read no table of the lake."""
-    for statement in ("CREATE TABLE wide_number (n numeric(50, 2))", "CREATE TABLE wide_number AS SELECT 1::numeric(40, 0) AS n"):
-        with pytest.raises(polder.Failed) as refused:
-            pair.client.sql(statement)
-        assert refused.value.code == "0A000"
+    with pytest.raises(polder.Failed) as refused:
+        pair.client.sql("CREATE TABLE wide_number (n numeric(50, 2))")
+    assert refused.value.code == "0A000"
+    pair.client.sql("CREATE TABLE wide_number AS SELECT 1::numeric(40, 0) AS n")
+    assert pair.read("SELECT n FROM wide_number") == [(1,)]
     pair.client.sql("CREATE TABLE wide_sum AS SELECT sum(v) AS n, sum(v * v) AS m FROM (VALUES (12.5::numeric(38, 2)), (0.25)) AS s(v)")
     assert pair.read("SELECT n FROM wide_sum") == [(decimal.Decimal("12.75"),)]

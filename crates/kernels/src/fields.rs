@@ -150,6 +150,7 @@ impl<'a> Fields<'a> {
         let text = self.values.value(row);
         let mut reader = Jiter::new(text.as_bytes());
         let wrong = |error: jiter::JiterError| format!("not a JSON object: {error}");
+        let mut are_checked = false;
         let mut name = reader.next_object().map_err(wrong)?.map(str::to_owned);
         while let Some(key) = name {
             let kind = reader.peek().map_err(wrong)?;
@@ -162,7 +163,8 @@ impl<'a> Fields<'a> {
                 Some(column) if column.name.eq_ignore_ascii_case(&key) => guess,
                 _ => self.place(key, places, columns_max)?,
             };
-            if self.columns[column].seen.replace(row) == Some(row) {
+            // Once: it looks at all of them.
+            if self.columns[column].seen.replace(row) == Some(row) && !std::mem::replace(&mut are_checked, true) {
                 check_names(text)?;
             }
             let span = Span {

@@ -61,7 +61,7 @@ impl TypePlanner for PostgresTypes {
                 _ => plan_err!("precision for type float must be between 1 and 53"),
             },
             SqlType::Time(_, TimezoneInfo::None) => plain(DataType::Time64(TimeUnit::Microsecond)),
-            SqlType::Dec(digits) | SqlType::Decimal(digits) | SqlType::Numeric(digits) => decimal(digits),
+            SqlType::Dec(digits) => decimal(digits),
             SqlType::JSON => Ok(Some(Arc::new(types::spelled_json(Field::new("", DataType::Utf8View, true))))),
             SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
             SqlType::Uuid => Ok(Some(Arc::new(types::uuid(Field::new("", DataType::FixedSizeBinary(16), true))))),
@@ -126,7 +126,7 @@ fn catalog_type(name: &str) -> Option<Field> {
     })
 }
 
-/// The planner itself knows more digits, which neither DuckDB nor a lake's files have.
+/// What the planner makes of `decimal`, by its short name.
 fn decimal(digits: &ExactNumberInfo) -> Result<Option<FieldRef>> {
     let (precision, scale) = match digits {
         ExactNumberInfo::None => (38, 10),
@@ -134,18 +134,11 @@ fn decimal(digits: &ExactNumberInfo) -> Result<Option<FieldRef>> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
     };
     match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(precision @ 1..=38), Ok(scale @ 0..)) if scale.unsigned_abs() <= precision => {
+        (Ok(precision @ 1..=38), Ok(scale)) if scale.unsigned_abs() <= precision => {
             Ok(Some(Arc::new(Field::new("", DataType::Decimal128(precision, scale), true))))
         }
-        (Ok(0), _) => refused_digits(Error::invalid("NUMERIC precision 0 must be between 1 and 38").with_code("22023")),
-        _ => refused_digits(Error::unsupported(format!("numeric{digits} is not supported")).with_hint(
-            "a number has 38 digits at most, none to as many of them behind the point; a double or a text has more",
-        )),
+        _ => plan_err!("dec{digits} is not supported: a number has at most 38 digits"),
     }
-}
-
-fn refused_digits(error: Error) -> Result<Option<FieldRef>> {
-    Err(DataFusionError::External(Box::new(error)))
 }
 
 fn text(name: &str, length: Option<&CharacterLength>) -> Result<Option<FieldRef>> {

@@ -163,11 +163,7 @@ impl Engine {
             let notice = Notice::warning("25001", "there is already a transaction in progress");
             return Ok(Outcome::done("BEGIN", None, snapshot).told(notice));
         }
-        if inner.settings.version != Version::Newest {
-            return Err(Error::invalid("a session that reads an old version cannot begin a transaction")
-                .with_code("25001")
-                .with_hint("RESET snapshot"));
-        }
+        may_begin(&inner.settings)?;
         let mut transaction = self.lake.begin().await?;
         transaction.describe(&caller.user, "transaction");
         let snapshot = transaction.base();
@@ -210,6 +206,8 @@ impl Engine {
                 .with_code("25P01")
                 .with_hint("BEGIN"));
         };
+        // Before the end: an error behind it would be taken for one of the commit.
+        may_begin(&inner.settings)?;
         let mode = if open.read_only { TransactionAccessMode::ReadOnly } else { TransactionAccessMode::ReadWrite };
         let ended = match verb {
             "COMMIT" => self.commit(inner, running).await?,
@@ -274,6 +272,15 @@ pub(super) fn shown(inner: &Inner, name: &str) -> Option<String> {
             return settings.limits.show(name).or_else(custom).or_else(fixed).or_else(foreign);
         }
     })
+}
+
+fn may_begin(settings: &Settings) -> Result<()> {
+    if settings.version == Version::Newest {
+        return Ok(());
+    }
+    Err(Error::invalid("a session that reads an old version cannot begin a transaction")
+        .with_code("25001")
+        .with_hint("RESET snapshot"))
 }
 
 fn open<'a>(inner: &'a mut Inner, verb: &str) -> Result<&'a mut Open> {

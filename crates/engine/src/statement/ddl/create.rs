@@ -12,7 +12,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateTableOptions,
-    DataType as SqlType, Statement,
+    DataType as SqlType, ExactNumberInfo, Statement,
 };
 use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
@@ -269,8 +269,10 @@ fn innermost(data_type: &SqlType) -> &SqlType {
     }
 }
 
-/// Refuses arrays of texts with a length, which nothing would keep: the catalog has lengths of single texts only.
-pub(super) fn check_elements(column: &str, data_type: &SqlType) -> Result<()> {
+/// Refuses what no column can keep: numbers with more digits than a lake's files and DuckDB have, which could read no table of
+/// the lake then, and lengths of texts in arrays, for which the catalog has no place.
+pub(super) fn check_declared(column: &str, data_type: &SqlType) -> Result<()> {
+    check_digits(column, innermost(data_type))?;
     if !matches!(data_type, SqlType::Array(_)) {
         return Ok(());
     }
@@ -287,6 +289,24 @@ pub(super) fn check_elements(column: &str, data_type: &SqlType) -> Result<()> {
             "column {column:?}: {data_type} is not supported, since the length of elements is not kept"
         ))
         .with_hint("text[], and a CHECK of the elements' length"));
+    }
+    Ok(())
+}
+
+fn check_digits(column: &str, data_type: &SqlType) -> Result<()> {
+    let (SqlType::Numeric(digits) | SqlType::Decimal(digits) | SqlType::Dec(digits)) = data_type else { return Ok(()) };
+    let (precision, scale) = match digits {
+        ExactNumberInfo::None => return Ok(()),
+        ExactNumberInfo::Precision(precision) => (*precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+    };
+    if precision == 0 {
+        return Err(Error::invalid("NUMERIC precision 0 must be between 1 and 38").with_code("22023"));
+    }
+    if precision > 38 || !u64::try_from(scale).is_ok_and(|scale| scale <= precision) {
+        return Err(Error::unsupported(format!("column {column:?}: {data_type} is not supported")).with_hint(
+            "a column's numbers have 38 digits at most, none to as many of them behind the point; a double or a text has more",
+        ));
     }
     Ok(())
 }
@@ -373,7 +393,7 @@ fn other_option(create: &CreateTable) -> (&'static str, &'static str) {
 }
 
 pub(super) fn check_column(column: &ColumnDef) -> Result<()> {
-    check_elements(&column.name.value, &column.data_type)?;
+    check_declared(&column.name.value, &column.data_type)?;
     let says = |wanted: &ColumnOption| column.options.iter().any(|said| said.option == *wanted);
     if says(&ColumnOption::Null) && says(&ColumnOption::NotNull) {
         let message = format!("conflicting NULL/NOT NULL declarations for column {}", column.name);

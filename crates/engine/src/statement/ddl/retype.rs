@@ -7,7 +7,7 @@ use polder_types::{Error, Result};
 use super::super::changes::{self, Again, Changes};
 use super::super::target::Target;
 use super::super::{Context, ended};
-use super::create::check_elements;
+use super::create::check_declared;
 use super::functions::assignable;
 use crate::policies::Purpose;
 
@@ -22,7 +22,7 @@ impl Context<'_> {
         data_type: &DataType,
         using: Option<&Expr>,
     ) -> Result<()> {
-        check_elements(column, data_type)?;
+        check_declared(column, data_type)?;
         let definition =
             ColumnDef { name: Ident::with_quote('"', column), data_type: data_type.clone(), options: vec![] };
         let mut spec = self.column_spec(cell, &definition).await?;
