@@ -2,9 +2,15 @@
 //!
 //! `SLT=text` runs the files whose path has that text. What waits for work is below `tests/slt/pending`: it is left out,
 //! unless the text names that folder. `SLT_ROOT=folder` runs the files of another folder.
+//!
+//! The metastore is SQLite's. What it keeps (tables, rows, keys, rights, views) runs on PostgreSQL's too, and every file does with
+//! `SLT_METASTORE=postgresql`.
 
 #[path = "slt/pages.rs"]
 mod pages;
+#[path = "../../metastore/tests/metastore/postgres_server.rs"]
+#[expect(dead_code, reason = "the tests of the metastore stop it, too")]
+mod postgres_server;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +24,7 @@ use polder_lake::{Lake, LakeOptions, TablesLocation};
 use polder_metastore::{Metastore, MetastoreOptions};
 use polder_runtime::{OwnFiles, SystemClock};
 use polder_types::{Error, QueryId};
+use postgres_server::PostgresServer;
 use sqllogictest::{DBOutput, DefaultColumnType, Record, Runner, parse_file};
 
 struct Connection(Arc<dyn SqlSession>);
@@ -90,12 +97,12 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-async fn engine(directory: &Path) -> Arc<Engine> {
+async fn engine(directory: &Path, url: Option<String>) -> Arc<Engine> {
     let clock = Arc::new(SystemClock);
     let tables = TablesLocation::Directory(directory.join("tables"));
     let metastore = Metastore::open(MetastoreOptions {
         data_dir: directory.to_owned(),
-        url: None,
+        url,
         tables_path: tables.data_path(),
         clock: clock.clone(),
     })
@@ -116,10 +123,11 @@ async fn engine(directory: &Path) -> Arc<Engine> {
     .unwrap()
 }
 
-/// Runs one file to its end: how many records were checked, and what failed.
-async fn run(file: &Path) -> (usize, Vec<String>) {
+/// Runs one file to its end, with a metastore in a database of its own: how many records were checked, and what failed.
+async fn run(file: &Path, postgres: Option<&PostgresServer>) -> (usize, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
-    let engine = engine(directory.path()).await;
+    let url = postgres.map(|server| server.url(&server.create_database()));
+    let engine = engine(directory.path(), url).await;
     let mut runner = Runner::new(|| {
         let session = engine.open_session(Caller::new("polder", "slt"));
         async move { Ok(Connection(session)) }
@@ -140,8 +148,8 @@ async fn run(file: &Path) -> (usize, Vec<String>) {
     (checked, failed)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_file() {
+/// The files of these tests whose paths have `SLT` in them.
+fn wanted() -> Vec<PathBuf> {
     let only = std::env::var("SLT").unwrap_or_default();
     let pending = root().join("pending");
     let mut all = Vec::new();
@@ -150,13 +158,50 @@ async fn every_file() {
     all.retain(|file| file.to_string_lossy().contains(&only));
     all.sort();
     assert!(!all.is_empty(), "no .slt file of {only:?} below {}", root().display());
+    all
+}
+
+/// Nothing of any of them may fail.
+async fn check(all: &[PathBuf], postgres: Option<&PostgresServer>) {
     let (mut records, mut all_failed) = (0, Vec::new());
-    for file in &all {
-        let (checked, failed) = run(file).await;
+    for file in all {
+        let (checked, failed) = run(file, postgres).await;
         println!("{}: {checked} records, {} failed", file.display(), failed.len());
         records += checked;
         all_failed.extend(failed);
     }
     println!("{records} records of {} files checked, {} failed", all.len(), all_failed.len());
     assert!(all_failed.is_empty(), "{}", all_failed.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file() {
+    let on_postgres = std::env::var("SLT_METASTORE").is_ok_and(|named| named == "postgresql");
+    let postgres = on_postgres.then(PostgresServer::start);
+    check(&wanted(), postgres.as_ref()).await;
+}
+
+/// What is read and computed alike, wherever the names of tables come from, is not run a second time.
+const OF_THE_METASTORE: [&str; 10] = [
+    "/engine/changes/",
+    "/engine/changes.slt",
+    "/engine/keys.slt",
+    "/engine/maintenance.slt",
+    "/engine/permissions/",
+    "/engine/refresh",
+    "/engine/system.slt",
+    "/engine/tables/",
+    "/engine/transactions/",
+    "/engine/transactions.slt",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_metastore_keeps_on_postgresql() {
+    let mut all = wanted();
+    all.retain(|file| OF_THE_METASTORE.iter().any(|part| file.to_string_lossy().contains(part)));
+    if std::env::var_os("SLT").is_some() && all.is_empty() {
+        return;
+    }
+    assert!(!all.is_empty(), "none of the files is where it was");
+    check(&all, Some(&PostgresServer::start())).await;
 }

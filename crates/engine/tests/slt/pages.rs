@@ -45,7 +45,7 @@ fn rows(batches: &[RecordBatch]) -> String {
 
 async fn run(page: &Path) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
-    let engine = super::engine(directory.path()).await;
+    let engine = super::engine(directory.path(), None).await;
     let session = engine.open_session(Caller::new("polder", "docs"));
     let mut failed = Vec::new();
     let mut last = String::new();
