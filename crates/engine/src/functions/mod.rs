@@ -6,7 +6,7 @@
 mod arrays;
 pub(crate) mod casts;
 pub(crate) mod catalog;
-mod dates;
+pub(crate) mod dates;
 pub(crate) mod function;
 pub(crate) mod input;
 mod json;

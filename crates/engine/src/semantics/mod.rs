@@ -11,6 +11,7 @@ mod kept_types;
 mod literals;
 mod operators;
 mod order;
+mod spans;
 mod steps;
 mod sums;
 mod type_names;
@@ -59,6 +60,7 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     literals::register(state)?;
     counting_windows::register(state)?;
     gathered::register(state)?;
+    spans::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(FunctionPlanner), Arc::new(PostgresOperators)];
     planners.extend(state.expr_planners().iter().cloned());

@@ -1,11 +1,11 @@
-//! Sums of `bigint` and of decimals that grow beyond them are an error, never another number.
+//! Sums of `bigint`, of decimals and of intervals that grow beyond them are an error, never another number.
 //!
 //! They are computed as wider decimals, and become what they are again at the end. Narrower numbers are summed as `bigint`
 //! already, which takes billions of rows to fill.
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, DFSchemaRef, Result};
@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
     Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Window, WindowFunctionDefinition, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use super::spans;
 
 /// Holds every `bigint`; a sum of such has ten digits more.
 const WIDE: DataType = DataType::Decimal128(20, 0);
@@ -77,6 +79,9 @@ fn widened(exprs: &[Expr], input: &DFSchema) -> Result<Option<Vec<Expr>>> {
 }
 
 fn wide(mut expr: Expr, input: &DFSchema) -> Option<Expr> {
+    if of_spans(&mut expr, input) {
+        return Some(expr);
+    }
     let args = match &mut expr {
         Expr::AggregateFunction(function) if function.func.name() == "sum" => &mut function.params.args,
         Expr::WindowFunction(function) if is_sum(function) => &mut function.params.args,
@@ -92,6 +97,28 @@ fn wide(mut expr: Expr, input: &DFSchema) -> Option<Expr> {
     };
     *value = cast(value.clone(), wide);
     Some(expr)
+}
+
+/// Whether it is a sum of intervals, which is one that refuses what is too long now.
+fn of_spans(expr: &mut Expr, input: &DFSchema) -> bool {
+    let is_span = |args: &[Expr]| {
+        let [value] = args else { return false };
+        value.get_type(input).is_ok_and(|of| of == DataType::Interval(IntervalUnit::MonthDayNano))
+    };
+    match expr {
+        Expr::AggregateFunction(function)
+            if function.func.name() == "sum" && !function.params.distinct && is_span(&function.params.args) =>
+        {
+            function.func = spans::sum();
+        }
+        Expr::WindowFunction(function)
+            if is_sum(function) && !function.params.distinct && is_span(&function.params.args) =>
+        {
+            function.fun = WindowFunctionDefinition::AggregateUDF(spans::sum());
+        }
+        _ => return false,
+    }
+    true
 }
 
 fn is_sum(function: &WindowFunction) -> bool {

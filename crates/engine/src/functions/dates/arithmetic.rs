@@ -9,7 +9,7 @@ use arrow::datatypes::{
 };
 use datafusion::common::Result;
 
-use super::moment::{self, DAY_MICROS, DAY_NANOS, Moments, Span, moment, scaled, span, spans};
+use super::moment::{self, DAY_MICROS, DAY_NANOS, Moments, Span, divided, moment, scaled, span, spans};
 use crate::functions::function::{Call, refuse};
 
 pub(super) fn age(call: &Call<'_>) -> Result<ArrayRef> {
@@ -67,7 +67,7 @@ pub(super) fn over(call: &Call<'_>) -> Result<ArrayRef> {
         if divisor == 0.0 {
             return Err(refuse("22012", "division by zero"));
         }
-        scaled(spans.value(row), 1.0 / divisor).map(Some)
+        divided(spans.value(row), divisor).map(Some)
     })
 }
 

@@ -157,9 +157,22 @@ pub(crate) fn span(months: i64, days: i64, nanoseconds: i64) -> Result<Span> {
     }
 }
 
+pub(crate) fn scaled(of: Span, factor: f64) -> Result<Span> {
+    of_fractions(f64::from(of.months) * factor, f64::from(of.days) * factor, of.nanoseconds as f64 / 1_000.0 * factor)
+}
+
+/// Not the same as times one over the divisor: 49 months are 49 times one month.
+pub(crate) fn divided(of: Span, divisor: f64) -> Result<Span> {
+    of_fractions(
+        f64::from(of.months) / divisor,
+        f64::from(of.days) / divisor,
+        of.nanoseconds as f64 / 1_000.0 / divisor,
+    )
+}
+
 /// A span of fractions: what is less than a month becomes days, what is less than a day time. As PostgreSQL's
 /// `interval_mul` does it.
-pub(crate) fn scaled(span_: Span, factor: f64) -> Result<Span> {
+pub(crate) fn of_fractions(months: f64, days: f64, micros: f64) -> Result<Span> {
     let whole = |value: f64| -> Result<i64> {
         if value.is_finite() && value.abs() < 9.2e18 {
             Ok(value as i64)
@@ -167,8 +180,6 @@ pub(crate) fn scaled(span_: Span, factor: f64) -> Result<Span> {
             Err(refuse("22008", "interval out of range"))
         }
     };
-    let months = f64::from(span_.months) * factor;
-    let days = f64::from(span_.days) * factor;
     let mut month_days = round_micro(months.fract() * 30.0);
     let mut seconds = round_micro((days.fract() + month_days.fract()) * 86_400.0);
     if seconds.abs() >= 86_400.0 {
@@ -176,7 +187,7 @@ pub(crate) fn scaled(span_: Span, factor: f64) -> Result<Span> {
         month_days += whole_days;
         seconds -= whole_days * 86_400.0;
     }
-    let nanoseconds = (span_.nanoseconds as f64 / 1_000.0 * factor + seconds * 1_000_000.0).round_ties_even();
+    let nanoseconds = (micros + seconds * 1_000_000.0).round_ties_even();
     let nanoseconds = whole(nanoseconds)?.checked_mul(1_000).ok_or_else(|| refuse("22008", "interval out of range"))?;
     span(whole(months)?, whole(days)? + whole(month_days)?, nanoseconds)
 }

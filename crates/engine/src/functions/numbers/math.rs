@@ -119,6 +119,30 @@ pub(super) fn div(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// A whole number is rounded to itself, as a float.
+pub(super) fn as_float(call: &Call<'_>) -> Result<ArrayRef> {
+    let values = call.primitive::<Int64Type>(0);
+    call.values::<Float64Type>(|row| Ok(Some(values.value(row) as f64)))
+}
+
+/// The whole part of each number, and what is behind its point, in one.
+fn whole(call: &Call<'_>, of: fn(i128, i128) -> i128) -> Result<ArrayRef> {
+    let values = call.primitive::<Decimal128Type>(0);
+    let one = 10_i128.pow(u32::try_from(values.scale()).unwrap_or(0));
+    call.values::<Decimal128Type>(|row| {
+        let value = values.value(row);
+        Ok(Some(of(value / one, value % one)))
+    })
+}
+
+pub(super) fn ceil_decimal(call: &Call<'_>) -> Result<ArrayRef> {
+    whole(call, |whole, rest| whole + i128::from(rest > 0))
+}
+
+pub(super) fn floor_decimal(call: &Call<'_>) -> Result<ArrayRef> {
+    whole(call, |whole, rest| whole - i128::from(rest < 0))
+}
+
 pub(super) fn sign_float(call: &Call<'_>) -> Result<ArrayRef> {
     each(call, |value| {
         Ok(if value > 0.0 {

@@ -65,6 +65,26 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way(&[K::Float], Gives::Float, math::sign_float), way(&[K::Numeric], INTEGER, math::sign_decimal)],
     ),
     function(
+        "ceil",
+        "ceil(number)",
+        "The nearest whole number that is not below it.",
+        &[
+            way(&[K::Float], Gives::Float, |call| math::each(call, |x| Ok(x.ceil()))),
+            way(&[K::Int8], Gives::Float, math::as_float),
+            way(&[K::Numeric], INTEGER, math::ceil_decimal),
+        ],
+    ),
+    function(
+        "floor",
+        "floor(number)",
+        "The nearest whole number that is not above it.",
+        &[
+            way(&[K::Float], Gives::Float, |call| math::each(call, |x| Ok(x.floor()))),
+            way(&[K::Int8], Gives::Float, math::as_float),
+            way(&[K::Numeric], INTEGER, math::floor_decimal),
+        ],
+    ),
+    function(
         "scale",
         "scale(numeric)",
         "How many digits a decimal has behind its point.",
