@@ -209,10 +209,11 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
 }
 
-/// A list with a CASE in it as comparisons, one by one: to find what is the same for all rows, the planner computes the list
-/// of no rows, and takes what some forms of CASE give there for a constant.
+/// A list with a CASE in it, or what becomes one (a subquery, a function such as COALESCE), as comparisons, one by one: to find what
+/// is the same for all rows, the planner computes the list of no rows, and takes what some forms of CASE give there for a constant.
 fn cases_apart(list: &InList) -> Option<Expr> {
-    let has_case = |item: &&Expr| item.exists(|part| Ok(matches!(part, Expr::Case(_)))).unwrap_or(false);
+    let is_case = |part: &Expr| matches!(part, Expr::Case(_) | Expr::ScalarSubquery(_) | Expr::ScalarFunction(_));
+    let has_case = |item: &&Expr| item.exists(|part| Ok(is_case(part))).unwrap_or(false);
     if list.expr.is_volatile() || !list.list.iter().any(|item| has_case(&item)) {
         return None;
     }
