@@ -2,6 +2,7 @@
 
 mod above_groups;
 pub(crate) mod dependencies;
+mod guarded;
 mod missing;
 mod null_safe;
 pub(crate) mod outer_joins;
