@@ -244,3 +244,17 @@ def test_no_number_is_wider_than_duckdb_has_any(pair):
     assert pair.read("SELECT n FROM wide_number") == [(1,)]
     pair.client.sql("CREATE TABLE wide_sum AS SELECT sum(v) AS n, sum(v * v) AS m FROM (VALUES (12.5::numeric(38, 2)), (0.25)) AS s(v)")
     assert pair.read("SELECT n FROM wide_sum") == [(decimal.Decimal("12.75"),)]
+    for nested in ("ARRAY[1::numeric(42, 0)]", "ROW(1::numeric(42, 0))", "1::numeric(50, 45)"):
+        with pytest.raises(polder.Failed) as refused:
+            pair.client.sql(f"CREATE TABLE wide_within AS SELECT {nested} AS n")
+        assert refused.value.code == "0A000"
+    assert pair.read("SELECT n FROM wide_number") == [(1,)]
+
+
+def test_functions_of_arrays_leave_the_lake_readable(pair):
+    pair.client.sql("CREATE TABLE beside AS SELECT 1 AS n")
+    pair.client.sql("CREATE FUNCTION first_of(a int[], t text[]) RETURNS int RETURN a[1]")
+    pair.client.sql("CREATE FUNCTION of_wide(n numeric(50, 2), i interval, j jsonb, u uuid, z timestamptz, b bytea) RETURNS int RETURN 7")
+    assert pair.client.value("SELECT first_of(ARRAY[3, 4], ARRAY['x'])") == 3
+    assert pair.read("SELECT n FROM beside") == [(1,)]
+    assert pair.read("SELECT first_of([3, 4], ['x'])") == [(3,)]

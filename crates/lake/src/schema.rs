@@ -58,6 +58,13 @@ fn push_rows(
             return Err(Error::unsupported(format!("column {:?}: an interval within another type", field.name()))
                 .with_hint("give it a column of its own, or keep a number of seconds"));
         }
+        DataType::Decimal256(precision, scale) => {
+            return Err(Error::unsupported(format!(
+                "column {:?}: a number of {precision} digits, {scale} of them behind its point",
+                field.name()
+            ))
+            .with_hint("cast it to a numeric of 38 digits at most, or to a text"));
+        }
         DataType::Struct(fields) => ("struct".into(), fields.iter().map(|child| child.as_ref().clone()).collect()),
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             ("list".into(), vec![item.as_ref().clone().with_name("element")])

@@ -315,7 +315,7 @@ fn check_digits(column: &str, data_type: &SqlType) -> Result<()> {
 pub(super) fn spec_of(field: &arrow::datatypes::Field, nullable: bool) -> ColumnSpec {
     // A sum may have more digits than a column; writing tells if one needs them.
     let data_type = match field.data_type() {
-        wide @ DataType::Decimal256(..) => types::as_decimal(wide),
+        wide @ DataType::Decimal256(_, scale) if (0..=38).contains(scale) => types::as_decimal(wide),
         other => other.clone(),
     };
     let mut spec = ColumnSpec::new(field.name(), data_type, nullable);

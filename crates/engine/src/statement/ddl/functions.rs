@@ -144,6 +144,19 @@ fn check_replaced(create: &CreateFunction, known: &Definition, new: &Definition)
     Ok(())
 }
 
+/// How the catalog names the type of a parameter that takes everything.
+const ANY_TYPE: &str = "unknown";
+
+/// DuckDB reads no table of a lake with a parameter whose type it cannot read, and it reads neither nested ones nor numbers wider
+/// than its own: such a parameter takes everything there.
+fn named_for_duckdb(arrow: &arrow::datatypes::DataType) -> Result<String> {
+    use arrow::datatypes::DataType as D;
+    if arrow.is_nested() || matches!(arrow, D::Decimal256(..) | D::Null) {
+        return Ok(ANY_TYPE.into());
+    }
+    ducklake_type(arrow)
+}
+
 /// The function for the catalog: as a macro for DuckDB, and as it was written.
 fn kept(create: &CreateFunction, name: &TableName, definition: &Definition, scope: &Scope) -> Result<(Macro, String)> {
     let parameters = definition.parameters.iter().enumerate().map(|(at, parameter)| {
@@ -152,10 +165,11 @@ fn kept(create: &CreateFunction, name: &TableName, definition: &Definition, scop
                 let sql = format!("CAST(NULL AS {data_type})");
                 let empty = DFSchema::empty();
                 let expr = scope.state.create_logical_expr(&sql, &empty).map_err(from_datafusion)?;
-                let arrow = datafusion::logical_expr::ExprSchemable::get_type(&expr, &empty);
-                ducklake_type(&arrow.map_err(from_datafusion)?)?
+                let arrow =
+                    datafusion::logical_expr::ExprSchemable::get_type(&expr, &empty).map_err(from_datafusion)?;
+                named_for_duckdb(&arrow)?
             }
-            None => "unknown".into(),
+            None => ANY_TYPE.into(),
         };
         // DuckDB keeps literals only.
         let (default, default_type) = match &parameter.default {
@@ -164,9 +178,9 @@ fn kept(create: &CreateFunction, name: &TableName, definition: &Definition, scop
                     (Some(number.to_string()), "int32")
                 }
                 Value::SingleQuotedString(text) => (Some(text.clone()), "varchar"),
-                _ => (None, "unknown"),
+                _ => (None, ANY_TYPE),
             },
-            _ => (None, "unknown"),
+            _ => (None, ANY_TYPE),
         };
         let name = parameter.name.clone().unwrap_or_else(|| format!("argument{}", at + 1));
         Ok(MacroParameter { name, data_type, default, default_type: default_type.into() })
