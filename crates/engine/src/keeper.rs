@@ -94,6 +94,21 @@ fn check_of_one_row(expr: &Expr, place: &str) -> Result<()> {
         .with_hint("it is computed from the columns of one row; a query or a view takes several"))
 }
 
+/// Refuses a default that more than one row would go into, or that gives more than one.
+///
+/// # Errors
+/// `InvalidInput` for aggregates and window functions, `Unsupported` for functions that return sets. What cannot be planned
+/// without its session is looked at when it is used.
+pub(crate) fn check_default(engine: &Engine, sql: &str) -> Result<()> {
+    let Ok(expr) = whole_numbers::expression(&engine.template, sql, &DFSchema::empty()) else { return Ok(()) };
+    check_of_one_row(&expr, "DEFAULT expressions")?;
+    if expr.exists(|part| Ok(matches!(part, Expr::Unnest(_)))).unwrap_or(false) {
+        return Err(Error::unsupported("set-returning functions are not allowed in DEFAULT expressions")
+            .with_hint("INSERT … SELECT adds a row for each value"));
+    }
+    Ok(())
+}
+
 /// An expression over a table's columns, with the same meaning as in a query.
 fn physical(engine: &Engine, schema: DFSchema, expr: Expr) -> Result<Arc<dyn PhysicalExpr>> {
     let schema = Arc::new(schema);

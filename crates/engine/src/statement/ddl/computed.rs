@@ -13,7 +13,7 @@ use super::super::{Context, ended};
 use super::column;
 use super::create::check_column;
 use super::retype::cast;
-use super::rules::column_id;
+use super::rules::{check_default, column_id};
 use crate::functions::types;
 use crate::parse::parse_expr;
 use crate::policies::Purpose;
@@ -47,6 +47,7 @@ impl Context<'_> {
                     _ => return Ok(false),
                 }
                 check_column(column_def)?;
+                check_default(self.engine, &default)?;
                 self.add_filled(cell, name, operation, plain, default).await?;
                 Ok(true)
             }
@@ -115,6 +116,7 @@ impl Context<'_> {
         let mut rules = table.rules.as_ref().clone();
         rules.defaults.retain(|known| known.column != id);
         if let Some(default) = default {
+            check_default(self.engine, &default)?;
             if rules.identity_of(id).is_some() || rules.generated_of(id).is_some() {
                 return Err(Error::invalid(format!(
                     "column {column:?} of relation {:?} computes its values itself",

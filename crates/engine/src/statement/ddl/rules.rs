@@ -19,7 +19,7 @@ use super::super::{Context, ended};
 use super::foreign::{self, Foreign};
 use counting::{sequence, serial};
 
-use crate::keeper::{plan_condition, plan_generated};
+use crate::keeper::{self, plan_condition, plan_generated};
 use crate::parse::{parse_call, parse_expr};
 
 /// Rules whose columns are known by name only, since their table is yet to be made.
@@ -209,6 +209,7 @@ impl Draft {
             rules.identities.push(Identity { column: column_id(table, &column)?, always, start, step });
         }
         for (column, expr) in self.defaults {
+            check_default(engine, &expr)?;
             rules.defaults.push(ComputedDefault { column: column_id(table, &column)?, sql: expr.to_string() });
         }
         for (column, expr) in self.generated {
@@ -230,6 +231,14 @@ impl Draft {
         }
         Ok(rules)
     }
+}
+
+/// Refuses a default that could not be computed for a row by itself.
+pub(super) fn check_default(engine: &crate::engine::Engine, default: &Expr) -> Result<()> {
+    check_no_query(default, "DEFAULT expression").map_err(|error| {
+        error.with_hint("a default is made of constants and functions; INSERT … SELECT takes queries")
+    })?;
+    keeper::check_default(engine, &default.to_string())
 }
 
 /// Refuses what reads more than the row that it is computed for.
