@@ -1,6 +1,7 @@
 //! Keys, checks, identities, computed defaults and indexes: from their definitions in SQL to the rules of a table.
 
 mod counting;
+mod naming;
 
 use std::ops::ControlFlow;
 
@@ -11,13 +12,14 @@ use datafusion::sql::sqlparser::ast::{
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Key, TableName, TableRules, TableState, Transaction, TransactionCell,
 };
-use polder_sql_tree::{visit, visit_expressions_mut};
+use polder_sql_tree::visit;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::fold;
 use super::super::{Context, ended};
 use super::foreign::{self, Foreign};
 use counting::{sequence, serial};
+use naming::{mentions, unqualified};
 
 use crate::keeper::{self, plan_condition, plan_generated};
 use crate::parse::{parse_call, parse_expr};
@@ -189,7 +191,7 @@ impl Draft {
         }
         for (name, expr) in self.checks {
             check_no_query(&expr, "check constraint")?;
-            let sql = expr.to_string();
+            let sql = unqualified(expr, table).to_string();
             let (_, condition) = plan_condition(engine, table, &sql)?;
             let mut columns = condition.column_refs().into_iter();
             let default = match (columns.next(), columns.next()) {
@@ -214,7 +216,7 @@ impl Draft {
         }
         for (column, expr) in self.generated {
             check_no_query(&expr, "column generation expression")?;
-            let sql = expr.to_string();
+            let sql = unqualified(expr, table).to_string();
             let id = column_id(table, &column)?;
             if rules.default_of(id).is_some() || rules.identity_of(id).is_some() {
                 return Err(Error::invalid(format!("column {column:?} is generated, and can have no default"))
@@ -470,28 +472,6 @@ impl Context<'_> {
         all.extend(changes);
         Ok(all)
     }
-}
-
-/// Whether an expression names a column; gives it another name on the way.
-fn mentions(expr: &mut Expr, column: &str, to: Option<&str>) -> bool {
-    let mut found = false;
-    let _ = visit_expressions_mut(expr, |part| {
-        let ident = match part {
-            Expr::Identifier(ident) => Some(ident),
-            Expr::CompoundIdentifier(idents) => idents.last_mut(),
-            _ => None,
-        };
-        if let Some(ident) = ident
-            && fold(ident) == column
-        {
-            found = true;
-            if let Some(to) = to {
-                *ident = Ident::with_quote('"', to);
-            }
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    found
 }
 
 pub(super) fn existing(transaction: &Transaction, name: &TableName) -> Result<std::sync::Arc<TableState>> {
