@@ -52,6 +52,14 @@ impl Cache {
         }
     }
 
+    /// What is held of a segment from the beginning of a frame on, up to the end of its chunk.
+    pub(crate) fn written(&self, segment: u64, position: u64) -> Option<Bytes> {
+        let held = self.held.read();
+        let ((_, start), group) = held.groups.range((segment, 0)..=(segment, position)).next_back()?;
+        let from = usize::try_from(position - start).ok()?;
+        (from < group.bytes.len()).then(|| group.bytes.slice(from..))
+    }
+
     /// The payload of a frame, if it is held.
     pub(crate) fn payload(&self, segment: u64, position: u32, payload_bytes: u32) -> Option<Bytes> {
         let position = u64::from(position);

@@ -456,7 +456,6 @@ fn start_writer(
             if writer.patience().is_some_and(|left| left.is_zero())
                 && let Err(error) = writer.sync_late()
             {
-                writer.torn = true;
                 tracing::error!(%error, "what was acknowledged without a sync may be lost in a crash");
             }
             if is_idle {

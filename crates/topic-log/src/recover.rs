@@ -6,7 +6,7 @@
 //! is cut. Behind all that only a crash in the midst of writing leaves something that is not whole. It is cut off, and told: the
 //! last group of a log that was killed while it was busy is what nobody vouches for.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use polder_types::{Error, ErrorKind, Result};
@@ -53,7 +53,16 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
     let now = ground.clock.now().timestamp_millis();
     let end = DurableEnd::read(&*disk, tail.identity);
     let vouched = tail.sequence.max(end.sequence());
-    let mut replay = Replay { ground, state, tail, vouched, next_sequence: tail.first_sequence, now, recovered };
+    let mut replay = Replay {
+        ground,
+        state,
+        tail,
+        vouched,
+        next_sequence: tail.first_sequence,
+        unproven: VecDeque::new(),
+        now,
+        recovered,
+    };
     let active = replay.run()?;
     let Replay { ground, state, next_sequence, mut recovered, .. } = replay;
     for reference in &references {
@@ -65,7 +74,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
     }
     recovered.topics = state.topics.len();
     let durable = Durable { tail_segment: tail.segment, is_late: false, references };
-    let group_position = active.position;
+    let position = active.position;
     let writer = Writer {
         ground,
         identity: tail.identity,
@@ -73,6 +82,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         active,
         next_sequence,
         synced: next_sequence - 1,
+        synced_position: position,
         said: end.sequence(),
         end,
         keeper: Box::new(drop),
@@ -83,7 +93,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         expected: 0,
         answers: Vec::new(),
         group_sequence: next_sequence,
-        group_position,
+        group_position: position,
         torn: false,
         unsynced: None,
     };
@@ -149,13 +159,16 @@ struct Replay {
     /// The last append that was durable once, for all that is known outside of the frames.
     vouched: u64,
     next_sequence: u64,
+    /// Appends of the segment that is read which nobody has vouched for so far: their numbers, and where they begin.
+    unproven: VecDeque<(u64, u64)>,
     now: i64,
     recovered: Recovered,
 }
 
 /// How a segment ends.
 enum End {
-    Sealed,
+    /// Behind its seal.
+    Sealed(u64),
     /// The first append that is not whole begins here.
     Open(u64),
 }
@@ -169,8 +182,9 @@ impl Replay {
             let scan = Scan::new(Arc::clone(&file), self.tail.identity, number);
             let mut scan = scan.map_err(|error| failed("reading", &self.path(number), error))?;
             match self.replay(&mut scan, number)? {
-                End::Sealed => {
-                    // It may be whole only for the system that has not written it yet, and what is behind it will vouch for it.
+                End::Sealed(position) => {
+                    // What is behind it will vouch for it.
+                    self.write_again(&mut scan, &*file, number, position)?;
                     file.sync().map_err(|error| failed("syncing", &self.path(number), error))?;
                     number += 1;
                 }
@@ -212,12 +226,18 @@ impl Replay {
         // Frames of an append whose last one has not come.
         let mut begun: Vec<(FrameHeader, u64, Vec<u8>)> = Vec::new();
         let mut append_at = position;
+        self.unproven.clear();
         loop {
             let found = scan.frame(position).map_err(|error| failed("reading", &path, error))?;
             let Some((header, payload)) = found else { return Ok(End::Open(append_at)) };
             if header.kind == Kind::Seal {
                 let whole = begun.is_empty() && header.sequence + 1 == self.next_sequence;
-                return Ok(if whole { End::Sealed } else { End::Open(append_at) });
+                if !whole {
+                    return Ok(End::Open(append_at));
+                }
+                // Nobody vouches for the seal itself.
+                self.unproven.push_back((self.next_sequence, position));
+                return Ok(End::Sealed(position + frame_bytes(payload.len()) as u64));
             }
             if header.sequence != self.next_sequence {
                 return Ok(End::Open(append_at));
@@ -232,6 +252,7 @@ impl Replay {
                 self.ground.published.publish(effects);
                 self.recovered.replayed_appends += 1;
                 self.recovered.replayed_bytes += end - append_at;
+                self.note_proof(&header, append_at);
                 self.next_sequence += 1;
                 append_at = end;
             } else {
@@ -249,6 +270,31 @@ impl Replay {
         }
         let taken = fact::replay(&mut self.state, header, payload, at, self.now);
         taken.ok_or_else(|| damaged(&self.path(segment), position, "a whole frame that says nothing"))
+    }
+
+    /// An append may be vouched for, and vouches for those before it.
+    fn note_proof(&mut self, header: &FrameHeader, append_at: u64) {
+        let proven = self.vouched.max(header.synced);
+        if header.sequence > proven {
+            self.unproven.push_back((header.sequence, append_at));
+        }
+        while self.unproven.front().is_some_and(|(sequence, _)| *sequence <= proven) {
+            self.unproven.pop_front();
+        }
+    }
+
+    /// Writes once more what nobody vouches for, up to `end`. It may be whole in the system's memory alone: not written yet, or
+    /// given up by a sync that failed before this start, of which another sync says nothing any more.
+    fn write_again(&self, scan: &mut Scan, file: &dyn DiskFile, number: u64, end: u64) -> Result<()> {
+        let Some((_, mut position)) = self.unproven.front().copied() else { return Ok(()) };
+        let path = self.path(number);
+        while position < end {
+            let frame = scan.whole(position).map_err(|error| failed("reading", &path, error))?;
+            let (_, bytes) = frame.ok_or_else(|| damaged(&path, position, "it is read in one way and in another"))?;
+            file.write_all_at(bytes, position).map_err(|error| failed("writing", &path, error))?;
+            position += bytes.len() as u64;
+        }
+        Ok(())
     }
 
     /// The checkpoint knows what this frame did. Only where it stands is not known.
@@ -307,7 +353,7 @@ impl Replay {
                 tracing::warn!(%error, path, "no room for the rest of the segment");
             }
         }
-        // What is whole may still be nowhere but in the system's memory.
+        self.write_again(scan, file, number, position)?;
         file.sync().map_err(cutting)
     }
 }

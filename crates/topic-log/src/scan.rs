@@ -49,17 +49,21 @@ impl Scan {
         Place { identity: self.identity, segment: self.segment, position }
     }
 
-    /// The frame at a position; `None` if there is none, or not the whole of it.
+    /// The frame at a position and its payload; `None` if there is none, or not the whole of it.
     pub(crate) fn frame(&mut self, position: u64) -> io::Result<Option<(FrameHeader, &[u8])>> {
+        let Some((header, frame)) = self.whole(position)? else { return Ok(None) };
+        let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX / 2);
+        Ok(frame.get(HEADER_BYTES..HEADER_BYTES + payload_bytes).map(|payload| (header, payload)))
+    }
+
+    /// The same, with all of its bytes.
+    pub(crate) fn whole(&mut self, position: u64) -> io::Result<Option<(FrameHeader, &[u8])>> {
         let place = self.place(position);
         let Some(head) = self.bytes(position, HEADER_BYTES)? else { return Ok(None) };
         let Some(header) = frame::read_header(head, place) else { return Ok(None) };
         let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX / 2);
         let Some(frame) = self.bytes(position, frame_bytes(payload_bytes))? else { return Ok(None) };
-        if !frame::is_whole(frame, place) {
-            return Ok(None);
-        }
-        Ok(frame.get(HEADER_BYTES..HEADER_BYTES + payload_bytes).map(|payload| (header, payload)))
+        Ok(frame::is_whole(frame, place).then_some((header, frame)))
     }
 
     /// Looks at every place where a frame may begin, from `position` on. Gives the first whole frame for which `is_it`

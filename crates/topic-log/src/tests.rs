@@ -8,5 +8,6 @@ mod model;
 mod producers;
 mod reading;
 mod rewriting;
+mod syncs;
 mod threads;
 pub(crate) mod world;

@@ -26,6 +26,7 @@ use crate::state::{Mark, State};
 use crate::view::Published;
 
 mod apply;
+mod mend;
 mod orders;
 
 /// The end of each segment, kept for what frees room: topics and records can be deleted on a full disk.
@@ -78,6 +79,8 @@ pub(crate) struct Writer {
     pub(crate) next_sequence: u64,
     /// The last append that is durable.
     pub(crate) synced: u64,
+    /// Where it ends in the active segment: what is behind it is written, and no sync has vouched for it.
+    pub(crate) synced_position: u64,
     /// Where that is written down.
     pub(crate) end: DurableEnd,
     /// Up to which append that was tried: a disk that fails is not asked again for the same.
@@ -241,19 +244,30 @@ impl Writer {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.active.file.sync().map_err(|error| failed("syncing", &self.path(), error))?;
+        if let Err(error) = self.active.file.sync() {
+            // What was to be written counts as written for the system from here on: the next sync says nothing of it.
+            self.torn = true;
+            return Err(failed("syncing", &self.path(), error));
+        }
         self.ground.metrics.synced();
         self.unsynced = None;
+        self.synced_position = self.active.position;
         Ok(())
     }
 
     /// Syncs what was acknowledged without, if there is any.
     pub(crate) fn sync_late(&mut self) -> Result<()> {
-        if self.unsynced.is_some() {
-            self.sync()?;
-            self.synced = self.next_sequence - 1;
+        if self.unsynced.is_none() {
+            return Ok(());
         }
-        Ok(())
+        let synced = if self.torn { self.mend() } else { self.sync() };
+        if synced.is_ok() {
+            self.synced = self.next_sequence - 1;
+        } else {
+            // Not at once again: a disk that fails may do so for long.
+            self.unsynced = Some(self.now());
+        }
+        synced
     }
 
     /// How long the late sync may wait still; `None` if there is nothing to sync.
@@ -283,6 +297,11 @@ impl Writer {
 
     /// The same, whatever was tried before.
     pub(crate) fn say(&mut self) {
+        if self.torn
+            && let Err(error) = self.mend()
+        {
+            tracing::warn!(%error, "records that were refused as they could not be written may be there after the next start");
+        }
         self.said = self.synced;
         if let Err(error) = self.end.say(&*self.ground.disk, self.synced) {
             tracing::warn!(%error, "it is not written down up to where the log is durable");
@@ -314,16 +333,6 @@ impl Writer {
             return Ok(());
         }
         Err(error)
-    }
-
-    /// Cuts off what a failed write or sync may have left, so that none of it comes back after a crash.
-    fn mend(&mut self) -> Result<()> {
-        let file = &self.active.file;
-        let room = self.ground.options.room_of(self.active.segment);
-        let mended = file.cut(self.active.position).and_then(|()| file.allocate(room)).and_then(|()| file.sync());
-        mended.map_err(|error| failed("mending", &self.path(), error))?;
-        self.torn = false;
-        Ok(())
     }
 
     /// Has the next segment made once half of this one is full.
@@ -369,7 +378,7 @@ impl Writer {
             tracing::warn!(%error, segment = self.active.segment, "a sealed segment keeps its unused room");
         }
         fault::point("topic-log-after-seal");
-        self.group_position = segment::HEADER_BYTES;
+        (self.group_position, self.synced_position) = (segment::HEADER_BYTES, segment::HEADER_BYTES);
         self.active =
             Active { segment: next, file, position: segment::HEADER_BYTES, first_sequence: self.next_sequence };
         let expiry = i64::try_from(self.ground.options.producer_expiry.as_millis()).unwrap_or(i64::MAX);

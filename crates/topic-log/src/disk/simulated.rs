@@ -14,6 +14,9 @@ struct Content {
     durable: Vec<u8>,
     /// Since the last sync.
     writes: Vec<(usize, Vec<u8>)>,
+    /// Bytes that a failed sync gave up: by their place, what the disk has there. No sync writes them any more, as for the system
+    /// nothing is left to do, and they are read as they were written until the system forgets them.
+    lost: BTreeMap<usize, u8>,
 }
 
 type Names = BTreeMap<String, usize>;
@@ -25,6 +28,8 @@ struct Inside {
     /// As they were after each change since the last sync of names; the first is durable.
     history: Vec<Names>,
     room: Option<usize>,
+    /// Syncs that succeed before some fail.
+    sound_syncs: usize,
     failing_syncs: usize,
     /// Writes that succeed before one fails.
     failing_write: Option<usize>,
@@ -66,8 +71,15 @@ impl SimulatedDisk {
         self.0.lock().room = bytes;
     }
 
+    /// Has so many syncs fail. What they were to write is given up.
     pub(crate) fn fail_syncs(&self, times: usize) {
-        self.0.lock().failing_syncs = times;
+        self.fail_syncs_after(0, times);
+    }
+
+    /// The same, after so many that succeed.
+    pub(crate) fn fail_syncs_after(&self, sound: usize, times: usize) {
+        let mut inside = self.0.lock();
+        (inside.sound_syncs, inside.failing_syncs) = (sound, times);
     }
 
     /// Has one write fail, after so many.
@@ -82,6 +94,15 @@ impl SimulatedDisk {
     /// Has something done before the next read.
     pub(crate) fn before_read(&self, what: impl FnOnce() + Send + 'static) {
         self.0.lock().before_read = Some(Meanwhile(Box::new(what)));
+    }
+
+    /// The system forgets what it has in memory, as when that is short: what a failed sync gave up is read as the disk has it.
+    pub(crate) fn forget(&self) {
+        for content in &mut self.0.lock().files {
+            for (place, byte) in std::mem::take(&mut content.lost) {
+                content.now[place] = byte;
+            }
+        }
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -122,7 +143,7 @@ impl SimulatedDisk {
                 Some(chance) => content.torn(chance),
                 None => content.now.clone(),
             };
-            Content { now: after.clone(), durable: after, writes: Vec::new() }
+            Content { now: after.clone(), durable: after, ..Content::default() }
         });
         let files = files.collect();
         Self(Arc::new(Mutex::new(Inside { files, names, ..Inside::default() })))
@@ -130,6 +151,16 @@ impl SimulatedDisk {
 }
 
 impl Content {
+    fn give_up(&mut self) {
+        for (from, bytes) in std::mem::take(&mut self.writes) {
+            for place in from..from + bytes.len() {
+                if place < self.now.len() {
+                    self.lost.insert(place, self.durable.get(place).copied().unwrap_or(0));
+                }
+            }
+        }
+    }
+
     fn torn(&self, chance: &mut Chance) -> Vec<u8> {
         let mut after = self.durable.clone();
         // A cut or an allocation that was not synced may have happened or not.
@@ -257,19 +288,28 @@ impl DiskFile for SimulatedFile {
         inside.grow(self.1, from + bytes.len())?;
         let content = &mut inside.files[self.1];
         content.now[from..from + bytes.len()].copy_from_slice(bytes);
+        if !content.lost.is_empty() {
+            content.lost.retain(|place, _| !(from..from + bytes.len()).contains(place));
+        }
         content.writes.push((from, bytes.to_vec()));
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut inside = self.0.0.lock();
-        if inside.failing_syncs > 0 {
+        if inside.sound_syncs > 0 {
+            inside.sound_syncs -= 1;
+        } else if inside.failing_syncs > 0 {
             inside.failing_syncs -= 1;
+            inside.files[self.1].give_up();
             return Err(io::Error::other("the disk cannot sync"));
         }
         inside.syncs += 1;
         let content = &mut inside.files[self.1];
         content.durable = content.now.clone();
+        for (place, byte) in &content.lost {
+            content.durable[*place] = *byte;
+        }
         content.writes.clear();
         Ok(())
     }
@@ -278,6 +318,7 @@ impl DiskFile for SimulatedFile {
         let mut inside = self.0.0.lock();
         let content = &mut inside.files[self.1];
         content.now.truncate(bytes as usize);
+        content.lost.retain(|place, _| *place < bytes as usize);
         Ok(())
     }
 

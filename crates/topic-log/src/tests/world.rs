@@ -51,14 +51,18 @@ impl World {
     }
 
     pub(crate) fn open(disk: &SimulatedDisk) -> Result<Self> {
+        Self::open_with(disk, options())
+    }
+
+    pub(crate) fn open_with(disk: &SimulatedDisk, options: LogOptions) -> Result<Self> {
         let clock = ManualClock::at(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
         let ground = Ground {
             disk: Arc::new(disk.clone()),
-            options: options(),
             clock: Arc::new(clock),
             published: Arc::new(Published::default()),
-            cache: Arc::new(Cache::new(options().cache_bytes)),
+            cache: Arc::new(Cache::new(options.cache_bytes)),
             metrics: Arc::new(Metrics::default()),
+            options,
         };
         let (mut writer, durable, recovered) = recover::open(ground.clone())?;
         let durable = Arc::new(Mutex::new(durable));

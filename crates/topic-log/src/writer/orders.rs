@@ -16,14 +16,12 @@ impl Writer {
             Order::Adopt(rewritten, done) => (Some(rewritten), done),
             Order::Checkpoint(done) => (None, done),
             Order::Sync(done) => {
-                self.torn |= synced.is_err();
                 drop(done.send(synced));
                 return;
             }
             Order::Position(_) => return,
         };
         if let Err(error) = synced {
-            self.torn = true;
             // Whoever asked may be gone.
             drop(done.send(Err(error)));
             return;

@@ -1,0 +1,58 @@
+//! What is done once a write or a sync has failed, before anything else is written.
+//!
+//! After a sync that failed the system takes for written what it could not write, and later syncs succeed without it. So what no
+//! sync has vouched for is written once more: where acknowledgements wait for syncs, that is nothing, as all of it was refused;
+//! where they do not, it is what came since the last sync.
+
+use std::sync::Arc;
+
+use polder_types::{Error, ErrorKind, Result};
+
+use super::Writer;
+use crate::failure::failed;
+use crate::scan::Scan;
+
+impl Writer {
+    /// Writes again what may be on no disk, and cuts off what may stand behind it, so that none of that comes back after a crash.
+    /// Nothing may be in the group.
+    pub(super) fn mend(&mut self) -> Result<()> {
+        self.write_again()?;
+        let file = &self.active.file;
+        let room = self.ground.options.room_of(self.active.segment);
+        let cut = file.cut(self.active.position).and_then(|()| file.allocate(room));
+        cut.map_err(|error| failed("mending", &self.path(), error))?;
+        self.sync()?;
+        self.synced = self.next_sequence - 1;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// From memory, and what is not there as the system still gives it.
+    fn write_again(&self) -> Result<()> {
+        let (mut position, end) = (self.synced_position, self.active.position);
+        if position >= end {
+            return Ok(());
+        }
+        let (segment, file, path) = (self.active.segment, &self.active.file, self.path());
+        let mending = |error| failed("mending", &path, error);
+        let mut scan = Scan::new(Arc::clone(file), self.identity, segment).map_err(mending)?;
+        while position < end {
+            let held = self.ground.cache.written(segment, position);
+            let bytes = match &held {
+                Some(bytes) => bytes,
+                None => scan.whole(position).map_err(mending)?.ok_or_else(|| gone(&path, position))?.1,
+            };
+            file.write_all_at(bytes, position).map_err(mending)?;
+            position += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn gone(path: &str, position: u64) -> Error {
+    let message = format!(
+        "what {path} has from byte {position} on was acknowledged without a sync, and neither the disk nor memory has it any more"
+    );
+    Error::new(ErrorKind::Unavailable, message)
+        .with_hint("start the server again: the log goes on behind what is whole")
+}
