@@ -39,7 +39,16 @@ impl Scan {
             let left = usize::try_from(self.file_bytes - position).unwrap_or(usize::MAX);
             self.window.resize(count.max(WINDOW_BYTES).min(left), 0);
             self.start = position;
-            self.file.read_exact_at(&mut self.window, position)?;
+            if let Err(error) = self.file.read_exact_at(&mut self.window, position) {
+                self.window.clear();
+                // A segment that is ended while it is read gives up the room that nobody has used.
+                let file_bytes = self.file.bytes()?;
+                if error.kind() != io::ErrorKind::UnexpectedEof || file_bytes >= self.file_bytes {
+                    return Err(error);
+                }
+                self.file_bytes = file_bytes;
+                return self.bytes(position, count);
+            }
         }
         let from = usize::try_from(position - self.start).unwrap_or(usize::MAX);
         Ok(self.window.get(from..from + count))

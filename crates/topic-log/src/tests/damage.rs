@@ -134,6 +134,28 @@ async fn a_flip_in_the_segment_that_is_written_is_found_by_a_check() {
     log.scrub().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_is_ended_while_a_check_reads_it_is_no_trouble() {
+    let disk = SimulatedDisk::default();
+    let (log, topic) = acknowledged(&disk).await;
+    let sound = log.scrub().await.unwrap();
+    let (runtime, writing, at) = (tokio::runtime::Handle::current(), log.clone(), disk.clone());
+    let fill = move || {
+        runtime.block_on(async {
+            while !at.names().contains(&file_name(3)) {
+                writing.append(vec![entry(topic, 0, Client::of(&[&"x".repeat(1500)]).bytes())]).await.unwrap();
+            }
+        });
+    };
+    // Behind the look at the segment's beginning, and at how long it is.
+    let at = disk.clone();
+    disk.before_read(move || at.before_read(fill));
+    let checked = log.check().await.unwrap();
+    assert_eq!(checked.damaged, []);
+    assert!(checked.bytes > sound + 5000, "{}", checked.bytes);
+    log.close().await.unwrap();
+}
+
 #[test]
 fn a_tear_behind_what_was_written_down_as_durable_is_cut_off() {
     let (mut world, topic, _, start) = world();
