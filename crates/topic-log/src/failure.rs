@@ -14,8 +14,19 @@ pub(crate) fn failed(doing: &str, path: &str, error: io::Error) -> Error {
     Error::new(kind, format!("{doing} {path}: {error}"))
 }
 
+/// What to do about a file that is gone. One of an old backup does not go with the others of today.
+pub(crate) const RESTORE_ALL: &str = "the files of a log belong together: restore the whole folder of the log from a backup, or everything with `polder restore`";
+
+/// A file is not there.
+pub(crate) fn missing(path: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{path} is missing")).with_hint(RESTORE_ALL)
+}
+
 /// Something that was acknowledged is no longer as it was written.
 pub(crate) fn damaged(path: &str, position: u64, what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{path} is damaged at byte {position}: {what}"))
-        .with_hint("restore this file from a backup")
+        .with_hint(
+            "restore this file from a backup that has it in its full length; if there is none, restore the whole folder of the log, \
+             or everything with `polder restore`",
+        )
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use polder_types::Result;
 
 use crate::batch::batches;
-use crate::failure::{damaged, failed};
+use crate::failure::{RESTORE_ALL, damaged, failed};
 use crate::frame::{self, HEADER_BYTES, Kind, Place, frame_bytes};
 use crate::index::{Index, IndexEntry, Stored, find};
 use crate::records::{AbortedTransaction, Bounds, Isolation, ReadError, Records};
@@ -267,9 +267,10 @@ impl Reader {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Trouble::Read(damaged(&path, 0, "it is shorter than its records").into());
         }
-        let gone = error.kind() == io::ErrorKind::NotFound;
-        let error = failed("reading", &path, error);
-        if gone { Trouble::Gone(error) } else { Trouble::Read(error.into()) }
+        if error.kind() == io::ErrorKind::NotFound {
+            return Trouble::Gone(failed("reading", &path, error).with_hint(RESTORE_ALL));
+        }
+        Trouble::Read(failed("reading", &path, error).into())
     }
 }
 

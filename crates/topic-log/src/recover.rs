@@ -16,7 +16,7 @@ use crate::checkpoint::{self, Loaded, Tail};
 use crate::disk::DiskFile;
 use crate::end::DurableEnd;
 use crate::fact;
-use crate::failure::{damaged, failed};
+use crate::failure::{RESTORE_ALL, damaged, failed, missing};
 use crate::frame::{FrameHeader, Kind, frame_bytes};
 use crate::group::Group;
 use crate::index::{Extent, IndexEntry};
@@ -105,10 +105,6 @@ fn list(ground: &Ground) -> Result<HashSet<String>> {
     Ok(names.into_iter().collect())
 }
 
-fn missing(path: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("{path} is missing")).with_hint("restore this file from a backup")
-}
-
 fn read_all(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(file.bytes()?).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut bytes, 0)?;
@@ -120,7 +116,7 @@ fn load(ground: &Ground) -> Result<Loaded> {
     let bytes = ground.disk.open(checkpoint::NAME).and_then(|file| read_all(&*file));
     let bytes = bytes.map_err(|error| failed("reading", &name, error))?;
     checkpoint::load(&bytes, &ground.published, ground.clock.now().timestamp_millis())
-        .ok_or_else(|| damaged(&name, 0, "its checksum is another one"))
+        .ok_or_else(|| damaged(&name, 0, "its checksum is another one").with_hint(RESTORE_ALL))
 }
 
 /// A new log. Its first checkpoint comes last: without one, nothing was ever acknowledged.
@@ -141,8 +137,9 @@ fn begin(ground: &Ground, names: &HashSet<String>) -> Result<Loaded> {
     }
     if others || written {
         let name = ground.disk.path_of(checkpoint::NAME);
-        return Err(Error::new(ErrorKind::Corrupt, format!("{name} is missing, and there are segments"))
-            .with_hint("restore this file from a backup"));
+        return Err(
+            Error::new(ErrorKind::Corrupt, format!("{name} is missing, and there are segments")).with_hint(RESTORE_ALL)
+        );
     }
     segment::create(&*ground.disk, 1, identity, ground.options.room_of(1))?;
     let tail = Tail { identity, segment: 1, first_sequence: 1, sequence: 0 };
@@ -215,6 +212,7 @@ impl Replay {
                 let room = self.ground.options.room_of(number);
                 segment::create(disk, number, self.tail.identity, room)
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(&self.path(number))),
             Err(error) => Err(failed("opening", &self.path(number), error)),
         }
     }

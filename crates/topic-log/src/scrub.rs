@@ -2,7 +2,7 @@
 
 use polder_types::{Error, ErrorKind, Result};
 
-use crate::failure::{damaged, failed};
+use crate::failure::{damaged, failed, missing};
 use crate::frame::{Kind, frame_bytes};
 use crate::read::Reader;
 use crate::scan::Scan;
@@ -70,7 +70,10 @@ impl Reader {
         let path = self.path(number);
         let file = match self.ground.disk.open(&segment::file_name(number)) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.is_needed(number) => return Ok(0),
+            // One that is rewritten goes while others are read.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return if self.is_needed(number) { Err(missing(&path)) } else { Ok(0) };
+            }
             Err(error) => return Err(failed("opening", &path, error)),
         };
         segment::check(&*self.ground.disk, &*file, number, self.identity)?;

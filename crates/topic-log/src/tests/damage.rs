@@ -292,9 +292,26 @@ fn missing_files_are_named() {
         crate::disk::Disk::remove(&disk, &name).unwrap();
         let error = World::open(&disk).err().unwrap();
         assert!(error.to_string().contains(&name), "{name}: {error}");
+        says_that_files_belong_together(&error);
     }
     let flipped = world.disk.with("checkpoint", |bytes| bytes[20] ^= 1);
-    assert_eq!(World::open(&flipped).err().unwrap().kind(), ErrorKind::Corrupt);
+    let error = World::open(&flipped).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    says_that_files_belong_together(&error);
+    // So do those that are gone while the log is open.
+    world.disk.remove(&file_name(1)).unwrap();
+    let ReadError::Failed(error) = world.read(topic, 0, 0, 1000).unwrap_err() else { panic!() };
+    assert!(error.to_string().contains(&file_name(1)), "{error}");
+    says_that_files_belong_together(&error);
+    let checked = world.reader.scrub(None).unwrap();
+    assert_eq!(checked.damaged.len(), 1);
+    assert!(checked.damaged[0].problem.contains("is missing"), "{:?}", checked.damaged);
+}
+
+/// A file of a backup does not go with the others of today.
+fn says_that_files_belong_together(error: &polder_types::Error) {
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("the whole folder") && hint.contains("polder restore"), "{hint}");
 }
 
 #[test]
