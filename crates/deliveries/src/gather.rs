@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, AsArray, GenericByteViewArray, RecordBatch};
+use arrow::datatypes::{BinaryViewType, ByteViewType, Int64Type, StringViewType, TimestampMicrosecondType};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use polder_capability::deliveries::{DeliveryOffset, OffsetStep, RejectedRecord};
 use polder_capability::topics::columns;
 use uuid::Uuid;
+
+/// What a record takes in memory beside its values: three numbers, and a view for each of five values.
+const ROW_BYTES: u64 = 100;
+/// What a lot may take in memory, in times of its bytes; small ones may take [`HELD_BYTES_MIN`].
+const HELD_FACTOR: u64 = 4;
+const HELD_BYTES_MIN: u64 = 64 << 20;
 
 /// Records that have been read and not delivered, and how far each partition was read with them.
 #[derive(Debug)]
@@ -21,7 +27,10 @@ pub(crate) struct Lot {
     pub records: Vec<RecordBatch>,
     /// Records that could not be read, by their batches.
     pub rejected: Vec<RejectedRecord>,
+    /// Of keys and values.
     pub bytes: u64,
+    /// All that they take in memory, about: headers, what texts are made of values, and the places of the records count too.
+    held: u64,
     /// When the first of them was read.
     pub since: Option<DateTime<Utc>>,
     /// The time of the oldest, in milliseconds since 1970.
@@ -34,7 +43,23 @@ impl Lot {
         let own = stored.iter().filter(|offset| offset.topic == topic);
         let stored: BTreeMap<i32, i64> = own.map(|offset| (offset.partition, offset.next)).collect();
         let next = stored.clone();
-        Self { topic, stored, next, records: Vec::new(), rejected: Vec::new(), bytes: 0, since: None, oldest_ms: None }
+        Self {
+            topic,
+            stored,
+            next,
+            records: Vec::new(),
+            rejected: Vec::new(),
+            bytes: 0,
+            held: 0,
+            since: None,
+            oldest_ms: None,
+        }
+    }
+
+    /// Whether it is to be delivered, however short it has waited: its keys and values reach so many bytes, or it takes several
+    /// times as much in memory. Little that is sent may unpack to much that is neither key nor value.
+    pub fn is_full(&self, bytes: u64) -> bool {
+        self.bytes >= bytes || self.held >= bytes.saturating_mul(HELD_FACTOR).max(HELD_BYTES_MIN)
     }
 
     /// Where reading goes on in a partition; `None`: at its beginning.
@@ -53,7 +78,10 @@ impl Lot {
         }
         let offsets = batch.column(columns::OFFSET).as_primitive::<Int64Type>();
         self.next.insert(partition, offsets.value(batch.num_rows() - 1) + 1);
-        self.bytes += held(&batch, columns::KEY_BYTES) + held(&batch, columns::VALUE_BYTES);
+        let own = values::<BinaryViewType>(&batch, &[columns::KEY_BYTES, columns::VALUE_BYTES]);
+        let texts = values::<StringViewType>(&batch, &[columns::KEY, columns::VALUE, columns::HEADERS]);
+        self.bytes += own;
+        self.held += own + texts + ROW_BYTES * batch.num_rows() as u64;
         self.since.get_or_insert(now);
         let times = batch.column(columns::TIMESTAMP).as_primitive::<TimestampMicrosecondType>();
         let oldest = times.iter().flatten().min().map(|time| time.div_euclid(1_000));
@@ -64,7 +92,9 @@ impl Lot {
     /// Takes a batch in that cannot be read.
     pub fn reject(&mut self, record: RejectedRecord, last_offset: i64, now: DateTime<Utc>) {
         self.read_to(record.partition, last_offset.saturating_add(1));
-        self.bytes += record.value.as_ref().map_or(0, Bytes::len) as u64;
+        let bytes = record.value.as_ref().map_or(0, Bytes::len) as u64;
+        self.bytes += bytes;
+        self.held += bytes;
         self.since.get_or_insert(now);
         self.rejected.push(record);
     }
@@ -92,31 +122,38 @@ impl Lot {
         self.stored = self.next.clone();
         self.records.clear();
         self.rejected.clear();
-        (self.bytes, self.since, self.oldest_ms) = (0, None, None);
+        (self.bytes, self.held, self.since, self.oldest_ms) = (0, 0, None, None);
     }
 }
 
-/// Bytes of a column's values.
-fn held(batch: &RecordBatch, column: usize) -> u64 {
-    match batch.column(column).as_any().downcast_ref::<BinaryViewArray>() {
-        Some(values) => values.iter().flatten().map(|value| value.len() as u64).sum(),
-        None => batch.column(column).get_array_memory_size() as u64,
-    }
+/// Bytes of the values of some columns. What they share with others counts once for each: a look at memory itself would count a
+/// whole block for each batch that has a part of it.
+fn values<T: ByteViewType>(batch: &RecordBatch, columns: &[usize]) -> u64 {
+    let bytes = |column: &usize| match batch.column(*column).as_any().downcast_ref::<GenericByteViewArray<T>>() {
+        Some(values) => values.lengths().map(u64::from).sum::<u64>(),
+        None => batch.column(*column).get_array_memory_size() as u64,
+    };
+    columns.iter().map(bytes).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
+    use arrow::array::{BinaryViewArray, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
     use polder_capability::topics::topic_schema;
 
     use super::*;
 
     fn batch(partition: i32, offsets: &[i64]) -> RecordBatch {
+        batch_with(partition, offsets, Some("{}"), "{}")
+    }
+
+    /// Each record has this key and value, and these headers.
+    fn batch_with(partition: i32, offsets: &[i64], part: Option<&str>, headers: &str) -> RecordBatch {
         let count = offsets.len();
-        let texts = || Arc::new(StringViewArray::from(vec![Some("{}"); count]));
-        let bytes = || Arc::new(BinaryViewArray::from(vec![Some(b"{}".as_slice()); count]));
+        let texts = || Arc::new(StringViewArray::from(vec![part; count]));
+        let bytes = || Arc::new(BinaryViewArray::from(vec![part.map(str::as_bytes); count]));
         let times = offsets.iter().map(|offset| offset * 1_000_000).collect::<Vec<_>>();
         RecordBatch::try_new(
             topic_schema(),
@@ -125,7 +162,7 @@ mod tests {
                 Arc::new(Int64Array::from(offsets.to_vec())),
                 Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
                 texts(),
-                texts(),
+                Arc::new(StringViewArray::from(vec![headers; count])),
                 texts(),
                 bytes(),
                 bytes(),
@@ -156,5 +193,31 @@ mod tests {
         assert_eq!((lot.count(), lot.steps().len(), lot.next(2)), (0, 0, Some(4)));
         lot.read_to(1, 8);
         assert_eq!(lot.steps(), [step(1, Some(7), 8)]);
+    }
+
+    #[test]
+    fn a_lot_is_full_of_what_is_neither_key_nor_value_too() {
+        let (topic, now) = (Uuid::from_u128(1), DateTime::UNIX_EPOCH);
+        let offsets: Vec<i64> = (0..1000).collect();
+        let headers = format!("{{\"h\": \"{}\"}}", "x".repeat(10_000));
+        let taken = |part: Option<&str>, headers: &str, buffer: u64| {
+            let mut lot = Lot::new(topic, &[]);
+            let batch = batch_with(0, &offsets, part, headers);
+            let most = (1..2000).find(|_| {
+                lot.take(0, batch.clone(), now);
+                lot.is_full(buffer)
+            });
+            let bytes = lot.bytes;
+            lot.arrived();
+            assert!(!lot.is_full(buffer));
+            (most.unwrap(), bytes)
+        };
+        // Keys and values of 1,000 bytes each: they alone count.
+        let part = "x".repeat(1000);
+        assert_eq!(taken(Some(&part), "{}", 64 << 20), (34, 68_000_000));
+        // Of headers alone, and of nothing at all, there are no more than so many.
+        assert_eq!(taken(None, &headers, 1 << 20), (7, 0));
+        assert_eq!(taken(None, &headers, 64 << 20), (27, 0));
+        assert_eq!(taken(None, "{}", 1 << 20), (658, 0));
     }
 }

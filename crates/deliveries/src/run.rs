@@ -189,7 +189,7 @@ impl Running<'_> {
             };
             let Some(batch) = batch.transpose()? else { break };
             lot.take(partition, batch, self.now());
-            if lot.bytes >= self.definition.buffer.bytes {
+            if lot.is_full(self.definition.buffer.bytes) {
                 let left = u64::try_from(to - lot.next(partition).unwrap_or(to)).unwrap_or(0);
                 self.deliver(lot).await?;
                 self.tell_lag(lot, left);
