@@ -194,3 +194,24 @@ def test_each_record_once_through_twenty_kills(tmp_path):
             ids = [row["id"] for row in client.sql("SELECT id FROM loaded ORDER BY id")]
             assert len(ids) == len(set(ids)), "a record is there twice"
             assert acknowledged <= set(ids), f"{len(acknowledged - set(ids))} acknowledged records are missing"
+
+
+def test_headers_that_are_sent_packed_are_delivered_before_they_fill_the_memory(tmp_path):
+    """A megabyte of the log, of which 800 are made: no keys and hardly any values, for which the lot would wait."""
+    with kafkas.start(tmp_path / "data") as server:
+        client, topic = server.client(), made_topic(server, "packed", 1)
+        client.sql(f"CREATE DELIVERY d FROM TOPIC {topic} INTO TABLE d_t BUFFER 1 MB OR 900 SECONDS")
+        producer = Producer(kafkas.librdkafka(server, compression_type="zstd", linger_ms=50))
+        for number in range(16_000):
+            while True:
+                try:
+                    producer.produce(topic, json.dumps({"id": number}), headers=[("h", b"x" * 50_000)])
+                    break
+                except BufferError:
+                    producer.poll(0.05)
+            producer.poll(0)
+        assert producer.flush(kafkas.WAIT_SECONDS) == 0
+        # The last of them wait for others to come.
+        eventually(client, "SELECT count(*) > 14000 AND count(*) = max(id) + 1 AS most FROM d_t", [{"most": True}])
+        peak = server.memory_bytes("VmHWM")
+        assert peak < 800 << 20, f"{peak >> 20} MiB"
