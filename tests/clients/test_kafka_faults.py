@@ -1,16 +1,19 @@
 """What goes wrong below Kafka's clients: a full disk, a flipped bit, a kill with much in the log; and what many of them take."""
 
 import os
+import struct
 import time
 
 import pytest
 import requests
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from kafka.record.default_records import DefaultRecordBatchBuilder
 
 import kafkas
 import polder
 from test_disk import MIB, SmallDisk
+from test_kafka_hostile import PRODUCE, frame, logged_in, produced
 
 # `POLDER_KAFKA_LOG_MIB=10240` for the long run.
 LOG_MIB = int(os.environ.get("POLDER_KAFKA_LOG_MIB", "256"))
@@ -18,6 +21,8 @@ RECORD = b"x" * 1000
 MANY_TOPICS, OF_EACH, CONNECTIONS = 20, 50, 200
 MEMORY_BYTES_MAX = 500 << 20
 START_SECONDS_MAX = 10
+# A disk that is full says so at once: who produces is not left to find out by waiting.
+ANSWER_SECONDS_MAX = 5
 
 
 @pytest.fixture
@@ -64,6 +69,21 @@ def send(producer, topic: str, payload: bytes) -> KafkaError | None:
     return error
 
 
+def answer_to(connection, topic: str, payload: bytes) -> int:
+    """The error that a request to write one record is answered with, in time."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    builder.append(0, int(time.time() * 1000), None, payload, [])
+    batch = bytes(builder.build())
+    # No transaction, acks of all, a minute; one topic, one partition.
+    body = struct.pack(">hhi", -1, -1, 60_000) + struct.pack(">ih", 1, len(topic)) + topic.encode()
+    began = time.monotonic()
+    connection.sendall(frame(PRODUCE, 7, body + struct.pack(">iii", 1, 0, len(batch)) + batch))
+    error = produced(connection)
+    took = time.monotonic() - began
+    assert took < ANSWER_SECONDS_MAX, f"{took:.1f} s"
+    return error
+
+
 def fill(server, topic: str, mib: int) -> int:
     """Writes so much; how many records that is."""
     producer = Producer(kafkas.librdkafka(server, queue_buffering_max_messages=200_000, linger_ms=20))
@@ -83,33 +103,56 @@ def fill(server, topic: str, mib: int) -> int:
 def test_producers_on_a_full_disk(small_disk):
     with kafkas.start(small_disk.folder / "data") as server:
         create(server, "t")
-        impatient = Producer(kafkas.librdkafka(server, message_timeout_ms=3000, enable_idempotence=True))
+        following = Consumer(kafkas.librdkafka(server, group_id="following", enable_auto_commit=False))
+        following.assign([TopicPartition("t", 0, 0)])
+        seen = []
+        follow = lambda: seen.extend(message.value() for message in following.consume(1000, 1) if not message.error())
+        first = Producer(kafkas.librdkafka(server, enable_idempotence=True))
         acknowledged = []
         for number in range(20):
-            assert send(impatient, "t", b"%d" % number) is None
+            assert send(first, "t", b"%d" % number) is None
             acknowledged.append(b"%d" % number)
+        follow()
         small_disk.fill(64 << 10)
-        for number in range(20, 120):
-            payload = b"%d " % number + b"x" * 100_000
-            error = send(impatient, "t", payload)
-            if error is not None:
-                break
-            acknowledged.append(payload)
-        else:
-            raise AssertionError("a full disk takes ten megabytes")
-        assert error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError.KAFKA_STORAGE_ERROR), error
-        # The server lives, and gives what it has acknowledged.
+        with logged_in(server) as connection:
+            for number in range(20, 120):
+                payload = b"%d " % number + b"x" * 100_000
+                if error := answer_to(connection, "t", payload):
+                    break
+                acknowledged.append(payload)
+            else:
+                raise AssertionError("a full disk takes ten megabytes")
+            # It stays like that, each time at once, and is one of the errors after which clients try again.
+            for _ in range(5):
+                assert error == KafkaError.KAFKA_STORAGE_ERROR, error
+                error = answer_to(connection, "t", payload)
+        # A client that waits tries until it is told to give up.
+        impatient = Producer(kafkas.librdkafka(server, message_timeout_ms=3000))
+        assert send(impatient, "t", payload).code() in (KafkaError._MSG_TIMED_OUT, KafkaError.KAFKA_STORAGE_ERROR)
+        told = []
+        first.produce("t", b"waiting " + b"x" * 100_000, partition=0, on_delivery=lambda error, _: told.append(error))
+        assert first.flush(2) == 1 and not told, told
+        # The server lives, and gives what it has acknowledged, to those who read along and to those who begin.
         assert server.process.poll() is None
+        deadline = time.monotonic() + kafkas.WAIT_SECONDS
+        while len(seen) < len(acknowledged) and time.monotonic() < deadline:
+            follow()
+        assert seen == acknowledged
         assert values(server, "t", len(acknowledged)) == acknowledged
         small_disk.make_room()
-        again = Producer(kafkas.librdkafka(server))
-        assert send(again, "t", b"after") is None
+        assert first.flush(kafkas.WAIT_SECONDS) == 0 and told == [None]
+        assert send(impatient, "t", b"after") is None
+        assert send(Producer(kafkas.librdkafka(server)), "t", b"last") is None
         end = bounds(server, "t")[1]
+        following.close()
         server.kill()
         server.start()
         assert bounds(server, "t")[1] == end
         found = values(server, "t", end)
-        assert found[:len(acknowledged)] == acknowledged and found[-1] == b"after"
+        assert found[:len(acknowledged)] == acknowledged and found[-1] == b"last"
+        # What was refused with an error is not there.
+        rest = found[len(acknowledged):-1]
+        assert sorted(value[:7] for value in rest) == [b"after", b"waiting"], [value[:7] for value in rest]
         assert "panicked" not in server.log()
 
 
