@@ -107,6 +107,38 @@ fn copy_files(from: &Path, into: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Tells what a start has cut off the log, if anything. Gives it where somebody is to look into it.
+fn tell_cut(found: &topic_log::Recovered) -> Option<PartProblem> {
+    let (segment, position) = found.torn_at.clone()?;
+    let topic_log::Recovered { topics, replayed_bytes, torn_bytes, .. } = *found;
+    if found.torn_is_unfinished {
+        tracing::info!(
+            topics,
+            replayed_bytes,
+            torn_bytes,
+            segment,
+            position,
+            "the log of topics was killed in the midst of a write: what was written of it is cut off; none of it was acknowledged as \
+             being on the disk"
+        );
+        return None;
+    }
+    tracing::warn!(
+        topics,
+        replayed_bytes,
+        torn_bytes,
+        segment,
+        position,
+        "the end of the log of topics is not whole, and is cut off: that is what a crash in the midst of writing leaves, and all that is \
+         known to have been on the disk is there; but damage to the last records before a crash looks the same"
+    );
+    let problem = format!(
+        "{torn_bytes} bytes from byte {position} on were not whole, and are cut off: a crash in the midst of writing leaves that, or \
+         damage to the last records before it"
+    );
+    Some(PartProblem { file: segment, problem })
+}
+
 /// Topics, and the log that they are in: open, and shared by all that stands on them.
 pub struct Streams {
     log: Log,
@@ -134,20 +166,7 @@ impl Streams {
         let settings = LogOptions { sync, identity: Uuid::new_v4().as_u64_pair().0, ..LogOptions::default() };
         let (log, found) = Log::open(&data.join(FOLDER), settings, Arc::clone(&clock)).await?;
         let (topics, replayed_bytes, torn_bytes) = (found.topics, found.replayed_bytes, found.torn_bytes);
-        let cut = found.torn_at.map(|(segment, position)| {
-            tracing::warn!(
-                topics,
-                replayed_bytes,
-                torn_bytes,
-                segment,
-                position,
-                "the log of topics was killed while it was written to; its torn end is cut off"
-            );
-            let problem = format!(
-                "{torn_bytes} bytes from byte {position} on were not whole, and are cut off: the log was killed while it was written to"
-            );
-            PartProblem { file: segment, problem }
-        });
+        let cut = tell_cut(&found);
         let cut = Arc::new(Mutex::new(cut));
         if torn_bytes == 0 && replayed_bytes > 0 {
             // After a stop as well: what came since the last point from which it is read.

@@ -344,6 +344,8 @@ impl Replay {
         let cutting = |error| failed("cutting", &path, error);
         if torn > 0 {
             self.recovered.torn_bytes = torn;
+            self.recovered.torn_is_unfinished =
+                scan.is_unfinished(position, last_set.unwrap_or_default()).map_err(reading)?;
             self.recovered.torn_at = Some((path.clone(), position));
             file.cut(position).map_err(cutting)?;
             // Without room, the next append says so.

@@ -12,6 +12,11 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// Looked at in one step; a multiple of where frames begin.
 const STEP_BYTES: usize = 64 << 10;
 
+/// A write that is killed ends with a page.
+const PAGE_BYTES: u64 = 4096;
+/// So many zeros at its end are no frame's own: those that fill it up, and the record's that has no headers, are fewer.
+const MISSING_BYTES_MIN: u64 = 16;
+
 /// A window that moves over a file.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -73,6 +78,26 @@ impl Scan {
         let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX / 2);
         let Some(frame) = self.bytes(position, frame_bytes(payload_bytes))? else { return Ok(None) };
         Ok(frame::is_whole(frame, place).then_some((header, frame)))
+    }
+
+    /// Whether what is at a position is the beginning of an append whose rest was not written: nothing is behind `last_set`, and
+    /// the frame there would go on in the next page, or have another one behind it. Frames before it may be whole.
+    pub(crate) fn is_unfinished(&mut self, mut position: u64, last_set: u64) -> io::Result<bool> {
+        while position <= last_set {
+            match self.frame(position)? {
+                Some((_, payload)) => position += frame_bytes(payload.len()) as u64,
+                None => break,
+            }
+        }
+        let place = self.place(position);
+        let header = self.bytes(position, HEADER_BYTES)?.and_then(|head| frame::read_header(head, place));
+        let Some(header) = header else { return Ok(last_set < position + HEADER_BYTES as u64) };
+        let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX / 2);
+        let end = position + frame_bytes(payload_bytes) as u64;
+        if !header.last {
+            return Ok(last_set < end);
+        }
+        Ok((last_set + 1).next_multiple_of(PAGE_BYTES) + MISSING_BYTES_MIN <= end)
     }
 
     /// Looks at every place where a frame may begin, from `position` on. Gives the first whole frame for which `is_it`

@@ -230,6 +230,35 @@ fn a_tear_at_every_byte_of_the_tail_is_cut_off() {
 }
 
 #[test]
+fn a_write_that_was_not_ended_is_told_from_damage() {
+    let batch = |topic: Uuid, bytes: usize| entry(topic, 0, Client::of(&[&"x".repeat(bytes)]).bytes());
+    // One append of several frames, one of a large frame, and many small ones.
+    for appends in [vec![vec![500, 8000, 3000]], vec![vec![9000]], vec![vec![300]; 20]] {
+        let mut world = World::new();
+        let topic = world.create("t", 1, &[]);
+        world.batch(topic, 0, Client::of(&["first"]).bytes());
+        let start = world.writer.active.position as usize;
+        let entries = appends.iter().map(|sizes| sizes.iter().map(|bytes| batch(topic, *bytes)).collect());
+        assert!(world.group(entries.collect()).iter().all(Result::is_ok));
+        let end = world.writer.active.position as usize;
+        let found = |change: &dyn Fn(&mut Vec<u8>)| {
+            let recovered = World::open(&world.disk.with(&file_name(1), |bytes| change(bytes))).unwrap().recovered;
+            assert!(recovered.torn_bytes > 0);
+            recovered.torn_is_unfinished
+        };
+        for page in (start.next_multiple_of(4096)..end).step_by(4096) {
+            assert!(found(&|bytes| bytes[page..].fill(0)), "{appends:?} {page}");
+            // What is behind a page that is missing was written.
+            let behind = (page + 4096).min(end - 20);
+            assert!(!found(&|bytes| bytes[page..behind].fill(0)), "{appends:?} {page}");
+        }
+        for place in (start..end - 8).step_by(61) {
+            assert!(!found(&|bytes| bytes[place] ^= 4), "{appends:?} {place}");
+        }
+    }
+}
+
+#[test]
 fn a_flip_in_a_sealed_segment_is_named_and_not_served() {
     let mut world = World::new();
     let topic = world.create("t", 1, &[]);
