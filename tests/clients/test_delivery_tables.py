@@ -198,6 +198,28 @@ def test_a_partitioning_that_cannot_be_is_refused_at_once(server, client):
         client.sql("DROP DELIVERY parted")
 
 
+def test_a_change_is_not_refused_for_what_it_leaves_as_it_is(server, client):
+    topic = make(server, "settled", 1)
+    client.sql(f"CREATE TABLE {topic}_t (a text, b bigint) PARTITIONED BY (a)")
+    client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_t PARTITION BY a BUFFER 1 SECONDS")
+    client.sql(f"ALTER TABLE {topic}_t SET PARTITIONED BY (b)")
+    client.sql(f"ALTER DELIVERY {topic}_in SET BUFFER 2 SECONDS")
+    client.sql(f"ALTER DELIVERY {topic}_in SET TRANSFORM AS SELECT value->>'a' AS a FROM {topic}")
+    client.sql(f"ALTER DELIVERY {topic}_in DROP TRANSFORM")
+    with pytest.raises(polder.Failed) as failed:
+        client.sql(f"ALTER DELIVERY {topic}_in SET PARTITION BY day(b)")
+    assert failed.value.code == "22023"
+    produce(server, topic, [{"a": "x", "b": 1}])
+    kafkas.until(client, f"SELECT count(*) FROM {topic}_t", 1)
+    # Without its table, what a transform makes of the columns decides again.
+    client.sql(f"CREATE DELIVERY {topic}_late FROM TOPIC {topic} INTO TABLE {topic}_new PARTITION BY day(at) "
+               f"""TRANSFORM AS SELECT ("timestamp" AT TIME ZONE 'UTC')::date AS at, value->>'a' AS a FROM {topic} WHERE value->>'a' = 'y'""")
+    with pytest.raises(polder.Failed) as failed:
+        client.sql(f"ALTER DELIVERY {topic}_late SET TRANSFORM AS SELECT value->>'a' AS at FROM {topic} WHERE value->>'a' = 'y'")
+    assert failed.value.code == "0A000"
+    client.sql(f"ALTER DELIVERY {topic}_late SET BUFFER 2 SECONDS")
+
+
 def test_a_stranger_learns_nothing_of_a_delivery(server, client):
     topic = make(server, "hidden", 1)
     client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_t")

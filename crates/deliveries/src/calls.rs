@@ -92,8 +92,8 @@ impl JobDeliveries {
         Ok(self.status(&job, stored))
     }
 
-    /// Refuses what could never be delivered.
-    async fn check_all(&self, definition: &DeliveryDefinition) -> Result<()> {
+    /// Refuses what could never be delivered, but for what is partitioned or named by columns as it was `before`.
+    async fn check_all(&self, definition: &DeliveryDefinition, before: Option<&DeliveryDefinition>) -> Result<()> {
         check(definition)?;
         if definition.owns_topic {
             // Firehose's name roles and buckets as they are at AWS: without a key they wait until the server is given one.
@@ -105,8 +105,11 @@ impl JobDeliveries {
             self.sinks.open_backup(backup, &definition.secrets)?;
         }
         self.check_history(definition).await?;
-        let columns = self.tables()?.check(definition).await?;
-        sinks::check_columns(definition, &columns)
+        let columns = self.tables()?.check(definition, before).await?;
+        let same = |old: &DeliveryDefinition| {
+            old.target == definition.target && old.backup == definition.backup && old.transform == definition.transform
+        };
+        if before.is_some_and(same) { Ok(()) } else { sinks::check_columns(definition, &columns) }
     }
 
     /// Refuses what could never be delivered, from a topic that its owner may not read too.
@@ -115,7 +118,7 @@ impl JobDeliveries {
         if self.rows.find(&caller, &definition.topic).is_none() {
             return Err(no_topic(definition));
         }
-        self.check_all(definition).await
+        self.check_all(definition, None).await
     }
 
     /// Ends the run that goes on, so that the next one begins with what has changed. Looked for behind the change: one that has
@@ -266,7 +269,7 @@ impl Deliveries for JobDeliveries {
             self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
             return self.found(name).await;
         }
-        self.check_all(&stored.definition).await?;
+        self.check_all(&stored.definition, Some(&before)).await?;
         if new_secrets {
             self.keep_secrets(stored.id, &stored.definition.secrets).await?;
         }

@@ -131,11 +131,12 @@ pub trait DeliveryTables: Send + Sync {
 
     /// Refuses a definition that could never be delivered: whose transform cannot be planned over a topic's table by its
     /// owner, whose target is a view, or whose owner may not write it; and a partitioning that its table cannot have, or has not.
-    /// Gives the names of the columns that rows have that go elsewhere than into a table.
+    /// Gives the names of the columns that rows have that go elsewhere than into a table. `before`: what it is until now, whose
+    /// partitioning is not looked at again if it stays.
     ///
     /// # Errors
     /// As the statements would: `InvalidInput`, `NotFound`, `Forbidden`, `Unsupported`.
-    async fn check(&self, definition: &DeliveryDefinition) -> Result<Vec<String>>;
+    async fn check(&self, definition: &DeliveryDefinition, before: Option<&DeliveryDefinition>) -> Result<Vec<String>>;
 
     /// Writes a lot, in one transaction of the lake: rows into the table (made if it is not there, with columns added that are
     /// new), rejected records into theirs, those redriven out of it, and the offsets.

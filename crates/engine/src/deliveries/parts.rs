@@ -1,5 +1,6 @@
 //! What a delivery says of how its table is partitioned.
 
+use polder_capability::deliveries::DeliveryDefinition;
 use polder_lake::{TableState, Transform};
 use polder_types::{Error, Result};
 
@@ -25,18 +26,44 @@ fn listed(parts: &[String]) -> String {
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 
+/// What a change of a delivery leaves as it is. The table may have been partitioned anew since: that is no reason to refuse
+/// a change of something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    Nothing,
+    /// The table and its partitioning. Whether a table that is not there yet can be partitioned so, the transform says.
+    Place,
+    All,
+}
+
+impl Settled {
+    pub fn of(definition: &DeliveryDefinition, before: Option<&DeliveryDefinition>) -> Self {
+        match before {
+            Some(old) if old.target != definition.target || old.partition_by != definition.partition_by => {
+                Self::Nothing
+            }
+            Some(old) if old.transform != definition.transform => Self::Place,
+            Some(_) => Self::All,
+            None => Self::Nothing,
+        }
+    }
+}
+
 impl Attempt<'_> {
     /// Refuses what a table could never be partitioned by, and what the table that is there is not. Columns that come with the
     /// first records only are not known yet.
     ///
     /// # Errors
     /// `Unsupported` (0A000), `InvalidInput` (22023).
-    pub async fn check_parts(&self, into: &Into<'_>, is_history: bool) -> Result<()> {
+    pub async fn check_parts(&self, into: &Into<'_>, is_history: bool, settled: Settled) -> Result<()> {
         let asked = into.partition_by.iter().map(|text| partition_part(text)).collect::<Result<Vec<_>>>()?;
-        if asked.is_empty() {
+        if asked.is_empty() || settled == Settled::All {
             return Ok(());
         }
         if let Some(table) = self.table(into.table).await? {
+            if settled == Settled::Place {
+                return Ok(());
+            }
             let asked: Vec<String> =
                 asked.iter().map(|(column, transform)| spelled(column, transform.name())).collect();
             let has = parts_of(&table);

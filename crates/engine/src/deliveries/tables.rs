@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Into, Made, full, repeated};
 use super::history;
+use super::parts::Settled;
 use crate::engine::Engine;
 use crate::session::{CONFLICT_TRIES, Session};
 
@@ -64,7 +65,7 @@ impl DeliveryTables for Engine {
         self.metastore.write(&[Stored::forget_write(delivery, topic)]).await
     }
 
-    async fn check(&self, definition: &DeliveryDefinition) -> Result<Vec<String>> {
+    async fn check(&self, definition: &DeliveryDefinition, before: Option<&DeliveryDefinition>) -> Result<Vec<String>> {
         let engine = self.shared()?;
         let topic = TopicThing::Topic(&definition.topic);
         let caller = Caller::new(&definition.owner, VIA);
@@ -92,7 +93,7 @@ impl DeliveryTables for Engine {
                     transform: definition.transform.as_deref(),
                     topic: &definition.topic,
                 };
-                let parted = attempt.check_parts(&into, is_history).await;
+                let parted = attempt.check_parts(&into, is_history, Settled::of(definition, before)).await;
                 let done = match parted {
                     Err(error) => Err(error),
                     Ok(()) if is_history => {
