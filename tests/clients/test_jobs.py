@@ -270,6 +270,44 @@ def test_not_within_a_transaction(client):
     client.sql("DROP JOB IF EXISTS j")
 
 
+def test_a_stranger_learns_nothing_of_a_job(own):
+    """Nor of a delivery, whose name is a job's too: each statement answers as it does of a name that is nobody's."""
+    client, password = own.client(), "a long word to log in with"
+    client.sql("CREATE JOB hidden SCHEDULE '@yearly' AS INSERT INTO sink VALUES (1)")
+    client.sql("CREATE TOPIC clicks")
+    client.sql("CREATE DELIVERY shown FROM TOPIC clicks INTO TABLE clicks_t")
+    client.sql(f"CREATE USER stranger PASSWORD '{password}'")
+    stranger = polder.Client(own.url).login("stranger", password)
+    assert stranger.sql("SELECT job_name FROM polder.jobs") == []
+
+    def answer(ask, name):
+        try:
+            ask(name)
+        except polder.Failed as failed:
+            return failed.code, failed.message.replace(name, "…"), failed.hint
+        return "", "", None
+
+    absent = "nobodys"
+    for statement in ("ALTER JOB {} PAUSE", "ALTER JOB {} RESUME", "RUN JOB {}", "DROP JOB {}", "DROP JOB IF EXISTS {}", "CREATE JOB mine AFTER {} AS SELECT 1",
+                      "CREATE OR REPLACE JOB mine AFTER {} AS SELECT 1", "CREATE JOB mine SCHEDULE 'never' AFTER {} AS SELECT 1", "ALTER DELIVERY {} PAUSE", "DROP DELIVERY {}"):
+        wanted = answer(lambda name: stranger.sql(statement.format(name)), absent)
+        assert wanted[0] == ("" if "IF EXISTS" in statement else "42704"), statement
+        # What upkeep does is nobody's matter, too.
+        for name in ("hidden", "shown", "compaction"):
+            assert answer(lambda name: stranger.sql(statement.format(name)), name) == wanted, (statement, name)
+    for name in ("hidden", "shown"):
+        assert refused(stranger, f"CREATE OR REPLACE JOB {name} AS SELECT 1").code == "42710"
+        for ask in (lambda name: stranger.get(f"/jobs/{name}"), lambda name: stranger.post(f"/jobs/{name}/run"), lambda name: stranger.post("/jobs", json={"name": "mine", "sql": "SELECT 1", "after": name})):
+            assert answer(ask, name) == answer(ask, absent)
+            assert answer(ask, absent)[0] == "42704"
+    assert client.sql("SELECT job_name FROM polder.jobs WHERE is_paused") == []
+    # What is one's own may run behind one another.
+    stranger.sql("CREATE JOB mine AS SELECT 1")
+    stranger.sql("CREATE JOB next AFTER mine AS SELECT 1")
+    assert refused(stranger, "CREATE JOB mine AFTER hidden AS SELECT 1").code == "42710"
+    stranger.sql("CREATE JOB IF NOT EXISTS mine AFTER hidden AS SELECT 1")
+
+
 @pytest.mark.parametrize("ends", ["kill", "stop"])
 @pytest.mark.parametrize("metastore", ["sqlite", "postgres"])
 def test_a_restart_in_the_middle(fresh, request, metastore, ends):

@@ -361,10 +361,10 @@ def lent(world):
     world.ana.execute("DROP TABLE vault.lent CASCADE")
 
 
-def refused(run) -> None:
+def refused(run, code="42501") -> None:
     with pytest.raises(psycopg.Error) as error:
         run()
-    assert error.value.sqlstate == "42501", error.value
+    assert error.value.sqlstate == code, error.value
 
 
 def test_what_was_prepared_is_asked_for_again(world, lent):
@@ -435,8 +435,9 @@ def test_a_job_has_its_owners_rights(world, lent):
     world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
     run = run_of(eve, "copies")
     assert (run["state"], run["error_code"]) == ("failed", "42501")
-    for sql in ("DROP JOB reads", "ALTER JOB reads PAUSE", "RUN JOB reads", "CREATE OR REPLACE JOB reads AS SELECT 1"):
-        refused(lambda sql=sql: lent.connection.execute(sql))
+    for sql in ("DROP JOB reads", "ALTER JOB reads PAUSE", "RUN JOB reads"):
+        refused(lambda sql=sql: lent.connection.execute(sql), "42704")
+    refused(lambda: lent.connection.execute("CREATE OR REPLACE JOB reads AS SELECT 1"), "42710")
     for method, path in (("POST", "/jobs/reads/run"), ("POST", "/jobs/reads/pause"), ("DELETE", "/jobs/reads"), ("POST", f"/runs/{world.run}/again"), ("DELETE", f"/runs/{world.run}")):
         with pytest.raises(polder.Failed) as error:
             eve.request(method, path)

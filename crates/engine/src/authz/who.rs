@@ -92,6 +92,11 @@ impl Who {
         self.superuser || self.memberships.contains(&role)
     }
 
+    /// Whether it has the rights of the role of this name, and so what that one owns.
+    pub fn has_named(&self, role: &str) -> bool {
+        self.superuser || self.book.find(role).is_some_and(|role| self.has(role.oid))
+    }
+
     /// The name of the session's user.
     pub fn user_name(&self) -> &str {
         self.book.name(self.user).unwrap_or_default()

@@ -111,12 +111,8 @@ fn change(clauses: Clauses, schema: &str) -> AlterDelivery {
 impl Engine {
     /// Whether a delivery is another role's, of whose deliveries somebody does not know.
     async fn is_hidden_delivery(&self, who: &Who, name: &str) -> Result<bool> {
-        if who.superuser {
-            return Ok(false);
-        }
-        let owner = self.deliveries()?.find(name).await?.map(|delivery| delivery.definition.owner);
-        let has = |owner: String| who.book.find(&owner).is_some_and(|owner| who.has(owner.oid));
-        Ok(owner.is_some_and(|owner| !has(owner)))
+        let delivery = self.deliveries()?.find(name).await?;
+        Ok(delivery.is_some_and(|delivery| !who.has_named(&delivery.definition.owner)))
     }
 
     /// Runs a statement about deliveries.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use polder_capability::deliveries::check_is_no_delivery;
 use polder_capability::{Caller, CommandTag, IfExists, JobDefinition};
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
 use super::may::check_may_write_beside;
-use crate::authz::{Who, not_owner};
+use crate::authz::Who;
 use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
 use crate::system;
@@ -33,20 +33,54 @@ impl JobStatement {
     }
 }
 
+/// What is said of a name that is no job's, and of one that whoever asks knows nothing of.
+fn absent(name: &str) -> String {
+    format!("there is no job {name:?}")
+}
+
+fn taken(name: &str) -> String {
+    format!("there is a job {name:?} already")
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(absent(name)).with_code("42704").with_hint("SELECT job_name FROM polder.jobs")
+}
+
+/// The statement's job, as the runner keeps it.
+fn definition(create: CreateJob, owner: &str) -> JobDefinition {
+    let CreateJob { name, options, sql, .. } = create;
+    let mut job = JobDefinition::new(name, STATEMENT, serde_json::json!({ "sql": sql }), owner);
+    job.schedule = options.schedule;
+    job.time_zone = options.time_zone.unwrap_or(job.time_zone);
+    job.after = options.after;
+    job.retries = options.retries.unwrap_or_default();
+    job.backoff_seconds = options.backoff_seconds.unwrap_or(job.backoff_seconds);
+    job.timeout_seconds = options.timeout_seconds;
+    job.catch_up = options.catch_up.unwrap_or_default();
+    job
+}
+
 impl Engine {
-    /// # Errors
-    /// `Forbidden` (42501) for a job of another role, unless one has its rights. One that is not there is nobody's matter.
-    async fn must_own_job(&self, who: &Who, name: &str) -> Result<()> {
-        if who.superuser {
-            return Ok(());
-        }
-        let all = self.jobs()?.list().await?;
-        match all.iter().find(|job| job.definition.name == name) {
-            Some(job) if !who.book.find(&job.definition.owner).is_some_and(|owner| who.has(owner.oid)) => {
-                Err(not_owner("job", name, &job.definition.owner))
+    async fn create_job(&self, who: &Who, create: CreateJob, done: Outcome) -> Result<Outcome> {
+        let jobs = self.jobs()?;
+        let (name, if_exists) = (create.name.clone(), create.if_exists);
+        let existing = jobs.find(&name).await?;
+        if let (Some(job), IfExists::Replace) = (&existing, if_exists) {
+            if !who.has_named(&job.definition.owner) {
+                // Its name cannot be had twice, which whoever makes one is told anyway.
+                return Err(Error::new(ErrorKind::AlreadyExists, taken(&name)).with_code("42710"));
             }
-            _ => Ok(()),
+            check_is_no_delivery(&job.definition)?;
         }
+        // Whoever could have one run behind another's would learn that it is there, and when it runs.
+        if let Some(after) = &create.options.after
+            && (existing.is_none() || if_exists == IfExists::Replace)
+            && !jobs.find(after).await?.is_some_and(|job| who.has_named(&job.definition.owner))
+        {
+            return Err(unknown(after));
+        }
+        let (_, made) = jobs.create(definition(create, who.role_name()), if_exists).await?;
+        Ok(if made { done } else { done.notice(taken(&name)) })
     }
 
     /// Runs a statement about jobs.
@@ -58,72 +92,41 @@ impl Engine {
     ) -> Result<Outcome> {
         let verb = statement.verb();
         check_may_write_beside(inner, verb)?;
-        let jobs = self.jobs()?;
-        if let JobStatement::Pause(name)
-        | JobStatement::Resume(name)
-        | JobStatement::Drop { name, .. }
-        | JobStatement::Run(name) = &statement
-        {
-            self.must_own_job(&inner.settings.who, name).await?;
-        }
-        if let JobStatement::Create(create) = &statement
-            && create.if_exists == IfExists::Replace
-        {
-            self.must_own_job(&inner.settings.who, &create.name).await?;
-        }
-        let gone = match &statement {
-            JobStatement::Drop { name, .. } => Some(name),
-            JobStatement::Create(create) if create.if_exists == IfExists::Replace => Some(&create.name),
-            _ => None,
-        };
-        if let Some(name) = gone
-            && let Some(job) = jobs.find(name).await?
-        {
-            check_is_no_delivery(&job.definition)?;
-        }
-        let mut notice = None;
+        let (jobs, who) = (self.jobs()?, &inner.settings.who);
         let snapshot = self.lake.newest().await?.id;
-        match statement {
-            JobStatement::Create(create) => {
-                let CreateJob { name, if_exists, options, sql } = *create;
-                let payload = serde_json::json!({ "sql": sql });
-                let mut job = JobDefinition::new(name.clone(), STATEMENT, payload, inner.settings.who.role_name());
-                job.schedule = options.schedule;
-                job.time_zone = options.time_zone.unwrap_or(job.time_zone);
-                job.after = options.after;
-                job.retries = options.retries.unwrap_or_default();
-                job.backoff_seconds = options.backoff_seconds.unwrap_or(job.backoff_seconds);
-                job.timeout_seconds = options.timeout_seconds;
-                job.catch_up = options.catch_up.unwrap_or_default();
-                let (_, made) = jobs.create(job, if_exists).await?;
-                if !made {
-                    notice = Some(format!("there is a job {name:?} already"));
+        let done = Outcome::done(verb, None, snapshot);
+        let name = match statement {
+            JobStatement::Create(create) => return self.create_job(who, *create, done).await,
+            JobStatement::Pause(ref name)
+            | JobStatement::Resume(ref name)
+            | JobStatement::Run(ref name)
+            | JobStatement::Drop { ref name, .. } => name,
+        };
+        let job = jobs.find(name).await?.filter(|job| who.has_named(&job.definition.owner));
+        let Some(job) = job else {
+            return match statement {
+                JobStatement::Drop { if_exists: true, .. } => Ok(done.notice(absent(name))),
+                _ => Err(unknown(name)),
+            };
+        };
+        match &statement {
+            JobStatement::Create(_) => {}
+            JobStatement::Pause(_) => drop(jobs.pause(name).await?),
+            JobStatement::Resume(_) => drop(jobs.resume(name).await?),
+            JobStatement::Drop { if_exists, .. } => {
+                check_is_no_delivery(&job.definition)?;
+                // Somebody else may have been faster.
+                if !jobs.remove(name).await? {
+                    return if *if_exists { Ok(done.notice(absent(name))) } else { Err(unknown(name)) };
                 }
             }
-            JobStatement::Pause(name) => drop(jobs.pause(&name).await?),
-            JobStatement::Resume(name) => drop(jobs.resume(&name).await?),
-            JobStatement::Drop { name, if_exists } => {
-                if !jobs.remove(&name).await? {
-                    let message = format!("there is no job {name:?}");
-                    if !if_exists {
-                        return Err(Error::not_found(message)
-                            .with_code("42704")
-                            .with_hint("SELECT job_name FROM polder.jobs"));
-                    }
-                    notice = Some(message);
-                }
-            }
-            JobStatement::Run(name) => {
-                let id = jobs.run(caller, &name).await?;
+            JobStatement::Run(_) => {
+                let id = jobs.run(caller, name).await?;
                 let mut outcome = system::one_text("run_id", &id.to_string(), snapshot)?;
                 outcome.tag = CommandTag { verb: verb.to_owned(), rows: None };
                 return Ok(outcome);
             }
         }
-        let outcome = Outcome::done(verb, None, snapshot);
-        Ok(match notice {
-            Some(notice) => outcome.notice(notice),
-            None => outcome,
-        })
+        Ok(done)
     }
 }

@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Schema;
 use polder_types::Result;
 
-use super::jobs::{is_told, texts, times};
+use super::jobs::{texts, times};
 use super::{text, time};
 use crate::authz::Who;
 use crate::engine::Engine;
@@ -16,7 +16,7 @@ pub(super) fn schema() -> Schema {
 /// One's own, and those of roles whose rights one has: never a secret.
 pub(super) async fn rows(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
     let mut keys = engine.metastore.principals().list_access_keys(None).await?;
-    keys.retain(|key| is_told(who, &key.user));
+    keys.retain(|key| who.has_named(&key.user));
     Ok(vec![
         texts(&keys, |key| Some(key.id.clone())),
         texts(&keys, |key| Some(key.user.clone())),

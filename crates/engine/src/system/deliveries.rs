@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use polder_capability::deliveries::DeliveryStatus;
 use polder_types::Result;
 
-use super::jobs::{ints, is_told, texts, times};
+use super::jobs::{ints, texts, times};
 use super::{int, text, time};
 use crate::authz::Who;
 use crate::engine::Engine;
@@ -55,7 +55,7 @@ pub(super) async fn rows(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
         // A program without any.
         Err(_) => Vec::new(),
     };
-    all.retain(|delivery| is_told(who, &delivery.definition.owner));
+    all.retain(|delivery| who.has_named(&delivery.definition.owner));
     let all = all.as_slice();
     Ok(vec![
         texts(all, |delivery| Some(delivery.definition.name.clone())),

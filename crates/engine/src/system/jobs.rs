@@ -78,14 +78,10 @@ pub(super) fn times<T>(rows: &[T], value: impl Fn(&T) -> Option<DateTime<Utc>>) 
     Arc::new(builder.finish().with_timezone("UTC"))
 }
 
-/// Whether somebody is told of a job: of one's own, and of those of roles whose rights one has.
-pub(super) fn is_told(who: &Who, owner: &str) -> bool {
-    who.superuser || who.book.find(owner).is_some_and(|owner| who.has(owner.oid))
-}
-
+/// One's own, and those of roles whose rights one has.
 pub(super) async fn jobs(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
     let mut rows = engine.jobs()?.list().await?;
-    rows.retain(|job| is_told(who, &job.definition.owner));
+    rows.retain(|job| who.has_named(&job.definition.owner));
     let mut paused = BooleanBuilder::new();
     rows.iter().for_each(|job| paused.append_value(!job.enabled));
     let catch_up = |catch_up: CatchUp| match catch_up {
@@ -120,7 +116,7 @@ pub(super) async fn runs(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef>> {
     let mut rows = engine.jobs()?.runs(&RunFilter { limit: RUNS_MAX, ..RunFilter::default() }).await?;
     if !who.superuser {
         let jobs = engine.jobs()?.list().await?;
-        let own = jobs.iter().filter(|job| is_told(who, &job.definition.owner));
+        let own = jobs.iter().filter(|job| who.has_named(&job.definition.owner));
         let own: HashMap<&str, &JobStatus> = own.map(|job| (job.definition.name.as_str(), job)).collect();
         rows.retain(|run| own.get(run.job.as_str()).is_some_and(|job| job.has_run(run)));
     }

@@ -101,6 +101,7 @@ async fn create_job(
     Json(mut request): Json<JobRequest>,
 ) -> ApiResult<(StatusCode, axum::Json<Job>)> {
     let name = request.name.take().ok_or_else(|| Error::invalid("a job needs a `name`"))?;
+    check_after(&app, &caller, request.after.as_deref()).await?;
     let definition = request.into_definition(name, caller.user)?;
     check_kind(&app, &definition).await?;
     let (job, _) = app.jobs.create(definition, IfExists::Refuse).await?;
@@ -136,6 +137,7 @@ async fn replace_job(
         return Err(Error::invalid("a job keeps its name").into());
     }
     check_is_no_delivery(&owned(&app, &caller, &name).await?.definition)?;
+    check_after(&app, &caller, request.after.as_deref()).await?;
     let definition = request.into_definition(name, caller.user)?;
     check_kind(&app, &definition).await?;
     let (job, _) = app.jobs.create(definition, IfExists::Replace).await?;
@@ -214,6 +216,17 @@ async fn owned(app: &App, caller: &Caller, name: &str) -> Result<JobStatus> {
     let job = app.jobs.find(name).await?.ok_or_else(|| no_such_job(name))?;
     let is_owned = app.accounts.reaches(&caller.user, &job.definition.owner, Reach::Own).await?;
     if is_owned { Ok(job) } else { Err(no_such_job(name)) }
+}
+
+/// Whoever could have one run behind another's would learn that it is there, and when it runs.
+///
+/// # Errors
+/// `NotFound` (42704).
+async fn check_after(app: &App, caller: &Caller, after: Option<&str>) -> Result<()> {
+    match after {
+        Some(after) => owned(app, caller, after).await.map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// # Errors
