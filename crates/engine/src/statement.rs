@@ -283,6 +283,8 @@ impl Engine {
         if let Some(condition) = filter {
             context.check_filter(snapshot, &target, &fields, condition).await?;
         }
+        // Before the rows are on their way.
+        check_may_write(inner)?;
         Ok(fields)
     }
 }
