@@ -1,10 +1,16 @@
 """The options of COPY through the connection, and what comes of rows that are wrong: the same as PostgreSQL's."""
 
+import itertools
+import struct
+
 import pytest
 
+import raw_postgres as raw
 from raw_postgres import frame, query
 # both is a fixture, which counts by being imported.
 from test_postgres_beside import both, compare
+
+NUMBERS = itertools.count(1)
 
 MAKE = "CREATE TABLE {t}_c (a INT, b TEXT, c TEXT)"
 FILL = "INSERT INTO {t}_c VALUES (1, 'x', ''), (2, NULL, 'a,b'), (3, 'say \"so\"', E'tab\\there'), (4, E'two\\nlines', E'back\\\\slash'), (5, '\\.', 'NULL')"
@@ -125,3 +131,67 @@ def test_defaults_and_identities_are_filled(both):
     compare(both, [RULES, rows("COPY {t}_c (a) FROM STDIN", b"1\n2\n"), rows("COPY {t}_c (a, b, c, e) FROM STDIN", b"3\tx\t\\N\t\\N\n"), "INSERT INTO {t}_c (a) VALUES (4)",
                    "SELECT a, b, c, d, e FROM {t}_c ORDER BY a", "COPY {t}_c TO STDOUT", rows("COPY {t}_c FROM STDIN", b"5\tx\t1\t50\t1\n"),
                    "SELECT a, d FROM {t}_c ORDER BY a"])
+
+
+def binary(*lots: tuple) -> bytes:
+    """Rows of a binary copy: the values' bytes, None for NULL."""
+    made = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    for values in lots:
+        made += struct.pack("!h", len(values)) + b"".join(raw.sized(value) for value in values)
+    return made + b"\xff\xff"
+
+
+NUMBER = struct.pack("!i", 7)
+PLACED = {
+    "a value": (b"", b"1\tx\ty\nx\tx\ty\n"),
+    "a value behind a header": (b"CSV HEADER", b"a,b,c\n1,x,y\nx,x,y\n"),
+    "a value behind lines in quotes": (b"CSV", b'1,"x\n\ny",z\n"q",x,y\n'),
+    "lines in quotes further on": (b"CSV", b'1,x,y\n2,"x\n\ny",z\n"q",x,y\n'),
+    "lines in quotes with crlf": (b"CSV", b'1,"x\r\n\ny",z\r\n"q",x,y\r\n'),
+    "a value in quotes": (b"CSV", b'"1\n2",x,y\n'),
+    "a value with escapes": (b"", b"\\x41\\tb\tx\ty\n"),
+    "a long value": (b"", b"x" * 150 + b"\tx\ty\n"),
+    "a long value between letters": (b"", ("x" * 99 + "\u00e9" * 9).encode() + b"\tx\ty\n"),
+    "an empty value": (b"", b"\tx\ty\n"),
+    "a number that is too large": (b"", b"1\tx\ty\n\\N\tx\ty\n99999999999\tx\ty\n"),
+    "too little": (b"", b"1\tx\ty\n2\tx\n"),
+    "too much": (b"CSV", b"1,x,y,z\n"),
+    "a long line": (b"", b"1\t" + b"x" * 200 + b"\n"),
+    "an empty line": (b"", b"1\tx\ty\n\n"),
+    "a quote that is never closed": (b"CSV", b'1,x,y\n2,"x\ny\n'),
+    "the other end of a line": (b"", b"1\tx\ty\n2\tx\r\ty\n"),
+    "the other end of a line in csv": (b"CSV", b"1,x,y\r\n2,x,y\n"),
+    "a corrupt end": (b"", b"1\tx\ty\n\\."),
+    "bytes that are no text": (b"", b"1\tx\ty\n2\t\xff\ty\n"),
+    "an escape that is no text": (b"", b"1\t\\xff\ty\n"),
+    "a header that does not fit": (b"(FORMAT csv, HEADER match)", b"a,c,b\n1,x,y\n"),
+    "binary": (b"(FORMAT binary)", binary((NUMBER, b"x", None), (NUMBER, b"x"))),
+    "a binary value": (b"(FORMAT binary)", binary((NUMBER, b"x", b"y"), (NUMBER, b"\xff", b"y"))),
+    "a binary number": (b"(FORMAT binary)", binary((b"x", b"x", b"y"))),
+    "no binary": (b"(FORMAT binary)", b"no such signature, but long enough"),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_errors_say_where_in_the_rows_they_are(both, name):
+    options, data = PLACED[name]
+    table = f"placed_{next(NUMBERS)}"
+    ours, theirs = both()
+    with ours, theirs:
+        def told(connection):
+            connection.rows(f"CREATE TABLE {table} (a INT, b TEXT, c TEXT)")
+            refused = raw.refusal(connection.send(query(f"COPY public.{table} FROM STDIN ".encode() + options), frame(b"d", data), frame(b"c")).until(b"Z"))
+            return refused["C"], refused.get("W")
+
+        assert told(ours) == told(theirs)
+
+
+def test_a_client_that_gives_up_is_told_how_far_it_came(both):
+    ours, theirs = both()
+    with ours, theirs:
+        def told(connection):
+            connection.rows("CREATE TABLE given_up (a INT)")
+            refused = raw.refusal(connection.send(query("COPY given_up FROM STDIN"), frame(b"d", b"1\n2\n"), frame(b"f", raw.text("enough"))).until(b"Z"))
+            return refused["C"], refused["W"]
+
+        assert told(ours) == told(theirs)

@@ -71,7 +71,8 @@ pub struct RowsIn {
     /// The condition of the rows that are taken, as written in a statement.
     pub filter: Option<String>,
     /// Columns of texts, in that order, as PostgreSQL writes values. A batch with fewer columns is of a row that is cut off:
-    /// what is wrong with its values is told, and no more comes of it.
+    /// what is wrong with its values is told, and no more comes of it. Behind them there may be a column with the rows' lines,
+    /// by which errors say where they are: [`crate::copy_lines_field`].
     pub rows: BatchStream,
 }
 

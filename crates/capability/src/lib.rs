@@ -3,6 +3,7 @@
 mod accounts;
 mod backup;
 mod command;
+mod copying;
 pub mod deliveries;
 mod driver;
 mod jobs;
@@ -15,6 +16,7 @@ pub mod topics;
 pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys};
 pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
+pub use copying::{copied_columns, copy_lines_field, place_of_line, place_of_value};
 pub use driver::{
     CATALOG_TYPE, Description, DriverSession, DriverSql, Kept, KeptAs, KeptStatement, ORIGIN, POSTGRES_VERSION,
     Parameter, RowsIn, SessionStatus, TransactionState,

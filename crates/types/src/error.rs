@@ -119,6 +119,7 @@ struct Inner {
     detail: Option<String>,
     hint: Option<String>,
     position: Option<Position>,
+    place: Option<String>,
     /// Few errors have one.
     subject: Option<Box<Subject>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -137,6 +138,7 @@ impl Error {
             detail: None,
             hint: None,
             position: None,
+            place: None,
             subject: None,
             source: None,
         }))
@@ -228,6 +230,13 @@ impl Error {
         self
     }
 
+    /// Where in the data it lies, not in the statement: what PostgreSQL calls its context.
+    #[must_use]
+    pub fn in_place(mut self, place: impl Into<String>) -> Self {
+        self.0.place = Some(place.into());
+        self
+    }
+
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
@@ -262,13 +271,18 @@ impl Error {
         self.0.detail.as_deref()
     }
 
-    /// The message, and the detail behind it: for those who have one place for both.
+    /// Where in the data it lies.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.0.place.as_deref()
+    }
+
+    /// The message, with the detail and the place behind it: for those who have one field for all.
     #[must_use]
     pub fn described(&self) -> String {
-        match &self.0.detail {
-            Some(detail) => format!("{}: {}", self.0.message, detail.trim_end_matches('.')),
-            None => self.0.message.clone(),
-        }
+        let detail = self.0.detail.as_ref().map(|detail| format!(": {}", detail.trim_end_matches('.')));
+        let place = self.0.place.as_ref().map(|place| format!(" ({place})"));
+        format!("{}{}{}", self.0.message, detail.unwrap_or_default(), place.unwrap_or_default())
     }
 
     #[must_use]
@@ -286,6 +300,7 @@ impl Error {
             detail: self.0.detail.clone(),
             hint: self.0.hint.clone(),
             position: self.0.position,
+            place: self.0.place.clone(),
             subject: self.0.subject.clone(),
             source: None,
         }))

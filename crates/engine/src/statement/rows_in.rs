@@ -16,7 +16,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Insert, ObjectName, Statement, TableObject};
 use futures::StreamExt;
 use parking_lot::Mutex;
-use polder_capability::{BatchStream, RowsIn};
+use polder_capability::{BatchStream, RowsIn, copied_columns, place_of_value};
 use polder_lake::{Snapshot, TransactionCell};
 use polder_types::{Error, Result};
 
@@ -64,7 +64,8 @@ impl Context<'_> {
         let (target, fields) = self.filled_columns(&scope.snapshot, &rows.table, &rows.columns)?;
         let target = target.seen_by(self.rights(&scope.snapshot));
         let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-        let stream = Typed { fields: fields.clone(), zone: Zone::known(self.settings.zone())?, rows_before: 0 };
+        let zone = Zone::known(self.settings.zone())?;
+        let stream = Typed { table: target.name.table.clone(), fields: fields.clone(), zone, rows_before: 0 };
         let input = Input::new(&fields, stream, rows.rows);
         let schema = Arc::clone(input.schema());
         let table = StreamingTable::try_new(schema, vec![Arc::new(input)]).map_err(from_datafusion)?;
@@ -179,15 +180,27 @@ pub(crate) fn read_texts(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result
 
 /// Reads texts as the columns' types.
 struct Typed {
+    table: String,
     fields: Vec<FieldRef>,
     zone: Zone,
     rows_before: usize,
 }
 
 impl Typed {
+    /// What comes, or its error with the table in it.
+    fn read(&mut self, batch: Result<RecordBatch>, schema: &SchemaRef) -> Result<RecordBatch> {
+        batch.and_then(|batch| self.batch(&batch, schema)).map_err(|error| match error.place() {
+            Some(place) => {
+                let place = format!("COPY {}, {place}", self.table);
+                error.in_place(place)
+            }
+            None => error,
+        })
+    }
+
     fn batch(&mut self, batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-        let columns = batch.columns().iter().zip(&self.fields);
-        let columns = columns.map(|(texts, field)| self.column(texts, field)).collect::<Result<Vec<_>>>()?;
+        let columns = batch.columns().iter().take(copied_columns(batch)).zip(&self.fields);
+        let columns = columns.map(|(texts, field)| self.column(batch, texts, field)).collect::<Result<Vec<_>>>()?;
         if columns.len() < self.fields.len() {
             return Ok(RecordBatch::new_empty(Arc::clone(schema)));
         }
@@ -197,22 +210,25 @@ impl Typed {
             .map_err(|error| Error::internal(error.to_string()))
     }
 
-    fn column(&self, texts: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    fn column(&self, batch: &RecordBatch, texts: &ArrayRef, field: &Field) -> Result<ArrayRef> {
         match read_texts(texts, field, &self.zone) {
             Ok(column) => Ok(column),
-            Err(whole) => Err(self.first_wrong(texts, field, whole)),
+            Err(whole) => Err(self.first_wrong(batch, texts, field, whole)),
         }
     }
 
-    /// The error with the number of the row that it is about.
-    fn first_wrong(&self, texts: &ArrayRef, field: &Field, whole: Error) -> Error {
+    /// The error with the place of the value that it is about: by its line, or by its row if there are no lines.
+    fn first_wrong(&self, batch: &RecordBatch, texts: &ArrayRef, field: &Field, whole: Error) -> Error {
         let wrong =
             (0..texts.len()).find_map(|row| Some((row, read_texts(&texts.slice(row, 1), field, &self.zone).err()?)));
         match wrong {
-            Some((row, error)) => {
-                let place = format!("row {} of COPY, column {}", self.rows_before + row + 1, field.name());
-                crate::error::copy(&error).context(place)
-            }
+            Some((row, error)) => match place_of_value(batch, row, field.name(), texts) {
+                Some(place) => crate::error::copy(&error).in_place(place),
+                None => {
+                    let place = format!("row {} of COPY, column {}", self.rows_before + row + 1, field.name());
+                    crate::error::copy(&error).context(place)
+                }
+            },
             None => whole,
         }
     }
@@ -255,7 +271,7 @@ impl PartitionStream for Input {
             return Box::pin(RecordBatchStreamAdapter::new(schema, once));
         };
         let own = Arc::clone(&schema);
-        let batches = rows.map(move |batch| batch.and_then(|batch| typed.batch(&batch, &own)).map_err(into_datafusion));
+        let batches = rows.map(move |batch| typed.read(batch, &own).map_err(into_datafusion));
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 }

@@ -79,6 +79,13 @@ impl LineEnds {
         Ok(None)
     }
 
+    /// How many lines of the file a row goes over beyond its first, as PostgreSQL counts them: by the ends that the lines
+    /// before it have.
+    pub(crate) fn inside(&self, row: &[u8], is_first: bool) -> u64 {
+        let end = if self.eol == Some(Eol::Newline) && !is_first { b'\n' } else { b'\r' };
+        row.iter().map(|byte| u64::from(*byte == end)).sum()
+    }
+
     /// Whether the last line is inside of quotes that were never closed.
     pub(crate) fn is_open(&self) -> bool {
         self.in_quotes

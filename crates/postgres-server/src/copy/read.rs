@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, StringBuilder, UInt64Array};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 use bytes::{Buf, BytesMut};
+use polder_capability::{copy_lines_field, place_of_line};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::binary::{self, Tuple};
@@ -29,9 +30,10 @@ pub(crate) struct CopyReader {
     encoding: EncodingReader,
     ends: LineEnds,
     builders: Vec<StringBuilder>,
-    rows: usize,
+    /// Of the rows that have been read and not handed on.
+    lines: Vec<u64>,
     bytes: usize,
-    /// Lines or rows that have been read.
+    /// Lines of the file, or rows of a binary one, that have been read.
     line: u64,
     begun: bool,
     ended: bool,
@@ -55,15 +57,16 @@ fn without_zeros(text: &str) -> Result<&str> {
 impl CopyReader {
     pub(crate) fn new(options: CopyOptions, columns: Vec<Column>) -> Self {
         let field = |column: &Column| ArrowField::new(&column.name, DataType::Utf8, true);
+        let lines = copy_lines_field(options.format == CopyFormat::Binary);
         Self {
-            schema: Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>())),
+            schema: Arc::new(Schema::new(columns.iter().map(field).chain([lines]).collect::<Vec<_>>())),
             builders: columns.iter().map(|_| StringBuilder::new()).collect(),
             encoding: options.encoding.reader(),
             options,
             columns,
             buffer: BytesMut::new(),
             ends: LineEnds::default(),
-            rows: 0,
+            lines: Vec::new(),
             bytes: 0,
             line: 0,
             begun: false,
@@ -78,35 +81,36 @@ impl CopyReader {
     /// # Errors
     /// `Internal`.
     pub(crate) fn before_error(&mut self) -> Result<Vec<RecordBatch>> {
-        let whole = if self.rows > 0 { self.batch()? } else { None };
+        let whole = if self.lines.is_empty() { None } else { self.batch()? };
         Ok(whole.into_iter().chain(self.cut_off.take()).collect())
     }
 
     /// Takes bytes in; gives a batch once there is enough for one.
     ///
     /// # Errors
-    /// `InvalidInput` (22P04, 22021) with the line.
+    /// `InvalidInput` (22P04, 22021) with its place.
     pub(crate) fn feed(&mut self, data: &[u8]) -> Result<Option<RecordBatch>> {
         if self.ended {
             // PostgreSQL too passes over what follows the end.
             return Ok(None);
         }
-        let read = match self.options.format {
+        match self.options.format {
             CopyFormat::Binary => {
                 self.buffer.extend_from_slice(data);
-                self.tuples()
+                self.tuples()?;
             }
             _ => {
                 let decoded = self.encoding.read(data, false, &mut self.buffer);
-                self.lines().and(decoded)
+                self.lines()?;
+                decoded.map_err(|error| self.unfinished(error))?;
             }
-        };
-        read.map_err(|error| self.placed(error))?;
+        }
         if self.buffer.len() > ROW_BYTES_MAX {
             let message = format!("a row is longer than {} MiB", ROW_BYTES_MAX >> 20);
-            return Err(self.placed(Error::new(ErrorKind::TooLarge, message).with_hint("is a quote never closed?")));
+            let error = Error::new(ErrorKind::TooLarge, message).with_hint("is a quote never closed?");
+            return Err(self.unfinished(error));
         }
-        if self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.batch() } else { Ok(None) }
+        if self.lines.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.batch() } else { Ok(None) }
     }
 
     /// The last batch.
@@ -117,28 +121,31 @@ impl CopyReader {
         // The mark at the end may be left out, as with PostgreSQL; but a row is never.
         let whole = self.begun && self.buffer.is_empty();
         if !self.ended && !whole && self.options.format == CopyFormat::Binary {
-            return Err(self.placed(wrong("unexpected end of COPY data")));
+            return Err(self.unfinished(wrong("unexpected EOF in COPY data")));
         }
         if !self.ended && self.options.format != CopyFormat::Binary {
-            self.encoding.read(&[], true, &mut self.buffer).map_err(|error| self.placed(error))?;
+            let decoded = self.encoding.read(&[], true, &mut self.buffer);
+            decoded.map_err(|error| self.unfinished(error))?;
         }
         if !self.ended && !self.buffer.is_empty() {
-            self.last_lines().map_err(|error| self.placed(error))?;
+            self.last_lines()?;
         }
-        if self.rows > 0 { self.batch() } else { Ok(None) }
+        if self.lines.is_empty() { Ok(None) } else { self.batch() }
     }
 
-    fn placed(&self, error: Error) -> Error {
-        let what = if self.options.format == CopyFormat::Binary { "row" } else { "line" };
-        error.context(format!("COPY, {what} {}", self.line.max(1)))
+    /// An error while a line or row is read that has not come to its end.
+    pub(crate) fn unfinished(&self, error: Error) -> Error {
+        error.in_place(place_of_line(self.line + 1, None))
     }
 
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
-        let rows = std::mem::take(&mut self.rows);
+        let lines = std::mem::take(&mut self.lines);
+        let rows = lines.len();
         self.bytes = 0;
         // Of a row that an error ended, some columns have a value already.
         let column = |builder: &mut StringBuilder| Arc::new(builder.finish().slice(0, rows)) as ArrayRef;
-        let columns = self.builders.iter_mut().map(column).collect();
+        let lines: ArrayRef = Arc::new(UInt64Array::from(lines));
+        let columns = self.builders.iter_mut().map(column).chain([lines]).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
         batch.map(Some).map_err(|error| Error::internal(error.to_string()))
     }
@@ -155,9 +162,7 @@ impl CopyReader {
 
     /// Where the next line ends. A wrong end is one of the line that it would be.
     fn next_end(&mut self, is_last: bool) -> Result<Option<(usize, usize)>> {
-        let found = self.ends.next(&self.buffer, &self.options, is_last);
-        self.line += u64::from(found.is_err());
-        found
+        self.ends.next(&self.buffer, &self.options, is_last).map_err(|error| self.unfinished(error))
     }
 
     /// What is left when nothing follows: a line whose end was kept back, and one that has none.
@@ -169,18 +174,15 @@ impl CopyReader {
             self.buffer.advance(end);
             self.line_of(&line)?;
         }
-        if self.ends.is_open() {
-            self.line += 1;
-            return Err(wrong("unterminated CSV quoted field"));
-        }
         let last = std::mem::take(&mut self.buffer);
+        if self.ends.is_open() {
+            let line = self.line + 1 + self.ends.inside(&last, self.line == 0);
+            return Err(wrong("unterminated CSV quoted field").in_place(place_of_line(line, Some(last.as_ref()))));
+        }
         match (last.as_ref(), self.options.format) {
             _ if self.ended => Ok(()),
             (b"", _) => Ok(()),
-            (b"\\.", CopyFormat::Text) => {
-                self.line += 1;
-                Err(wrong("end-of-copy marker corrupt"))
-            }
+            (b"\\.", CopyFormat::Text) => Err(self.unfinished(wrong("end-of-copy marker corrupt"))),
             (last, _) => self.values_of(last),
         }
     }
@@ -195,7 +197,17 @@ impl CopyReader {
     }
 
     fn values_of(&mut self, line: &[u8]) -> Result<()> {
+        if self.options.format == CopyFormat::Csv {
+            self.line += self.ends.inside(line, self.line == 0);
+        }
         self.line += 1;
+        self.row_of(line).map_err(|error| {
+            let is_text = utf8(line).is_ok_and(|text| !text.contains('\0'));
+            error.in_place(place_of_line(self.line, is_text.then_some(line)))
+        })
+    }
+
+    fn row_of(&mut self, line: &[u8]) -> Result<()> {
         let is_header = !std::mem::replace(&mut self.begun, true) && self.options.header != Header::None;
         let fields = match self.options.format {
             CopyFormat::Csv => {
@@ -225,7 +237,7 @@ impl CopyReader {
                 Field::Text(text) => builder.append_value(without_zeros(utf8(text)?)?),
             }
         }
-        self.rows += 1;
+        self.lines.push(self.line);
         self.bytes += line.len();
         Ok(())
     }
@@ -240,7 +252,9 @@ impl CopyReader {
             };
             columns.push(Arc::new(StringArray::from(vec![text])));
         }
-        let schema = Schema::new(self.schema.fields().iter().take(fields.len()).cloned().collect::<Vec<_>>());
+        columns.push(Arc::new(UInt64Array::from(vec![self.line])));
+        let fields = self.schema.fields().iter().take(fields.len()).chain(self.schema.fields().last());
+        let schema = Schema::new(fields.cloned().collect::<Vec<_>>());
         RecordBatch::try_new(Arc::new(schema), columns).map_err(|error| Error::internal(error.to_string()))
     }
 
@@ -262,7 +276,8 @@ impl CopyReader {
         }
         while self.begun && !self.ended {
             let before = self.buffer.len();
-            let row = match binary::tuple(&mut self.buffer, self.columns.len())? {
+            let tuple = binary::tuple(&mut self.buffer, self.columns.len());
+            let row = match tuple.map_err(|error| self.unfinished(error))? {
                 Tuple::Partial => return Ok(()),
                 Tuple::End => {
                     self.ended = true;
@@ -276,12 +291,17 @@ impl CopyReader {
                     None => builder.append_null(),
                     Some(value) => {
                         let mut text = BytesMut::new();
-                        parameters::binary(column.kind, value, &mut text)?;
-                        builder.append_value(without_zeros(utf8(&text)?)?);
+                        let read = parameters::binary(column.kind, value, &mut text);
+                        let read = read.and_then(|()| without_zeros(utf8(&text)?));
+                        let placed = |error: Error| {
+                            let line = place_of_line(self.line, None);
+                            error.in_place(format!("{line}, column {}", column.name))
+                        };
+                        builder.append_value(read.map_err(placed)?);
                     }
                 }
             }
-            self.rows += 1;
+            self.lines.push(self.line);
             self.bytes += before - self.buffer.len();
         }
         Ok(())

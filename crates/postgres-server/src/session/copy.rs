@@ -134,11 +134,12 @@ impl Client {
                     return Ok(());
                 }
                 Ok(Message::CopyFail(reason)) => {
-                    Err(Error::new(polder_types::ErrorKind::Cancelled, format!("COPY from stdin failed: {reason}")))
+                    let message = format!("COPY from stdin failed: {reason}");
+                    Err(reader.unfinished(Error::new(polder_types::ErrorKind::Cancelled, message)))
                 }
                 // Sent along with the statement, before its answer was known.
                 Ok(Message::Flush | Message::Sync) => continue,
-                Ok(_) => Err(broken("unexpected message type during COPY from stdin")),
+                Ok(_) => Err(reader.unfinished(broken("unexpected message type during COPY from stdin"))),
                 Err(error) => return Err(Stop::Failed(error)),
             };
             let Some(batch) = batch.transpose() else { continue };

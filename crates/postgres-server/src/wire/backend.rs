@@ -168,7 +168,7 @@ pub(crate) fn error(output: &mut BytesMut, error: &Error, severity: Severity, sq
         (b'C', error.code().to_owned()),
         (b'M', plain(error.message())),
     ];
-    for (field, text) in [(b'D', error.detail()), (b'H', error.hint())] {
+    for (field, text) in [(b'D', error.detail()), (b'H', error.hint()), (b'W', error.place())] {
         fields.extend(text.map(|text| (field, plain(text))));
     }
     if let Some(Subject { schema, table, column, constraint }) = error.subject() {

@@ -40,20 +40,23 @@ fn rows_come_out_of_pieces() {
 
 #[test]
 fn wrong_rows_say_where_they_are() {
-    for (options, data, message) in [
-        ("", &b"1\tx\n2\n"[..], "COPY, line 2: missing data for column \"b\""),
-        ("", b"1\tx\ty\n", "COPY, line 1: extra data after last expected column"),
-        ("CSV", b"1,\"x\n", "COPY, line 1: unterminated CSV quoted field"),
-        ("", b"1\tx\n2\ty\r\n", "COPY, line 2: literal carriage return found in data"),
-        ("CSV", b"1,x\r\n2,y\n", "COPY, line 2: unquoted newline found in data"),
-        ("", b"1\tx\n\\.", "COPY, line 2: end-of-copy marker corrupt"),
+    for (options, data, message, place) in [
+        ("", &b"1\tx\n2\n"[..], "missing data for column \"b\"", "line 2: \"2\""),
+        ("", b"1\tx\ty\n", "extra data after last expected column", "line 1: \"1\tx\ty\""),
+        ("CSV", b"1,\"x\n", "unterminated CSV quoted field", "line 1: \"1,\"x\n\""),
+        ("CSV", b"1,x\n1,\"x\ny\"\n2\n", "missing data for column \"b\"", "line 4: \"2\""),
+        ("", b"1\tx\n2\ty\r\n", "literal carriage return found in data", "line 2"),
+        ("CSV", b"1,x\r\n2,y\n", "unquoted newline found in data", "line 2"),
+        ("", b"1\tx\n\\.", "end-of-copy marker corrupt", "line 2"),
         (
             "(FORMAT csv, HEADER match)",
             b"a,c\n",
-            "COPY, line 1: the names in the header line are not those of the columns",
+            "the names in the header line are not those of the columns",
+            "line 1: \"a,c\"",
         ),
     ] {
-        assert_eq!(rows(options, data).unwrap_err().message(), message);
+        let error = rows(options, data).unwrap_err();
+        assert_eq!((error.message(), error.place()), (message, Some(place)));
     }
 }
 
@@ -81,7 +84,8 @@ fn what_stands_before_an_error_is_handed_on() {
     assert_eq!(cut_off.feed(b"1,x\n2\n").unwrap_err().code(), "22P04");
     let before = cut_off.before_error().unwrap();
     let shape: Vec<_> = before.iter().map(|batch| (batch.num_rows(), batch.num_columns())).collect();
-    assert_eq!(shape, [(1, 2), (1, 1)]);
+    // Each with its lines behind.
+    assert_eq!(shape, [(1, 3), (1, 2)]);
     let mut broken = reader("");
     assert_eq!(broken.feed(b"1\tx\n2\t\xff\n").unwrap_err().code(), "22021");
     assert_eq!(broken.before_error().unwrap().iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [1]);
