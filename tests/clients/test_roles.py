@@ -98,6 +98,17 @@ SCRIPTS = {
         "root: SELECT rolconfig FROM pg_roles WHERE rolname = 'ana'", "ana: ALTER ROLE polder SET timezone = 'UTC'", "root: ALTER ROLE pg_monitor SET timezone = 'UTC'",
         "root: ALTER USER ben SET search_path TO DEFAULT", "root: ALTER ROLE nosuch SET timezone = 'UTC'",
     ],
+    "settings of roles that mean nothing": [
+        "root: ALTER ROLE ana SET default_transaction_read_only = on", "root: ALTER ROLE ana SET enable_seqscan TO off", "ana: ALTER ROLE ana SET random_page_cost = 1.5",
+        "ana: ALTER ROLE ana SET work_mem = '65536kB'", "ana: LEAVE", "ana: SHOW work_mem", "ana: SHOW enable_seqscan", "ana: SHOW random_page_cost",
+        "ana: SHOW default_transaction_read_only", "ana: SHOW transaction_read_only", "ana: SET work_mem = '1MB'", "ana: SHOW work_mem", "ana: RESET work_mem", "ana: SHOW work_mem",
+        "ana: RESET ALL", "ana: SHOW work_mem", "root: SELECT rolconfig FROM pg_roles WHERE rolname = 'ana'", "root: ALTER ROLE ana SET work_mem = 'x'",
+        "root: ALTER ROLE ana SET max_connections = 5", "ana: SET default_transaction_read_only = off", "ana: ALTER ROLE ben SET work_mem = '8MB'",
+        "ana: SET synchronous_commit = off", "ana: ALTER ROLE ana SET synchronous_commit FROM CURRENT", "ana: ALTER ROLE ana RESET work_mem", "ana: LEAVE",
+        "ana: SHOW synchronous_commit",
+        "root: SELECT rolconfig FROM pg_roles WHERE rolname = 'ana'", "root: ALTER ROLE ana RESET ALL", "root: SELECT rolconfig FROM pg_roles WHERE rolname = 'ana'",
+        "ana: LEAVE", "ana: SHOW synchronous_commit", "ana: SHOW default_transaction_read_only",
+    ],
     "rights on tables": [
         "ana: GRANT SELECT ON shop.sale TO ben", "ana: GRANT INSERT, UPDATE ON TABLE shop.sale, shop.cities TO ben, team", f"root: {GRANTS}",
         "ana: GRANT SELECT ON shop.sale TO ben WITH GRANT OPTION", "ben: GRANT SELECT ON shop.sale TO cas", "ben: GRANT INSERT ON shop.sale TO cas",
@@ -186,7 +197,9 @@ def answer(connection, sql: str, database: str) -> tuple:
     notices = []
 
     def heard(notice) -> None:
-        notices.append(notice.message_primary.replace(f'"{database}"', '"{db}"'))
+        # Settings of PostgreSQL's own are told to be of no use here.
+        if "means nothing here" not in notice.message_primary:
+            notices.append(notice.message_primary.replace(f'"{database}"', '"{db}"'))
 
     connection.add_notice_handler(heard)
     try:

@@ -210,6 +210,12 @@ impl Words<'_> {
     fn setting_value(&mut self) -> Result<String> {
         match self.peek() {
             Some(Token::Word(_)) => self.name("a value"),
+            // One with a point, or too large to be counted with: whoever has the setting says whether it can be.
+            Some(Token::Number(digits, long)) if digits.parse::<i32>().is_err() => {
+                let (text, token) = (digits.clone(), Token::Number(digits.clone(), *long));
+                let _ = self.take_token(&token);
+                Ok(text)
+            }
             Some(Token::Number(..) | Token::Minus | Token::Plus) => {
                 self.number("a value").map(|value| value.to_string())
             }

@@ -10,12 +10,13 @@ use super::options::check_not_reserved;
 use super::statements::SettingChange;
 use super::{Done, Work, done, forbidden};
 use crate::authz::RoleBook;
-use crate::limits;
 use crate::session::Settings;
 use crate::statement::settings::{assign, shown_zone};
+use crate::{foreign_settings, limits};
 
 const SEARCH_PATH: &str = "search_path";
 const TIME_ZONE: &str = "timezone";
+const READ_ONLY: &str = "default_transaction_read_only";
 /// The role that sessions take on.
 const ROLE: &str = "role";
 
@@ -26,9 +27,11 @@ pub(crate) fn taken_on(book: &RoleBook, user: i64, of_role: &BTreeMap<String, St
     (is_superuser || book.is_member(user, role)).then_some(role)
 }
 
-/// Gives a session the search path and the time zone that those of its role begin with.
+/// Gives a session what those of its role begin with, but for limits and the role that they take on.
 pub(crate) fn begin_with(settings: &mut Settings, of_role: &BTreeMap<String, String>) {
-    for (name, value) in of_role.iter().filter(|(name, _)| [SEARCH_PATH, TIME_ZONE].contains(&name.as_str())) {
+    let begins =
+        |name: &str| [SEARCH_PATH, TIME_ZONE, READ_ONLY].contains(&name) || foreign_settings::find(name).is_some();
+    for (name, value) in of_role.iter().filter(|(name, _)| begins(name)) {
         // They were tried when they were set; what is of no use any more leaves the usual one.
         let _ = assign(settings, name, &parts(name, value));
     }
@@ -75,7 +78,7 @@ fn kept(name: &str, values: &[String]) -> String {
 fn unknown(name: &str) -> Error {
     Error::not_found(format!("unrecognized configuration parameter \"{name}\""))
         .with_code("42704")
-        .with_hint(format!("roles have {SEARCH_PATH}, {TIME_ZONE}, {ROLE}, {}", limits::NAMES.join(", ")))
+        .with_hint(format!("roles have {SEARCH_PATH}, {TIME_ZONE}, {READ_ONLY}, {ROLE}, {}", limits::NAMES.join(", ")))
 }
 
 impl Work<'_> {
@@ -106,8 +109,11 @@ impl Work<'_> {
 
     /// Limits are ceilings, which nobody raises for themselves.
     fn may_configure(&self, name: &str) -> Result<()> {
+        if let Some(foreign) = foreign_settings::find(name) {
+            return foreign.check_open();
+        }
         let is_limit = limits::NAMES.contains(&name);
-        if !is_limit && ![SEARCH_PATH, TIME_ZONE, ROLE].contains(&name) {
+        if !is_limit && ![SEARCH_PATH, TIME_ZONE, READ_ONLY, ROLE].contains(&name) {
             return Err(unknown(name));
         }
         if is_limit && !self.who.superuser {
@@ -118,7 +124,7 @@ impl Work<'_> {
     }
 
     /// The value to be kept, which a session could have.
-    fn tried(&self, name: &str, values: &[String]) -> Result<String> {
+    fn tried(&mut self, name: &str, values: &[String]) -> Result<String> {
         self.may_configure(name)?;
         if name == ROLE {
             let role = values.first().map(String::as_str).unwrap_or_default();
@@ -127,6 +133,7 @@ impl Work<'_> {
         }
         let mut settings = Settings::default();
         assign(&mut settings, name, values)?;
+        self.notices.extend(foreign_settings::notice(name, &settings.custom));
         Ok(kept(name, values))
     }
 
@@ -136,7 +143,11 @@ impl Work<'_> {
             SEARCH_PATH => Ok(kept(name, &settings.path)),
             TIME_ZONE => Ok(shown_zone(settings.zone())),
             ROLE => Ok(settings.role.map_or_else(|| "none".to_owned(), |role| self.role_name(role).to_owned())),
-            _ => settings.limits.show(name).ok_or_else(|| unknown(name)),
+            READ_ONLY => Ok(if settings.read_only { "on" } else { "off" }.to_owned()),
+            _ => {
+                let foreign = || foreign_settings::shown(name, &settings.custom);
+                settings.limits.show(name).or_else(foreign).ok_or_else(|| unknown(name))
+            }
         }
     }
 
