@@ -202,6 +202,18 @@ impl Words<'_> {
         Ok(RoleStatement::Defaults(Defaults { of_roles, schemas, kind: *kind, granted }))
     }
 
+    /// ALTER DATABASE … SET, whose words are known and which is refused by its name.
+    fn settings_of_database(&mut self) -> Result<Option<RoleStatement>> {
+        if self.take(&["ALTER", "DATABASE"]) {
+            let _ = self.name("the name of a database")?;
+            if self.are(&["SET"]) || self.are(&["RESET"]) {
+                return Err(Error::unsupported("ALTER DATABASE … SET is not supported")
+                    .with_hint("ALTER ROLE … SET, for each role"));
+            }
+        }
+        Ok(None)
+    }
+
     /// `ALTER … OWNER TO role`, if it is one.
     pub(super) fn owner(&mut self) -> Result<Option<RoleStatement>> {
         let kinds: [(&[&str], OwnedKind, &'static str); 10] = [
@@ -217,7 +229,7 @@ impl Words<'_> {
             (&["TOPIC"], OwnedKind::Topic, "ALTER TOPIC"),
         ];
         if !self.ends_with_owner() {
-            return Ok(None);
+            return self.settings_of_database();
         }
         for (words, kind, verb) in kinds {
             if !self.take(&[&["ALTER"], words].concat()) {

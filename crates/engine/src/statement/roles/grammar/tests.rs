@@ -130,6 +130,7 @@ fn what_is_refused() {
     check("CREATE ROLE CURRENT_USER", "42939", "CURRENT_USER cannot be used as a role name here");
     check("GRANT a(b) TO c", "0LP01", "column names cannot be included in GRANT/REVOKE ROLE");
     check("GRANT USAGE ON LANGUAGE sql TO a", "0A000", "rights on LANGUAGE are not supported");
+    check("ALTER DATABASE d SET timezone = 'UTC'", "0A000", "ALTER DATABASE … SET is not supported");
     check("GRANT SELECT ON t", "42601", "syntax error: expected TO, found the end");
     // Of what stands in quotes nothing is told.
     check("ALTER ROLE a 'secret'", "42601", "syntax error: expected an option of a role, found something else");
