@@ -7,6 +7,7 @@ import pytest
 import kafkas
 from test_deliveries import made_topic
 
+confluent_kafka = pytest.importorskip("confluent_kafka")
 kafka = pytest.importorskip("kafka")
 quotas = pytest.importorskip("kafka.protocol.admin.client_quotas")
 
@@ -27,11 +28,11 @@ def admin(server):
     client.close()
 
 
-def alter(admin, user: str, value, validate_only=False):
+def alter(admin, user: str, value, validate_only=False, key="producer_byte_rate"):
     """Sets the rate at which a user may produce, or takes it away."""
     request = quotas.AlterClientQuotasRequest
     entry = request.EntryData
-    op = entry.OpData(key="producer_byte_rate", value=float(value or 0), remove=value is None)
+    op = entry.OpData(key=key, value=float(value or 0), remove=value is None)
     entries = [entry(entity=[entry.EntityData(entity_type="user", entity_name=user)], ops=[op])]
     answer = admin._manager.run(admin._manager.send, request(entries=entries, validate_only=validate_only))
     assert [one.error_code for one in answer.entries] == [0]
@@ -74,3 +75,62 @@ def test_a_producer_is_held_to_its_rate_and_told_so(server, admin):
     assert wait > 0 and held > max(5, free), (free, held, wait)
     alter(admin, user, None)
     assert described(admin, user) == {}
+
+
+def consume(server, topic: str, count: int) -> tuple:
+    """Reads so many records of partition 0 with librdkafka; gives the seconds that it took and the waits that answers asked for, in seconds."""
+    waits = []
+    settings = kafkas.librdkafka(server, group_id=kafkas.fresh_name("quota"), fetch_message_max_bytes=20_000, queued_max_messages_kbytes=20)
+    reader = confluent_kafka.Consumer({**settings, "throttle_cb": lambda event: waits.append(event.throttle_time)})
+    try:
+        reader.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+        offsets, began = [], time.monotonic()
+        while len(offsets) < count and time.monotonic() < began + kafkas.WAIT_SECONDS:
+            message = reader.poll(1)
+            if message is not None:
+                assert message.error() is None and message.value() == VALUE, message.error()
+                offsets.append(message.offset())
+        assert offsets == list(range(count))
+        return time.monotonic() - began, waits
+    finally:
+        reader.close()
+
+
+def test_a_consumer_is_held_to_its_rate_and_told_so(server, admin):
+    user, topic = server.credentials["user"], made_topic(server, kafkas.fresh_name("quota"), 1)
+    # Batches are read whole, so each record is one.
+    producer = confluent_kafka.Producer(kafkas.librdkafka(server, batch_num_messages=1))
+    for _ in range(30):
+        producer.produce(topic, VALUE, partition=0)
+    assert producer.flush(kafkas.WAIT_SECONDS) == 0
+    free, waits = consume(server, topic, 30)
+    assert not any(waits)
+    alter(admin, user, BYTES_A_SECOND, key="consumer_byte_rate")
+    assert described(admin, user) == {"consumer_byte_rate": BYTES_A_SECOND}
+    try:
+        held, waits = consume(server, topic, 30)
+        assert any(wait > 0 for wait in waits) and held > max(5, free), (free, held, waits)
+        # Who writes is not held by it.
+        _, wait = produce(server, topic, 10)
+        assert wait == 0
+    finally:
+        alter(admin, user, None, key="consumer_byte_rate")
+    assert described(admin, user) == {}
+    again, _ = consume(server, topic, 30)
+    assert again < held, (again, held)
+
+
+def test_what_was_read_at_once_is_made_up_for_on_every_connection(server, admin):
+    user, topic = server.credentials["user"], made_topic(server, kafkas.fresh_name("quota"), 1)
+    # One batch, which is read whole.
+    producer = confluent_kafka.Producer(kafkas.librdkafka(server, linger_ms=500))
+    for _ in range(20):
+        producer.produce(topic, VALUE, partition=0)
+    assert producer.flush(kafkas.WAIT_SECONDS) == 0
+    alter(admin, user, BYTES_A_SECOND, key="consumer_byte_rate")
+    try:
+        first, _ = consume(server, topic, 20)
+        second, waits = consume(server, topic, 20)
+        assert second > max(5, first) and any(wait > 0 for wait in waits), (first, second, waits)
+    finally:
+        alter(admin, user, None, key="consumer_byte_rate")

@@ -58,6 +58,12 @@ impl Streaming {
             Ok(source)
         };
         let sources: Vec<Source> = fetch.partitions.iter().map(source).collect();
+        // Whoever has overdrawn a quota gets no records before it is even, on another connection neither.
+        let throttle = self.inner.quotas.take(Way::Out, client, 0, self.now_ms());
+        if !throttle.is_zero() {
+            let (results, _) = self.read_once(fetch, &sources, &Room::default()).await;
+            return Ok(FetchAnswer { throttle, results, room: HeldRoom::default() });
+        }
         let places: Vec<_> = sources.iter().flatten().map(|(topic, partition)| (topic.id, *partition)).collect();
         let clock = &self.inner.clock;
         let wait = chrono::TimeDelta::from_std(fetch.wait_max).unwrap_or(chrono::TimeDelta::MAX);
