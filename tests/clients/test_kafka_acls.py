@@ -5,10 +5,12 @@ import kafka.admin
 import kafka.errors
 import psycopg
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
-    AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType, ResourceType,
+    AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec,
+    ResourcePatternType, ResourceType,
 )
+from kafka.protocol.admin import client_quotas as quotas
 
 import kafkas
 import polder
@@ -254,6 +256,100 @@ def test_transactions_go_by_names_too(server, topic):
     producer.commit_transaction(20)
     other = Producer(settings(server, "bob", transactional_id="ann-orders"))
     assert refusal(other.init_transactions, 20) == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+def told(future) -> str:
+    """The name of the error, or what was answered."""
+    try:
+        answered = future.result(20)
+        if isinstance(answered, ConsumerGroupTopicPartitions):
+            return str([one.error and f"{one.error.name()} {one.error.str()}" for one in answered.topic_partitions])
+        return str(answered)
+    except KafkaException as refused:
+        return f"{refused.args[0].name()} {refused.args[0].str()}"
+
+
+def test_a_stranger_learns_nothing_of_what_there_is(server, topic):
+    """Each request answers of what there is as it does of what there is not."""
+    server.client().sql(f'GRANT SELECT, INSERT ON TOPIC "{topic}" TO ann')
+    group, identity = kafkas.fresh_name("ann.group"), kafkas.fresh_name("ann-id")
+    reader = Consumer(settings(server, "ann", group_id=group, auto_offset_reset="earliest"))
+    reader.subscribe([topic])
+    message = reader.poll(30)
+    reader.commit(message, asynchronous=False)
+    producer = Producer(settings(server, "ann", transactional_id=identity))
+    producer.init_transactions(20)
+    # One has no right at all, and one has a topic and groups of its own.
+    own = kafkas.fresh_name("bobs")
+    admin(server).create_topics([NewTopic(own, 1)])[own].result(20)
+    server.client().sql(f'GRANT SELECT, INSERT ON TOPIC "{own}" TO bob')
+    changes = [ConfigEntry("retention.ms", "5", incremental_operation=AlterConfigOpType.SET)]
+
+    def config(kind, name, **more):
+        return ConfigResource(kind, name, **more)
+
+    def only(futures):
+        return next(iter(futures.values()))
+
+    of_groups = {
+        "describe": lambda ask, name: only(ask.describe_consumer_groups([name])),
+        "offsets": lambda ask, name: only(ask.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])),
+        "set offsets": lambda ask, name: only(ask.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(name, [TopicPartition(topic, 0, 0)])])),
+        "delete": lambda ask, name: only(ask.delete_consumer_groups([name])),
+        "settings": lambda ask, name: only(ask.describe_configs([config(ResourceType.GROUP, name)])),
+    }
+    of_topics = {
+        "describe": lambda ask, name: only(ask.describe_topics(TopicCollection([name]))),
+        "settings": lambda ask, name: only(ask.describe_configs([config(ResourceType.TOPIC, name)])),
+        "set": lambda ask, name: only(ask.incremental_alter_configs([config(ResourceType.TOPIC, name, incremental_configs=changes)])),
+        "partitions": lambda ask, name: only(ask.create_partitions([NewPartitions(name, 5)])),
+        "records": lambda ask, name: only(ask.delete_records([TopicPartition(name, 0, 1)])),
+        "offsets": lambda ask, name: only(ask.list_offsets({TopicPartition(name, 0): OffsetSpec.latest()})),
+        "create": lambda ask, name: only(ask.create_topics([NewTopic(name, 1)])),
+        "delete": lambda ask, name: only(ask.delete_topics([name])),
+    }
+    try:
+        for role in ("eve", "bob"):
+            ask = admin(server, role)
+            assert group not in {one.group_id for one in ask.list_consumer_groups().result(20).valid}
+            for what, request in of_groups.items():
+                there, absent = (told(request(ask, name)).replace(name, "it") for name in (group, f"{group}.no"))
+                assert there == absent and "GROUP_AUTHORIZATION_FAILED" in there, (role, what, there, absent)
+            for what, request in of_topics.items():
+                there, absent = (told(request(ask, name)).replace(name, "it") for name in (topic, "nosuch"))
+                # Of a topic that it is not told of librdkafka finds no leader.
+                refused = ("AUTHORIZATION_FAILED", "UNKNOWN_TOPIC", "_NOENT")
+                assert there == absent and any(code in there for code in refused), (role, what, there, absent)
+            for name in (identity, f"{identity}-no"):
+                other = Producer(settings(server, role, transactional_id=name))
+                assert refusal(other.init_transactions, 20) == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, name
+            assert "CLUSTER_AUTHORIZATION_FAILED" in told(only(ask.describe_configs([config(ResourceType.BROKER, "1")])))
+            with psycopg.connect(**address(server, user=role, password=PASSWORD), autocommit=True) as connection:
+                for table in ("consumer_groups", "consumer_offsets"):
+                    assert group not in str(connection.execute(f"SELECT * FROM polder.{table}").fetchall())
+        # Nothing of it has happened.
+        assert reader.committed([TopicPartition(topic, 0)], 20)[0].offset == 1
+        producer.begin_transaction()
+        producer.produce(topic, b"2")
+        producer.commit_transaction(20)
+    finally:
+        reader.close()
+        admin(server).delete_topics([own])[own].result(20)
+
+
+def test_quotas_are_told_to_superusers_alone(server):
+    for role in ("eve", "bob"):
+        client = kafka.KafkaAdminClient(**kafkas.python(server, sasl_plain_username=role, sasl_plain_password=PASSWORD))
+        request = quotas.DescribeClientQuotasRequest
+        component = request.ComponentData(entity_type="user", match_type=0, match="ann")
+        answer = client._manager.run(client._manager.send, request(components=[component], strict=True))
+        assert (answer.error_code, answer.entries or []) == (kafka.errors.ClusterAuthorizationFailedError.errno, [])
+        request = quotas.AlterClientQuotasRequest
+        entry = request.EntryData
+        changed = entry(entity=[entry.EntityData(entity_type="user", entity_name=role)], ops=[entry.OpData(key="consumer_byte_rate", value=1e9, remove=False)])
+        answer = client._manager.run(client._manager.send, request(entries=[changed], validate_only=False))
+        assert {one.error_code for one in answer.entries} == {kafka.errors.ClusterAuthorizationFailedError.errno}
+        client.close()
 
 
 def test_clients_are_told_what_they_may_do(server, topic):
