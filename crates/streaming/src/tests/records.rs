@@ -176,6 +176,26 @@ async fn who_is_too_fast_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn who_has_read_too_much_gets_nothing_before_that_is_even() {
+    let world = World::new().await;
+    world.topic("t", 1).await;
+    world.produce(at("t", 0), plain(&"x".repeat(2_900))).await.unwrap();
+    let key = QuotaKey { user: QuotaName::Default, client_id: QuotaName::Any };
+    let change = QuotaChange { key, values: vec![("consumer_byte_rate".to_owned(), Some(1_000.0))] };
+    assert!(world.topics.change_quotas(&client("admin"), vec![change], false).await.unwrap()[0].is_ok());
+    let read = || async {
+        let answer = world.topics.fetch(&client("one"), &fetch(at("t", 0), 0)).await.unwrap();
+        (answer.results[0].as_ref().unwrap().batches.len(), answer.throttle.as_millis())
+    };
+    let (batches, wait) = read().await;
+    assert!(batches == 1 && (1_900..2_100).contains(&wait), "{batches} {wait}");
+    let (batches, wait) = read().await;
+    assert!(batches == 0 && (1_000..2_100).contains(&wait), "{batches} {wait}");
+    world.clock.advance(chrono::TimeDelta::seconds(3));
+    assert_eq!(read().await.0, 1);
+}
+
+#[tokio::test]
 async fn old_records_go_by_themselves() {
     let world = World::new().await;
     world.topic("t", 1).await;
