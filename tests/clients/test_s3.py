@@ -38,6 +38,18 @@ def test_load_from_the_store(s3, server, fresh):
     assert reader.client().value("SELECT count(*) AS n FROM everyone") == 3
 
 
+def test_names_of_folders_are_taken_as_they_are(s3, fresh):
+    folder = "räume/100% für uns {~}"
+    for n in (1, 2):
+        s3.client().put_object(Bucket=s3.bucket, Key=f"{folder}/größe={n} m%2Fs/a b.csv", Body=b"id,name\n%d,Ada\n" % n)
+    reader = fresh(None, env=s3.env)
+    reader.start()
+    for n, source in enumerate((f"{folder}/", f"{folder}/*/a b.csv", f"{folder}/größe=*/*.csv")):
+        reader.load(f"s3://{s3.bucket}/{source}", "--into", f"rooms_{n}")
+        rows = reader.client().sql(f'SELECT id, "größe" FROM rooms_{n} ORDER BY id')
+        assert rows == [{"id": 1, "größe": "1 m/s"}, {"id": 2, "größe": "2 m/s"}], source
+
+
 def test_a_store_that_is_away_says_so(fresh):
     nobody = f"http://127.0.0.1:{polder.free_port()}"
     env = {"AWS_ENDPOINT": nobody, "AWS_ENDPOINT_URL": nobody, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",

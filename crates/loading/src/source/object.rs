@@ -67,7 +67,9 @@ async fn list(location: &str, store: &dyn ObjectStore, key: &str, job: &Job) -> 
         .map_err(|error| Error::invalid(format!("{location:?} is no valid pattern: {error}")))?;
     let fixed = key.find(['*', '?', '[']).map_or(key, |at| &key[..at]);
     let directory = fixed.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let prefix = (!directory.is_empty()).then(|| Path::from(directory));
+    // As it is written: `Path::from` would ask for `100%25` where `100%` is meant.
+    let prefix = Path::parse(directory).map_err(|error| Error::invalid(format!("{location}: {error}")))?;
+    let prefix = (!prefix.is_root()).then_some(prefix);
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     let mut found = Vec::new();
     let mut objects = store.list(prefix.as_ref()).boxed();

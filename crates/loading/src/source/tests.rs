@@ -10,8 +10,13 @@ use super::{Found, http, object};
 use crate::progress::{Job, Progress};
 use crate::tests::places::{ok, serve};
 
-const OBJECTS: [(&str, &str); 4] =
-    [("in/a 1.csv", "x\n1\n"), ("in/b.csv", "x\n2\n"), ("in/sub/c.csv", "x\n3\n"), ("other.csv", "y\n4\n")];
+const OBJECTS: [(&str, &str); 5] = [
+    ("100% für uns/~{d}.csv", "x\n5\n"),
+    ("in/a 1.csv", "x\n1\n"),
+    ("in/b.csv", "x\n2\n"),
+    ("in/sub/c.csv", "x\n3\n"),
+    ("other.csv", "y\n4\n"),
+];
 
 /// Answers `GET /bucket?list-type=2&prefix=…` and `GET /bucket/key` as S3 does.
 fn s3() -> String {
@@ -21,7 +26,7 @@ fn s3() -> String {
         let date = "Last-Modified: Mon, 23 Nov 2026 07:00:00 GMT\r\nETag: \"1\"\r\n";
         if query.contains("list-type=2") {
             let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
-            let prefix = http::decode_percent(prefix);
+            let prefix = http::decode_percent(&prefix.replace('+', " "));
             let items: String = OBJECTS
                 .iter()
                 .filter(|(key, _)| key.starts_with(&prefix))
@@ -82,6 +87,10 @@ fn objects_prefixes_and_patterns_are_found() {
     check("s3://bucket/in/*.csv", &in_it);
     check("s3://bucket/in/", &[in_it[0], in_it[1], ("s3://bucket/in/sub/c.csv", "x\n3\n")]);
     check("s3://bucket/in/**/c.*", &[("s3://bucket/in/sub/c.csv", "x\n3\n")]);
+    for location in ["s3://bucket/100% für uns/", "s3://bucket/100% für uns/*.csv", "s3://bucket/100% für uns/~{d}.csv"]
+    {
+        check(location, &[("s3://bucket/100% für uns/~{d}.csv", "x\n5\n")]);
+    }
     let missing = fetch("s3://bucket/none.csv").unwrap_err();
     assert_eq!(missing.kind(), polder_types::ErrorKind::NotFound);
     assert!(fetch("s3://bucket/none/").unwrap_err().message().contains("holds no object"));
