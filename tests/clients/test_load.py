@@ -6,10 +6,12 @@ import gzip
 import http.server
 import io
 import json
+import pathlib
 import shutil
 import threading
 import zipfile
 
+import duckdb
 import pytest
 
 import polder
@@ -330,6 +332,45 @@ def test_standard_input_glob_and_directory(server, client, tmp_path):
     assert client.value("SELECT sum(id) AS n FROM globbed") == 6
     server.load(folder, "--into", "foldered")
     assert client.value("SELECT count(*) AS n FROM foldered") == 4
+
+
+def test_folders_that_a_table_has_no_column_for(server, client, tmp_path):
+    for year, n in ((2013, 1), (2014, 2)):
+        folder = tmp_path / "in" / f"year={year}"
+        folder.mkdir(parents=True)
+        (folder / "x.csv").write_text(f"n,word\n{n},a\n")
+    # Named itself, a file is remembered without its folder, as all were before folders were read.
+    server.load(tmp_path / "in" / "year=2013" / "x.csv", "--into", "yearless")
+    table, = server.load(tmp_path / "in", "--into", "yearless", "--append")["tables"]
+    assert {pathlib.Path(source["source"]).parent.name: source["skipped"] for source in table["sources"]} == {"year=2013": True, "year=2014": False}
+    assert client.sql("SELECT n, word FROM yearless ORDER BY n") == [{"n": 1, "word": "a"}, {"n": 2, "word": "a"}]
+    assert table["remarks"] == ["the table has no column for the values of folders `year=…`: they are left out"]
+    # Nor need all files be in such folders then.
+    (tmp_path / "in" / "x.csv").write_text("n,word\n3,b\n")
+    server.load(tmp_path / "in", "--into", "yearless", "--append")
+    assert client.value("SELECT count(*) AS n FROM yearless") == 3
+
+
+def test_files_of_before_folders_were_read_are_known(server, client, tmp_path):
+    folder = tmp_path / "in" / "year=2013"
+    folder.mkdir(parents=True)
+    (folder / "x.csv").write_text("n,word\n1,a\n")
+    client.sql("CREATE TABLE yearly (n bigint, word text, year bigint)")
+    server.load(folder / "x.csv", "--into", "yearly", "--append")
+    table, = server.load(tmp_path / "in", "--into", "yearly", "--append")["tables"]
+    assert [source["skipped"] for source in table["sources"]] == [True]
+    assert client.value("SELECT count(*) AS n FROM yearly") == 1
+
+
+def test_a_folder_stands_in_for_a_column_of_another_case(server, client, tmp_path):
+    folder = tmp_path / "places" / "city=Delft"
+    folder.mkdir(parents=True)
+    (folder / "x.csv").write_text("City,n\nLeiden,1\n")
+    table, = server.load(tmp_path / "places", "--into", "places_once")["tables"]
+    assert client.sql("SELECT * FROM places_once") == [{"city": "Delft", "n": 1}]
+    assert table["remarks"] == ["`city`: it is in the file and in the name of its folder, whose value is taken"]
+    duck = duckdb.sql(f"SELECT * FROM read_csv('{tmp_path}/places/*/*.csv')")
+    assert (duck.columns, duck.fetchall()) == (["City", "n"], [("Delft", 1)])
 
 
 def test_types_hold_for_the_whole_file(server, client, tmp_path):

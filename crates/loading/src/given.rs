@@ -22,7 +22,8 @@ pub(crate) fn name_columns(
 ) -> Result<()> {
     for (columns, document) in files.iter_mut().zip(documents) {
         let label = &document.opened.label;
-        let own = columns.iter().take_while(|column| column.origin == Origin::File).count();
+        let own =
+            columns.iter().take_while(|column| matches!(column.origin, Origin::File | Origin::FileAndFolder)).count();
         let (own, folders) = columns.split_at_mut(own);
         // What a folder says has a name, whatever the file has.
         let of_folder = |column: &GuessedColumn, name: &String| {

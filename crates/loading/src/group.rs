@@ -1,7 +1,8 @@
 //! Which files go into which table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use arrow::datatypes::SchemaRef;
 use polder_capability::{LoadOptions, LoadSource};
 use polder_types::{Error, ErrorKind, Result};
 
@@ -10,7 +11,7 @@ use crate::names::{self, TableRef, Unique};
 use crate::parted::with_folders;
 use crate::progress::{Job, Phase};
 use crate::sniff;
-use crate::source::folders::{Folder, marked};
+use crate::source::folders::{Folder, lies_in, marked};
 use crate::source::unpack::{Part, unpack};
 use crate::source::{Found, Listing};
 
@@ -18,6 +19,8 @@ use crate::source::{Found, Listing};
 pub(crate) struct Document {
     pub opened: Opened,
     /// Of the content, and of the sheet in it.
+    pub content_hash: String,
+    /// Of these and the folders: what is remembered.
     pub hash: String,
     pub listing: Option<Listing>,
     /// As unpacked.
@@ -25,6 +28,13 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    /// Whether a table has it already. `known`: hashes of what it has, and where that came from. Before folders were read,
+    /// they were no part of the hash, so such a content is known by it and the folders that it came from.
+    pub(crate) fn is_known(&self, known: &HashMap<String, String>) -> bool {
+        known.contains_key(&self.hash)
+            || known.get(&self.content_hash).is_some_and(|source| lies_in(source, self.folders()))
+    }
+
     /// Those of its folders that are named after a value.
     fn folders(&self) -> &[Folder] {
         self.listing.as_ref().map_or(&[][..], |listing| listing.folders.as_slice())
@@ -89,8 +99,13 @@ fn open_part(
             section => format!("{}#{section}", part.hash),
         };
         let folders = listing.map_or(&[][..], |listing| listing.folders.as_slice());
-        let (table, hash) = (with_folders(table, folders), marked(hash, folders));
-        documents.push(Document { opened: table, hash, listing: listing.cloned(), bytes: part.body.len() });
+        documents.push(Document {
+            opened: with_folders(table, folders),
+            hash: marked(hash.clone(), folders),
+            content_hash: hash,
+            listing: listing.cloned(),
+            bytes: part.body.len(),
+        });
     }
     Ok(())
 }
@@ -102,7 +117,6 @@ type Shape = (String, BTreeSet<String>);
 pub(crate) fn group(documents: Vec<Document>, into: Option<TableRef>) -> Result<Vec<Group>> {
     if let Some(table) = into {
         refuse_strangers(&documents)?;
-        refuse_uneven_folders(&documents)?;
         return Ok(vec![Group { table, documents }]);
     }
     let mut groups: Vec<(Option<Shape>, Vec<Document>)> = Vec::new();
@@ -113,9 +127,6 @@ pub(crate) fn group(documents: Vec<Document>, into: Option<TableRef>) -> Result<
             Some((_, together)) => together.push(document),
             None => groups.push((shape, vec![document])),
         }
-    }
-    for (_, together) in &groups {
-        refuse_uneven_folders(together)?;
     }
     let mut unique = Unique::default();
     Ok(groups
@@ -156,10 +167,14 @@ fn refuse_strangers(documents: &[Document]) -> Result<()> {
 }
 
 /// Folders that are columns must be the same ones for all files of a table: what lies beside them would lack a value, and
-/// nobody could say which.
-fn refuse_uneven_folders(documents: &[Document]) -> Result<()> {
+/// nobody could say which. `existing`: the table that the rows are added to, which leaves out those that it has no column for.
+pub(crate) fn refuse_uneven_folders(documents: &[Document], existing: Option<&SchemaRef>) -> Result<()> {
+    let is_column =
+        |name: &str| existing.is_none_or(|schema| schema.fields().iter().any(|field| names::same(field.name(), name)));
     let names = |document: &Document| -> Vec<String> {
-        let mut names: Vec<String> = document.folders().iter().map(|folder| format!("`{}=…`", folder.name)).collect();
+        let folders = document.folders().iter().filter(|folder| is_column(&folder.name));
+        let safe = |name: &str| names::safe(name).unwrap_or_else(|| name.to_owned());
+        let mut names: Vec<String> = folders.map(|folder| format!("`{}=…`", safe(&folder.name))).collect();
         names.sort();
         names
     };

@@ -1,6 +1,6 @@
 //! One load from its first byte to its commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::filling::Missing;
 use crate::format::GuessedColumn;
 use crate::given::name_columns;
-use crate::group::{Document, Group, group, open_all, shown};
+use crate::group::{Document, Group, group, open_all, refuse_uneven_folders, shown};
 use crate::infer::types::to_sql;
 use crate::names::TableRef;
 use crate::output::LaneOutput;
@@ -124,22 +124,25 @@ impl Load<'_> {
     async fn prepare(&mut self, group: Group) -> Result<Prepared> {
         let Group { table, documents } = group;
         let existing = self.transaction.table(&table).await?;
-        let hashes: Vec<String> = documents.iter().map(|document| document.hash.clone()).collect();
-        let known = match &existing {
-            Some(_) if !self.request.again && self.request.mode != LoadMode::Replace => {
-                self.transaction.loaded(&table, &hashes).await?
+        let appended = existing.as_ref().filter(|_| self.request.mode != LoadMode::Replace);
+        refuse_uneven_folders(&documents, appended.map(|existing| &existing.schema))?;
+        let known = match appended {
+            Some(_) if !self.request.again => {
+                let hashes = documents.iter().flat_map(|document| [&document.hash, &document.content_hash]);
+                self.transaction.loaded(&table, &hashes.cloned().collect()).await?
             }
-            _ => HashSet::new(),
+            _ => HashMap::new(),
         };
-        let all_known = hashes.iter().all(|hash| known.contains(hash));
+        let all_known = documents.iter().all(|document| document.is_known(&known));
         if existing.is_some() && self.request.mode == LoadMode::Create && !all_known {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("table {table} exists"))
                 .with_hint("add to it with --append, make it anew with --replace, or name another table with --into"));
         }
-        let mut seen = known;
+        let mut seen = HashSet::new();
         let (mut fresh, mut skipped) = (Vec::new(), Vec::new());
         for document in documents {
-            if !self.request.again && !seen.insert(document.hash.clone()) {
+            let is_new = !document.is_known(&known) && seen.insert(document.hash.clone());
+            if !self.request.again && !is_new {
                 skipped.push(SourceReport { skipped: true, ..source_report(&document, (0, 0)) });
             } else {
                 fresh.push(document);

@@ -71,6 +71,11 @@ pub(crate) fn safe(name: &str) -> Option<String> {
     Some(cut(&safe, NAME_BYTES_MAX - SUFFIX_BYTES).to_owned())
 }
 
+/// Whether two names mean the same column.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one == other || safe(one).is_some_and(|one| safe(other) == Some(one))
+}
+
 /// Combining marks belong to the letter before them.
 fn is_mark(letter: char) -> bool {
     matches!(letter, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{dff}')

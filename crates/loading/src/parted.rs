@@ -10,6 +10,7 @@ use polder_types::{Error, Result};
 use crate::format::{ColumnEvidence, GuessedColumn, Opened, Origin, Output, Reader, Target};
 use crate::infer::evidence::Evidence;
 use crate::infer::types::to_sql;
+use crate::names;
 use crate::progress::Job;
 use crate::rejects::{NO_VALUE, Reject};
 use crate::source::folders::Folder;
@@ -20,8 +21,13 @@ pub(crate) fn with_folders(opened: Opened, folders: &[Folder]) -> Opened {
     if folders.is_empty() {
         return opened;
     }
-    let reader =
-        PartedReader { label: opened.label.clone(), inner: opened.reader, folders: folders.to_vec(), width: 0 };
+    let reader = PartedReader {
+        label: opened.label.clone(),
+        inner: opened.reader,
+        folders: folders.to_vec(),
+        instead: Vec::new(),
+        width: 0,
+    };
     Opened { reader: Box::new(reader), ..opened }
 }
 
@@ -30,6 +36,8 @@ struct PartedReader {
     inner: Box<dyn Reader>,
     /// After the first pass without those that the file has a column for.
     folders: Vec<Folder>,
+    /// Those, and the places of the columns that their values stand in for.
+    instead: Vec<(usize, Folder)>,
     /// The file's own columns.
     width: usize,
 }
@@ -43,20 +51,18 @@ impl Reader for PartedReader {
     fn infer(&mut self, given: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<GuessedColumn>> {
         let mut columns = self.inner.infer(given, job)?;
         self.width = columns.len();
-        self.folders.retain(|folder| !columns.iter().any(|column| column.source == folder.name));
-        columns.extend(self.folders.iter().map(|folder| {
-            let mut evidence = Evidence::new(given(&folder.name));
-            match &folder.value {
-                Some(value) => evidence.observe(value.as_bytes(), || 1),
-                None => evidence.observe_null(),
+        for folder in std::mem::take(&mut self.folders) {
+            let exactly = columns.iter().position(|column| column.source == folder.name);
+            let place = exactly.or_else(|| columns.iter().position(|column| names::same(&column.source, &folder.name)));
+            match place.and_then(|place| Some((place, columns.get_mut(place)?))) {
+                Some((place, column)) => {
+                    *column = guessed(&folder, &column.source, Origin::FileAndFolder, given);
+                    self.instead.push((place, folder));
+                }
+                None => self.folders.push(folder),
             }
-            GuessedColumn {
-                source: folder.name.clone(),
-                evidence: ColumnEvidence::Cells(Box::new(evidence)),
-                usual: None,
-                origin: Origin::Folder,
-            }
-        }));
+        }
+        columns.extend(self.folders.iter().map(|folder| guessed(folder, &folder.name, Origin::Folder, given)));
         Ok(columns)
     }
 
@@ -65,8 +71,7 @@ impl Reader for PartedReader {
         let mut own = targets.to_vec();
         let mut values: Vec<Option<ArrayRef>> = Vec::with_capacity(own.len());
         for (target, field) in own.iter_mut().zip(schema.fields()) {
-            let folder = target.place.and_then(|place| place.checked_sub(self.width));
-            let folder = folder.and_then(|place| self.folders.get(place));
+            let folder = target.place.and_then(|place| self.folder(place));
             if folder.is_some() {
                 target.place = None;
             }
@@ -87,7 +92,26 @@ impl Reader for PartedReader {
     }
 }
 
+/// What the value of a folder shows of its column.
+fn guessed(folder: &Folder, source: &str, origin: Origin, given: &dyn Fn(&str) -> bool) -> GuessedColumn {
+    let mut evidence = Evidence::new(given(source));
+    match &folder.value {
+        Some(value) => evidence.observe(value.as_bytes(), || 1),
+        None => evidence.observe_null(),
+    }
+    let evidence = ColumnEvidence::Cells(Box::new(evidence));
+    GuessedColumn { source: source.to_owned(), evidence, usual: None, origin }
+}
+
 impl PartedReader {
+    /// The folder whose value the column at this place has.
+    fn folder(&self, place: usize) -> Option<&Folder> {
+        match place.checked_sub(self.width) {
+            Some(behind) => self.folders.get(behind),
+            None => self.instead.iter().find(|(instead, _)| *instead == place).map(|(_, folder)| folder),
+        }
+    }
+
     /// One row of the column.
     fn value(&self, folder: &Folder, data_type: &DataType, target: &Target) -> Result<ArrayRef> {
         let wrong = |why: String, code: &'static str| {

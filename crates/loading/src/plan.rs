@@ -21,6 +21,8 @@ use crate::text::column::ColumnPlan;
 /// Renamed columns that are told one by one.
 const RENAMED_SHOWN: usize = 20;
 
+const OVERRULED: &str = "it is in the file and in the name of its folder, whose value is taken";
+
 /// A table's columns, and for each file where they come from.
 #[derive(Debug)]
 pub(crate) struct TablePlan {
@@ -113,6 +115,10 @@ struct Gathered {
     wanted: Option<WantedType>,
     /// The user has named it; what the file calls it counts no more.
     renamed: bool,
+    /// No file has it itself: it is in the names of folders.
+    of_folders: bool,
+    /// A file has it too, and the name of its folder counts.
+    overruled: bool,
     usual: Option<DataType>,
     evidence: Vec<ColumnEvidence>,
     places: Vec<Option<usize>>,
@@ -125,20 +131,28 @@ pub(crate) fn plan(
     existing: Option<&SchemaRef>,
     labels: &[String],
 ) -> Result<TablePlan> {
-    let (gathered, mut remarks) = gather(files, options)?;
+    let gathered = gather(files, options)?;
+    let mut remarks = Vec::new();
     let own_nulls: Option<Arc<[Vec<u8>]>> =
         options.nulls.as_ref().map(|words| words.iter().map(|word| word.as_bytes().to_vec()).collect());
     let cells: Vec<Evidence> = gathered.iter().filter_map(merged_cells).collect();
     let around = Surroundings::of(cells.iter(), own_nulls.is_some());
     let zone = Zone::of(options)?;
+    let mut column_remarks = Vec::new();
     let gathered = match existing {
-        Some(schema) => arrange(gathered, schema, labels)?,
+        Some(schema) => {
+            let (arranged, left_out) = arrange(gathered, schema, labels)?;
+            remarks.extend(left_out);
+            arranged
+        }
         None => gathered.into_iter().map(|column| (column, None)).collect(),
     };
+    remarks.extend(lacking_remark(gathered.iter().map(|(column, _)| column)));
+    let overruled = gathered.iter().filter(|(column, _)| column.overruled);
+    column_remarks.extend(overruled.map(|(column, _)| (column.name.clone(), OVERRULED.to_owned())));
     let mut columns = Vec::with_capacity(gathered.len());
     let mut fields: Vec<Field> = Vec::with_capacity(gathered.len());
     let mut places = vec![Vec::with_capacity(gathered.len()); files.len()];
-    let mut column_remarks = Vec::new();
     for (column, field) in gathered {
         let given = field.as_ref().map(|field: &Field| field.data_type().clone());
         let (data_type, form, about) = settle(&column, given, &around, &zone)?;
@@ -169,7 +183,7 @@ fn choice<'a>(options: &'a LoadOptions, source: &str) -> Option<&'a ColumnChoice
 }
 
 /// Names the columns of each file and puts equal names together.
-fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Gathered>, Vec<String>)> {
+fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<Vec<Gathered>> {
     refuse_unknown_choices(files, options)?;
     let mut gathered: Vec<Gathered> = Vec::new();
     for (file, guessed) in files.iter().enumerate() {
@@ -191,6 +205,8 @@ fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Ga
                         source: column.source.clone(),
                         wanted,
                         renamed: choice.is_some_and(|choice| choice.name.is_some()),
+                        of_folders: true,
+                        overruled: false,
                         usual: None,
                         evidence: Vec::new(),
                         places: vec![None; files.len()],
@@ -199,6 +215,8 @@ fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Ga
                     &mut gathered[last]
                 }
             };
+            entry.of_folders &= column.origin == Origin::Folder;
+            entry.overruled |= column.origin == Origin::FileAndFolder;
             entry.usual = entry.usual.take().or_else(|| column.usual.clone());
             entry.evidence.push(column.evidence.clone());
             entry.places[file] = Some(place);
@@ -213,14 +231,17 @@ fn gather(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<(Vec<Ga
             "load the files apart",
         ));
     }
-    let lacking =
-        gathered.iter().filter(|column| column.places.contains(&None)).map(|column| format!("`{}`", column.name));
-    let lacking: Vec<String> = lacking.take(RENAMED_SHOWN).collect();
-    let remarks = match lacking.is_empty() {
-        true => vec![],
-        false => vec![format!("not every file has {}: it is missing there", lacking.join(", "))],
-    };
-    Ok((gathered, remarks))
+    Ok(gathered)
+}
+
+/// About columns that some files have, and some have not.
+fn lacking_remark<'a>(columns: impl Iterator<Item = &'a Gathered>) -> Option<String> {
+    let lacking: Vec<String> = columns
+        .filter(|column| column.places.contains(&None) && column.places.iter().any(Option::is_some))
+        .map(|column| format!("`{}`", column.name))
+        .take(RENAMED_SHOWN)
+        .collect();
+    (!lacking.is_empty()).then(|| format!("not every file has {}: it is missing there", lacking.join(", ")))
 }
 
 fn refuse_unknown_choices(files: &[Vec<GuessedColumn>], options: &LoadOptions) -> Result<()> {
@@ -252,8 +273,12 @@ fn rename(names: &mut [String], sources: &[&str], options: &LoadOptions) -> Resu
     Ok(())
 }
 
-/// Puts the columns in the order of the table that they are added to.
-fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Result<Vec<(Gathered, Option<Field>)>> {
+/// Columns with those of the table that they are added to.
+type Arranged = Vec<(Gathered, Option<Field>)>;
+
+/// Puts the columns in the order of the table that they are added to. What folders are named after and the table lacks is
+/// left out, with a remark: how files are laid out is no part of them.
+fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Result<(Arranged, Option<String>)> {
     let files = gathered.first().map_or(0, |column| column.places.len());
     let mut left = gathered;
     let mut arranged = Vec::with_capacity(schema.fields().len());
@@ -270,6 +295,8 @@ fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Re
                 source: field.name().clone(),
                 wanted: None,
                 renamed: false,
+                of_folders: false,
+                overruled: false,
                 usual: None,
                 evidence: vec![],
                 places: vec![None; files],
@@ -278,8 +305,13 @@ fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Re
         arranged.push((column, Some(field.as_ref().clone())));
     }
     let source = labels.first().map_or("the file", String::as_str);
+    let (of_folders, left): (Vec<Gathered>, Vec<Gathered>) = left.into_iter().partition(|column| column.of_folders);
     if left.is_empty() && arranged.iter().any(|(column, _)| !column.evidence.is_empty()) {
-        return Ok(arranged);
+        let names: Vec<String> =
+            of_folders.iter().map(|column| format!("`{}=…`", column.source)).take(RENAMED_SHOWN).collect();
+        let remark =
+            format!("the table has no column for the values of folders {}: they are left out", names.join(", "));
+        return Ok((arranged, (!names.is_empty()).then_some(remark)));
     }
     let new: Vec<String> = left.iter().map(|column| format!("`{}`", column.source)).take(RENAMED_SHOWN).collect();
     Err(Error::invalid(format!("{source} has columns that the table has not: {}", new.join(", ")))

@@ -1,6 +1,6 @@
 //! The lake as the place where loads put their tables: the only file of this crate that knows it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -92,9 +92,9 @@ impl Transaction for LakeTransaction {
         }))
     }
 
-    async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>> {
+    async fn loaded(&mut self, table: &TableRef, hashes: &HashSet<String>) -> Result<HashMap<String, String>> {
         let inner = self.inner()?;
-        let Some(state) = inner.table(&name_of(table)) else { return Ok(HashSet::new()) };
+        let Some(state) = inner.table(&name_of(table)) else { return Ok(HashMap::new()) };
         let (lake, view) = (Arc::clone(inner.lake()), Arc::clone(inner.view()));
         let known = lake.metastore().loaded_contents().list(state.id).await?;
         // An empty table holds nothing, however its rows went: what had rows may be loaded again.
@@ -103,7 +103,8 @@ impl Transaction for LakeTransaction {
             self.forget(table)?;
         }
         let known = known.into_iter().filter(|content| !is_empty || content.rows == 0);
-        Ok(known.map(|content| content.content_hash).filter(|hash| hashes.contains(hash)).collect())
+        let asked = known.filter(|content| hashes.contains(&content.content_hash));
+        Ok(asked.map(|content| (content.content_hash, content.source)).collect())
     }
 
     async fn create(&mut self, table: &TableRef, schema: SchemaRef) -> Result<()> {

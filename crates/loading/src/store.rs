@@ -1,6 +1,6 @@
 //! What loading needs of the lake: one transaction with writers. `sink` fills it with the lake itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -37,8 +37,8 @@ pub(crate) trait Store: Send + Sync {
 pub(crate) trait Transaction: Send {
     async fn table(&mut self, table: &TableRef) -> Result<Option<Existing>>;
 
-    /// Which of these contents the table has already.
-    async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>>;
+    /// Which of these contents the table has already, and where each came from.
+    async fn loaded(&mut self, table: &TableRef, hashes: &HashSet<String>) -> Result<HashMap<String, String>>;
 
     async fn create(&mut self, table: &TableRef, schema: SchemaRef) -> Result<()>;
 

@@ -128,6 +128,8 @@ pub(crate) struct GuessedColumn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     File,
+    /// In the file and in the name of a folder that it is in, whose value counts.
+    FileAndFolder,
     /// In the name of a folder that the file is in. Such columns stand behind the file's own.
     Folder,
     /// There, too, and not wanted.

@@ -49,6 +49,13 @@ fn decode(text: &str) -> String {
     if decoded.contains(['\0', char::REPLACEMENT_CHARACTER]) { text.to_owned() } else { decoded }
 }
 
+/// Whether the folders around this place end with these.
+pub(crate) fn lies_in(place: &str, folders: &[Folder]) -> bool {
+    let around = place.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let around: Vec<Folder> = around.split('/').filter_map(read).collect();
+    around.ends_with(folders)
+}
+
 /// The hash of a content under these folders: equal files of two folders are different rows.
 pub(crate) fn marked(hash: String, folders: &[Folder]) -> String {
     if folders.is_empty() {
@@ -97,5 +104,7 @@ mod tests {
         assert_eq!((listing(&["x"]).key.as_str(), listing(&["x"]).name.as_str()), ("in\n/in/x", "x"));
         assert_ne!(marked("h".into(), &a.folders), marked("h".into(), &b.folders));
         assert_eq!(marked("h".into(), &[]), "h");
+        assert!(lies_in("/in/trips/k=1/j=x/a.csv", &a.folders) && lies_in("i=0/k=1/y/j=x/a.csv", &a.folders));
+        assert!(!lies_in("/in/trips/k=1/j=y/a.csv", &a.folders) && !lies_in("k=1/j=x", &a.folders));
     }
 }

@@ -73,14 +73,59 @@ fn types_are_those_of_all_values() {
 }
 
 #[test]
-fn a_column_of_the_file_goes_before_its_folder() {
+fn the_value_of_a_folder_stands_in_for_the_column_of_the_file() {
+    let check = |file: &str, content: &[u8], expected: &[&str], rows: &[&str]| {
+        let bench = Bench::new();
+        bench.file(file, content);
+        let report = bench.load(bench.directory.path().join("files/own"));
+        assert_eq!(bench.columns("own"), expected, "{file}");
+        assert_eq!(bench.rows("own"), rows, "{file}");
+        let said = "it is in the file and in the name of its folder, whose value is taken";
+        assert!(report.remarks.iter().any(|remark| remark.ends_with(said)), "{:?}", report.remarks);
+    };
+    check("own/k=1/x.csv", b"k,n\n5,6\n", &["k bigint", "n bigint"], &["1|6"]);
+    // Names that differ in nothing but the case are one column.
+    check("own/city=Delft/x.csv", b"n,City\n1,5\n2,6\n", &["n bigint", "city text"], &["1|Delft", "2|Delft"]);
+    check("own/City=Delft/x.json", b"{\"city\": 5}\n", &["city text"], &["Delft"]);
+    check("own/N=a/x.parquet", &parquet("n", &[1, 2]), &["n text"], &["a", "a"]);
+}
+
+#[test]
+fn a_table_without_a_column_for_folders_leaves_them_out() {
     let bench = Bench::new();
-    bench.file("own/k=1/x.csv", "k,n\n5,6\n");
-    bench.load(bench.directory.path().join("files/own"));
-    assert_eq!(
-        (bench.columns("own"), bench.rows("own")),
-        (vec!["k bigint".into(), "n bigint".into()], vec!["5|6".into()])
-    );
+    bench.load(bench.file("t.csv", "n,m\n1,2\n"));
+    let append = |source: &str| LoadRequest {
+        mode: LoadMode::Append,
+        into: Some("t".into()),
+        ..bench.request(bench.directory.path().join("files").join(source))
+    };
+    bench.file("in/year=2013/month=01/x.csv", "n,m\n3,4\n");
+    bench.file("in/year=2014/x.csv", "n,m\n5,6\n");
+    let report = bench.load_request(append("in")).tables.remove(0);
+    assert_eq!(sorted(&bench, "t"), ["1|2", "3|4", "5|6"]);
+    let expected = "the table has no column for the values of folders `year=…`, `month=…`: they are left out";
+    assert_eq!(report.remarks, [expected]);
+    // Columns of the file itself are refused as ever.
+    bench.file("more/year=2013/x.csv", "n,year\n3,4\n");
+    assert!(bench.fail(append("more")).contains("has columns that the table has not: `year`"));
+}
+
+#[test]
+fn what_was_loaded_before_folders_were_read_is_known() {
+    let bench = Bench::new();
+    // A file that is named itself is remembered as every file was then.
+    let file = bench.file("in/year=2013/x.csv", "n,m\n3,4\n");
+    bench.load_request(LoadRequest { into: Some("t".into()), ..bench.request(file) });
+    bench.file("in/year=2014/x.csv", "n,m\n3,4\n");
+    let append = LoadRequest {
+        mode: LoadMode::Append,
+        into: Some("t".into()),
+        ..bench.request(bench.directory.path().join("files/in"))
+    };
+    let report = bench.load_request(append).tables.remove(0);
+    let skipped: Vec<bool> = report.sources.iter().map(|source| source.skipped).collect();
+    assert_eq!((sorted(&bench, "t"), skipped.len()), (vec!["3|4".to_owned(), "3|4".to_owned()], 2));
+    assert_eq!(skipped.iter().filter(|skipped| **skipped).count(), 1, "{:?}", report.sources);
 }
 
 #[test]

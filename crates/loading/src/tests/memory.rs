@@ -1,6 +1,6 @@
 //! A lake in memory, and a loader on it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,10 +62,10 @@ impl Transaction for MemoryTransaction {
         Ok(tables.tables.get(table).map(|table| Existing { schema: table.schema.clone(), generated: Vec::new() }))
     }
 
-    async fn loaded(&mut self, table: &TableRef, hashes: &[String]) -> Result<HashSet<String>> {
+    async fn loaded(&mut self, table: &TableRef, hashes: &HashSet<String>) -> Result<HashMap<String, String>> {
         let tables = self.tables.lock();
-        let known = tables.loaded.iter().filter(|known| known.table == *table).map(|known| known.content_hash.clone());
-        Ok(known.filter(|hash| hashes.contains(hash)).collect())
+        let known = tables.loaded.iter().filter(|known| known.table == *table && hashes.contains(&known.content_hash));
+        Ok(known.map(|known| (known.content_hash.clone(), known.source.clone())).collect())
     }
 
     async fn create(&mut self, table: &TableRef, schema: SchemaRef) -> Result<()> {
