@@ -238,6 +238,23 @@ def test_what_a_text_means_is_said(server, client, tmp_path):
     assert client.value("SELECT w::text AS w FROM all_digits") == "0.12345678901234567890"
 
 
+def test_what_office_programs_export(server, client, tmp_path):
+    """Rows with a separator at their end, titles above the header, and words for what is missing."""
+    for name, text, rows, rejected in [
+            ("open_ended", "id,w\n1,a,\n2,b,\n3,c,\n", [{"id": 1, "w": "a"}, {"id": 2, "w": "b"}, {"id": 3, "w": "c"}], 0),
+            ("padded_titles", "Verslag;;\r\n;;\r\nRegio;Aantal;Omzet\r\nNoord;10;1.000,50\r\nZuid;20;2,75\r\n",
+             [{"regio": "Noord", "aantal": 10, "omzet": 1000.5}, {"regio": "Zuid", "aantal": 20, "omzet": 2.75}], 1),
+            ("bare_titles", "Report\nby Jan\n\nRegion,Units,Sum\nNorth,10,1.5\nSouth,20,2.5\nEast,5,1\n\nTotal,35,5\n",
+             [{"region": region, "units": units, "sum": total} for region, units, total in
+              (("North", 10, 1.5), ("South", 20, 2.5), ("East", 5, 1.0), ("Total", 35, 5.0))], 2),
+            ("absent_words", "id;n\n1;1.234,50\n2;n.v.t.\n3;k.A.\n4;n.a.\n5;n/a\n",
+             [{"id": 1, "n": 1234.5}] + [{"id": n, "n": None} for n in range(2, 6)], 0)]:
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(text.encode())
+        table, = server.load(path)["tables"]
+        assert (client.sql(f"SELECT * FROM {name}"), table["rows_rejected"]) == (rows, rejected), name
+
+
 def test_words_that_are_kept_as_text_are_said(server, client, tmp_path):
     path = tmp_path / "tails.csv"
     path.write_text("id,tail\n" + "1,N10156\n2,NA\n" * 200)

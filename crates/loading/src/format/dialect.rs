@@ -11,6 +11,12 @@ const USUAL: [u8; 4] = [b'\t', b'|', b';', b','];
 /// Separators that are also common in cells, so they must fit everywhere.
 const UNUSUAL: [u8; 5] = [0x01, 0x1f, b'^', b'~', b':'];
 
+/// The share of records that have as many cells as most.
+const USUAL_SHARE: f64 = 0.75;
+
+/// Lines above a header that are looked at.
+const TITLES_MAX: usize = 20;
+
 const SAMPLE_BYTES: usize = 256 << 10;
 const SAMPLE_RECORDS: usize = 500;
 
@@ -53,7 +59,29 @@ pub(crate) fn find(sample: &[u8], last: bool, delimiter: Option<u8>, quote: Opti
 
 /// Most rows fit; or, in a small and dirty file, the first does and looks like a header.
 fn is_usual_fit(fit: Fit, dialect: &Dialect, sample: &[u8]) -> bool {
-    fit.width >= 2 && (fit.share >= 0.75 || fit.share >= 0.4 && begins_with_header(dialect, sample, fit.width))
+    let is_even = |share: f64| share >= USUAL_SHARE;
+    fit.width >= 2
+        && (is_even(fit.share)
+            || fit.share >= 0.4 && begins_with_header(dialect, sample, fit.width)
+            || below_titles(dialect, sample).is_some_and(|below| {
+                begins_with_header(dialect, below, fit.width)
+                    && fit_of(dialect, below).is_some_and(|found| found.width == fit.width && is_even(found.share))
+            }))
+}
+
+/// What stands below lines of one cell and blank ones, if there are any.
+fn below_titles<'a>(dialect: &Dialect, sample: &'a [u8]) -> Option<&'a [u8]> {
+    let mut fields = Vec::new();
+    let mut at = 0;
+    for _ in 0..TITLES_MAX {
+        fields.clear();
+        let scan = dialect.scan(sample, at, true, &mut fields);
+        if fields.len() > 1 {
+            break;
+        }
+        at = scan.end().filter(|end| *end > at)?;
+    }
+    sample.get(at..).filter(|below| at > 0 && !below.is_empty())
 }
 
 fn is_unusual_fit(fit: Fit, _dialect: &Dialect, _sample: &[u8]) -> bool {

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use super::dates::{self, Moment};
 
 /// Cells that mean "missing" when the rest of the column has a type. In a text column they stay what they are.
-pub(crate) const NULL_WORDS: [&str; 13] =
-    ["NA", "N/A", "n/a", "null", "NULL", "Null", "NaN", "nan", "-", "\\N", "?", "None", "#N/A"];
+/// The last three say in Dutch and German that there is none, or that it does not apply.
+pub(crate) const NULL_WORDS: [&str; 16] = [
+    "NA", "N/A", "n/a", "null", "NULL", "Null", "NaN", "nan", "-", "\\N", "?", "None", "#N/A", "n.a.", "n.v.t.", "k.A.",
+];
 
 /// The places of `NaN` and `nan` in [`NULL_WORDS`]: in a column of fractions they are a value, not a missing one.
 pub(crate) const NAN_WORDS: u16 = (1 << 6) | (1 << 7);
@@ -208,7 +210,7 @@ fn exponent(rest: &[u8]) -> bool {
 }
 
 fn word(cell: &[u8]) -> Look {
-    if cell.len() <= 5 {
+    if cell.len() <= 6 {
         if cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false") {
             return Look::Bool;
         }
@@ -228,7 +230,7 @@ fn word(cell: &[u8]) -> Look {
 /// The place of a cell in [`NULL_WORDS`].
 #[inline]
 pub(crate) fn null_word(cell: &[u8]) -> Option<u8> {
-    if cell.is_empty() || cell.len() > 4 {
+    if cell.is_empty() || cell.len() > 6 {
         return None;
     }
     let place = NULL_WORDS.iter().position(|word| word.as_bytes() == cell)?;

@@ -35,6 +35,67 @@ fn single_quotes_are_found_around_single_cells() {
 }
 
 #[test]
+fn rows_that_end_with_a_separator_have_no_cell_more() {
+    insta::assert_snapshot!(shown("open.csv", "id,w\n1,a,\n2,b,\n3\n"), @r"
+    open: id bigint, w text
+    1|a
+    2|b
+    rejected line 4 None: 1 field instead of 2: 3
+    ");
+}
+
+#[test]
+fn titles_above_the_header_are_no_rows() {
+    // As Excel writes a sheet.
+    let padded = "Report;;\r\nby Jan;;\r\n;;\r\nRegion;Units;Sum\r\nNorth;10;1.000,50\r\nSouth;20;2.000,75\r\n";
+    insta::assert_snapshot!(shown("padded.csv", padded), @r"
+    padded: region text, units bigint, sum double
+    North|10|1000.5
+    South|20|2000.75
+    rejected line 1 None: stands before the header: Report;;
+    rejected line 2 None: stands before the header: by Jan;;
+    - `sum`: points set thousands apart, and the comma is the decimal sign
+    ");
+    let bare = "Report\nby Jan\n\nRegion,Units,Sum\nNorth,10,1.5\nSouth,20,2.5\n\nTotal,30,4\n";
+    insta::assert_snapshot!(shown("bare.csv", bare), @r"
+    bare: region text, units bigint, sum double
+    North|10|1.5
+    South|20|2.5
+    Total|30|4.0
+    rejected line 1 None: stands before the header: Report
+    rejected line 2 None: stands before the header: by Jan
+    ");
+    insta::assert_snapshot!(shown("unnamed.csv", "town,\nDelft,x\nGoes,y\nBreda,5\n"), @r"
+    unnamed: town text, column_2 text
+    Delft|x
+    Goes|y
+    Breda|5
+    - names made safe: `` is `column_2`
+    ");
+    // Words below a cell alone are no header for certain.
+    insta::assert_snapshot!(shown("words.csv", "Delft,,\nGoes,x,y\nBreda,z,w\n"), @r"
+    words: column_1 text, column_2 text, column_3 text
+    Delft|∅|∅
+    Goes|x|y
+    Breda|z|w
+    - there is no header line, so the columns are numbered
+    ");
+}
+
+#[test]
+fn words_of_other_countries_mean_missing_beside_numbers() {
+    insta::assert_snapshot!(shown("words.csv", "id;n\n1;1.234,50\n2;n.v.t.\n3;k.A.\n4;n.a.\n"), @r"
+    words: id bigint, n double
+    1|1234.5
+    2|∅
+    3|∅
+    4|∅
+    - `n`: points set thousands apart, and the comma is the decimal sign
+    - `n`: `n.a.`, `n.v.t.` and `k.A.` mean missing (3 cells)
+    ");
+}
+
+#[test]
 fn a_first_line_may_name_the_separator() {
     insta::assert_snapshot!(shown("named.csv", "sep=;\r\nid;w\r\n1\r\n2;x,y\r\n3;z\r\n"), @r"
     named: id bigint, w text

@@ -50,6 +50,10 @@ impl SampleRow {
     fn is_width(&self, width: usize) -> bool {
         self.cells.len() == width
     }
+
+    fn is_empty(&self) -> bool {
+        self.cells.iter().all(|cell| cell.trim().is_empty())
+    }
 }
 
 /// Finds the layout from the beginning of a file. `last`: the sample is the whole file.
@@ -68,14 +72,19 @@ pub(crate) fn find<S: Splitter>(
         return Err(Error::invalid(format!("{label} holds no row")).with_hint("check that it is the right file"));
     };
     let first = rows.iter().position(|row| row.is_width(width)).unwrap_or(0);
-    let titles = if splitter.is_framed() && header != Some(false) { titles(&rows, width) } else { 0 };
+    let titles = if header == Some(false) { 0 } else { titles(&rows, width, splitter.is_framed()) };
     let first = first.max(titles);
-    let layout = if let Some(columns) = row_names_header(&rows, width, header) {
+    let open_ended = match splitter.tolerates_extra_empty() && header != Some(false) {
+        true => open_ended_header(&rows, width),
+        false => None,
+    };
+    let row_names = open_ended.is_none();
+    let layout = if let Some(columns) = open_ended.or_else(|| row_names_header(&rows, width, header)) {
         let after = rows.first().map_or(0, |row| row.end);
         Layout {
             columns,
             header: true,
-            row_names: true,
+            row_names,
             start: after as u64,
             line: line_after(splitter, sample, &rows, 0),
             preamble: vec![],
@@ -88,7 +97,8 @@ pub(crate) fn find<S: Splitter>(
         {
             columns.pop();
         }
-        let preamble = rows[..first].iter().map(|row| (row.line, raw(splitter, sample, row))).collect();
+        let above = rows[..first].iter().filter(|row| !row.is_empty());
+        let preamble = above.map(|row| (row.line, raw(splitter, sample, row))).collect();
         let line = line_after(splitter, sample, &rows, first);
         Layout { columns, header: true, row_names: false, start: rows[first].end as u64, line, preamble }
     } else {
@@ -170,18 +180,33 @@ fn row_names_header(rows: &[SampleRow], width: usize, header: Option<bool>) -> O
     fits.then(|| std::iter::once("row_name".to_owned()).chain(first.cells.iter().map(|name| one_line(name))).collect())
 }
 
-/// Rows above the header of a sheet that hold a word in their first cell alone. A sheet's rows are all of one width.
-fn titles(rows: &[SampleRow], width: usize) -> usize {
+/// The header above rows that end with separators, and it does not: what seems to be a cell more is none.
+fn open_ended_header(rows: &[SampleRow], width: usize) -> Option<Vec<String>> {
+    let (first, rest) = rows.split_first()?;
+    let own = first.cells.len();
+    let fits = (2..width).contains(&own)
+        && first.cells.iter().all(|cell| matches!(look(cell.as_bytes()), Look::Text))
+        && rest.iter().filter(|row| row.is_width(width)).all(|row| row.cells.iter().skip(own).all(String::is_empty));
+    fits.then(|| first.cells.iter().map(|name| one_line(name)).collect())
+}
+
+/// Rows above the header that hold a word in their first cell alone, or nothing. `framed`: of a sheet, whose rows are all
+/// of one width, as Excel writes them into a text, too.
+fn titles(rows: &[SampleRow], width: usize, framed: bool) -> usize {
     let is_title = |row: &&SampleRow| {
         let (first, rest) = row.cells.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-        matches!(look(first.as_bytes()), Look::Text) && rest.iter().all(|cell| cell.trim().is_empty())
+        matches!(look(first.as_bytes()), Look::Text | Look::Empty) && rest.iter().all(|cell| cell.trim().is_empty())
     };
     let titles = if width < 2 { 0 } else { rows.iter().take_while(is_title).count() };
     let Some((header, below)) = rows.get(titles..).and_then(<[SampleRow]>::split_first) else { return 0 };
-    // Of two columns, the second may be without a name: only numbers below words tell a header.
-    let shows = width > 2 || below.iter().any(|row| row.cells.iter().any(|cell| is_value(cell)));
+    // Of two columns, the second may be without a name: only numbers below words tell a header. In a text, the first rows
+    // may also be short of cells, so that all of a column must be numbers.
+    let shows = match framed {
+        true => width > 2 || below.iter().any(|row| row.cells.iter().any(|cell| is_value(cell))),
+        false => width > 2 && has_typed_column(below, width),
+    };
     let is_whole = header.cells.iter().all(|cell| !cell.trim().is_empty());
-    if shows && is_whole && is_header(header, below, width) { titles } else { 0 }
+    if shows && is_whole && header.is_width(width) && is_header(header, below, width) { titles } else { 0 }
 }
 
 fn last_is_empty(row: &SampleRow, width: usize) -> bool {
@@ -197,6 +222,16 @@ fn is_value(cell: &str) -> bool {
     !matches!(look(cell.as_bytes()), Look::Text | Look::Empty | Look::Null(_))
 }
 
+/// Whether all cells of a column that hold something are numbers, dates or truth values.
+fn has_typed_column(rows: &[SampleRow], width: usize) -> bool {
+    let rows = || rows.iter().filter(|row| row.is_width(width));
+    (0..width).any(|place| {
+        let cells = rows().filter_map(|row| row.cells.get(place)).filter(|cell| !cell.trim().is_empty());
+        let mut cells = cells.peekable();
+        cells.peek().is_some() && cells.all(|cell| is_value(cell))
+    })
+}
+
 /// A header is words: no numbers or dates among them (years may head columns of numbers), none of them found again in
 /// its own column.
 fn is_header(first: &SampleRow, rest: &[SampleRow], width: usize) -> bool {
@@ -208,15 +243,10 @@ fn is_header(first: &SampleRow, rest: &[SampleRow], width: usize) -> bool {
     if values > 0 {
         return heads_years(first, rest);
     }
-    let rest: Vec<&SampleRow> = rest.iter().filter(|row| row.is_width(width)).collect();
-    let has_typed_column = (0..width).any(|place| {
-        let mut cells =
-            rest.iter().map(|row| row.cells[place].as_str()).filter(|cell| !cell.trim().is_empty()).peekable();
-        cells.peek().is_some() && cells.all(is_value)
-    });
-    if has_typed_column {
+    if has_typed_column(rest, width) {
         return true;
     }
+    let rest: Vec<&SampleRow> = rest.iter().filter(|row| row.is_width(width)).collect();
     let mut seen = HashSet::new();
     let repeated = first.cells.iter().filter(|cell| !cell.is_empty()).any(|cell| !seen.insert(cell.as_str()));
     let found_again = (0..width).any(|place| {
