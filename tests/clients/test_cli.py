@@ -45,6 +45,16 @@ def test_formats(directory):
     assert pyarrow.ipc.open_stream(io.BytesIO(arrow)).read_all().to_pylist() == rows
 
 
+def test_floats_that_are_no_numbers_in_json(directory):
+    """NaN and infinities are not missing: JSON has them as texts, as PostgreSQL's to_json does; nested ones everywhere."""
+    odd = "SELECT 'NaN'::float8 AS n, 'Infinity'::float8 AS i, '-Infinity'::float4 AS m, 1.5::float8 AS f, NULL::float8 AS none, ARRAY['NaN'::float8, 2] AS l"
+    row = {"n": "NaN", "i": "Infinity", "m": "-Infinity", "f": 1.5, "none": None, "l": ["NaN", 2]}
+    assert json.loads(sql(directory, "-c", odd, "--format", "json")) == [row]
+    assert json.loads(sql(directory, "-c", odd, "--format", "ndjson")) == row
+    assert '["NaN",2.0]' in sql(directory, "-c", odd, "--format", "table").decode()
+    assert '"[""NaN"",2.0]"' in sql(directory, "-c", odd, "--format", "csv").decode()
+
+
 def test_ways_in(directory, tmp_path):
     path = tmp_path / "q.sql"
     path.write_text("CREATE TABLE ways (a bigint);\nINSERT INTO ways VALUES (1), (2);\nSELECT sum(a) AS n FROM ways;\n")

@@ -51,6 +51,24 @@ def test_missing_values_have_a_folder_of_their_own(server, tmp_path):
     assert wrong.code == "42703"
 
 
+def test_floats_that_are_no_numbers_come_back(server, tmp_path):
+    """As PostgreSQL's to_json has them: they are neither missing nor lost, whatever takes the file."""
+    client = server.client()
+    client.sql("CREATE TABLE odd_floats (n int, a float8, b float4, l float8[])")
+    client.sql("INSERT INTO odd_floats VALUES (1, 'NaN', '-Infinity', ARRAY['Infinity'::float8, 1.5]), (2, 0.5, 'NaN', NULL), (3, NULL, 1, '{}')")
+    path = tmp_path / "odd.json"
+    client.sql(f"COPY (SELECT * FROM odd_floats ORDER BY n) TO '{path}' (FORMAT json)")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"n": 1, "a": "NaN", "b": "-Infinity", "l": ["Infinity", 1.5]}, {"n": 2, "a": 0.5, "b": "NaN", "l": None},
+        {"n": 3, "a": None, "b": 1.0, "l": []}]
+    look = "SELECT n, a::text AS a, b::text AS b, l::text AS l FROM {} ORDER BY n"
+    client.sql("CREATE TABLE odd_back (n int, a float8, b float4, l float8[])")
+    client.sql(f"COPY odd_back FROM '{path}' (FORMAT json)")
+    assert server.cli("load", path, "--into", "odd_made").returncode == 0
+    for table in ("odd_back", "odd_made"):
+        assert rows(client, look.format(table)) == rows(client, look.format("odd_floats")), table
+
+
 def test_what_fails_leaves_nothing(server, tmp_path):
     client = server.client()
     client.sql("CREATE TABLE divided (a INT)")

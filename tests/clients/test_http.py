@@ -124,6 +124,10 @@ def test_formats(client):
 
     sql = "SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, NULL ORDER BY a"
     assert client.run(sql, "json").json() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    odd = "SELECT 'NaN'::float8 AS n, '-Infinity'::float4 AS m, ARRAY['Infinity'::float8, NULL] AS l, 1.5::float8 AS f"
+    assert client.run(odd, "json").json() == [{"n": "NaN", "m": "-Infinity", "l": ["Infinity", None], "f": 1.5}]
+    assert client.run(odd, "ndjson").json() == {"n": "NaN", "m": "-Infinity", "l": ["Infinity", None], "f": 1.5}
+    assert client.run(odd, "csv").text.splitlines()[1].split(",")[2:4] == ['"[""Infinity""', 'null]"']
     assert [json.loads(line) for line in client.run(sql, "ndjson").text.splitlines()] == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
     assert client.run(sql, "csv").text.replace("\r\n", "\n").splitlines()[:2] == ["a,b", "1,x"]
     answer = client.run(sql, "arrow")

@@ -2,6 +2,7 @@
 
 pub mod arrays;
 pub mod bytes;
+pub mod floats;
 pub mod normal;
 mod order;
 

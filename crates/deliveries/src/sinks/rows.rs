@@ -11,6 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use polder_capability::schemas::framed_schema_id;
 use polder_capability::topics::columns;
 use polder_kernels::fields::why_no_json;
+use polder_kernels::json::floats::FloatsInFull;
 use polder_types::{Error, Result};
 
 use super::{Lot, Refused};
@@ -125,7 +126,8 @@ fn objects(lot: &Lot) -> Result<Texts> {
     Ok(texts)
 }
 
-/// JSON stays what it is, numbers of any length are numbers, bytes are as PostgreSQL writes them.
+/// JSON stays what it is, numbers of any length are numbers, NaN and infinities are strings, bytes are as PostgreSQL writes
+/// them.
 #[derive(Debug)]
 struct AsText;
 
@@ -134,7 +136,7 @@ impl EncoderFactory for AsText {
         &self,
         field: &'a FieldRef,
         array: &'a dyn Array,
-        _: &'a EncoderOptions,
+        options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
         let is_json = field.metadata().get("ARROW:extension:name").is_some_and(|mark| mark == "arrow.json");
         let around = match array.data_type() {
@@ -143,7 +145,7 @@ impl EncoderFactory for AsText {
                 ""
             }
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "\"",
-            _ => return Ok(None),
+            _ => return FloatsInFull.make_default_encoder(field, array, options),
         };
         let before = if around.is_empty() { "" } else { "\"\\\\x" };
         let formatter = ArrayFormatter::try_new(array, &FormatOptions::new().with_display_error(true))?;

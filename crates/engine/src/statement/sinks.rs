@@ -1,5 +1,5 @@
 //! The planner's sinks, as COPY … TO wants them. In JSON what is missing is a `null`, so that it comes back as missing and
-//! not as a default. In CSV two columns may have one name.
+//! not as a default, and what is not is none: NaN and infinities are strings. In CSV two columns may have one name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use object_store::ObjectStore;
+use polder_kernels::json::floats::FloatsInFull;
 
 use super::names_out::restore;
 
@@ -72,7 +73,8 @@ struct Lines;
 impl BatchSerializer for Lines {
     fn serialize(&self, batch: RecordBatch, _initial: bool) -> Result<Bytes> {
         let mut buffer = Vec::with_capacity(4096);
-        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut buffer);
+        let builder = WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(FloatsInFull));
+        let mut writer = builder.build::<_, LineDelimited>(&mut buffer);
         writer.write(&batch)?;
         writer.finish()?;
         Ok(Bytes::from(buffer))

@@ -2,8 +2,9 @@
 //!
 //! Numbers are written with all their digits, also integers beyond 2⁵³ (a reader that keeps numbers as doubles rounds
 //! them: ask for `arrow` there). Decimals are strings, so that no reader rounds them. Dates and times are ISO 8601,
-//! timestamps with a time zone end in its offset; binary values are hexadecimal; NaN and infinities are `null`, because
-//! JSON has no form for them. A missing value is an explicit `null`, so every row has every key.
+//! timestamps with a time zone end in its offset; binary values are hexadecimal; NaN and infinities are the strings `NaN`,
+//! `Infinity` and `-Infinity`, because JSON has no number for them. A missing value is an explicit `null`, so every row has
+//! every key.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use ::arrow::json::writer::{
     make_encoder,
 };
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
+use polder_kernels::json::floats::FloatsInFull;
 use polder_types::Result;
 
 use super::{Encoder, failed};
@@ -47,12 +49,12 @@ impl Encoder for Json {
 
 /// How values look, the same for every format that holds JSON.
 pub(super) fn builder() -> WriterBuilder {
-    WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(DecimalsAsText))
+    WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(NothingLost))
 }
 
 /// A column of nested values as a column of JSON text.
 pub(super) fn column_as_text(field: &FieldRef, column: &ArrayRef) -> Result<StringArray, ArrowError> {
-    let options = EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(DecimalsAsText));
+    let options = EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(NothingLost));
     let mut encoder = make_encoder(field, column, &options)?;
     let mut texts = StringBuilder::new();
     let mut buffer = Vec::new();
@@ -68,22 +70,23 @@ pub(super) fn column_as_text(field: &FieldRef, column: &ArrayRef) -> Result<Stri
     Ok(texts.finish())
 }
 
+/// Decimals and floats that are no numbers, as texts.
 #[derive(Debug)]
-struct DecimalsAsText;
+struct NothingLost;
 
-impl EncoderFactory for DecimalsAsText {
+impl EncoderFactory for NothingLost {
     fn make_default_encoder<'a>(
         &self,
-        _: &'a FieldRef,
+        field: &'a FieldRef,
         array: &'a dyn Array,
-        _: &'a EncoderOptions,
+        options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
         let is_decimal = matches!(
             array.data_type(),
             DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
         );
         if !is_decimal {
-            return Ok(None);
+            return FloatsInFull.make_default_encoder(field, array, options);
         }
         let formatter = ArrayFormatter::try_new(array, &FormatOptions::new().with_display_error(true))?;
         let encoder = QuotedDecimal { formatter, text: String::new() };

@@ -52,7 +52,7 @@ fn values() -> RecordBatch {
 #[test]
 fn json_values() {
     insta::assert_snapshot!(text(ndjson::Ndjson::new(), &[values()]), @r#"
-    {"int":9007199254740993,"float":null,"decimal":"1234.56","bool":true,"text":"a,\"b\"\nc","bytes":"00ff","date":"2026-01-02","at":"2026-01-02T03:00:00.500","at_tz":"2026-01-02T03:00:00.500Z","list":[1,null],"struct":{"a":"x\"y"}}
+    {"int":9007199254740993,"float":"NaN","decimal":"1234.56","bool":true,"text":"a,\"b\"\nc","bytes":"00ff","date":"2026-01-02","at":"2026-01-02T03:00:00.500","at_tz":"2026-01-02T03:00:00.500Z","list":[1,null],"struct":{"a":"x\"y"}}
     {"int":null,"float":null,"decimal":null,"bool":null,"text":null,"bytes":null,"date":null,"at":null,"at_tz":null,"list":null,"struct":null}
     "#);
 }

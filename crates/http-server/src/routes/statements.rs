@@ -48,7 +48,7 @@ pub(crate) enum Format {
     Arrow,
     /// One JSON object a line.
     Ndjson,
-    /// One JSON array of objects. Decimals are strings, integers have all their digits, NaN and infinities are `null`.
+    /// One JSON array of objects. Decimals are strings, integers have all their digits, NaN and infinities are strings.
     Json,
     /// Comma-separated values with a header line.
     Csv,

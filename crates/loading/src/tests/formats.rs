@@ -304,6 +304,15 @@ fn json_keeps_what_is_nested() {
     2
     - read as JSON, documents one after the other
     ");
+    // As JSON has no numbers for them, and as they are written.
+    insta::assert_snapshot!(shown("odd.jsonl", "{\"f\":1.5,\"i\":1,\"t\":\"NaN\"}\n{\"f\":\"NaN\",\"i\":\"NaN\",\"t\":\"Infinity\"}\n{\"f\":\"-Infinity\",\"i\":2,\"t\":null}\n"), @r"
+    odd: f double, i text, t text
+    1.5|1|NaN
+    NaN|NaN|Infinity
+    -inf|2|∅
+    - `i`: kept as JSON text, because it holds numbers and text
+    - read as JSON, one document a line
+    ");
     insta::assert_snapshot!(shown("numbers.json", "[1, 2, 3.5]"), @r"
     numbers: value double
     1.0

@@ -6,6 +6,7 @@ use ::arrow::array::{Array, RecordBatch};
 use ::arrow::datatypes::{DataType, FieldRef};
 use ::arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use ::arrow::util::display::{ArrayFormatter, DurationFormat, FormatOptions};
+use polder_kernels::json::floats::in_full;
 
 use super::unwritable;
 use crate::failure::Failure;
@@ -26,10 +27,7 @@ pub struct Encoding {
 impl Encoding {
     #[must_use]
     pub fn of(batch: &RecordBatch) -> Self {
-        Self {
-            fields: batch.schema().fields().iter().cloned().collect(),
-            options: EncoderOptions::default().with_explicit_nulls(true),
-        }
+        Self { fields: batch.schema().fields().iter().cloned().collect(), options: in_full() }
     }
 
     /// One a column.

@@ -1,8 +1,9 @@
-//! Row objects: one array of them, or one a line. Missing values are `null`.
+//! Row objects: one array of them, or one a line. Missing values are `null`, NaN and infinities are strings.
 
 use ::arrow::array::RecordBatch;
 use ::arrow::datatypes::SchemaRef;
-use ::arrow::json::writer::{EncoderOptions, make_encoder};
+use ::arrow::json::writer::make_encoder;
+use polder_kernels::json::floats::in_full;
 
 use super::{AnswerWriter, Out, Outcome, unwritable};
 use crate::failure::Failure;
@@ -32,7 +33,7 @@ impl AnswerWriter for JsonWriter {
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let options = EncoderOptions::default().with_explicit_nulls(true);
+        let options = in_full();
         let schema = batch.schema();
         let mut columns = Vec::with_capacity(batch.num_columns());
         for (field, array) in schema.fields().iter().zip(batch.columns()) {

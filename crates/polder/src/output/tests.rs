@@ -106,7 +106,7 @@ fn json() {
     assert_eq!(rows[0]["list"], serde_json::json!([1, null]));
     assert_eq!(rows[0]["price"], 12.5);
     assert_eq!(rows[0]["at"], "2013-01-01T00:00:00");
-    assert_eq!(rows[1]["share"], serde_json::Value::Null);
+    assert_eq!(rows[1]["share"], "NaN");
     assert_eq!(rows[2]["id"], serde_json::Value::Null);
     assert_eq!(rows[2]["none"], serde_json::Value::Null);
     assert_eq!(rows[2].as_object().unwrap().len(), 9);

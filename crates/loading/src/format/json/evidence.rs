@@ -23,6 +23,10 @@ const STAMP: u16 = 1 << 6;
 const STAMP_ZONE: u16 = 1 << 7;
 const LIST: u16 = 1 << 8;
 const OBJECT: u16 = 1 << 9;
+/// A text for a float that JSON has no number for.
+const NO_NUMBER: u16 = 1 << 10;
+/// All kinds of texts.
+const TEXTS: u16 = TEXTUAL | DATE | STAMP | STAMP_ZONE | NO_NUMBER;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JsonEvidence {
@@ -87,6 +91,8 @@ impl JsonEvidence {
             INT => DataType::Int64,
             _ if within(INT | LONG) => DataType::Decimal128(20, 0),
             _ if within(INT | LONG | DOUBLE) => DataType::Float64,
+            // Not beside whole numbers alone: a double has fewer digits than they.
+            _ if self.seen & DOUBLE != 0 && within(INT | LONG | DOUBLE | NO_NUMBER) => DataType::Float64,
             DATE => DataType::Date32,
             STAMP_ZONE => timestamptz(),
             _ if within(DATE | STAMP) => TIMESTAMP,
@@ -117,12 +123,11 @@ impl JsonEvidence {
         if self.too_many_keys {
             return Some(format!("kept as JSON text, because it has more than {KEYS_MAX} different keys"));
         }
-        let mixed =
-            self.seen != 0 && self.data_type() == TEXT && self.seen & !(TEXTUAL | DATE | STAMP | STAMP_ZONE) != 0;
+        let mixed = self.data_type() == TEXT && self.seen & !TEXTS != 0;
         let kinds = [
             (BOOL, "truth values"),
             (INT | LONG | DOUBLE, "numbers"),
-            (TEXTUAL | DATE | STAMP | STAMP_ZONE, "text"),
+            (TEXTS, "text"),
             (LIST, "lists"),
             (OBJECT, "objects"),
         ];
@@ -204,6 +209,9 @@ impl<'de> Visitor<'de> for Look<'_> {
 /// Only forms that machines write: a JSON text is mostly meant to be one.
 fn text_kind(text: &str) -> u16 {
     let bytes = text.as_bytes();
+    if matches!(text, "NaN" | "Infinity" | "-Infinity") {
+        return NO_NUMBER;
+    }
     if !bytes.first().is_some_and(u8::is_ascii_digit) || bytes.get(4) != Some(&b'-') {
         return TEXTUAL;
     }
