@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
-use polder_types::Result;
+use polder_types::{Error, Result};
 
 use crate::{Answer, BatchStream, Caller, SqlRunner, SqlSession, StatementRequest};
 
@@ -146,6 +146,10 @@ pub trait DriverSession: SqlSession {
 
     /// Tells of a statement that the client keeps from now on, for those who ask for the session's cursors and prepared statements.
     fn keep(&self, statement: KeptStatement) -> Box<dyn Kept>;
+
+    /// Records a statement that the server of the protocol has carried out by itself, such as FETCH, or has refused: how long
+    /// it took, and how many rows it gave, or why there are none.
+    fn record(&self, sql: &str, elapsed: Duration, done: Result<u64, &Error>);
 
     /// Something beside a statement went wrong: an open transaction has failed.
     fn fail_transaction(&self);

@@ -21,6 +21,16 @@ pub struct StatementRequest {
     pub query_id: QueryId,
     /// Rows after which the answer ends (`Answer` then says it was cut). `None`: all.
     pub row_limit: Option<u64>,
+    /// What stands in the record of queries, if other words were sent than these: DECLARE, EXECUTE, COPY of a query.
+    pub sent: Option<String>,
+}
+
+impl StatementRequest {
+    /// As it was sent.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.sent.as_deref().unwrap_or(&self.sql)
+    }
 }
 
 /// What a statement did, for those that give no rows.

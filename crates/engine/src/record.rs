@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use parking_lot::Mutex;
@@ -244,12 +244,18 @@ impl Recorder {
 
     /// What is looked at and not run.
     pub fn unrecorded(&self, id: QueryId, caller: &Caller, sql: &str) -> Arc<Running> {
+        self.begun(id, caller, sql, Duration::ZERO)
+    }
+
+    /// A statement that began so long ago.
+    fn begun(&self, id: QueryId, caller: &Caller, sql: &str, ago: Duration) -> Arc<Running> {
+        let now = Instant::now();
         Arc::new(Running {
             id,
             caller: caller.clone(),
             sql: concealed(sql).into_owned(),
-            started_at: self.clock.now(),
-            began: Instant::now(),
+            started_at: self.clock.now() - TimeDelta::from_std(ago).unwrap_or_default(),
+            began: now.checked_sub(ago).unwrap_or(now),
             token: CancellationToken::new(),
             plans: Mutex::default(),
             rows_total: AtomicU64::new(UNKNOWN),
@@ -275,6 +281,15 @@ impl Recorder {
         }
         all.insert(id, Arc::clone(&running));
         Ok(running)
+    }
+
+    /// Records a statement that was carried out elsewhere, and has ended: the rows that it gave, or why there are none.
+    pub fn ended_elsewhere(&self, caller: &Caller, sql: &str, elapsed: Duration, done: Result<u64, &Error>) {
+        let running = self.begun(QueryId::new(), caller, sql, elapsed);
+        if let Ok(rows) = done {
+            running.rows_returned.store(rows, Ordering::Relaxed);
+        }
+        self.end(&running, done.err());
     }
 
     /// The statement is to be begun anew, by its own id: it has done nothing.

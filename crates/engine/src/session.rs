@@ -368,7 +368,7 @@ impl Session {
         closable: bool,
     ) -> Result<Answer> {
         let engine = self.engine()?;
-        let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql)?;
+        let running = engine.recorder.begin(request.query_id, &self.caller, request.text())?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let result = match parse(&request.sql) {

@@ -119,7 +119,7 @@ impl TopicGrants for Engine {
             false => format!("GRANT {words} ON TOPIC {topic} TO {to}"),
         };
         let session = Session::new(Arc::downgrade(&self.shared()?), caller.clone());
-        session.run(StatementRequest { sql, query_id: QueryId::new(), row_limit: None }).await?;
+        session.run(StatementRequest { sql, query_id: QueryId::new(), row_limit: None, sent: None }).await?;
         if change.revokes {
             self.check_revoked(id, change).await?;
         }

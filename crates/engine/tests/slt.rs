@@ -35,7 +35,7 @@ impl sqllogictest::AsyncDB for Connection {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
-        let request = StatementRequest { sql: sql.to_owned(), query_id: QueryId::new(), row_limit: None };
+        let request = StatementRequest { sql: sql.to_owned(), query_id: QueryId::new(), row_limit: None, sent: None };
         let answer = self.0.run(request).await?;
         let types = answer.schema.fields().iter().map(|_| DefaultColumnType::Any).collect::<Vec<_>>();
         if types.is_empty() {

@@ -51,7 +51,7 @@ pub(crate) async fn rows<T: DeserializeOwned>(
     let session = sql.open_session(Caller::new(user, VIA));
     let query_id = QueryId::new();
     let mut cancel = CancelOnDrop(Some((sql, query_id)));
-    let answer = session.run(StatementRequest { sql: statement, query_id, row_limit: None }).await;
+    let answer = session.run(StatementRequest { sql: statement, query_id, row_limit: None, sent: None }).await;
     let mut answer = answer.inspect_err(|_| cancel.0 = None)?;
     let mut encoder = ndjson::Ndjson::new();
     let mut rows = Vec::new();

@@ -22,7 +22,7 @@ async fn run_sql(sql: &Arc<dyn SqlRunner>, run: &JobRun, text: &str) -> Result<(
     let session = sql.open_session(Caller::new(&run.owner, VIA));
     let query_id = QueryId::new();
     run.log.line(format!("query {query_id}"));
-    let request = StatementRequest { sql: text.to_owned(), query_id, row_limit: None };
+    let request = StatementRequest { sql: text.to_owned(), query_id, row_limit: None, sent: None };
     let mut work = pin!(async {
         let mut answer = session.run(request).await?;
         for notice in &answer.notices {

@@ -86,7 +86,7 @@ async fn is_there(house: &House, user: &str) -> Result<bool> {
 
 async fn ask(house: &House, user: &str, sql: String) -> Result<Vec<RecordBatch>> {
     let session = house.engine.open_session(Caller::new(user, "demo"));
-    let request = StatementRequest { sql, query_id: QueryId::new(), row_limit: None };
+    let request = StatementRequest { sql, query_id: QueryId::new(), row_limit: None, sent: None };
     Ok(session.run(request).await?.batches.try_collect().await?)
 }
 

@@ -64,8 +64,12 @@ impl Connection for Embedded {
     }
 
     async fn run(&self, request: Request<'_>) -> Result<Reply, Failure> {
-        let statement =
-            StatementRequest { sql: request.sql.to_owned(), query_id: request.query_id, row_limit: request.row_limit };
+        let statement = StatementRequest {
+            sql: request.sql.to_owned(),
+            query_id: request.query_id,
+            row_limit: request.row_limit,
+            sent: None,
+        };
         let answer = self.session.run(statement).await?;
         Ok(Reply {
             verb: answer.tag.verb,

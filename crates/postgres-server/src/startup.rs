@@ -389,7 +389,7 @@ async fn set(settings: &mut Settings, session: &dyn DriverSession, name: &str, v
     let quoted: Vec<String> = parts.iter().map(|part| format!("'{}'", part.replace('\'', "''"))).collect();
     let sql = format!("SET {name} = {}", quoted.join(", "));
     let query_id = polder_types::QueryId::new();
-    session.run(polder_capability::StatementRequest { sql, query_id, row_limit: None }).await.map(drop)
+    session.run(polder_capability::StatementRequest { sql, query_id, row_limit: None, sent: None }).await.map(drop)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, Schema};
 use futures::StreamExt;
@@ -60,7 +61,7 @@ impl DriverSession for Session {
 
     async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer> {
         let engine = self.engine()?;
-        let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql)?;
+        let running = engine.recorder.begin(request.query_id, &self.caller, request.text())?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let mut inner = self.inner.lock().await;
@@ -126,6 +127,12 @@ impl DriverSession for Session {
         // Without an engine nobody asks any more.
         let now = self.engine.upgrade().map(|engine| engine.recorder.now()).unwrap_or_default();
         self.kept.keep(statement, now)
+    }
+
+    fn record(&self, sql: &str, elapsed: Duration, done: Result<u64, &Error>) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.recorder.ended_elsewhere(&self.caller, sql, elapsed, done);
+        }
     }
 
     fn fail_transaction(&self) {

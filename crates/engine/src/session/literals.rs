@@ -90,7 +90,7 @@ impl Session {
         if !inner.typed || inner.open.is_some() || !is_settled(&engine, &inner) {
             return None;
         }
-        let running = engine.recorder.begin(request.query_id, &self.caller, &request.sql).ok()?;
+        let running = engine.recorder.begin(request.query_id, &self.caller, request.text()).ok()?;
         let snapshot = engine.lake.known().id;
         running.read(snapshot);
         let told = row.schema();

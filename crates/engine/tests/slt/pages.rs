@@ -54,7 +54,7 @@ async fn run(page: &Path) -> Vec<String> {
         let mut words = mark.split_whitespace();
         match (words.next(), words.next()) {
             (Some("sql"), expected) => {
-                let request = StatementRequest { sql: text, query_id: QueryId::new(), row_limit: None };
+                let request = StatementRequest { sql: text, query_id: QueryId::new(), row_limit: None, sent: None };
                 let answer = async { session.run(request).await?.batches.try_collect::<Vec<_>>().await }.await;
                 match (answer, expected) {
                     (Ok(batches), None) => last = rows(&batches),

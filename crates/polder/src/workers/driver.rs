@@ -1,13 +1,14 @@
 //! Sessions for drivers whose statements run on the workers' threads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::FieldRef;
 use polder_capability::{
     Answer, Caller, Description, DriverSession, DriverSql, Kept, KeptStatement, Parameter, QueryProgress, QueryRecord,
     RowsIn, SessionStatus, SqlRunner, SqlSession, StatementRequest,
 };
-use polder_types::{QueryId, Result};
+use polder_types::{Error, QueryId, Result};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -133,6 +134,10 @@ impl DriverSession for WorkersDriverSession {
 
     fn keep(&self, statement: KeptStatement) -> Box<dyn Kept> {
         self.inner.keep(statement)
+    }
+
+    fn record(&self, sql: &str, elapsed: Duration, done: Result<u64, &Error>) {
+        self.inner.record(sql, elapsed, done);
     }
 
     fn fail_transaction(&self) {

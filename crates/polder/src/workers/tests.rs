@@ -117,7 +117,7 @@ impl Bench {
 
     async fn start(&self, sql: &str, query_id: QueryId) -> Result<Answer> {
         let session = self.runner.open_session(Caller::new("a", "test"));
-        session.run(StatementRequest { sql: sql.to_owned(), query_id, row_limit: None }).await
+        session.run(StatementRequest { sql: sql.to_owned(), query_id, row_limit: None, sent: None }).await
     }
 }
 

@@ -88,7 +88,8 @@ impl Client {
         let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);
         let rows = RowsIn { table, columns, filter, rows: rows_until_done(receiver) };
         let session = Arc::clone(&self.session);
-        let request = StatementRequest { sql: sql.to_owned(), query_id, row_limit: None };
+        self.recorded = true;
+        let request = StatementRequest { sql: sql.to_owned(), query_id, row_limit: None, sent: None };
         let mut inserting = async move { session.insert_rows(request, rows).await }.boxed();
         let mut reader = CopyReader::new(options, filled);
         let deadline = self.deadline;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use polder_capability::{CommandTag, KeptAs, Notice};
+use polder_capability::{CommandTag, KeptAs, Notice, Parameter};
 use polder_types::{Error, ErrorKind, Result, limits};
 
 use super::portal::{Hold, Portal, Prepared, Pulled, Source, State, tag};
@@ -81,7 +81,8 @@ impl Client {
         let prepared = match statements.as_slice() {
             [] => Prepared::empty(),
             [statement] => {
-                let mut prepared = Prepared::of(statement, sql, types)?;
+                let prepared = Prepared::of(statement, sql, types);
+                let mut prepared = prepared.inspect_err(|error| self.refuse(statement.sql, error))?;
                 prepared.sent = (statement.start > 0).then(|| (sql.to_owned(), statement.start));
                 prepared
             }
@@ -96,7 +97,11 @@ impl Client {
         if !name.is_empty() {
             // It is to be used again, so its errors belong to those who prepare it. They are found by planning it.
             self.at = Some(Arc::clone(&prepared));
-            let described = self.described(&prepared).await?;
+            let described = self.described(&prepared).await;
+            if let Err(Stop::Failed(error)) = &described {
+                self.refuse(&prepared.sql, error);
+            }
+            let described = described?;
             shown = Some(self.show_prepared(&name, sql, &described.oids, false));
         }
         self.prepared.insert(name, (prepared, shown));
@@ -202,7 +207,11 @@ impl Client {
         if matches!(portal.state, State::Bound) && portal.statement.may_begin_early() {
             self.begin_for(&portal.statement).await?;
             let values = std::mem::take(&mut portal.values);
-            portal.state = match self.start(&portal.statement, values, &portal.result_formats).await? {
+            let statement = Arc::clone(&portal.statement);
+            let began = self.takes_up(&statement);
+            let started = self.start(&statement, values, &portal.result_formats).await;
+            self.note(&statement.sql, began, started.as_ref().map(|_| ""));
+            portal.state = match started? {
                 Started::Rows(source) => State::Rows(source),
                 Started::Done(told) => State::Done(told),
                 _ => State::Ended,
@@ -239,17 +248,10 @@ impl Client {
             self.begin_for(&portal.statement).await?;
             let values = std::mem::take(&mut portal.values);
             let statement = Arc::clone(&portal.statement);
-            let told = match self.start(&statement, values, &portal.result_formats).await? {
-                Started::Rows(source) => {
-                    portal.state = State::Rows(source);
-                    None
-                }
-                Started::Done(told) => Some(told),
-                Started::CopyOut(source, options) => Some(self.copy_out(source, options).await?),
-                Started::CopyIn(copy) => Some(self.copy_in(&statement.sql, copy).await?),
-                Started::Fetch(fetch) => Some(self.fetch(&fetch, Some(&portal.result_formats)).await?),
-            };
-            if let Some(told) = told {
+            let began = self.takes_up(&statement);
+            let done = self.carry_out_bound(&statement, portal, values).await;
+            self.note(&statement.sql, began, done.as_ref().map(|told| told.as_deref().unwrap_or_default()));
+            if let Some(told) = done? {
                 self.ends();
                 portal.state = State::Ended;
                 backend::complete(&mut self.wire.output, &told);
@@ -277,6 +279,26 @@ impl Client {
                 Ok(())
             }
         }
+    }
+
+    /// The words that say what it did; `None`: the portal has its rows.
+    async fn carry_out_bound(
+        &mut self,
+        statement: &Prepared,
+        portal: &mut Portal,
+        values: Vec<Parameter>,
+    ) -> Flow<Option<String>> {
+        let told = match self.start(statement, values, &portal.result_formats).await? {
+            Started::Rows(source) => {
+                portal.state = State::Rows(source);
+                return Ok(None);
+            }
+            Started::Done(told) => told,
+            Started::CopyOut(source, options) => self.copy_out(source, options).await?,
+            Started::CopyIn(copy) => self.copy_in(&statement.sql, copy).await?,
+            Started::Fetch(fetch) => self.fetch(&fetch, Some(&portal.result_formats)).await?,
+        };
+        Ok(Some(told))
     }
 
     /// Sends rows of a portal; true if there are no more.

@@ -68,6 +68,10 @@ pub(crate) struct Client {
     portals: HashMap<String, Portal>,
     /// The statement that the message at hand is about.
     at: Option<Arc<Prepared>>,
+    /// The statement that is carried out: in its words the engine records what it is asked for.
+    doing: Option<Arc<Prepared>>,
+    /// The engine has recorded it.
+    recorded: bool,
     /// A transaction that was begun for several statements that came together.
     implicit: bool,
     /// After an error, everything up to the next Sync is passed over.
@@ -116,6 +120,8 @@ impl Client {
             prepared: HashMap::new(),
             portals: HashMap::new(),
             at: None,
+            doing: None,
+            recorded: false,
             implicit: false,
             skips: false,
             told: HashMap::new(),
@@ -279,6 +285,39 @@ impl Client {
         id
     }
 
+    /// Takes up a statement: what becomes of it is recorded in its words.
+    fn takes_up(&mut self, statement: &Arc<Prepared>) -> Instant {
+        self.doing = Some(Arc::clone(statement));
+        self.recorded = false;
+        Instant::now()
+    }
+
+    /// Asks the engine for it, or for what it stands for.
+    fn request(&mut self, sql: &str) -> StatementRequest {
+        self.recorded = true;
+        let sent = self.doing.as_ref().filter(|statement| statement.sql != sql).map(|statement| statement.sql.clone());
+        StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None, sent }
+    }
+
+    /// Records a statement that was not understood.
+    fn refuse(&self, sql: &str, error: &Error) {
+        self.session.record(sql, Duration::ZERO, Err(error));
+    }
+
+    /// Records a statement that the engine has not seen: one that was carried out here, or refused. `done`: the words that
+    /// say what it did.
+    fn note(&mut self, sql: &str, began: Instant, done: Result<&str, &Stop>) {
+        if std::mem::replace(&mut self.recorded, true) {
+            return;
+        }
+        let done = match done {
+            Ok(told) => Ok(told.strip_prefix("FETCH ").and_then(|rows| rows.parse().ok()).unwrap_or(0)),
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Gone(_)) => return,
+        };
+        self.session.record(sql, began.elapsed(), done);
+    }
+
     /// Notes that a statement goes on.
     fn goes_on(&mut self, id: QueryId) {
         self.registered.runs(Some(id));
@@ -307,7 +346,8 @@ impl Client {
     /// Runs a statement of the server's own making, such as BEGIN, for what it does.
     async fn command(&mut self, sql: &str) -> Flow<()> {
         let session = Arc::clone(&self.session);
-        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None };
+        self.recorded = true;
+        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None, sent: None };
         let done = self.watched(async move { session.run(request).await }).await;
         self.ends();
         done?.map(drop).map_err(Stop::from)

@@ -143,8 +143,7 @@ impl Client {
     /// One of the engine's statements that gives no rows.
     async fn engines(&mut self, sql: &str) -> Flow<Started> {
         let session = std::sync::Arc::clone(&self.session);
-        let request =
-            polder_capability::StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None };
+        let request = self.request(sql);
         let answer = self.watched(async move { session.run(request).await }).await??;
         self.notices(&answer.notices);
         self.ends();
@@ -239,7 +238,12 @@ impl Client {
         // A portal that a driver has bound is a cursor too.
         if matches!(portal.state, State::Bound) {
             let (statement, values) = (std::sync::Arc::clone(&portal.statement), std::mem::take(&mut portal.values));
-            if let Started::Rows(source) = Box::pin(self.start(&statement, values, &portal.result_formats)).await? {
+            // That is recorded by itself, in its own words.
+            self.takes_up(&statement);
+            let started = Box::pin(self.start(&statement, values, &portal.result_formats)).await;
+            self.doing = None;
+            self.recorded = false;
+            if let Started::Rows(source) = started? {
                 portal.state = State::Rows(source);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::Schema;
-use polder_capability::{Answer, CommandTag, Parameter, StatementRequest, TransactionState};
+use polder_capability::{Answer, CommandTag, Parameter, TransactionState};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::portal::{Described, Prepared, Source, tag};
@@ -232,7 +232,7 @@ impl Client {
 
     async fn answer(&mut self, sql: &str, values: Vec<Parameter>) -> Flow<Answer> {
         let session = Arc::clone(&self.session);
-        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None };
+        let request = self.request(sql);
         let answer = self.watched(async move { session.run_with(request, values).await }).await??;
         self.notices(&answer.notices);
         Ok(answer)

@@ -53,7 +53,8 @@ impl Client {
     }
 
     async fn one(&mut self, statement: &Statement<'_>, sql: &str, several: bool) -> Flow<()> {
-        let prepared = Arc::new(Prepared::of(statement, sql, Vec::new())?);
+        let prepared = Prepared::of(statement, sql, Vec::new());
+        let prepared = Arc::new(prepared.inspect_err(|error| self.refuse(statement.sql, error))?);
         let controls = matches!(
             prepared.command,
             Some(Command::Begin | Command::Commit | Command::Rollback | Command::DiscardAll)
@@ -61,16 +62,24 @@ impl Client {
         if several && !controls && self.is_idle() {
             self.begin_implicit().await?;
         }
-        let tag = match self.start(&prepared, Vec::new(), &[]).await? {
-            Started::Done(tag) => tag,
-            Started::Rows(mut source) => self.show(&mut source).await?,
-            Started::CopyOut(source, options) => self.copy_out(source, options).await?,
-            Started::CopyIn(copy) => self.copy_in(&prepared.sql, copy).await?,
-            Started::Fetch(fetch) => self.fetch(&fetch, None).await?,
-        };
+        let began = self.takes_up(&prepared);
+        let done = self.carry_out(&prepared).await;
+        self.note(&prepared.sql, began, done.as_deref());
+        let tag = done?;
         self.ends();
         backend::complete(&mut self.wire.output, &tag);
         Ok(())
+    }
+
+    /// The words that say what a statement did.
+    async fn carry_out(&mut self, prepared: &Arc<Prepared>) -> Flow<String> {
+        match self.start(prepared, Vec::new(), &[]).await? {
+            Started::Done(tag) => Ok(tag),
+            Started::Rows(mut source) => self.show(&mut source).await,
+            Started::CopyOut(source, options) => self.copy_out(source, options).await,
+            Started::CopyIn(copy) => self.copy_in(&prepared.sql, copy).await,
+            Started::Fetch(fetch) => self.fetch(&fetch, None).await,
+        }
     }
 
     /// All rows, with their columns before them.
