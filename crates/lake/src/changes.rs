@@ -47,6 +47,17 @@ pub struct SnapshotInfo {
     pub changes: Vec<Change>,
 }
 
+impl SnapshotInfo {
+    /// Its changes, but for words that stand beside others only so that DuckDB sees a conflict: nothing was inlined there.
+    pub fn told(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| match change {
+            Change::Moved(id) => !self.changes.contains(&Change::Compacted(*id)),
+            Change::InlinedDelete(id) => !self.changes.contains(&Change::DeletedFrom(*id)),
+            _ => true,
+        })
+    }
+}
+
 impl Change {
     /// The table that it is about, if any.
     #[must_use]
@@ -66,7 +77,8 @@ impl Change {
     }
 
     /// Moves rows between files and changes none.
-    pub(crate) fn is_housekeeping(&self) -> bool {
+    #[must_use]
+    pub fn is_housekeeping(&self) -> bool {
         matches!(self, Self::Compacted(_) | Self::InlineFlush(_) | Self::Moved(_))
     }
 

@@ -58,7 +58,20 @@ fn schema() -> Schema {
         text("changes", false),
         int("rows_added", true),
         int("rows_removed", true),
+        int("files_added", true),
+        int("files_removed", true),
     ])
+}
+
+/// A number for each version.
+type Counts = BTreeMap<i64, i64>;
+
+#[derive(Debug, Default)]
+struct Changed {
+    rows_added: Counts,
+    rows_removed: Counts,
+    files_added: Counts,
+    files_removed: Counts,
 }
 
 struct History {
@@ -89,21 +102,20 @@ impl History {
         let rights = Rights::new(who, &snapshot);
         rights.require(word_of(table), &self.name, table.id, SELECT)?;
         let counts = rights.counts(table.id);
-        let (added, removed) = self.changed_rows(table).await?;
+        let changed = self.changed(table).await?;
         let mut ids = Int64Builder::new();
         let mut times = TimestampMicrosecondBuilder::new();
         let (mut authors, mut messages, mut changes) =
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let (mut plus, mut minus) = (Int64Builder::new(), Int64Builder::new());
+        let (mut files_plus, mut files_minus) = (Int64Builder::new(), Int64Builder::new());
         for info in self.engine.lake.history(VERSIONS_MAX).await? {
-            let of_table: Vec<String> = info
-                .changes
-                .iter()
+            let of_table: Vec<&Change> = info
+                .told()
                 .filter(|change| {
                     let created = matches!(change, Change::CreatedTable(schema, name) if *schema == self.name.schema && *name == self.name.table);
                     change.table() == Some(table.id) || (created && info.id >= table.begin_snapshot)
                 })
-                .map(|change| change.to_string().split(':').next().unwrap_or_default().to_owned())
                 .collect();
             if of_table.is_empty() {
                 continue;
@@ -112,10 +124,16 @@ impl History {
             times.append_value(info.committed_at.timestamp_micros());
             authors.append_option(info.author.as_deref());
             messages.append_option(info.message.as_deref().filter(|_| is_told_of(who, info.author.as_deref())));
-            changes.append_value(of_table.join(","));
-            let told = |rows: &BTreeMap<i64, i64>| counts.then(|| rows.get(&info.id).copied().unwrap_or(0));
-            plus.append_option(told(&added));
-            minus.append_option(told(&removed));
+            let word = |change: &&Change| change.to_string().split(':').next().unwrap_or_default().to_owned();
+            changes.append_value(of_table.iter().map(word).collect::<Vec<_>>().join(","));
+            let of_version = |counted: &Counts| counted.get(&info.id).copied().unwrap_or(0);
+            // Rows that went from file to file were neither added nor removed.
+            let moves = of_table.iter().all(|change| change.is_housekeeping());
+            let told = |rows: &Counts| counts.then(|| if moves { 0 } else { of_version(rows) });
+            plus.append_option(told(&changed.rows_added));
+            minus.append_option(told(&changed.rows_removed));
+            files_plus.append_option(counts.then(|| of_version(&changed.files_added)));
+            files_minus.append_option(counts.then(|| of_version(&changed.files_removed)));
         }
         Ok(vec![
             Arc::new(ids.finish()),
@@ -125,12 +143,14 @@ impl History {
             Arc::new(changes.finish()),
             Arc::new(plus.finish()),
             Arc::new(minus.finish()),
+            Arc::new(files_plus.finish()),
+            Arc::new(files_minus.finish()),
         ])
     }
 
-    /// Rows that each version added and removed.
-    async fn changed_rows(&self, table: &TableState) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>)> {
-        let (mut added, mut removed): (BTreeMap<i64, i64>, BTreeMap<i64, i64>) = Default::default();
+    /// Rows and files that each version added and removed.
+    async fn changed(&self, table: &TableState) -> Result<Changed> {
+        let mut changed = Changed::default();
         let at = [Value::Int(table.id)];
         let files = "SELECT data_file_id, begin_snapshot, end_snapshot, record_count FROM ducklake_data_file WHERE table_id = $1";
         let deletes = "SELECT data_file_id, begin_snapshot, delete_count FROM ducklake_delete_file WHERE table_id = $1 ORDER BY begin_snapshot";
@@ -141,20 +161,23 @@ impl History {
         for row in &deletes {
             let (file, snapshot, count) = (row.int(0)?, row.int(1)?, row.int(2)?);
             let before = so_far.insert(file, count).unwrap_or(0);
-            *removed.entry(snapshot).or_default() += count - before;
+            *changed.rows_removed.entry(snapshot).or_default() += count - before;
         }
         for row in &files {
             let (file, begin, count) = (row.int(0)?, row.int(1)?, row.int(3)?);
-            *added.entry(begin).or_default() += count;
+            *changed.rows_added.entry(begin).or_default() += count;
+            *changed.files_added.entry(begin).or_default() += 1;
             if let Some(end) = row.opt_int(2)? {
-                *removed.entry(end).or_default() += count - so_far.get(&file).copied().unwrap_or(0);
+                *changed.rows_removed.entry(end).or_default() += count - so_far.get(&file).copied().unwrap_or(0);
+                *changed.files_removed.entry(end).or_default() += 1;
             }
         }
         for holder in &table.inlined_tables {
             if !holder.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 continue;
             }
-            for (column, counts) in [("begin_snapshot", &mut added), ("end_snapshot", &mut removed)] {
+            let sides = [("begin_snapshot", &mut changed.rows_added), ("end_snapshot", &mut changed.rows_removed)];
+            for (column, counts) in sides {
                 let sql =
                     format!("SELECT {column}, count(*) FROM {holder} WHERE {column} IS NOT NULL GROUP BY {column}");
                 for row in self.engine.metastore.query(&sql, &[]).await? {
@@ -162,6 +185,6 @@ impl History {
                 }
             }
         }
-        Ok((added, removed))
+        Ok(changed)
     }
 }

@@ -354,7 +354,7 @@ pub(super) async fn snapshots(engine: &Engine, who: &Who) -> Result<Vec<ArrayRef
         times.push(Some(info.committed_at));
         authors.append_option(info.author.as_deref());
         messages.append_option(info.message.as_deref().filter(|_| is_told_of(who, info.author.as_deref())));
-        changes.append_value(info.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+        changes.append_value(info.told().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     Ok(vec![
         Arc::new(ids.finish()),

@@ -1,4 +1,6 @@
-use super::{Change, excludes, parse};
+use chrono::DateTime;
+
+use super::{Change, SnapshotInfo, excludes, parse};
 
 #[test]
 fn reads_what_it_writes() {
@@ -22,6 +24,18 @@ fn reads_what_duckdb_writes() {
         vec![Change::CreatedView("main".into(), "v".into()), Change::InlinedDelete(1)]
     );
     assert_eq!(parse(""), vec![]);
+}
+
+#[test]
+fn words_for_duckdb_alone_are_not_told() {
+    let check = |changes: &str, expected: &str| {
+        let committed_at = DateTime::UNIX_EPOCH;
+        let info = SnapshotInfo { id: 1, committed_at, author: None, message: None, changes: parse(changes) };
+        assert_eq!(info.told().map(ToString::to_string).collect::<Vec<_>>().join(","), expected);
+    };
+    check("rewrite_delete:4,flushed_inlined:4", "rewrite_delete:4");
+    check("deleted_from_table:4,inlined_delete:4,inlined_delete:5", "deleted_from_table:4,inlined_delete:5");
+    check("inlined_delete:4,inserted_into_table:4", "inlined_delete:4,inserted_into_table:4");
 }
 
 #[test]
