@@ -10,40 +10,30 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan};
-use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
 
-use super::dependencies::Rule;
+use super::wrapped::Rule;
 
 /// The rule that pushes.
 pub(super) const PUSHER: &str = "push_down_filter";
 
 /// That rule, which is not shown such conditions.
-#[derive(Debug)]
-pub(super) struct AboveGroups(pub Rule);
-
-impl OptimizerRule for AboveGroups {
-    fn name(&self) -> &str {
-        self.0.name()
+pub(super) fn above_groups(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Filter(filter) = &plan else { return rule.rewrite(plan, config) };
+    let (held, rest): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(filter.predicate.clone()).into_iter().partition(|expr| stays(expr, &filter.input));
+    let Some(held) = conjunction(held) else { return rule.rewrite(plan, config) };
+    let Some(rest) = conjunction(rest) else { return Ok(Transformed::no(plan)) };
+    let without = Filter::try_new(rest, Arc::clone(&filter.input))?;
+    let below = rule.rewrite(LogicalPlan::Filter(without), config)?;
+    if !below.transformed {
+        return Ok(Transformed::no(plan));
     }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let LogicalPlan::Filter(filter) = &plan else { return self.0.rewrite(plan, config) };
-        let (held, rest): (Vec<Expr>, Vec<Expr>) =
-            split_conjunction_owned(filter.predicate.clone()).into_iter().partition(|expr| stays(expr, &filter.input));
-        let Some(held) = conjunction(held) else { return self.0.rewrite(plan, config) };
-        let Some(rest) = conjunction(rest) else { return Ok(Transformed::no(plan)) };
-        let without = Filter::try_new(rest, Arc::clone(&filter.input))?;
-        let below = self.0.rewrite(LogicalPlan::Filter(without), config)?;
-        if !below.transformed {
-            return Ok(Transformed::no(plan));
-        }
-        below.map_data(|below| Ok(LogicalPlan::Filter(Filter::try_new(held, Arc::new(below))?)))
-    }
+    below.map_data(|below| Ok(LogicalPlan::Filter(Filter::try_new(held, Arc::new(below))?)))
 }
 
 fn stays(condition: &Expr, input: &LogicalPlan) -> bool {

@@ -9,52 +9,37 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchemaRef, FunctionalDependencies, Result};
 use datafusion::logical_expr::{Distinct, LogicalPlan};
-use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{Optimizer, OptimizerConfig};
 
-use super::above_groups::{AboveGroups, PUSHER};
-use super::null_safe::{EXTRACTOR, PlainKeys};
-
-pub(super) type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+use super::above_groups::{PUSHER, above_groups};
+use super::null_safe::{EXTRACTOR, plain_keys};
+use super::wrapped::{Rule, Wrapped};
 
 /// The rules that read dependencies.
 const BELIEVERS: [&str; 4] =
     ["eliminate_join", "eliminate_duplicated_expr", "replace_distinct_aggregate", "optimize_projections"];
 
-/// A rule that sees no dependencies.
-#[derive(Debug)]
-struct Independent(Rule);
-
 /// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them, nor makes keys that
 /// are equal where both are NULL.
 pub(crate) fn rules() -> Vec<Rule> {
     let kept = |rule: Rule| match rule.name() {
-        name if BELIEVERS.contains(&name) => Arc::new(Independent(rule)) as Rule,
-        PUSHER => Arc::new(AboveGroups(rule)) as Rule,
-        EXTRACTOR => Arc::new(PlainKeys(rule)) as Rule,
+        name if BELIEVERS.contains(&name) => Wrapped::rule(rule, independent),
+        PUSHER => Wrapped::rule(rule, above_groups),
+        EXTRACTOR => Wrapped::rule(rule, plain_keys),
         _ => rule,
     };
     Optimizer::new().rules.into_iter().map(kept).collect()
 }
 
-impl OptimizerRule for Independent {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let plan = match self.0.apply_order() {
-            // It walks by itself.
-            None => plan.transform_up_with_subqueries(forget).data()?,
-            // It is shown each node, and looks at what is just below.
-            Some(_) => plan.map_children(forget).data()?,
-        };
-        self.0.rewrite(plan, config)
-    }
+/// A rule that sees no dependencies.
+fn independent(rule: &Rule, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    let plan = match rule.apply_order() {
+        // It walks by itself.
+        None => plan.transform_up_with_subqueries(forget).data()?,
+        // It is shown each node, and looks at what is just below.
+        Some(_) => plan.map_children(forget).data()?,
+    };
+    rule.rewrite(plan, config)
 }
 
 /// The node without the dependencies of its own schema. Nodes without one have that of their input.

@@ -9,3 +9,4 @@ pub(crate) mod outer_joins;
 pub(crate) mod own_values;
 pub(crate) mod part_names;
 mod sort_keys;
+mod wrapped;

@@ -9,43 +9,33 @@ use datafusion::common::{DFSchema, NullEquality, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::utils::{can_hash, conjunction, find_valid_equijoin_key_pair, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator};
-use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
 
-use super::dependencies::Rule;
+use super::wrapped::Rule;
 
 /// The rule that makes keys of conditions.
 pub(super) const EXTRACTOR: &str = "extract_equijoin_predicate";
 
 /// That rule, which is shown neither null-safe comparisons nor joins that take NULLs as equal.
-#[derive(Debug)]
-pub(super) struct PlainKeys(pub Rule);
-
-impl OptimizerRule for PlainKeys {
-    fn name(&self) -> &str {
-        self.0.name()
+pub(super) fn plain_keys(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Join(mut join) = plan else { return rule.rewrite(plan, config) };
+    if join.null_equality == NullEquality::NullEqualsNull {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let LogicalPlan::Join(mut join) = plan else { return self.0.rewrite(plan, config) };
-        if join.null_equality == NullEquality::NullEqualsNull {
-            return Ok(Transformed::no(LogicalPlan::Join(join)));
+    let conjuncts = join.filter.take().map(split_conjunction_owned).unwrap_or_default();
+    let (null_safe, others): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(is_null_safe);
+    join.filter = conjunction(others);
+    rule.rewrite(LogicalPlan::Join(join), config)?.map_data(|plan| match plan {
+        LogicalPlan::Join(mut join) => {
+            join.filter = conjunction(join.filter.into_iter().chain(null_safe));
+            Ok(LogicalPlan::Join(join))
         }
-        let conjuncts = join.filter.take().map(split_conjunction_owned).unwrap_or_default();
-        let (null_safe, others): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(is_null_safe);
-        join.filter = conjunction(others);
-        self.0.rewrite(LogicalPlan::Join(join), config)?.map_data(|plan| match plan {
-            LogicalPlan::Join(mut join) => {
-                join.filter = conjunction(join.filter.into_iter().chain(null_safe));
-                Ok(LogicalPlan::Join(join))
-            }
-            other => Ok(other),
-        })
-    }
+        other => Ok(other),
+    })
 }
 
 fn is_null_safe(expr: &Expr) -> bool {
