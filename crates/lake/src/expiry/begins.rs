@@ -21,6 +21,14 @@ struct TableRow {
     end: Option<SnapshotId>,
 }
 
+/// A row of `ducklake_schema` that a kept version sees.
+#[derive(Debug, Clone, Copy)]
+struct SchemaRow {
+    schema: i64,
+    begin: SnapshotId,
+    end: Option<SnapshotId>,
+}
+
 /// A row that begins too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Late {
@@ -55,17 +63,21 @@ pub(super) async fn late_rows(metastore: &Metastore, kept: &[SnapshotId]) -> Res
         shapes.insert(row.int(0)?, row.int(1)?);
     }
     let mut schemas = Vec::new();
-    for row in metastore.query("SELECT schema_id, begin_snapshot FROM ducklake_schema", &[]).await? {
-        schemas.push((row.int(0)?, row.int(1)?));
+    let sql = "SELECT schema_id, begin_snapshot, end_snapshot FROM ducklake_schema ORDER BY schema_id, begin_snapshot";
+    for row in metastore.query(sql, &[]).await? {
+        let row = SchemaRow { schema: row.int(0)?, begin: row.int(1)?, end: row.opt_int(2)? };
+        if !is_unseen(kept, row.begin, row.end) {
+            schemas.push(row);
+        }
     }
     Ok(late(&tables, &shapes, &schemas, kept))
 }
 
-/// `tables` are in the order of their ids and begins, `shapes` has the first shape of each table, `schemas` where they begin.
+/// `tables` and `schemas` are in the order of their ids and begins, `shapes` has the first shape of each table.
 fn late(
     tables: &[TableRow],
     shapes: &HashMap<i64, SnapshotId>,
-    schemas: &[(i64, SnapshotId)],
+    schemas: &[SchemaRow],
     kept: &[SnapshotId],
 ) -> Vec<Late> {
     let mut found = Vec::new();
@@ -83,11 +95,15 @@ fn late(
         *first = begin.min(*first);
         before = Some(row);
     }
-    for (id, begin) in schemas {
-        let Some(earlier) = first_of_schemas.get(id).filter(|first| *first < begin) else { continue };
-        if is_unseen(kept, *earlier, Some(*begin)) {
-            found.push(Late { of: ("ducklake_schema", "schema_id"), id: *id, begin: *begin, earlier: *earlier });
+    let mut before: Option<&SchemaRow> = None;
+    for row in schemas {
+        let gone_until = before.filter(|before| before.schema == row.schema).and_then(|before| before.end);
+        let wanted = gone_until.or_else(|| first_of_schemas.get(&row.schema).copied()).unwrap_or(row.begin);
+        if wanted < row.begin && is_unseen(kept, wanted, Some(row.begin)) {
+            let of = ("ducklake_schema", "schema_id");
+            found.push(Late { of, id: row.schema, begin: row.begin, earlier: wanted });
         }
+        before = Some(row);
     }
     found
 }
