@@ -60,6 +60,30 @@ describe('the demo', () => {
     }));
 });
 
+describe('what ran', { skip: mocked }, () => {
+  test('Home has the last statements, what came of them, and opens them again', () =>
+    signedIn(async (page) => {
+      const [mark, table] = [Date.now(), `ran_${Date.now()}`];
+      await page.goto(server.url);
+      await runSql(page, `CREATE TABLE ${table} AS SELECT value AS a FROM generate_series(1, 3) AS s(value)`);
+      await runSql(page, `SELECT a, ${mark} AS mark FROM ${table}`);
+      await runSql(page, `DELETE FROM ${table} WHERE a < 3`);
+      await assert.rejects(runSql(page, `SELECT nothing_${mark} FROM ${table}`));
+      await page.goto(server.url);
+      const recent = page.getByRole('region', { name: 'Recent statements' });
+      const items = recent.getByRole('listitem');
+      await items.filter({ hasText: `nothing_${mark}` }).waitFor();
+      const shown = (await items.allTextContents()).slice(0, 4);
+      // The newest first, each with its rows or its error, and when it ran.
+      assert.match(shown[0], new RegExp(`SELECT nothing_${mark} FROM ${table}.*42703 · .*(now|second|ago)`));
+      assert.match(shown[1], new RegExp(`DELETE FROM ${table} WHERE a < 3.*2 rows changed · `));
+      assert.match(shown[2], new RegExp(`SELECT a, ${mark} AS mark FROM ${table}.*3 rows · `));
+      assert.match(shown[3], new RegExp(`CREATE TABLE ${table} AS .*3 rows changed · `));
+      await items.nth(2).getByRole('button').click();
+      await page.locator('.cm-content').getByText(`SELECT a, ${mark} AS mark FROM ${table}`).waitFor();
+    }));
+});
+
 describe('from a file to a chart', () => {
   const rows = Array.from({ length: 240 }, (_, n) => `2024-${String((n % 12) + 1).padStart(2, '0')}-15,${['North', 'South', 'East'][n % 3]},${(n * 37) % 500}`);
   const csv = `Day,Region,Amount\n${rows.join('\n')}\n`;
@@ -155,6 +179,36 @@ describe('a table', { skip: mocked }, () => {
       await row.getByText(String(told.distinct), { exact: true }).waitFor();
       await row.getByRole('button').first().click();
       await page.getByText(`${told.missing.toLocaleString('en-GB')} (`).waitFor();
+    }));
+
+  test('its histogram has each value that is there, in its place', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/data/public/weather`);
+      const row = page.getByRole('row').filter({ hasText: 'wind_gust' });
+      const small = row.getByRole('img', { name: /^Histogram of wind_gust from / });
+      await small.waitFor();
+      await row.getByRole('button').first().click();
+      const figure = page.getByRole('figure', { name: 'Distribution' });
+      const large = figure.getByRole('img', { name: /^Histogram of wind_gust from / });
+      await large.waitFor();
+      const [told] = await runSql(page, 'SELECT count(wind_gust) AS known, min(wind_gust)::float8 AS least, max(wind_gust)::float8 AS most FROM weather');
+      const bins = (await large.locator('title').allTextContents()).map((title) => {
+        const [, low, high, rows] = /^(\S+) to (\S+): ([\d,]+) rows$/.exec(title) ?? assert.fail(title);
+        return { low: Number(low.replaceAll(',', '')), high: Number(high.replaceAll(',', '')), rows: Number(rows.replaceAll(',', '')) };
+      });
+      assert.ok(bins.length > 4, `${bins.length} bins`);
+      assert.equal(await small.locator('rect').count(), bins.length);
+      assert.equal(bins.reduce((sum, bin) => sum + bin.rows, 0), told.known);
+      // The most frequent one is the highest, and what is empty has no height.
+      const heights = await large.locator('rect').evaluateAll((all) => all.map((bar) => Number(bar.getAttribute('height'))));
+      assert.equal(heights.indexOf(Math.max(...heights)), bins.findIndex((bin) => bin.rows === Math.max(...bins.map(({ rows }) => rows))));
+      assert.deepEqual(heights.map((height) => height === 0), bins.map((bin) => bin.rows === 0));
+      const near = (one, other) => assert.ok(Math.abs(one - other) <= Math.abs(other) / 50 + 0.01, `${one} is not ${other}`);
+      near(bins[0].low, told.least);
+      near(bins.at(-1).high, told.most);
+      const [middle] = await runSql(page, `SELECT count(*) AS n FROM weather WHERE wind_gust < ${bins[Math.floor(bins.length / 2)].low}`);
+      const before = bins.slice(0, Math.floor(bins.length / 2)).reduce((sum, bin) => sum + bin.rows, 0);
+      assert.ok(Math.abs(middle.n - before) <= told.known / 20, `${before} rows before the middle, ${middle.n} by SQL`);
     }));
 
   test('its history has the versions, and an old one is read', () =>

@@ -30,6 +30,25 @@ describe('queries', () => {
       await untilNothingRuns(page);
     }));
 
+  test('a statement that reads a table says how many rows and bytes it has read', { skip: mocked }, () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT count(*) AS n FROM flights a, flights b WHERE (a.distance::bigint * b.distance + a.flight) % 7 = 3');
+      await page.keyboard.press('Control+Enter');
+      const bar = page.getByRole('progressbar', { name: 'The statement is running' });
+      await bar.waitFor();
+      const facts = page.getByText(/[1-9][\d,]*( of [1-9][\d,]*)? rows read/).locator('..');
+      await facts.waitFor();
+      await facts.getByText(/^[1-9][\d.,]* (B|KB|MB)$/).waitFor();
+      await facts.getByText(/^[1-9][\d.,]* (B|KB|MB)\/s$/).waitFor();
+      // What is told is what the server counts.
+      const [running] = await page.evaluate(async () => (await (await fetch('/api/v1/running')).json()).queries);
+      assert.ok(running.bytes_scanned > 0 && running.rows_scanned > 0, JSON.stringify(running));
+      await page.keyboard.press('Escape');
+      await page.getByText('The statement was cancelled').waitFor();
+      await untilNothingRuns(page);
+    }));
+
   test('the statement under the cursor runs, not the whole', () =>
     signedIn(async (page) => {
       await page.goto(`${server.url}/query`);
