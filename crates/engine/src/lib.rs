@@ -42,6 +42,7 @@ mod topic_grants;
 mod topic_rights;
 mod topics;
 mod unique_names;
+mod units;
 mod unnest;
 mod upkeep;
 mod yielding;

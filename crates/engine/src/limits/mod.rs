@@ -13,6 +13,8 @@ use polder_types::{Error, ErrorKind, Result};
 pub(crate) use memory::{NAME_IN_ERRORS, limited};
 pub(crate) use usage::Usage;
 
+use crate::units::Unit;
+
 /// The settings that are limits.
 pub(crate) const NAMES: &[&str] =
     &["max_bytes_scanned", "max_bytes_scanned_per_day", "statement_memory", "statement_timeout"];
@@ -144,20 +146,10 @@ fn told(name: &str, amount: Option<u64>) -> String {
 /// As PostgreSQL reads amounts of memory, where a number without a unit is one of bytes; 0 is no limit.
 fn bytes(name: &str, value: &str) -> Result<Option<u64>> {
     let value = value.trim();
-    let digits = value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len());
-    let (number, unit) = value.split_at(digits);
-    let shift = match unit.trim() {
-        "" | "B" => Some(0),
-        "kB" => Some(10),
-        "MB" => Some(20),
-        "GB" => Some(30),
-        "TB" => Some(40),
-        _ => None,
-    };
-    let bytes = number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
-    match bytes {
+    match Unit::Bytes.count(value) {
         Some(0) => Ok(None),
-        Some(bytes) if i64::try_from(bytes).is_ok() => Ok(Some(bytes)),
+        // Where it ends, counting does: what is meant is more.
+        Some(bytes) if bytes > 0 && bytes < i64::MAX => Ok(Some(bytes.unsigned_abs())),
         _ => Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))
             .with_code("22023")
             .with_hint("a number of bytes, or one with B, kB, MB, GB or TB, such as '10GB'; 0 for no limit")),
@@ -166,10 +158,7 @@ fn bytes(name: &str, value: &str) -> Result<Option<u64>> {
 
 /// With the largest unit of which it is a whole number.
 pub(crate) fn shown(bytes: Option<u64>) -> String {
-    let Some(bytes) = bytes else { return "0".to_owned() };
-    let units = [("TB", 40), ("GB", 30), ("MB", 20), ("kB", 10)];
-    let whole = units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
-    whole.map_or_else(|| format!("{bytes}B"), |(unit, shift)| format!("{}{unit}", bytes >> shift))
+    Unit::Bytes.shown(bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
 
 /// What a statement may read from now on.

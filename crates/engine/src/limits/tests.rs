@@ -10,12 +10,17 @@ fn role(settings: &[(&str, &str)], is_superuser: bool) -> LimitSettings {
 
 #[test]
 fn amounts_are_read_and_shown() {
-    for (text, read) in
-        [("0", None), ("1", Some(1)), ("8kB", Some(8192)), (" 3 GB", Some(3 << 30)), ("2TB", Some(2 << 40))]
-    {
+    for (text, read) in [
+        ("0", None),
+        ("1", Some(1)),
+        ("8kB", Some(8192)),
+        (" 3 GB", Some(3 << 30)),
+        ("2TB", Some(2 << 40)),
+        ("1.5GB", Some(3 << 29)),
+    ] {
         assert_eq!(bytes("max_bytes_scanned", text).unwrap(), read, "{text}");
     }
-    for text in ["", "much", "-1", "1.5GB", "9999999TB", "1gb"] {
+    for text in ["", "much", "-1", "-5kB", "9999999TB", "1gb"] {
         assert_eq!(bytes("max_bytes_scanned", text).unwrap_err().code(), "22023", "{text}");
     }
     for (value, text) in

@@ -1,13 +1,10 @@
 //! Times as PostgreSQL shows them.
 
-/// Units and their milliseconds, the largest first.
-const UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)];
+use crate::units::Unit;
 
 /// With the largest unit of which it is a whole number.
 pub(super) fn told(millis: Option<u64>) -> String {
-    let Some(millis) = millis else { return "0".to_owned() };
-    let whole = UNITS.iter().find(|(_, scale)| millis % scale == 0);
-    whole.map_or_else(|| format!("{millis}ms"), |(unit, scale)| format!("{}{unit}", millis / scale))
+    Unit::Milliseconds.shown(millis.map_or(0, |millis| i64::try_from(millis).unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]
