@@ -55,8 +55,7 @@ impl Splitter for Blanks {
 fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let quote = super::csv::one_byte("quote", content.options.quote)?.unwrap_or(b'"');
     let splitter = Blanks { quote: Some(quote) };
-    let (layout, comment) =
-        comments::layout(&splitter, content.head, content.is_whole(), content.options.header, content.label)?;
+    let (layout, comment) = comments::layout(&splitter, content.sample())?;
     let mut remarks = vec!["columns are separated by blanks".into()];
     remarks.extend(comment);
     remarks.extend(layout.remark("line"));

@@ -230,8 +230,7 @@ fn open(content: &Content<'_>) -> Result<Vec<Opened>> {
     let sure = sniffed.is_some();
     let quote = one_byte("quote", content.options.quote)?;
     let dialect = sniffed.unwrap_or_else(|| super::dialect::one_column(content.head, quote));
-    let (layout, comment) =
-        comments::layout(&dialect, content.head, content.is_whole(), content.options.header, content.label)?;
+    let (layout, comment) = comments::layout(&dialect, content.sample())?;
     let mut remarks: Vec<String> = comment.into_iter().collect();
     remarks.extend(layout.remark("line"));
     if !sure {

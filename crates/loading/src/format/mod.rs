@@ -23,6 +23,7 @@ use crate::progress::Job;
 use crate::rejects::Reject;
 use crate::source::spool::Body;
 use crate::text::column::ColumnPlan;
+use crate::text::layout::Sample;
 
 use self::json::evidence::JsonEvidence;
 
@@ -74,6 +75,11 @@ impl Content<'_> {
     /// True if the sample is everything.
     pub(crate) fn is_whole(&self) -> bool {
         self.head.len() as u64 == self.body.len()
+    }
+
+    /// The sample, for who looks where the rows begin.
+    pub(crate) fn sample(&self) -> Sample<'_> {
+        Sample { bytes: self.head, is_whole: self.is_whole(), header: self.options.header, label: self.label }
     }
 
     /// What was found out, to be sent back with corrections.

@@ -16,7 +16,7 @@ use crate::names::counted;
 use crate::progress::Job;
 use crate::source::spool::{Body, BodyReader, Spool};
 use crate::source::unpack::is_workbook;
-use crate::text::layout;
+use crate::text::layout::{self, Sample};
 use crate::text::reader::CellReader;
 use crate::text::split::{Field, RECORD_BYTES_MAX, Scan, Splitter};
 
@@ -216,7 +216,8 @@ fn open_sheet(content: &Content<'_>, sheet: Sheet, format: &'static str, several
     let label = if several { format!("{} sheet {}", content.label, sheet.name) } else { content.label.to_owned() };
     let head = sheet.body.head(super::SAMPLE_BYTES)?;
     let whole = head.len() as u64 == sheet.body.len();
-    let layout = layout::find(&Frames, &head, whole, content.options.header, &label)?;
+    let sample = Sample { bytes: &head, is_whole: whole, header: content.options.header, label: &label };
+    let layout = layout::find(&Frames, sample)?;
     let mut remarks = Vec::new();
     remarks.extend(layout.remark("row"));
     if sheet.failed_cells > 0 {

@@ -2,7 +2,7 @@
 
 use polder_types::Result;
 
-use super::layout::{self, Layout};
+use super::layout::{self, Layout, Sample};
 use super::split::{Scan, Splitter};
 
 const MARK: u8 = b'#';
@@ -49,15 +49,9 @@ fn lines(sample: &[u8]) -> Vec<(usize, usize)> {
 ///
 /// # Errors
 /// As of [`layout::find`].
-pub(crate) fn layout<S: Splitter>(
-    splitter: &S,
-    sample: &[u8],
-    last: bool,
-    header: Option<bool>,
-    label: &str,
-) -> Result<(Layout, Option<String>)> {
-    let Some((_, named)) = separator(sample) else { return below(splitter, sample, last, header, label) };
-    let (mut found, notes) = below(splitter, &sample[named..], last, header, label)?;
+pub(crate) fn layout<S: Splitter>(splitter: &S, sample: Sample<'_>) -> Result<(Layout, Option<String>)> {
+    let Some((_, named)) = separator(sample.bytes) else { return below(splitter, sample) };
+    let (mut found, notes) = below(splitter, sample.behind(named))?;
     found.start += named as u64;
     found.line += 1;
     for (line, _) in &mut found.preamble {
@@ -68,33 +62,28 @@ pub(crate) fn layout<S: Splitter>(
 }
 
 /// As [`layout`], of a text that does not begin with the separator's name.
-fn below<S: Splitter>(
-    splitter: &S,
-    sample: &[u8],
-    last: bool,
-    header: Option<bool>,
-    label: &str,
-) -> Result<(Layout, Option<String>)> {
-    let end = notes_end(sample);
+fn below<S: Splitter>(splitter: &S, sample: Sample<'_>) -> Result<(Layout, Option<String>)> {
+    let bytes = sample.bytes;
+    let end = notes_end(bytes);
     if end == 0 {
-        return Ok((layout::find(splitter, sample, last, header, label)?, None));
+        return Ok((layout::find(splitter, sample)?, None));
     }
-    let behind = layout::find(splitter, &sample[end..], last, header, label)?;
-    let notes = lines(sample);
+    let behind = layout::find(splitter, sample.behind(end))?;
+    let notes = lines(bytes);
     let is_row = |(start, end): &(usize, usize)| {
         let mut fields = Vec::new();
-        let scan = splitter.scan(&sample[*start..*end], 0, true, &mut fields);
+        let scan = splitter.scan(&bytes[*start..*end], 0, true, &mut fields);
         matches!(scan, Scan::Record { .. }) && fields.len() == behind.columns.len()
     };
     let skipped = if behind.header { notes.len() } else { notes.iter().position(is_row).unwrap_or(notes.len()) };
     let start = notes.get(skipped).map_or(end, |(start, _)| *start);
-    let mut found = if start == end { behind } else { layout::find(splitter, &sample[start..], last, header, label)? };
+    let mut found = if start == end { behind } else { layout::find(splitter, sample.behind(start))? };
     found.start += start as u64;
     found.line += skipped as u64;
     for (line, _) in &mut found.preamble {
         *line += skipped as u64;
     }
-    let first = sample[1..notes.first().map_or(1, |(_, end)| *end)].trim_ascii();
+    let first = bytes[1..notes.first().map_or(1, |(_, end)| *end)].trim_ascii();
     let first: String = String::from_utf8_lossy(first).chars().take(80).collect();
     let what = match skipped {
         0 => return Ok((found, None)),

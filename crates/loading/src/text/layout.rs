@@ -56,18 +56,32 @@ impl SampleRow {
     }
 }
 
-/// Finds the layout from the beginning of a file. `last`: the sample is the whole file.
+/// The beginning of a text of records, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample<'a> {
+    pub bytes: &'a [u8],
+    /// It is the whole text.
+    pub is_whole: bool,
+    /// Whether the first row holds the names, if the user says so.
+    pub header: Option<bool>,
+    /// What errors call it.
+    pub label: &'a str,
+}
+
+impl Sample<'_> {
+    /// What is left of it from there on.
+    pub(crate) fn behind(self, start: usize) -> Self {
+        Self { bytes: &self.bytes[start..], ..self }
+    }
+}
+
+/// Finds the layout from the beginning of a file.
 ///
 /// # Errors
 /// `InvalidInput` when there is no record at all, `TooLarge` for too many columns.
-pub(crate) fn find<S: Splitter>(
-    splitter: &S,
-    sample: &[u8],
-    last: bool,
-    header: Option<bool>,
-    label: &str,
-) -> Result<Layout> {
-    let rows = sample_rows(splitter, sample, last);
+pub(crate) fn find<S: Splitter>(splitter: &S, sample: Sample<'_>) -> Result<Layout> {
+    let Sample { bytes, is_whole, header, label } = sample;
+    let rows = sample_rows(splitter, bytes, is_whole);
     let Some(width) = usual_width(&rows) else {
         return Err(Error::invalid(format!("{label} holds no row")).with_hint("check that it is the right file"));
     };
@@ -86,7 +100,7 @@ pub(crate) fn find<S: Splitter>(
             header: true,
             row_names,
             start: after as u64,
-            line: line_after(splitter, sample, &rows, 0),
+            line: line_after(splitter, bytes, &rows, 0),
             preamble: vec![],
         }
     } else if header.unwrap_or_else(|| is_header(&rows[first], &rows[first + 1..], width)) {
@@ -98,8 +112,8 @@ pub(crate) fn find<S: Splitter>(
             columns.pop();
         }
         let above = rows[..first].iter().filter(|row| !row.is_empty());
-        let preamble = above.map(|row| (row.line, raw(splitter, sample, row))).collect();
-        let line = line_after(splitter, sample, &rows, first);
+        let preamble = above.map(|row| (row.line, raw(splitter, bytes, row))).collect();
+        let line = line_after(splitter, bytes, &rows, first);
         Layout { columns, header: true, row_names: false, start: rows[first].end as u64, line, preamble }
     } else {
         let columns = (1..=width).map(|place| format!("column_{place}")).collect();
