@@ -8,6 +8,7 @@ mod ctes;
 mod distinct;
 mod elements;
 pub(crate) mod names;
+mod outer_aggregates;
 pub(crate) mod outer_names;
 mod query;
 mod recursion;
@@ -102,7 +103,9 @@ impl VisitorMut for Rewriter {
         if let Some(lock) = query.locks.first() {
             return ControlFlow::Break(no_locks(&lock.lock_type.to_string()));
         }
-        broken(query::table(query).and_then(|()| values::rows(query)))
+        let depth = self.depth;
+        let rows = query::table(query).and_then(|()| values::rows(query));
+        broken(rows.and_then(|()| outer_aggregates::apart(query, depth)))
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {

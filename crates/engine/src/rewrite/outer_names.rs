@@ -4,7 +4,7 @@
 //! for a field `id` of a column `customer` before it looks there, so such a name gets a schema before it, which says that
 //! it is a table's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Parsed;
@@ -79,6 +79,13 @@ impl VisitorMut for Qualifier {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The names that a query's own tables have in it.
+pub(super) fn names_of(select: &Select) -> HashSet<String> {
+    let mut scope = HashMap::new();
+    select.from.iter().for_each(|from| tables(from, &mut scope));
+    scope.into_keys().collect()
 }
 
 fn tables(from: &TableWithJoins, scope: &mut HashMap<String, Schema>) {

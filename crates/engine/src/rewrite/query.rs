@@ -154,7 +154,8 @@ fn derive(query: &mut Query) -> Result<()> {
     Ok(())
 }
 
-fn ordinal(expr: &Expr) -> Option<usize> {
+/// The number that stands for a column of the answer.
+pub(super) fn ordinal(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(number, _) => number.to_string().parse().ok(),
