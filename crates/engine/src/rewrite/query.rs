@@ -223,13 +223,14 @@ pub(super) fn grouping(select: &mut Select) -> Result<()> {
     }
     let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return Ok(()) };
     for expr in exprs {
+        // First, so that the numbers in a ROLLUP among the sets are seen.
+        if let Expr::GroupingSets(sets) = expr {
+            *sets = sets.iter().flat_map(|set| sets_of(set).unwrap_or_else(|| vec![set.clone()])).collect();
+        }
         places(expr, &select.projection)?;
         let sets = match expr {
             Expr::Rollup(parts) if parts.iter().any(|part| part.len() != 1) => rolled_up(parts),
             Expr::Cube(parts) if parts.iter().any(|part| part.len() != 1) && parts.len() <= CUBE_MAX => cubed(parts),
-            Expr::GroupingSets(sets) if sets.iter().any(|set| sets_of(set).is_some()) => {
-                sets.iter().flat_map(|set| sets_of(set).unwrap_or_else(|| vec![set.clone()])).collect()
-            }
             _ => continue,
         };
         *expr = Expr::GroupingSets(sets);
