@@ -45,6 +45,20 @@ pub(super) fn merge(select: &mut Select, order: Option<&mut OrderBy>) -> Result<
     Ok(())
 }
 
+/// A join that has a name of its own, `(a JOIN b USING (k)) AS j (x, y)`, is a table in which each merged column is once.
+pub(super) fn derive(factor: &mut TableFactor) -> Result<()> {
+    let TableFactor::NestedJoin { table_with_joins, alias: alias @ Some(_) } = factor else { return Ok(()) };
+    if !uses(table_with_joins, |_| true) {
+        return Ok(());
+    }
+    let mut query = parse_query("SELECT *")?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = vec![(**table_with_joins).clone()];
+    }
+    *factor = TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: alias.take(), sample: None };
+    Ok(())
+}
+
 fn merge_all(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
     let (merged, tables) = match select.from.first_mut() {
         Some(from) => merged_columns(from)?,
