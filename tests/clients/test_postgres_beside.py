@@ -362,6 +362,8 @@ def test_plans_of_prepared_statements(both):
             assert connection.rows("EXPLAIN EXECUTE p (8)")
             assert connection.rows("EXPLAIN (FORMAT json) EXECUTE p (8)")
             assert connection.rows("EXPLAIN ANALYZE VERBOSE EXECUTE p (8)")
+            # A column may be called so.
+            assert connection.rows("EXPLAIN (ANALYZE) SELECT count(*) execute FROM generate_series(1, 9)")
 
 
 ROWS = frame(b"d", b"1\n2\n") + frame(b"d", b"3\n") + frame(b"c")

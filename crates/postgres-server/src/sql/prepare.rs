@@ -66,7 +66,10 @@ pub(crate) fn within(tokens: &[Token], sql: &str) -> Result<Option<Execute>> {
     let (before, rest) = tokens.split_at(at);
     let explains = match before {
         [explain, options @ ..] if explain.is_word("explain") => match options {
-            [open, .., close] if open.is_symbol('(') => close.is_symbol(')'),
+            // One pair of brackets: behind it something may be called so, as in SELECT count(*) execute.
+            [open, within @ .., close] if open.is_symbol('(') => {
+                close.is_symbol(')') && !within.iter().any(|token| token.is_symbol(')'))
+            }
             words => words.iter().all(|token| token.is_word("analyze") || token.is_word("verbose")),
         },
         _ => false,
