@@ -227,8 +227,16 @@ impl Context<'_> {
     }
 
     async fn alter_table(&self, cell: &TransactionCell, alter: &AlterTable) -> Result<Outcome> {
-        let name = self.known(&alter.name)?;
         let verb = self.extras.altered.unwrap_or("ALTER TABLE");
+        let name = match self.known(&alter.name) {
+            Err(error) if alter.if_exists && error.kind() == ErrorKind::NotFound => {
+                let name = parts(&alter.name)?.pop().unwrap_or_default();
+                let guard = cell.lock().await;
+                let done = Outcome::done(verb, None, guard.as_ref().ok_or_else(ended)?.base());
+                return Ok(done.notice(format!("relation {name:?} does not exist, skipping")));
+            }
+            known => known?,
+        };
         {
             let guard = cell.lock().await;
             let transaction = guard.as_ref().ok_or_else(ended)?;

@@ -49,7 +49,11 @@ impl Context<'_> {
                 self.may_create_schemas(view)
             }
             Statement::DropFunction(drop) => drop.func_desc.iter().try_for_each(|wanted| {
-                let name = self.name(&wanted.name)?;
+                let name = match self.name(&wanted.name) {
+                    // Without a schema to look in there is none to own.
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                    name => name?,
+                };
                 self.rights(view).use_schema(&name.schema)?;
                 self.must_own_function(view, &name)
             }),
@@ -201,7 +205,11 @@ impl Context<'_> {
     }
 
     fn may_alter(&self, view: &Snapshot, alter: &AlterTable) -> Result<()> {
-        let name = self.known(&alter.name)?;
+        let name = match self.known(&alter.name) {
+            // It is passed over.
+            Err(error) if alter.if_exists && error.kind() == ErrorKind::NotFound => return Ok(()),
+            known => known?,
+        };
         self.must_own(view, &name)?;
         for operation in &alter.operations {
             match operation {

@@ -85,8 +85,13 @@ impl Context<'_> {
         let mut outcome = Outcome::done("DROP FUNCTION", None, transaction.base());
         let cascade = matches!(drop.drop_behavior, Some(DropBehavior::Cascade));
         for wanted in &drop.func_desc {
-            let name = self.name(&wanted.name)?;
-            match drop_one(transaction, &name, wanted, cascade) {
+            // Without a schema to look in there is none of a name alone.
+            let missing = || Error::not_found(format!("function {} does not exist", wanted.name)).with_code("42883");
+            let name = match self.name(&wanted.name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
+                name => name,
+            };
+            match name.and_then(|name| drop_one(transaction, &name, wanted, cascade)) {
                 Err(error) if drop.if_exists && error.kind() == ErrorKind::NotFound => {
                     outcome = outcome.notice(format!("{}, skipping", error.message()));
                 }
