@@ -132,6 +132,9 @@ impl Engine {
             if let Some(calls) = set_config::calls(statement) {
                 return Box::pin(self.set_config(caller, inner, calls, running)).await;
             }
+            if let Some(beside) = set_config::beside(statement) {
+                return Box::pin(self.set_config_beside(caller, inner, beside, running)).await;
+            }
         }
         if let Parsed::Reset(ResetStatement::Variable(name)) = &statement {
             return self.reset(inner, name).await;

@@ -1,5 +1,8 @@
 //! `SELECT set_config('name', 'value', is_local)`: a query that sets, as drivers and `pg_dump` send it. It does so where it is
-//! the whole query and its arguments are constants; anywhere else the function only tells what is set.
+//! the whole query and its arguments are constants, or a column of the answer (`beside.rs`); anywhere else the function only tells
+//! what is set.
+
+mod beside;
 
 use std::sync::Arc;
 
@@ -21,6 +24,8 @@ use crate::foreign_settings;
 use crate::parse::parse;
 use crate::record::Running;
 use crate::session::{Inner, Outcome};
+
+pub(super) use beside::beside;
 
 const NAME: &str = "set_config";
 
@@ -47,7 +52,8 @@ pub(super) fn calls(statement: &Statement) -> Option<Vec<Call>> {
     (statement.to_string() == format!("SELECT {}", items.join(", "))).then_some(calls)
 }
 
-fn call(item: &SelectItem) -> Option<Call> {
+/// The call that a column of the answer is, and what it is called.
+fn called(item: &SelectItem) -> Option<(&Function, String)> {
     let (expr, column) = match item {
         SelectItem::UnnamedExpr(expr) => (expr, NAME.to_owned()),
         SelectItem::ExprWithAlias { expr, alias } => (expr, fold(alias)),
@@ -60,7 +66,12 @@ fn call(item: &SelectItem) -> Option<Call> {
         [schema, name] => schema == "pg_catalog" && name == NAME,
         _ => false,
     };
-    let [setting, value, local] = is_set_config.then(|| arguments(function))??;
+    is_set_config.then_some((function, column))
+}
+
+fn call(item: &SelectItem) -> Option<Call> {
+    let (function, column) = called(item)?;
+    let [setting, value, local] = arguments(function)?;
     let local = match local.as_deref().map(str::to_ascii_lowercase).as_deref() {
         Some("t" | "true" | "on" | "yes" | "y" | "1") => true,
         None | Some("f" | "false" | "off" | "no" | "n" | "0") => false,

@@ -120,7 +120,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     stable(
         "set_config",
         "set_config(name, value, is_local)",
-        "Sets, as the whole of a SELECT and with constants; with true until the transaction ends. Gives what is set.",
+        "Sets, as a column of a SELECT; with true until the transaction ends. Gives what is set.",
         &[way(&[K::Text, K::Text, K::Bool], Gives::Text, s::set_config)],
     ),
     stable(

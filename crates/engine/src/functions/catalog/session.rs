@@ -80,7 +80,7 @@ pub(super) fn setting(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// What sets is a SELECT of nothing else (`statement/set_config.rs`). Anywhere else it can only say that something is set as is
+/// What sets is a column of a SELECT (`statement/set_config.rs`). Anywhere else it can only say that something is set as is
 /// wanted.
 pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
     let world = World::of(call.config)?;
@@ -90,8 +90,9 @@ pub(super) fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
             None => Err(refuse("42704", format!("unrecognized configuration parameter \"{name}\""))),
             Some(value) if value == wanted => Ok(Some(value)),
             Some(value) => {
-                let message =
-                    format!("{name} is {value:?}: set_config sets it as the whole of a SELECT, and with constants");
+                let message = format!(
+                    "{name} is {value:?}: set_config sets it as a column of a SELECT, without current_setting beside it"
+                );
                 Err(refuse("0A000", message))
             }
         }
