@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ use crate::compact::{Rows, plain_state, rows_of, with_table};
 use crate::deleted::of_several_versions;
 use crate::error::into_datafusion;
 use crate::file_columns::{Column, Named, read_numbers};
-use crate::inlined::StoredRows;
+use crate::inlined::{StoredRows, initial_default};
 use crate::lake::{Lake, Version};
 use crate::logical::read;
 use crate::model::{DataFile, Snapshot, TableState};
@@ -180,14 +180,15 @@ impl TableChanges {
         columns.insert(1, Arc::new(row_ids));
         let mut tops: Vec<_> = self.table.top_columns().collect();
         tops.sort_by_key(|column| column.order);
-        for (top, field) in tops.iter().zip(&self.schema.fields()[OWN_COLUMNS..]) {
+        let stored = self.table.arrow_schema.fields();
+        for ((top, field), stored) in tops.iter().zip(&self.schema.fields()[OWN_COLUMNS..]).zip(stored) {
             let then = side.table.top_columns().find(|column| column.id == top.id);
-            let array = then.and_then(|column| batch.column_by_name(&column.name));
-            columns.push(match array {
-                None => new_null_array(field.data_type(), batch.num_rows()),
-                Some(array) if array.data_type() == field.data_type() => Arc::clone(array),
-                Some(array) => read(array, field)?,
-            });
+            let array = match then.and_then(|column| batch.column_by_name(&column.name)) {
+                Some(array) => Arc::clone(array),
+                // As when the table is read: rows from before the column have what it was added with.
+                None => initial_default(top, stored.data_type(), batch.num_rows())?,
+            };
+            columns.push(if array.data_type() == field.data_type() { array } else { read(&array, field)? });
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)
     }

@@ -7,7 +7,7 @@ mod read;
 mod reshape;
 mod text;
 
-pub(crate) use read::{StoredCache, StoredRows, check_holder};
+pub(crate) use read::{StoredCache, StoredRows, check_holder, initial_default};
 pub(crate) use text::interval;
 
 use std::collections::BTreeMap;

@@ -319,7 +319,11 @@ fn strict(rows: StoredRows, table: &TableState) -> Result<StoredRows> {
 }
 
 /// What rows have in a column that was added after them.
-fn initial_default(column: &ColumnState, data_type: &arrow::datatypes::DataType, rows: usize) -> Result<ArrayRef> {
+pub(crate) fn initial_default(
+    column: &ColumnState,
+    data_type: &arrow::datatypes::DataType,
+    rows: usize,
+) -> Result<ArrayRef> {
     let wrong = || Error::new(ErrorKind::Corrupt, format!("the default of column {} is no {data_type}", column.name));
     let value = match column.initial_default.as_deref() {
         None | Some("NULL") => ScalarValue::try_from(data_type).map_err(|_| wrong())?,
