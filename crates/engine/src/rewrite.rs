@@ -4,6 +4,7 @@
 
 pub(crate) mod casts_apart;
 mod catalog;
+mod collations;
 mod ctes;
 mod distinct;
 mod elements;
@@ -53,6 +54,7 @@ const PIVOT_COLUMNS_MAX: usize = 1_000;
 /// # Errors
 /// `Unsupported` for forms of PIVOT that have no list of values.
 pub(crate) fn rewrite_statement(statement: &mut Statement) -> Result<()> {
+    collations::take(statement)?;
     with::changing(statement)?;
     values::apart(statement)?;
     names::give(statement);

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use polder_types::{Error, Result};
 
+pub(crate) use qualified::known_collation;
 pub(crate) use sets::rewrite_table;
 use sets::{SETS, set};
 

@@ -50,12 +50,22 @@ fn named(parts: &[String]) -> Option<BinaryOperator> {
 /// A text by the one collation that there is: the order of its bytes.
 ///
 /// # Errors
-/// `Unsupported` for another.
+/// As [`known_collation`].
 pub(super) fn by_bytes(text: Expr, collation: &ObjectName) -> Result<Expr> {
+    known_collation(collation).map(|()| text)
+}
+
+/// The collations that order texts by their bytes: in UTF-8 that is the order of the characters' numbers.
+///
+/// # Errors
+/// `NotFound` (42704) for another.
+pub(crate) fn known_collation(collation: &ObjectName) -> Result<()> {
     let name = collation.to_string().to_lowercase().replace('"', "");
-    if matches!(name.strip_prefix("pg_catalog.").unwrap_or(&name), "default" | "c" | "posix" | "ucs_basic") {
-        return Ok(text);
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    if matches!(name, "default" | "c" | "posix" | "ucs_basic" | "c.utf8" | "c.utf-8") {
+        return Ok(());
     }
-    Err(Error::unsupported(format!("COLLATE {collation} is not supported"))
+    Err(Error::not_found(format!("collation {collation} for encoding \"UTF8\" does not exist"))
+        .with_code("42704")
         .with_hint("texts are compared by their bytes, as by COLLATE \"C\"; lower(…) on both sides ignores case"))
 }

@@ -89,9 +89,13 @@ pub(super) fn access_methods() -> Result<Vec<ArrayRef>> {
 
 pub(super) fn collations() -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_COLLATION);
-    for (oid, name, provider, locale) in
-        [(oids::COLLATION, "default", "d", None), (950, "C", "c", Some("C")), (951, "POSIX", "c", Some("POSIX"))]
-    {
+    for (oid, name, provider, encoding, locale) in [
+        (oids::COLLATION, "default", "d", -1_i64, None),
+        (950, "C", "c", -1, Some("C")),
+        (951, "POSIX", "c", -1, Some("POSIX")),
+        (12_340, "ucs_basic", "c", 6, Some("C")),
+        (12_341, "C.utf8", "c", 6, Some("C.utf8")),
+    ] {
         rows.push([
             ("oid", oid.into()),
             ("collname", name.into()),
@@ -99,7 +103,7 @@ pub(super) fn collations() -> Result<Vec<ArrayRef>> {
             ("collowner", oids::OWNER.into()),
             ("collprovider", provider.into()),
             ("collisdeterministic", true.into()),
-            ("collencoding", (-1_i64).into()),
+            ("collencoding", encoding.into()),
             ("collcollate", locale.into()),
             ("collctype", locale.into()),
         ]);
