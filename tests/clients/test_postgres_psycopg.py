@@ -147,6 +147,25 @@ def test_errors_of_statements_with_values_say_where(connection):
     assert error.value.diag.statement_position == "19"
 
 
+# What PostgreSQL 15 says of each.
+REFUSED_LITERALS = {
+    "SELECT 'x'::int": "8",
+    "SELECT 1,\n  CAST('2020-13-01' AS date)": "18",
+    "SELECT 'x'::uuid, 1": "8",
+    "INSERT INTO placed VALUES (1, 2, 3)": "34",
+    "INSERT INTO placed (a) VALUES (1, 2)": "35",
+    "INSERT INTO placed VALUES ('x', 2)": "28",
+}
+
+
+@pytest.mark.parametrize("sql", REFUSED_LITERALS)
+def test_errors_of_values_say_where(connection, sql):
+    connection.execute("CREATE TABLE IF NOT EXISTS placed (a int, b int)")
+    with pytest.raises(psycopg.Error) as error:
+        connection.execute(sql)
+    assert error.value.diag.statement_position == REFUSED_LITERALS[sql]
+
+
 def test_errors_say_what_and_where(connection):
     with pytest.raises(psycopg.errors.UndefinedColumn) as error:
         connection.execute("SELECT 1;\nSELECT nosuch FROM information_schema.tables")

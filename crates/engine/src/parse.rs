@@ -2,6 +2,7 @@
 
 mod copy;
 mod inserts;
+mod places;
 mod spelling;
 mod values;
 
@@ -40,6 +41,7 @@ const CHAIN_MAX: usize = 5_000;
 static DIALECT: PolderDialect = PolderDialect;
 
 pub(crate) use inserts::insert_of_constants;
+pub(crate) use places::at_literal;
 pub(crate) use values::Filling;
 
 /// One statement.

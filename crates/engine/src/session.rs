@@ -23,7 +23,7 @@ use crate::authz::{RoleBook, Who};
 use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
-use crate::parse::{ParsedStatement, parse};
+use crate::parse::{ParsedStatement, at_literal, parse};
 use crate::record::Running;
 use crate::statement::Prepared;
 use crate::statement::roles::begin_with;
@@ -376,7 +376,7 @@ impl Session {
                 let are_literals = closable && literals::are_all(&statements);
                 match self.run_all(&engine, statements, &running).await {
                     Ok(outcome) if are_literals => engine.literals.keep(&request.sql, outcome).await,
-                    other => other,
+                    other => other.map_err(|error| at_literal(error, &request.sql)),
                 }
             }
             Err(error) => {

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Ident, Insert, ObjectName, Parens, SetExpr, Statement, TableObject, TimezoneInfo,
     UnaryOperator, Value,
 };
+use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 use polder_capability::Parameter;
 
 use super::values::{NUMBERS, TEXTS, is_plain_number};
@@ -62,7 +63,7 @@ where
     if sql.len() > BYTES_MAX {
         return None;
     }
-    let mut text = Text { rest: sql };
+    let mut text = Text { rest: sql, one_line: one_line(sql) };
     text.blanks();
     text.word("insert")?;
     text.word("into")?;
@@ -129,6 +130,12 @@ pub(super) fn statement(sql: &str, values: &[Filling]) -> Option<ParsedStatement
 /// What is left of a text. Blanks behind what was taken are gone.
 struct Text<'a> {
     rest: &'a str,
+    /// Of a text in which every byte is a column of one line: how many there are.
+    one_line: Option<usize>,
+}
+
+fn one_line(sql: &str) -> Option<usize> {
+    (sql.is_ascii() && !sql.contains('\n')).then_some(sql.len())
 }
 
 impl<'a> Text<'a> {
@@ -220,7 +227,14 @@ impl<'a> Text<'a> {
         Some(number.filter(|_| ends))
     }
 
+    /// Where the next byte stands, for an error of the value that begins there.
+    fn span(&self) -> Span {
+        let at = self.one_line.and_then(|all| u64::try_from(all.checked_sub(self.rest.len())?).ok());
+        at.map_or_else(Span::empty, |at| Span::new(Location::new(1, at + 1), Location::new(1, at + 1)))
+    }
+
     fn constant(&mut self) -> Option<Expr> {
+        let span = self.span();
         let value = match *self.rest.as_bytes().first()? {
             b'\'' => Value::SingleQuotedString(self.text()?),
             b'-' => {
@@ -229,13 +243,13 @@ impl<'a> Text<'a> {
                 self.rest = minus;
                 return Some(negative(self.number()?));
             }
-            b'0'..=b'9' => return Some(value(self.number()?)),
+            b'0'..=b'9' => self.number()?,
             _ if self.word("null").is_some() => Value::Null,
             _ if self.word("true").is_some() => Value::Boolean(true),
             _ if self.word("false").is_some() => Value::Boolean(false),
             _ => return None,
         };
-        Some(self::value(value))
+        Some(Expr::Value(value.with_span(span)))
     }
 
     /// Digits, with a point between them or without.

@@ -9,7 +9,7 @@ use polder_capability::{Answer, Parameter, StatementRequest};
 use polder_types::{Error, Result};
 
 use super::{EndOnDrop, Session};
-use crate::parse::insert_of_constants;
+use crate::parse::{at_literal, insert_of_constants};
 
 /// Of parameters. What is longer keeps a thread, for which others wait, for too long.
 const BYTES_MAX: usize = 64 << 10;
@@ -43,6 +43,7 @@ impl Session {
             running.changed(outcome.tag.rows.unwrap_or_default());
         }
         engine.recorder.end(&running, done.as_ref().err());
+        let done = done.map_err(|error| at_literal(error, &request.sql));
         Some(done.map(|outcome| Answer {
             query_id: request.query_id,
             tag: outcome.tag,

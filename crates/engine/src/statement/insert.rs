@@ -13,7 +13,7 @@ use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Insert, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr, Statement,
+    Expr, Insert, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr, Spanned, Statement,
     TableObject, Values,
 };
 use futures::StreamExt;
@@ -359,13 +359,9 @@ fn filled(
 ) -> Result<Values> {
     for row in &mut values.rows {
         if row.content.len() != columns.len() {
-            return Err(Error::invalid(format!(
-                "{} values are given for {} columns of {}",
-                row.content.len(),
-                columns.len(),
-                target.name
-            ))
-            .with_code("42601"));
+            let what =
+                format!("{} values are given for {} columns of {}", row.content.len(), columns.len(), target.name);
+            return Err(at_surplus(Error::invalid(what).with_code("42601"), &row.content, columns.len()));
         }
         for (expr, column) in row.content.iter_mut().zip(columns) {
             let passed_over = overriding == Some(Overriding::User) && counts(target, column);
@@ -379,6 +375,14 @@ fn filled(
         row.content.extend(extra.iter().cloned());
     }
     Ok(values)
+}
+
+/// The error with the place of the first value that no column is there for.
+pub(super) fn at_surplus(error: Error, row: &[Expr], columns: usize) -> Error {
+    match row.get(columns).map(|expr| expr.span().start) {
+        Some(start) if start.line > 0 => error.at(start.line, start.column),
+        _ => error,
+    }
 }
 
 /// Whether a column counts itself up.

@@ -14,7 +14,7 @@ use polder_types::{Error, Result};
 use super::Context;
 use super::changes::{self, Again, Changes};
 use super::dml::{Planned, factor_name};
-use super::insert::refuse_always;
+use super::insert::{at_surplus, refuse_always};
 use super::names::parts;
 use super::names_out::number_in;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
@@ -283,8 +283,8 @@ fn inserted(target: &Target, source: &str, insert: &MergeInsertExpr) -> Result<D
         return all.collect::<Result<_>>().map(Deed::Insert);
     }
     if columns.len() != row.content.len() {
-        return Err(Error::invalid(format!("{} values are given for {} columns", row.content.len(), columns.len()))
-            .with_code("42601"));
+        let what = format!("{} values are given for {} columns", row.content.len(), columns.len());
+        return Err(at_surplus(Error::invalid(what).with_code("42601"), &row.content, columns.len()));
     }
     let mut set = HashMap::new();
     for (column, expr) in columns.into_iter().zip(&row.content) {
