@@ -5,9 +5,11 @@ import decimal
 import uuid
 
 import duckdb
+import psycopg
 import pytest
 
 import polder
+from test_postgres_psycopg import address
 
 TYPES = {
     "a_boolean": ("boolean", "true", True),
@@ -258,3 +260,21 @@ def test_functions_of_arrays_leave_the_lake_readable(pair):
     assert pair.client.value("SELECT first_of(ARRAY[3, 4], ARRAY['x'])") == 3
     assert pair.read("SELECT n FROM beside") == [(1,)]
     assert pair.read("SELECT first_of([3, 4], ['x'])") == [(3,)]
+
+
+
+
+def test_types_that_only_duckdb_writes(pair):
+    """Maps are JSON by PostgreSQL's protocol. Rows with DuckDB's intervals are read, but not written; other tables are compacted."""
+    pair.write("CREATE TABLE only_duckdb AS SELECT 1 AS n, MAP {'a': 1, 'b': NULL} AS m, MAP {7: 'x'} AS k, INTERVAL 90 MINUTE AS took",
+               "CREATE TABLE of_both (n bigint)")
+    for n in range(3):
+        pair.client.sql(f"INSERT INTO of_both SELECT value FROM generate_series({n * 100}, {n * 100 + 50}) AS s(value)")
+    with psycopg.connect(**address(pair.server), autocommit=True) as connection:
+        assert connection.execute("SELECT m, k FROM only_duckdb").fetchone() == ('{"a":1,"b":null}', '{"7":"x"}')
+        assert connection.execute("SELECT took FROM only_duckdb").fetchone() == (datetime.timedelta(minutes=90),)
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="took"):
+            connection.execute("UPDATE only_duckdb SET n = 2")
+    compacted = {row["table_name"] for row in pair.client.sql("OPTIMIZE")}
+    assert "public.of_both" in compacted and "public.only_duckdb" not in compacted
+    assert pair.read("SELECT n FROM only_duckdb") == [(1,)]

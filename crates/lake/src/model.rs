@@ -305,6 +305,15 @@ impl TableState {
         })
     }
 
+    /// Whether its files can be written anew: it is [readable and writable](Self::is_writable), and has no intervals as DuckDB
+    /// keeps them, which Parquet's writer does not know. Polder's own are texts there.
+    #[must_use]
+    pub fn is_rewritable(&self) -> bool {
+        self.is_writable()
+            && self.unreadable.is_none()
+            && self.columns.iter().all(|column| column.ducklake_type != "interval")
+    }
+
     /// Refuses a table with a column of an unknown type.
     pub(crate) fn check_readable(&self) -> Result<()> {
         match &self.unreadable {

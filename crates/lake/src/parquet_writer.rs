@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion_ducklake::ColumnStat;
 use datafusion_ducklake::row_id::EMBEDDED_ROW_ID_COLUMN_NAME;
 use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
@@ -347,8 +347,25 @@ impl Drop for OpenFile {
     }
 }
 
+/// Parquet has a form for them that loses some.
+fn has_intervals(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) => true,
+        DataType::List(item) | DataType::Map(item, _) => has_intervals(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_intervals(field.data_type())),
+        _ => false,
+    }
+}
+
 impl OpenFile {
     fn create(target: &Target) -> Result<Self> {
+        if let Some(field) = target.schema.fields().iter().find(|field| has_intervals(field.data_type())) {
+            let message =
+                format!("column {:?} has intervals as DuckDB keeps them, which are not written here", field.name());
+            return Err(Error::unsupported(message).with_hint(
+                "DuckDB can change the rows; as VARCHAR, Polder can, too: ALTER TABLE … ALTER … TYPE VARCHAR",
+            ));
+        }
         let name = format!("{FILE_PREFIX}{}.parquet", Uuid::now_v7());
         let path = format!("{}{name}", target.directory);
         let local = match target.store.local_file(&path) {

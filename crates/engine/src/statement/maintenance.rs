@@ -161,7 +161,7 @@ impl Context<'_> {
             None => newest
                 .tables
                 .values()
-                .filter(|table| table.is_writable() && table.unreadable.is_none())
+                .filter(|table| table.is_rewritable())
                 .map(|table| newest.name_of(table))
                 .collect(),
         };

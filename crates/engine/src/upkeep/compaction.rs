@@ -25,7 +25,7 @@ impl CompactionKind {
     /// The tables that can be compacted.
     async fn tables(&self) -> Result<Vec<TableName>> {
         let newest = self.engine.lake.newest().await?;
-        let tables = newest.tables.values().filter(|table| table.is_writable() && table.unreadable.is_none());
+        let tables = newest.tables.values().filter(|table| table.is_rewritable());
         Ok(tables.map(|table| newest.name_of(table)).collect())
     }
 

@@ -1,5 +1,7 @@
 //! Columns of Arrow as values on the wire, written row by row into the buffer that is sent.
 
+mod maps;
+
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
@@ -299,6 +301,7 @@ impl Values {
                 Self::Record(writers.collect::<Result<_>>()?)
             }
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => list(array, Base::Text)?,
+            DataType::Map(..) => Self::Text(maps::texts(array)?),
             // What has no type of PostgreSQL's is written as its own type is, and not as it happens to be cast.
             other => {
                 let kind = Kind::of_type(other);

@@ -32,7 +32,7 @@ impl Context<'_> {
             }
         }
         if listed.is_empty() {
-            let writable = newest.tables.values().filter(|table| table.is_writable() && table.unreadable.is_none());
+            let writable = newest.tables.values().filter(|table| table.is_rewritable());
             names.extend(writable.map(|table| (newest.name_of(table), Vec::new())));
         }
         for (name, order) in names {
