@@ -150,7 +150,7 @@ async fn run_statement(
     let turn = turn(&app, &caller, &request).await?;
     let session = Arc::clone(&turn.session);
     let mut running = RunningStatement::new(Arc::clone(&app.sql), query_id, turn, share);
-    let statement = Statement { sql: request.sql, query_id, row_limit: request.row_limit };
+    let statement = Statement { sql: request.sql, query_id, row_limit: request.row_limit, sent: None };
     let answer = session.run(statement).await.inspect_err(|_| running.ended())?;
     let headers = headers(&answer, request.format)?;
     let encoder = request.format.encoder(&answer);
@@ -171,7 +171,7 @@ async fn turn(app: &App, caller: &Caller, request: &StatementRequest) -> Result<
     let session = open();
     if let Some(snapshot) = request.snapshot {
         let sql = format!("SET snapshot = {snapshot}");
-        let answer = session.run(Statement { sql, query_id: QueryId::new(), row_limit: None }).await?;
+        let answer = session.run(Statement { sql, query_id: QueryId::new(), row_limit: None, sent: None }).await?;
         answer.batches.try_for_each(|_| std::future::ready(Ok(()))).await?;
     }
     Ok(Turn::once(session))
