@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import pathlib
+import random
 import shutil
 import threading
 import zipfile
@@ -547,3 +548,16 @@ def test_copy_to_files(server, tmp_path):
     with pytest.raises(polder.Failed) as refused:
         client.sql(f"COPY trip TO '{tmp_path}/x' (FORMAT xml)")
     assert refused.value.code == "0A000"
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "nested"])
+def test_floats_of_json_are_the_nearest(server, client, tmp_path, form):
+    """To the last digit: one in six was the neighbour of what was written."""
+    chance = random.Random(5)
+    floats = [chance.random() * 10 ** chance.randint(-20, 20) for _ in range(2_000)] + [4e81, 5e-324, 1.7976931348623157e308, 9163.453718085519]
+    documents = [{"n": n, "x": {"y": x} if form == "nested" else x} for n, x in enumerate(floats)]
+    path, table = tmp_path / f"floats.{'json' if form == 'json' else 'ndjson'}", f"floats_{form}"
+    path.write_text(json.dumps(documents) if form == "json" else "".join(f"{json.dumps(document)}\n" for document in documents))
+    assert rows_of(server.load(path, "--into", table)) == (len(floats), 0)
+    rows = client.sql(f"SELECT n, {'(x).y' if form == 'nested' else 'x'} AS x FROM {table}")
+    assert len(rows) == len(floats) and [row for row in rows if row["x"] != floats[row["n"]]] == []

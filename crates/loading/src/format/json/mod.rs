@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 pub(crate) mod evidence;
+mod exact;
 pub(crate) mod scan;
 
 use std::collections::{HashMap, HashSet};
@@ -11,10 +12,11 @@ use arrow::array::ArrayRef;
 use bytes::Bytes;
 use polder_types::limits::JSON_DEPTH_MAX;
 use polder_types::{Error, Result};
-use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use self::build::{Builder, PutDocument, Trouble};
 use self::evidence::{JsonEvidence, KEYS_MAX, Look};
+use self::exact::put;
 use self::scan::{Found, Style, style, value};
 use super::{ColumnEvidence, Content, Format, GuessedColumn, Opened, Origin, Output, Reader, Target};
 use crate::error;
@@ -174,13 +176,10 @@ fn syntax_fault(text: &[u8]) -> Option<String> {
 fn json_message(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
+    if error.column() == 0 {
+        return format!("invalid JSON: {message}");
+    }
     format!("invalid JSON at byte {}: {message}", error.column())
-}
-
-fn put<'de, S: DeserializeSeed<'de, Value = ()>>(text: &'de [u8], seed: S) -> Result<(), serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    seed.deserialize(&mut deserializer)?;
-    deserializer.end()
 }
 
 impl JsonReader {
