@@ -174,7 +174,8 @@ fn put_json(to: &mut String, value: &Value) {
         Value::Null => to.push_str("null"),
         Value::Bool(value) => to.push_str(if *value { "true" } else { "false" }),
         Value::Int(value) => to.push_str(&value.to_string()),
-        Value::Float(value) => to.push_str(&value.to_string()),
+        // With an exponent where it is large or small: 300 digits would be read back otherwise.
+        Value::Float(value) => to.push_str(&format!("{value:?}")),
         Value::Text(text) => put_text(to, text),
         Value::Blob(bytes) => {
             to.push('"');
