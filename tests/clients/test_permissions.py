@@ -428,6 +428,52 @@ def test_a_table_of_that_name_is_another_table(world, lent):
     refused(lambda: lent.connection.execute("SELECT * FROM vault.lent"))
 
 
+def test_a_clone_of_an_old_version_is_of_a_table_that_one_may_read(world, lent):
+    """Whatever has its name today: the table that had it then is asked of."""
+    def version() -> int:
+        return world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
+
+    eve, old = lent.connection, version()
+    eve.execute(f"CREATE TABLE lab.cloned CLONE vault.lent AT (VERSION => {old})")
+    world.ana.execute("DROP TABLE vault.lent")
+    world.ana.execute("CREATE TABLE vault.lent (id INT, note TEXT)")
+    world.ana.execute("GRANT SELECT ON vault.lent TO eve")
+    refused(lambda: eve.execute(f"CREATE TABLE lab.stolen CLONE vault.lent AT (VERSION => {old})"))
+    refused(lambda: eve.execute(f"CREATE OR REPLACE TABLE lab.cloned CLONE vault.lent AT (VERSION => {old})"))
+    eve.execute("BEGIN")
+    refused(lambda: eve.execute(f"CREATE TABLE lab.stolen CLONE vault.lent AT (VERSION => {old})"))
+    eve.execute("ROLLBACK")
+    world.root.execute("CREATE TABLE lab.mine (note TEXT)")
+    world.root.execute("INSERT INTO lab.mine VALUES ('anas')")
+    hers = version()
+    world.root.execute("DROP TABLE lab.mine")
+    eve.execute("CREATE TABLE lab.mine (note TEXT)")
+    refused(lambda: eve.execute(f"CREATE TABLE lab.stolen CLONE lab.mine AT (VERSION => {hers})"))
+    for table in ("cloned", "mine"):
+        eve.execute(f"DROP TABLE lab.{table}")
+
+
+def test_a_view_that_was_narrowed_is_not_read_as_it_was(world, lent):
+    ana, eve = world.ana, lent.connection
+    ana.execute("CREATE VIEW vault.narrowed AS SELECT note, 'no secret' AS kind FROM vault.lent")
+    ana.execute("CREATE VIEW vault.above AS SELECT note FROM vault.narrowed")
+    ana.execute("CREATE VIEW vault.steady AS SELECT kind FROM vault.narrowed")
+    before = world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
+    ana.execute("CREATE OR REPLACE VIEW vault.narrowed AS SELECT note, 'no secret' AS kind FROM vault.lent WHERE false")
+    for view in ("narrowed", "above", "steady"):
+        ana.execute(f"GRANT SELECT ON vault.{view} TO eve")
+    assert eve.execute("SELECT note FROM vault.narrowed").fetchall() == []
+    eve.execute(f"SET snapshot = {before}")
+    for view in ("narrowed", "above", "steady"):
+        refused(lambda view=view: eve.execute(f"SELECT * FROM vault.{view}"))
+    eve.execute("RESET snapshot")
+    with world.connect("ana") as owner:
+        owner.execute(f"SET snapshot = {before}")
+        assert owner.execute("SELECT note FROM vault.narrowed").fetchall() == [("hush7f3a",)]
+    for view in ("above", "steady", "narrowed"):
+        ana.execute(f"DROP VIEW vault.{view}")
+
+
 def test_a_job_has_its_owners_rights(world, lent):
     eve = lent.client
     eve.sql("CREATE JOB copies AS CREATE OR REPLACE TABLE lab.copied AS SELECT note FROM vault.lent")

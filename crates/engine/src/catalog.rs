@@ -1,5 +1,7 @@
 //! The lake as DataFusion's catalog: one snapshot, or a transaction's own view of it.
 
+mod views;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,19 +17,13 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, ident};
-use datafusion::sql::parser::Statement as Parsed;
-use polder_lake::{Lake, LakeTable, Snapshot, TableName, TableState, TransactionCell, ViewState};
-use polder_types::{Error, ErrorKind};
+use polder_lake::{Lake, LakeTable, Snapshot, TableName, TableState, TransactionCell};
+use polder_types::Error;
 
 use crate::authz::rights::{INSERT, SELECT};
 use crate::authz::{Guarded, Readable, Rights, Who, word_of};
-use crate::inline::{Functions, calls_others, expand};
 use crate::opaque::{Opaque, OpaqueWeak};
-use crate::parse::parse_kept;
-use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off, sealed};
-use crate::rewrite::whole_numbers;
-use crate::semantics::with_lengths;
-use crate::statement::origins;
+use crate::policies::{Asked, Bound, Given, Hidden, Purpose, Surroundings, govern, off};
 use crate::statement::travel::{self, Point};
 use crate::system::pg_catalog::{PgCatalog, World};
 use crate::system::{InformationSchema, SystemSchema, Views, external};
@@ -417,82 +413,5 @@ impl LakeSchema {
         // Nobody else has the view yet.
         let _ = view.planner.set(state.downgrade());
         Surroundings::of(state, view, who)
-    }
-
-    /// Puts functions' bodies in the place of a view's calls.
-    fn expand(&self, statement: &mut Parsed, state: &SessionState, who: &Who) -> polder_types::Result<()> {
-        let Parsed::Statement(statement) = statement else { return Ok(()) };
-        if !calls_others(statement.as_ref(), state) {
-            return Ok(());
-        }
-        let path = [self.name.clone()];
-        expand(statement.as_mut(), &Functions { snapshot: &self.view.snapshot, path: &path, state, who })
-    }
-
-    /// With whose rights a view reads; `None` when they are those of whoever runs the statement.
-    fn owner_of(&self, definition: &ViewState) -> Option<Who> {
-        let asks = self.view.world.who();
-        // Only its columns are asked for, which are no secret.
-        if self.who.as_ref().is_none_or(|who| who.is_system) {
-            return (!asks.is_system).then(Who::system);
-        }
-        let rights = Rights::new(asks, &self.view.snapshot);
-        let owner = rights.owner(definition.id);
-        let is_invokers = rights.access(definition.id).is_some_and(|access| access.invoker);
-        if owner == asks.role || is_invokers {
-            return None;
-        }
-        let owner = asks.acting_as(owner);
-        (!owner.superuser || !asks.superuser).then_some(owner)
-    }
-
-    async fn plan_view(&self, name: &TableName, definition: &ViewState) -> DataFusionResult<Arc<dyn TableProvider>> {
-        let Some(state) = self.view.planner.get().and_then(OpaqueWeak::upgrade) else {
-            return Err(external(Error::internal("a view was asked for outside of a statement")));
-        };
-        if self.view.depth.fetch_add(1, Ordering::SeqCst) >= VIEW_DEPTH_MAX {
-            self.view.depth.fetch_sub(1, Ordering::SeqCst);
-            return Err(external(Error::invalid(format!(
-                "view {name} stands on itself, or on more than {VIEW_DEPTH_MAX} others"
-            ))));
-        }
-        // A view that DuckDB made names its tables relative to its own schema.
-        let mut state = SessionState::clone(&state);
-        state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
-        let owner = self.owner_of(definition);
-        if let Some(owner) = &owner {
-            let catalog = LakeCatalog::of(&self.view, false, owner.clone());
-            let catalogs = MemoryCatalogProviderList::new();
-            catalogs.register_catalog("polder".into(), Arc::new(catalog));
-            state.register_catalog_list(Arc::new(catalogs));
-        }
-        let who = owner.as_ref().unwrap_or_else(|| self.view.world.who());
-        let planned = match parse_kept(&definition.sql) {
-            Ok(mut statement) => match self.expand(&mut statement, &state, who) {
-                Ok(()) => Box::pin(whole_numbers::plan(&state, statement)).await.and_then(with_lengths),
-                Err(error) => Err(external(error)),
-            },
-            Err(error) => Err(external(error)),
-        };
-        self.view.depth.fetch_sub(1, Ordering::SeqCst);
-        let plan = planned.map_err(|error| {
-            let inner = crate::error::from_datafusion(error);
-            // Its position is one in the view's text, not in the statement's.
-            let message = match inner.kind() {
-                ErrorKind::Forbidden => inner.message().to_owned(),
-                _ => format!("view {name}: {}", inner.message()),
-            };
-            external(Error::new(inner.kind(), message).with_code(inner.code()))
-        })?;
-        if owner.is_some() && self.who.is_some() {
-            let asks = Rights::new(self.view.world.who(), &self.view.snapshot);
-            if let Some(sealed) = sealed(name, &plan, asks)? {
-                return Ok(sealed);
-            }
-        }
-        // So that a column is known to be the view's, and not that of a table under it.
-        let mark = origins::view_mark(&name.schema, &name.table);
-        let plan = LogicalPlanBuilder::from(plan).alias(mark)?.build()?;
-        Ok(Arc::new(ViewTable::new(plan, Some(definition.sql.clone()))))
     }
 }

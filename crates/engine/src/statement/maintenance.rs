@@ -121,6 +121,7 @@ impl Context<'_> {
                 let version = self.version(cell, at.as_ref()).await?;
                 let mut guard = cell.lock().await;
                 let transaction = guard.as_mut().ok_or_else(ended)?;
+                self.may_clone(&Arc::clone(transaction.view()), &source, version.table(&source))?;
                 let mut replaced = false;
                 if *if_not_exists && transaction.table(&name).is_some() {
                     let outcome = Outcome::done("CREATE TABLE", Some(0), transaction.base());

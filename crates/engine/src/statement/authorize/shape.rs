@@ -1,10 +1,12 @@
 //! Whether somebody may change the shape of things: owners may, and whoever may make things in a schema.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::ast::{
     AlterTable, AlterTableOperation, CommentObject, CreateTableLikeKind, ObjectName, ObjectType, RenameTableNameKind,
     Statement,
 };
-use polder_lake::{Snapshot, TableName};
+use polder_lake::{Snapshot, TableName, TableState};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::maintenance::Maintenance;
@@ -94,18 +96,7 @@ impl Context<'_> {
                     self.must_own(view, &name)?;
                 }
                 self.may_create(view, &name)?;
-                // What has been dropped since is for superusers.
-                let known = view.table(&source);
-                let missing = || denied("table", &source.table, "it is not there any more: superusers may clone it");
-                let table = known.ok_or_else(missing)?;
-                self.rights(view).require(word_of(table), &source, table.id, SELECT)?;
-                match Bound::of(self.rights(view), table.id) {
-                    // A clone has all that is in the table.
-                    Some(_) => {
-                        Err(denied("table", &source.table, "CREATE TABLE … AS SELECT copies what you are shown"))
-                    }
-                    None => Ok(()),
-                }
+                self.may_clone(view, &source, view.table(&source))
             }
             Maintenance::Lock { tables } => tables.iter().try_for_each(|table| {
                 let name = self.existing_name(table, view)?;
@@ -125,6 +116,31 @@ impl Context<'_> {
             Maintenance::Vacuum { .. } => superusers("expire versions"),
             Maintenance::Check => superusers("check all tables"),
             Maintenance::Backup { .. } => superusers("make a backup"),
+        }
+    }
+
+    /// A clone has all that is in a table, `then` as it was in the version that is cloned. Whoever may read the table that has its
+    /// name today may not have been let into that one.
+    ///
+    /// # Errors
+    /// `Forbidden` (42501).
+    pub(in super::super) fn may_clone(
+        &self,
+        view: &Snapshot,
+        source: &TableName,
+        then: Option<&Arc<TableState>>,
+    ) -> Result<()> {
+        if self.settings.who.superuser {
+            return Ok(());
+        }
+        // What has been dropped since is for superusers.
+        let known = then.and_then(|then| view.tables.get(&then.id));
+        let missing = || denied("table", &source.table, "it is not there any more: superusers may clone it");
+        let table = known.ok_or_else(missing)?;
+        self.rights(view).require(word_of(table), source, table.id, SELECT)?;
+        match Bound::of(self.rights(view), table.id) {
+            Some(_) => Err(denied("table", &source.table, "CREATE TABLE … AS SELECT copies what you are shown")),
+            None => Ok(()),
         }
     }
 
