@@ -1,4 +1,5 @@
-//! `array_agg` gives arrays of the type that it gathers, where Arrow has none for it: `oid[]`, `jsonb[]`.
+//! `array_agg` gives arrays of the type that it gathers, where Arrow has none for it: `oid[]`, `jsonb[]`. And what gathers
+//! values, `string_agg` too, does it in the order that it says, whatever others beside it say.
 
 use std::sync::Arc;
 
@@ -6,30 +7,35 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::functions_aggregate::array_agg::array_agg_udaf;
+use datafusion::functions_aggregate::string_agg::string_agg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF, Signature,
 };
+use datafusion::physical_expr::PhysicalSortExpr;
 
 use crate::functions::types;
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    state.register_udaf(marking(array_agg_udaf()))?;
+    state.register_udaf(gathering(array_agg_udaf(), true))?;
+    state.register_udaf(gathering(string_agg_udaf(), false))?;
     Ok(())
 }
 
-fn marking(inner: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::new_from_impl(Marking { inner }))
+fn gathering(inner: Arc<AggregateUDF>, lists: bool) -> Arc<AggregateUDF> {
+    Arc::new(AggregateUDF::new_from_impl(Gathering { inner, lists }))
 }
 
-/// A function under its own name, whose lists say what they are of.
+/// A function under its own name.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Marking {
+struct Gathering {
     inner: Arc<AggregateUDF>,
+    /// It gives lists, which say what they are of.
+    lists: bool,
 }
 
-impl AggregateUDFImpl for Marking {
+impl AggregateUDFImpl for Gathering {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -48,6 +54,9 @@ impl AggregateUDFImpl for Marking {
 
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
         let field = self.inner.return_field(arguments)?;
+        if !self.lists {
+            return Ok(field);
+        }
         Ok(match arguments.first().and_then(|item| types::list_mark(item)) {
             Some(mark) => Arc::new(types::of_catalog(field.as_ref().clone(), &mark)),
             None => field,
@@ -63,6 +72,13 @@ impl AggregateUDFImpl for Marking {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if arguments.is_distinct && arguments.is_reversed {
+            // Different values are sorted where they are gathered, by what is said here: turned around for rows that come
+            // in the other order, it would stay so.
+            let order: Vec<PhysicalSortExpr> = arguments.order_bys.iter().map(PhysicalSortExpr::reverse).collect();
+            let turned = AccumulatorArgs { order_bys: &order, is_reversed: false, ..arguments };
+            return self.inner.accumulator(turned);
+        }
         self.inner.accumulator(arguments)
     }
 
@@ -78,18 +94,21 @@ impl AggregateUDFImpl for Marking {
         self.inner.create_groups_accumulator(arguments)
     }
 
+    /// Both sort by themselves what does not come sorted, as of several orders only one can.
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.order_sensitivity()
+        AggregateOrderSensitivity::SoftRequirement
     }
 
     fn with_beneficial_ordering(self: Arc<Self>, ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        // `string_agg` has no other way for rows that come sorted.
         let inner = self.inner.as_ref().clone().with_beneficial_ordering(ordered)?;
-        Ok(inner.map(|inner| Arc::new(Self { inner: Arc::new(inner) }) as Arc<dyn AggregateUDFImpl>))
+        let inner = inner.map_or_else(|| Arc::clone(&self.inner), Arc::new);
+        Ok(Some(Arc::new(Self { inner, lists: self.lists })))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.inner.reverse_udf() {
-            ReversedUDAF::Reversed(reversed) => ReversedUDAF::Reversed(marking(reversed)),
+            ReversedUDAF::Reversed(reversed) => ReversedUDAF::Reversed(gathering(reversed, self.lists)),
             other => other,
         }
     }
