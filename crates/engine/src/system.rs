@@ -226,8 +226,8 @@ pub(crate) fn register_functions(state: &mut SessionState, engine: &Weak<Engine>
     series::register(state);
 }
 
-/// The one argument of a function of tables: `schema.table`, or `table` in the schema `public`.
-fn table_argument(function: &str, exprs: &[Expr]) -> DataFusionResult<polder_lake::TableName> {
+/// The one argument of a function of tables: `schema.table`, or `table` in the first schema of the path that has it.
+fn table_argument(function: &str, exprs: &[Expr], session: &dyn Session) -> DataFusionResult<polder_lake::TableName> {
     let wrong = || {
         external(
             Error::invalid(format!("{function}() takes one table's name as text"))
@@ -239,8 +239,18 @@ fn table_argument(function: &str, exprs: &[Expr]) -> DataFusionResult<polder_lak
     let Some(Some(text)) = value.try_as_str() else { return Err(wrong()) };
     // A name with dots in it is given with quotes, as in SQL.
     let reference = datafusion::common::TableReference::parse_str(text);
-    let schema = reference.schema().unwrap_or("public");
-    Ok(polder_lake::TableName::new(schema, reference.table()))
+    let name = |schema: &str| polder_lake::TableName::new(schema, reference.table());
+    if let Some(schema) = reference.schema() {
+        return Ok(name(schema));
+    }
+    let world = pg_catalog::World::of(session.config_options())?;
+    world.schema_of(reference.table()).map(name).ok_or_else(|| {
+        external(
+            Error::not_found(format!("table {} does not exist", reference.table()))
+                .with_code("42P01")
+                .with_hint(format!("name its schema: {function}('public.flights')")),
+        )
+    })
 }
 
 fn text(name: &str, nullable: bool) -> Field {

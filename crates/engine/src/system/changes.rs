@@ -40,7 +40,10 @@ impl TableFunctionImpl for ChangesFunction {
             [name, from, to] => (name, version(from)?, version(to)?),
             _ => return Err(wrong()),
         };
-        let name = table_argument("table_changes", std::slice::from_ref(name)).map_err(|_| wrong())?;
+        if !matches!(name, Expr::Literal(value, _) if matches!(value.try_as_str(), Some(Some(_)))) {
+            return Err(wrong());
+        }
+        let name = table_argument("table_changes", std::slice::from_ref(name), args.session())?;
         let engine = self.engine.upgrade().ok_or_else(|| external(Error::internal("the engine has stopped")))?;
         let changes = TableChanges::open(&engine.lake, &name, from, to).map_err(external)?;
         let world = World::of(args.session().config_options())?;

@@ -43,7 +43,7 @@ impl fmt::Debug for HistoryFunction {
 
 impl TableFunctionImpl for HistoryFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
-        let name = table_argument("history", args.exprs())?;
+        let name = table_argument("history", args.exprs(), args.session())?;
         let engine = self.engine.upgrade().ok_or_else(|| external(Error::internal("the engine has stopped")))?;
         Ok(Computed::table(Arc::new(schema()), History { engine, name }))
     }

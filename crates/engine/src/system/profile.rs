@@ -27,7 +27,7 @@ pub(super) struct ProfileFunction;
 
 impl TableFunctionImpl for ProfileFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
-        let name = table_argument("profile", args.exprs())?;
+        let name = table_argument("profile", args.exprs(), args.session())?;
         Ok(Computed::table(Arc::new(schema()), Profile { name }))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use polder_capability::topics::TopicTable;
-use polder_lake::{Snapshot, TableState, ViewState};
+use polder_lake::{Snapshot, TableName, TableState, ViewState};
 use polder_types::Error;
 
 use super::directory::{Directory, Of, Relation};
@@ -112,6 +112,17 @@ impl World {
 
     pub(crate) fn path(&self) -> &[String] {
         &self.0.path
+    }
+
+    /// The schema of a table that is named without one: the first of the path that holds it, or the first of all.
+    pub(crate) fn schema_of(&self, table: &str) -> Option<&str> {
+        let (rights, snapshot) = (self.rights(), self.snapshot());
+        let holder = self.0.temporary.iter().chain(&self.0.path).find(|schema| {
+            let name = TableName::new(schema.as_str(), table);
+            let is_there = snapshot.table(&name).is_some() || snapshot.view(&name).is_some();
+            is_there && rights.use_schema(schema).is_ok()
+        });
+        holder.or_else(|| self.0.path.first()).map(String::as_str)
     }
 
     pub(crate) fn zone(&self) -> &str {
