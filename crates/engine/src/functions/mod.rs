@@ -9,7 +9,7 @@ pub(crate) mod catalog;
 pub(crate) mod dates;
 pub(crate) mod function;
 pub(crate) mod input;
-mod json;
+pub(crate) mod json;
 mod numbers;
 pub(crate) mod planner;
 mod rows;

@@ -2,6 +2,7 @@
 
 mod columns;
 mod computed;
+mod constants;
 mod create;
 mod depend;
 mod drops;

@@ -13,6 +13,7 @@ use polder_types::{Error, Result};
 use super::super::target::quoted;
 use super::super::{Context, ended};
 use super::column;
+use super::constants::declared;
 use super::create::{check_column, name_text, spec_of};
 use crate::error::from_datafusion;
 use crate::parse::parse_kept;
@@ -101,20 +102,18 @@ impl Context<'_> {
             }
             AlterColumnOperation::DropDefault => Ok(AlterColumn::SetDefault { name, default: None }),
             AlterColumnOperation::SetDefault { value } => {
-                let data_type = {
+                let field = {
                     let guard = cell.lock().await;
                     let state = guard.as_ref().ok_or_else(ended)?.table(table);
-                    state.and_then(|state| {
-                        state.schema().field_with_name(&name).ok().map(|field| field.data_type().clone())
-                    })
+                    state.and_then(|state| state.schema().field_with_name(&name).ok().cloned())
                 };
-                let Some(data_type) = data_type else {
+                let Some(field) = field else {
                     return Err(
                         Error::not_found(format!("column {name:?} of {table} does not exist")).with_code("42703")
                     );
                 };
                 let expr = self.constant(cell, value).await?;
-                let default = self.literal(&expr, &name, &data_type)?;
+                let default = self.literal(&expr, &name, field.data_type(), declared(&field))?;
                 Ok(AlterColumn::SetDefault { name, default: Some(default).filter(|text| text != "NULL") })
             }
             other => Err(Error::unsupported(format!("ALTER COLUMN … {other} is not supported"))),
@@ -139,7 +138,8 @@ impl Context<'_> {
         let mut spec = spec_of(field, field.is_nullable());
         name_text(&mut spec, &definition.data_type);
         if let Some((name, default)) = table.column_defaults.first() {
-            spec.default = Some(self.literal(default, name, &spec.data_type)?).filter(|text| text != "NULL");
+            let text = self.literal(default, name, &spec.data_type, spec.declared.as_deref())?;
+            spec.default = Some(text).filter(|text| text != "NULL");
         }
         Ok(spec)
     }

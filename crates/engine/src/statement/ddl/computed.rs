@@ -11,6 +11,7 @@ use super::super::changes::{self, Again, Changes};
 use super::super::target::Target;
 use super::super::{Context, ended};
 use super::column;
+use super::constants::declared;
 use super::create::check_column;
 use super::retype::cast;
 use super::rules::{check_default, column_id};
@@ -85,11 +86,11 @@ impl Context<'_> {
         // A column that is not there is told of by whoever sets the default.
         let Some(field) = field else { return Ok(None) };
         let planned = self.constant(cell, value).await?;
-        match self.literal(&planned, column, field.data_type()) {
+        match self.literal(&planned, column, field.data_type(), declared(&field)) {
             Ok(_) => Ok(None),
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 match parse_expr(&format!("NULL::{}", types::field_name(&field)))? {
-                    Expr::Cast { data_type: data_type @ DataType::Array(_), .. } => {
+                    Expr::Cast { data_type: data_type @ (DataType::Array(_) | DataType::Uuid), .. } => {
                         Ok(Some(cast(value.clone(), &data_type)))
                     }
                     _ => Ok(Some(value.clone())),

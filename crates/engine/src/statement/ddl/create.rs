@@ -1,13 +1,7 @@
 //! CREATE TABLE.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
@@ -18,14 +12,14 @@ use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
-use super::super::{Context, blob_text, ended};
+use super::super::{Context, ended};
 use super::foreign;
 use super::rules::Draft;
 use crate::error::from_datafusion;
-use crate::functions::{casts, input, types};
+use crate::functions::types;
 use crate::rewrite::whole_numbers;
 use crate::scope::Scope;
-use crate::semantics::{Zone, settled, with_lengths};
+use crate::semantics::{settled, with_lengths};
 use crate::session::Outcome;
 
 /// What to do about views that read columns which a table that is replaced has no more.
@@ -178,68 +172,13 @@ impl Context<'_> {
         }
         for (column, default) in &table.column_defaults {
             let Some(spec) = specs.iter_mut().find(|spec| spec.name == *column) else { continue };
-            match self.literal(default, column, &spec.data_type) {
+            match self.literal(default, column, &spec.data_type, spec.declared.as_deref()) {
                 Ok(text) => spec.default = Some(text),
                 Err(error) if error.kind() == ErrorKind::Unsupported => draft.add_default(column, create)?,
                 Err(error) => return Err(error),
             }
         }
         Ok((specs, from_query.then(|| table.input.as_ref().clone())))
-    }
-
-    /// A default as the text that the catalog keeps.
-    pub(super) fn literal(&self, default: &Expr, column: &str, data_type: &DataType) -> Result<String> {
-        let simple =
-            ExprSimplifier::new(SimplifyContext::default()).simplify(default.clone()).map_err(from_datafusion)?;
-        let Expr::Literal(value, _) = simple else {
-            return Err(Error::unsupported(format!("the default of column {column:?} is not a constant"))
-                .with_hint("give a number, a text, or a date"));
-        };
-        let text = value.try_as_str().flatten().map(str::to_owned);
-        if let (DataType::List(_), false) = (data_type, value.is_null()) {
-            if let Some(text) = text {
-                let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
-                casts::as_type(&texts, data_type).map_err(from_datafusion)?;
-            }
-            // The catalog's texts are of single values; CREATE TABLE keeps the expression.
-            return Err(Error::unsupported(format!(
-                "an array as the default of column {column:?} is not supported here"
-            ))
-            .with_hint("CREATE TABLE takes one"));
-        }
-        if let (DataType::Interval(_), Some(text)) = (data_type, &text) {
-            let span = input::interval(text, None).map_err(from_datafusion)?;
-            return Ok(polder_lake::interval_text(span));
-        }
-        if let (DataType::Binary, Some(text)) = (data_type, &text) {
-            let texts: ArrayRef = Arc::new(StringArray::from(vec![text.as_str()]));
-            let bytes = casts::as_type(&texts, data_type).map_err(from_datafusion)?;
-            return Ok(blob_text::written(bytes.as_binary::<i32>().value(0)));
-        }
-        let value = match (data_type, text) {
-            (DataType::Timestamp(TimeUnit::Microsecond, Some(zone)), Some(text)) => {
-                let instant = Zone::known(self.settings.zone())?.read(&text)?;
-                ScalarValue::TimestampMicrosecond(Some(instant), Some(Arc::clone(zone)))
-            }
-            _ => value.cast_to(data_type).map_err(from_datafusion)?,
-        };
-        if value.is_null() {
-            return Ok("NULL".into());
-        }
-        if matches!(data_type, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) {
-            // As DuckDB writes them.
-            let text = value.cast_to(&DataType::Utf8).map_err(from_datafusion)?;
-            let text = text.try_as_str().flatten().unwrap_or_default();
-            return Ok(text.replace('T', " ").replace('Z', "+00"));
-        }
-        Ok(match &value {
-            ScalarValue::Binary(Some(bytes)) => blob_text::written(bytes),
-            ScalarValue::IntervalMonthDayNano(Some(span)) => polder_lake::interval_text(*span),
-            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
-                text.clone()
-            }
-            other => other.to_string(),
-        })
     }
 }
 

@@ -58,10 +58,11 @@ impl Context<'_> {
         }
         spec.nullable = field.is_nullable();
         spec.comment = state.and_then(|state| state.comment.clone());
-        if let Some(default) = default {
-            let text = Expr::Value(datafusion::sql::sqlparser::ast::Value::SingleQuotedString(default.into()).into());
-            let expr = self.constant(cell, &cast(text, data_type)).await?;
-            spec.default = Some(self.literal(&expr, column, &spec.data_type)?).filter(|text| text != "NULL");
+        if default.is_some() {
+            // Of the old type, and from there into the new one, as the rows.
+            let expr = self.constant(cell, &cast(old.default(column)?, data_type)).await?;
+            let text = self.literal(&expr, column, &spec.data_type, spec.declared.as_deref())?;
+            spec.default = Some(text).filter(|text| text != "NULL");
         }
         self.rewrite_column(cell, &old, spec, data_type, using).await
     }

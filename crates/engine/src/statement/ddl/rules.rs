@@ -153,8 +153,10 @@ impl Draft {
             _ => None,
         });
         let mut expr = default.ok_or_else(|| Error::internal(format!("the default of column {column:?} is lost")))?;
-        if let Some(data_type @ DataType::Array(_)) = definition.map(|definition| &definition.data_type) {
-            // A text is an array only where it is known to be one.
+        if let Some(data_type @ (DataType::Array(_) | DataType::Uuid)) =
+            definition.map(|definition| &definition.data_type)
+        {
+            // A text is an array, or an identifier, only where it is known to be one.
             expr = super::retype::cast(expr, data_type);
         }
         self.defaults.push((column.to_owned(), expr));
