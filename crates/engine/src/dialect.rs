@@ -60,7 +60,52 @@ impl PolderDialect {
         let either = Expr::BinaryOp { left: between(&first, &second), op, right: between(&second, &first) };
         Ok(Expr::Nested(Box::new(either)))
     }
+
+    /// `x IN ((SELECT 1), 2)`: a list of which the first value is, or begins with, a subquery. The parser takes it for a query
+    /// that stands in brackets.
+    fn in_values(parser: &mut Parser<'_>, expr: &Expr, negated: bool) -> Option<Result<Expr, ParserError>> {
+        let words = 1 + usize::from(negated);
+        if parser.peek_nth_token(words).token != Token::LParen
+            || parser.peek_nth_token(words + 1).token != Token::LParen
+        {
+            return None;
+        }
+        let mut lists = false;
+        // Told by what stands behind the inner brackets; nothing is taken.
+        let looked: Result<(), ParserError> = parser.try_parse(|ahead| {
+            for _ in 0..=words {
+                ahead.next_token();
+            }
+            let mut open = 0_usize;
+            loop {
+                match ahead.next_token().token {
+                    Token::LParen => open += 1,
+                    Token::RParen if open == 1 => break,
+                    Token::RParen => open -= 1,
+                    Token::EOF => return Err(ParserError::ParserError(String::new())),
+                    _ => {}
+                }
+            }
+            let behind = ahead.next_token().token;
+            lists = behind != Token::RParen && !GOES_ON.iter().any(|word| is_word(&behind, word));
+            Err(ParserError::ParserError(String::new()))
+        });
+        if looked.is_ok() || !lists {
+            return None;
+        }
+        for _ in 0..=words {
+            parser.next_token();
+        }
+        let list = parser.parse_comma_separated(Parser::parse_expr).and_then(|list| {
+            parser.expect_token(&Token::RParen)?;
+            Ok(list)
+        });
+        Some(list.map(|list| Expr::InList { expr: Box::new(expr.clone()), list, negated }))
+    }
 }
+
+/// Words behind a query in brackets with which it goes on.
+const GOES_ON: &[&str] = &["union", "intersect", "except", "order", "limit", "offset", "fetch", "for"];
 
 fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
@@ -122,7 +167,7 @@ impl Dialect for PolderDialect {
         Some(operand.map(|expr| Expr::UnaryOp { op, expr: Box::new(expr) }))
     }
 
-    /// `x ISNULL`, `x [NOT] BETWEEN SYMMETRIC a AND b`, and `x IS [NOT] DISTINCT FROM y`, of which the parser takes all that
+    /// `x ISNULL`, `x [NOT] IN ((SELECT 1), 2)`, `x [NOT] BETWEEN SYMMETRIC a AND b`, and `x IS [NOT] DISTINCT FROM y`, of which the parser takes all that
     /// follows for `y`.
     fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
         if is_word(&parser.peek_token_ref().token, "isnull") {
@@ -134,6 +179,9 @@ impl Dialect for PolderDialect {
         }
         let negated = is_word(&parser.peek_token_ref().token, "not");
         let words = usize::from(negated);
+        if is_word(&parser.peek_nth_token(words).token, "in") {
+            return Self::in_values(parser, expr, negated);
+        }
         if !is_word(&parser.peek_nth_token(words).token, "between")
             || !is_word(&parser.peek_nth_token(words + 1).token, "symmetric")
         {
