@@ -210,7 +210,7 @@ pub(super) fn selected(expr: &Expr, select: &Select) -> Result<Expr> {
     Ok(expr.clone())
 }
 
-/// `GROUP BY ()`, and brackets in ROLLUP and CUBE.
+/// `GROUP BY ()`, and brackets in ROLLUP and CUBE, or one column twice.
 pub(super) fn grouping(select: &mut Select) -> Result<()> {
     let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return Ok(()) };
     let nothing = |expr: &Expr| matches!(expr, Expr::Tuple(parts) if parts.is_empty());
@@ -229,13 +229,18 @@ pub(super) fn grouping(select: &mut Select) -> Result<()> {
         }
         places(expr, &select.projection)?;
         let sets = match expr {
-            Expr::Rollup(parts) if parts.iter().any(|part| part.len() != 1) => rolled_up(parts),
-            Expr::Cube(parts) if parts.iter().any(|part| part.len() != 1) && parts.len() <= CUBE_MAX => cubed(parts),
+            Expr::Rollup(parts) if !are_columns(parts) => rolled_up(parts),
+            Expr::Cube(parts) if !are_columns(parts) && parts.len() <= CUBE_MAX => cubed(parts),
             _ => continue,
         };
         *expr = Expr::GroupingSets(sets);
     }
     Ok(())
+}
+
+/// Whether each part is one column, and none is there twice: so the planner takes them.
+fn are_columns(parts: &[Vec<Expr>]) -> bool {
+    parts.iter().enumerate().all(|(at, part)| part.len() == 1 && !parts.iter().take(at).any(|before| before == part))
 }
 
 /// Columns of a CUBE, as in PostgreSQL: each more makes twice as many sets.
