@@ -134,8 +134,13 @@ fn left_out(options: &WildcardAdditionalOptions, merged: &[Merged]) -> Option<Ve
 }
 
 fn refused() -> Error {
-    Error::unsupported("USING and NATURAL of RIGHT and FULL joins are not supported among other joins")
+    Error::unsupported("USING of RIGHT and FULL joins is not supported among other joins")
         .with_hint("ON l.k = r.k, and coalesce(l.k, r.k)")
+}
+
+fn natural() -> Error {
+    Error::unsupported("NATURAL RIGHT and NATURAL FULL JOIN are not supported")
+        .with_hint("name the columns: RIGHT JOIN … USING (k)")
 }
 
 /// Whether there is a join with USING, or NATURAL, of a kind.
@@ -199,7 +204,11 @@ fn merged_columns(from: &mut TableWithJoins) -> Result<(Vec<Merged>, Vec<String>
         else {
             return Err(refused());
         };
-        let JoinConstraint::Using(columns) = &*constraint else { return Err(refused()) };
+        let columns = match &*constraint {
+            JoinConstraint::Using(columns) => columns,
+            JoinConstraint::Natural => return Err(natural()),
+            _ => return Err(refused()),
+        };
         let used: Vec<String> = columns.iter().filter_map(|column| column.0.last()?.as_ident().map(fold)).collect();
         if names.as_ref().is_some_and(|names| *names != used) {
             return Err(refused());
