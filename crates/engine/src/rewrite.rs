@@ -23,6 +23,7 @@ pub(crate) mod whole_numbers;
 pub(crate) mod whole_rows;
 mod wildcards;
 mod window;
+mod window_values;
 mod with;
 
 use std::collections::{BTreeSet, HashSet};
@@ -133,8 +134,11 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        if let Err(error) = rows::in_subquery(expr).and_then(|()| rows::equal_to(expr)).and_then(|()| rows::array(expr))
-        {
+        let rewritten = rows::in_subquery(expr)
+            .and_then(|()| rows::equal_to(expr))
+            .and_then(|()| rows::array(expr))
+            .and_then(|()| window_values::plain(expr));
+        if let Err(error) = rewritten {
             return ControlFlow::Break(error);
         }
         broken(match expr {
