@@ -8,7 +8,7 @@ mod local;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringViewBuilder};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
@@ -20,10 +20,13 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
+use crate::functions::call;
 pub(crate) use local::Zone;
 
 /// The function that `AT TIME ZONE` is written as.
 pub(crate) const AT_TIME_ZONE: &str = "timezone";
+
+const SPAN: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -86,17 +89,10 @@ fn by_zone(expr: Expr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr
                 return Ok(Transformed::no(expr));
             };
             let in_utc = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(zone)) if is_utc(zone));
-            let there = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
-            let moved = |left: Expr, right: Expr, back: &DataType| {
-                let sum = Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op: *op, right: Box::new(right) });
-                Ok(Transformed::yes(cast(sum, back.clone())))
-            };
             match (&left_type, &right_type) {
-                (time, DataType::Interval(_)) if in_utc(time) => {
-                    moved(cast(left.as_ref().clone(), there), right.as_ref().clone(), time)
-                }
-                (DataType::Interval(_), time) if in_utc(time) => {
-                    moved(left.as_ref().clone(), cast(right.as_ref().clone(), there), time)
+                (time, DataType::Interval(_)) if in_utc(time) => Ok(Transformed::yes(moved(left, *op, right, time))),
+                (DataType::Interval(_), time) if in_utc(time) && *op == Operator::Plus => {
+                    Ok(Transformed::yes(moved(right, *op, left, time)))
                 }
                 _ => Ok(Transformed::no(expr)),
             }
@@ -114,6 +110,13 @@ fn by_zone(expr: Expr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr
         }
         _ => Ok(Transformed::no(expr)),
     }
+}
+
+/// An instant and a span later, or before it. Arrow's own sum has none where the clocks skip the time that comes out.
+fn moved(time: &Expr, op: Operator, span: &Expr, back: &DataType) -> Expr {
+    let span = cast(span.clone(), SPAN);
+    let span = if op == Operator::Minus { Expr::Negative(Box::new(span)) } else { span };
+    cast(call("polder_instant_plus", vec![cast(time.clone(), instant()), span]), back.clone())
 }
 
 fn is_utc(zone: &str) -> bool {

@@ -10,11 +10,19 @@ use arrow::datatypes::{
 use datafusion::common::Result;
 
 use super::moment::{self, DAY_MICROS, DAY_NANOS, Moments, Span, divided, moment, scaled, span, spans};
+use super::series::{later, session};
 use crate::functions::function::{Call, refuse};
 
 pub(super) fn age(call: &Call<'_>) -> Result<ArrayRef> {
     let (later, earlier) = (Moments::of(call, 0)?, Moments::of(call, 1)?);
     call.values::<IntervalMonthDayNanoType>(|row| moment::age(later.local(row)?, earlier.local(row)?).map(Some))
+}
+
+/// An instant and a span later. A day is as long as it is in the session's zone.
+pub(super) fn instant_plus(call: &Call<'_>) -> Result<ArrayRef> {
+    let zone = session(call)?;
+    let (instants, spans) = (call.primitive::<TimestampMicrosecondType>(0), spans(call, 1));
+    call.values::<TimestampMicrosecondType>(|row| later(instants.value(row), spans.value(row), zone).map(Some))
 }
 
 /// From a moment to the beginning of today.

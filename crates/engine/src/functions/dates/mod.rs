@@ -183,6 +183,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "",
         &[way(&[K::Interval], Gives::Type(|_| Ok(DataType::Decimal128(38, 0))), arithmetic::order)],
     ),
+    function(
+        "polder_instant_plus",
+        "",
+        "",
+        &[way(&[K::TimestampTz, K::Interval], Gives::TimestampTz, arithmetic::instant_plus)],
+    ),
     function("polder_interval_times", "", "", &[way(&[K::Interval, K::Float], Gives::Interval, arithmetic::times)]),
     function("polder_interval_over", "", "", &[way(&[K::Interval, K::Float], Gives::Interval, arithmetic::over)]),
     function(

@@ -127,18 +127,20 @@ fn times(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-fn session(call: &Call<'_>) -> Result<Tz> {
+/// The session's zone.
+pub(super) fn session(call: &Call<'_>) -> Result<Tz> {
     zone(call.config.execution.time_zone.as_deref().unwrap_or("UTC"))
 }
 
-/// Months and days go by the clocks of the zone, hours do not.
-fn later(at: i64, step: Span, zone: Tz) -> Result<i64> {
-    let moved = if step.months == 0 && step.days == 0 {
-        at
-    } else {
-        let (local, ..) = in_zone(at, zone)?;
-        from_zone(plus(local, Span { nanoseconds: 0, ..step })?, zone)?
-    };
+/// Months and days go by the clocks of the zone, one after the other; hours do not.
+pub(super) fn later(at: i64, step: Span, zone: Tz) -> Result<i64> {
+    let mut moved = at;
+    for part in [Span { days: 0, nanoseconds: 0, ..step }, Span { months: 0, nanoseconds: 0, ..step }] {
+        if part.months != 0 || part.days != 0 {
+            let (local, ..) = in_zone(moved, zone)?;
+            moved = from_zone(plus(local, part)?, zone)?;
+        }
+    }
     moved.checked_add(step.nanoseconds / 1_000).ok_or_else(out_of_range)
 }
 
