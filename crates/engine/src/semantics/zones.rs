@@ -7,8 +7,10 @@ mod local;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringViewBuilder};
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringViewArray, StringViewBuilder};
+use arrow::datatypes::{
+    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
@@ -203,6 +205,7 @@ impl ScalarUDFImpl for Convert {
         };
         let scalar = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let array = value.to_array(if scalar { 1 } else { arguments.number_rows })?;
+        let zone = &named_offsets(zone)?;
         let way = match (self.way, array.data_type()) {
             (Way::AtTimeZone, DataType::Timestamp(_, None)) => Way::ToInstant,
             (Way::AtTimeZone, _) => Way::ToLocal,
@@ -226,6 +229,31 @@ impl ScalarUDFImpl for Convert {
         }
         Ok(ColumnarValue::Array(converted))
     }
+}
+
+/// The names of offsets that are given as intervals, in POSIX form; other zones are named already.
+fn named_offsets(zone: &ColumnarValue) -> Result<ColumnarValue> {
+    if !matches!(zone.data_type(), DataType::Interval(_)) {
+        return Ok(zone.clone());
+    }
+    let spans = arrow::compute::cast(&zone.to_array(1)?, &SPAN)?;
+    let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
+    let names: StringViewArray = spans.iter().map(|span| span.map(offset_name).transpose()).collect::<Result<_>>()?;
+    Ok(match zone {
+        ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&names, 0)?),
+        ColumnarValue::Array(_) => ColumnarValue::Array(Arc::new(names)),
+    })
+}
+
+fn offset_name(span: IntervalMonthDayNano) -> Result<String> {
+    if span.months != 0 || span.days != 0 {
+        let error = polder_types::Error::invalid("interval time zone must not include months or days");
+        return Err(external(error.with_code("22023")));
+    }
+    let seconds = span.nanoseconds / 1_000_000_000;
+    let sign = if seconds < 0 { '+' } else { '-' };
+    let seconds = seconds.unsigned_abs();
+    Ok(format!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60))
 }
 
 /// Each value by its row's zone.
