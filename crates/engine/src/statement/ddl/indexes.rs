@@ -7,7 +7,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::names::{fold, parts};
 use super::super::{Context, ended};
 use super::foreign;
-use super::rules::{column_id, existing, free_name, no_deferral, plain_columns};
+use super::rules::{column_id, existing, free_name, key_ids, no_deferral, plain_columns};
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -51,7 +51,11 @@ impl Context<'_> {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("index {name:?} exists already, on {owner}"))
                 .with_code("42P07"));
         }
-        let ids = columns.iter().map(|column| column_id(&state, column)).collect::<Result<Vec<_>>>()?;
+        let ids = if create.unique {
+            key_ids(&state, &columns)?
+        } else {
+            columns.iter().map(|column| column_id(&state, column)).collect::<Result<Vec<_>>>()?
+        };
         let name = free_name(&rules, given, &format!("{}_{}_idx", table.table, columns.join("_")), &table.table)?;
         if create.unique {
             rules.keys.push(Key { name, columns: ids, primary: false, index: true });

@@ -182,7 +182,7 @@ impl Draft {
                 ))
                 .with_code("42P16"));
             }
-            let ids = columns.iter().map(|column| column_id(table, column)).collect::<Result<Vec<_>>>()?;
+            let ids = key_ids(table, &columns)?;
             let default = if primary {
                 format!("{}_pkey", table.name)
             } else {
@@ -282,6 +282,21 @@ pub(super) fn column_id(table: &TableState, name: &str) -> Result<i64> {
         .find(|column| column.name == name)
         .map(|column| column.id)
         .ok_or_else(|| Error::not_found(format!("column {name:?} of {} does not exist", table.name)).with_code("42703"))
+}
+
+/// The columns of a key. What is stored of an interval is its spelling, of which equal ones have several.
+pub(super) fn key_ids(table: &TableState, columns: &[String]) -> Result<Vec<i64>> {
+    let is_span = |name: &str| {
+        table.top_columns().any(|known| known.name == name && known.declared.as_deref() == Some("interval"))
+    };
+    if let Some(span) = columns.iter().find(|name| is_span(name)) {
+        return Err(Error::unsupported(format!(
+            "a key of intervals is not supported: column {span:?} of {}",
+            table.name
+        ))
+        .with_hint("a number of seconds can be a key"));
+    }
+    columns.iter().map(|column| column_id(table, column)).collect()
 }
 
 pub(super) fn free_name(rules: &TableRules, given: Option<String>, default: &str, table: &str) -> Result<String> {
