@@ -6,14 +6,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit};
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::first_last::{first_value_udaf, last_value_udaf};
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, Sort};
 use datafusion::logical_expr::logical_plan::Subquery;
-use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, cast, lit};
+use datafusion::logical_expr::{
+    Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    cast, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 use polder_lake::DECLARED;
 
@@ -24,6 +27,7 @@ use crate::functions::{call, types};
 
 const LENGTH: &str = "polder_interval_order";
 const VALUE: &str = "polder_json_order";
+const TIME: DataType = DataType::Time64(TimeUnit::Microsecond);
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 #[derive(Debug)]
@@ -105,6 +109,36 @@ fn in_letters(expr: &mut Expr) {
     }
 }
 
+/// Whether a frame's ends are found by the order of rows alone, and not by a distance.
+fn is_of_peers(frame: &WindowFrame) -> bool {
+    let no_distance = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => true,
+        WindowFrameBound::Preceding(distance) | WindowFrameBound::Following(distance) => distance.is_null(),
+    };
+    frame.units == WindowFrameUnits::Range && no_distance(&frame.start_bound) && no_distance(&frame.end_bound)
+}
+
+/// What frames cannot compare, as what they can, of the same order: bytes as letters, times of day as numbers.
+fn in_frames(sorts: &mut [Sort], schema: &DFSchema) -> bool {
+    let mut found = false;
+    for sort in sorts {
+        let Ok(data_type) = sort.expr.get_type(schema) else { continue };
+        let given = std::mem::take(&mut sort.expr);
+        sort.expr = match data_type {
+            DataType::Time32(_) | DataType::Time64(_) => cast(cast(given, TIME), DataType::Int64),
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                call("encode", vec![cast(given, DataType::Binary), lit("hex")])
+            }
+            _ => {
+                sort.expr = given;
+                continue;
+            }
+        };
+        found = true;
+    }
+    found
+}
+
 fn by_value(sorts: &mut [Sort], schema: &DFSchema) -> bool {
     let mut found = false;
     for sort in sorts {
@@ -174,7 +208,8 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             for sort in &mut params.order_by {
                 in_letters(&mut sort.expr);
             }
-            sorted | by_key(&mut params.partition_by, schema)
+            let framed = is_of_peers(&params.window_frame) && in_frames(&mut params.order_by, schema);
+            sorted | framed | by_key(&mut params.partition_by, schema)
         }
         Expr::AggregateFunction(aggregate) => of_group(aggregate, schema),
         _ => false,
