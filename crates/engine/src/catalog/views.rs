@@ -15,6 +15,7 @@ use polder_types::{Error, ErrorKind};
 use super::{LakeCatalog, LakeSchema, VIEW_DEPTH_MAX};
 use crate::authz::{Rights, Who};
 use crate::inline::{Functions, calls_others, expand};
+use crate::opaque::OpaqueWeak;
 use crate::parse::parse_kept;
 use crate::policies::sealed;
 use crate::rewrite::whole_numbers;
