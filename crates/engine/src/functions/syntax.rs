@@ -5,6 +5,7 @@ mod exponent;
 mod fields;
 mod lists;
 mod qualified;
+mod replaced;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
@@ -370,12 +371,9 @@ fn of_function(mut function: Function) -> Result<Expr> {
             }
         }
         "mode" | "percentile_disc" if function.within_group.len() == 1 => return Ok(ordered(name.as_str(), function)),
-        // From a place on, which is a number where flags are a text.
         "regexp_replace" => {
-            if let Some(given) = arguments(&function)
-                && given.get(3).is_some_and(is_number)
-            {
-                return Ok(call("polder_regexp_replace", given));
+            if let Some(replaced) = replaced::replaced(&function) {
+                return Ok(replaced);
             }
         }
         "ceiling" => function.name = ObjectName::from(vec![Ident::new("ceil")]),
@@ -392,14 +390,6 @@ fn of_function(mut function: Function) -> Result<Expr> {
         }
     }
     Ok(Expr::Function(function))
-}
-
-fn is_number(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(value) => matches!(value.value, Value::Number(..)),
-        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_number(inner),
-        _ => false,
-    }
 }
 
 /// Numbers that an aggregate's rows are ordered by are values; bare ones the planner takes for places of columns.

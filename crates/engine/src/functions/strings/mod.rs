@@ -150,6 +150,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "",
         "",
         &[
+            way(&[K::Text, K::Text, K::Text], Gives::Text, replaced::replace_by_flags),
+            way(&[K::Text, K::Text, K::Text, K::Text], Gives::Text, replaced::replace_by_flags),
             way(&[K::Text, K::Text, K::Text, K::Int8], Gives::Text, replaced::replace),
             way(&[K::Text, K::Text, K::Text, K::Int8, K::Int8], Gives::Text, replaced::replace),
             way(&[K::Text, K::Text, K::Text, K::Int8, K::Int8, K::Text], Gives::Text, replaced::replace),

@@ -1,4 +1,4 @@
-//! `regexp_replace` from a place on, and of one match of several.
+//! `regexp_replace` from a place on, of one match of several, and by replacements that are read as PostgreSQL does.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Int64Type;
@@ -24,6 +24,17 @@ pub(super) fn replace(call: &Call<'_>) -> Result<ArrayRef> {
         let from = text.char_indices().nth(start as usize - 1).map_or(text.len(), |(at, _)| at);
         let regex = kept.get(call.text(1).value(row), flags(call, 5, row))?;
         Ok(Some(replaced(regex, text, with, from, nth as usize)))
+    })
+}
+
+/// `regexp_replace(text, pattern, replacement, flags)`: the first match, or all of them with the flag `g`.
+pub(super) fn replace_by_flags(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut kept = Kept::default();
+    call.texts(|row| {
+        let flags = flags(call, 3, row);
+        let regex = kept.get(call.text(1).value(row), flags)?;
+        let nth = usize::from(!flags.contains('g'));
+        Ok(Some(replaced(regex, call.text(0).value(row), call.text(2).value(row), 0, nth)))
     })
 }
 
