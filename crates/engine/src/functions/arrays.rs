@@ -50,6 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way(&[K::Text, K::Any, K::Array], Gives::Bool, all), way(&[K::Text, K::Any, K::Text], Gives::Bool, all)],
     ),
     function("polder_array_overlap", "", "", &[way(&[K::Array, K::Array], Gives::Bool, overlap)]),
+    function("polder_array_contains", "", "", &[way(&[K::Array, K::Array], Gives::Bool, contains)]),
     function(
         "array_length",
         "array_length(array, dimension)",
@@ -76,6 +77,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "array_ndims(array)",
         "How many dimensions an array has; NULL when it is empty.",
         &[way(&[K::Array], Gives::Int4, places::dimensions)],
+    ),
+    function(
+        "array_dims",
+        "array_dims(array)",
+        "The first and the last index of each dimension, as text; NULL when it is empty.",
+        &[way(&[K::Array], Gives::Text, places::bounds)],
     ),
     function(
         "cardinality",
@@ -268,6 +275,24 @@ fn overlap(call: &Call<'_>) -> Result<ArrayRef> {
             }
         }
         Ok(Some(false))
+    })
+}
+
+/// Whether each element of the second array is in the first; NULL is in none.
+fn contains(call: &Call<'_>) -> Result<ArrayRef> {
+    let (whole, part) = (call.arrays[0].as_list::<i32>(), call.arrays[1].as_list::<i32>());
+    let common = BinaryTypeCoercer::new(&whole.value_type(), &Operator::Eq, &part.value_type()).get_input_types()?.0;
+    call.bools(|row| {
+        let (whole, part) = (cast(&whole.value(row), &common)?, cast(&part.value(row), &common)?);
+        for at in 0..part.len() {
+            // Of the type of NULL there are no other values.
+            let value = (!common.is_null() && part.is_valid(at)).then(|| Scalar::new(part.slice(at, 1)));
+            match value {
+                Some(value) if cmp::eq(&whole, &value)?.true_count() > 0 => {}
+                _ => return Ok(Some(false)),
+            }
+        }
+        Ok(Some(true))
     })
 }
 

@@ -41,6 +41,11 @@ impl Operand {
         matches!(self.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
     }
 
+    /// A list of values that are no lists or rows themselves.
+    fn is_flat_list(&self) -> bool {
+        matches!(self.data_type(), DataType::List(item) if !item.data_type().is_nested())
+    }
+
     /// Text in quotes, which has no type of its own yet.
     fn is_literal(&self) -> bool {
         matches!(&self.expr, Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _))
@@ -229,6 +234,10 @@ impl ExprPlanner for FunctionPlanner {
             return Ok(PlannerResult::Planned(planned));
         }
         match op {
+            B::AtArrow | B::ArrowAt if left.is_flat_list() && right.is_flat_list() => {
+                let (whole, part) = if matches!(op, B::AtArrow) { (left, right) } else { (right, left) };
+                return Ok(PlannerResult::Planned(call("polder_array_contains", vec![whole.expr, part.expr])));
+            }
             B::PGOverlap if left.is_list() => {
                 return Ok(PlannerResult::Planned(call("polder_array_overlap", vec![left.expr, right.expr])));
             }

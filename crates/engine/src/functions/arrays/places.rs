@@ -8,7 +8,7 @@ use arrow::compute::kernels::cmp;
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::common::Result;
 
-use super::{Flat, as_element, element_type};
+use super::{Flat, as_element, depth_length, element_type};
 use crate::functions::function::{Call, refuse};
 
 /// The elements in all dimensions together.
@@ -37,6 +37,17 @@ pub(super) fn dimensions(call: &Call<'_>) -> Result<ArrayRef> {
         item = inner.data_type().clone();
     }
     call.values::<Int32Type>(|row| Ok(Some(depth).filter(|_| lists.value_length(row) > 0)))
+}
+
+/// `[1:2][1:3]`; of an empty array there is nothing to say.
+pub(super) fn bounds(call: &Call<'_>) -> Result<ArrayRef> {
+    let lists = call.arrays[0].as_list::<i32>();
+    call.texts(|row| {
+        let list = lists.value(row);
+        let lengths = (1..).map_while(|dimension| depth_length(&list, dimension));
+        let bounds: String = lengths.map(|length| format!("[1:{length}]")).collect();
+        Ok(Some(bounds).filter(|bounds| !bounds.is_empty()))
+    })
 }
 
 /// Which elements are a value, NULL among them.
