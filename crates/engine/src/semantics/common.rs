@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator,
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
+use super::literals::numeric;
 use super::operators::is_decimal;
 use crate::functions::call;
 use crate::functions::types::is_text;
@@ -72,6 +73,21 @@ fn beside(types: &[DataType]) -> impl Fn(&DataType) -> Option<DataType> + use<> 
 
 fn moment(types: &[DataType]) -> Option<DataType> {
     types.iter().find(|data_type| matches!(data_type, DataType::Timestamp(..))).cloned()
+}
+
+/// What a text in quotes is read as beside values of these types, where the planner would do otherwise, or refuse it.
+fn quoted_as(types: &[DataType]) -> Option<DataType> {
+    let is_read =
+        |data_type: &&DataType| matches!(data_type, DataType::Boolean | DataType::List(_) | DataType::Interval(_));
+    let other = || types.iter().find(|data_type| is_read(data_type) || is_bytes(data_type)).cloned();
+    moment(types).or_else(other)
+}
+
+/// A number in quotes beside decimals, which have no more digits than their type says.
+fn quoted_number(expr: &Expr) -> Option<Expr> {
+    let Expr::Literal(value, _) = expr else { return None };
+    let text = value.try_as_str().flatten()?;
+    Some(Expr::Literal(numeric(text)?, None))
 }
 
 /// A text in quotes, which has no type of its own yet. Beside a moment the planner would count its nanoseconds too.
@@ -134,10 +150,14 @@ fn unify(exprs: &mut [&mut Expr], schema: &DFSchema) -> bool {
     // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
     let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else { return false };
     let wanted = beside(&types);
-    let moment = moment(&types);
+    let quoted = quoted_as(&types);
+    let decimals = types.iter().any(is_decimal) && !types.iter().any(DataType::is_floating);
     let mut any = false;
     for (expr, data_type) in exprs.iter_mut().zip(&types) {
-        if let Some(to) = wanted(data_type).or_else(|| moment.clone().filter(|_| is_quoted(expr))) {
+        if decimals && let Some(number) = quoted_number(expr) {
+            **expr = number;
+            any = true;
+        } else if let Some(to) = wanted(data_type).or_else(|| quoted.clone().filter(|_| is_quoted(expr))) {
             let inner = std::mem::take(&mut **expr);
             **expr = cast(inner, to);
             any = true;

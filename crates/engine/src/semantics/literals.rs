@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
+use crate::functions::input;
 use crate::functions::types::is_text;
 
 /// Functions whose arguments have one type.
@@ -25,6 +26,21 @@ pub(super) fn register(state: &mut dyn FunctionRegistry) -> Result<()> {
 
 fn is_uuid(data_type: &DataType) -> bool {
     matches!(data_type, DataType::FixedSizeBinary(16))
+}
+
+/// A text as the number that it names, with the digits that it has: as a value of the type beside it, it would be rounded.
+pub(super) fn numeric(text: &str) -> Option<ScalarValue> {
+    let lower = text.trim().to_ascii_lowercase();
+    let (mantissa, exponent) = match lower.split_once('e') {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (lower.as_str(), 0),
+    };
+    let behind = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let scale = i32::try_from(behind).ok()?.checked_sub(exponent)?.max(0);
+    let scale = i8::try_from(scale).ok().filter(|scale| *scale <= 38)?;
+    let value = input::decimal(text, 38, scale).ok()?;
+    let digits = u8::try_from(value.unsigned_abs().to_string().len()).ok()?;
+    Some(ScalarValue::Decimal128(Some(value), digits.max(scale.unsigned_abs()).max(1), scale))
 }
 
 /// A function as the planner has it, but for texts beside values of another type: they are read as that type.
