@@ -274,11 +274,28 @@ fn read_as(data_type: &DataType) -> Option<ast::DataType> {
         DataType::Time64(_) => ast::DataType::Time(None, ast::TimezoneInfo::None),
         DataType::Timestamp(_, None) => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
         DataType::Timestamp(_, Some(_)) => ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone),
+        DataType::Interval(_) => ast::DataType::Interval { fields: None, precision: None },
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => ast::DataType::Bytea,
         DataType::List(item) => {
-            let item = Box::new(read_as(item.data_type())?);
+            let item = Box::new(element_as(item.data_type())?);
             ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, None))
         }
         _ => return None,
+    })
+}
+
+/// As [`read_as`], of the elements of an array: alone, a number in quotes is converted as it should be.
+fn element_as(data_type: &DataType) -> Option<ast::DataType> {
+    Some(match data_type {
+        DataType::Int16 => ast::DataType::SmallInt(None),
+        DataType::Int32 => ast::DataType::Integer(None),
+        DataType::Int64 => ast::DataType::BigInt(None),
+        DataType::Float32 => ast::DataType::Real,
+        DataType::Float64 => ast::DataType::DoublePrecision,
+        DataType::Decimal128(precision, scale) => {
+            ast::DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
+        }
+        other => return read_as(other),
     })
 }
 
