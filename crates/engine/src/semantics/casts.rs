@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::{
@@ -18,7 +18,8 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
 use crate::functions::catalog::references;
-use crate::functions::{self, casts};
+use crate::functions::function::refuse;
+use crate::functions::{self, casts, input};
 
 #[derive(Debug)]
 pub(super) struct PostgresCasts;
@@ -113,6 +114,7 @@ impl Coarser {
         match (from, to) {
             (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => to < from,
             (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => ticks(*to) < ticks(*from),
+            (DataType::Float64, DataType::Decimal128(..) | DataType::Float32) => true,
             (DataType::List(from), DataType::List(to)) => {
                 let fraction = matches!(from.data_type(), DataType::Decimal128(_, scale) if *scale > 0)
                     || from.data_type().is_floating();
@@ -137,6 +139,28 @@ fn whole_elements(array: &ArrayRef, item: &FieldRef) -> Result<ArrayRef> {
     let values = cast_with_options(&values, item.data_type(), &strict)?;
     let lists = ListArray::try_new(Arc::clone(item), lists.offsets().clone(), values, lists.nulls().cloned())?;
     Ok(Arc::new(lists))
+}
+
+/// Floats as those of half the size, none of which is infinite or zero that was not.
+fn singles(array: &ArrayRef) -> Result<ArrayRef> {
+    let narrow = array.as_primitive::<Float64Type>().try_unary::<_, Float32Type, DataFusionError>(|value| {
+        let single = value as f32;
+        match single.is_infinite() && value.is_finite() {
+            true => Err(refuse("22003", "value out of range: overflow")),
+            false if single == 0.0 && value != 0.0 => Err(refuse("22003", "value out of range: underflow")),
+            false => Ok(single),
+        }
+    })?;
+    Ok(Arc::new(narrow))
+}
+
+/// Floats as decimals by the fifteen digits that each of them is sure of: 1.005 is a little less as a float.
+fn decimals(array: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef> {
+    let read = array.as_primitive::<Float64Type>().try_unary::<_, Decimal128Type, DataFusionError>(|value| {
+        let text = if value.is_finite() { format!("{value:.14e}") } else { value.to_string() };
+        input::decimal(&text, precision, scale)
+    })?;
+    Ok(Arc::new(read.with_precision_and_scale(precision, scale)?))
 }
 
 /// In a second.
@@ -168,6 +192,13 @@ impl ScalarUDFImpl for Coarser {
         let mut array = Arc::clone(&arrays[0]);
         if let DataType::List(item) = &self.to {
             return Ok(ColumnarValue::Array(whole_elements(&array, item)?));
+        }
+        match (array.data_type(), &self.to) {
+            (DataType::Float64, DataType::Float32) => return Ok(ColumnarValue::Array(singles(&array)?)),
+            (DataType::Float64, DataType::Decimal128(precision, scale)) => {
+                return Ok(ColumnarValue::Array(decimals(&array, *precision, *scale)?));
+            }
+            _ => {}
         }
         if let (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) = (array.data_type().clone(), &self.to) {
             let step = ticks(from) / ticks(*to);
