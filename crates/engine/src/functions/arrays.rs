@@ -221,6 +221,12 @@ fn quantified(call: &Call<'_>, decisive: bool) -> Result<ArrayRef> {
         _ => {
             let item = match call.arrays[1].data_type() {
                 DataType::Utf8 | DataType::Null => DataType::Utf8View,
+                // With more places: a value that has them is none of the column's.
+                DataType::Decimal128(precision, scale) => {
+                    let whole = (i16::from(*precision) - i16::from(*scale)).clamp(0, 38);
+                    let places = (i16::from(*scale) + 10).min(38 - whole);
+                    DataType::Decimal128(38, i8::try_from(places).unwrap_or(*scale))
+                }
                 other => other.clone(),
             };
             read_list(call.text(2), &Arc::new(Field::new_list_field(item, true)))?
