@@ -196,6 +196,24 @@ def test_plans_tell_no_times_of_hidden_rows(world, sql):
             assert ("SealedExec" in told, re.search(r"[\d.]+(ns|µs|ms|s)\b", told) is None) == (sealed, sealed), told
 
 
+def test_errors_of_masks_and_policies_tell_no_value(world):
+    ana, eve = world.ana, world.connect("eve")
+    ana.execute("CREATE TABLE vault.odd (id INT, n TEXT)")
+    ana.execute("INSERT INTO vault.odd VALUES (1, 'hush7f3a')")
+    ana.execute("GRANT SELECT ON vault.odd TO eve")
+    ana.execute("ALTER TABLE vault.odd ALTER COLUMN n SET MASK ((n::int / 1000)::text)")
+    with pytest.raises(psycopg.Error) as masked:
+        eve.execute("SELECT n FROM vault.odd")
+    ana.execute("ALTER TABLE vault.odd ALTER COLUMN n DROP MASK")
+    ana.execute("CREATE POLICY p ON vault.odd USING (n::int > 0)")
+    ana.execute("ALTER TABLE vault.odd ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(psycopg.Error) as left_out:
+        eve.execute("SELECT id FROM vault.odd")
+    for error in (masked.value, left_out.value):
+        assert error.sqlstate == "22P02" and "hush" not in str(error) and "vault.odd" in str(error), error
+    ana.execute("DROP TABLE vault.odd")
+
+
 def test_somebody_elses_temporary_table(world):
     schema = world.ana.execute("SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relname = 'aside'").fetchone()[0]
     eve, root = world.asker("eve"), ways.Asker(world.connect(None))

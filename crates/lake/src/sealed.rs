@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::common::Result as DataFusionResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
@@ -26,6 +27,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use futures::{Stream, StreamExt};
+use polder_types::Error;
 
 use crate::names::TableName;
 use crate::scan_size::ScanSize;
@@ -142,9 +144,9 @@ impl ExecutionPlan for SealedExec {
         }
         let size = context.session_config().batch_size();
         let rows = in_batches_of(size, self.inner.execute(partition, context)?);
-        let schema = Arc::clone(&self.schema);
+        let (schema, name) = (Arc::clone(&self.schema), self.name.clone());
         let named = rows.map(move |batch| {
-            let batch = batch?;
+            let batch = batch.map_err(|error| untold(error, &name))?;
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             // Of rows that are only counted none is asked for, and one is there.
             let columns = batch.columns().iter().take(schema.fields().len()).cloned().collect();
@@ -156,6 +158,29 @@ impl ExecutionPlan for SealedExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+}
+
+/// The error of what is computed below, without the value that it is about: that may be a hidden one. Others are as they are.
+fn untold(error: DataFusionError, name: &TableName) -> DataFusionError {
+    let code = match error.find_root() {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>().map(Error::code) {
+            Some(code) if code.starts_with("22") => code,
+            _ => return error,
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::DivideByZero => "22012",
+            ArrowError::ArithmeticOverflow(_) => "22003",
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => "22P02",
+            ArrowError::ComputeError(_) | ArrowError::InvalidArgumentError(_) => "22000",
+            _ => return error,
+        },
+        DataFusionError::Execution(_) => "22000",
+        _ => return error,
+    };
+    let told = Error::invalid(format!("a policy or a mask of {name} cannot be computed for one of its rows"))
+        .with_code(code)
+        .with_hint("its owner is told which value it is");
+    DataFusionError::External(Box::new(told))
 }
 
 /// The same rows in batches of one size, but for the last.
