@@ -232,7 +232,7 @@ fn from_arrow(error: &ArrowError, text: String) -> Error {
         ArrowError::ArithmeticOverflow(_) => Error::invalid(text).with_code("22003"),
         ArrowError::IoError(..) => Error::new(ErrorKind::Unavailable, text),
         ArrowError::MemoryError(_) => Error::new(ErrorKind::Exhausted, text).with_code("53200"),
-        _ => Error::invalid(text),
+        _ => planning::recognise(&text).unwrap_or_else(|| Error::invalid(text)),
     }
 }
 
