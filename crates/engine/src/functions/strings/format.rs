@@ -1,6 +1,7 @@
 //! `format('%s is %I', …)`.
 
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
 use super::plain::{ident, literal};
@@ -48,13 +49,25 @@ fn mark(pattern: &str) -> Result<(Mark, &str)> {
 
 pub(super) fn format(call: &Call<'_>) -> Result<ArrayRef> {
     let session = call.config.execution.time_zone.as_deref();
-    let values = call.arrays[1..].iter().map(|array| text::texts(array, session)).collect::<Result<Vec<_>>>()?;
+    let values = call.arrays[1..].iter().map(|array| shown(array, session)).collect::<Result<Vec<_>>>()?;
     let mut out = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         let pattern = call.text(0);
         out.push(if pattern.is_null(row) { None } else { Some(one(pattern.value(row), &values, row)?) });
     }
     types::fit(std::sync::Arc::new(StringArray::from(out)), call.gives)
+}
+
+/// Values as their types write them: `t` is true.
+fn shown(array: &ArrayRef, session: Option<&str>) -> Result<StringArray> {
+    match array.data_type() {
+        DataType::Null => Ok(StringArray::new_null(array.len())),
+        DataType::Boolean => {
+            let written = |yes: bool| if yes { "t" } else { "f" };
+            Ok(array.as_boolean().iter().map(|value| value.map(written)).collect())
+        }
+        _ => text::texts(array, session),
+    }
 }
 
 fn one(pattern: &str, values: &[StringArray], row: usize) -> Result<String> {
