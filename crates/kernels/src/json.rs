@@ -155,7 +155,7 @@ impl Json {
             out.extend(std::iter::repeat_n(' ', indent * 4));
         };
         match self {
-            Self::Array(items) if !items.is_empty() => {
+            Self::Array(items) => {
                 out.push('[');
                 for (at, item) in items.iter().enumerate() {
                     out.push_str(if at > 0 { "," } else { "" });
@@ -165,7 +165,7 @@ impl Json {
                 pad(out, indent);
                 out.push(']');
             }
-            Self::Object(entries) if !entries.is_empty() => {
+            Self::Object(entries) => {
                 out.push('{');
                 for (at, (key, value)) in entries.iter().enumerate() {
                     out.push_str(if at > 0 { "," } else { "" });
