@@ -25,10 +25,11 @@ pub(super) fn instant_plus(call: &Call<'_>) -> Result<ArrayRef> {
     call.values::<TimestampMicrosecondType>(|row| later(instants.value(row), spans.value(row), zone).map(Some))
 }
 
-/// From a moment to the beginning of today.
+/// From a moment to the beginning of today, which is that of the session's zone.
 pub(super) fn age_today(call: &Call<'_>) -> Result<ArrayRef> {
     let earlier = Moments::of(call, 0)?;
-    let today = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN);
+    let now = chrono::Utc::now().with_timezone(&session(call)?);
+    let today = now.date_naive().and_time(chrono::NaiveTime::MIN);
     call.values::<IntervalMonthDayNanoType>(|row| moment::age(today, earlier.local(row)?).map(Some))
 }
 

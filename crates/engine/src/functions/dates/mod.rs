@@ -120,6 +120,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 way(&[K::Timestamp, K::Timestamp], Gives::Interval, arithmetic::age),
                 way(&[K::TimestampTz, K::TimestampTz], Gives::Interval, arithmetic::age),
                 way(&[K::Timestamp], Gives::Interval, arithmetic::age_today),
+                way(&[K::TimestampTz], Gives::Interval, arithmetic::age_today),
             ],
         )
     },
