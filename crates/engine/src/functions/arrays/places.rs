@@ -45,7 +45,7 @@ pub(super) fn bounds(call: &Call<'_>) -> Result<ArrayRef> {
     call.texts(|row| {
         let list = lists.value(row);
         let lengths = (1..).map_while(|dimension| depth_length(&list, dimension));
-        let bounds: String = lengths.map(|length| format!("[1:{length}]")).collect();
+        let bounds = lengths.map(|length| format!("[1:{length}]")).collect::<Vec<_>>().concat();
         Ok(Some(bounds).filter(|bounds| !bounds.is_empty()))
     })
 }
