@@ -127,6 +127,8 @@ SIMPLE = {
     "a released savepoint": ["BEGIN", "SAVEPOINT a", "RELEASE a", "RELEASE a", "ROLLBACK"],
     "savepoints outside": ["SAVEPOINT a", "ROLLBACK TO a", "RELEASE a"],
     "savepoints among several": [f"{ONE}; SAVEPOINT a; {TWO}"],
+    "a cursor that fails where it is fetched": ["BEGIN", "DECLARE c CURSOR FOR SELECT 1/(i-1) AS a FROM generate_series(1,10) AS g(i)", "SELECT 1 AS b", "FETCH 20 FROM c", "SELECT 2 AS b", "ROLLBACK"],
+    "a cursor that nobody fetches": ["BEGIN", ONE, "DECLARE c CURSOR FOR SELECT 1/(i-500) AS a FROM generate_series(1,1000) AS g(i)", "SELECT 1 AS b", TWO, "COMMIT"],
     "cursors among several": ["DECLARE c CURSOR FOR SELECT 1 AS a; FETCH 1 FROM c; CLOSE c"],
     "tables come and go": ["BEGIN", "CREATE TABLE {t}_other (id BIGINT)", "INSERT INTO {t}_other VALUES (1)", "SELECT * FROM {t}_other", "ROLLBACK",
                            "SELECT * FROM {t}_other"],

@@ -399,7 +399,12 @@ impl Session {
         guard.disarm();
         let (schema, batches) = match outcome.rows {
             Some((schema, rows)) => {
-                let spoiled = self.inner.lock().await.open.as_ref().map(|open| Arc::clone(&open.spoiled));
+                // A driver's server reads ahead, and fails the transaction itself once its client is told of an error: rows of
+                // a cursor that nobody fetches fail nothing.
+                let spoiled = match closable {
+                    true => None,
+                    false => self.inner.lock().await.open.as_ref().map(|open| Arc::clone(&open.spoiled)),
+                };
                 let tracked = Tracked::new(rows, running, Arc::clone(&engine.recorder), request.row_limit, spoiled);
                 let tracked = if closable { tracked.closable() } else { tracked };
                 (schema, tracked.boxed())
