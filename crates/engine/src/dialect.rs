@@ -137,8 +137,11 @@ impl Dialect for PolderDialect {
         BASE.is_custom_operator_part(ch)
     }
 
+    /// What fails as a form is read once more as a column's name, with all that is within it: nested ones would double the work
+    /// with each level. PostgreSQL has no column of these names either.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        BASE.is_reserved_for_identifier(keyword)
+        matches!(keyword, Keyword::ARRAY | Keyword::CASE | Keyword::CAST | Keyword::NOT)
+            || BASE.is_reserved_for_identifier(keyword)
     }
 
     /// `SELECT 1 ON CONFLICT …`: the parser takes ON for the column's name.

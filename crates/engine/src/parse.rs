@@ -1,5 +1,6 @@
 //! SQL text into statements, each knowing where it stands in the text.
 
+mod bounds;
 mod copy;
 mod inserts;
 mod places;
@@ -34,9 +35,6 @@ pub(crate) const NOTHING: &str = "polder$nothing";
 
 /// The column that `INSERT DEFAULT VALUES` in a MERGE fills.
 pub(crate) const DEFAULTS: &str = "polder$defaults";
-
-/// Operators in a row, at one level of brackets. Each nests one deeper in the tree that the planner walks.
-const CHAIN_MAX: usize = 5_000;
 
 static DIALECT: PolderDialect = PolderDialect;
 
@@ -108,7 +106,8 @@ fn parse_all(sql: &str, values: &[Filling]) -> Result<Vec<ParsedStatement>> {
         if statements.len() == STATEMENTS_MAX {
             return Err(Error::new(ErrorKind::TooLarge, format!("more than {STATEMENTS_MAX} statements in one text")));
         }
-        check_chains(tokens)?;
+        bounds::check_chains(tokens)?;
+        bounds::check_guesses(tokens)?;
         statements.push(parse_one(sql, tokens.to_vec()).map_err(|error| forms::instead_of(error, tokens))?);
     }
     Ok(statements)
@@ -168,61 +167,6 @@ fn before_signs(text: &str) -> Option<Vec<Token>> {
     let mut tokens = Tokenizer::new(&DIALECT, operator).tokenize().ok().filter(|tokens| tokens.len() == 1)?;
     tokens.extend(signs.chars().map(|sign| if sign == '-' { Token::Minus } else { Token::Plus }));
     Some(tokens)
-}
-
-/// Brackets are bounded by the parser itself; `1 + 1 + …` and `a OR b OR …` are read in a loop, and would be without end.
-fn check_chains(tokens: &[TokenWithSpan]) -> Result<()> {
-    let mut open = vec![0_usize];
-    for token in tokens {
-        let links = match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => {
-                open.push(0);
-                continue;
-            }
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                if open.len() > 1 {
-                    open.pop();
-                }
-                continue;
-            }
-            Token::Comma => {
-                if let Some(chain) = open.last_mut() {
-                    *chain = 0;
-                }
-                continue;
-            }
-            Token::Word(word) if word.quote_style.is_none() => matches!(
-                word.keyword,
-                Keyword::AND
-                    | Keyword::OR
-                    | Keyword::NOT
-                    | Keyword::IS
-                    | Keyword::LIKE
-                    | Keyword::ILIKE
-                    | Keyword::BETWEEN
-                    | Keyword::IN
-                    | Keyword::COLLATE
-                    | Keyword::UNION
-                    | Keyword::EXCEPT
-                    | Keyword::INTERSECT
-                    | Keyword::JOIN
-            ),
-            Token::Word(_) | Token::Whitespace(_) | Token::EOF | Token::Period => false,
-            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => false,
-            // Whatever else stands between two operands binds them.
-            _ => true,
-        };
-        let Some(chain) = open.last_mut() else { continue };
-        *chain += usize::from(links);
-        if *chain > CHAIN_MAX {
-            let start = token.span.start;
-            return Err(Error::new(ErrorKind::TooLarge, format!("more than {CHAIN_MAX} operators in a row"))
-                .with_code("54001")
-                .with_hint("use IN (…) with a list, or a table and a join")
-                .at(start.line, start.column));
-        }
-    }
-    Ok(())
 }
 
 fn words(tokens: &[TokenWithSpan]) -> impl Iterator<Item = Keyword> + '_ {

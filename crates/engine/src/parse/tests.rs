@@ -107,3 +107,13 @@ fn a_bigint_that_is_sent_along_stays_one() {
     let view = written("CREATE VIEW v AS SELECT a FROM t WHERE b = $1", "bigint", "5");
     assert_eq!(view, "CREATE VIEW v AS SELECT a FROM t WHERE b = 5");
 }
+
+#[test]
+fn mistakes_within_nested_forms_are_told_at_once() {
+    for form in ["CAST(", "ARRAY[", "NOT (", "EXTRACT(", "FLOOR(", "SUBSTRING(1, ", "TRY_CAST("] {
+        let started = std::time::Instant::now();
+        parse(&format!("SELECT {}1,", form.repeat(40))).unwrap_err();
+        let elapsed = started.elapsed();
+        assert!(elapsed < std::time::Duration::from_secs(5), "{form}: {elapsed:?}");
+    }
+}
