@@ -200,6 +200,8 @@ impl Dialect for PolderDialect {
         BASE.prec_value(precedence)
     }
 
+    // Without `supports_named_fn_args_with_expr_name`: each argument would be read twice, in case that it is a name, and nested
+    // calls double that with each level. A name is an identifier in PostgreSQL too.
     switches! {
         base:
             supports_unicode_string_literal
@@ -218,7 +220,6 @@ impl Dialect for PolderDialect {
             supports_factorial_operator
             supports_bitwise_shift_operators
             supports_named_fn_args_with_colon_operator
-            supports_named_fn_args_with_expr_name
             supports_geometric_types
             supports_set_names
             supports_alter_column_type_using

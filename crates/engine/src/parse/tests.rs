@@ -117,3 +117,12 @@ fn mistakes_within_nested_forms_are_told_at_once() {
         assert!(elapsed < std::time::Duration::from_secs(5), "{form}: {elapsed:?}");
     }
 }
+
+#[test]
+fn nested_calls_are_read_once() {
+    let started = std::time::Instant::now();
+    parse(&format!("SELECT {}1{}", "abs(".repeat(30), ")".repeat(30))).unwrap();
+    let elapsed = started.elapsed();
+    assert!(elapsed < std::time::Duration::from_secs(5), "{elapsed:?}");
+    parse("SELECT make_interval(days => 1, hours := 2)").unwrap();
+}
