@@ -62,10 +62,10 @@ def test_floats_that_are_no_numbers_come_back(server, tmp_path):
         {"n": 1, "a": "NaN", "b": "-Infinity", "l": ["Infinity", 1.5]}, {"n": 2, "a": 0.5, "b": "NaN", "l": None},
         {"n": 3, "a": None, "b": 1.0, "l": []}]
     look = "SELECT n, a::text AS a, b::text AS b, l::text AS l FROM {} ORDER BY n"
-    client.sql("CREATE TABLE odd_back (n int, a float8, b float4, l float8[])")
-    client.sql(f"COPY odd_back FROM '{path}' (FORMAT json)")
-    assert server.cli("load", path, "--into", "odd_made").returncode == 0
-    for table in ("odd_back", "odd_made"):
+    client.sql("CREATE TABLE floats_back (n int, a float8, b float4, l float8[])")
+    client.sql(f"COPY floats_back FROM '{path}' (FORMAT json)")
+    assert server.cli("load", path, "--into", "floats_made").returncode == 0
+    for table in ("floats_back", "floats_made"):
         assert rows(client, look.format(table)) == rows(client, look.format("odd_floats")), table
 
 

@@ -433,7 +433,7 @@ def test_copy_is_part_of_a_transaction(connect, table):
 
 def test_refused_rows_leave_nothing(connection, table):
     with connection.cursor() as cursor:
-        with pytest.raises(psycopg.errors.InvalidTextRepresentation, match="row 2"):
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation, match="line 2"):
             with cursor.copy(f"COPY {table} (id) FROM STDIN") as copy:
                 copy.write(b"1\nx\n3\n")
         with pytest.raises(psycopg.errors.BadCopyFileFormat, match="line 2"):
