@@ -210,8 +210,8 @@ def test_headers_that_are_sent_packed_are_delivered_before_they_fill_the_memory(
                 except BufferError:
                     producer.poll(0.05)
             producer.poll(0)
-        assert producer.flush(kafkas.WAIT_SECONDS) == 0
+        assert producer.flush(300) == 0
         # The last of them wait for others to come.
-        eventually(client, "SELECT count(*) > 14000 AND count(*) = max(id) + 1 AS most FROM d_t", [{"most": True}])
+        eventually(client, "SELECT count(*) > 14000 AND count(*) = max(id) + 1 AS most FROM d_t", [{"most": True}], seconds=300)
         peak = server.memory_bytes("VmHWM")
         assert peak < 800 << 20, f"{peak >> 20} MiB"

@@ -128,7 +128,8 @@ def test_producers_on_a_full_disk(small_disk):
                 error = answer_to(connection, "t", payload)
         # A client that waits tries until it is told to give up.
         impatient = Producer(kafkas.librdkafka(server, message_timeout_ms=3000))
-        assert send(impatient, "t", payload).code() in (KafkaError._MSG_TIMED_OUT, KafkaError.KAFKA_STORAGE_ERROR)
+        error = send(impatient, "t", payload)
+        assert error is not None and error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError.KAFKA_STORAGE_ERROR), error
         told = []
         first.produce("t", b"waiting " + b"x" * 100_000, partition=0, on_delivery=lambda error, _: told.append(error))
         assert first.flush(2) == 1 and not told, told

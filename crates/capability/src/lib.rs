@@ -7,6 +7,7 @@ mod copying;
 pub mod deliveries;
 mod driver;
 mod jobs;
+pub mod json;
 mod loading;
 mod saved;
 pub mod schemas;

@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 /// What a record takes in memory beside its values: three numbers, and a view for each of five values.
 const ROW_BYTES: u64 = 100;
-/// What a lot may take in memory, in times of its bytes; small ones may take [`HELD_BYTES_MIN`].
+/// What a lot may take in memory, in times of its bytes: at least [`HELD_BYTES_MIN`], and no more than [`HELD_BYTES_MAX`], or its
+/// bytes if they are more.
 const HELD_FACTOR: u64 = 4;
 const HELD_BYTES_MIN: u64 = 64 << 20;
+const HELD_BYTES_MAX: u64 = 256 << 20;
 
 /// Records that have been read and not delivered, and how far each partition was read with them.
 #[derive(Debug)]
@@ -59,7 +61,8 @@ impl Lot {
     /// Whether it is to be delivered, however short it has waited: its keys and values reach so many bytes, or it takes several
     /// times as much in memory. Little that is sent may unpack to much that is neither key nor value.
     pub fn is_full(&self, bytes: u64) -> bool {
-        self.bytes >= bytes || self.held >= bytes.saturating_mul(HELD_FACTOR).max(HELD_BYTES_MIN)
+        self.bytes >= bytes
+            || self.held >= bytes.saturating_mul(HELD_FACTOR).clamp(HELD_BYTES_MIN, HELD_BYTES_MAX).max(bytes)
     }
 
     /// Where reading goes on in a partition; `None`: at its beginning.

@@ -173,6 +173,9 @@ impl Running<'_> {
             };
             lot.reject(rejected, damaged.last_offset, now);
             part.from = damaged.last_offset.saturating_add(1);
+            if lot.is_full(self.definition.buffer.bytes) {
+                self.deliver(lot).await?;
+            }
         }
         lot.read_to(part.partition, to);
         Ok(0)

@@ -2,7 +2,6 @@
 
 pub mod arrays;
 pub mod bytes;
-pub mod floats;
 pub mod normal;
 mod order;
 

@@ -57,6 +57,8 @@ impl Reader for PartedReader {
             match place.and_then(|place| Some((place, columns.get_mut(place)?))) {
                 Some((place, column)) => {
                     *column = guessed(&folder, &column.source, Origin::FileAndFolder, given);
+                    // Of two that mean the same column the inner one counts.
+                    self.instead.retain(|(other, _)| *other != place);
                     self.instead.push((place, folder));
                 }
                 None => self.folders.push(folder),

@@ -8,10 +8,10 @@ use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use polder_capability::json::FloatsInFull;
 use polder_capability::schemas::framed_schema_id;
 use polder_capability::topics::columns;
 use polder_kernels::fields::why_no_json;
-use polder_kernels::json::floats::FloatsInFull;
 use polder_types::{Error, Result};
 
 use super::{Lot, Refused};

@@ -23,7 +23,7 @@ use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use object_store::ObjectStore;
-use polder_kernels::json::floats::FloatsInFull;
+use polder_capability::json::FloatsInFull;
 
 use super::names_out::restore;
 

@@ -17,7 +17,7 @@ use ::arrow::json::writer::{
     make_encoder,
 };
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
-use polder_kernels::json::floats::FloatsInFull;
+use polder_capability::json::FloatsInFull;
 use polder_types::Result;
 
 use super::{Encoder, failed};

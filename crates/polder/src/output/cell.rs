@@ -6,7 +6,7 @@ use ::arrow::array::{Array, RecordBatch};
 use ::arrow::datatypes::{DataType, FieldRef};
 use ::arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use ::arrow::util::display::{ArrayFormatter, DurationFormat, FormatOptions};
-use polder_kernels::json::floats::in_full;
+use polder_capability::json::in_full;
 
 use super::unwritable;
 use crate::failure::Failure;

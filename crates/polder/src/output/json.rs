@@ -3,7 +3,7 @@
 use ::arrow::array::RecordBatch;
 use ::arrow::datatypes::SchemaRef;
 use ::arrow::json::writer::make_encoder;
-use polder_kernels::json::floats::in_full;
+use polder_capability::json::in_full;
 
 use super::{AnswerWriter, Out, Outcome, unwritable};
 use crate::failure::Failure;

@@ -1,4 +1,4 @@
-//! Floats that JSON has no number for. Arrow's writer makes them `null`, which reads as a value that is missing.
+//! Values in JSON: floats that it has no number for. Arrow's writer makes them `null`, which reads as a value that is missing.
 
 use std::sync::{Arc, LazyLock};
 
