@@ -16,7 +16,8 @@ DUE_SECONDS = 60
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
+# A new log for each: how much fills a file grows with those that are full.
+@pytest.fixture
 def server():
     with kafkas.start() as running:
         yield running
