@@ -474,6 +474,28 @@ def test_a_view_that_was_narrowed_is_not_read_as_it_was(world, lent):
         ana.execute(f"DROP VIEW vault.{view}")
 
 
+def test_a_view_of_what_was_narrowed_or_swapped_is_not_read_as_it_was(world, lent):
+    ana, eve = world.ana, lent.connection
+    ana.execute("CREATE TABLE vault.inner_new (id INT, note TEXT)")
+    ana.execute("CREATE FUNCTION vault.notes() RETURNS TABLE (note TEXT) LANGUAGE SQL AS 'SELECT note FROM vault.lent'")
+    ana.execute("CREATE VIEW vault.by_function AS SELECT * FROM vault.notes()")
+    ana.execute("CREATE TABLE vault.inner_old AS SELECT id, note FROM vault.lent")
+    ana.execute("CREATE VIEW vault.by_table AS SELECT note FROM vault.inner_old")
+    before = world.root.execute("SELECT max(snapshot) FROM polder.snapshots").fetchone()[0]
+    ana.execute("CREATE OR REPLACE FUNCTION vault.notes() RETURNS TABLE (note TEXT) LANGUAGE SQL AS 'SELECT note FROM vault.lent WHERE false'")
+    ana.execute("ALTER TABLE vault.inner_old SWAP WITH vault.inner_new")
+    for view in ("by_function", "by_table"):
+        ana.execute(f"GRANT SELECT ON vault.{view} TO eve")
+        assert eve.execute(f"SELECT note FROM vault.{view}").fetchall() == []
+        eve.execute(f"SET snapshot = {before}")
+        refused(lambda view=view: eve.execute(f"SELECT note FROM vault.{view}"))
+        eve.execute("RESET snapshot")
+        ana.execute(f"DROP VIEW vault.{view}")
+    ana.execute("DROP FUNCTION vault.notes")
+    for table in ("inner_old", "inner_new"):
+        ana.execute(f"DROP TABLE vault.{table}")
+
+
 def test_a_job_has_its_owners_rights(world, lent):
     eve = lent.client
     eve.sql("CREATE JOB copies AS CREATE OR REPLACE TABLE lab.copied AS SELECT note FROM vault.lent")

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
 use datafusion::common::Result as DataFusionResult;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Parsed;
-use polder_lake::{TableName, ViewState};
+use polder_lake::{FunctionState, Snapshot, TableName, ViewState};
 use polder_types::{Error, ErrorKind};
 
 use super::{LakeCatalog, LakeSchema, VIEW_DEPTH_MAX};
@@ -25,8 +26,14 @@ use crate::system::external;
 
 /// The refusal of a view that has been given another definition since the version that is read.
 fn otherwise_defined(name: &TableName) -> Error {
-    Error::new(ErrorKind::Forbidden, format!("permission denied for view {}", name.table))
-        .with_hint("it is defined otherwise today: only its owner reads what it showed in older versions")
+    Error::new(ErrorKind::Forbidden, format!("permission denied for view {}", name.table)).with_hint(
+        "it, or what it reads, is defined otherwise today: only its owner reads what it showed in older versions",
+    )
+}
+
+/// Whether a view's text has the name of a function in it.
+fn names_a_function(sql: &str, snapshot: &Snapshot) -> bool {
+    snapshot.functions.values().any(|known| sql.contains(&known.name))
 }
 
 impl LakeSchema {
@@ -57,15 +64,37 @@ impl LakeSchema {
         (!owner.superuser || !asks.superuser).then_some(owner)
     }
 
-    /// Whether a view shows to whoever is not its owner what it shows today. In an older version it may have shown more, and that
-    /// was taken away by giving it another definition.
-    fn shows_today(&self, definition: &ViewState) -> bool {
+    /// Whether somebody reads an older version by a view that is not theirs: it may have shown more then.
+    fn is_strangers_past(&self, definition: &ViewState) -> bool {
         let asks = self.view.world.who();
-        if !asks.travels || asks.superuser || Rights::new(asks, &self.view.snapshot).owns(definition.id) {
-            return true;
-        }
-        let today = self.view.lake.known();
+        asks.travels && !asks.superuser && !Rights::new(asks, &self.view.snapshot).owns(definition.id)
+    }
+
+    /// Whether a view has the definition of today, and calls the functions of today.
+    fn is_defined_as_today(&self, definition: &ViewState) -> bool {
+        let (then, today) = (&self.view.snapshot, self.view.lake.known());
+        let same = |known: &Arc<FunctionState>| {
+            let now = today.functions.get(&known.id);
+            now.is_some_and(|now| now.definitions == known.definitions && now.macros == known.macros)
+        };
         today.views.get(&definition.id).is_some_and(|today| today.sql == definition.sql)
+            && (then.functions.values().all(same) || !names_a_function(&definition.sql, then))
+    }
+
+    /// Whether what a view reads are the tables that have these names today.
+    fn reads_tables_of_today(&self, plan: &LogicalPlan) -> DataFusionResult<bool> {
+        let (then, today) = (&self.view.snapshot, self.view.lake.known());
+        let mut same = true;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let schema = scan.table_name.schema().unwrap_or(&self.name);
+                let name = TableName::new(schema, scan.table_name.table());
+                let id = |snapshot: &Snapshot| snapshot.table(&name).map(|table| table.id);
+                same &= id(then) == id(&today);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(same)
     }
 
     pub(super) async fn plan_view(
@@ -86,7 +115,8 @@ impl LakeSchema {
         let mut state = SessionState::clone(&state);
         state.config_mut().options_mut().catalog.default_schema.clone_from(&self.name);
         let owner = self.owner_of(definition);
-        if owner.is_some() && !self.shows_today(definition) {
+        let past = owner.is_some() && self.is_strangers_past(definition);
+        if past && !self.is_defined_as_today(definition) {
             self.view.depth.fetch_sub(1, Ordering::SeqCst);
             return Err(external(otherwise_defined(name)));
         }
@@ -114,6 +144,9 @@ impl LakeSchema {
             };
             external(Error::new(inner.kind(), message).with_code(inner.code()))
         })?;
+        if past && !self.reads_tables_of_today(&plan)? {
+            return Err(external(otherwise_defined(name)));
+        }
         if owner.is_some() && self.who.is_some() {
             let asks = Rights::new(self.view.world.who(), &self.view.snapshot);
             if let Some(sealed) = sealed(name, &plan, asks)? {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
@@ -65,29 +65,40 @@ pub(super) fn columns() -> SchemaRef {
     Arc::new(Schema::new(vec![types::spelled_json(Field::new("QUERY PLAN", DataType::Utf8, true))]))
 }
 
-/// What a plan says of time.
+/// What a plan says of time: in its text, and in JSON.
 static TIMES: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\w*(?:time|elapsed|duration)\w*=[^,\]\n]*(?:, )?").ok());
+    LazyLock::new(|| Regex::new(r"\w*(?:time|elapsed|duration)\w*(?:\{[^}]*\})?=[^,\]\n]*(?:, )?").ok());
+static TIMES_IN_JSON: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"("[^"\n]*(?i:time|elapsed|duration)[^"\n]*"\s*:\s*)(?:"[^"\n]*"|[-+.\w]+)"#).ok());
 
-/// A plan in which rows are sealed, without what it says of time: a scan of which files can be left out takes a hundredth of the
+/// A plan without what it says of time. Where rows are sealed, a scan of which all files can be left out takes a hundredth of the
 /// time of one of which they cannot, and so tells the largest of the values that one may not see.
 fn untimed(plan: &str) -> Option<String> {
-    if !plan.contains("SealedExec") || !plan.contains("metrics=[") {
-        return None;
+    if plan.trim_start().starts_with('[') {
+        return Some(TIMES_IN_JSON.as_ref()?.replace_all(plan, "${1}null").into_owned());
     }
-    let times = TIMES.as_ref()?;
-    Some(times.replace_all(plan, "").replace(", ]", "]"))
+    Some(TIMES.as_ref()?.replace_all(plan, "").replace(", ]", "]"))
 }
 
 /// The plans of a batch without what their times tell.
 fn without_times(batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
     let Some((at, _)) = batch.schema_ref().column_with_name("plan") else { return Ok(batch) };
     let Some(plans) = batch.column(at).as_string_opt::<i32>() else { return Ok(batch) };
-    let plans: StringArray =
-        plans.iter().map(|plan| plan.map(|plan| untimed(plan).unwrap_or_else(|| plan.to_owned()))).collect();
+    if !plans.iter().flatten().any(|plan| plan.contains("SealedExec")) {
+        return Ok(batch);
+    }
+    let kinds = batch.column_by_name("plan_type").and_then(|kinds| kinds.as_string_opt::<i32>());
+    let is_time = |row: usize| kinds.is_some_and(|kinds| kinds.is_valid(row) && kinds.value(row) == "Duration");
+    let told = plans.iter().enumerate().map(|(row, plan)| match plan {
+        Some(_) if is_time(row) => None,
+        // What cannot be cleaned is not told.
+        Some(plan) => untimed(plan),
+        None => None,
+    });
+    let told: StringArray = told.map(|plan| Some(plan.unwrap_or_default())).collect();
     let mut columns = batch.columns().to_vec();
     if let Some(column) = columns.get_mut(at) {
-        *column = Arc::new(plans);
+        *column = Arc::new(told);
     }
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
@@ -215,12 +226,23 @@ impl Context<'_> {
 mod tests {
     use super::untimed;
 
-    #[test]
-    fn times_of_sealed_rows_are_left_out() {
-        let plan = "RepartitionExec: partitions=2, metrics=[output_rows=1, elapsed_compute=1.89µs, fetch_time=185.51µs, time_calculating_group_ids=1.84µs]\n  \
-                    SealedExec: public.staff, metrics=[elapsed_compute=1ns]";
-        let told = "RepartitionExec: partitions=2, metrics=[output_rows=1]\n  SealedExec: public.staff, metrics=[]";
+    fn check(plan: &str, told: &str) {
         assert_eq!(untimed(plan).as_deref(), Some(told));
-        assert_eq!(untimed("FilterExec: v@0 > 1, metrics=[elapsed_compute=1ns]"), None);
+    }
+
+    #[test]
+    fn times_are_left_out() {
+        check(
+            "Repartition: n=2, metrics=[output_rows=1, elapsed_compute=1.89µs, fetch_time=185.51µs, time_of_ids=1.84µs]",
+            "Repartition: n=2, metrics=[output_rows=1]",
+        );
+        check(
+            "Repartition: n=2, metrics=[fetch_time{partition=0}=1.32ms, start_timestamp{partition=0}=2026-01-01 00:00:00 UTC, output_rows{partition=0}=1]",
+            "Repartition: n=2, metrics=[output_rows{partition=0}=1]",
+        );
+        check(
+            "[{\"Plan\": {\"fetch_time\": 1.378, \"Actual Total Time\": 2e-3, \"Output Rows\": 3}, \"Duration\": \"1 ms\"}]",
+            "[{\"Plan\": {\"fetch_time\": null, \"Actual Total Time\": null, \"Output Rows\": 3}, \"Duration\": null}]",
+        );
     }
 }
