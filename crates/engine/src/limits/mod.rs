@@ -147,7 +147,8 @@ fn told(name: &str, amount: Option<u64>) -> String {
 fn bytes(name: &str, value: &str) -> Result<Option<u64>> {
     let value = value.trim();
     match Unit::Bytes.count(value) {
-        Some(0) => Ok(None),
+        // A part of a byte is no way to say that there is no limit.
+        Some(0) if !value.contains(|digit: char| matches!(digit, '1'..='9')) => Ok(None),
         // Where it ends, counting does: what is meant is more.
         Some(bytes) if bytes > 0 && bytes < i64::MAX => Ok(Some(bytes.unsigned_abs())),
         _ => Err(Error::invalid(format!("invalid value for parameter \"{name}\": \"{value}\""))

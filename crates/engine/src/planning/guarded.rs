@@ -7,7 +7,8 @@
 //! In a filter what cannot fail is asked first, whatever the order: a filter above a view may stand before that of the view.
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan, Operator, lit};
@@ -40,6 +41,9 @@ const MAY_FAIL: [&str; 25] = [
     "to_timestamp",
     "width_bucket",
 ];
+
+/// Nodes of a condition that is asked twice: whether it settles the row, and what it is.
+const ASKED_MAX: usize = 64;
 
 /// The plan in which nothing that may fail is computed too early.
 pub(super) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -81,8 +85,14 @@ fn filtered(predicate: Expr) -> Result<Option<Expr>> {
     while let Some(before) = open.pop() {
         behind = when(before, behind, lit(false));
     }
+    // Beside the CASE again, for those who look which files have such rows; what changes by itself is computed once only.
+    let again = conjunction(safe.iter().filter(|part| !part.is_volatile()).cloned());
     let Some(guard) = conjunction(safe) else { return Ok(Some(behind)) };
-    Ok(Some(guard.clone().and(when(guard, behind, lit(false)))))
+    let guarded = when(guard, behind, lit(false));
+    Ok(Some(match again {
+        Some(again) => again.and(guarded),
+        None => guarded,
+    }))
 }
 
 /// Whether an AND or OR in it has something behind it that may fail.
@@ -111,11 +121,22 @@ fn within(expr: Expr) -> Result<Expr> {
     let mut open = may_fail(&last);
     Ok(parts.fold(last, |behind, part| {
         let fails = may_fail(&part);
+        let is_asked = open && !part.is_volatile() && is_small(&part);
         let both = Expr::BinaryExpr(BinaryExpr::new(Box::new(part.clone()), op, Box::new(behind)));
-        let whole = if open { when(settles(part), settled.clone(), both) } else { both };
+        let whole = if is_asked { when(settles(part), settled.clone(), both) } else { both };
         open |= fails;
         whole
     }))
+}
+
+/// Whether an expression may be there twice: of nested ones each level would else be twice the one within.
+fn is_small(expr: &Expr) -> bool {
+    let mut nodes = 0_usize;
+    let counted = expr.apply(|_| {
+        nodes += 1;
+        Ok(if nodes > ASKED_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    counted.is_ok() && nodes <= ASKED_MAX
 }
 
 /// What one kind of operator holds together, from the left.
@@ -137,11 +158,17 @@ fn when(condition: Expr, then: Expr, otherwise: Expr) -> Expr {
 /// Whether it refuses some rows; what a number other than nothing divides does not.
 fn may_fail(expr: &Expr) -> bool {
     let fails = |part: &Expr| match part {
-        Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, right, .. }) => !is_constant(right),
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, right, .. }) => !divides(right),
         Expr::ScalarFunction(function) => MAY_FAIL.contains(&function.name()) && !function.args.iter().all(is_constant),
         _ => false,
     };
     expr.exists(|part| Ok(fails(part))).unwrap_or(false)
+}
+
+/// Whether it is a number other than nothing.
+fn divides(expr: &Expr) -> bool {
+    let Expr::Literal(value, _) = expr else { return false };
+    ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero != *value)
 }
 
 /// A constant is computed before: what it makes fail has failed already.

@@ -128,10 +128,14 @@ pub(super) fn as_float(call: &Call<'_>) -> Result<ArrayRef> {
 /// The whole part of each number, and what is behind its point, in one.
 fn whole(call: &Call<'_>, of: fn(i128, i128) -> i128) -> Result<ArrayRef> {
     let values = call.primitive::<Decimal128Type>(0);
-    let one = 10_i128.pow(u32::try_from(values.scale()).unwrap_or(0));
+    let power = 10_i128.pow(u32::from(values.scale().unsigned_abs()));
+    let is_whole = values.scale() < 0;
     call.values::<Decimal128Type>(|row| {
         let value = values.value(row);
-        Ok(Some(of(value / one, value % one)))
+        if is_whole {
+            return value.checked_mul(power).map(Some).ok_or_else(out_of_range);
+        }
+        Ok(Some(of(value / power, value % power)))
     })
 }
 
