@@ -266,12 +266,12 @@ def test_functions_of_arrays_leave_the_lake_readable(pair):
 
 def test_types_that_only_duckdb_writes(pair):
     """Maps are JSON by PostgreSQL's protocol. Rows with DuckDB's intervals are read, but not written; other tables are compacted."""
-    pair.write("CREATE TABLE only_duckdb AS SELECT 1 AS n, MAP {'a': 1, 'b': NULL} AS m, MAP {7: 'x'} AS k, INTERVAL 90 MINUTE AS took",
+    pair.write("CREATE TABLE only_duckdb AS SELECT 1 AS n, MAP {'a': 1, 'b': NULL} AS m, MAP {7: 'x'} AS k, MAP {'a': 'NaN'::DOUBLE} AS f, INTERVAL 90 MINUTE AS took",
                "CREATE TABLE of_both (n bigint)")
     for n in range(3):
         pair.client.sql(f"INSERT INTO of_both SELECT value FROM generate_series({n * 100}, {n * 100 + 50}) AS s(value)")
     with psycopg.connect(**address(pair.server), autocommit=True) as connection:
-        assert connection.execute("SELECT m, k FROM only_duckdb").fetchone() == ('{"a":1,"b":null}', '{"7":"x"}')
+        assert connection.execute("SELECT m, k, f FROM only_duckdb").fetchone() == ('{"a":1,"b":null}', '{"7":"x"}', '{"a":"NaN"}')
         assert connection.execute("SELECT took FROM only_duckdb").fetchone() == (datetime.timedelta(minutes=90),)
         with pytest.raises(psycopg.errors.FeatureNotSupported, match="took"):
             connection.execute("UPDATE only_duckdb SET n = 2")

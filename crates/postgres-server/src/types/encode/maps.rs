@@ -6,7 +6,8 @@ use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow::json::writer::make_encoder;
+use polder_capability::json::in_full;
 use polder_types::{Error, Result};
 
 /// One text of JSON for each map.
@@ -18,7 +19,7 @@ pub(super) fn texts(maps: &ArrayRef) -> Result<StringArray> {
 fn written(maps: &ArrayRef) -> Result<StringArray, ArrowError> {
     let maps = with_text_keys(maps)?;
     let field = Arc::new(Field::new("map", maps.data_type().clone(), true));
-    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let options = in_full();
     let mut encoder = make_encoder(&field, &maps, &options)?;
     let (mut texts, mut buffer) = (StringBuilder::new(), Vec::new());
     for row in 0..maps.len() {
