@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -27,6 +27,9 @@ use crate::functions::types;
 
 /// The longest text that a declaration may ask for, as in PostgreSQL.
 const LENGTH_MAX: u64 = 10_485_760;
+
+/// How a cast to an array says what its elements are declared as. Nothing but the cast says it: no column keeps it.
+const ELEMENTS: &str = "polder:elements";
 
 #[derive(Debug)]
 pub(super) struct PostgresTypes;
@@ -73,8 +76,12 @@ impl TypePlanner for PostgresTypes {
             }
             SqlType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::SquareBracket(item, None)) => {
                 let marked = self.plan_type_field(item)?.and_then(|item| {
-                    let mark = types::list_mark(&item)?;
                     let list = Field::new("", DataType::new_list(item.data_type().clone(), true), true);
+                    if let Some(declared) = item.metadata().get(DECLARED) {
+                        let elements = HashMap::from([(ELEMENTS.to_owned(), declared.clone())]);
+                        return Some(Arc::new(list.with_metadata(elements)));
+                    }
+                    let mark = types::list_mark(&item)?;
                     Some(Arc::new(types::of_catalog(list, &mark)))
                 });
                 Ok(marked)
@@ -185,12 +192,16 @@ impl AnalyzerRule for CastsToLength {
 
 fn cut(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else { return unpadded(expr, schema) };
-    let Some(declared) = field.metadata().get(DECLARED) else { return without_length(expr, schema) };
+    let elements = field.metadata().get(ELEMENTS);
+    let Some(declared) = elements.or_else(|| field.metadata().get(DECLARED)) else {
+        return without_length(expr, schema);
+    };
     if TextLength::of(declared).is_none() {
         return Ok(Transformed::no(expr));
     }
-    let function = ScalarUDF::new_from_impl(Cut { declared: declared.clone(), signature: any(1) });
-    Ok(Transformed::yes(Arc::new(function).call(vec![cast(inner.as_ref().clone(), DataType::Utf8View)])))
+    let function = Cut { declared: declared.clone(), of_elements: elements.is_some(), signature: any(1) };
+    let whole = cast(inner.as_ref().clone(), function.data_type());
+    Ok(Transformed::yes(Arc::new(ScalarUDF::new_from_impl(function)).call(vec![whole])))
 }
 
 const COMPARISONS: &[Operator] = &[
@@ -316,11 +327,25 @@ fn any(arguments: usize) -> Signature {
     Signature::any(arguments, Volatility::Immutable)
 }
 
-/// A text as a cast to a declared type makes it. Its field says the type, as the cast's does.
+/// A text, or each one of an array, as a cast to a declared type makes it. A text's field says the type, as the cast's does.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Cut {
     declared: String,
+    of_elements: bool,
     signature: Signature,
+}
+
+impl Cut {
+    fn data_type(&self) -> DataType {
+        if self.of_elements { DataType::new_list(DataType::Utf8View, true) } else { DataType::Utf8View }
+    }
+
+    fn texts(&self, texts: &StringViewArray) -> ArrayRef {
+        let length = TextLength::of(&self.declared);
+        let cut: StringViewArray =
+            texts.iter().map(|text| text.map(|text| length.map_or(text, |length| length.cut(text)))).collect();
+        Arc::new(cut)
+    }
 }
 
 impl ScalarUDFImpl for Cut {
@@ -333,20 +358,27 @@ impl ScalarUDFImpl for Cut {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
+        Ok(self.data_type())
     }
 
     fn return_field_from_args(&self, _arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = Field::new(self.name(), self.data_type(), true);
+        if self.of_elements {
+            return Ok(Arc::new(field));
+        }
         let declared = HashMap::from([(DECLARED.to_owned(), self.declared.clone())]);
-        Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true).with_metadata(declared)))
+        Ok(Arc::new(field.with_metadata(declared)))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let length = TextLength::of(&self.declared);
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let texts = arrays[0].as_string_view();
-        let cut: StringViewArray =
-            texts.iter().map(|text| text.map(|text| length.map_or(text, |length| length.cut(text)))).collect();
-        Ok(ColumnarValue::Array(Arc::new(cut) as ArrayRef))
+        if !self.of_elements {
+            return Ok(ColumnarValue::Array(self.texts(arrays[0].as_string_view())));
+        }
+        let lists = arrays[0].as_list::<i32>();
+        let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+        let texts = self.texts(lists.values().as_string_view());
+        let cut = ListArray::try_new(item, lists.offsets().clone(), texts, lists.nulls().cloned())?;
+        Ok(ColumnarValue::Array(Arc::new(cut)))
     }
 }
