@@ -13,9 +13,11 @@ import threading
 import zipfile
 
 import duckdb
+import psycopg
 import pytest
 
 import polder
+from test_postgres_psycopg import address
 
 
 # Rows of each file, counted independently of Polder.
@@ -323,6 +325,32 @@ def test_an_emptied_table_is_loaded_again(server, client, tmp_path, emptying):
         assert rows_of(server.load(path, "--into", table, "--append")) == (0, 0)
         client.sql(emptying.format(table) if "{}" in emptying else f"{emptying} {table}")
         assert client.value(f"SELECT count(*) AS n FROM {table}") == 0
+
+
+def test_a_table_truncated_when_it_was_empty_is_loaded_again(server, client, tmp_path):
+    """DELETE does not say which loads its rows were of; TRUNCATE says that none is left."""
+    path = tmp_path / "gone.csv"
+    path.write_text(PEOPLE_CSV)
+    server.load(path, "--into", "gone")
+    client.sql("DELETE FROM gone WHERE id > 0")
+    client.sql("TRUNCATE gone")
+    client.sql("INSERT INTO gone (id) VALUES (9)")
+    assert rows_of(server.load(path, "--into", "gone", "--append")) == (2, 0)
+
+
+def test_a_load_during_a_truncate_is_still_known(server, client, tmp_path):
+    path, other = tmp_path / "before.csv", tmp_path / "between.csv"
+    path.write_text(PEOPLE_CSV)
+    other.write_text("id,name,zip\n3,Grace,00501\n")
+    server.load(path, "--into", "meanwhile")
+    with psycopg.connect(**address(server), autocommit=True) as truncating:
+        truncating.execute("BEGIN")
+        truncating.execute("TRUNCATE meanwhile")
+        assert rows_of(server.load(other, "--into", "meanwhile", "--append")) == (1, 0)
+        truncating.execute("COMMIT")
+    assert client.value("SELECT count(*) AS n FROM meanwhile") == 1
+    assert rows_of(server.load(other, "--into", "meanwhile", "--append")) == (0, 0)
+    assert rows_of(server.load(path, "--into", "meanwhile", "--append")) == (2, 0)
 
 
 def test_append_replace_and_create(server, client, tmp_path):

@@ -260,9 +260,8 @@ impl Transaction {
         self.end_files(table.id, files)?;
         self.end_inlined(table.id, stored)?;
         self.keys.references.shrunk(&table);
-        if gone > 0 {
-            self.attach(LoadedContents::forget_write(table.id));
-        }
+        // Also of an empty table: its rows may have gone by themselves. A load that was committed since keeps its own.
+        self.attach(LoadedContents::forget_until_write(table.id, self.base.id));
         Ok(gone)
     }
 

@@ -64,7 +64,7 @@ impl LakeTransaction {
     fn forget(&mut self, table: &TableRef) -> Result<()> {
         let inner = self.inner()?;
         if let Some(state) = inner.table(&name_of(table)) {
-            inner.attach(LoadedContents::forget_write(state.id));
+            inner.attach(LoadedContents::forget_until_write(state.id, inner.base()));
         }
         Ok(())
     }
@@ -95,14 +95,15 @@ impl Transaction for LakeTransaction {
     async fn loaded(&mut self, table: &TableRef, hashes: &HashSet<String>) -> Result<HashMap<String, String>> {
         let inner = self.inner()?;
         let Some(state) = inner.table(&name_of(table)) else { return Ok(HashMap::new()) };
-        let (lake, view) = (Arc::clone(inner.lake()), Arc::clone(inner.view()));
+        let (lake, view, base) = (Arc::clone(inner.lake()), Arc::clone(inner.view()), inner.base());
         let known = lake.metastore().loaded_contents().list(state.id).await?;
         // An empty table holds nothing, however its rows went: what had rows may be loaded again.
         let is_empty = !known.is_empty() && lake.row_count(&view, &state).await? == 0;
         if is_empty && known.iter().any(|content| content.rows > 0) {
             self.forget(table)?;
         }
-        let known = known.into_iter().filter(|content| !is_empty || content.rows == 0);
+        // What was loaded after this transaction began is not in its table, and yet there.
+        let known = known.into_iter().filter(|content| !is_empty || content.rows == 0 || content.snapshot > base);
         let asked = known.filter(|content| hashes.contains(&content.content_hash));
         Ok(asked.map(|content| (content.content_hash, content.source)).collect())
     }

@@ -64,7 +64,16 @@ impl LoadedContents<'_> {
         rows.iter().map(read).collect()
     }
 
-    /// Goes with the commit that drops, empties or replaces the table.
+    /// Goes with the commit that empties the table as it was at a snapshot: what was loaded since stays in it.
+    #[must_use]
+    pub fn forget_until_write(table_id: i64, snapshot: i64) -> Write {
+        Write::new(
+            "DELETE FROM polder_loaded_content WHERE table_id = $1 AND snapshot <= $2",
+            vec![table_id.into(), snapshot.into()],
+        )
+    }
+
+    /// Goes with what drops the table.
     #[must_use]
     pub fn forget_write(table_id: i64) -> Write {
         Write::new("DELETE FROM polder_loaded_content WHERE table_id = $1", vec![table_id.into()])

@@ -124,7 +124,12 @@ pub async fn loaded_content_and_checksums(place: Place) {
     commit_next(&metastore, "again", &[again.write()]).await.unwrap();
     assert_eq!(metastore.loaded_contents().find(7, "ab").await.unwrap(), Some(again.clone()));
     assert_eq!(metastore.loaded_contents().find(8, "ab").await.unwrap(), None);
-    assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), [again]);
+    assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), [again.clone()]);
+    commit_next(&metastore, "empty", &[LoadedContents::forget_until_write(7, 1)]).await.unwrap();
+    assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), [again.clone()]);
+    commit_next(&metastore, "empty", &[LoadedContents::forget_until_write(7, 2)]).await.unwrap();
+    assert_eq!(metastore.loaded_contents().list(7).await.unwrap(), []);
+    commit_next(&metastore, "load", &[again.write()]).await.unwrap();
     assert_eq!(metastore.data_files().checksum(0).await.unwrap(), Some(checksum.clone()));
     assert_eq!(metastore.data_files().checksums().await.unwrap(), [checksum]);
     let forget = [LoadedContents::forget_write(7), DataFiles::forget_write(0)];
