@@ -246,7 +246,7 @@ impl Transaction {
         self.view.tables.get(&table).is_some_and(|table| table.next_row_id != before).then_some(before)
     }
 
-    /// Removes every row, and that anything was loaded into the table.
+    /// Removes every row, and with them that anything was loaded into the table.
     ///
     /// # Errors
     /// `NotFound`; when rows kept in the metastore cannot be read.
@@ -260,9 +260,25 @@ impl Transaction {
         self.end_files(table.id, files)?;
         self.end_inlined(table.id, stored)?;
         self.keys.references.shrunk(&table);
-        // Also of an empty table: its rows may have gone by themselves. A load that was committed since keeps its own.
-        self.attach(LoadedContents::forget_until_write(table.id, self.base.id));
+        if gone > 0 {
+            self.forget_loads_of(table.id);
+        }
         Ok(gone)
+    }
+
+    /// Forgets that anything was loaded into a table that is empty: its rows may have gone one by one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn forget_loads(&mut self, name: &TableName) -> Result<()> {
+        let table = self.existing(name)?.id;
+        self.forget_loads_of(table);
+        Ok(())
+    }
+
+    /// A load that was committed since this transaction began keeps its own.
+    fn forget_loads_of(&mut self, table: i64) {
+        self.attach(LoadedContents::forget_until_write(table, self.base.id));
     }
 
     pub(crate) fn end_files(&mut self, table: i64, files: Vec<EndedFile>) -> Result<()> {

@@ -42,6 +42,7 @@ impl Context<'_> {
                 Err(error) if truncate.if_exists && error.kind() == ErrorKind::NotFound => {
                     outcome = outcome.notice(format!("{}, skipping", error.message()));
                 }
+                Ok(0) => transaction.forget_loads(&name)?,
                 other => {
                     other?;
                 }
