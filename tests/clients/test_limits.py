@@ -356,3 +356,29 @@ def test_the_data_directory_is_not_loaded_from(fresh, tmp_path):
             secret = server.credentials["password"]
             for name in tables(client):
                 assert secret not in client.run(f"SELECT * FROM {name}", "csv").text, (source, done)
+
+
+@pytest.mark.parametrize(("sql", "code"), [
+    ("SELECT length(repeat('x', 2000000000))", "54000"),
+    ("SELECT length(lpad('x', 2000000000))", "54000"),
+    ("SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 1000000)))", "54000"),
+    ("SELECT sum(length(repeat('x', (value * 0 + 10000000)::int))) FROM generate_series(1, 8000)", "53200"),
+    ("SELECT sum(length(replace(value::text, '1', repeat('y', 10000000)))) FROM generate_series(1, 8000)", "53200"),
+    ("SELECT cardinality(array_fill(repeat('x', 1000), ARRAY[9000000]))", "53200"),
+    ("SELECT cardinality(array_repeat(1, 2000000000))", "53200"),
+    ("SELECT cardinality(range(0, 1000000000000000))", "53200"),
+    ("SELECT sum(cardinality(range(0, value + 10000000))) FROM generate_series(1, 8000)", "53200"),
+])
+def test_a_value_that_grows_beyond_all_bounds(fresh, tmp_path, sql, code):
+    """What a function would make is refused before it is made, and others are answered."""
+    server = fresh(tmp_path / "data")
+    server.start()
+    client = server.client()
+    assert client.value("SELECT 1") == 1
+    before = server.memory_bytes("VmHWM")
+    with pytest.raises(polder.Failed) as caught:
+        client.sql(sql)
+    assert caught.value.code == code, vars(caught.value)
+    assert client.value("SELECT 1") == 1
+    # What fits may be there by then: never more than the bound, and what the bound is taken from.
+    assert server.memory_bytes("VmHWM") - before < 3 << 30

@@ -13,6 +13,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
 
+use super::bounded::{bytes_of, check_batch};
 use super::casts::read_list;
 use super::function::{Call, Function, Gives, Kind as K, function, refuse, way};
 use super::types;
@@ -359,7 +360,7 @@ fn replace(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn fill(call: &Call<'_>) -> Result<ArrayRef> {
     let lengths = call.arrays[1].as_list::<i32>();
-    let mut indices = Vec::new();
+    let (mut indices, mut bytes) = (Vec::new(), 0_usize);
     let mut sizes = Vec::with_capacity(call.rows);
     let mut valid = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
@@ -375,6 +376,9 @@ fn fill(call: &Call<'_>) -> Result<ArrayRef> {
         if size > 10_000_000 {
             return Err(refuse("54000", "array size exceeds the maximum allowed"));
         }
+        let value = bytes_of(&call.arrays[0].slice(row, 1))?;
+        bytes = bytes.saturating_add(size.saturating_mul(value + size_of::<u32>()));
+        check_batch(bytes)?;
         sizes.push(size);
         indices.extend(std::iter::repeat_n(row as u32, size));
     }

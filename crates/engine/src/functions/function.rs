@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 use polder_types::Error;
 
+use super::bounded::{check_batch, check_length};
 use super::types;
 
 /// What an argument may be, and what it is turned into before the function sees it.
@@ -148,7 +149,11 @@ impl Call<'_> {
     pub fn texts(&self, mut value: impl FnMut(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
         let mut builder = arrow::array::StringBuilder::new();
         for row in 0..self.rows {
-            builder.append_option(if self.is_whole(row) { value(row)? } else { None });
+            let text = if self.is_whole(row) { value(row)? } else { None };
+            let more = text.as_ref().map_or(0, String::len);
+            check_length(Some(more))?;
+            check_batch(builder.values_slice().len() + more)?;
+            builder.append_option(text);
         }
         types::fit(Arc::new(builder.finish()), self.gives)
     }
@@ -448,7 +453,14 @@ impl ScalarUDFImpl for Native {
             .args
             .iter()
             .zip(&types)
-            .map(|(value, data_type)| Ok(arrow::compute::cast(&value.to_array(rows)?, data_type)?))
+            .map(|(value, data_type)| {
+                if let ColumnarValue::Scalar(scalar) = value
+                    && let Some(Some(text)) = scalar.try_as_str()
+                {
+                    check_batch(text.len().saturating_mul(rows))?;
+                }
+                Ok(arrow::compute::cast(&value.to_array(rows)?, data_type)?)
+            })
             .collect::<Result<Vec<_>>>()?;
         let gives = args.return_field.data_type();
         let call = Call { arrays, fields: args.arg_fields, rows, config: &args.config_options, gives };

@@ -4,6 +4,7 @@
 //! planner for an operator or a cast, not by people.
 
 mod arrays;
+mod bounded;
 pub(crate) mod casts;
 pub(crate) mod catalog;
 pub(crate) mod dates;
@@ -61,7 +62,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(dates::Now::new())))?;
     state.register_udf(Arc::new(sleep::sleep()))?;
     state.register_udf(Arc::new(rows::row()))?;
-    Ok(())
+    bounded::register(state)
 }
 
 /// What stands for a function that is not in the list.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
-use arrow::array::{ArrayRef, ListBuilder, PrimitiveBuilder};
+use arrow::array::{ArrayBuilder, ArrayRef, ListBuilder, PrimitiveBuilder};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{DataFusionError, Result};
 
 use super::moment::{DAY_MICROS, Span, from_zone, in_zone, micros, moment, order, out_of_range, plus, spans, zone};
+use crate::functions::bounded::check_batch;
 use crate::functions::function::{Call, Gives, Kind as K, Overload, refuse, way};
 
 /// Values of one series; they are in memory at once.
@@ -52,7 +53,9 @@ fn lists<T: ArrowPrimitiveType>(call: &Call<'_>, of: impl Fn(usize) -> Result<Ve
     for row in 0..call.rows {
         let whole = call.is_whole(row);
         if whole {
-            builder.values().append_slice(&of(row)?);
+            let values = of(row)?;
+            check_batch((builder.values().len() + values.len()).saturating_mul(size_of::<T::Native>()))?;
+            builder.values().append_slice(&values);
         }
         builder.append(whole);
     }

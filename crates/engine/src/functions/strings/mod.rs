@@ -2,6 +2,7 @@
 
 pub(crate) mod csv;
 mod format;
+mod growing;
 mod patterns;
 mod plain;
 mod replaced;
@@ -34,6 +35,36 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "format(pattern, value, …)",
         "A text in which %s, %I and %L stand for values.",
         &[way_rest(&[K::Text], K::Any, Gives::Text, format::format)],
+    ),
+    function(
+        "repeat",
+        "repeat(text, times)",
+        "A text so many times in a row.",
+        &[way(&[K::Text, K::Int8], Gives::Text, growing::repeat)],
+    ),
+    function(
+        "lpad",
+        "lpad(text, length[, fill])",
+        "A text filled up on its left to a number of characters, or cut to it.",
+        &[
+            way(&[K::Text, K::Int8], Gives::Text, |call| growing::pad(call, growing::Side::Left)),
+            way(&[K::Text, K::Int8, K::Text], Gives::Text, |call| growing::pad(call, growing::Side::Left)),
+        ],
+    ),
+    function(
+        "rpad",
+        "rpad(text, length[, fill])",
+        "A text filled up on its right to a number of characters, or cut to it.",
+        &[
+            way(&[K::Text, K::Int8], Gives::Text, |call| growing::pad(call, growing::Side::Right)),
+            way(&[K::Text, K::Int8, K::Text], Gives::Text, |call| growing::pad(call, growing::Side::Right)),
+        ],
+    ),
+    function(
+        "replace",
+        "replace(text, from, to)",
+        "A text in which every occurrence of one is replaced by another.",
+        &[way(&[K::Text, K::Text, K::Text], Gives::Text, growing::replace)],
     ),
     function(
         "unistr",

@@ -1,0 +1,226 @@
+//! How much a function may make of one batch of rows, and functions of DataFusion's that are asked so beforehand.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use polder_types::{Error, ErrorKind};
+
+/// What one value may take, as in PostgreSQL.
+const VALUE_MAX: usize = 0x3fff_ffff;
+
+/// What the values of one column may take that are made at one go: rows wait for each other no longer than this takes.
+const BATCH_MAX: usize = 1 << 30;
+
+/// Whether a value may be so many bytes long; none stands for more than can be counted.
+///
+/// # Errors
+/// 54000, as PostgreSQL says it.
+pub(crate) fn check_length(bytes: Option<usize>) -> Result<()> {
+    if bytes.is_some_and(|bytes| bytes <= VALUE_MAX) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::TooLarge, "requested length too large").with_code("54000");
+    Err(DataFusionError::External(Box::new(error.with_hint("a value has at most 1 GiB"))))
+}
+
+/// Whether so many bytes may be made at once.
+///
+/// # Errors
+/// 53200.
+pub(crate) fn check_batch(bytes: usize) -> Result<()> {
+    if bytes <= BATCH_MAX {
+        return Ok(());
+    }
+    let message = "what a function makes of one batch of rows takes more than 1 GiB";
+    let error = Error::new(ErrorKind::Exhausted, message).with_code("53200");
+    Err(DataFusionError::External(Box::new(error.with_hint("let it make shorter values, or fewer at once"))))
+}
+
+/// The bytes of the values that a column shows, without those that it only shares with others.
+pub(crate) fn bytes_of(array: &dyn Array) -> Result<usize> {
+    match array.data_type() {
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let (Some(first), Some(last)) = (lists.value_offsets().first(), lists.value_offsets().last()) else {
+                return Ok(0);
+            };
+            let shown = lists.values().slice(*first as usize, (last - first) as usize);
+            Ok(size_of_val(lists.value_offsets()) + bytes_of(&shown)?)
+        }
+        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| bytes_of(column)).sum(),
+        _ => Ok(array.to_data().get_slice_memory_size()?),
+    }
+}
+
+/// Puts each behind its bound.
+///
+/// # Errors
+/// When the registry refuses a name.
+pub(super) fn register(state: &mut SessionState) -> Result<()> {
+    for (name, makes) in [("range", Makes::Range), ("array_repeat", Makes::Repeats)] {
+        if let Some(inner) = state.scalar_functions().get(name).cloned() {
+            state.register_udf(Arc::new(ScalarUDF::new_from_impl(Bounded { inner, makes })))?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Makes {
+    /// `range([start,] stop[, step])`
+    Range,
+    /// `array_repeat(value, times)`
+    Repeats,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Bounded {
+    inner: Arc<ScalarUDF>,
+    makes: Makes,
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(given)
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(given)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.inner.return_field_from_args(arguments)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { arguments.number_rows };
+        let arrays = arguments.args.iter().map(|value| value.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        if !arrays.iter().any(|array| array.data_type().is_null()) {
+            let bytes = match self.makes {
+                Makes::Range => range_bytes(&arrays)?,
+                Makes::Repeats => repeated_bytes(&arrays)?,
+            };
+            // Where a float is not exact, it is far beyond what is allowed.
+            check_batch(if bytes < 1e18 { bytes as usize } else { usize::MAX })?;
+        }
+        self.inner.invoke_with_args(arguments)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
+
+/// Numbers as they are, times and spans in nanoseconds, as a column of floats. Months count the least that one has.
+fn floats(array: &ArrayRef) -> Result<ArrayRef> {
+    let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let numbers = match array.data_type() {
+        DataType::Date32 | DataType::Date64 => {
+            let days = cast(&cast(array, &DataType::Date32)?, &DataType::Int32)?;
+            let days = cast(&days, &DataType::Float64)?;
+            let nanoseconds = days.as_primitive::<Float64Type>().unary::<_, Float64Type>(|days| days * DAY_NANOS);
+            return Ok(Arc::new(nanoseconds));
+        }
+        DataType::Timestamp(..) => cast(&cast(array, &nanoseconds)?, &DataType::Int64)?,
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let spans = array.as_primitive::<IntervalMonthDayNanoType>();
+            return Ok(Arc::new(spans.unary::<_, Float64Type>(|span| {
+                let days = f64::from(span.months) * 28.0 + f64::from(span.days);
+                days * DAY_NANOS + span.nanoseconds as f64
+            })));
+        }
+        _ => Arc::clone(array),
+    };
+    Ok(cast(&numbers, &DataType::Float64)?)
+}
+
+const DAY_NANOS: f64 = 86_400e9;
+
+fn range_bytes(arrays: &[ArrayRef]) -> Result<f64> {
+    let columns = arrays.iter().map(floats).collect::<Result<Vec<_>>>()?;
+    let columns: Vec<_> = columns.iter().map(|column| column.as_primitive::<Float64Type>()).collect();
+    let rows = columns.first().map_or(0, |column| column.len());
+    let items = (0..rows).filter(|row| columns.iter().all(|column| column.is_valid(*row))).map(|row| {
+        let (start, stop, step) = match columns.as_slice() {
+            [stop] => (0.0, stop.value(row), 1.0),
+            [start, stop] => (start.value(row), stop.value(row), 1.0),
+            [start, stop, step, ..] => (start.value(row), stop.value(row), step.value(row)),
+            [] => return 0.0,
+        };
+        // No step is refused by the function itself.
+        if step == 0.0 { 0.0 } else { ((stop - start) / step).max(0.0) }
+    });
+    Ok(items.sum::<f64>() * size_of::<i64>() as f64)
+}
+
+fn repeated_bytes(arrays: &[ArrayRef]) -> Result<f64> {
+    let [value, times, ..] = arrays else { return Ok(0.0) };
+    let times = cast(times, &DataType::Float64)?;
+    let times = times.as_primitive::<Float64Type>();
+    // Each of them, and where it is found in the list.
+    let mut bytes = 0.0;
+    for row in (0..value.len()).filter(|row| times.is_valid(*row) && times.value(*row) > 0.0) {
+        let size = bytes_of(&value.slice(row, 1))? + size_of::<u64>();
+        bytes += times.value(row) * size as f64;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Date32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, StringArray};
+    use arrow::datatypes::{Int64Type, IntervalMonthDayNano};
+
+    use super::*;
+
+    fn numbers(of: &[i64]) -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(of.iter().copied()))
+    }
+
+    #[test]
+    fn how_much_a_range_makes() {
+        assert!((range_bytes(&[numbers(&[10, -5])]).unwrap() - 80.0).abs() < 1.0);
+        assert!((range_bytes(&[numbers(&[10]), numbers(&[0]), numbers(&[-2])]).unwrap() - 40.0).abs() < 1.0);
+        assert!(range_bytes(&[numbers(&[0]), numbers(&[i64::MAX])]).unwrap() > 1e18);
+        let days: ArrayRef = Arc::new(Date32Array::from_iter_values([0]));
+        let later: ArrayRef = Arc::new(Date32Array::from_iter_values([28]));
+        let month = IntervalMonthDayNano { months: 1, days: 0, nanoseconds: 0 };
+        let month: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from_iter_values([month]));
+        assert!((range_bytes(&[days, later, month]).unwrap() - 8.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn how_much_values_take() {
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1); 1000]), Some(vec![Some(2)])]);
+        assert_eq!(bytes_of(&lists.slice(1, 1)).unwrap(), 2 * 4 + 8);
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(["x".repeat(1000), "y".into()]));
+        assert!(bytes_of(&texts.slice(1, 1)).unwrap() < 100);
+    }
+
+    #[test]
+    fn how_much_repeating_makes() {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(["x".repeat(1000), "y".into()]));
+        let bytes = repeated_bytes(&[texts, numbers(&[1000, -1])]).unwrap();
+        assert!((1e6..2e6).contains(&bytes), "{bytes}");
+    }
+}
