@@ -78,7 +78,8 @@ pub struct Recovered {
     /// Where they began, if there were any: the segment's file, and the position in it.
     pub torn_at: Option<(String, u64)>,
     /// They look like a write that was begun and not ended, which nobody can have acknowledged as being on the disk: the beginning
-    /// of an append, and nothing where the rest of it would be. Damage to what was written looks otherwise.
+    /// of an append, and zeros where the rest of it would be, to the end of the room that the file had from its start. Damage to
+    /// what was written looks otherwise, but for whole pages of zeros at its very end.
     pub torn_is_unfinished: bool,
     /// Files that a crash had left behind, removed.
     pub removed_files: usize,

@@ -344,8 +344,9 @@ impl Replay {
         let cutting = |error| failed("cutting", &path, error);
         if torn > 0 {
             self.recovered.torn_bytes = torn;
-            self.recovered.torn_is_unfinished =
-                scan.is_unfinished(position, last_set.unwrap_or_default()).map_err(reading)?;
+            // A file has its whole room before anything is written to it: no write that was killed makes it shorter.
+            self.recovered.torn_is_unfinished = scan.file_bytes >= self.ground.options.room_of(number)
+                && scan.is_unfinished(position, last_set.unwrap_or_default()).map_err(reading)?;
             self.recovered.torn_at = Some((path.clone(), position));
             file.cut(position).map_err(cutting)?;
             // Without room, the next append says so.

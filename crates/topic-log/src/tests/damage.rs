@@ -248,6 +248,8 @@ fn a_write_that_was_not_ended_is_told_from_damage() {
         };
         for page in (start.next_multiple_of(4096)..end).step_by(4096) {
             assert!(found(&|bytes| bytes[page..].fill(0)), "{appends:?} {page}");
+            // A file that is shorter than its room was cut by somebody else.
+            assert!(!found(&|bytes| bytes.truncate(page)), "{appends:?} {page}");
             // What is behind a page that is missing was written.
             let behind = (page + 4096).min(end - 20);
             assert!(!found(&|bytes| bytes[page..behind].fill(0)), "{appends:?} {page}");
