@@ -13,6 +13,13 @@ const QUOTIENT_SCALE: i8 = 12;
 /// DataFusion's widest decimal.
 const PRECISION_MAX: u8 = 38;
 
+/// A product has all digits behind the point that its factors give it, unless its factors may be so long that fewer than sixteen
+/// would be left before the point.
+const EXACT_PRODUCT_SCALE: i8 = 22;
+
+/// Then it has those of its longer factor, and at least those of a quotient.
+const WIDE_PRODUCT_SCALE: i8 = 16;
+
 #[derive(Debug)]
 pub(super) struct PostgresOperators;
 
@@ -53,6 +60,14 @@ impl ExprPlanner for PostgresOperators {
                 let scale = QUOTIENT_SCALE.max(scale(left));
                 raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale));
             }
+            (left, right) if matches!(raw.op, BinaryOperator::Multiply) => {
+                if let Some(scale) = scale_of_wide_product(left, right) {
+                    let wide =
+                        |number: Expr, of: &DataType| to(number, DataType::Decimal256(PRECISION_MAX, self::scale(of)));
+                    let product = binary_expr(wide(raw.left, left), Operator::Multiply, wide(raw.right, right));
+                    return Ok(PlannerResult::Planned(to(product, DataType::Decimal128(PRECISION_MAX, scale))));
+                }
+            }
             (DataType::Int8 | DataType::Int16, count) if count.is_integer() => {
                 if let Some(op) = shift(&raw.op) {
                     return Ok(PlannerResult::Planned(shifted(raw.left, op, raw.right)));
@@ -62,6 +77,19 @@ impl ExprPlanner for PostgresOperators {
         }
         Ok(PlannerResult::Original(raw))
     }
+}
+
+/// Digits behind the point of the product of two decimals that is made of more digits than a decimal has, of which so many would
+/// be behind the point that hardly any were left before it: of two quotients, for instance. None where all fit.
+fn scale_of_wide_product(left: &DataType, right: &DataType) -> Option<i8> {
+    let digits = |of: &DataType| match of {
+        DataType::Decimal128(precision, scale) => Some((*precision, *scale)),
+        _ => None,
+    };
+    let ((left_digits, left_scale), (right_digits, right_scale)) = (digits(left)?, digits(right)?);
+    let all = left_digits.saturating_add(right_digits).saturating_add(1);
+    let behind = left_scale.saturating_add(right_scale);
+    (all > PRECISION_MAX && behind > EXACT_PRODUCT_SCALE).then_some(WIDE_PRODUCT_SCALE.max(left_scale).max(right_scale))
 }
 
 fn shift(op: &BinaryOperator) -> Option<Operator> {
