@@ -91,7 +91,7 @@ fn quoted_number(expr: &Expr) -> Option<Expr> {
 }
 
 /// A text in quotes, which has no type of its own yet. Beside a moment the planner would count its nanoseconds too.
-fn is_quoted(expr: &Expr) -> bool {
+pub(super) fn is_quoted(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::Literal(ScalarValue::Utf8(Some(_)) | ScalarValue::Utf8View(Some(_)) | ScalarValue::LargeUtf8(Some(_)), _)

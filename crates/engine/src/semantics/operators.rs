@@ -1,10 +1,12 @@
 //! Operators between different types: what PostgreSQL makes of them.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::common::is_quoted;
 
 /// Digits that a dividend gets behind its point; the division itself adds four more, so that a quotient has sixteen, as
 /// PostgreSQL gives for numbers of everyday size.
@@ -19,6 +21,8 @@ const EXACT_PRODUCT_SCALE: i8 = 22;
 
 /// Then it has those of its longer factor, and at least those of a quotient.
 const WIDE_PRODUCT_SCALE: i8 = 16;
+
+const SPAN: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 #[derive(Debug)]
 pub(super) struct PostgresOperators;
@@ -59,6 +63,16 @@ impl ExprPlanner for PostgresOperators {
             {
                 let scale = QUOTIENT_SCALE.max(scale(left));
                 raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale));
+            }
+            // What is in quotes beside a time can only be a span, but for what is taken from it, which is another time.
+            (DataType::Timestamp(..), _) if matches!(raw.op, BinaryOperator::Plus) && is_quoted(&raw.right) => {
+                raw.right = to(raw.right, SPAN);
+            }
+            (_, DataType::Timestamp(..)) if matches!(raw.op, BinaryOperator::Plus) && is_quoted(&raw.left) => {
+                raw.left = to(raw.left, SPAN);
+            }
+            (time @ DataType::Timestamp(..), _) if matches!(raw.op, BinaryOperator::Minus) && is_quoted(&raw.right) => {
+                raw.right = to(raw.right, time.clone());
             }
             (left, right) if matches!(raw.op, BinaryOperator::Multiply) => {
                 if let Some(scale) = scale_of_wide_product(left, right) {
