@@ -463,7 +463,8 @@ fn start_writer(
             }
         }
         drop(taker);
-        let ended = writer.sync_late();
+        // A sync that fails is mended by the next one, if the disk lets it.
+        let ended = writer.sync_late().or_else(|_| writer.sync_late());
         writer.say();
         // The last checkpoint is written before somebody else may open the log.
         (writer.keeper, writer.ahead) = (Box::new(drop), None);
