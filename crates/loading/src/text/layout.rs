@@ -20,6 +20,8 @@ pub(crate) struct Layout {
     pub header: bool,
     /// The first column has no name in the header.
     pub row_names: bool,
+    /// The rows end with separators that the header has not.
+    pub open_ended: bool,
     /// Where the first row begins.
     pub start: u64,
     pub line: u64,
@@ -32,6 +34,11 @@ impl Layout {
     pub(crate) fn remark(&self, head: &str) -> Option<String> {
         if !self.header {
             return Some(format!("there is no header {head}, so the columns are numbered"));
+        }
+        if self.open_ended {
+            let remark =
+                "each row ends with a separator that the header has not: what is behind it is empty, and left out";
+            return Some(remark.to_owned());
         }
         let unnamed = "each row has a cell more than the header, so the first column is called row_name";
         self.row_names.then(|| unnamed.to_owned())
@@ -92,13 +99,14 @@ pub(crate) fn find<S: Splitter>(splitter: &S, sample: Sample<'_>) -> Result<Layo
         true => open_ended_header(&rows, width),
         false => None,
     };
-    let row_names = open_ended.is_none();
+    let (is_open_ended, row_names) = (open_ended.is_some(), open_ended.is_none());
     let layout = if let Some(columns) = open_ended.or_else(|| row_names_header(&rows, width, header)) {
         let after = rows.first().map_or(0, |row| row.end);
         Layout {
             columns,
             header: true,
             row_names,
+            open_ended: is_open_ended,
             start: after as u64,
             line: line_after(splitter, bytes, &rows, 0),
             preamble: vec![],
@@ -114,7 +122,7 @@ pub(crate) fn find<S: Splitter>(splitter: &S, sample: Sample<'_>) -> Result<Layo
         let above = rows[..first].iter().filter(|row| !row.is_empty());
         let preamble = above.map(|row| (row.line, raw(splitter, bytes, row))).collect();
         let line = line_after(splitter, bytes, &rows, first);
-        Layout { columns, header: true, row_names: false, start: rows[first].end as u64, line, preamble }
+        Layout { columns, header: true, start: rows[first].end as u64, line, preamble, ..Layout::default() }
     } else {
         let columns = (1..=width).map(|place| format!("column_{place}")).collect();
         Layout { columns, line: 1, ..Layout::default() }
@@ -198,8 +206,9 @@ fn row_names_header(rows: &[SampleRow], width: usize, header: Option<bool>) -> O
 fn open_ended_header(rows: &[SampleRow], width: usize) -> Option<Vec<String>> {
     let (first, rest) = rows.split_first()?;
     let own = first.cells.len();
+    let named = |cell: &String| matches!(look(cell.as_bytes()), Look::Text);
     let fits = (2..width).contains(&own)
-        && first.cells.iter().all(|cell| matches!(look(cell.as_bytes()), Look::Text))
+        && (first.cells.iter().all(named) || heads_years(first, rest))
         && rest.iter().filter(|row| row.is_width(width)).all(|row| row.cells.iter().skip(own).all(String::is_empty));
     fits.then(|| first.cells.iter().map(|name| one_line(name)).collect())
 }
