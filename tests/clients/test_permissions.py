@@ -169,7 +169,7 @@ SCRIPTS = {
         "ben: BEGIN", "ben: SET ROLE team", "ben: ROLLBACK", "ben: SELECT current_user = 'ben' AS same", "ben: SET SESSION AUTHORIZATION ana", "ben: SET SESSION AUTHORIZATION ben",
         "root: SET ROLE cas", "root: SELECT count(*) FROM sale", "root: CREATE ROLE staff", "root: RESET ROLE", "root: SET SESSION AUTHORIZATION cas", "root: SELECT count(*) FROM sale",
         "root: SELECT session_user = 'cas' AS is_cas", "root: SET ROLE ana", "root: RESET SESSION AUTHORIZATION", "root: SELECT count(*) FROM sale", "ben: SET ROLE team", "root: REVOKE team FROM ben",
-        "ben: SELECT count(*) FROM sale", "ben: RESET ROLE", "ben: SET ROLE team", "ben: DISCARD ALL", "ben: SELECT current_user = 'ben' AS same",
+        "ben: SELECT count(*) AS still FROM sale", "ben: RESET ROLE", "ben: SET ROLE team", "ben: DISCARD ALL", "ben: SELECT current_user = 'ben' AS same",
     ],
     "making roles": [
         "ben: CREATE ROLE staff", "root: ALTER ROLE ben CREATEROLE", "ben: CREATE ROLE staff", "ben: CREATE ROLE staff", "ben: CREATE ROLE bigger SUPERUSER", "ben: ALTER ROLE polder PASSWORD 'x'",
@@ -405,6 +405,36 @@ def test_a_transaction_is_asked_anew(world, lent):
         assert ana.execute(sql).fetchall() == [("hush7f3a",)]
         ana.execute("ROLLBACK")
     world.ana.execute("DROP TABLE vault.other")
+
+
+def test_a_role_that_was_taken_on_is_gone_with_its_membership(world, lent):
+    """In a session, in a transaction, and in what stands above the role that was granted."""
+    eve = lent.connection
+    for sql in ("CREATE ROLE lender", "CREATE ROLE middle", "GRANT lender TO middle", "GRANT middle TO eve"):
+        world.root.execute(sql)
+    world.ana.execute("REVOKE SELECT ON vault.lent FROM eve")
+    world.ana.execute("GRANT SELECT ON vault.lent TO lender")
+    world.root.execute("GRANT USAGE ON SCHEMA vault TO lender")
+    sql = "SELECT note FROM vault.lent"
+    eve.execute("SET ROLE lender")
+    assert eve.execute(sql).fetchall() == [("hush7f3a",)]
+    world.root.execute("REVOKE middle FROM eve")
+    refused(lambda: eve.execute(sql))
+    refused(lambda: eve.execute("SELECT 1"))
+    eve.execute("RESET ROLE")
+    assert eve.execute("SELECT current_user").fetchone() == ("eve",)
+    refused(lambda: eve.execute("SET ROLE lender"))
+    world.root.execute("GRANT middle TO eve")
+    eve.execute("BEGIN")
+    eve.execute("SET LOCAL ROLE lender")
+    assert eve.execute(sql).fetchall() == [("hush7f3a",)]
+    world.root.execute("REVOKE middle FROM eve")
+    refused(lambda: eve.execute(sql))
+    eve.execute("ROLLBACK")
+    assert eve.execute("SELECT current_user").fetchone() == ("eve",)
+    world.ana.execute("REVOKE ALL ON vault.lent FROM lender")
+    world.root.execute("REVOKE ALL ON SCHEMA vault FROM lender")
+    world.root.execute("DROP ROLE middle, lender")
 
 
 def test_old_versions_are_read_by_the_grants_of_now(world, lent):

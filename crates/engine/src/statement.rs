@@ -71,7 +71,7 @@ use crate::forms::{self, Extras, Overriding};
 use crate::parse::{ParsedStatement, Refresh};
 use crate::record::Running;
 use crate::session::{CONFLICT_TRIES, Inner, Outcome, Settings};
-use may::{check_may_write, open_cell};
+use may::{check_may_write, leaves_roles, open_cell};
 
 /// Characters of a statement in the history of the lake.
 const NOTE_CHARS: usize = 200;
@@ -108,7 +108,7 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
-        if matches!(&statement, ParsedStatement::Role(statement) if statement.is_about_session()) {
+        if leaves_roles(&statement) {
             self.leave_gone(&mut inner.settings).await?;
         }
         self.identify_in(caller, inner).await?;

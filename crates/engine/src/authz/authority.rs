@@ -189,21 +189,25 @@ impl Engine {
         settings.of_role = Arc::new(of_role);
     }
 
-    /// Before a session says anew who it is: roles that are gone are left, in whose name nothing can be run.
+    /// Before a session says anew who it is: roles that are gone, or are not its user's any more, are left, in whose name
+    /// nothing can be run.
     pub(crate) async fn leave_gone(&self, settings: &mut Settings) -> Result<()> {
         let book = match &settings.roles {
             Some(changed) => Arc::clone(changed),
             None => self.authority.book().await?,
         };
-        settings.role = settings.role.filter(|role| book.role(*role).is_some());
         settings.user = settings.user.filter(|user| book.role(*user).is_some());
+        let user = settings.user.or(settings.login).unwrap_or(settings.who.user);
+        let is_left = |role: i64| book.role(role).is_none() || !takes_on(&book, user, role);
+        settings.role = settings.role.filter(|role| !is_left(*role));
         Ok(())
     }
 
     /// Settles in whose name the next statement of a session runs, and with which rights.
     ///
     /// # Errors
-    /// `Unauthenticated` (28000) for a user who is not there, or not any more.
+    /// `Unauthenticated` (28000) for a user who is not there, or not any more; `Forbidden` (42501) for a role that the session
+    /// has taken on and whose member its user is no more.
     pub(crate) async fn identify(&self, caller: &Caller, settings: &mut Settings) -> Result<()> {
         let mut book = match &settings.roles {
             Some(changed) => Arc::clone(changed),
@@ -226,6 +230,9 @@ impl Engine {
         // Gathering memberships is not for each statement.
         let is_known = Arc::ptr_eq(&settings.who.book, &book) && (settings.who.user, settings.who.role) == (user, role);
         if !is_known {
+            if !takes_on(&book, user, role) {
+                return Err(taken_away(book.name(role).unwrap_or_default()));
+            }
             settings.who = book.who(user, role);
         }
         settings.who.travels = settings.version != Version::Newest;
@@ -264,6 +271,17 @@ impl Engine {
         inner.settings.who.newest = Some(Arc::new(granted));
         Ok(())
     }
+}
+
+/// Whether a user may run statements in the name of a role.
+fn takes_on(book: &RoleBook, user: i64, role: i64) -> bool {
+    user == role || book.role(user).is_some_and(|user| user.is_superuser) || book.is_member(user, role)
+}
+
+fn taken_away(role: &str) -> Error {
+    let message =
+        format!("permission denied to go on as role \"{role}\": the session's user is not a member of it any more");
+    Error::new(ErrorKind::Forbidden, message).with_code("42501").with_hint("RESET ROLE")
 }
 
 fn has_thing(snapshot: &Snapshot, id: i64) -> bool {

@@ -1,9 +1,23 @@
 //! Whether a statement may run in the session as it stands.
 
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::Statement;
 use polder_lake::{TransactionCell, Version};
 use polder_types::{Error, Result};
 
+use crate::parse::ParsedStatement;
 use crate::session::Inner;
+
+/// Whether a statement is one that a session gets out by, which has taken on a role that is not its user's any more.
+pub(super) fn leaves_roles(statement: &ParsedStatement) -> bool {
+    match statement {
+        ParsedStatement::Role(statement) => statement.is_about_session(),
+        ParsedStatement::Standard(Parsed::Statement(statement)) => {
+            matches!(statement.as_ref(), Statement::Rollback { .. } | Statement::Discard { .. })
+        }
+        _ => false,
+    }
+}
 
 /// The transaction that is open, unless it has failed.
 pub(super) fn open_cell(inner: &Inner) -> Result<Option<TransactionCell>> {
