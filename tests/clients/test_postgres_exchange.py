@@ -9,6 +9,7 @@ import uuid
 import adbc_driver_postgresql.dbapi
 import duckdb
 import duckdb_extensions
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -246,3 +247,51 @@ def test_duckdb_transactions(attached, name):
 
     ours, theirs = map(told, attached)
     assert ours == theirs
+
+
+def test_duckdb_reads_what_its_transaction_has_written(attached, name):
+    """A table that it has filled itself it asks for by `ctid`, in ranges that cover all pages there may be."""
+    def told(connection) -> list:
+        table = f"far.public.{name}"
+        answers = []
+        for end in ("ROLLBACK", "COMMIT"):
+            connection.execute("BEGIN")
+            connection.execute(f"CREATE TABLE {table} AS SELECT range AS id, range % 7 AS m FROM range(30000)")
+            answers.append(connection.sql(f"SELECT count(*), sum(id) FROM {table}").fetchall())
+            connection.execute(f"INSERT INTO {table} SELECT id + 30000, m FROM {table} WHERE m = 3")
+            answers.append(connection.sql(f"SELECT count(*), count(DISTINCT id), sum(id) FROM {table} WHERE m > 1").fetchall())
+            answers.append(connection.sql(f"SELECT count(*) FROM {table} AS a JOIN {table} AS b USING (id)").fetchall())
+            connection.execute(end)
+        connection.execute("BEGIN")
+        connection.execute(f"INSERT INTO {table} SELECT range, NULL FROM range(100000, 110000)")
+        answers.append(connection.sql(f"SELECT count(*), count(m), max(id) FROM {table}").fetchall())
+        connection.execute("COMMIT")
+        answers.append(connection.sql(f"SELECT count(*), count(m), max(id) FROM {table}").fetchall())
+        connection.execute(f"DROP TABLE {table}")
+        return answers
+
+    ours, theirs = map(told, attached)
+    assert ours == theirs and ours[0] == [(30_000, 449_985_000)]
+
+
+def test_ranges_of_pages_give_each_row_once(places, name):
+    """Whole pages: all of them, one after the other, or from one on. A single row has no place at Polder, so that no change by it is taken."""
+    def told(place) -> list:
+        with psycopg.connect(host=place.host, port=place.port, user=place.user, password=place.password or "x", dbname=place.database, autocommit=True) as connection:
+            connection.execute(f"CREATE TABLE {name} AS SELECT g AS id FROM generate_series(1, 5000) AS s(g)")
+            bounds = ["(0,0)", "(1,0)", "(7,0)", "(4294967295,0)"]
+            whole = connection.execute(f"SELECT count(*), sum(id) FROM {name} WHERE ctid BETWEEN '(0,0)'::tid AND '(4294967295,0)'::tid").fetchall()
+            parts, found = [f"t.ctid >= '{low}'::tid AND t.ctid < '{high}'::tid" for low, high in zip(bounds, bounds[1:])], []
+            for part in parts:
+                found += connection.execute(f"SELECT id FROM {name} AS t WHERE {part}").fetchall()
+            tail = connection.execute(f"SELECT count(*) FROM {name} WHERE ctid > '(4294967294,0)'::tid AND id > 0").fetchall()
+            if place is places[0]:
+                for refused in (f"DELETE FROM {name} WHERE ctid BETWEEN '(0,0)'::tid AND '(0,1)'::tid", f"SELECT id FROM {name} WHERE ctid = '(0,1)'::tid"):
+                    with pytest.raises(psycopg.Error):
+                        connection.execute(refused)
+            left = connection.execute(f"SELECT count(*) FROM {name}").fetchall()
+            connection.execute(f"DROP TABLE {name}")
+            return [whole, sorted(found), tail, left]
+
+    ours, theirs = map(told, places)
+    assert ours == theirs and ours[0] == [(5_000, 12_502_500)]

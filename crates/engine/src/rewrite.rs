@@ -11,6 +11,7 @@ mod elements;
 pub(crate) mod names;
 mod outer_aggregates;
 pub(crate) mod outer_names;
+mod pages;
 mod query;
 mod recursion;
 mod replaced;
@@ -126,6 +127,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         whole_rows::mark(select);
+        pages::answer(select);
         broken(catalog::tableoids(select, &self.named))
     }
 
