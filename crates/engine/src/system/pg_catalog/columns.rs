@@ -102,7 +102,7 @@ pub(super) const PG_SUBSCRIPTION: &str = "oid oid, subdbid oid, subskiplsn pg_ls
      substream bool, subtwophasestate char, subdisableonerr bool, subconninfo text, subslotname name, \
      subsynccommit text, subpublications text[]";
 pub(super) const PG_TABLESPACE: &str = "oid oid, spcname name, spcowner oid, spcacl aclitem[], spcoptions text[]";
-pub(super) const PG_TRANSFORM: &str = "oid oid, trftype oid, trflang oid, trffromsql oid, trftosql oid";
+pub(super) const PG_TRANSFORM: &str = "oid oid, trftype oid, trflang oid, trffromsql regproc, trftosql regproc";
 pub(super) const PG_TRIGGER: &str = "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled char, tgisinternal bool, \
      tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, tginitdeferred bool, tgnargs int2, \
      tgattr int2vector, tgargs bytea, tgqual pg_node_tree, tgoldtable name, tgnewtable name";
@@ -171,3 +171,105 @@ pub(super) const PG_PREPARED_STATEMENTS: &str = "name text, statement text, prep
      custom_plans int8";
 pub(super) const PG_AVAILABLE_EXTENSIONS: &str =
     "name name, default_version text, installed_version text, comment text";
+pub(super) const PG_AVAILABLE_EXTENSION_VERSIONS: &str = "name name, version text, installed bool, superuser bool, trusted bool, relocatable bool, schema name, \
+     requires name[], comment text";
+pub(super) const PG_BACKEND_MEMORY_CONTEXTS: &str = "name text, ident text, parent text, level int4, total_bytes int8, total_nblocks int8, free_bytes int8, \
+     free_chunks int8, used_bytes int8";
+pub(super) const PG_CONFIG: &str = "name text, setting text";
+pub(super) const PG_FILE_SETTINGS: &str =
+    "sourcefile text, sourceline int4, seqno int4, name text, setting text, applied bool, error text";
+pub(super) const PG_HBA_FILE_RULES: &str = "line_number int4, type text, database text[], user_name text[], address text, netmask text, auth_method text, \
+     options text[], error text";
+pub(super) const PG_IDENT_FILE_MAPPINGS: &str =
+    "line_number int4, map_name text, sys_name text, pg_username text, error text";
+pub(super) const PG_LARGEOBJECT: &str = "loid oid, pageno int4, data bytea";
+pub(super) const PG_REPLICATION_ORIGIN: &str = "roident oid, roname text";
+pub(super) const PG_REPLICATION_ORIGIN_STATUS: &str =
+    "local_id oid, external_id text, remote_lsn pg_lsn, local_lsn pg_lsn";
+pub(super) const PG_REPLICATION_SLOTS: &str = "slot_name name, plugin name, slot_type text, datoid oid, database name, temporary bool, active bool, \
+     active_pid int4, xmin xid, catalog_xmin xid, restart_lsn pg_lsn, confirmed_flush_lsn pg_lsn, wal_status text, \
+     safe_wal_size int8, two_phase bool";
+pub(super) const PG_SHMEM_ALLOCATIONS: &str = "name text, off int8, size int8, allocated_size int8";
+pub(super) const PG_SHSECLABEL: &str = "objoid oid, classoid oid, provider text, label text";
+pub(super) const PG_STAT_ARCHIVER: &str = "archived_count int8, last_archived_wal text, last_archived_time timestamptz, failed_count int8, \
+     last_failed_wal text, last_failed_time timestamptz, stats_reset timestamptz";
+pub(super) const PG_STAT_BGWRITER: &str = "checkpoints_timed int8, checkpoints_req int8, checkpoint_write_time float8, checkpoint_sync_time float8, \
+     buffers_checkpoint int8, buffers_clean int8, maxwritten_clean int8, buffers_backend int8, \
+     buffers_backend_fsync int8, buffers_alloc int8, stats_reset timestamptz";
+pub(super) const PG_STAT_DATABASE: &str = "datid oid, datname name, numbackends int4, xact_commit int8, xact_rollback int8, blks_read int8, blks_hit int8, \
+     tup_returned int8, tup_fetched int8, tup_inserted int8, tup_updated int8, tup_deleted int8, conflicts int8, \
+     temp_files int8, temp_bytes int8, deadlocks int8, checksum_failures int8, checksum_last_failure timestamptz, \
+     blk_read_time float8, blk_write_time float8, session_time float8, active_time float8, \
+     idle_in_transaction_time float8, sessions int8, sessions_abandoned int8, sessions_fatal int8, \
+     sessions_killed int8, stats_reset timestamptz";
+pub(super) const PG_STAT_DATABASE_CONFLICTS: &str = "datid oid, datname name, confl_tablespace int8, confl_lock int8, confl_snapshot int8, confl_bufferpin int8, \
+     confl_deadlock int8";
+pub(super) const PG_STAT_GSSAPI: &str = "pid int4, gss_authenticated bool, principal text, encrypted bool";
+pub(super) const PG_STAT_PROGRESS_ANALYZE: &str = "pid int4, datid oid, datname name, relid oid, phase text, sample_blks_total int8, sample_blks_scanned int8, \
+     ext_stats_total int8, ext_stats_computed int8, child_tables_total int8, child_tables_done int8, \
+     current_child_table_relid oid";
+pub(super) const PG_STAT_PROGRESS_BASEBACKUP: &str =
+    "pid int4, phase text, backup_total int8, backup_streamed int8, tablespaces_total int8, tablespaces_streamed int8";
+pub(super) const PG_STAT_PROGRESS_CLUSTER: &str = "pid int4, datid oid, datname name, relid oid, command text, phase text, cluster_index_relid oid, \
+     heap_tuples_scanned int8, heap_tuples_written int8, heap_blks_total int8, heap_blks_scanned int8, \
+     index_rebuild_count int8";
+pub(super) const PG_STAT_PROGRESS_COPY: &str = "pid int4, datid oid, datname name, relid oid, command text, type text, bytes_processed int8, bytes_total int8, \
+     tuples_processed int8, tuples_excluded int8";
+pub(super) const PG_STAT_PROGRESS_CREATE_INDEX: &str = "pid int4, datid oid, datname name, relid oid, index_relid oid, command text, phase text, lockers_total int8, \
+     lockers_done int8, current_locker_pid int8, blocks_total int8, blocks_done int8, tuples_total int8, \
+     tuples_done int8, partitions_total int8, partitions_done int8";
+pub(super) const PG_STAT_PROGRESS_VACUUM: &str = "pid int4, datid oid, datname name, relid oid, phase text, heap_blks_total int8, heap_blks_scanned int8, \
+     heap_blks_vacuumed int8, index_vacuum_count int8, max_dead_tuples int8, num_dead_tuples int8";
+pub(super) const PG_STAT_RECOVERY_PREFETCH: &str = "stats_reset timestamptz, prefetch int8, hit int8, skip_init int8, skip_new int8, skip_fpw int8, skip_rep int8, \
+     wal_distance int4, block_distance int4, io_depth int4";
+pub(super) const PG_STAT_REPLICATION: &str = "pid int4, usesysid oid, usename name, application_name text, client_addr inet, client_hostname text, \
+     client_port int4, backend_start timestamptz, backend_xmin xid, state text, sent_lsn pg_lsn, write_lsn pg_lsn, \
+     flush_lsn pg_lsn, replay_lsn pg_lsn, write_lag interval, flush_lag interval, replay_lag interval, \
+     sync_priority int4, sync_state text, reply_time timestamptz";
+pub(super) const PG_STAT_REPLICATION_SLOTS: &str = "slot_name text, spill_txns int8, spill_count int8, spill_bytes int8, stream_txns int8, stream_count int8, \
+     stream_bytes int8, total_txns int8, total_bytes int8, stats_reset timestamptz";
+pub(super) const PG_STAT_SLRU: &str = "name text, blks_zeroed int8, blks_hit int8, blks_read int8, blks_written int8, blks_exists int8, flushes int8, \
+     truncates int8, stats_reset timestamptz";
+pub(super) const PG_STAT_SSL: &str =
+    "pid int4, ssl bool, version text, cipher text, bits int4, client_dn text, client_serial numeric, issuer_dn text";
+pub(super) const PG_STAT_SUBSCRIPTION: &str = "subid oid, subname name, pid int4, relid oid, received_lsn pg_lsn, last_msg_send_time timestamptz, \
+     last_msg_receipt_time timestamptz, latest_end_lsn pg_lsn, latest_end_time timestamptz";
+pub(super) const PG_STAT_SUBSCRIPTION_STATS: &str =
+    "subid oid, subname name, apply_error_count int8, sync_error_count int8, stats_reset timestamptz";
+pub(super) const PG_STAT_USER_FUNCTIONS: &str =
+    "funcid oid, schemaname name, funcname name, calls int8, total_time float8, self_time float8";
+pub(super) const PG_STAT_USER_INDEXES: &str = "relid oid, indexrelid oid, schemaname name, relname name, indexrelname name, idx_scan int8, idx_tup_read int8, \
+     idx_tup_fetch int8";
+pub(super) const PG_STAT_WAL: &str = "wal_records int8, wal_fpi int8, wal_bytes numeric, wal_buffers_full int8, wal_write int8, wal_sync int8, \
+     wal_write_time float8, wal_sync_time float8, stats_reset timestamptz";
+pub(super) const PG_STAT_WAL_RECEIVER: &str = "pid int4, status text, receive_start_lsn pg_lsn, receive_start_tli int4, written_lsn pg_lsn, \
+     flushed_lsn pg_lsn, received_tli int4, last_msg_send_time timestamptz, last_msg_receipt_time timestamptz, \
+     latest_end_lsn pg_lsn, latest_end_time timestamptz, slot_name text, sender_host text, sender_port int4, \
+     conninfo text";
+pub(super) const PG_STAT_XACT_USER_TABLES: &str = "relid oid, schemaname name, relname name, seq_scan int8, seq_tup_read int8, idx_scan int8, idx_tup_fetch int8, \
+     n_tup_ins int8, n_tup_upd int8, n_tup_del int8, n_tup_hot_upd int8";
+pub(super) const PG_STATIO_USER_INDEXES: &str = "relid oid, indexrelid oid, schemaname name, relname name, indexrelname name, idx_blks_read int8, \
+     idx_blks_hit int8";
+pub(super) const PG_STATIO_USER_SEQUENCES: &str =
+    "relid oid, schemaname name, relname name, blks_read int8, blks_hit int8";
+pub(super) const PG_STATIO_USER_TABLES: &str = "relid oid, schemaname name, relname name, heap_blks_read int8, heap_blks_hit int8, idx_blks_read int8, \
+     idx_blks_hit int8, toast_blks_read int8, toast_blks_hit int8, tidx_blks_read int8, tidx_blks_hit int8";
+pub(super) const PG_STATISTIC: &str = "starelid oid, staattnum int2, stainherit bool, stanullfrac float4, stawidth int4, stadistinct float4, \
+     stakind1 int2, stakind2 int2, stakind3 int2, stakind4 int2, stakind5 int2, staop1 oid, staop2 oid, staop3 oid, \
+     staop4 oid, staop5 oid, stacoll1 oid, stacoll2 oid, stacoll3 oid, stacoll4 oid, stacoll5 oid, \
+     stanumbers1 float4[], stanumbers2 float4[], stanumbers3 float4[], stanumbers4 float4[], stanumbers5 float4[], \
+     stavalues1 anyarray, stavalues2 anyarray, stavalues3 anyarray, stavalues4 anyarray, stavalues5 anyarray";
+pub(super) const PG_STATS: &str = "schemaname name, tablename name, attname name, inherited bool, null_frac float4, avg_width int4, \
+     n_distinct float4, most_common_vals anyarray, most_common_freqs float4[], histogram_bounds anyarray, \
+     correlation float4, most_common_elems anyarray, most_common_elem_freqs float4[], elem_count_histogram float4[]";
+pub(super) const PG_STATS_EXT: &str = "schemaname name, tablename name, statistics_schemaname name, statistics_name name, statistics_owner name, \
+     attnames name[], exprs text[], kinds char[], inherited bool, n_distinct pg_ndistinct, \
+     dependencies pg_dependencies, most_common_vals text[], most_common_val_nulls bool[], \
+     most_common_freqs float8[], most_common_base_freqs float8[]";
+pub(super) const PG_STATS_EXT_EXPRS: &str = "schemaname name, tablename name, statistics_schemaname name, statistics_name name, statistics_owner name, \
+     expr text, inherited bool, null_frac float4, avg_width int4, n_distinct float4, most_common_vals anyarray, \
+     most_common_freqs float4[], histogram_bounds anyarray, correlation float4, most_common_elems anyarray, \
+     most_common_elem_freqs float4[], elem_count_histogram float4[]";
+pub(super) const PG_SUBSCRIPTION_REL: &str = "srsubid oid, srrelid oid, srsubstate char, srsublsn pg_lsn";
+pub(super) const PG_TIMEZONE_ABBREVS: &str = "abbrev text, utc_offset interval, is_dst bool";
+pub(super) const PG_TIMEZONE_NAMES: &str = "name text, abbrev text, utc_offset interval, is_dst bool";

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder, StringViewBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Float32Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
+    ListBuilder, StringViewBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, Schema, TimeUnit};
 use polder_types::{Error, Result};
 
 use crate::functions::types;
@@ -23,6 +23,8 @@ pub(super) enum Cell {
     Texts(Vec<String>),
     /// Microseconds since 1970.
     Time(i64),
+    /// Seconds.
+    Span(i64),
 }
 
 impl From<bool> for Cell {
@@ -81,6 +83,10 @@ fn field(name: &str, data_type: &str) -> Field {
         "int4" => of(DataType::Int32),
         "int8" => of(DataType::Int64),
         "float4" => of(DataType::Float32),
+        "float8" => of(DataType::Float64),
+        "numeric" => of(DataType::Decimal128(38, 10)),
+        "bytea" => of(DataType::Binary),
+        "interval" => of(DataType::Interval(IntervalUnit::MonthDayNano)),
         "timestamptz" => of(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
         "oid" | "regproc" | "regtype" => marked(DataType::Int64, data_type),
         "xid" => of(DataType::Int64),
@@ -90,6 +96,8 @@ fn field(name: &str, data_type: &str) -> Field {
         "int2[]" => of(list(DataType::Int16)),
         "oid[]" => of(list(DataType::Int64)),
         "float4[]" => of(list(DataType::Float32)),
+        "float8[]" => of(list(DataType::Float64)),
+        "bool[]" => of(list(DataType::Boolean)),
         texts if texts.ends_with("[]") => of(list(DataType::Utf8View)),
         // Texts, and what PostgreSQL shows as texts of its own: expressions, binary statistics.
         _ => of(DataType::Utf8View),
@@ -115,10 +123,13 @@ enum Builder {
     Float4(Float32Builder),
     Text(StringViewBuilder),
     Time(TimestampMicrosecondBuilder),
+    Span(IntervalMonthDayNanoBuilder),
     Int2s(ListBuilder<Int16Builder>),
     Int8s(ListBuilder<Int64Builder>),
     Float4s(ListBuilder<Float32Builder>),
     Texts(ListBuilder<StringViewBuilder>),
+    /// So many NULLs of a type that no row has anything else of.
+    Nulls(DataType, usize),
 }
 
 impl Builder {
@@ -130,10 +141,13 @@ impl Builder {
             DataType::Int64 => Self::Int8(Int64Builder::new()),
             DataType::Float32 => Self::Float4(Float32Builder::new()),
             DataType::Timestamp(..) => Self::Time(TimestampMicrosecondBuilder::new()),
+            DataType::Interval(_) => Self::Span(IntervalMonthDayNanoBuilder::new()),
+            DataType::Float64 | DataType::Decimal128(..) | DataType::Binary => Self::Nulls(data_type.clone(), 0),
             DataType::List(item) => match item.data_type() {
                 DataType::Int16 => Self::Int2s(ListBuilder::new(Int16Builder::new())),
                 DataType::Int64 => Self::Int8s(ListBuilder::new(Int64Builder::new())),
                 DataType::Float32 => Self::Float4s(ListBuilder::new(Float32Builder::new())),
+                DataType::Float64 | DataType::Boolean => Self::Nulls(data_type.clone(), 0),
                 _ => Self::Texts(ListBuilder::new(StringViewBuilder::new())),
             },
             _ => Self::Text(StringViewBuilder::new()),
@@ -150,6 +164,9 @@ impl Builder {
             (Self::Float4(builder), Cell::Int(value)) => builder.append_value(*value as f32),
             (Self::Text(builder), Cell::Text(value)) => builder.append_value(value),
             (Self::Time(builder), Cell::Time(value)) => builder.append_value(*value),
+            (Self::Span(builder), Cell::Span(seconds)) => {
+                builder.append_value(IntervalMonthDayNano::new(0, 0, seconds.saturating_mul(1_000_000_000)));
+            }
             (Self::Int2s(builder), Cell::Ints(values)) => {
                 builder.append_value(values.iter().map(|value| Some(int2(*value))));
             }
@@ -172,6 +189,8 @@ impl Builder {
             Self::Float4(builder) => builder.append_null(),
             Self::Text(builder) => builder.append_null(),
             Self::Time(builder) => builder.append_null(),
+            Self::Span(builder) => builder.append_null(),
+            Self::Nulls(_, rows) => *rows += 1,
             Self::Int2s(builder) => builder.append_null(),
             Self::Int8s(builder) => builder.append_null(),
             Self::Float4s(builder) => builder.append_null(),
@@ -188,6 +207,8 @@ impl Builder {
             Self::Float4(builder) => Arc::new(builder.finish()),
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Time(builder) => Arc::new(builder.finish().with_timezone("UTC")),
+            Self::Span(builder) => Arc::new(builder.finish()),
+            Self::Nulls(data_type, rows) => new_null_array(data_type, *rows),
             Self::Int2s(builder) => Arc::new(builder.finish()),
             Self::Int8s(builder) => Arc::new(builder.finish()),
             Self::Float4s(builder) => Arc::new(builder.finish()),

@@ -114,7 +114,7 @@ pub(super) fn sequences(world: &World) -> Result<Vec<ArrayRef>> {
     rows.finish()
 }
 
-/// `pg_stat_user_tables`: rows as the files have them. Scans and changes are counted in `polder.queries` and `history`.
+/// `pg_stat_user_tables` and `pg_stat_all_tables`: rows as the files have them. Scans and changes are counted in `polder.queries` and `history`.
 pub(super) fn statistics(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_USER_TABLES);
     for kind in ["r", "m"] {
