@@ -238,6 +238,42 @@ def test_cursors_of_the_server(both):
         both.same(probe, autocommit=autocommit, UseDeclareFetch="1", Fetch="100")
 
 
+@pytest.mark.parametrize("autocommit", [True, False], ids=["out of a transaction", "in a transaction"])
+@pytest.mark.parametrize("fetch", ["1", "100", "3000"])
+def test_a_table_by_a_cursor_of_the_server(both, autocommit, fetch):
+    """10,000 rows, by as many at a time as the driver is told, all of them and in their order; what the transaction has written among them."""
+    rows = 10_000 if fetch != "1" else 300
+
+    def probe(connection):
+        connection.execute("DROP TABLE IF EXISTS o_fetched")
+        connection.execute("CREATE TABLE o_fetched (id INTEGER PRIMARY KEY, word VARCHAR(20), price NUMERIC(10, 2), at TIMESTAMP, blank TEXT)")
+        connection.execute(f"INSERT INTO o_fetched SELECT g, 'word ' || g, g / 4.0, TIMESTAMP '2024-02-29 01:02:03', NULL FROM generate_series(1, {rows}) AS s(g)")
+        cursor = connection.execute("SELECT id, word, price, at, blank FROM o_fetched ORDER BY id")
+        read = [row[:] for row in cursor.fetchmany(7)]
+        # The cursor stays where it is while its connection does something else.
+        other = connection.cursor().execute("SELECT count(*) FROM o_fetched").fetchval()
+        read += [row[:] for row in cursor]
+        assert [row[0] for row in read] == list(range(1, rows + 1))
+        cursor.execute("SELECT id FROM o_fetched WHERE id > ? ORDER BY id DESC", rows - 250)
+        last = [row[0] for row in cursor.fetchall()]
+        # An end in the middle of the rows, and an error behind some of them.
+        cursor.execute("SELECT id FROM o_fetched ORDER BY id")
+        cursor.fetchmany(3)
+        cursor.close()
+        if not autocommit:
+            connection.commit()
+        failed = state(lambda: connection.execute(f"SELECT 1 / (id - {rows}) FROM o_fetched ORDER BY id").fetchall())
+        if not autocommit:
+            connection.rollback()
+        connection.execute("DROP TABLE o_fetched")
+        if not autocommit:
+            connection.commit()
+        return [read[:3], read[-3:], sum(row[2] for row in read), other, last, failed, connection.execute("SELECT 1").fetchval()]
+
+    theirs = both.same(probe, autocommit=autocommit, UseDeclareFetch="1", Fetch=fetch)
+    assert theirs[3] == rows
+
+
 def test_several_results(both):
     def probe(connection):
         cursor = connection.execute("SELECT 1::int AS a; SELECT 2::int AS b, 'x' AS c")
