@@ -210,3 +210,26 @@ def test_seconds_are_by_what_was_read_before(fresh):
     taken = client.sql(f"SELECT sum(bytes_scanned) AS bytes, sum(elapsed_ms) AS ms FROM polder.queries WHERE sql = '{sql}' AND state = 'done'")[0]
     row = client.sql(f"EXPLAIN (ESTIMATE) {sql}")[-1]
     assert row["seconds"] == pytest.approx(row["bytes"] * float(taken["ms"]) / 1000 / float(taken["bytes"]), rel=0.5)
+
+
+def test_what_changes_who_is_shown_what(client):
+    """Policies, masks, row level security and the rights that views read with, each in its transaction."""
+    user = client.value("SELECT current_user")
+    for sql in (
+        "CREATE TABLE shown (id INT, salary INT)", "CREATE VIEW of_shown AS SELECT id FROM shown", "CREATE ROLE auditors",
+        "CREATE POLICY own ON shown USING (id > 1)", "ALTER POLICY own ON shown USING (id > 2)", "ALTER POLICY own ON shown RENAME TO mine",
+        "ALTER TABLE shown ENABLE ROW LEVEL SECURITY", "ALTER TABLE shown FORCE ROW LEVEL SECURITY", "ALTER TABLE shown NO FORCE ROW LEVEL SECURITY", "ALTER TABLE shown DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE shown ALTER COLUMN salary SET MASK (0) EXCEPT TO auditors", "ALTER TABLE shown ALTER COLUMN salary DROP MASK", "DROP POLICY mine ON shown",
+        "ALTER VIEW of_shown SET (security_invoker = true)", "DROP POLICY IF EXISTS mine ON shown",
+    ):
+        client.sql(sql)
+    told = client.sql("SELECT event, user_name, object, outcome, message FROM polder.audit WHERE object IN ('public.shown', 'public.of_shown') ORDER BY happened_at")
+    assert {(row["user_name"], row["outcome"]) for row in told} == {(user, "ok")}
+    assert [row["event"] for row in told] == [
+        "create policy", "alter policy", "alter policy", "enable row level security", "force row level security", "no force row level security",
+        "disable row level security", "set mask", "drop mask", "drop policy", "alter view",
+    ]
+    assert [row["message"] for row in told if "mask" in row["event"]] == ["column salary, except for auditors", "column salary"]
+    with pytest.raises(polder.Failed):
+        client.sql("BEGIN; CREATE POLICY never ON shown USING (true); SELECT 1 / 0; COMMIT")
+    assert client.value("SELECT count(*) FROM polder.audit WHERE message = 'policy never'") == 0

@@ -18,6 +18,7 @@ mod readers;
 mod retype;
 mod rules;
 mod schemas;
+mod told;
 mod truncate;
 mod view;
 
@@ -36,6 +37,7 @@ use polder_lake::{AlterColumn, TableName, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use self::policies::Becomes;
+use self::told::Told;
 use super::names::{fold, parts, schema_name, table_name};
 use super::{Context, ended};
 use crate::error::from_datafusion;
@@ -287,7 +289,10 @@ impl Context<'_> {
         }
         if let AlterTableOperation::SetOptionsParens { options } = operation {
             let mut guard = cell.lock().await;
-            view::set_options(&self.settings.who, guard.as_mut().ok_or_else(ended)?, &name, options)?;
+            let transaction = guard.as_mut().ok_or_else(ended)?;
+            view::set_options(&self.settings.who, transaction, &name, options)?;
+            let options: Vec<_> = options.iter().map(ToString::to_string).collect();
+            self.tell(transaction, &name, Told::of("alter view", options.join(", ")));
             return Ok(name);
         }
         if let AlterTableOperation::SwapWith { table_name: other } = operation {

@@ -23,6 +23,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::names::fold;
 use super::super::target::{parse_query, select_of};
 use super::super::{Context, ended};
+use super::told::Told;
 use super::view::qualify;
 use super::wrong_kind;
 use crate::error::from_datafusion;
@@ -83,7 +84,8 @@ impl Context<'_> {
             });
             Ok(())
         };
-        self.change_policies(cell, &name, made).await?;
+        let told = Told::of("create policy", format!("policy {policy}"));
+        self.change_policies(cell, &name, Some(told), made).await?;
         let outcome = Outcome::done("CREATE POLICY", None, scope.snapshot.id);
         Ok(notice.into_iter().fold(outcome, Outcome::notice))
     }
@@ -104,7 +106,8 @@ impl Context<'_> {
                     found(policies, &policy, &name)?.name.clone_from(&to);
                     Ok(())
                 };
-                self.change_policies(cell, &name, rename).await?;
+                let told = Told::of("alter policy", format!("policy {policy} is called {to}"));
+                self.change_policies(cell, &name, Some(told), rename).await?;
                 return Ok(outcome);
             }
             AlterPolicyOperation::Apply { to, using, with_check } => (to, using, with_check),
@@ -129,7 +132,8 @@ impl Context<'_> {
             }
             Ok(())
         };
-        self.change_policies(cell, &name, change).await?;
+        let told = Told::of("alter policy", format!("policy {policy}"));
+        self.change_policies(cell, &name, Some(told), change).await?;
         let notice = roles.and_then(|(_, notice)| notice);
         Ok(notice.into_iter().fold(outcome, Outcome::notice))
     }
@@ -155,7 +159,8 @@ impl Context<'_> {
             policies.rows.retain(|known| known.name != policy);
             Ok(())
         };
-        self.change_policies(cell, &name, gone).await?;
+        let told = Told::of("drop policy", format!("policy {policy}"));
+        self.change_policies(cell, &name, Some(told), gone).await?;
         Ok(outcome)
     }
 
@@ -176,7 +181,8 @@ impl Context<'_> {
             }
             Ok(())
         };
-        self.change_policies(cell, name, set).await
+        let told = Told { event: row_security_event(operation), message: None };
+        self.change_policies(cell, name, Some(told), set).await
     }
 
     pub(super) async fn set_mask(
@@ -211,7 +217,7 @@ impl Context<'_> {
             }
             Ok(())
         };
-        self.change_policies(cell, name, set).await
+        self.change_policies(cell, name, Some(mask_told(column, change)), set).await
     }
 
     /// What becomes of policies and masks when a column of their table is renamed or dropped.
@@ -254,7 +260,7 @@ impl Context<'_> {
         if policies == known {
             return Ok(());
         }
-        self.change_policies(cell, name, |changed| {
+        self.change_policies(cell, name, None, |changed| {
             *changed = policies;
             Ok(())
         })
@@ -279,11 +285,12 @@ impl Context<'_> {
         }
     }
 
-    /// Changes the policies of a table.
+    /// Changes the policies of a table, of which the audit is told.
     async fn change_policies(
         &self,
         cell: &TransactionCell,
         name: &TableName,
+        told: Option<Told>,
         change: impl FnOnce(&mut Policies) -> Result<()>,
     ) -> Result<()> {
         let mut guard = cell.lock().await;
@@ -295,7 +302,11 @@ impl Context<'_> {
         change(&mut access.policies)?;
         // What nobody owns yet would go to whoever runs the next statement, and without its policies.
         access.owner = access.owner.or(Some(OWNER_OID));
-        transaction.set_access(id, access)
+        transaction.set_access(id, access)?;
+        if let Some(told) = told {
+            self.tell(transaction, name, told);
+        }
+        Ok(())
     }
 
     /// The roles of a policy, and what is to be said about them.
@@ -414,6 +425,26 @@ fn check_clauses(command: PolicyCommand, using: bool, check: bool) -> Result<()>
         _ => return Ok(()),
     };
     Err(Error::invalid(message).with_code("42601"))
+}
+
+fn row_security_event(operation: &AlterTableOperation) -> &'static str {
+    match operation {
+        AlterTableOperation::EnableRowLevelSecurity => "enable row level security",
+        AlterTableOperation::DisableRowLevelSecurity => "disable row level security",
+        AlterTableOperation::ForceRowLevelSecurity => "force row level security",
+        _ => "no force row level security",
+    }
+}
+
+fn mask_told(column: &str, change: &MaskChange) -> Told {
+    match change {
+        MaskChange::Drop => Told::of("drop mask", format!("column {column}")),
+        MaskChange::Set { except, .. } if except.is_empty() => Told::of("set mask", format!("column {column}")),
+        MaskChange::Set { except, .. } => {
+            let except: Vec<_> = except.iter().map(fold).collect();
+            Told::of("set mask", format!("column {column}, except for {}", except.join(", ")))
+        }
+    }
 }
 
 fn exists(policy: &str, table: &TableName) -> Error {
