@@ -201,3 +201,20 @@ def test_who_may_know_of_a_stream_is_refused_what_they_may_not_do(server, stream
     assert refused(mine.put_record, StreamName="salaries", Data=b"1", PartitionKey="k") == "AccessDeniedException"
     root.sql("REVOKE ALL ON TOPIC salaries FROM fay")
     assert refused(mine.get_records, ShardIterator=got["NextShardIterator"]) == "ResourceNotFoundException"
+
+
+def test_the_audit_tells_of_keys(server, streams):
+    """Who came in with a key once for its requests, and each request that was refused."""
+    root, gus = server.client(), user(server, "gus")
+    key = key_of(gus)
+    for _ in range(3):
+        connect(server, "kinesis", key).list_streams()
+    wrong, unknown = {**key, "secret_access_key": "x" * 40}, {**key, "access_key_id": "PLDRNOSUCHKEY" + "X" * 300}
+    for _ in range(2):
+        assert refused(connect(server, "firehose", wrong).list_delivery_streams) == "InvalidSignatureException"
+        assert refused(connect(server, "kinesis", unknown).list_streams) == "UnrecognizedClientException"
+    rows = root.sql("SELECT user_name, via, origin, object, outcome, error_code, sum(times)::int AS times FROM polder.audit WHERE event = 'login' AND via IN ('kinesis', 'firehose') GROUP BY ALL")
+    rows = [tuple(row.values()) for row in rows if row["user_name"] == "gus" or row["outcome"] == "refused"]
+    assert ("gus", "kinesis", "127.0.0.1", key["access_key_id"], "ok", None, 1) in rows, rows
+    assert ("", "firehose", "127.0.0.1", key["access_key_id"], "refused", "28P01", 2) in rows, rows
+    assert ("", "kinesis", "127.0.0.1", unknown["access_key_id"][:128], "refused", "28000", 2) in rows, rows

@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
-use polder_capability::Caller;
 use polder_capability::topics::TopicClient;
+use polder_capability::{Caller, Origin, SigningKeys, SigningRefusal};
 use polder_door::Auth;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::cbor;
 use crate::error::{ApiError, ApiResult};
 use crate::server::House;
 use crate::services::{self, Call, Reply};
-use crate::signature::Signature;
+use crate::signature::{INVALID_SIGNATURE, Signature, UNRECOGNIZED};
 use crate::value::{Value, map, read_json, write_json};
 
 /// The largest body: 10 MiB of records in base64, and what is around them.
@@ -109,7 +109,9 @@ async fn run(house: Arc<House>, parts: &Parts, body: Body, host: IpAddr, form: F
         (Auth::Password, Some(signature)) => {
             let now = house.contracts.clock.now();
             let keys = house.contracts.keys.as_ref();
-            (signature.check(parts, &body, service.signed_as, now, keys).await?, Some(signature.region))
+            let checked = signature.check(parts, &body, service.signed_as, now, keys).await;
+            tell(keys, &signature.key_id, &checked, service.signed_as, host);
+            (checked?, Some(signature.region))
         }
         (Auth::Password, None) => return Err(ApiError::internal()),
     };
@@ -124,6 +126,18 @@ async fn run(house: Arc<House>, parts: &Parts, body: Body, host: IpAddr, form: F
     let input = form.read(&body)?;
     drop(body);
     (service.run)(Call { house, client, region, operation, form, input }).await
+}
+
+/// Tells whoever has the keys what came of a request that names one. Of what is no login nothing is told: a signature that
+/// cannot be read, or a store that does not answer.
+fn tell(keys: &dyn SigningKeys, id: &str, checked: &ApiResult<String>, via: &str, host: IpAddr) {
+    let outcome = match checked {
+        Ok(user) => Ok(user.as_str()),
+        Err(error) if error.code == UNRECOGNIZED => Err(SigningRefusal::UnknownKey),
+        Err(error) if error.code == INVALID_SIGNATURE => Err(SigningRefusal::WrongSignature),
+        Err(_) => return,
+    };
+    keys.signed(id, outcome, Origin { via, address: &host.to_string() });
 }
 
 /// Reads a body within its bounds: its length, the room that all have together, and time.

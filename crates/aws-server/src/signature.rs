@@ -33,16 +33,22 @@ pub struct Signature {
     expires: Option<i64>,
 }
 
+/// The code of a request that is not what was signed.
+pub const INVALID_SIGNATURE: &str = "InvalidSignatureException";
+
+/// The code of a request that names a key that there is not.
+pub const UNRECOGNIZED: &str = "UnrecognizedClientException";
+
 fn incomplete(message: impl Into<String>) -> ApiError {
     ApiError::new("IncompleteSignatureException", message)
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {
-    ApiError::new("InvalidSignatureException", message)
+    ApiError::new(INVALID_SIGNATURE, message)
 }
 
 pub fn unrecognized() -> ApiError {
-    ApiError::new("UnrecognizedClientException", "The security token included in the request is invalid.")
+    ApiError::new(UNRECOGNIZED, "The security token included in the request is invalid.")
 }
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {

@@ -126,6 +126,15 @@ pub trait ProvenLogins: Send + Sync {
     async fn login_proven(&self, user: &str, proven: bool, origin: Origin<'_>) -> Result<()>;
 }
 
+/// Why a request is not that of the key that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SigningRefusal {
+    /// There is no such key, or its user is not let in.
+    UnknownKey,
+    /// It was signed with another secret, at another time, or was another request.
+    WrongSignature,
+}
+
 /// Keys that requests are signed with.
 #[async_trait::async_trait]
 pub trait SigningKeys: Send + Sync {
@@ -134,4 +143,10 @@ pub trait SigningKeys: Send + Sync {
     /// # Errors
     /// Those of the store.
     async fn signing_key(&self, id: &str) -> Result<Option<(String, String)>>;
+
+    /// What came of a request that names a key: the key's user, or why it was refused. Told of each request, so it waits for
+    /// nothing.
+    fn signed(&self, id: &str, outcome: std::result::Result<&str, SigningRefusal>, origin: Origin<'_>) {
+        let _ = (id, outcome, origin);
+    }
 }

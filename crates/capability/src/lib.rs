@@ -14,7 +14,7 @@ pub mod schemas;
 mod sql;
 pub mod topics;
 
-pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys};
+pub use accounts::{Accounts, ApiToken, Caller, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys, SigningRefusal};
 pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
 pub use copying::{copied_columns, copy_lines_field, place_of_line, place_of_value};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use parking_lot::Mutex;
-use polder_capability::{Accounts, ApiToken, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys};
+use polder_capability::{Accounts, ApiToken, NewApiToken, Origin, ProvenLogins, Reach, SigningKeys, SigningRefusal};
 use polder_metastore::{AuditEvent, AuditRefusal, Metastore};
 use polder_types::{ErrorKind, Result};
 
@@ -19,16 +19,21 @@ pub struct StoredAccounts {
     authority: Arc<Authority>,
     /// When the audit was last told that a user's token is in use.
     tokens_told: Mutex<HashMap<String, DateTime<Utc>>>,
+    /// The same of keys that requests are signed with.
+    keys_told: Mutex<HashMap<String, DateTime<Utc>>>,
 }
 
 /// A token logs in with each request; the audit is told once in so long for each user.
 const TOKENS_TOLD_EVERY: Duration = Duration::hours(1);
 
+/// Characters of the id of an access key that are told. One that is not known may be of any length.
+const KEY_ID_CHARS: usize = 128;
+
 impl StoredAccounts {
     #[must_use]
     pub fn new(metastore: Arc<Metastore>, engine: &Engine) -> Self {
         let (audit, authority) = (Arc::clone(&engine.audit), Arc::clone(&engine.authority));
-        Self { metastore, audit, authority, tokens_told: Mutex::default() }
+        Self { metastore, audit, authority, tokens_told: Mutex::default(), keys_told: Mutex::default() }
     }
 
     /// Lets in whom others have found to be who they say, if they are let in at all.
@@ -190,6 +195,31 @@ impl ProvenLogins for StoredAccounts {
 
 #[async_trait::async_trait]
 impl SigningKeys for StoredAccounts {
+    fn signed(&self, id: &str, outcome: std::result::Result<&str, SigningRefusal>, origin: Origin<'_>) {
+        let id: String = id.chars().take(KEY_ID_CHARS).collect();
+        let (user, refusal) = match outcome {
+            Ok(user) => {
+                let now = self.audit.now();
+                let mut told = self.keys_told.lock();
+                if told.get(&id).is_some_and(|last| now - *last < TOKENS_TOLD_EVERY) {
+                    return;
+                }
+                // Only keys that there are come here.
+                told.insert(id.clone(), now);
+                (user, None)
+            }
+            Err(SigningRefusal::UnknownKey) => {
+                ("", Some(("28000", "there is no such access key, or its user may not come in")))
+            }
+            Err(SigningRefusal::WrongSignature) => {
+                ("", Some(("28P01", "the request was not signed with this access key")))
+            }
+        };
+        let refusal = refusal.map(|(code, message)| AuditRefusal { code: code.into(), message: message.into() });
+        let event = AuditEvent { refusal, ..AuditEvent::new("login", user, origin.via).of(&id) };
+        self.audit.record(from(event, origin.address));
+    }
+
     async fn signing_key(&self, id: &str) -> Result<Option<(String, String)>> {
         let Some((user, secret)) = self.metastore.principals().access_key_secret(id).await? else { return Ok(None) };
         match self.admit(&user, "aws").await {
