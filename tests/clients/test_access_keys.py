@@ -201,6 +201,12 @@ def test_who_may_know_of_a_stream_is_refused_what_they_may_not_do(server, stream
     assert refused(mine.put_record, StreamName="salaries", Data=b"1", PartitionKey="k") == "AccessDeniedException"
     root.sql("REVOKE ALL ON TOPIC salaries FROM fay")
     assert refused(mine.get_records, ShardIterator=got["NextShardIterator"]) == "ResourceNotFoundException"
+    # Each of the refusals is in the audit, once.
+    told = root.sql("SELECT via, object, message, outcome, error_code, times FROM polder.audit WHERE event = 'request' AND user_name = 'fay'")
+    assert {(row["outcome"], row["error_code"], row["times"]) for row in told} == {("refused", "42501", 1)}
+    messages = [row["message"] for row in told]
+    assert len(messages) == len(set(messages)), messages
+    assert {"permission denied to write to topic salaries", "permission denied to delete topic salaries", "permission denied to read topic salaries"} <= set(messages), messages
 
 
 def test_the_audit_tells_of_keys(server, streams):

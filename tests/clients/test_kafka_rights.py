@@ -88,6 +88,12 @@ def test_nobody_but_the_owner_makes_and_drops(server):
         with pytest.raises(KafkaException):
             admin.delete_topics(["salaries"])["salaries"].result(20)
     assert "salaries" in topics(server, "reader")
+    # However often they ask, it is told once.
+    for _ in range(3):
+        with pytest.raises(KafkaException):
+            AdminClient(settings(server, "reader")).delete_topics(["salaries"])["salaries"].result(20)
+    told = server.client().sql("SELECT via, origin, object, outcome, error_code, message, times FROM polder.audit WHERE event = 'request' AND user_name = 'reader' AND message LIKE '%delete%'")
+    assert [tuple(row.values()) for row in told] == [("kafka", "127.0.0.1", "topic salaries", "refused", "42501", "permission denied to delete topic salaries", 1)]
 
 
 def test_a_group_is_read_only_by_who_may(server):

@@ -1,16 +1,19 @@
 //! Who may do what with topics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Duration, Utc};
+use parking_lot::Mutex;
 use polder_capability::Caller;
-use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
+use polder_capability::topics::{TopicClient, TopicRight, TopicRights, TopicThing};
 use polder_lake::Grant;
-use polder_metastore::{OWNER_OID, Roles, TopicAccess};
+use polder_metastore::{AuditEvent, AuditRefusal, OWNER_OID, Roles, TopicAccess};
 use polder_types::{Error, Result};
 use uuid::Uuid;
 
+use crate::audit::AuditLog;
 use crate::authz::acl::rights_in;
 use crate::authz::rights::{INSERT, Kind, SELECT, USAGE};
 use crate::authz::{Authority, READ_ALL_DATA, RoleBook, WRITE_ALL_DATA, Who};
@@ -21,13 +24,26 @@ use crate::engine::Engine;
 /// the role that they are named after. Nobody else knows of any.
 struct RoleTopics {
     authority: Arc<Authority>,
+    audit: Arc<AuditLog>,
+    /// When the audit was last told what was refused to whom.
+    told: Mutex<HashMap<(String, String), DateTime<Utc>>>,
 }
+
+/// A client that is refused asks again at once, and goes on: the audit is told once in so long.
+const TOLD_EVERY: Duration = Duration::minutes(10);
+
+/// Refusals that are remembered. Whoever asks for more is told of anew.
+const TOLD_MAX: usize = 4_096;
+
+/// Characters of a name that are told: it may be one that somebody made up.
+const NAME_CHARS: usize = 256;
 
 impl Engine {
     /// The permission check of topics.
     #[must_use]
     pub fn topic_rights(&self) -> Arc<dyn TopicRights> {
-        Arc::new(RoleTopics { authority: Arc::clone(&self.authority) })
+        let (authority, audit) = (Arc::clone(&self.authority), Arc::clone(&self.audit));
+        Arc::new(RoleTopics { authority, audit, told: Mutex::default() })
     }
 
     /// Forgets what was said of topics that are gone: the server may have stopped between the end of one and that of what was
@@ -104,6 +120,26 @@ fn on(book: &RoleBook, who: &Who, right: TopicRight, topic: Option<Uuid>) -> boo
     }
 }
 
+/// What somebody wanted to do, and with what.
+fn told_of(right: TopicRight, thing: TopicThing<'_>) -> (&'static str, String) {
+    let what = match right {
+        TopicRight::Describe => "know of",
+        TopicRight::Read => "read",
+        TopicRight::Write => "write to",
+        TopicRight::Create => "create",
+        TopicRight::Delete => "delete",
+        TopicRight::Alter => "alter",
+    };
+    let (kind, name) = match thing {
+        TopicThing::Topic(name) => ("topic", name),
+        TopicThing::Group(name) => ("group", name),
+        TopicThing::Transaction(name) => ("transaction", name),
+        TopicThing::Server => ("the server", ""),
+    };
+    let name: String = name.chars().take(NAME_CHARS).collect();
+    (what, format!("{kind} {name}").trim_end().to_owned())
+}
+
 #[async_trait]
 impl TopicRights for RoleTopics {
     fn may(&self, caller: &Caller, right: TopicRight, thing: TopicThing<'_>) -> bool {
@@ -123,6 +159,26 @@ impl TopicRights for RoleTopics {
             }
             _ => false,
         }
+    }
+
+    fn refused(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>) {
+        let (what, object) = told_of(right, thing);
+        let (user, now) = (&client.caller.user, self.audit.now());
+        {
+            let mut told = self.told.lock();
+            let place = (user.clone(), format!("{what} {object}"));
+            if told.get(&place).is_some_and(|last| now - *last < TOLD_EVERY) {
+                return;
+            }
+            if told.len() >= TOLD_MAX {
+                told.clear();
+            }
+            told.insert(place, now);
+        }
+        let refusal = AuditRefusal { code: "42501".into(), message: format!("permission denied to {what} {object}") };
+        let event = AuditEvent::new("request", user, &client.caller.via).of(&object);
+        let origin = Some(client.host.to_string()).filter(|host| !host.is_empty());
+        self.audit.record(AuditEvent { refusal: Some(refusal), origin, ..event });
     }
 
     async fn making(&self, caller: &Caller, topic: &str, id: Uuid) -> Result<()> {

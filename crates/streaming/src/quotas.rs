@@ -219,7 +219,7 @@ impl Streaming {
 #[async_trait]
 impl TopicQuotas for Streaming {
     async fn quotas(&self, client: &TopicClient) -> TopicResult<Vec<Quota>> {
-        if !self.may(client, TopicRight::Describe, TopicThing::Server) {
+        if !self.must(client, TopicRight::Describe, TopicThing::Server) {
             return Err(TopicError::ServerForbidden.into());
         }
         let kept = self.inner.quotas.kept.read();
@@ -232,7 +232,7 @@ impl TopicQuotas for Streaming {
         changes: Vec<QuotaChange>,
         try_only: bool,
     ) -> TopicResult<Vec<TopicResult<()>>> {
-        if !self.may(client, TopicRight::Alter, TopicThing::Server) {
+        if !self.must(client, TopicRight::Alter, TopicThing::Server) {
             return Err(TopicError::ServerForbidden.into());
         }
         let mut results = Vec::with_capacity(changes.len());

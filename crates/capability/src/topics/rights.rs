@@ -5,6 +5,7 @@ use polder_types::Result;
 use uuid::Uuid;
 
 use crate::Caller;
+use crate::topics::TopicClient;
 
 /// What is done. Whoever may change a thing or what is in it may also know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +41,11 @@ pub enum TopicThing<'a> {
 pub trait TopicRights: Send + Sync {
     /// It is asked for every topic of every request, so it looks at nothing but memory.
     fn may(&self, caller: &Caller, right: TopicRight, thing: TopicThing<'_>) -> bool;
+
+    /// Somebody was refused what they asked for. Told of each such request, so it waits for nothing.
+    fn refused(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>) {
+        let _ = (client, right, thing);
+    }
 
     /// A topic is about to be made, and belongs to whoever makes it. Asked before it is there, so that none is there without
     /// its owner.

@@ -208,7 +208,7 @@ impl TopicGroups for Streaming {
         heartbeat: ConsumerHeartbeat,
     ) -> TopicResult<ConsumerHeartbeatAnswer> {
         self.check_group(client, TopicRight::Read, &heartbeat.group)?;
-        let hidden = |name: &String| !self.may(client, TopicRight::Describe, TopicThing::Topic(name));
+        let hidden = |name: &String| !self.must(client, TopicRight::Describe, TopicThing::Topic(name));
         if heartbeat.topics.iter().flatten().any(hidden) {
             return Err(TopicError::TopicForbidden.into());
         }
@@ -308,7 +308,14 @@ impl TopicGroups for Streaming {
         let mut found = found.await?.into_iter();
         let (Some(partitions), Some(places)) = (partitions, places) else {
             let all = found.filter_map(|(place, result)| Some(told(self.named(place)?, result)));
-            let seen = |fetched: &FetchedOffset| self.topic(client, TopicRight::Describe, &fetched.of.topic).is_ok();
+            // What is left out of a list is refused to nobody.
+            let seen = |fetched: &FetchedOffset| match &fetched.of.topic {
+                TopicRef::Name(name) => {
+                    self.may(client, TopicRight::Describe, TopicThing::Topic(name))
+                        && self.inner.log.topic(name).is_some()
+                }
+                id => self.topic(client, TopicRight::Describe, id).is_ok(),
+            };
             return Ok(all.filter(seen).collect());
         };
         let answer = |(of, place): (TopicPartition, TopicResult<Place>)| match place {

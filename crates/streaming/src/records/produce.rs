@@ -32,7 +32,7 @@ impl Streaming {
     ) -> TopicResult<ProduceAnswer> {
         let Produce { transactional_id, timeout, batches, .. } = produce;
         let id = transactional_id.as_deref();
-        let forbidden = id.is_some_and(|id| !self.may(client, TopicRight::Write, TopicThing::Transaction(id)));
+        let forbidden = id.is_some_and(|id| !self.must(client, TopicRight::Write, TopicThing::Transaction(id)));
         if forbidden {
             return Err(TopicError::TransactionForbidden.into());
         }

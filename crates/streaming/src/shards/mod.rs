@@ -99,11 +99,12 @@ impl Streaming {
             TopicRef::Id(id) => self.inner.log.topic_by_id(*id).ok_or(TopicError::UnknownTopicId)?,
         };
         let may = |right| self.may(client, right, TopicThing::Topic(&topic.name));
-        match (may(right), may(TopicRight::Describe)) {
-            (true, _) => Ok(topic),
-            (false, true) => Err(TopicError::TopicForbidden.into()),
-            (false, false) => Err(TopicError::UnknownTopic.into()),
+        if may(right) {
+            return Ok(topic);
         }
+        self.inner.rights.refused(client, right, TopicThing::Topic(&topic.name));
+        let knows = may(TopicRight::Describe);
+        Err(if knows { TopicError::TopicForbidden } else { TopicError::UnknownTopic }.into())
     }
 
     fn kept(&self, topic: &Topic) -> TopicResult<Kept> {

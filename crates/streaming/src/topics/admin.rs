@@ -157,7 +157,7 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
 
 impl Streaming {
     fn check_server(&self, client: &TopicClient, right: TopicRight) -> TopicResult<()> {
-        let allowed = self.may(client, right, TopicThing::Server);
+        let allowed = self.must(client, right, TopicThing::Server);
         if allowed { Ok(()) } else { Err(TopicError::ServerForbidden.into()) }
     }
 
@@ -220,7 +220,7 @@ impl Streaming {
     /// `TopicForbidden`, `InvalidTopic`, `TopicExists`, `InvalidPartitions`, `InvalidConfig`, and those of assignments.
     pub(crate) fn new_topic(&self, client: &TopicClient, new: &NewTopic) -> TopicResult<(CreatedTopic, Entry)> {
         let allowed = self.may(client, TopicRight::Create, TopicThing::Server)
-            || self.may(client, TopicRight::Create, TopicThing::Topic(&new.name));
+            || self.must(client, TopicRight::Create, TopicThing::Topic(&new.name));
         if !allowed {
             return Err(TopicError::TopicForbidden.into());
         }

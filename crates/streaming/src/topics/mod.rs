@@ -31,10 +31,19 @@ impl Streaming {
         self.inner.rights.may(&client.caller, right, thing)
     }
 
+    /// Asks for the sake of a request that is refused if the answer is no.
+    pub(crate) fn must(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>) -> bool {
+        let may = self.may(client, right, thing);
+        if !may {
+            self.inner.rights.refused(client, right, thing);
+        }
+        may
+    }
+
     /// # Errors
     /// `GroupForbidden`.
     pub(crate) fn check_group(&self, client: &TopicClient, right: TopicRight, group: &str) -> Result<(), TopicError> {
-        if self.may(client, right, TopicThing::Group(group)) { Ok(()) } else { Err(TopicError::GroupForbidden) }
+        if self.must(client, right, TopicThing::Group(group)) { Ok(()) } else { Err(TopicError::GroupForbidden) }
     }
 
     /// # Errors
@@ -45,7 +54,7 @@ impl Streaming {
         right: TopicRight,
         id: &str,
     ) -> Result<(), TopicError> {
-        let allowed = self.may(client, right, TopicThing::Transaction(id));
+        let allowed = self.must(client, right, TopicThing::Transaction(id));
         if allowed { Ok(()) } else { Err(TopicError::TransactionForbidden) }
     }
 
@@ -61,14 +70,14 @@ impl Streaming {
     ) -> Result<Arc<Topic>, TopicError> {
         match topic {
             TopicRef::Name(name) => {
-                if !self.may(client, right, TopicThing::Topic(name)) {
+                if !self.must(client, right, TopicThing::Topic(name)) {
                     return Err(TopicError::TopicForbidden);
                 }
                 self.inner.log.topic(name).ok_or(TopicError::UnknownTopic)
             }
             TopicRef::Id(id) => {
                 let topic = self.inner.log.topic_by_id(*id).ok_or(TopicError::UnknownTopicId)?;
-                if self.may(client, right, TopicThing::Topic(&topic.name)) {
+                if self.must(client, right, TopicThing::Topic(&topic.name)) {
                     Ok(topic)
                 } else if self.may(client, TopicRight::Describe, TopicThing::Topic(&topic.name)) {
                     Err(TopicError::TopicForbidden)
