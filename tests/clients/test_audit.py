@@ -187,6 +187,25 @@ def test_limits_of_a_role_hold_in_every_way(server, big, limited, way):
         assert run(f"SET {setting} = '1TB'") == "42501", setting
 
 
+@pytest.mark.parametrize("way", [by_http, by_postgres])
+def test_a_profile_is_within_the_limits(server, big, way):
+    name = f"profiler_{way.__name__}"
+    big.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{LIMITED}'")
+    big.sql(f"GRANT SELECT ON big TO {name}")
+    run = way(server, name)
+    assert run("SELECT * FROM profile('big')") is None
+    read = big.value(f"SELECT max(bytes_scanned) FROM polder.queries WHERE user_name = '{name}' AND state = 'done'")
+    assert read > 1_000_000
+    big.sql(f"ALTER ROLE {name} SET max_bytes_scanned = '100kB'")
+    run = way(server, name)
+    assert run("SELECT * FROM profile('big')") == "53400"
+    assert run("SELECT column_name FROM profile('public.big') LIMIT 1") == "53400"
+    assert run("EXPLAIN ANALYZE SELECT * FROM profile('big')") == "53400"
+    big.sql(f"ALTER ROLE {name} RESET max_bytes_scanned")
+    big.sql(f"ALTER ROLE {name} SET max_bytes_scanned_per_day = '1MB'")
+    assert way(server, name)("SELECT * FROM profile('big')") == "53400"
+
+
 def test_what_a_role_reads_in_a_day_is_counted_over_all_ways(server, big, limited):
     big.sql("ALTER ROLE limited RESET statement_memory")
     ways = [way(server, limited) for way in (by_http, by_postgres, by_token)]

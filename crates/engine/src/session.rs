@@ -74,6 +74,8 @@ pub(crate) struct Settings {
     pub brought: Option<Brought>,
     /// What the client of the session keeps.
     pub kept: Arc<KeptStatements>,
+    /// The statement that is at hand, for what reads tables while it is planned.
+    pub running: Weak<Running>,
 }
 
 impl Default for Settings {
@@ -98,6 +100,7 @@ impl Default for Settings {
             of_role: Arc::default(),
             brought: None,
             kept: Arc::default(),
+            running: Weak::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Statements, one module a family.
 
 pub(crate) mod access_keys;
-mod allowed;
+pub(crate) mod allowed;
 mod assign;
 mod authorize;
 mod blob_text;
@@ -112,7 +112,7 @@ impl Engine {
             self.leave_gone(&mut inner.settings).await?;
         }
         self.identify_in(caller, inner).await?;
-        self.allow(caller, inner.settings.limits.now, inner.typed, running).await?;
+        self.allow(caller, inner, running).await?;
         let (mut statement, extras) = match statement {
             ParsedStatement::Standard(statement) => (statement, Extras::default()),
             ParsedStatement::Extended(statement, extras) => (statement, extras),

@@ -16,16 +16,18 @@ use tokio::time::MissedTickBehavior;
 use super::Context;
 use crate::engine::Engine;
 use crate::error::{from_datafusion, into_datafusion};
-use crate::limits::{Allowance, Limits, limited};
+use crate::limits::{Allowance, limited};
 use crate::record::Running;
+use crate::session::Inner;
 
 /// How often it is looked at what a plan has read: it may read for long before its first row comes.
-const CHECK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 impl Engine {
     /// Settles what the statement that begins now may read, and how long it may take. `timed`: somebody else minds its time, who
     /// knows for how long a cursor is waited for and not only kept.
-    pub(super) async fn allow(&self, caller: &Caller, limits: Limits, timed: bool, running: &Running) -> Result<()> {
+    pub(super) async fn allow(&self, caller: &Caller, inner: &mut Inner, running: &Arc<Running>) -> Result<()> {
+        let (limits, timed) = (inner.settings.limits.now, inner.typed);
         let day = match limits.bytes_scanned_per_day {
             Some(most) => Some((most, self.recorder.read_today(&caller.user).await?)),
             None => None,
@@ -33,6 +35,7 @@ impl Engine {
         let timeout = limits.timeout.filter(|_| !timed);
         let ends = timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
         running.allow(limits.bytes_scanned, day, ends);
+        inner.settings.running = Arc::downgrade(running);
         Ok(())
     }
 }
@@ -47,8 +50,7 @@ impl Context<'_> {
         if !allowance.is_limited() {
             return Ok(());
         }
-        let planned = scan_sizes(physical).iter().fold(0_u64, |sum, scan| sum.saturating_add(scan.bytes));
-        allowance.check_plan(self.running.bytes_read(), planned)
+        allowance.check_plan(self.running.bytes_read(), planned_bytes(physical))
     }
 
     /// What a plan runs in: with the memory that its statement may have.
@@ -64,6 +66,11 @@ impl Context<'_> {
         let allowance = self.running.allowance();
         if allowance.is_limited() { watched(rows, allowance, Arc::clone(self.running)) } else { rows }
     }
+}
+
+/// What the scans of a plan would read.
+pub(crate) fn planned_bytes(physical: &Arc<dyn ExecutionPlan>) -> u64 {
+    scan_sizes(physical).iter().fold(0_u64, |sum, scan| sum.saturating_add(scan.bytes))
 }
 
 fn watched(rows: SendableRecordBatchStream, allowance: Allowance, running: Arc<Running>) -> SendableRecordBatchStream {

@@ -15,9 +15,12 @@ use polder_kernels::profile::{BinEdge, ColumnProfile, ColumnProfiler};
 use polder_lake::TableName;
 use polder_types::Error;
 
+use super::pg_catalog::World;
 use super::tables::type_name;
 use super::{external, int, memory, table_argument, text};
 use crate::computed::{Computed, Rows};
+use crate::limits::limited;
+use crate::statement::allowed::{CHECK_EVERY, planned_bytes};
 
 /// Rows that are looked at. A profile of more says as much, and takes longer than a person waits.
 const ROWS_MAX: usize = 10_000_000;
@@ -80,15 +83,37 @@ impl Profile {
         let sql = format!("SELECT * FROM {}.{} LIMIT {ROWS_MAX}", quoted(&self.name.schema), quoted(&self.name.table));
         let plan = state.create_logical_plan(&sql).await?;
         let physical = state.create_physical_plan(&plan).await?;
+        let world = World::of(state.config_options())?;
+        // It is read while the statement is planned, and counts as what the statement reads.
+        let running = world.running();
+        if let Some(running) = &running {
+            running.allowance().check_plan(running.bytes_read(), planned_bytes(&physical)).map_err(external)?;
+            running.watch(&physical);
+        }
+        let context = match world.limits().now.statement_memory {
+            Some(bytes) => limited(state, bytes)?,
+            None => state.task_ctx(),
+        };
         let fields = physical.schema();
-        let streams = execute_stream_partitioned(physical, state.task_ctx())?;
+        let streams = execute_stream_partitioned(physical, context)?;
         // Dropped with the statement, the set stops its tasks.
         let mut parts = tokio::task::JoinSet::new();
         for stream in streams {
             parts.spawn(profile_part(stream, Arc::clone(&fields)));
         }
         let mut merged = profilers(&fields);
-        while let Some(part) = parts.join_next().await {
+        let mut ticks = tokio::time::interval(CHECK_EVERY);
+        loop {
+            let part = tokio::select! {
+                part = parts.join_next() => part,
+                _ = ticks.tick() => {
+                    if let Some(running) = &running {
+                        running.allowance().check_read(running.bytes_read()).map_err(external)?;
+                    }
+                    continue;
+                }
+            };
+            let Some(part) = part else { break };
             let part = part.map_err(|error| external(Error::internal(error.to_string())))??;
             for (one, other) in merged.iter_mut().zip(part) {
                 one.merge(other).map_err(external)?;

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
@@ -19,6 +19,7 @@ use crate::authz::{Rights, Who};
 use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
+use crate::record::Running;
 use crate::session::{KeptStatements, Settings};
 use crate::topics;
 
@@ -41,6 +42,7 @@ struct Inner {
     custom: Arc<BTreeMap<String, String>>,
     brought: Option<Brought>,
     kept: Arc<KeptStatements>,
+    running: Weak<Running>,
     directory: OnceLock<Directory>,
     /// A table has been opened of which somebody may not read all columns.
     has_guards: AtomicBool,
@@ -62,6 +64,7 @@ impl World {
             custom: Arc::clone(&settings.custom),
             brought: settings.brought.clone(),
             kept: Arc::clone(&settings.kept),
+            running: Weak::clone(&settings.running),
             directory: OnceLock::new(),
             has_guards: AtomicBool::new(false),
         }))
@@ -136,6 +139,11 @@ impl World {
 
     pub(crate) fn row_security(&self) -> bool {
         self.0.row_security
+    }
+
+    /// The statement, for what reads tables while it is planned; `None`: it runs no more, or is nobody's.
+    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+        self.0.running.upgrade()
     }
 
     /// What the session's statements may take.
