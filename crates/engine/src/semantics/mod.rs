@@ -11,6 +11,7 @@ mod kept_types;
 mod literals;
 mod operators;
 mod order;
+mod refused_casts;
 mod spans;
 mod steps;
 mod sums;
@@ -49,7 +50,7 @@ pub(crate) fn rules(builder: SessionStateBuilder) -> SessionStateBuilder {
 /// The planner's own rules, behind what must come before they decide on types. All others come after them.
 pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(common::CommonTypes), Arc::new(order::ValueOrder)];
+        vec![Arc::new(refused_casts::RefusedCasts), Arc::new(common::CommonTypes), Arc::new(order::ValueOrder)];
     rules.extend(Analyzer::new().rules);
     rules
 }
