@@ -67,6 +67,27 @@ def test_what_is_measured(sides):
     ours.execute("DROP TABLE measured")
 
 
+def test_values_are_measured_for_those_who_see_them_all(sides, server):
+    """How many are NULL, of tables with files: nothing of it where a policy or a mask stands before a row or a value, nor without the right to read."""
+    ours, _ = sides
+    ours.execute("""
+        CREATE TABLE halves (id INTEGER PRIMARY KEY, half TEXT, none INTEGER);
+        INSERT INTO halves SELECT g, CASE WHEN g % 2 = 0 THEN 'x' END, NULL FROM generate_series(1, 20000) AS s(g);
+        CREATE ROLE measurer LOGIN PASSWORD 'measures values'""")
+    asked = "SELECT attname, null_frac, n_distinct FROM pg_stats WHERE schemaname = 'public' AND tablename = 'halves' ORDER BY attname"
+    everything = [("half", 0.5, 0.0), ("id", 0.0, -1.0), ("none", 1.0, 0.0)]
+    assert ours.execute(asked).fetchall() == everything
+    with psycopg.connect(**{**address(server), "user": "measurer", "password": "measures values"}, autocommit=True) as reader:
+        steps = [("SELECT 1", []), ("GRANT SELECT ON halves TO measurer", everything),
+                 ("ALTER TABLE halves ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON halves USING (id < 3)", []),
+                 ("ALTER TABLE halves DISABLE ROW LEVEL SECURITY", everything),
+                 ("REVOKE SELECT ON halves FROM measurer; GRANT SELECT (id) ON halves TO measurer", [])]
+        for statement, expected in steps:
+            ours.execute(statement)
+            assert reader.execute(asked).fetchall() == expected, statement
+    ours.execute("DROP TABLE halves; DROP ROLE measurer")
+
+
 def test_zones_of_time(sides):
     """Versions of the zones' database differ; those that have been the same for long do not."""
     asked = "SELECT name, abbrev, utc_offset, is_dst FROM pg_timezone_names WHERE name IN ('UTC', 'Europe/Amsterdam', 'America/New_York', 'Asia/Kolkata', 'Asia/Tokyo') ORDER BY name"

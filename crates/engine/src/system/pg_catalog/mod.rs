@@ -103,6 +103,7 @@ enum Kind {
     TimeZones,
     Types,
     Users,
+    ValueStatistics,
     Views,
 }
 
@@ -257,7 +258,7 @@ const TABLES: &[Definition] = &[
     view("pg_statio_user_indexes", 12068, columns::PG_STATIO_USER_INDEXES, Kind::Empty),
     view("pg_statio_user_sequences", 12069, columns::PG_STATIO_USER_SEQUENCES, Kind::Empty),
     view("pg_statio_user_tables", 12070, columns::PG_STATIO_USER_TABLES, Kind::Empty),
-    view("pg_stats", 12071, columns::PG_STATS, Kind::Empty),
+    view("pg_stats", 12071, columns::PG_STATS, Kind::ValueStatistics),
     view("pg_stats_ext", 12072, columns::PG_STATS_EXT, Kind::Empty),
     view("pg_stats_ext_exprs", 12073, columns::PG_STATS_EXT_EXPRS, Kind::Empty),
     view("pg_timezone_abbrevs", 12074, columns::PG_TIMEZONE_ABBREVS, Kind::Empty),
@@ -451,6 +452,7 @@ impl Table {
             Kind::TimeZones => measured::zones(),
             Kind::Types => types::rows(world.directory()),
             Kind::Users => roles::users(world, self.definition.columns),
+            Kind::ValueStatistics => measured::values(world),
             Kind::Views => views::views(world),
         }
     }

@@ -18,6 +18,7 @@ pub(super) enum Cell {
     Null,
     Bool(bool),
     Int(i64),
+    Float(f32),
     Text(String),
     Ints(Vec<i64>),
     Texts(Vec<String>),
@@ -162,6 +163,7 @@ impl Builder {
             (Self::Int4(builder), Cell::Int(value)) => builder.append_value(int4(*value)),
             (Self::Int8(builder), Cell::Int(value)) => builder.append_value(*value),
             (Self::Float4(builder), Cell::Int(value)) => builder.append_value(*value as f32),
+            (Self::Float4(builder), Cell::Float(value)) => builder.append_value(*value),
             (Self::Text(builder), Cell::Text(value)) => builder.append_value(value),
             (Self::Time(builder), Cell::Time(value)) => builder.append_value(*value),
             (Self::Span(builder), Cell::Span(seconds)) => {
