@@ -1,16 +1,19 @@
 """Shards under way: divided while records come, subscribed to, killed, at their limits. boto3, with Kafka's clients on the other side."""
 
+import contextlib
 import hashlib
 import threading
 import time
 
 import boto3
 import botocore.config
+import botocore.exceptions
 import pytest
 
 import kafkas
 import polder
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 SHARD = "shardId-{:012}".format
 
@@ -23,7 +26,7 @@ def server():
 
 def client(server, **more):
     known = {"aws_access_key_id": server.credentials["access_key_id"], "aws_secret_access_key": server.credentials["secret_access_key"]}
-    return boto3.client("kinesis", endpoint_url=f"http://{server.aws}", region_name="eu-west-1", **{**known, **more})
+    return boto3.client("kinesis", region_name="eu-west-1", **{"endpoint_url": f"http://{server.aws}", **known, **more})
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +101,57 @@ def test_shards_are_split_and_merged_while_records_come(kinesis):
         StreamName=name, ShardId=SHARD(0), ShardIteratorType="LATEST")["ShardIterator"])
     assert "NextShardIterator" not in answer
     assert [child["ShardId"] for child in answer["ChildShards"]] == [SHARD(2), SHARD(3)]
+
+
+def test_what_a_stream_is_set_to(server, kinesis):
+    """The number of its shards, how long it keeps records, how large they may be, and its tags; Kafka sees the same topic."""
+    name = kafkas.fresh_name("set")
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    for number in range(20):
+        kinesis.put_record(StreamName=name, Data=str(number).encode(), PartitionKey=f"key {number}")
+    answer = kinesis.update_shard_count(StreamName=name, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
+    assert (answer["CurrentShardCount"], answer["TargetShardCount"]) == (2, 4)
+    shards = kinesis.list_shards(StreamName=name)["Shards"]
+    is_open = [shard for shard in shards if "EndingSequenceNumber" not in shard["SequenceNumberRange"]]
+    hashes = sorted((int(shard["HashKeyRange"]["StartingHashKey"]), int(shard["HashKeyRange"]["EndingHashKey"])) for shard in is_open)
+    assert len(hashes) == 4 and hashes[0][0] == 0 and hashes[-1][1] == 2**128 - 1
+    assert all(before[1] + 1 == after[0] for before, after in zip(hashes, hashes[1:], strict=False)), hashes
+    found = [int(record["Data"]) for shard in range(len(shards)) for record in read(kinesis, name, shard)]
+    assert sorted(found) == list(range(20))
+
+    admin = AdminClient(kafkas.librdkafka(server))
+
+    def retention() -> int:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        return int(admin.describe_configs([resource])[resource].result(kafkas.WAIT_SECONDS)["retention.ms"].value)
+
+    def summary() -> dict:
+        return kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+
+    assert (summary()["RetentionPeriodHours"], retention()) == (24, 24 * 3_600_000)
+    kinesis.increase_stream_retention_period(StreamName=name, RetentionPeriodHours=48)
+    assert (summary()["RetentionPeriodHours"], retention()) == (48, 48 * 3_600_000)
+    kinesis.decrease_stream_retention_period(StreamName=name, RetentionPeriodHours=25)
+    assert (summary()["RetentionPeriodHours"], retention()) == (25, 25 * 3_600_000)
+    kinesis.add_tags_to_stream(StreamName=name, Tags={"team": "ground", "cost": "7"})
+    kinesis.remove_tags_from_stream(StreamName=name, TagKeys=["cost"])
+    assert kinesis.list_tags_for_stream(StreamName=name)["Tags"] == [{"Key": "team", "Value": "ground"}]
+
+
+def test_a_subscription_by_tls(server):
+    """At the same address; its certificate is the server's own."""
+    by_tls = client(server, endpoint_url=f"https://{server.aws}", verify=str(server.data / "tls.crt"))
+    name = kafkas.fresh_name("by_tls")
+    by_tls.create_stream(StreamName=name, ShardCount=1)
+    arn = by_tls.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    consumer = by_tls.register_stream_consumer(StreamARN=arn, ConsumerName="reader")["Consumer"]["ConsumerARN"]
+    by_tls.put_record(StreamName=name, Data=b"sealed", PartitionKey="k")
+    position = {"Type": "TRIM_HORIZON"}
+    with contextlib.closing(by_tls.subscribe_to_shard(ConsumerARN=consumer, ShardId=SHARD(0), StartingPosition=position)["EventStream"]) as events:
+        found = next(event["SubscribeToShardEvent"]["Records"] for event in events if event["SubscribeToShardEvent"]["Records"])
+    assert [record["Data"] for record in found] == [b"sealed"]
+    with pytest.raises(botocore.exceptions.SSLError):
+        client(server, endpoint_url=f"https://{server.aws}").list_streams()
 
 
 def test_a_subscription_brings_records_as_they_come(server, kinesis):

@@ -384,6 +384,27 @@ def test_standard_input_glob_and_directory(server, client, tmp_path):
     assert client.value("SELECT count(*) AS n FROM foldered") == 4
 
 
+def test_several_sources(server, client, tmp_path):
+    """Each into a table of its own, or all into one; what is known is skipped, and one that is broken keeps back all."""
+    paths = []
+    for word in ("pears", "plums"):
+        path = tmp_path / f"{word}.csv"
+        path.write_text(f"id,word\n1,{word}\n")
+        paths.append(path)
+    assert {table["table"] for table in server.load(*paths)["tables"]} == {"public.pears", "public.plums"}
+    table, = server.load(*paths, "--into", "fruit")["tables"]
+    assert (table["rows_loaded"], client.value("SELECT string_agg(word, ' ' ORDER BY word) AS w FROM fruit")) == (2, "pears plums")
+    more, broken = tmp_path / "more.csv", tmp_path / "broken.csv"
+    more.write_text("id,word\n2,figs\n")
+    broken.write_text("id,word\n3,dates\n4,kiwis,too,many\n")
+    done = server.cli("load", more, broken, "--into", "fruit", "--append", "--strict")
+    assert done.returncode == 1 and b"broken.csv" in done.stderr, done.stderr
+    assert client.value("SELECT count(*) AS n FROM fruit") == 2
+    table, = server.load(paths[0], more, "--into", "fruit", "--append")["tables"]
+    assert [source["skipped"] for source in table["sources"]] == [True, False], table
+    assert client.value("SELECT string_agg(word, ' ' ORDER BY word) AS w FROM fruit") == "figs pears plums"
+
+
 def test_folders_that_a_table_has_no_column_for(server, client, tmp_path):
     for year, n in ((2013, 1), (2014, 2)):
         folder = tmp_path / "in" / f"year={year}"

@@ -216,7 +216,13 @@ impl SigningKeys for StoredAccounts {
             }
         };
         let refusal = refusal.map(|(code, message)| AuditRefusal { code: code.into(), message: message.into() });
-        let event = AuditEvent { refusal, ..AuditEvent::new("login", user, origin.via).of(&id) };
+        let event = AuditEvent::new("login", user, origin.via);
+        // Made-up keys are as many as somebody likes: told one by one, they would push out what else was refused.
+        let event = match outcome {
+            Err(SigningRefusal::UnknownKey) => event,
+            _ => event.of(&id),
+        };
+        let event = AuditEvent { refusal, ..event };
         self.audit.record(from(event, origin.address));
     }
 

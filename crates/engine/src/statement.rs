@@ -108,7 +108,7 @@ impl Engine {
         statement: ParsedStatement,
         running: &Arc<Running>,
     ) -> Result<Outcome> {
-        if leaves_roles(&statement) {
+        if leaves_roles(&statement, inner) {
             self.leave_gone(&mut inner.settings).await?;
         }
         self.identify_in(caller, inner).await?;

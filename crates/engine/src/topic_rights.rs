@@ -162,7 +162,7 @@ impl TopicRights for RoleTopics {
     }
 
     fn refused(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>) {
-        let (what, object) = told_of(right, thing);
+        let (what, mut object) = told_of(right, thing);
         let (user, now) = (&client.caller.user, self.audit.now());
         {
             let mut told = self.told.lock();
@@ -171,9 +171,14 @@ impl TopicRights for RoleTopics {
                 return;
             }
             if told.len() >= TOLD_MAX {
-                told.clear();
+                told.retain(|_, last| now - *last < TOLD_EVERY);
             }
-            told.insert(place, now);
+            if told.len() < TOLD_MAX {
+                told.insert(place, now);
+            } else {
+                // Made-up names are as many as somebody likes: told one by one, they would push out what else was refused.
+                "one of many names".clone_into(&mut object);
+            }
         }
         let refusal = AuditRefusal { code: "42501".into(), message: format!("permission denied to {what} {object}") };
         let event = AuditEvent::new("request", user, &client.caller.via).of(&object);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{
+    DataType, FieldRef, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{
@@ -54,6 +56,12 @@ pub(crate) fn bytes_of(array: &dyn Array) -> Result<usize> {
             let shown = lists.values().slice(*first as usize, (last - first) as usize);
             Ok(size_of_val(lists.value_offsets()) + bytes_of(&shown)?)
         }
+        DataType::Map(..) => {
+            let maps = array.as_map();
+            let (Some(first), Some(last)) = (maps.offsets().first(), maps.offsets().last()) else { return Ok(0) };
+            let shown = maps.entries().slice(*first as usize, (last - first) as usize);
+            Ok(size_of_val::<[i32]>(maps.offsets()) + bytes_of(&shown)?)
+        }
         DataType::Struct(_) => array.as_struct().columns().iter().map(|column| bytes_of(column)).sum(),
         _ => Ok(array.to_data().get_slice_memory_size()?),
     }
@@ -64,7 +72,7 @@ pub(crate) fn bytes_of(array: &dyn Array) -> Result<usize> {
 /// # Errors
 /// When the registry refuses a name.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    for (name, makes) in [("range", Makes::Range), ("array_repeat", Makes::Repeats)] {
+    for (name, makes) in [("range", Makes::Range), ("array_repeat", Makes::Repeats), ("array_resize", Makes::Resizes)] {
         if let Some(inner) = state.scalar_functions().get(name).cloned() {
             state.register_udf(Arc::new(ScalarUDF::new_from_impl(Bounded { inner, makes })))?;
         }
@@ -78,6 +86,8 @@ enum Makes {
     Range,
     /// `array_repeat(value, times)`
     Repeats,
+    /// `array_resize(array, length[, value])`
+    Resizes,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -119,6 +129,7 @@ impl ScalarUDFImpl for Bounded {
             let bytes = match self.makes {
                 Makes::Range => range_bytes(&arrays)?,
                 Makes::Repeats => repeated_bytes(&arrays)?,
+                Makes::Resizes => resized_bytes(&arrays)?,
             };
             // Where a float is not exact, it is far beyond what is allowed.
             check_batch(if bytes < 1e18 { bytes as usize } else { usize::MAX })?;
@@ -154,9 +165,26 @@ fn floats(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(cast(&numbers, &DataType::Float64)?)
 }
 
+/// A step of which one part leads on and another back may stand still, of which no function would find an end.
+fn check_steps(step: &ArrayRef) -> Result<()> {
+    let Some(spans) = step.as_primitive_opt::<IntervalMonthDayNanoType>() else { return Ok(()) };
+    let is_mixed = |span: IntervalMonthDayNano| {
+        let parts = [i64::from(span.months), i64::from(span.days), span.nanoseconds];
+        parts.iter().any(|part| *part > 0) && parts.iter().any(|part| *part < 0)
+    };
+    if spans.iter().flatten().any(is_mixed) {
+        let error = Error::invalid("the step of a range leads on and back").with_code("22023");
+        return Err(DataFusionError::External(Box::new(error.with_hint("let all its parts have one sign"))));
+    }
+    Ok(())
+}
+
 const DAY_NANOS: f64 = 86_400e9;
 
 fn range_bytes(arrays: &[ArrayRef]) -> Result<f64> {
+    if let [_, _, step, ..] = arrays {
+        check_steps(step)?;
+    }
     let columns = arrays.iter().map(floats).collect::<Result<Vec<_>>>()?;
     let columns: Vec<_> = columns.iter().map(|column| column.as_primitive::<Float64Type>()).collect();
     let rows = columns.first().map_or(0, |column| column.len());
@@ -186,10 +214,22 @@ fn repeated_bytes(arrays: &[ArrayRef]) -> Result<f64> {
     Ok(bytes)
 }
 
+fn resized_bytes(arrays: &[ArrayRef]) -> Result<f64> {
+    let [_, lengths, more @ ..] = arrays else { return Ok(0.0) };
+    let lengths = cast(lengths, &DataType::Float64)?;
+    let lengths = lengths.as_primitive::<Float64Type>();
+    let mut bytes = 0.0;
+    for row in (0..lengths.len()).filter(|row| lengths.is_valid(*row) && lengths.value(*row) > 0.0) {
+        let size = more.first().map_or(Ok(0), |value| bytes_of(&value.slice(row, 1)))?;
+        bytes += lengths.value(row) * (size + size_of::<u64>()) as f64;
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{Date32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, StringArray};
-    use arrow::datatypes::{Int64Type, IntervalMonthDayNano};
+    use arrow::datatypes::Int64Type;
 
     use super::*;
 
@@ -206,7 +246,10 @@ mod tests {
         let later: ArrayRef = Arc::new(Date32Array::from_iter_values([28]));
         let month = IntervalMonthDayNano { months: 1, days: 0, nanoseconds: 0 };
         let month: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from_iter_values([month]));
-        assert!((range_bytes(&[days, later, month]).unwrap() - 8.0).abs() < 1.0);
+        assert!((range_bytes(&[Arc::clone(&days), Arc::clone(&later), month]).unwrap() - 8.0).abs() < 1.0);
+        let still = IntervalMonthDayNano { months: 1, days: -28, nanoseconds: 0 };
+        let still: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from_iter_values([still]));
+        assert!(range_bytes(&[days, later, still]).unwrap_err().to_string().contains("on and back"));
     }
 
     #[test]

@@ -459,6 +459,12 @@ impl ScalarUDFImpl for Native {
                 {
                     check_batch(text.len().saturating_mul(rows))?;
                 }
+                // Rows that share one text have a copy each from here on.
+                if let ColumnarValue::Array(array) = value
+                    && let Some(texts) = array.as_string_view_opt()
+                {
+                    check_batch(texts.lengths().map(|length| length as usize).sum())?;
+                }
                 Ok(arrow::compute::cast(&value.to_array(rows)?, data_type)?)
             })
             .collect::<Result<Vec<_>>>()?;

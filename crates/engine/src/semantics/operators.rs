@@ -101,7 +101,7 @@ fn scale_of_wide_product(left: &DataType, right: &DataType) -> Option<i8> {
         _ => None,
     };
     let ((left_digits, left_scale), (right_digits, right_scale)) = (digits(left)?, digits(right)?);
-    let all = left_digits.saturating_add(right_digits).saturating_add(1);
+    let all = left_digits.saturating_add(right_digits);
     let behind = left_scale.saturating_add(right_scale);
     (all > PRECISION_MAX && behind > EXACT_PRODUCT_SCALE).then_some(WIDE_PRODUCT_SCALE.max(left_scale).max(right_scale))
 }

@@ -1,20 +1,24 @@
 //! Whether a statement may run in the session as it stands.
 
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{DiscardObject, Statement};
 use polder_lake::{TransactionCell, Version};
 use polder_types::{Error, Result};
 
 use crate::parse::ParsedStatement;
 use crate::session::Inner;
 
-/// Whether a statement is one that a session gets out by, which has taken on a role that is not its user's any more.
-pub(super) fn leaves_roles(statement: &ParsedStatement) -> bool {
+/// Whether a statement is one that a session gets out by, which has taken on a role that is not its user's any more: it says anew
+/// who it is, or ends a transaction without keeping anything of it.
+pub(super) fn leaves_roles(statement: &ParsedStatement, inner: &Inner) -> bool {
     match statement {
         ParsedStatement::Role(statement) => statement.is_about_session(),
-        ParsedStatement::Standard(Parsed::Statement(statement)) => {
-            matches!(statement.as_ref(), Statement::Rollback { .. } | Statement::Discard { .. })
-        }
+        ParsedStatement::Standard(Parsed::Statement(statement)) => match statement.as_ref() {
+            Statement::Rollback { .. } => inner.open.is_some(),
+            Statement::Commit { .. } => inner.open.as_ref().is_some_and(|open| open.failed),
+            Statement::Discard { object_type } => *object_type == DiscardObject::ALL,
+            _ => false,
+        },
         _ => false,
     }
 }

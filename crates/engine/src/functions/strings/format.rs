@@ -5,6 +5,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
 use super::plain::{ident, literal};
+use crate::functions::bounded::check_length;
 use crate::functions::function::{Call, refuse};
 use crate::functions::{text, types};
 
@@ -96,11 +97,15 @@ fn one(pattern: &str, values: &[StringArray], row: usize) -> Result<String> {
                 return Err(refuse("22023", format!("unrecognized format() type specifier {kind:?}")));
             }
         };
-        let width = mark.width.unwrap_or(0);
+        let missing = mark.width.unwrap_or(0).saturating_sub(text.chars().count());
+        check_length([out.len(), text.len(), missing].iter().try_fold(0_usize, |sum, more| sum.checked_add(*more)))?;
+        let filling = std::iter::repeat_n(' ', missing);
         if mark.left {
-            out.push_str(&format!("{text:<width$}"));
+            out.push_str(&text);
+            out.extend(filling);
         } else {
-            out.push_str(&format!("{text:>width$}"));
+            out.extend(filling);
+            out.push_str(&text);
         }
     }
     out.push_str(rest);

@@ -78,7 +78,7 @@ pub(super) fn values(world: &World) -> Result<Vec<ArrayRef>> {
         }
         let schema = world.directory().schema(oids::of(table.schema_id, 0)).unwrap_or_default();
         let counted = nulls(table);
-        for column in table.top_columns() {
+        for column in table.top_columns().take(table.shown_columns()) {
             let Some((nulls, all)) = counted.get(&column.id).filter(|(_, all)| *all > 0) else { continue };
             let missing = *nulls as f32 / *all as f32;
             let unique = directory::indexes(table).any(|index| index.unique && *index.columns == [column.id]);
