@@ -362,15 +362,14 @@ def test_the_data_directory_is_not_loaded_from(fresh, tmp_path):
     ("SELECT length(repeat('x', 2000000000))", "54000"),
     ("SELECT length(lpad('x', 2000000000))", "54000"),
     ("SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 1000000)))", "54000"),
-    ("SELECT sum(length(repeat('x', (value * 0 + 10000000)::int))) FROM generate_series(1, 8000)", "53200"),
-    ("SELECT sum(length(replace(value::text, '1', repeat('y', 10000000)))) FROM generate_series(1, 8000)", "53200"),
-    ("SELECT cardinality(array_fill(repeat('x', 1000), ARRAY[9000000]))", "53200"),
+    ("SELECT sum(length(repeat('x', (value * 0 + 10000000)::int))) FROM generate_series(1, 8000) AS s(value)", "53200"),
+    ("SELECT sum(length(replace(value::text, '1', repeat('y', 10000000)))) FROM generate_series(1, 8000) AS s(value)", "53200"),
     ("SELECT cardinality(array_repeat(1, 2000000000))", "53200"),
     ("SELECT cardinality(array_resize(ARRAY[1], 2000000000, 0))", "53200"),
     ("SELECT cardinality(range(timestamp '2024-01-01', timestamp '2024-01-02', interval '1 day -24 hours'))", "22023"),
     ("SELECT length(format('%2000000000s', 'x'))", "54000"),
     ("SELECT cardinality(range(0, 1000000000000000))", "53200"),
-    ("SELECT sum(cardinality(range(0, value + 10000000))) FROM generate_series(1, 8000)", "53200"),
+    ("SELECT sum(cardinality(range(0, value + 10000000))) FROM generate_series(1, 8000) AS s(value)", "53200"),
 ])
 def test_a_value_that_grows_beyond_all_bounds(fresh, tmp_path, sql, code):
     """What a function would make is refused before it is made, and others are answered."""

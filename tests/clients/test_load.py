@@ -232,8 +232,8 @@ def test_what_a_text_means_is_said(server, client, tmp_path):
              {"row_name": "Datsun", "mpg": 22.5, "cyl": 4}], b"the first column is called row_name"),
             ("open_ended_rows", "car,mpg,cyl\nMazda,21.5,6,\nDatsun,22.5,4,\n", [{"car": "Mazda", "mpg": 21.5, "cyl": 6},
              {"car": "Datsun", "mpg": 22.5, "cyl": 4}], b"each row ends with a separator that the header has not"),
-            ("open_ended_years", "land;2019;2020\nNL;1;2;\nBE;3;4;\n", [{"land": "NL", "_2019": 1, "_2020": 2},
-             {"land": "BE", "_2019": 3, "_2020": 4}], b"each row ends with a separator that the header has not"),
+            ("open_ended_years", "land;2019;2020\nNL;1;2;\nBE;3;4;\nDE;5;6;\n", [{"land": "NL", "_2019": 1, "_2020": 2},
+             {"land": "BE", "_2019": 3, "_2020": 4}, {"land": "DE", "_2019": 5, "_2020": 6}], b"each row ends with a separator that the header has not"),
             ("many_digits", "n,w\n1,0.12345678901234567890\n", [{"n": 1, "w": 0.12345678901234567890}], b"decimal(38, 20)")]:
         path = tmp_path / f"{name}.csv"
         path.write_text(text)

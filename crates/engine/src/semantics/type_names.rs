@@ -77,7 +77,8 @@ impl TypePlanner for PostgresTypes {
             SqlType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::SquareBracket(item, None)) => {
                 let marked = self.plan_type_field(item)?.and_then(|item| {
                     let list = Field::new("", DataType::new_list(item.data_type().clone(), true), true);
-                    if let Some(declared) = item.metadata().get(DECLARED) {
+                    let declared = item.metadata().get(DECLARED);
+                    if let Some(declared) = declared.filter(|declared| TextLength::of(declared).is_some()) {
                         let elements = HashMap::from([(ELEMENTS.to_owned(), declared.clone())]);
                         return Some(Arc::new(list.with_metadata(elements)));
                     }

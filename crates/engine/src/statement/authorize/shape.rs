@@ -134,11 +134,11 @@ impl Context<'_> {
         if self.settings.who.superuser {
             return Ok(());
         }
-        // What has been dropped since is for superusers.
+        // What has been dropped since is for superusers; so is what was moved to another schema, where it became another table.
         let known = then.and_then(|then| view.tables.get(&then.id));
         let missing = || denied("table", &source.table, "it is not there any more: superusers may clone it");
         let table = known.ok_or_else(missing)?;
-        // By the name that it has today: it may have been moved out of a schema that one may not use.
+        // By the name that it has today.
         self.rights(view).require(word_of(table), &view.name_of(table), table.id, SELECT)?;
         match Bound::of(self.rights(view), table.id) {
             Some(_) => Err(denied("table", &source.table, "CREATE TABLE … AS SELECT copies what you are shown")),
