@@ -118,12 +118,32 @@ impl DiskFile for RealFile {
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         match fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
             // A file system without it finds out at the write that it is full.
-            Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(bytes),
+            Err(rustix::io::Errno::OPNOTSUPP) => grow(&self.0, bytes),
             outcome => Ok(outcome?),
         }
     }
 
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+}
+
+/// Makes a file as long as that. One that is longer, for an append that is larger than its segment, stays as it is.
+fn grow(file: &File, bytes: u64) -> io::Result<()> {
+    if file.metadata()?.len() < bytes { file.set_len(bytes) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_given_and_never_taken_where_nothing_is_allocated() {
+        let file = tempfile::tempfile().unwrap();
+        grow(&file, 100).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 100);
+        file.write_all_at(b"acknowledged", 200).unwrap();
+        grow(&file, 100).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 212);
     }
 }
