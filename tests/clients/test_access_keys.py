@@ -223,4 +223,5 @@ def test_the_audit_tells_of_keys(server, streams):
     rows = [tuple(row.values()) for row in rows if row["user_name"] == "gus" or row["outcome"] == "refused"]
     assert ("gus", "kinesis", "127.0.0.1", key["access_key_id"], "ok", None, 1) in rows, rows
     assert ("", "firehose", "127.0.0.1", key["access_key_id"], "refused", "28P01", 2) in rows, rows
-    assert ("", "kinesis", "127.0.0.1", None, "refused", "28000", 2) in rows, rows
+    # Which key nobody has says nothing: all of them are one line.
+    assert any(row[:6] == ("", "kinesis", "127.0.0.1", None, "refused", "28000") and row[6] >= 2 for row in rows), rows
