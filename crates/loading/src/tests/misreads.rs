@@ -41,6 +41,7 @@ fn rows_that_end_with_a_separator_have_no_cell_more() {
     1|a
     2|b
     rejected line 4 None: 1 field instead of 2: 3
+    - each row ends with a separator that the header has not: what is behind it is empty, and left out
     ");
 }
 
