@@ -416,6 +416,10 @@ def test_folders_that_a_table_has_no_column_for(server, client, tmp_path):
     assert {pathlib.Path(source["source"]).parent.name: source["skipped"] for source in table["sources"]} == {"year=2013": True, "year=2014": False}
     assert client.sql("SELECT n, word FROM yearless ORDER BY n") == [{"n": 1, "word": "a"}, {"n": 2, "word": "a"}]
     assert table["remarks"] == ["the table has no column for the values of folders `year=…`: they are left out"]
+    # Whoever gives it a name wants it.
+    server.load(tmp_path / "in" / "year=2013" / "x.csv", "--into", "no_years")
+    done = server.cli("load", tmp_path / "in", "--into", "no_years", "--append", "--rename", "year=y")
+    assert done.returncode == 1 and b"columns that the table has not: `year` [42703]" in done.stderr, done
     # Nor need all files be in such folders then.
     (tmp_path / "in" / "x.csv").write_text("n,word\n3,b\n")
     server.load(tmp_path / "in", "--into", "yearless", "--append")

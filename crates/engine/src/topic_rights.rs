@@ -32,7 +32,7 @@ struct RoleTopics {
 /// A client that is refused asks again at once, and goes on: the audit is told once in so long.
 const TOLD_EVERY: Duration = Duration::minutes(10);
 
-/// Refusals that are remembered. Whoever asks for more is told of anew.
+/// Refusals that are remembered. Those beyond are told without the name that was asked for.
 const TOLD_MAX: usize = 4_096;
 
 /// Characters of a name that are told: it may be one that somebody made up.

@@ -305,7 +305,7 @@ fn arrange(gathered: Vec<Gathered>, schema: &SchemaRef, labels: &[String]) -> Re
         arranged.push((column, Some(field.as_ref().clone())));
     }
     let source = labels.first().map_or("the file", String::as_str);
-    // Whoever gives a folder's column another name wants it.
+    // Whoever gives a folder's column another name wants it: then it is not left out in silence.
     let (of_folders, left): (Vec<Gathered>, Vec<Gathered>) =
         left.into_iter().partition(|column| column.of_folders && !column.renamed);
     if left.is_empty() && arranged.iter().any(|(column, _)| !column.evidence.is_empty()) {
