@@ -252,52 +252,52 @@ const EMPTY = [
   ...(mocked ? [] : [['empty-jobs', '/jobs'], ['empty-jobs-runs', '/jobs?tab=runs'], ['empty-streams', '/streams'], ['empty-streams-groups', '/streams?tab=groups'], ['empty-streams-deliveries', '/streams?tab=deliveries']]),
 ];
 
-function check(kind, dark, [name, path, act, narrowAct]) {
-  const scheme = dark ? 'dark' : 'light';
+/** The page in one theme and in the other: it follows the system's, which changes while it is open. */
+async function inBothThemes(page, name, where) {
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.waitForFunction((wanted) => document.documentElement.dataset.mantineColorScheme === wanted, scheme);
+    await still(page);
+    await shot(page, name.replace('SCHEME', scheme));
+    assert.deepEqual(await violations(page), [], `${scheme}, ${where}`);
+  }
+}
+
+function check(kind, [name, path, act, narrowAct]) {
   test(name, async () => {
     const { server, state } = await lakeOf(kind);
-    await onPage(browser, { state, dark }, async (page) => {
+    await onPage(browser, { state }, async (page) => {
       await page.goto(server.url + path);
       await settled(page);
       if (act) await act(page);
-      await still(page);
-      await shot(page, `${name}-${scheme}`);
-      assert.deepEqual(await violations(page), []);
+      await inBothThemes(page, `${name}-SCHEME`, 'at 1440 px');
       await page.setViewportSize({ width: 1280, height: 800 });
       await still(page);
       assert.equal(await scrollsSideways(page), false, 'the page scrolls sideways at 1280 px');
       await page.setViewportSize({ width: 390, height: 844 });
       if (narrowAct) await narrowAct(page);
-      await still(page);
-      await shot(page, `${name}-${scheme}-390`);
-      assert.deepEqual(await violations(page), [], 'at 390 px');
+      await inBothThemes(page, `${name}-SCHEME-390`, 'at 390 px');
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'the page scrolls sideways at 390 px');
-    }, { name: `${name}-${scheme}` });
+    }, { name });
   });
 }
 
-for (const dark of [false, true]) {
-  const scheme = dark ? 'dark' : 'light';
-  describe(`every page, ${scheme}`, { concurrency: PAGES_AT_ONCE }, () => {
-    for (const entry of FULL) check('full', dark, entry);
+describe('every page, light and dark', { concurrency: PAGES_AT_ONCE }, () => {
+  for (const entry of FULL) check('full', entry);
 
-    test('login', async () => {
-      const { server } = await lakeOf('full');
-      await onPage(browser, { dark }, async (page) => {
-        await page.goto(`${server.url}/#/login?expired=1`);
-        await page.getByText('This sign-in link has been used').waitFor();
-        await still(page);
-        await shot(page, `login-${scheme}`);
-        assert.deepEqual(await violations(page), []);
-        await page.setViewportSize({ width: 390, height: 844 });
-        await still(page);
-        await shot(page, `login-${scheme}-390`);
-        assert.deepEqual(await violations(page), [], 'at 390 px');
-      }, { name: `login-${scheme}` });
-    });
+  test('login', async () => {
+    const { server } = await lakeOf('full');
+    await onPage(browser, { dark: true }, async (page) => {
+      await page.goto(`${server.url}/#/login?expired=1`);
+      await page.getByText('This sign-in link has been used').waitFor();
+      assert.equal(await page.evaluate(() => document.documentElement.dataset.mantineColorScheme), 'dark', 'a page that is opened in the dark');
+      await inBothThemes(page, 'login-SCHEME', 'at 1440 px');
+      await page.setViewportSize({ width: 390, height: 844 });
+      await inBothThemes(page, 'login-SCHEME-390', 'at 390 px');
+    }, { name: 'login' });
   });
+});
 
-  describe(`an empty lake, ${scheme}`, { concurrency: PAGES_AT_ONCE }, () => {
-    for (const entry of EMPTY) check('empty', dark, entry);
-  });
-}
+describe('an empty lake, light and dark', { concurrency: PAGES_AT_ONCE }, () => {
+  for (const entry of EMPTY) check('empty', entry);
+});
