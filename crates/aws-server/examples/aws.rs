@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polder_aws_server::{Auth, AwsContracts, AwsServer, AwsServerOptions, TlsFiles};
-use polder_capability::SigningKeys;
+use polder_capability::{Origin, SigningKeys, SigningRefusal};
 use polder_runtime::{Clock, Shutdown, SystemClock};
 use polder_streaming::{Streaming, StreamingOptions, Unrestricted};
 use polder_topic_log::{Log, LogOptions};
@@ -21,6 +21,8 @@ impl SigningKeys for NoKeys {
     async fn signing_key(&self, _id: &str) -> polder_types::Result<Option<(String, String)>> {
         Ok(None)
     }
+
+    fn signed(&self, _id: &str, _outcome: std::result::Result<&str, SigningRefusal>, _origin: Origin<'_>) {}
 }
 
 #[tokio::main]

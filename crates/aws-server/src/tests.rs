@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use polder_capability::Caller;
-use polder_capability::SigningKeys;
-use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
+use polder_capability::topics::{TopicClient, TopicRight, TopicRights, TopicThing};
+use polder_capability::{Caller, Origin, SigningKeys, SigningRefusal};
 use polder_door::Auth;
 use polder_runtime::{Clock, ManualClock, Shutdown};
 use polder_streaming::{Streaming, StreamingOptions};
@@ -37,6 +36,8 @@ impl SigningKeys for People {
         };
         Ok(Some((user.to_owned(), "secret".to_owned())))
     }
+
+    fn signed(&self, _id: &str, _outcome: std::result::Result<&str, SigningRefusal>, _origin: Origin<'_>) {}
 }
 
 impl TopicRights for People {
@@ -44,6 +45,8 @@ impl TopicRights for People {
         let is_open = matches!(thing, TopicThing::Topic(name) if name.starts_with("open"));
         caller.user == "polder" || (right == TopicRight::Describe && is_open)
     }
+
+    fn refused(&self, _client: &TopicClient, _right: TopicRight, _thing: TopicThing<'_>) {}
 }
 
 pub struct World {

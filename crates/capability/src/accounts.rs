@@ -146,7 +146,5 @@ pub trait SigningKeys: Send + Sync {
 
     /// What came of a request that names a key: the key's user, or why it was refused. Told of each request, so it waits for
     /// nothing.
-    fn signed(&self, id: &str, outcome: std::result::Result<&str, SigningRefusal>, origin: Origin<'_>) {
-        let _ = (id, outcome, origin);
-    }
+    fn signed(&self, id: &str, outcome: std::result::Result<&str, SigningRefusal>, origin: Origin<'_>);
 }

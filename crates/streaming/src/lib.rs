@@ -24,7 +24,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use polder_capability::Caller;
-use polder_capability::topics::{StoreCounts, TopicKeeper, TopicRight, TopicRights, TopicStore, TopicThing};
+use polder_capability::topics::{
+    StoreCounts, TopicClient, TopicKeeper, TopicRight, TopicRights, TopicStore, TopicThing,
+};
 use polder_runtime::{Clock, Shutdown};
 use polder_topic_log::{Log, LogMetrics};
 use polder_types::{Error, ErrorKind, Result};
@@ -55,6 +57,9 @@ impl TopicRights for Unrestricted {
     fn may(&self, _caller: &Caller, _right: TopicRight, _thing: TopicThing<'_>) -> bool {
         true
     }
+
+    /// Nobody is.
+    fn refused(&self, _client: &TopicClient, _right: TopicRight, _thing: TopicThing<'_>) {}
 }
 
 /// All topics of a server, and those who write and read them. All clones are one.

@@ -1,5 +1,6 @@
 use axum::http::Request;
 use chrono::TimeZone as _;
+use polder_capability::{Origin, SigningRefusal};
 use polder_types::Result;
 
 use super::*;
@@ -12,6 +13,8 @@ impl SigningKeys for Keys {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         Ok((id == "AKIDEXAMPLE").then(|| ("polder".to_owned(), secret.to_owned())))
     }
+
+    fn signed(&self, _id: &str, _outcome: std::result::Result<&str, SigningRefusal>, _origin: Origin<'_>) {}
 }
 
 fn now() -> DateTime<Utc> {

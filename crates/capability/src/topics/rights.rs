@@ -43,9 +43,7 @@ pub trait TopicRights: Send + Sync {
     fn may(&self, caller: &Caller, right: TopicRight, thing: TopicThing<'_>) -> bool;
 
     /// Somebody was refused what they asked for. Told of each such request, so it waits for nothing.
-    fn refused(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>) {
-        let _ = (client, right, thing);
-    }
+    fn refused(&self, client: &TopicClient, right: TopicRight, thing: TopicThing<'_>);
 
     /// A topic is about to be made, and belongs to whoever makes it. Asked before it is there, so that none is there without
     /// its owner.

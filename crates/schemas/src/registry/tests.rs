@@ -5,7 +5,7 @@ use polder_capability::schemas::{
     Compatibility, Deleted, NewSchema, RegistryMode, Schema, SchemaError, SchemaForm, SchemaKind, SchemaReference,
     SchemaRegistry, SubjectConfig, ValueSchemas, VersionChoice, framed_schema_id,
 };
-use polder_capability::topics::{TopicRight, TopicRights, TopicThing};
+use polder_capability::topics::{TopicClient, TopicRight, TopicRights, TopicThing};
 use polder_metastore::{Metastore, MetastoreOptions};
 use polder_runtime::{Clock, ManualClock};
 use tempfile::TempDir;
@@ -24,6 +24,8 @@ impl TopicRights for Some3 {
             _ => false,
         }
     }
+
+    fn refused(&self, _client: &TopicClient, _right: TopicRight, _thing: TopicThing<'_>) {}
 }
 
 struct World {

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use polder_capability::Caller;
 use polder_capability::topics::{
-    FetchOffsets, NewTopic, TopicAdmin, TopicChoice, TopicError, TopicGroups, TopicNames, TopicRecords, TopicRef,
-    TopicRight, TopicRights, TopicThing,
+    FetchOffsets, NewTopic, TopicAdmin, TopicChoice, TopicClient, TopicError, TopicGroups, TopicNames, TopicRecords,
+    TopicRef, TopicRight, TopicRights, TopicThing,
 };
 use polder_types::{Error, Result};
 use uuid::Uuid;
@@ -25,6 +25,8 @@ impl TopicRights for Own {
                 TopicThing::Server => false,
             }
     }
+
+    fn refused(&self, _client: &TopicClient, _right: TopicRight, _thing: TopicThing<'_>) {}
 }
 
 #[tokio::test]
@@ -92,6 +94,8 @@ impl TopicRights for Told {
     fn may(&self, _caller: &Caller, _right: TopicRight, _thing: TopicThing<'_>) -> bool {
         true
     }
+
+    fn refused(&self, _client: &TopicClient, _right: TopicRight, _thing: TopicThing<'_>) {}
 
     async fn making(&self, caller: &Caller, topic: &str, id: Uuid) -> Result<()> {
         if self.refuses.load(Ordering::Relaxed) {

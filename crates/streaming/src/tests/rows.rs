@@ -12,8 +12,8 @@ use futures::StreamExt;
 use polder_capability::Caller;
 use polder_capability::schemas::{ValueDecoder, ValueSchemas};
 use polder_capability::topics::{
-    ConfigChange, ConfigOperation, ConfigResource, TopicAdmin, TopicPart, TopicRecords, TopicRight, TopicRights,
-    TopicRows, TopicScan, TopicThing, columns, topic_schema,
+    ConfigChange, ConfigOperation, ConfigResource, TopicAdmin, TopicClient, TopicPart, TopicRecords, TopicRight,
+    TopicRights, TopicRows, TopicScan, TopicThing, columns, topic_schema,
 };
 use polder_topic_log::format::{BatchBuilder, Codec, NewRecord};
 use polder_types::{Error, ErrorKind, Result};
@@ -302,6 +302,8 @@ impl TopicRights for OnlyA {
     fn may(&self, caller: &Caller, right: TopicRight, thing: TopicThing<'_>) -> bool {
         *caller == client("admin").caller && right != TopicRight::Read || thing == TopicThing::Topic("a")
     }
+
+    fn refused(&self, _client: &TopicClient, _right: TopicRight, _thing: TopicThing<'_>) {}
 }
 
 #[tokio::test]
