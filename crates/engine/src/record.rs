@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::AuditLog;
-use crate::limits::{Allowance, Usage};
+use crate::limits::{Allowance, StatementMemory, Usage};
 use crate::passwords::concealed;
 use kept::{record, row};
 
@@ -56,6 +56,7 @@ pub(crate) struct Running {
     end: Mutex<Option<End>>,
     snapshot: Mutex<Option<SnapshotId>>,
     allowance: Mutex<Allowance>,
+    pub memory: StatementMemory,
     /// Set once the statement's change is on its way into the metastore: from then on it has an outcome, and the
     /// outcome is the answer.
     committing: Mutex<bool>,
@@ -268,6 +269,7 @@ impl Recorder {
             end: Mutex::default(),
             snapshot: Mutex::default(),
             allowance: Mutex::default(),
+            memory: StatementMemory::default(),
             committing: Mutex::default(),
         })
     }

@@ -9,20 +9,34 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, TaskContext};
+use parking_lot::Mutex;
 
 /// By this an error of too little memory says that it is the statement's own limit.
 pub(crate) const NAME_IN_ERRORS: &str = "(statement_memory)";
 
-/// What runs in it takes at most so many bytes of memory.
-pub(crate) fn limited(state: &SessionState, bytes: u64) -> DataFusionResult<Arc<TaskContext>> {
-    let runtime = state.runtime_env();
-    let pool = StatementPool {
-        of_all: Arc::clone(&runtime.memory_pool),
-        most: usize::try_from(bytes).unwrap_or(usize::MAX),
-        used: AtomicUsize::new(0),
-    };
-    let runtime = RuntimeEnvBuilder::from_runtime_env(runtime).with_memory_pool(Arc::new(pool)).build_arc()?;
-    Ok(Arc::new(TaskContext::from(state).with_runtime(runtime)))
+/// The memory that all plans of one statement share.
+#[derive(Debug, Default)]
+pub(crate) struct StatementMemory(Mutex<Option<Arc<StatementPool>>>);
+
+impl StatementMemory {
+    /// What runs in it takes, with all else that runs in such a one, at most so many bytes of memory; `None`: as many as there are.
+    pub fn context(&self, state: &SessionState, bytes: Option<u64>) -> DataFusionResult<Arc<TaskContext>> {
+        let Some(bytes) = bytes else { return Ok(state.task_ctx()) };
+        let (runtime, most) = (state.runtime_env(), usize::try_from(bytes).unwrap_or(usize::MAX));
+        let pool = {
+            let mut kept = self.0.lock();
+            // Several statements of one text may have a limit each.
+            match kept.as_ref().filter(|kept| kept.most == most && Arc::ptr_eq(&kept.of_all, &runtime.memory_pool)) {
+                Some(kept) => Arc::clone(kept),
+                None => {
+                    let of_all = Arc::clone(&runtime.memory_pool);
+                    Arc::clone(kept.insert(Arc::new(StatementPool { of_all, most, used: AtomicUsize::new(0) })))
+                }
+            }
+        };
+        let runtime = RuntimeEnvBuilder::from_runtime_env(runtime).with_memory_pool(pool).build_arc()?;
+        Ok(Arc::new(TaskContext::from(state).with_runtime(runtime)))
+    }
 }
 
 /// A part of another pool. What asks for more gets an error, upon which sorts and groups spill.

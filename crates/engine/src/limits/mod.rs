@@ -10,7 +10,7 @@ use std::time::Instant;
 use polder_capability::millis;
 use polder_types::{Error, ErrorKind, Result};
 
-pub(crate) use memory::{NAME_IN_ERRORS, limited};
+pub(crate) use memory::{NAME_IN_ERRORS, StatementMemory};
 pub(crate) use usage::Usage;
 
 use crate::units::Unit;

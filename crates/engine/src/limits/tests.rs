@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use super::{Allowance, LimitSettings, bytes, shown};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::MemoryConsumer;
+
+use super::{Allowance, LimitSettings, StatementMemory, bytes, shown};
 
 fn role(settings: &[(&str, &str)], is_superuser: bool) -> LimitSettings {
     let settings: BTreeMap<_, _> =
@@ -72,4 +75,20 @@ fn what_is_read_is_checked_before_and_while() {
     assert!(!Allowance::default().is_limited());
     let over = Allowance { ends: Some(std::time::Instant::now()), ..Allowance::default() };
     assert_eq!(over.check_read(0).unwrap_err().code(), "57014");
+}
+
+#[test]
+fn the_plans_of_a_statement_share_its_memory() {
+    let (state, memory) = (SessionStateBuilder::new().build(), StatementMemory::default());
+    let reserved = |bytes: Option<u64>, wanted: usize| {
+        let context = memory.context(&state, bytes).unwrap();
+        let reservation = MemoryConsumer::new("a plan").register(context.memory_pool());
+        reservation.try_grow(wanted).map(|()| reservation)
+    };
+    let first = reserved(Some(100), 60).unwrap();
+    assert!(reserved(Some(100), 41).is_err());
+    assert!(reserved(Some(100), 40).is_ok());
+    assert!(reserved(None, 1_000).is_ok());
+    drop(first);
+    assert!(reserved(Some(100), 100).is_ok());
 }

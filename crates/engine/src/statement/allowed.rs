@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 use super::Context;
 use crate::engine::Engine;
 use crate::error::{from_datafusion, into_datafusion};
-use crate::limits::{Allowance, limited};
+use crate::limits::Allowance;
 use crate::record::Running;
 use crate::session::Inner;
 
@@ -55,10 +55,7 @@ impl Context<'_> {
 
     /// What a plan runs in: with the memory that its statement may have.
     pub(super) fn task_context(&self, state: &SessionState) -> Result<Arc<TaskContext>> {
-        match self.settings.limits.now.statement_memory {
-            Some(bytes) => limited(state, bytes).map_err(from_datafusion),
-            None => Ok(state.task_ctx()),
-        }
+        self.running.memory.context(state, self.settings.limits.now.statement_memory).map_err(from_datafusion)
     }
 
     /// The rows of a plan, which end in an error once it has read more than it may.

@@ -19,7 +19,7 @@ use super::pg_catalog::World;
 use super::tables::type_name;
 use super::{external, int, memory, table_argument, text};
 use crate::computed::{Computed, Rows};
-use crate::limits::limited;
+use crate::limits::StatementMemory;
 use crate::statement::allowed::{CHECK_EVERY, planned_bytes};
 
 /// Rows that are looked at. A profile of more says as much, and takes longer than a person waits.
@@ -90,9 +90,10 @@ impl Profile {
             running.allowance().check_plan(running.bytes_read(), planned_bytes(&physical)).map_err(external)?;
             running.watch(&physical);
         }
-        let context = match world.limits().now.statement_memory {
-            Some(bytes) => limited(state, bytes)?,
-            None => state.task_ctx(),
+        let bytes = world.limits().now.statement_memory;
+        let context = match &running {
+            Some(running) => running.memory.context(state, bytes)?,
+            None => StatementMemory::default().context(state, bytes)?,
         };
         let fields = physical.schema();
         let streams = execute_stream_partitioned(physical, context)?;
