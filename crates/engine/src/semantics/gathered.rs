@@ -1,6 +1,8 @@
 //! `array_agg` gives arrays of the type that it gathers, where Arrow has none for it: `oid[]`, `jsonb[]`. And what gathers
 //! values, `string_agg` too, does it in the order that it says, whatever others beside it say.
 
+mod weighed;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -16,6 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalSortExpr;
 
 use crate::functions::types;
+use weighed::{Weighed, WeighedGroups};
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(gathering(array_agg_udaf(), true))?;
@@ -79,7 +82,10 @@ impl AggregateUDFImpl for Gathering {
             let turned = AccumulatorArgs { order_bys: &order, is_reversed: false, ..arguments };
             return self.inner.accumulator(turned);
         }
-        self.inner.accumulator(arguments)
+        // What is sorted or looked for in it is counted as it is.
+        let is_plain = self.lists && !arguments.is_distinct && arguments.order_bys.is_empty();
+        let inner = self.inner.accumulator(arguments)?;
+        Ok(if is_plain { Box::new(Weighed::new(inner)) } else { inner })
     }
 
     fn create_sliding_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -91,7 +97,8 @@ impl AggregateUDFImpl for Gathering {
     }
 
     fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(arguments)
+        let inner = self.inner.create_groups_accumulator(arguments)?;
+        Ok(if self.lists { Box::new(WeighedGroups::new(inner)) } else { inner })
     }
 
     /// Both sort by themselves what does not come sorted, as of several orders only one can.
