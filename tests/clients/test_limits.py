@@ -364,12 +364,15 @@ def test_the_data_directory_is_not_loaded_from(fresh, tmp_path):
     ("SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 1000000)))", "54000"),
     ("SELECT sum(length(repeat('x', (value * 0 + 10000000)::int))) FROM generate_series(1, 8000) AS s(value)", "53200"),
     ("SELECT sum(length(replace(value::text, '1', repeat('y', 10000000)))) FROM generate_series(1, 8000) AS s(value)", "53200"),
+    ("SELECT cardinality(array_fill(repeat('x', 1000), ARRAY[9000000]))", "53200"),
+    ("SELECT length(array_fill(repeat('x', 1000), ARRAY[3000000])::text)", "53200"),
     ("SELECT cardinality(array_repeat(1, 2000000000))", "53200"),
     ("SELECT cardinality(array_resize(ARRAY[1], 2000000000, 0))", "53200"),
     ("SELECT cardinality(range(timestamp '2024-01-01', timestamp '2024-01-02', interval '1 day -24 hours'))", "22023"),
     ("SELECT length(format('%2000000000s', 'x'))", "54000"),
     ("SELECT cardinality(range(0, 1000000000000000))", "53200"),
     ("SELECT sum(cardinality(range(0, value + 10000000))) FROM generate_series(1, 8000) AS s(value)", "53200"),
+    ("SELECT length(long || long || long || long) FROM (SELECT repeat('x', 600000000) AS long) AS t", "54000"),
 ])
 def test_a_value_that_grows_beyond_all_bounds(fresh, tmp_path, sql, code):
     """What a function would make is refused before it is made, and others are answered."""
@@ -384,3 +387,67 @@ def test_a_value_that_grows_beyond_all_bounds(fresh, tmp_path, sql, code):
     assert client.value("SELECT 1") == 1
     # What fits may be there by then: never more than the bound, and what the bound is taken from.
     assert server.memory_bytes("VmHWM") - before < 3 << 30
+
+
+GROWING = [
+    "SELECT sum(length(repeat('x', (value * 0 + 100000)::int))) FROM generate_series(1, 1000) AS s(value)",
+    "SELECT sum(length(value::text || repeat('y', 100000))) FROM generate_series(1, 1000) AS s(value)",
+    "SELECT length(long || long) FROM (SELECT repeat('x', 12000000) AS long) AS t",
+    "SELECT sum(length(concat(value, repeat('y', 100000)))) FROM generate_series(1, 1000) AS s(value)",
+    # A part that is known beforehand is put into the one beside it, which stays behind its bound.
+    "SELECT sum(length(concat(value, 'y', repeat('y', 100000)))) FROM generate_series(1, 1000) AS s(value)",
+    "SELECT sum(length(concat_ws(repeat('y', 100000), value, value))) FROM generate_series(1, 1000) AS s(value)",
+    "SELECT sum(length(format('%s%s', value, repeat('y', 100000)))) FROM generate_series(1, 1000) AS s(value)",
+    "SELECT length(translate(repeat('x', 15000000), 'x', 'é'))",
+    "SELECT length(regexp_replace(repeat('x', 1000000), 'x', repeat('y', 10000), 'g'))",
+    r"SELECT length(regexp_replace(repeat('x', 100000), '(.*)', repeat('\&', 10000)))",
+    "SELECT length(array_to_string(array_fill(repeat('x', 1000), ARRAY[15000]), repeat(',', 1000)))",
+    "SELECT cardinality(array_fill(repeat('x', 1000), ARRAY[30000]))",
+    "SELECT cardinality(array_repeat(1, 10000000))",
+    "SELECT length(json_build_array(long, long, long)::text) FROM (SELECT repeat('x', 8000000) AS long) AS t",
+    "SELECT length(to_jsonb(ARRAY[long, long, long])::text) FROM (SELECT repeat('x', 8000000) AS long) AS t",
+]
+
+GATHERED = [
+    "SELECT length(string_agg(repeat('x', 1000 + (value * 0)::int), ',')) FROM generate_series(1, 60000) AS s(value)",
+    "SELECT cardinality(array_agg(repeat('x', 1000 + (value * 0)::int))) FROM generate_series(1, 60000) AS s(value)",
+    "SELECT length(json_agg(repeat('x', 1000 + (value * 0)::int))::text) FROM generate_series(1, 60000) AS s(value)",
+]
+
+
+def test_a_value_that_grows_beyond_the_memory_of_its_statement(server):
+    """What has no memory is refused before it is made, long before the time is over; what has is made."""
+    client = server.client()
+    limits = "SET statement_memory = '20MB'; SET statement_timeout = '60s'; "
+    before = server.memory_bytes("VmHWM")
+    for code, statements in (("53200", GROWING), ("53400", GATHERED)):
+        for sql in statements:
+            with pytest.raises(polder.Failed) as caught:
+                client.sql(limits + sql)
+            assert caught.value.code == code, (sql, vars(caught.value))
+            assert "statement_memory" in caught.value.message, (sql, vars(caught.value))
+    assert server.memory_bytes("VmHWM") - before < 500 << 20
+    fits = "SELECT length(concat_ws(',', long || long, translate(long, 'x', 'é'), regexp_replace(long, 'x', 'yy', 'g'))) FROM (SELECT repeat('x', 1000000) AS long) AS t"
+    assert client.sql(limits + fits)[0].popitem()[1] == 5000002
+
+
+def test_what_takes_long_ends_with_its_time(fresh, tmp_path):
+    """One row of one batch is no longer worked on when nobody waits for it."""
+    server = fresh(tmp_path / "data")
+    server.start()
+    client = server.client()
+    with pytest.raises(polder.Failed) as caught:
+        client.sql("SET statement_timeout = '500ms'; SELECT length(regexp_replace(repeat('ab', 100000000), '(a)(b)', '\\2\\1', 'g'))")
+    assert caught.value.code == "57014", vars(caught.value)
+    quiet, deadline = 0, time.monotonic() + 10
+    while quiet < 3:
+        assert time.monotonic() < deadline, "it goes on working"
+        used = processor_ticks(server)
+        time.sleep(0.2)
+        quiet = quiet + 1 if processor_ticks(server) - used < 5 else 0
+
+
+def processor_ticks(server) -> int:
+    """What its process has had of processors."""
+    after_name = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[11]) + int(after_name[12])

@@ -13,10 +13,35 @@ use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
 
-use super::bounded::{bytes_of, check_batch};
+use super::bounds::bytes_of;
 use super::casts::read_list;
 use super::function::{Call, Function, Gives, Kind as K, function, refuse, way};
 use super::types;
+
+/// How deep arrays may lie in each other.
+const DIMENSIONS_MAX: usize = 6;
+
+/// Whether an array may have so many dimensions.
+///
+/// # Errors
+/// 54000, as PostgreSQL says it.
+pub(super) fn check_dimensions(count: usize) -> Result<()> {
+    if count <= DIMENSIONS_MAX {
+        return Ok(());
+    }
+    let message = format!("number of array dimensions ({count}) exceeds the maximum allowed ({DIMENSIONS_MAX})");
+    Err(refuse("54000", message))
+}
+
+/// How many dimensions the values of a type have, which is none of an array's where it is none.
+pub(super) fn dimensions_of(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            1 + dimensions_of(item.data_type())
+        }
+        _ => 0,
+    }
+}
 
 fn element_of(data_type: &DataType) -> Result<DataType> {
     match data_type {
@@ -366,6 +391,7 @@ fn fill(call: &Call<'_>) -> Result<ArrayRef> {
     for row in 0..call.rows {
         valid.push(lengths.is_valid(row));
         let dimensions = if lengths.is_valid(row) { lengths.value(row) } else { lengths.values().slice(0, 0) };
+        check_dimensions(dimensions.len())?;
         if dimensions.len() > 1 {
             return Err(refuse("0A000", "array_fill makes arrays of one dimension"));
         }
@@ -378,7 +404,7 @@ fn fill(call: &Call<'_>) -> Result<ArrayRef> {
         }
         let value = bytes_of(&call.arrays[0].slice(row, 1))?;
         bytes = bytes.saturating_add(size.saturating_mul(value + size_of::<u32>()));
-        check_batch(bytes)?;
+        call.bound().check_batch(bytes)?;
         sizes.push(size);
         indices.extend(std::iter::repeat_n(row as u32, size));
     }

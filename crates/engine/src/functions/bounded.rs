@@ -1,4 +1,7 @@
-//! How much a function may make of one batch of rows, and functions of DataFusion's that are asked so beforehand.
+//! Functions of DataFusion's that are asked how much they will make before they make it.
+
+mod joined;
+mod texts;
 
 use std::sync::Arc;
 
@@ -9,75 +12,41 @@ use arrow::datatypes::{
 };
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
-use polder_types::{Error, ErrorKind};
+use polder_types::Error;
 
-/// What one value may take, as in PostgreSQL.
-const VALUE_MAX: usize = 0x3fff_ffff;
-
-/// What the values of one column may take that are made at one go: rows wait for each other no longer than this takes.
-const BATCH_MAX: usize = 1 << 30;
-
-/// Whether a value may be so many bytes long; none stands for more than can be counted.
-///
-/// # Errors
-/// 54000, as PostgreSQL says it.
-pub(crate) fn check_length(bytes: Option<usize>) -> Result<()> {
-    if bytes.is_some_and(|bytes| bytes <= VALUE_MAX) {
-        return Ok(());
-    }
-    let error = Error::new(ErrorKind::TooLarge, "requested length too large").with_code("54000");
-    Err(DataFusionError::External(Box::new(error.with_hint("a value has at most 1 GiB"))))
-}
-
-/// Whether so many bytes may be made at once.
-///
-/// # Errors
-/// 53200.
-pub(crate) fn check_batch(bytes: usize) -> Result<()> {
-    if bytes <= BATCH_MAX {
-        return Ok(());
-    }
-    let message = "what a function makes of one batch of rows takes more than 1 GiB";
-    let error = Error::new(ErrorKind::Exhausted, message).with_code("53200");
-    Err(DataFusionError::External(Box::new(error.with_hint("let it make shorter values, or fewer at once"))))
-}
-
-/// The bytes of the values that a column shows, without those that it only shares with others.
-pub(crate) fn bytes_of(array: &dyn Array) -> Result<usize> {
-    match array.data_type() {
-        DataType::List(_) => {
-            let lists = array.as_list::<i32>();
-            let (Some(first), Some(last)) = (lists.value_offsets().first(), lists.value_offsets().last()) else {
-                return Ok(0);
-            };
-            let shown = lists.values().slice(*first as usize, (last - first) as usize);
-            Ok(size_of_val(lists.value_offsets()) + bytes_of(&shown)?)
-        }
-        DataType::Map(..) => {
-            let maps = array.as_map();
-            let (Some(first), Some(last)) = (maps.offsets().first(), maps.offsets().last()) else { return Ok(0) };
-            let shown = maps.entries().slice(*first as usize, (last - first) as usize);
-            Ok(size_of_val::<[i32]>(maps.offsets()) + bytes_of(&shown)?)
-        }
-        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| bytes_of(column)).sum(),
-        _ => Ok(array.to_data().get_slice_memory_size()?),
-    }
-}
+use super::bounds::{Bound, bytes_of};
+pub(crate) use joined::{is_joined, joined};
 
 /// Puts each behind its bound.
 ///
 /// # Errors
 /// When the registry refuses a name.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    for (name, makes) in [("range", Makes::Range), ("array_repeat", Makes::Repeats), ("array_resize", Makes::Resizes)] {
-        if let Some(inner) = state.scalar_functions().get(name).cloned() {
-            state.register_udf(Arc::new(ScalarUDF::new_from_impl(Bounded { inner, makes })))?;
+    for (name, makes) in BOUNDED {
+        if let Some(inner) = state.scalar_functions().get(*name).cloned() {
+            state.register_udf(bounded(inner, *makes))?;
         }
     }
     Ok(())
+}
+
+const BOUNDED: &[(&str, Makes)] = &[
+    ("range", Makes::Range),
+    ("array_repeat", Makes::Repeats),
+    ("array_resize", Makes::Resizes),
+    ("array_to_string", Makes::Writes),
+    ("concat", Makes::Joins),
+    ("concat_ws", Makes::JoinsWith),
+    ("translate", Makes::Translates),
+    ("regexp_replace", Makes::Replaces),
+];
+
+fn bounded(inner: Arc<ScalarUDF>, makes: Makes) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Bounded { inner, makes }))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +57,16 @@ enum Makes {
     Repeats,
     /// `array_resize(array, length[, value])`
     Resizes,
+    /// `array_to_string(array, between[, for_null])`
+    Writes,
+    /// `concat(…)`
+    Joins,
+    /// `concat_ws(between, …)`
+    JoinsWith,
+    /// `translate(text, from, to)`
+    Translates,
+    /// `regexp_replace(text, pattern, replacement[, flags])`
+    Replaces,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -124,22 +103,54 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { arguments.number_rows };
-        let arrays = arguments.args.iter().map(|value| value.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        if !arrays.iter().any(|array| array.data_type().is_null()) {
-            let bytes = match self.makes {
-                Makes::Range => range_bytes(&arrays)?,
-                Makes::Repeats => repeated_bytes(&arrays)?,
-                Makes::Resizes => resized_bytes(&arrays)?,
-            };
-            // Where a float is not exact, it is far beyond what is allowed.
-            check_batch(if bytes < 1e18 { bytes as usize } else { usize::MAX })?;
+        let (bound, given) = (Bound::of(&arguments.config_options), &arguments.args);
+        match self.makes {
+            Makes::Range => check_lists(bound, given, rows, range_bytes)?,
+            Makes::Repeats => check_lists(bound, given, rows, repeated_bytes)?,
+            Makes::Resizes => check_lists(bound, given, rows, resized_bytes)?,
+            Makes::Writes => texts::written(bound, given, rows)?,
+            Makes::Joins => texts::joined(bound, given, rows)?,
+            Makes::JoinsWith => texts::joined_with(bound, given, rows)?,
+            Makes::Translates => texts::translated(bound, given, rows)?,
+            Makes::Replaces if texts::replaced_at_most(bound, given, rows).is_ok() => {}
+            // How much that is shows while it is made. Polder's own does the same, slower, and looks.
+            Makes::Replaces => return super::named("polder_regexp_replace").invoke_with_args(arguments),
         }
         self.inner.invoke_with_args(arguments)
+    }
+
+    /// What a call is made into is behind its bound too.
+    fn simplify(&self, arguments: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        Ok(match self.inner.simplify(arguments, info)? {
+            ExprSimplifyResult::Simplified(Expr::ScalarFunction(mut call)) => {
+                if let Some((_, makes)) = BOUNDED.iter().find(|(name, _)| *name == call.func.name()) {
+                    call.func = bounded(call.func, *makes);
+                }
+                ExprSimplifyResult::Simplified(Expr::ScalarFunction(call))
+            }
+            other => other,
+        })
     }
 
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
     }
+}
+
+/// Whether lists may be made of which something says how long they get.
+fn check_lists(
+    bound: Bound<'_>,
+    given: &[ColumnarValue],
+    rows: usize,
+    bytes: fn(&[ArrayRef]) -> Result<f64>,
+) -> Result<()> {
+    let arrays = given.iter().map(|value| value.to_array(rows)).collect::<Result<Vec<_>>>()?;
+    if arrays.iter().any(|array| array.data_type().is_null()) {
+        return Ok(());
+    }
+    let bytes = bytes(&arrays)?;
+    // Where a float is not exact, it is far beyond what is allowed.
+    bound.check_batch(if bytes < 1e18 { bytes as usize } else { usize::MAX })
 }
 
 /// Numbers as they are, times and spans in nanoseconds, as a column of floats. Months count the least that one has.
@@ -228,8 +239,7 @@ fn resized_bytes(arrays: &[ArrayRef]) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Date32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, StringArray};
-    use arrow::datatypes::Int64Type;
+    use arrow::array::{Date32Array, Int64Array, IntervalMonthDayNanoArray, StringArray};
 
     use super::*;
 
@@ -250,14 +260,6 @@ mod tests {
         let still = IntervalMonthDayNano { months: 1, days: -28, nanoseconds: 0 };
         let still: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from_iter_values([still]));
         assert!(range_bytes(&[days, later, still]).unwrap_err().to_string().contains("on and back"));
-    }
-
-    #[test]
-    fn how_much_values_take() {
-        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1); 1000]), Some(vec![Some(2)])]);
-        assert_eq!(bytes_of(&lists.slice(1, 1)).unwrap(), 2 * 4 + 8);
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(["x".repeat(1000), "y".into()]));
-        assert!(bytes_of(&texts.slice(1, 1)).unwrap() < 100);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 };
 use polder_types::Error;
 
-use super::bounded::{check_batch, check_length};
+use super::bounds::Bound;
 use super::types;
 
 /// What an argument may be, and what it is turned into before the function sees it.
@@ -145,14 +145,17 @@ impl Call<'_> {
         self.arrays.iter().all(|array| !array.data_type().is_null() && array.is_valid(row))
     }
 
+    /// How much it may make.
+    pub fn bound(&self) -> Bound<'_> {
+        Bound::of(self.config)
+    }
+
     /// A column of texts; NULL where an argument is.
     pub fn texts(&self, mut value: impl FnMut(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
-        let mut builder = arrow::array::StringBuilder::new();
+        let (mut builder, mut made) = (arrow::array::StringBuilder::new(), self.bound().made());
         for row in 0..self.rows {
             let text = if self.is_whole(row) { value(row)? } else { None };
-            let more = text.as_ref().map_or(0, String::len);
-            check_length(Some(more))?;
-            check_batch(builder.values_slice().len() + more)?;
+            made.value(text.as_ref().map_or(0, String::len))?;
             builder.append_option(text);
         }
         types::fit(Arc::new(builder.finish()), self.gives)
@@ -449,6 +452,7 @@ impl ScalarUDFImpl for Native {
             && self.function.volatility != Volatility::Volatile
             && args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
+        let bound = Bound::of(&args.config_options);
         let arrays = args
             .args
             .iter()
@@ -457,13 +461,13 @@ impl ScalarUDFImpl for Native {
                 if let ColumnarValue::Scalar(scalar) = value
                     && let Some(Some(text)) = scalar.try_as_str()
                 {
-                    check_batch(text.len().saturating_mul(rows))?;
+                    bound.check_batch(text.len().saturating_mul(rows))?;
                 }
                 // Rows that share one text have a copy each from here on.
                 if let ColumnarValue::Array(array) = value
                     && let Some(texts) = array.as_string_view_opt()
                 {
-                    check_batch(texts.lengths().map(|length| length as usize).sum())?;
+                    bound.check_batch(texts.lengths().map(|length| length as usize).sum())?;
                 }
                 Ok(arrow::compute::cast(&value.to_array(rows)?, data_type)?)
             })

@@ -4,7 +4,8 @@
 //! planner for an operator or a cast, not by people.
 
 mod arrays;
-mod bounded;
+pub(crate) mod bounded;
+pub(crate) mod bounds;
 pub(crate) mod casts;
 pub(crate) mod catalog;
 pub(crate) mod dates;
@@ -70,15 +71,20 @@ static MISSING: Function = function::function("polder_missing", "", "", &[]);
 
 /// A call that the planner makes of one of the functions here.
 pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    named(name).call(arguments)
+}
+
+/// One of the functions here.
+fn named(name: &str) -> ScalarUDF {
     for (section, functions) in FAMILIES {
         if let Some(function) =
             functions.iter().find(|function| function.name == name || function.aliases.contains(&name))
         {
-            return ScalarUDF::new_from_impl(Native::new(function, section)).call(arguments);
+            return ScalarUDF::new_from_impl(Native::new(function, section));
         }
     }
     // A name that is not there would be a mistake in the planner; the call says so.
-    ScalarUDF::new_from_impl(Native::new(&MISSING, "")).call(arguments)
+    ScalarUDF::new_from_impl(Native::new(&MISSING, ""))
 }
 
 #[cfg(test)]

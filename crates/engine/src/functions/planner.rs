@@ -10,6 +10,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator as B;
 
+use super::arrays::{check_dimensions, dimensions_of};
 use super::function::refuse;
 use super::{call, dates, rows, types};
 use crate::rewrite::whole_numbers::narrowed;
@@ -297,6 +298,13 @@ impl ExprPlanner for FunctionPlanner {
             _ => "polder_extract_10",
         };
         Ok(PlannerResult::Planned(call(name, args)))
+    }
+
+    /// An array of arrays is one of more dimensions.
+    fn plan_array_literal(&self, items: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        let depths = items.iter().filter_map(|item| item.get_type(schema).ok()).map(|item| dimensions_of(&item));
+        check_dimensions(1 + depths.max().unwrap_or(0))?;
+        Ok(PlannerResult::Original(items))
     }
 
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

@@ -13,16 +13,23 @@ use arrow::datatypes::{
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::common::Result;
 
+use super::bounds::Bound;
 use super::dates::moment::{Span, in_zone, moment, zone};
 
 type Write1 = Box<dyn Fn(usize) -> Result<String>>;
 
 /// A column as texts. `session` is the zone that times with a zone are shown in.
-pub(crate) fn texts(array: &ArrayRef, session: Option<&str>) -> Result<StringArray> {
+///
+/// # Errors
+/// Those of a value that cannot be shown, and of more than the bound.
+pub(crate) fn texts(array: &ArrayRef, session: Option<&str>, bound: Bound<'_>) -> Result<StringArray> {
+    bound.check_written(std::slice::from_ref(array))?;
     let write = writer(array, session, false)?;
-    let mut builder = StringBuilder::new();
+    let (mut builder, mut made) = (StringBuilder::new(), bound.made());
     for row in 0..array.len() {
-        builder.append_option(if array.is_valid(row) { Some(write(row)?) } else { None });
+        let text = if array.is_valid(row) { Some(write(row)?) } else { None };
+        made.value(text.as_ref().map_or(0, String::len))?;
+        builder.append_option(text);
     }
     Ok(builder.finish())
 }
@@ -113,6 +120,7 @@ fn list(array: &ArrayRef, session: Option<&str>) -> Result<Write1> {
                 continue;
             }
             let text = write(at)?;
+            Bound::WIDEST.check_length(Some(out.len() + text.len()))?;
             if nested { out.push_str(&text) } else { push_element(&mut out, &text) }
         }
         out.push('}');

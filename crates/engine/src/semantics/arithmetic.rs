@@ -1,4 +1,5 @@
-//! Numbers that grow beyond their type are an error, never another number or an infinity; so is a division by zero.
+//! Numbers that grow beyond their type are an error, never another number or an infinity; so is a division by zero, and
+//! a text that nothing holds.
 
 use std::sync::Arc;
 
@@ -18,10 +19,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::functions::bounded::{is_joined, joined};
 use crate::functions::function::refuse;
 use crate::functions::types::postgres_name;
 
-/// `+`, `-` and `*` of whole numbers, and `/` of floats too, as functions that refuse to overflow.
+/// `+`, `-` and `*` of whole numbers, and `/` of floats too, as functions that refuse to overflow; and `||` of texts as one
+/// that refuses to grow beyond all bounds.
 #[derive(Debug)]
 pub(crate) struct CheckedArithmetic;
 
@@ -84,6 +87,13 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         return Ok(Transformed::yes(function.call(vec![zero, inner.as_ref().clone()])));
     }
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else { return Ok(Transformed::no(expr)) };
+    if *op == Operator::StringConcat
+        && let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema))
+        && left_type == right_type
+        && is_joined(&left_type)
+    {
+        return Ok(Transformed::yes(joined(left.as_ref().clone(), right.as_ref().clone())));
+    }
     let Some(kind) = Kind::of(*op) else { return Ok(Transformed::no(expr)) };
     // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
     let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {

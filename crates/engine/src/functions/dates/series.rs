@@ -10,7 +10,6 @@ use arrow::datatypes::{
 use datafusion::common::{DataFusionError, Result};
 
 use super::moment::{DAY_MICROS, Span, from_zone, in_zone, micros, moment, order, out_of_range, plus, spans, zone};
-use crate::functions::bounded::check_batch;
 use crate::functions::function::{Call, Gives, Kind as K, Overload, refuse, way};
 
 /// Values of one series; they are in memory at once.
@@ -49,12 +48,13 @@ pub(super) const SERIES: &[Overload] = &[
 fn lists<T: ArrowPrimitiveType>(call: &Call<'_>, of: impl Fn(usize) -> Result<Vec<T::Native>>) -> Result<ArrayRef> {
     let DataType::List(item) = call.gives else { return Err(refuse("42804", "a series is a list")) };
     let values = PrimitiveBuilder::<T>::new().with_data_type(item.data_type().clone());
+    let bound = call.bound();
     let mut builder = ListBuilder::new(values).with_field(Arc::clone(item));
     for row in 0..call.rows {
         let whole = call.is_whole(row);
         if whole {
             let values = of(row)?;
-            check_batch((builder.values().len() + values.len()).saturating_mul(size_of::<T::Native>()))?;
+            bound.check_batch((builder.values().len() + values.len()).saturating_mul(size_of::<T::Native>()))?;
             builder.values().append_slice(&values);
         }
         builder.append(whole);

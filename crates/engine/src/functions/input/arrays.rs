@@ -2,6 +2,7 @@
 
 use datafusion::common::Result;
 
+use crate::functions::arrays::check_dimensions;
 use crate::functions::function::refuse;
 
 /// The elements of `{1,{2,3},NULL}`: texts, NULLs and arrays.
@@ -30,6 +31,7 @@ pub(crate) fn array(text: &str) -> Result<Vec<Element>> {
     while let Some(letter) = letters.next() {
         match letter {
             '{' if expects && word.trim().is_empty() => {
+                check_dimensions(stack.len() + 1)?;
                 stack.push(Vec::new());
             }
             '"' if expects && word.trim().is_empty() && !quoted => {

@@ -100,14 +100,17 @@ fn with_minutes(text: String) -> String {
 
 fn converters(call: &Call<'_>) -> Result<Vec<ToJson>> {
     let session = call.config.execution.time_zone.as_deref();
+    call.bound().check_written(&call.arrays)?;
     call.arrays.iter().zip(&call.fields).map(|(array, field)| converter(array, field, session)).collect()
 }
 
 /// One JSON a row, of rows that may have NULLs.
 fn each(call: &Call<'_>, of: impl Fn(usize) -> Result<Option<Json>>) -> Result<ArrayRef> {
-    let mut builder = StringBuilder::new();
+    let (mut builder, mut made) = (StringBuilder::new(), call.bound().made());
     for row in 0..call.rows {
-        builder.append_option(of(row)?.map(|json| json.to_string()));
+        let text = of(row)?.map(|json| json.to_string());
+        made.value(text.as_ref().map_or(0, String::len))?;
+        builder.append_option(text);
     }
     types::fit(Arc::new(builder.finish()), call.gives)
 }

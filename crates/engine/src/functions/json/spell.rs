@@ -9,6 +9,7 @@ use polder_kernels::json::Json;
 
 use super::build::{is_digits, moment, names};
 use super::look::steps;
+use crate::functions::bounds::Bound;
 use crate::functions::function::{Call, refuse};
 use crate::functions::{text, types};
 
@@ -107,6 +108,7 @@ fn list(rows: std::ops::Range<usize>, spell: &Spell, between: &str, out: &mut St
             out.push_str(between);
         }
         spell(row, out)?;
+        Bound::WIDEST.check_length(Some(out.len()))?;
     }
     out.push(']');
     Ok(())
@@ -119,11 +121,14 @@ fn spellers(call: &Call<'_>) -> Result<Vec<Spell>> {
 
 /// One text a row, of rows that may have NULLs.
 fn each(call: &Call<'_>, write: impl Fn(usize, &mut String) -> Result<bool>) -> Result<ArrayRef> {
-    let mut builder = StringBuilder::new();
+    call.bound().check_written(&call.arrays)?;
+    let (mut builder, mut made) = (StringBuilder::new(), call.bound().made());
     let mut text = String::new();
     for row in 0..call.rows {
         text.clear();
-        builder.append_option(write(row, &mut text)?.then_some(text.as_str()));
+        let written = write(row, &mut text)?;
+        made.value(text.len())?;
+        builder.append_option(written.then_some(text.as_str()));
     }
     types::fit(Arc::new(builder.finish()), call.gives)
 }

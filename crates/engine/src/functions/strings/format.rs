@@ -1,11 +1,11 @@
 //! `format('%s is %I', …)`.
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
 use super::plain::{ident, literal};
-use crate::functions::bounded::check_length;
+use crate::functions::bounds::Bound;
 use crate::functions::function::{Call, refuse};
 use crate::functions::{text, types};
 
@@ -50,37 +50,40 @@ fn mark(pattern: &str) -> Result<(Mark, &str)> {
 
 pub(super) fn format(call: &Call<'_>) -> Result<ArrayRef> {
     let session = call.config.execution.time_zone.as_deref();
-    let values = call.arrays[1..].iter().map(|array| shown(array, session)).collect::<Result<Vec<_>>>()?;
-    let mut out = Vec::with_capacity(call.rows);
+    let values =
+        call.arrays[1..].iter().map(|array| shown(array, session, call.bound())).collect::<Result<Vec<_>>>()?;
+    let (mut builder, mut made) = (StringBuilder::new(), call.bound().made());
     for row in 0..call.rows {
         let pattern = call.text(0);
-        out.push(if pattern.is_null(row) { None } else { Some(one(pattern.value(row), &values, row)?) });
+        let text = if pattern.is_null(row) { None } else { Some(one(pattern.value(row), &values, row, call.bound())?) };
+        made.value(text.as_ref().map_or(0, String::len))?;
+        builder.append_option(text);
     }
-    types::fit(std::sync::Arc::new(StringArray::from(out)), call.gives)
+    types::fit(std::sync::Arc::new(builder.finish()), call.gives)
 }
 
 /// Values as their types write them: `t` is true.
-fn shown(array: &ArrayRef, session: Option<&str>) -> Result<StringArray> {
+fn shown(array: &ArrayRef, session: Option<&str>, bound: Bound<'_>) -> Result<StringArray> {
     match array.data_type() {
         DataType::Null => Ok(StringArray::new_null(array.len())),
         DataType::Boolean => {
             let written = |yes: bool| if yes { "t" } else { "f" };
             Ok(array.as_boolean().iter().map(|value| value.map(written)).collect())
         }
-        _ => text::texts(array, session),
+        _ => text::texts(array, session, bound),
     }
 }
 
-fn one(pattern: &str, values: &[StringArray], row: usize) -> Result<String> {
-    let mut out = String::new();
+fn one(pattern: &str, values: &[StringArray], row: usize, bound: Bound<'_>) -> Result<String> {
+    let mut out = bound.text();
     let mut rest = pattern;
     let mut next = 0;
     while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
+        out.push(&rest[..at])?;
         let (mark, after) = mark(&rest[at + 1..])?;
         rest = after;
         if mark.kind == '%' {
-            out.push('%');
+            out.push("%")?;
             continue;
         }
         let place = mark.position.map_or(next, |position| position - 1);
@@ -98,16 +101,14 @@ fn one(pattern: &str, values: &[StringArray], row: usize) -> Result<String> {
             }
         };
         let missing = mark.width.unwrap_or(0).saturating_sub(text.chars().count());
-        check_length([out.len(), text.len(), missing].iter().try_fold(0_usize, |sum, more| sum.checked_add(*more)))?;
-        let filling = std::iter::repeat_n(' ', missing);
         if mark.left {
-            out.push_str(&text);
-            out.extend(filling);
-        } else {
-            out.extend(filling);
-            out.push_str(&text);
+            out.push(&text)?;
+        }
+        out.fill(' ', missing)?;
+        if !mark.left {
+            out.push(&text)?;
         }
     }
-    out.push_str(rest);
-    Ok(out)
+    out.push(rest)?;
+    Ok(out.done())
 }

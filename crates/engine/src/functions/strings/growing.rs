@@ -4,15 +4,15 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 
-use crate::functions::bounded::check_length;
 use crate::functions::function::Call;
 
 /// `repeat(text, times)`
 pub(super) fn repeat(call: &Call<'_>) -> Result<ArrayRef> {
+    let bound = call.bound();
     call.texts(|row| {
         let text = call.text(0).value(row);
         let times = usize::try_from(call.primitive::<Int64Type>(1).value(row)).unwrap_or(0);
-        check_length(text.len().checked_mul(times))?;
+        bound.check_length(text.len().checked_mul(times))?;
         Ok(Some(text.repeat(times)))
     })
 }
@@ -25,6 +25,7 @@ pub(super) enum Side {
 
 /// `lpad(text, length[, fill])` and `rpad`, counted in characters.
 pub(super) fn pad(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
+    let bound = call.bound();
     call.texts(|row| {
         let (text, length) = (call.text(0).value(row), call.primitive::<Int64Type>(1).value(row));
         let fill = if call.arrays.len() > 2 { call.text(2).value(row) } else { " " };
@@ -37,7 +38,7 @@ pub(super) fn pad(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
             return Ok(Some(text.to_owned()));
         }
         // A character takes at most four bytes.
-        check_length(missing.checked_mul(4).and_then(|most| most.checked_add(text.len())))?;
+        bound.check_length(missing.checked_mul(4).and_then(|most| most.checked_add(text.len())))?;
         let filling = fill.chars().cycle().take(missing);
         Ok(Some(match side {
             Side::Left => filling.chain(text.chars()).collect(),
@@ -48,6 +49,7 @@ pub(super) fn pad(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
 
 /// `replace(text, from, to)`; nothing is replaced by an empty `from`.
 pub(super) fn replace(call: &Call<'_>) -> Result<ArrayRef> {
+    let bound = call.bound();
     call.texts(|row| {
         let (text, from, to) = (call.text(0).value(row), call.text(1).value(row), call.text(2).value(row));
         if from.is_empty() {
@@ -55,7 +57,7 @@ pub(super) fn replace(call: &Call<'_>) -> Result<ArrayRef> {
         }
         if to.len() > from.len() {
             let more = text.matches(from).count().checked_mul(to.len() - from.len());
-            check_length(more.and_then(|more| more.checked_add(text.len())))?;
+            bound.check_length(more.and_then(|more| more.checked_add(text.len())))?;
         }
         Ok(Some(text.replace(from, to)))
     })

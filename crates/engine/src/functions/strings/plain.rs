@@ -15,7 +15,7 @@ fn session<'a>(call: &'a Call<'_>) -> Option<&'a str> {
 
 /// Any value as PostgreSQL writes it.
 pub(super) fn text(call: &Call<'_>) -> Result<ArrayRef> {
-    types::fit(Arc::new(shown::texts(&call.arrays[0], session(call))?), call.gives)
+    types::fit(Arc::new(shown::texts(&call.arrays[0], session(call), call.bound())?), call.gives)
 }
 
 /// The first argument.
@@ -202,12 +202,12 @@ pub(super) fn quote_ident(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn quote_literal(call: &Call<'_>) -> Result<ArrayRef> {
-    let texts = shown::texts(&call.arrays[0], session(call))?;
+    let texts = shown::texts(&call.arrays[0], session(call), call.bound())?;
     call.texts(|row| Ok(Some(literal(texts.value(row)).trim_start().to_owned())))
 }
 
 pub(super) fn quote_nullable(call: &Call<'_>) -> Result<ArrayRef> {
-    let texts = shown::texts(&call.arrays[0], session(call))?;
+    let texts = shown::texts(&call.arrays[0], session(call), call.bound())?;
     let quoted: arrow::array::StringArray = (0..call.rows)
         .map(|row| {
             let null = texts.is_null(row) || call.arrays[0].data_type() == &arrow::datatypes::DataType::Null;

@@ -6,12 +6,13 @@ use datafusion::common::Result;
 use regex::{Captures, Regex};
 
 use super::patterns::{Kept, flags};
+use crate::functions::bounds::Text;
 use crate::functions::function::{Call, refuse};
 
 /// `regexp_replace(text, pattern, replacement, start, n, flags)`: the match number `n` at or behind the letter number
 /// `start`, or all of them for 0.
 pub(super) fn replace(call: &Call<'_>) -> Result<ArrayRef> {
-    let mut kept = Kept::default();
+    let (mut kept, bound) = (Kept::default(), call.bound());
     call.texts(|row| {
         let number = |at: usize| if call.arrays.len() > at { call.primitive::<Int64Type>(at).value(row) } else { 1 };
         let (start, nth) = (number(3), number(4));
@@ -23,31 +24,32 @@ pub(super) fn replace(call: &Call<'_>) -> Result<ArrayRef> {
         let (text, with) = (call.text(0).value(row), call.text(2).value(row));
         let from = text.char_indices().nth(start as usize - 1).map_or(text.len(), |(at, _)| at);
         let regex = kept.get(call.text(1).value(row), flags(call, 5, row))?;
-        Ok(Some(replaced(regex, text, with, from, nth as usize)))
+        replaced(regex, text, with, (from, nth as usize), bound.text()).map(Some)
     })
 }
 
 /// `regexp_replace(text, pattern, replacement, flags)`: the first match, or all of them with the flag `g`.
 pub(super) fn replace_by_flags(call: &Call<'_>) -> Result<ArrayRef> {
-    let mut kept = Kept::default();
+    let (mut kept, bound) = (Kept::default(), call.bound());
     call.texts(|row| {
         let flags = flags(call, 3, row);
         let regex = kept.get(call.text(1).value(row), flags)?;
         let nth = usize::from(!flags.contains('g'));
-        Ok(Some(replaced(regex, call.text(0).value(row), call.text(2).value(row), 0, nth)))
+        replaced(regex, call.text(0).value(row), call.text(2).value(row), (0, nth), bound.text()).map(Some)
     })
 }
 
-fn replaced(regex: &Regex, text: &str, with: &str, from: usize, nth: usize) -> String {
-    let mut out = String::with_capacity(text.len());
+/// The match number `nth` at or behind a place, or all of them for 0.
+fn replaced(regex: &Regex, text: &str, with: &str, (from, nth): (usize, usize), mut out: Text<'_>) -> Result<String> {
     let (mut done, mut at, mut count) = (0, from, 0);
     // What stands before the start is there for anchors to look at.
     while let Some(found) = regex.captures_at(text, at) {
         let Some(whole) = found.get(0) else { break };
         count += 1;
+        out.look()?;
         if nth == 0 || count == nth {
-            out.push_str(&text[done..whole.start()]);
-            put(&mut out, with, &found);
+            out.push(&text[done..whole.start()])?;
+            put(&mut out, with, &found)?;
             done = whole.end();
         }
         let next = text[whole.end()..].chars().next();
@@ -58,40 +60,38 @@ fn replaced(regex: &Regex, text: &str, with: &str, from: usize, nth: usize) -> S
             None => break,
         };
     }
-    out.push_str(&text[done..]);
-    out
+    out.push(&text[done..])?;
+    Ok(out.done())
 }
 
 /// Writes what replaces a match: `\1` is its first group, `\&` all of it.
-fn put(out: &mut String, with: &str, found: &Captures<'_>) {
-    let mut letters = with.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            out.push(letter);
-            continue;
-        }
-        match letters.next() {
-            Some('&') => out.push_str(found.get(0).map_or("", |whole| whole.as_str())),
-            Some('\\') | None => out.push('\\'),
-            Some(other) => match other.to_digit(10).filter(|digit| *digit > 0) {
-                Some(digit) => out.push_str(found.get(digit as usize).map_or("", |group| group.as_str())),
-                None => {
-                    out.push('\\');
-                    out.push(other);
-                }
-            },
+fn put(out: &mut Text<'_>, with: &str, found: &Captures<'_>) -> Result<()> {
+    let group = |number: usize| found.get(number).map_or("", |group| group.as_str());
+    let mut rest = with;
+    while let Some(at) = rest.find('\\') {
+        out.push(&rest[..at])?;
+        let marked = &rest[at + 1..];
+        let Some(letter) = marked.chars().next() else { return out.push("\\") };
+        rest = &marked[letter.len_utf8()..];
+        match (letter, letter.to_digit(10)) {
+            ('&', _) => out.push(group(0))?,
+            ('\\', _) => out.push("\\")?,
+            (_, Some(digit @ 1..)) => out.push(group(digit as usize))?,
+            _ => out.push(&with[with.len() - rest.len() - letter.len_utf8() - 1..with.len() - rest.len()])?,
         }
     }
+    out.push(rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::bounds::Bound;
 
     #[test]
     fn one_match_or_all_are_replaced_from_a_place_on() {
         let of = |pattern: &str, text: &str, with: &str, from: usize, nth: usize| {
-            replaced(&Regex::new(pattern).unwrap(), text, with, from, nth)
+            replaced(&Regex::new(pattern).unwrap(), text, with, (from, nth), Bound::WIDEST.text()).unwrap()
         };
         assert_eq!(of("o", "foobar", "X", 0, 1), "fXobar");
         assert_eq!(of("o", "foobar", "X", 2, 1), "foXbar");
