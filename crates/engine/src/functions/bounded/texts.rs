@@ -164,7 +164,7 @@ mod tests {
         let column = ColumnarValue::Array(column);
         takes(4 + 3 * 3, |bound| joined(bound, &[column.clone(), text("xyz")], 3));
         takes(4 + 3 * 2, |bound| joined_with(bound, &[text("xy"), column.clone(), text("")], 3));
-        takes(5, |bound| translated(bound, &[text("abcd"), text("ab"), text("é")], 1));
+        takes(2 + 2, |bound| translated(bound, &[text("abcd"), text("ab"), text("é")], 1));
         takes(2 + 3 * 4, |bound| replaced_at_most(bound, &[text("ab"), text("x"), text("four")], 1));
         takes(2 + 3 * 2 + 2, |bound| replaced_at_most(bound, &[text("ab"), text("x"), text(r"\1")], 1));
     }
