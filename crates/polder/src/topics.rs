@@ -107,8 +107,29 @@ fn copy_files(from: &Path, into: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Tells of a log whose last file somebody has cut short, if it is so.
+fn tell_short(found: &topic_log::Recovered) -> Option<PartProblem> {
+    let (file, bytes) = found.cut_short_at.clone()?;
+    tracing::warn!(
+        file,
+        bytes,
+        torn_bytes = found.torn_bytes,
+        "the last file of the log of topics is shorter than a kill or a crash leaves it, unless there was no room on the disk: somebody \
+         has cut it short, and records that were acknowledged behind its end are lost; all that is known to have been on the disk \
+         before is there"
+    );
+    let problem = format!(
+        "the file ended at byte {bytes}, which is shorter than a kill or a crash leaves it, unless there was no room on the disk: \
+         somebody has cut it short, and records that were acknowledged behind that are lost"
+    );
+    Some(PartProblem { file, problem })
+}
+
 /// Tells what a start has cut off the log, if anything. Gives it where somebody is to look into it.
 fn tell_cut(found: &topic_log::Recovered) -> Option<PartProblem> {
+    if let Some(problem) = tell_short(found) {
+        return Some(problem);
+    }
     let (segment, position) = found.torn_at.clone()?;
     let topic_log::Recovered { topics, replayed_bytes, torn_bytes, .. } = *found;
     if found.torn_is_unfinished {

@@ -81,6 +81,9 @@ pub struct Recovered {
     /// of an append, and zeros where the rest of it would be, to the end of the room that the file had from its start. Damage to
     /// what was written looks otherwise, but for whole pages of zeros at its very end.
     pub torn_is_unfinished: bool,
+    /// The file of the last segment, and its length, if that is less than a kill or a crash leaves of it: somebody has cut it short.
+    /// What was acknowledged behind it, which nothing that is left vouches for, is lost.
+    pub cut_short_at: Option<(String, u64)>,
     /// Files that a crash had left behind, removed.
     pub removed_files: usize,
 }

@@ -52,11 +52,12 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
     }
     let now = ground.clock.now().timestamp_millis();
     let end = DurableEnd::read(&*disk, tail.identity);
-    let vouched = tail.sequence.max(end.sequence());
+    let (said, vouched) = (end.sequence(), tail.sequence.max(end.sequence()));
     let mut replay = Replay {
         ground,
         state,
         tail,
+        said,
         vouched,
         next_sequence: tail.first_sequence,
         unproven: VecDeque::new(),
@@ -153,6 +154,8 @@ struct Replay {
     ground: Ground,
     state: State,
     tail: Tail,
+    /// The last append that was written down as durable at a close, by an idle log, or with a copy.
+    said: u64,
     /// The last append that was durable once, for all that is known outside of the frames.
     vouched: u64,
     next_sequence: u64,
@@ -342,17 +345,26 @@ impl Replay {
         }
         let torn = last_set.map_or(0, |last| last + 1 - position);
         let cutting = |error| failed("cutting", &path, error);
+        // A file has its whole room before anything is written to it: no write that was killed makes it shorter. The room goes when
+        // the segment is ended, behind a sync of all of it.
+        let room = self.ground.options.room_of(number);
+        let is_short = scan.file_bytes < room;
+        // A copy of the log ends with its last append, which is written down beside it. So may one that found no room for more.
+        if is_short && (torn > 0 || self.said + 1 != lost) {
+            self.recovered.cut_short_at = Some((path.clone(), scan.file_bytes));
+        }
         if torn > 0 {
             self.recovered.torn_bytes = torn;
-            // A file has its whole room before anything is written to it: no write that was killed makes it shorter.
-            self.recovered.torn_is_unfinished = scan.file_bytes >= self.ground.options.room_of(number)
-                && scan.is_unfinished(position, last_set.unwrap_or_default()).map_err(reading)?;
+            self.recovered.torn_is_unfinished =
+                !is_short && scan.is_unfinished(position, last_set.unwrap_or_default()).map_err(reading)?;
             self.recovered.torn_at = Some((path.clone(), position));
             file.cut(position).map_err(cutting)?;
-            // Without room, the next append says so.
-            if let Err(error) = file.allocate(self.ground.options.room_of(number)) {
-                tracing::warn!(%error, path, "no room for the rest of the segment");
-            }
+        }
+        // Without room, the next append says so.
+        if (torn > 0 || is_short)
+            && let Err(error) = file.allocate(room)
+        {
+            tracing::warn!(%error, path, "no room for the rest of the segment");
         }
         self.write_again(scan, file, number, position)?;
         file.sync().map_err(cutting)

@@ -16,6 +16,8 @@ const STEP_BYTES: usize = 64 << 10;
 const PAGE_BYTES: u64 = 4096;
 /// So many zeros at its end are no frame's own: those that fill it up, and the record's that has no headers, are fewer.
 const MISSING_BYTES_MIN: u64 = 16;
+/// More zeros before the end of a page are none of a frame's, as a rule, and so the write did not end with that page.
+const ZEROS_MAX: u64 = 64;
 
 /// A window that moves over a file.
 #[derive(Debug)]
@@ -80,8 +82,9 @@ impl Scan {
         Ok(frame::is_whole(frame, place).then_some((header, frame)))
     }
 
-    /// Whether what is at a position is the beginning of an append whose rest was not written: nothing is behind `last_set`, and
-    /// the frame there would go on in the next page, or have another one behind it. Frames before it may be whole.
+    /// Whether what is at a position is the beginning of an append whose rest was not written: it ends with a page, nothing is behind
+    /// `last_set`, and the frame there would go on in the next page, or have another one behind it. Frames before it may be whole.
+    /// Somebody who cuts the file short may leave the same: see who calls it.
     pub(crate) fn is_unfinished(&mut self, mut position: u64, last_set: u64) -> io::Result<bool> {
         while position <= last_set {
             match self.frame(position)? {
@@ -89,15 +92,16 @@ impl Scan {
                 None => break,
             }
         }
+        let written = (last_set + 1).next_multiple_of(PAGE_BYTES);
+        if written - last_set > ZEROS_MAX {
+            return Ok(false);
+        }
         let place = self.place(position);
         let header = self.bytes(position, HEADER_BYTES)?.and_then(|head| frame::read_header(head, place));
-        let Some(header) = header else { return Ok(last_set < position + HEADER_BYTES as u64) };
+        let Some(header) = header else { return Ok(written < position + HEADER_BYTES as u64) };
         let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX / 2);
         let end = position + frame_bytes(payload_bytes) as u64;
-        if !header.last {
-            return Ok(last_set < end);
-        }
-        Ok((last_set + 1).next_multiple_of(PAGE_BYTES) + MISSING_BYTES_MIN <= end)
+        Ok(if header.last { written + MISSING_BYTES_MIN <= end } else { written < end })
     }
 
     /// Looks at every place where a frame may begin, from `position` on. Gives the first whole frame for which `is_it`

@@ -9,7 +9,6 @@ use polder_types::ErrorKind;
 use uuid::Uuid;
 
 use super::world::{Client, World, create, entry, options};
-use crate::Log;
 use crate::checkpoint;
 use crate::disk::Disk as _;
 use crate::disk::simulated::{Chance, SimulatedDisk};
@@ -19,6 +18,7 @@ use crate::frame::frame_bytes;
 use crate::records::ReadError;
 use crate::scan::Scan;
 use crate::segment::{HEADER_BYTES, file_name};
+use crate::{Log, LogOptions};
 
 /// A log whose last group is one append of three entries. Gives where that begins, and the end.
 fn world() -> (World, uuid::Uuid, usize, usize) {
@@ -260,6 +260,76 @@ fn a_write_that_was_not_ended_is_told_from_damage() {
     }
 }
 
+/// A log that was killed behind a last append of several frames and pages, which nobody vouches for; where that begins and ends.
+fn large() -> (World, Uuid, usize, usize) {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    world.batch(topic, 0, Client::of(&["first"]).bytes());
+    let start = world.writer.active.position as usize;
+    let batch = |bytes: usize| entry(topic, 0, Client::of(&[&"x".repeat(bytes)]).bytes());
+    world.append([500, 8000, 3000].map(batch).into()).unwrap();
+    let end = world.writer.active.position as usize;
+    (world, topic, start, end)
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_no_write_that_was_killed() {
+    let (world, topic, start, end) = large();
+    let (name, room) = (file_name(1), options().room_of(1) as usize);
+    assert_eq!(world.disk.content(&name).len(), room);
+    for length in (start..=end).chain([end + 1, room - 1]) {
+        let opened = World::open(&world.disk.with(&name, |bytes| bytes.truncate(length))).unwrap();
+        // Also where nothing is left of the append that was lost.
+        assert_eq!(opened.recovered.cut_short_at, Some((name.clone(), length as u64)));
+        assert!(!opened.recovered.torn_is_unfinished, "{length}");
+        assert_eq!(opened.recovered.torn_bytes > 0, length > start && length < end, "{length}");
+        assert_eq!(opened.read_all(topic, 0, 1 << 20).len(), if length < end { 1 } else { 4 }, "{length}");
+        // It has its room again, and is told of once.
+        assert_eq!(opened.disk.content(&name).len(), room);
+        assert_eq!(opened.reopened().recovered.cut_short_at, None);
+    }
+    assert_eq!(world.reopened().recovered.cut_short_at, None);
+}
+
+#[test]
+fn a_copy_that_ends_with_its_last_append_is_whole() {
+    let (mut world, topic, _, end) = large();
+    world.writer.idle();
+    let name = file_name(1);
+    let mut opened = World::open(&world.disk.with(&name, |bytes| bytes.truncate(end))).unwrap();
+    assert_eq!((&opened.recovered.cut_short_at, &opened.recovered.torn_at), (&None, &None));
+    // What is written next has its room, so that a kill is told from damage there too.
+    assert_eq!(opened.disk.content(&name).len() as u64, options().room_of(1));
+    opened.batch(topic, 0, Client::of(&["more"]).bytes());
+    let opened = opened.reopened();
+    assert_eq!((opened.recovered.cut_short_at.clone(), opened.read_all(topic, 0, 1 << 20).len()), (None, 5));
+}
+
+#[test]
+fn a_file_that_could_not_be_given_its_room_again_was_cut_by_nobody() {
+    let (mut world, topic, _, _) = large();
+    world.disk.fail_write(0);
+    world.append(vec![entry(topic, 0, Client::of(&["refused"]).bytes())]).unwrap_err();
+    world.disk.set_room(Some(world.writer.active.position as usize + 5000));
+    world.append(vec![entry(topic, 0, Client::of(&["refused"]).bytes())]).unwrap_err();
+    assert!((world.disk.content(&file_name(1)).len() as u64) < options().room_of(1));
+    let opened = world.reopened();
+    assert_eq!((&opened.recovered.cut_short_at, &opened.recovered.torn_at), (&None, &None));
+    assert_eq!(opened.read_all(topic, 0, 1 << 20).len(), 4);
+}
+
+#[test]
+fn zeros_that_begin_in_the_midst_of_a_page_are_no_write_that_was_killed() {
+    let (world, _, start, end) = large();
+    for place in start + 8..end - 8 {
+        let recovered = World::open(&world.disk.with(&file_name(1), |bytes| bytes[place..].fill(0))).unwrap().recovered;
+        assert!(recovered.torn_bytes > 0 && recovered.cut_short_at.is_none(), "{place}");
+        let to_page = place.next_multiple_of(4096) - place;
+        assert!(!recovered.torn_is_unfinished || to_page <= 64, "{place}");
+        assert!(recovered.torn_is_unfinished || to_page > 0, "{place}");
+    }
+}
+
 #[test]
 fn a_flip_in_a_sealed_segment_is_named_and_not_served() {
     let mut world = World::new();
@@ -337,6 +407,19 @@ fn missing_files_are_named() {
     let checked = world.reader.scrub(None).unwrap();
     assert_eq!(checked.damaged.len(), 1);
     assert!(checked.damaged[0].problem.contains("is missing"), "{:?}", checked.damaged);
+}
+
+#[test]
+fn a_young_log_without_its_checkpoint_is_not_begun_anew() {
+    let mut world = World::new();
+    let topic = world.create("t", 1, &[]);
+    world.batch(topic, 0, Client::of(&["kept"]).bytes());
+    let disk = world.disk.crashed(&mut None);
+    crate::disk::Disk::remove(&disk, "checkpoint").unwrap();
+    // Each start brings a number of its own, for a log that it may have to begin.
+    let error = World::open_with(&disk, LogOptions { identity: 78, ..options() }).err().unwrap();
+    says_that_files_belong_together(&error);
+    assert_eq!(disk.content(&file_name(1)), world.disk.content(&file_name(1)));
 }
 
 /// A file of a backup does not go with the others of today.

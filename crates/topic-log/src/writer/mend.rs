@@ -17,10 +17,16 @@ impl Writer {
     /// Nothing may be in the group.
     pub(super) fn mend(&mut self) -> Result<()> {
         self.write_again()?;
-        let file = &self.active.file;
-        let room = self.ground.options.room_of(self.active.segment);
-        let cut = file.cut(self.active.position).and_then(|()| file.allocate(room));
-        cut.map_err(|error| failed("mending", &self.path(), error))?;
+        let mending = |error| failed("mending", &self.path(), error);
+        let file = Arc::clone(&self.active.file);
+        file.cut(self.active.position).map_err(mending)?;
+        if let Err(error) = file.allocate(self.ground.options.room_of(self.active.segment)) {
+            let error = mending(error);
+            // The file stays as short as it is until there is room again: without this a start would think that somebody has cut
+            // it. Where this cannot be written either, it does.
+            drop(self.end.say(&*self.ground.disk, self.synced));
+            return Err(error);
+        }
         self.sync()?;
         self.synced = self.next_sequence - 1;
         self.torn = false;
