@@ -218,7 +218,10 @@ fn part_of(
             return None;
         }
     } else {
-        extents = view.extents.iter().filter(|extent| cold.contains(&extent.segment)).cloned().collect();
+        // One run of them: what stays where it is in between, as it is damaged, keeps its place between two stretches. The rest has
+        // its turn in the next round.
+        let is_cold = |extent: &&Extent| cold.contains(&extent.segment);
+        extents = view.extents.iter().skip_while(|extent| !is_cold(extent)).take_while(is_cold).cloned().collect();
     }
     // Memory gives no place in a file: its index is not written yet.
     let written = extents.iter().take_while(|extent| matches!(extent.index, Index::Stored(_))).count();

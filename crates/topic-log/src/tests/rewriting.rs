@@ -9,8 +9,8 @@ use crate::codec;
 use crate::compact::unpack;
 use crate::disk::simulated::Chance;
 use crate::entry::Entry;
-use crate::read::Ask;
 use crate::read::time::Wanted;
+use crate::read::Ask;
 use crate::record;
 use crate::records::Isolation;
 use crate::request::{Order, Request};
@@ -90,6 +90,44 @@ fn a_flip_in_a_segment_stops_its_rewriting_and_no_other() {
     assert_eq!(flipped.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark, end);
     let error = flipped.reader.scrub(None).unwrap().sound().unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
+}
+
+#[test]
+fn what_is_rewritten_around_a_damaged_segment_hides_nothing_of_it() {
+    let mut world = World::new();
+    let topic = world.create("a", 2, &[]);
+    while world.writer.active.segment < 9 {
+        world.batch(topic, 0, Client::of(&[&"f".repeat(2500)]).bytes());
+        world.batch(topic, 1, Client::of(&[&"y".repeat(100)]).bytes());
+    }
+    let whole = world.read_all(topic, 1, 1 << 20);
+    // Between two others of its partition.
+    let flip = |bytes: &mut Vec<u8>| {
+        let place = bytes.windows(2000).rposition(|some| some.iter().all(|byte| *byte == b'f')).unwrap();
+        bytes[place] ^= 1;
+    };
+    let mut flipped = World::open(&world.disk.with(&file_name(2), flip)).unwrap();
+    rewrite::round(&flipped.reader, 9, 0).unwrap_err();
+    assert!(round(&mut flipped, 0));
+    while round(&mut flipped, 0) {}
+    for mut opened in [flipped.reopened(), flipped] {
+        assert_eq!(opened.read_all(topic, 1, 1 << 20), whole);
+        let end = opened.reader.ground.published.partition(topic, 0).unwrap().bounds().high_watermark;
+        let mut damaged = 0;
+        for offset in 0..end {
+            match opened.read(topic, 0, offset, 1) {
+                Ok(records) => {
+                    let first = batch::batches(&records.batches[0]).next().unwrap().0;
+                    assert_eq!(first.base_offset, offset);
+                }
+                Err(_) => damaged += 1,
+            }
+        }
+        assert_eq!(damaged, 1);
+        assert!(opened.reader.scrub(None).unwrap().sound().is_err());
+        assert!(opened.disk.names().contains(&file_name(2)) && !opened.disk.names().contains(&file_name(3)));
+        assert!(!round(&mut opened, 0));
+    }
 }
 
 #[test]
