@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use polder_types::{Error, Result};
@@ -14,7 +14,9 @@ use crate::disk::{Disk, DiskFile};
 use crate::failure::failed;
 use crate::index::{Index, Stored};
 use crate::segment;
+use crate::turn::Turn;
 use crate::view::{PartitionView, Published};
+use crate::writer::Ground;
 
 /// What the checkpoint on the disk needs.
 #[derive(Debug, Default)]
@@ -66,16 +68,17 @@ impl Drop for Ahead {
     }
 }
 
-/// Written and synced at once.
-const ZEROS_BYTES: u64 = 1 << 20;
+/// Written and synced at once: a sync of the writer's that comes meanwhile waits for no more.
+const ZEROS_BYTES: u64 = 256 << 10;
 
 /// Writes zeros where there is only room, until the segment's turn comes. Where something was written before, a sync is the disk's
 /// work alone; where nothing was, it changes the file system's journal too, which takes some times as long, and waits for a
 /// thread of the system's that may wait for a processor.
-fn fill(file: &dyn DiskFile, claimed: &Mutex<bool>, bytes: u64) -> std::io::Result<()> {
+fn fill(file: &dyn DiskFile, claimed: &Mutex<bool>, turn: &Turn, bytes: u64) -> std::io::Result<()> {
     let zeros = vec![0_u8; usize::try_from(ZEROS_BYTES).unwrap_or_default()];
     let mut position = segment::HEADER_BYTES;
     while position < bytes {
+        turn.wait(Duration::ZERO);
         let begun = Instant::now();
         let size = ZEROS_BYTES.min(bytes - position);
         {
@@ -97,14 +100,16 @@ fn fill(file: &dyn DiskFile, claimed: &Mutex<bool>, bytes: u64) -> std::io::Resu
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pub(crate) disk: Arc<dyn Disk>,
+    turn: Arc<Turn>,
     pub(crate) durable: Arc<Mutex<Durable>>,
     pub(crate) indexes: Vec<(u64, Vec<u8>)>,
     pub(crate) settled: Vec<(Arc<PartitionView>, u64, Stored)>,
 }
 
 impl Keeper {
-    pub(crate) fn new(disk: Arc<dyn Disk>, durable: Arc<Mutex<Durable>>) -> Self {
-        Self { disk, durable, indexes: Vec::new(), settled: Vec::new() }
+    pub(crate) fn new(ground: &Ground, durable: Arc<Mutex<Durable>>) -> Self {
+        let (disk, turn) = (Arc::clone(&ground.disk), Arc::clone(&ground.turn));
+        Self { disk, turn, durable, indexes: Vec::new(), settled: Vec::new() }
     }
 
     pub(crate) fn work(&mut self, job: Job) {
@@ -116,7 +121,7 @@ impl Keeper {
                 // A writer that has ended needs no segment; the next start removes it.
                 let wanted = made.send(created).is_ok() && synced;
                 if let Some((file, claimed)) = file.filter(|_| wanted)
-                    && let Err(error) = fill(&*file, &claimed, bytes)
+                    && let Err(error) = fill(&*file, &claimed, &self.turn, bytes)
                 {
                     tracing::warn!(%error, segment, "the next segment could not be filled with zeros; its syncs take longer");
                 }
@@ -216,13 +221,13 @@ mod tests {
         let bytes = 3 * ZEROS_BYTES + 4096;
         let ahead = Ahead::new(segment::create(&disk, 7, 5, bytes).unwrap());
         let claimed = Arc::clone(&ahead.claimed);
-        fill(&*ahead.file, &claimed, bytes).unwrap();
+        fill(&*ahead.file, &claimed, &Turn::default(), bytes).unwrap();
         assert_eq!(disk.content(&segment::file_name(7)).len() as u64, bytes);
         segment::check(&disk, &*ahead.file, 7, 5).unwrap();
 
         let file = ahead.claim();
         file.write_all_at(b"a frame", segment::HEADER_BYTES).unwrap();
-        fill(&*file, &claimed, bytes).unwrap();
+        fill(&*file, &claimed, &Turn::default(), bytes).unwrap();
         let mut found = [0; 7];
         file.read_exact_at(&mut found, segment::HEADER_BYTES).unwrap();
         assert_eq!(&found, b"a frame");
@@ -236,6 +241,6 @@ mod tests {
         drop(ahead);
         // It would fail if it wrote.
         disk.fail_write(0);
-        fill(&*file, &claimed, ZEROS_BYTES).unwrap();
+        fill(&*file, &claimed, &Turn::default(), ZEROS_BYTES).unwrap();
     }
 }

@@ -41,6 +41,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod turn;
 mod varint;
 mod view;
 mod writer;

@@ -331,11 +331,12 @@ impl Log {
             published: Arc::new(Published::default()),
             cache: Arc::new(Cache::new(options.cache_bytes)),
             metrics: Arc::new(Metrics::default()),
+            turn: Arc::default(),
             options,
         };
         let (mut writer, durable, recovered) = recover::open(ground.clone())?;
         let durable = Arc::new(Mutex::new(durable));
-        let (keeper, keeping) = start_keeper(Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable)))?;
+        let (keeper, keeping) = start_keeper(Keeper::new(&ground, Arc::clone(&durable)))?;
         let jobs = keeper.clone();
         writer.keeper = Box::new(move |job| drop(jobs.send(Job::Checkpoint(job))));
         let (identity, options) = (writer.identity, ground.options.clone());

@@ -23,6 +23,7 @@ use crate::options::{LogOptions, Sync};
 use crate::request::{APPEND_BYTES_MAX, Append, Outcome, Request};
 use crate::segment;
 use crate::state::{Mark, State};
+use crate::turn::Turn;
 use crate::view::Published;
 
 mod apply;
@@ -69,6 +70,8 @@ pub(crate) struct Ground {
     pub(crate) published: Arc<Published>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What is written beside the writer waits for its syncs.
+    pub(crate) turn: Arc<Turn>,
 }
 
 pub(crate) struct Writer {
@@ -244,7 +247,10 @@ impl Writer {
     }
 
     fn sync(&mut self) -> Result<()> {
-        if let Err(error) = self.active.file.sync() {
+        let turn = self.ground.turn.take();
+        let synced = self.active.file.sync();
+        drop(turn);
+        if let Err(error) = synced {
             // What was to be written counts as written for the system from here on: the next sync says nothing of it.
             self.torn = true;
             return Err(failed("syncing", &self.path(), error));

@@ -35,7 +35,9 @@ struct Inside {
     failing_write: Option<usize>,
     failing_reads: bool,
     before_read: Option<Meanwhile>,
+    before_sync: Option<Meanwhile>,
     syncs: usize,
+    writes: usize,
 }
 
 /// Done once, in the midst of something else.
@@ -94,6 +96,16 @@ impl SimulatedDisk {
     /// Has something done before the next read.
     pub(crate) fn before_read(&self, what: impl FnOnce() + Send + 'static) {
         self.0.lock().before_read = Some(Meanwhile(Box::new(what)));
+    }
+
+    /// The same, in the midst of the next sync.
+    pub(crate) fn before_sync(&self, what: impl FnOnce() + Send + 'static) {
+        self.0.lock().before_sync = Some(Meanwhile(Box::new(what)));
+    }
+
+    /// Writes, and files that were made.
+    pub(crate) fn writes(&self) -> usize {
+        self.0.lock().writes
     }
 
     /// The system forgets what it has in memory, as when that is short: what a failed sync gave up is read as the disk has it.
@@ -208,6 +220,7 @@ impl Inside {
 impl Disk for SimulatedDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut inside = self.0.lock();
+        inside.writes += 1;
         inside.files.push(Content::default());
         let file = inside.files.len() - 1;
         inside.renamed(|names| {
@@ -276,6 +289,7 @@ impl DiskFile for SimulatedFile {
 
     fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         let mut inside = self.0.0.lock();
+        inside.writes += 1;
         inside.failing_write = match inside.failing_write {
             Some(0) => {
                 inside.failing_write = None;
@@ -296,6 +310,10 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let meanwhile = self.0.0.lock().before_sync.take();
+        if let Some(Meanwhile(what)) = meanwhile {
+            what();
+        }
         let mut inside = self.0.0.lock();
         if inside.sound_syncs > 0 {
             inside.sound_syncs -= 1;

@@ -18,9 +18,9 @@ use crate::view::PartitionView;
 
 /// Positions have 32 bits; a smaller file is sooner removed, and a tiny one is not worth its name.
 const FILE_BYTES: std::ops::RangeInclusive<u64> = (if cfg!(test) { 8 << 10 } else { 1 << 20 })..=1 << 30;
-/// Written at once.
-const WRITE_BYTES: usize = 1 << 20;
-/// A disk that is slow already is not left alone for longer after each writing.
+/// Written and synced at once: a sync of the writer's that comes meanwhile waits for no more.
+const WRITE_BYTES: usize = 256 << 10;
+/// A disk that is slow already is not left alone for longer after each writing, and others are not let pass for longer before it.
 const REST_MAX: Duration = Duration::from_millis(20);
 
 struct Open {
@@ -122,6 +122,7 @@ impl<'a> Output<'a> {
         let open = match self.open.take() {
             Some(open) => open,
             None => {
+                self.let_pass();
                 let number = reader.rewriting.number(reader)?;
                 self.made.push(number);
                 let disk = &*reader.ground.disk;
@@ -133,15 +134,24 @@ impl<'a> Output<'a> {
         Ok(self.open.insert(open))
     }
 
+    /// The writer syncs first. Where more waits than rests leave time for, only once.
+    fn let_pass(&self) {
+        self.reader.ground.turn.wait(if self.rests > 0 { REST_MAX } else { Duration::ZERO });
+    }
+
     /// Onto the disk, piece by piece: one sync of a whole file at its end would hold up those that producers wait for.
     fn write(&mut self) -> Result<()> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let begun = Instant::now();
-        let written = open.file.write_all_at(&open.group.bytes, open.position).and_then(|()| open.file.sync());
-        written.map_err(|error| failed("writing", &self.reader.path(open.number), error))?;
-        open.position += open.group.bytes.len() as u64;
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        for piece in open.group.bytes.chunks(WRITE_BYTES) {
+            self.let_pass();
+            let begun = Instant::now();
+            let written = open.file.write_all_at(piece, open.position).and_then(|()| open.file.sync());
+            written.map_err(|error| failed("writing", &self.reader.path(open.number), error))?;
+            open.position += piece.len() as u64;
+            thread::sleep((begun.elapsed() * self.rests).min(REST_MAX));
+        }
         open.group.bytes.clear();
-        thread::sleep((begun.elapsed() * self.rests).min(REST_MAX));
+        self.open = Some(open);
         Ok(())
     }
 
@@ -184,6 +194,7 @@ impl<'a> Output<'a> {
         open.group.close(0, 0, Place { identity, segment: open.number, position: open.position });
         self.write()?;
         let Some(open) = self.open.take() else { return Ok(()) };
+        self.let_pass();
         let disk = &*self.reader.ground.disk;
         let written = (|| {
             open.file.sync()?;

@@ -1,5 +1,9 @@
 //! Segments brought together by partition, and compaction.
 
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
 use polder_types::ErrorKind;
 use uuid::Uuid;
 
@@ -10,11 +14,11 @@ use crate::compact::unpack;
 use crate::disk::simulated::Chance;
 use crate::entry::Entry;
 use crate::read::time::Wanted;
-use crate::read::Ask;
+use crate::read::{Ask, Files, Reader};
 use crate::record;
 use crate::records::Isolation;
 use crate::request::{Order, Request};
-use crate::rewrite;
+use crate::rewrite::{self, Rewriting};
 use crate::room;
 use crate::segment::file_name;
 
@@ -128,6 +132,30 @@ fn what_is_rewritten_around_a_damaged_segment_hides_nothing_of_it() {
         assert!(opened.disk.names().contains(&file_name(2)) && !opened.disk.names().contains(&file_name(3)));
         assert!(!round(&mut opened, 0));
     }
+}
+
+#[test]
+fn nothing_is_rewritten_while_the_writer_syncs() {
+    let mut world = World::new();
+    let topic = world.create("a", 1, &[]);
+    roll(&mut world, topic, 8);
+    let sealed_before = world.durable.lock().tail_segment;
+    let Reader { identity, ground, .. } = &world.reader;
+    let (files, rewriting) = (Files::new(1 << 20), Rewriting::default());
+    let reader = Reader { identity: *identity, ground: ground.clone(), files, rewriting };
+    let (disk, (told, hears)) = (world.disk.clone(), channel());
+    world.disk.before_sync(move || {
+        let before = disk.writes();
+        let rewriting = thread::spawn(move || rewrite::round(&reader, sealed_before, 0).unwrap().is_some());
+        // It would be through with all of it.
+        thread::sleep(Duration::from_millis(150));
+        told.send((disk.writes() - before, rewriting)).unwrap();
+    });
+    world.batch(topic, 0, Client::of(&["waits for a sync"]).bytes());
+    let (writes, rewriting) = hears.try_recv().unwrap();
+    assert_eq!(writes, 0);
+    assert!(rewriting.join().unwrap());
+    assert!(!rewritten(&world).is_empty());
 }
 
 #[test]

@@ -62,11 +62,12 @@ impl World {
             published: Arc::new(Published::default()),
             cache: Arc::new(Cache::new(options.cache_bytes)),
             metrics: Arc::new(Metrics::default()),
+            turn: Arc::default(),
             options,
         };
         let (mut writer, durable, recovered) = recover::open(ground.clone())?;
         let durable = Arc::new(Mutex::new(durable));
-        let mut keeper = Keeper::new(Arc::clone(&ground.disk), Arc::clone(&durable));
+        let mut keeper = Keeper::new(&ground, Arc::clone(&durable));
         writer.keeper = Box::new(move |job| keeper.handle(job));
         let rewriting = Rewriting::default();
         let reader = Reader { identity: writer.identity, ground, files: Files::new(1 << 20), rewriting };
