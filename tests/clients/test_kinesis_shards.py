@@ -207,3 +207,46 @@ def test_a_provisioned_shard_has_its_limit(server):
     answer = kinesis.put_records(StreamName=name, Records=rows)
     assert answer["FailedRecordCount"] == 3
     assert {record.get("ErrorCode") for record in answer["Records"]} == {None, "ProvisionedThroughputExceededException"}
+
+
+def test_a_provisioned_shard_takes_a_thousand_records_in_a_second(server):
+    kinesis = client(server, config=botocore.config.Config(retries={"max_attempts": 0}))
+    name = kafkas.fresh_name("thousand")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    rows = [{"Data": b"x", "PartitionKey": str(number)} for number in range(500)]
+    answers = []
+
+    def put():
+        answers.append(kinesis.put_records(StreamName=name, Records=rows))
+
+    # So many that it does not matter how long they take.
+    began = time.monotonic()
+    threads = [threading.Thread(target=put) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = [record for answer in answers for record in answer["Records"] if "ErrorCode" not in record]
+    refused = [record for answer in answers for record in answer["Records"] if "ErrorCode" in record]
+    assert 1_000 <= len(taken) <= 1_000 + 1_000 * (time.monotonic() - began)
+    assert {record["ErrorCode"] for record in refused} == {"ProvisionedThroughputExceededException"}
+    assert len(refused) == sum(answer["FailedRecordCount"] for answer in answers)
+
+
+def test_a_provisioned_shard_gives_two_megabytes_in_a_second_to_all_who_share_it(server):
+    kinesis = client(server, config=botocore.config.Config(retries={"max_attempts": 0}))
+    name = kafkas.fresh_name("twice")
+    # Without a limit, until it is full.
+    kinesis.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    for _ in range(9):
+        kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="k", ExplicitHashKey="0")
+    arn = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "PROVISIONED"})
+    ask = {"StreamName": name, "ShardId": SHARD(0), "ShardIteratorType": "TRIM_HORIZON"}
+    first, second = (kinesis.get_shard_iterator(**ask)["ShardIterator"] for _ in range(2))
+    assert len(kinesis.get_records(ShardIterator=first)["Records"]) == 9
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        kinesis.get_records(ShardIterator=second)
+    assert refused.value.response["Error"]["Code"] == "ProvisionedThroughputExceededException"
+    kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    assert len(kinesis.get_records(ShardIterator=second)["Records"]) == 9

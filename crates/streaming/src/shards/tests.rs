@@ -203,3 +203,47 @@ async fn limits_are_those_of_provisioned_streams() {
     assert_eq!(put(&world, large(1 << 19)).await, Ok((0, 3)));
     assert_eq!(put(&world, large(1 << 19)).await, Ok((0, 4)));
 }
+
+#[tokio::test]
+async fn a_provisioned_shard_takes_a_thousand_records_and_gives_two_megabytes_in_a_second() {
+    let world = World::new().await;
+    made(&world, 2, false).await;
+    let (low, high) = (Some(0), Some(u128::MAX));
+    let throttled = |outcome: &TopicResult<_>| outcome.as_ref().is_err_and(|one| one.error == TopicError::Throttled);
+    // As one call, so that the first thousand go in and what is behind them does not, but for another shard's.
+    let mut records = vec![record("k", low); 1_003];
+    records[1_001].hash_key = high;
+    let outcomes = world.topics.put(&client("a"), &stream(), records).await.unwrap();
+    let refused: Vec<usize> = (0..outcomes.len()).filter(|place| throttled(&outcomes[*place])).collect();
+    assert_eq!(refused, [1_000, 1_002]);
+    assert!(outcomes.iter().filter(|outcome| outcome.is_ok()).count() == 1_001);
+    world.clock.advance(chrono::TimeDelta::milliseconds(2));
+    let outcomes = world.topics.put(&client("a"), &stream(), vec![record("k", low); 3]).await.unwrap();
+    assert_eq!(outcomes.iter().map(throttled).collect::<Vec<_>>(), [false, false, true]);
+
+    // More than two megabytes of them, put there without a limit.
+    world.topics.change_stream(&client("a"), &stream(), StreamChange::OnDemand(true)).await.unwrap();
+    for _ in 0..3 {
+        put(&world, ShardRecord { data: vec![0; (1 << 20) - 1].into(), ..record("k", low) }).await.unwrap();
+    }
+    let id = world.topics.stream(&client("a"), &stream()).unwrap().id;
+    let read = |shard, shared| {
+        let (sequence, wait_max) = (1, Duration::ZERO);
+        let read = ReadShard { stream: id, shard, sequence, records_max: 2_000, bytes_max: 10 << 20, wait_max, shared };
+        let topics = world.topics.clone();
+        async move { topics.read_shard(&client("a"), &read).await }
+    };
+    for _ in 0..2 {
+        assert_eq!(read(0, true).await.unwrap().records.len(), 1_005);
+    }
+    world.topics.change_stream(&client("a"), &stream(), StreamChange::OnDemand(false)).await.unwrap();
+    assert_eq!(read(0, true).await.unwrap().records.len(), 1_005);
+    assert_eq!(read(0, true).await.unwrap_err().error, TopicError::Throttled);
+    // Another shard has its own, and so has who does not share.
+    assert_eq!(read(1, true).await.unwrap().records.len(), 1);
+    assert_eq!(read(0, false).await.unwrap().records.len(), 1_005);
+    world.clock.advance(chrono::TimeDelta::milliseconds(400));
+    assert_eq!(read(0, true).await.unwrap_err().error, TopicError::Throttled);
+    world.clock.advance(chrono::TimeDelta::milliseconds(200));
+    assert_eq!(read(0, true).await.unwrap().records.len(), 1_005);
+}

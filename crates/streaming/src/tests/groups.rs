@@ -3,8 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use polder_capability::topics::{
     ConsumerHeartbeat, ConsumerHeartbeatAnswer, FetchOffsets, GroupState, JoinGroup, Joined, JoinedGroup,
-    LeavingMember, MemberId, SyncGroup, TopicAdmin, TopicError, TopicGroups, TopicResult, TopicTransactions,
-    TransactionOffsets,
+    LeavingMember, MemberId, SyncGroup, TopicAdmin, TopicError, TopicGroups, TopicPartition, TopicResult,
+    TopicTransactions, TransactionOffsets,
 };
 
 use super::world::{World, at, client, offsets};
@@ -153,6 +153,47 @@ async fn offsets_go_with_their_topic_their_group_and_their_time() {
     assert!(world.topics.list_groups(&client("a")).await.unwrap().is_empty());
     world.restart().await;
     assert!(world.topics.list_groups(&client("a")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn offsets_are_deleted_one_by_one_where_nobody_reads() {
+    let mut world = World::new().await;
+    world.topic("t", 2).await;
+    world.topic("u", 1).await;
+    let delete = |world: &World, group: &'static str, places: Vec<TopicPartition>| {
+        let topics = world.topics.clone();
+        async move {
+            let deleted = topics.delete_offsets(&client("a"), group, places).await;
+            let error = |outcome: TopicResult<()>| outcome.map_err(|failure| failure.error);
+            deleted.map(|all| all.into_iter().map(error).collect::<Vec<_>>()).map_err(|failure| failure.error)
+        }
+    };
+    for (of, offset) in [(at("t", 0), 3), (at("t", 1), 4), (at("u", 0), 5)] {
+        world.commit(offsets("g", -1, "", of, offset)).await.unwrap();
+    }
+    let unknown = Err(TopicError::UnknownTopic);
+    let places = vec![at("none", 0), at("t", 0), at("t", 7), at("u", 0)];
+    assert_eq!(delete(&world, "g", places).await, Ok(vec![unknown.clone(), Ok(()), unknown, Ok(())]));
+    for _ in 0..2 {
+        assert_eq!(world.committed("g", at("t", 0)).await, None);
+        assert_eq!(world.committed("g", at("t", 1)).await, Some(4));
+        assert_eq!(world.committed("g", at("u", 0)).await, None);
+        world.restart().await;
+    }
+    // What is not there is deleted already, but for a group.
+    assert_eq!(delete(&world, "g", vec![at("t", 0)]).await, Ok(vec![Ok(())]));
+    assert_eq!(delete(&world, "none", vec![at("t", 0)]).await, Err(TopicError::UnknownGroup));
+    // A topic that a member reads keeps its own; another one of the group's does not.
+    let joined = enter(&world, "busy").await;
+    let me = joined.member_id.clone();
+    world.topics.sync(&client("m"), sync("busy", &joined, &[(&me, "all")])).await.unwrap();
+    for of in [at("t", 1), at("u", 0)] {
+        world.commit(offsets("busy", joined.generation, &me, of, 8)).await.unwrap();
+    }
+    let deleted = delete(&world, "busy", vec![at("t", 1), at("u", 0)]).await;
+    assert_eq!(deleted, Ok(vec![Err(TopicError::GroupSubscribed), Ok(())]));
+    assert_eq!(world.committed("busy", at("t", 1)).await, Some(8));
+    assert_eq!(world.committed("busy", at("u", 0)).await, None);
 }
 
 pub fn beat(group: &str, member: &str, epoch: i32) -> ConsumerHeartbeat {

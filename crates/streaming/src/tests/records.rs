@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use polder_capability::topics::{
-    EpochQuestion, FetchPartition, Isolation, OffsetAt, OffsetQuestion, Producer, QuotaChange, QuotaKey, QuotaName,
-    TopicError, TopicQuotas, TopicRecords,
+    EpochEnd, EpochQuestion, FetchPartition, Isolation, LEADER_EPOCH, OffsetAt, OffsetQuestion, Producer, QuotaChange,
+    QuotaKey, QuotaName, TopicError, TopicQuotas, TopicRecords,
 };
 
 use super::world::{START_MS, World, at, batch, client, fetch, plain};
@@ -138,6 +138,37 @@ async fn places_are_found_and_records_deleted() {
     let epochs = [0, 7].map(|epoch| EpochQuestion { of: at("t", 0), current: Some(0), epoch });
     let ends = world.topics.epoch_ends(&client("r"), epochs.to_vec()).await.unwrap();
     assert_eq!(ends.iter().map(|end| end.as_ref().unwrap().end_offset).collect::<Vec<_>>(), [5, -1]);
+}
+
+#[tokio::test]
+async fn the_end_of_an_epoch_is_the_end_of_the_partition() {
+    let mut world = World::new().await;
+    world.topic("t", 2).await;
+    for _ in 0..3 {
+        world.produce(at("t", 0), batch(&["x".to_owned(), "y".to_owned()], None)).await.unwrap();
+    }
+    world.topics.delete_records(&client("r"), vec![(at("t", 0), Some(2))]).await.unwrap().remove(0).unwrap();
+    world.restart().await;
+    let ask = |of, current, epoch| EpochQuestion { of, current, epoch };
+    let questions = vec![
+        ask(at("t", 0), Some(LEADER_EPOCH), LEADER_EPOCH),
+        // Who knows of no leader is told all the same.
+        ask(at("t", 0), None, LEADER_EPOCH),
+        ask(at("t", 1), Some(-1), LEADER_EPOCH),
+        // None was so old, and none is so new.
+        ask(at("t", 0), Some(LEADER_EPOCH), LEADER_EPOCH - 1),
+        ask(at("t", 0), Some(LEADER_EPOCH), LEADER_EPOCH + 1),
+        ask(at("t", 0), Some(LEADER_EPOCH + 1), LEADER_EPOCH),
+        ask(at("t", 2), Some(LEADER_EPOCH), LEADER_EPOCH),
+        ask(at("none", 0), None, LEADER_EPOCH),
+    ];
+    let ends = world.topics.epoch_ends(&client("r"), questions).await.unwrap();
+    let ends: Vec<_> = ends.into_iter().map(|end| end.map_err(|failure| failure.error)).collect();
+    let end = |epoch, end_offset| Ok(EpochEnd { epoch, end_offset });
+    let known = Some(LEADER_EPOCH);
+    assert_eq!(ends[..5], [end(known, 6), end(known, 6), end(known, 0), end(None, -1), end(None, -1)]);
+    let unknown = Err(TopicError::UnknownTopic);
+    assert_eq!(ends[5..], [Err(TopicError::UnknownLeaderEpoch), unknown.clone(), unknown]);
 }
 
 #[tokio::test]
