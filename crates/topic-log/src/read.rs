@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use polder_types::Result;
+use polder_types::{ErrorKind, Result};
 
 use crate::batch::batches;
 use crate::failure::{RESTORE_ALL, damaged, failed};
@@ -185,19 +185,27 @@ impl Reader {
                 pieces.push(Piece { segment, entry: *entry });
             }
         }
-        let from_disk = self.payloads(partition, &pieces, &mut |payload| {
+        let read = self.payloads(partition, &pieces, &mut |payload| {
             let go_on = !taking.is_full(payload.len());
             if go_on {
                 taking.add(&payload);
             }
             go_on
-        })?;
+        });
+        let from_disk = match read {
+            // Who goes on behind what is whole is told.
+            Err(Trouble::Read(ReadError::Failed(error))) if error.kind() == ErrorKind::Corrupt && taking.bytes > 0 => {
+                taking.bytes
+            }
+            other => other?,
+        };
         let records = taking.finish(&plan.aborted);
         self.ground.metrics.read(records.bytes().saturating_sub(from_disk), from_disk);
         Ok(records)
     }
 
-    /// Gives the payloads of frames in order until `give` has enough; says how many bytes came from the disk.
+    /// Gives the payloads of frames in order until `give` has enough; says how many bytes came from the disk. Damage is an error
+    /// once what is before it was given.
     pub(crate) fn payloads(
         &self,
         partition: &PartitionView,
@@ -216,19 +224,19 @@ impl Reader {
                 continue;
             }
             let together = 1 + behind.iter().zip(rest).take_while(|(next, last)| fits(first, last, next)).count();
-            let (run, behind) = rest.split_at(together);
-            for payload in self.run(partition, run)? {
+            let payloads = self.run(partition, rest.get(..together).unwrap_or_default())?;
+            rest = rest.get(payloads.len()..).unwrap_or_default();
+            for payload in payloads {
                 from_disk += payload.len();
                 if !give(payload) {
                     return Ok(from_disk);
                 }
             }
-            rest = behind;
         }
         Ok(from_disk)
     }
 
-    /// Frames near each other, read at once and checked.
+    /// Frames near each other, read at once and checked: those before the first that is damaged, and an error if there are none.
     fn run(&self, partition: &PartitionView, run: &[Piece]) -> Result<Vec<Bytes>, Trouble> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(Vec::new()) };
         let start = u64::from(first.entry.position);
@@ -250,6 +258,9 @@ impl Reader {
                     && header.payload_bytes == piece.entry.payload_bytes
             });
             if header.is_none() || !frame::is_whole(frame, place) {
+                if !payloads.is_empty() {
+                    break;
+                }
                 let path = self.path(piece.segment);
                 return Err(Trouble::Read(damaged(&path, position, "records are not as they were written").into()));
             }
