@@ -1,11 +1,11 @@
 use datafusion::sql::sqlparser::ast::Expr;
 
-use super::answer_one;
+use super::{Missing, answer_one};
 use crate::parse::parse_expr;
 
 fn check(condition: &str, expected: &str) {
     let mut expr: Expr = parse_expr(condition).unwrap();
-    answer_one(&mut expr);
+    answer_one(&mut expr, &Missing::default());
     assert_eq!(expr.to_string(), expected, "{condition}");
 }
 
