@@ -4,7 +4,9 @@ mod places;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Int32Array, ListArray, Scalar, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Datum, Int32Array, ListArray, Scalar, StringViewArray, UInt32Array,
+};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::kernels::cmp;
 use arrow::compute::{cast, filter, take};
@@ -12,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
+use polder_lake::TextLength;
 
 use super::bounds::bytes_of;
 use super::casts::read_list;
@@ -240,6 +243,16 @@ fn compared(op: &str, left: &ArrayRef, right: &ArrayRef) -> Result<BooleanArray>
     })
 }
 
+/// Arrays of texts without the blanks that those end in.
+fn without_blanks(array: &ArrayRef) -> Result<ArrayRef> {
+    let flat = Flat::of(array);
+    let values = cast(&flat.values(), &DataType::Utf8View)?;
+    let bare: StringViewArray =
+        values.as_string_view().iter().map(|text| text.map(|text| text.trim_end_matches(' '))).collect();
+    let lengths = (0..flat.lists.len()).map(|row| flat.lists.value_length(row) as usize).collect();
+    flat.rebuilt(cast(&bare, &flat.lists.value_type())?, lengths)
+}
+
 fn quantified(call: &Call<'_>, decisive: bool) -> Result<ArrayRef> {
     let array = match call.arrays[2].data_type() {
         DataType::List(_) => Arc::clone(&call.arrays[2]),
@@ -255,7 +268,9 @@ fn quantified(call: &Call<'_>, decisive: bool) -> Result<ArrayRef> {
                 }
                 other => other.clone(),
             };
-            read_list(call.text(2), &Arc::new(Field::new_list_field(item, true)))?
+            let read = read_list(call.text(2), &Arc::new(Field::new_list_field(item, true)))?;
+            let padded = TextLength::of_field(&call.fields[1]).is_some_and(|length| length.blank_padded);
+            if padded { without_blanks(&read)? } else { read }
         }
     };
     let flat = Flat::of(&array);

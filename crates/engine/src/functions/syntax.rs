@@ -263,7 +263,7 @@ fn any(left: Expr, op: BinaryOperator, right: Expr, is_some: bool) -> Expr {
         right @ Expr::Subquery(_) => {
             Expr::AnyOp { left: Box::new(left), compare_op: op, right: Box::new(right), is_some }
         }
-        Expr::Array(array) if op == BinaryOperator::Eq && is_flat(&array.elem) => {
+        Expr::Array(array) if op == BinaryOperator::Eq && is_list(&array.elem) => {
             Expr::InList { expr: Box::new(left), list: array.elem, negated: false }
         }
         right => call("polder_any", vec![text(op.to_string()), left, lists::called(right)]),
@@ -273,7 +273,7 @@ fn any(left: Expr, op: BinaryOperator, right: Expr, is_some: bool) -> Expr {
 fn all(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     match lists::written(unnested(right)) {
         right @ Expr::Subquery(_) => Expr::AllOp { left: Box::new(left), compare_op: op, right: Box::new(right) },
-        Expr::Array(array) if op == BinaryOperator::NotEq && is_flat(&array.elem) => {
+        Expr::Array(array) if op == BinaryOperator::NotEq && is_list(&array.elem) => {
             Expr::InList { expr: Box::new(left), list: array.elem, negated: true }
         }
         right => call("polder_all", vec![text(op.to_string()), left, lists::called(right)]),
@@ -290,8 +290,14 @@ fn all_of(pattern: &Expr) -> Option<Expr> {
     }
 }
 
-fn is_flat(elements: &[Expr]) -> bool {
-    !elements.is_empty() && !elements.iter().any(|element| matches!(element, Expr::Array(_)))
+/// Whether what is compared with elements of an array is the same as what is compared with a list of them. Beside a `char(n)` it is
+/// not: texts of an array keep the blanks that they end in, and those of a list are read without.
+fn is_list(elements: &[Expr]) -> bool {
+    let ends_blank = |element: &Expr| {
+        let Expr::Value(value) = element else { return false };
+        matches!(&value.value, Value::SingleQuotedString(text) if text.ends_with(' '))
+    };
+    !elements.is_empty() && !elements.iter().any(|element| matches!(element, Expr::Array(_)) || ends_blank(element))
 }
 
 fn escaped_any(op: &str, expr: Expr, pattern: Expr, escaped: bool) -> Result<Expr> {
