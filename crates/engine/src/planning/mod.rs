@@ -3,6 +3,7 @@
 mod above_groups;
 mod common_parts;
 pub(crate) mod dependencies;
+mod float_keys;
 mod guarded;
 mod missing;
 mod null_safe;

@@ -19,6 +19,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 use super::above_groups::has_sets;
+use super::float_keys::by_value;
 use super::guarded::guarded;
 use super::missing::MissingSideExec;
 use super::null_safe::keyed;
@@ -32,7 +33,7 @@ pub(crate) struct OuterJoins;
 impl QueryPlanner for OuterJoins {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Self)]);
-        let plan = guarded(keyed(apart(plan.clone())?)?)?;
+        let plan = guarded(by_value(keyed(apart(plan.clone())?)?)?)?;
         planner.create_physical_plan(&marked(plan)?, session).await
     }
 }

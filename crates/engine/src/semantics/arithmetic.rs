@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Datum, Float64Array};
+use arrow::array::{ArrayRef, AsArray, Datum, Float64Array};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
@@ -85,6 +85,15 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let zero = lit(ScalarValue::new_zero(&data_type)?);
         let function = Arc::new(ScalarUDF::new_from_impl(Checked::new(Kind::Subtract)));
         return Ok(Transformed::yes(function.call(vec![zero, inner.as_ref().clone()])));
+    }
+    if let Expr::Negative(inner) = &expr
+        && !matches!(inner.as_ref(), Expr::Literal(..))
+        && let Ok(data_type @ (DataType::Float32 | DataType::Float64)) = inner.get_type(schema)
+    {
+        // What is no number has no opposite either.
+        let opposite = lit(ScalarValue::Float64(Some(-1.0)).cast_to(&data_type)?);
+        let function = Arc::new(ScalarUDF::new_from_impl(Checked::new(Kind::Multiply)));
+        return Ok(Transformed::yes(function.call(vec![inner.as_ref().clone(), opposite])));
     }
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else { return Ok(Transformed::no(expr)) };
     if *op == Operator::StringConcat
@@ -169,6 +178,7 @@ impl ScalarUDFImpl for Checked {
         let result = result.map_err(|error| out_of_range(error, &left.data_type()))?;
         if result.data_type().is_floating() && !all_finite(&result)? {
             check_floats(self.kind, left, right, &result, arguments.number_rows)?;
+            return one_nan(&result);
         }
         Ok(result)
     }
@@ -191,6 +201,27 @@ fn all_finite(values: &ColumnarValue) -> Result<bool> {
         DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().all(|value| value.is_finite()),
         DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().all(|value| value.is_finite()),
         _ => true,
+    })
+}
+
+/// What is no number in the one form that Arrow takes for equal, and for the greatest: what a processor makes of infinities has a sign.
+fn one_nan(values: &ColumnarValue) -> Result<ColumnarValue> {
+    let one = |array: ArrayRef| -> ArrayRef {
+        match array.data_type() {
+            DataType::Float32 => {
+                let of = |value: f32| if value.is_nan() { f32::NAN } else { value };
+                Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(of))
+            }
+            DataType::Float64 => {
+                let of = |value: f64| if value.is_nan() { f64::NAN } else { value };
+                Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(of))
+            }
+            _ => array,
+        }
+    };
+    Ok(match values {
+        ColumnarValue::Array(array) => ColumnarValue::Array(one(Arc::clone(array))),
+        ColumnarValue::Scalar(value) => ColumnarValue::Scalar(ScalarValue::try_from_array(&one(value.to_array()?), 0)?),
     })
 }
 

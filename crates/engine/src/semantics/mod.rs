@@ -30,6 +30,7 @@ pub(crate) use average::average;
 pub(crate) use common::settled;
 pub(crate) use kept_types::known;
 use operators::PostgresOperators;
+pub(crate) use order::FLOAT;
 pub(crate) use type_names::with_lengths;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};
 

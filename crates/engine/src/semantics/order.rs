@@ -1,5 +1,5 @@
 //! The order of intervals, which is that of their length, and of JSON, which is that of its values: 36 hours come after a
-//! day, though they have no days, and 10 after 9.
+//! day, though they have no days, and 10 after 9. And of floats, whose two zeros are equal.
 //!
 //! Arrow compares months first, then days, then the rest, and knows JSON as text. Comparisons by operators are planned
 //! elsewhere; here are lists, ranges, subqueries, the keys of joins, what sorts, and the least and the greatest.
@@ -27,6 +27,7 @@ use crate::functions::{call, types};
 
 const LENGTH: &str = "polder_interval_order";
 const VALUE: &str = "polder_json_order";
+pub(crate) const FLOAT: &str = "polder_float_order";
 const TIME: DataType = DataType::Time64(TimeUnit::Microsecond);
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -39,7 +40,7 @@ impl AnalyzerRule for ValueOrder {
             Ok(match plan {
                 LogicalPlan::Sort(mut sort) => {
                     let schema = sort.input.schema().as_ref().clone();
-                    let sorted = by_value(&mut sort.expr, &schema);
+                    let sorted = by_value(&mut sort.expr, &schema) | floats_before_others(&mut sort.expr, &schema);
                     also(sorted, rewrite_plan(LogicalPlan::Sort(sort), &expression)?)
                 }
                 LogicalPlan::Join(mut join) => {
@@ -53,9 +54,9 @@ impl AnalyzerRule for ValueOrder {
                 LogicalPlan::Distinct(Distinct::All(input)) => grouped::distinct(input)?,
                 LogicalPlan::Distinct(Distinct::On(mut on)) => {
                     let schema = on.input.schema().as_ref().clone();
-                    let mut chosen = by_key(&mut on.on_expr, &schema);
+                    let mut chosen = by_key(&mut on.on_expr, &schema) | floats(&mut on.on_expr, &schema);
                     if let Some(order) = &mut on.sort_expr {
-                        chosen |= by_value(order, &schema);
+                        chosen |= by_value(order, &schema) | sorted_floats(order, &schema);
                     }
                     also(chosen, rewrite_plan(LogicalPlan::Distinct(Distinct::On(on)), &expression)?)
                 }
@@ -100,6 +101,28 @@ fn by_key(exprs: &mut [Expr], schema: &DFSchema) -> bool {
         }
     }
     found
+}
+
+/// The keys of those expressions that are floats: DataFusion groups and compares both zeros as one, but sorts and parts them as two.
+fn floats<'a>(exprs: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
+    let mut found = false;
+    for expr in exprs {
+        let is_key = matches!(expr, Expr::ScalarFunction(function) if function.name() == FLOAT);
+        if !is_key && expr.get_type(schema).is_ok_and(|data_type| data_type.is_floating()) {
+            *expr = call(FLOAT, vec![std::mem::take(expr)]);
+            found = true;
+        }
+    }
+    found
+}
+
+fn sorted_floats(sorts: &mut [Sort], schema: &DFSchema) -> bool {
+    floats(sorts.iter_mut().map(|sort| &mut sort.expr), schema)
+}
+
+/// As [`sorted_floats`], of those behind which rows are sorted by something else. By the last of them any order will do.
+fn floats_before_others(sorts: &mut [Sort], schema: &DFSchema) -> bool {
+    sorts.split_last_mut().is_some_and(|(_, before)| sorted_floats(before, schema))
 }
 
 /// A key of bytes as letters, of the same order: the frames of windows compare no bytes.
@@ -209,7 +232,8 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 in_letters(&mut sort.expr);
             }
             let framed = is_of_peers(&params.window_frame) && in_frames(&mut params.order_by, schema);
-            sorted | framed | by_key(&mut params.partition_by, schema)
+            let by_floats = sorted_floats(&mut params.order_by, schema) | floats(&mut params.partition_by, schema);
+            sorted | framed | by_floats | by_key(&mut params.partition_by, schema)
         }
         Expr::AggregateFunction(aggregate) => of_group(aggregate, schema),
         _ => false,
@@ -226,7 +250,7 @@ fn of_group(aggregate: &mut AggregateFunction, schema: &DFSchema) -> bool {
         "count" if params.distinct => return by_key(&mut params.args, schema),
         // Those of different values are sorted by the values themselves.
         _ if params.distinct => return false,
-        _ => return by_value(&mut params.order_by, schema),
+        _ => return by_value(&mut params.order_by, schema) | floats_before_others(&mut params.order_by, schema),
     };
     let [value] = params.args.as_slice() else { return false };
     let Some(key) = key(value, schema) else { return false };

@@ -1,5 +1,7 @@
 //! Arithmetic that refuses what has no result.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use datafusion::common::Result;
@@ -245,6 +247,12 @@ pub(super) fn each(call: &Call<'_>, of: impl Fn(f64) -> Result<f64>) -> Result<A
         }
         Ok(Some(result))
     })
+}
+
+/// One of all that are equal: there are two zeros, and many that are no numbers, some of which Arrow puts before all others.
+pub(super) fn float_order(call: &Call<'_>) -> Result<ArrayRef> {
+    let same = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
+    Ok(Arc::new(call.primitive::<Float64Type>(0).unary::<_, Float64Type>(same)))
 }
 
 fn within(value: f64, low: f64, high: f64) -> Result<f64> {

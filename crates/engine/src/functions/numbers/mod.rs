@@ -151,6 +151,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The inverse hyperbolic tangent.",
         &[way(&[K::Float], Gives::Float, math::atanh)],
     ),
+    function("polder_float_order", "", "", &[way(&[K::Float], Gives::Float, math::float_order)]),
     function("sqrt", "sqrt(number)", "The square root.", &[way(&[K::Float], Gives::Float, math::sqrt)]),
     function("ln", "ln(number)", "The natural logarithm.", &[way(&[K::Float], Gives::Float, math::ln)]),
     function("log10", "log10(number)", "The logarithm to base 10.", &[way(&[K::Float], Gives::Float, math::log10)]),
