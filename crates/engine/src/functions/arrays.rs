@@ -80,6 +80,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     function("polder_array_overlap", "", "", &[way(&[K::Array, K::Array], Gives::Bool, overlap)]),
     function("polder_array_contains", "", "", &[way(&[K::Array, K::Array], Gives::Bool, contains)]),
+    function("polder_array_compared", "", "", &[way(&[K::Array, K::Array], Gives::Int4, places::compared)]),
+    function("polder_at_least", "", "", &[way(&[K::Int8, K::Int8], Gives::Int8, places::at_least)]),
     function(
         "array_length",
         "array_length(array, dimension)",

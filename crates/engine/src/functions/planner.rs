@@ -252,6 +252,10 @@ impl ExprPlanner for FunctionPlanner {
                 let starts = datafusion::functions::string::expr_fn::starts_with(left.expr, right.expr);
                 return Ok(PlannerResult::Planned(starts));
             }
+            B::Lt | B::LtEq | B::Gt | B::GtEq if left.is_list() && right.is_list() => {
+                let compared = call("polder_array_compared", vec![left.expr, right.expr]);
+                return Ok(PlannerResult::Planned(compare(compared, &op, lit(0_i32))));
+            }
             _ => {}
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left: left.expr, right: right.expr }))
@@ -267,6 +271,8 @@ impl ExprPlanner for FunctionPlanner {
         if matches!(types::catalog_type(&field), Some("int2vector" | "oidvector")) {
             return Ok(PlannerResult::Original(from_zero(access)));
         }
+        let is_array = matches!(field.data_type(), DataType::List(_) | DataType::LargeList(_));
+        let access = if is_array { from_one(access) } else { access };
         // The planner would make another aggregate of it, which does not know of what type PostgreSQL takes the values to be.
         if let (Expr::AggregateFunction(_), GetFieldAccess::ListIndex { key }) = (&access.expr, &access.field_access) {
             return Ok(PlannerResult::Planned(array_element(access.expr.clone(), key.as_ref().clone())));
@@ -310,6 +316,24 @@ impl ExprPlanner for FunctionPlanner {
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(call("substring", args)))
     }
+}
+
+/// Before the first element there is none: the planner would count from the end.
+fn from_one(access: RawFieldAccessExpr) -> RawFieldAccessExpr {
+    let at_least = |place: Expr, least: i64| match place {
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => lit(number.max(least)),
+        Expr::Literal(ScalarValue::Int32(Some(number)), _) => lit(i64::from(number).max(least)),
+        place => call("polder_at_least", vec![cast(place, DataType::Int64), lit(least)]),
+    };
+    let field_access = match access.field_access {
+        GetFieldAccess::ListIndex { key } => GetFieldAccess::ListIndex { key: Box::new(at_least(*key, 0)) },
+        GetFieldAccess::ListRange { start, stop, stride } => {
+            let (start, stop) = (Box::new(at_least(*start, 1)), Box::new(at_least(*stop, 0)));
+            GetFieldAccess::ListRange { start, stop, stride }
+        }
+        other => other,
+    };
+    RawFieldAccessExpr { field_access, ..access }
 }
 
 /// The vectors of PostgreSQL's catalog count from 0, and all other arrays from 1.

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::cmp;
+use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::Result;
+use datafusion::logical_expr::Operator;
+use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
 
 use super::{Flat, as_element, depth_length, element_type};
 use crate::functions::function::{Call, refuse};
@@ -95,4 +99,22 @@ pub(super) fn positions(call: &Call<'_>) -> Result<ArrayRef> {
     let offsets = OffsetBuffer::from_lengths(lengths);
     let nulls = flat.lists.nulls().cloned();
     Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, Arc::new(Int32Array::from(places)), nulls)?))
+}
+
+/// -1, 0 or 1, as the first array is less than the second one, equal to it or greater: by the first elements that differ, of which
+/// NULL is the greatest.
+pub(super) fn compared(call: &Call<'_>) -> Result<ArrayRef> {
+    let [left, right] = [0, 1].map(|at| call.arrays[at].data_type());
+    let common = BinaryTypeCoercer::new(left, &Operator::Eq, right).get_input_types()?.0;
+    let nulls_last = SortOptions { descending: false, nulls_first: false };
+    let converter = RowConverter::new(vec![SortField::new_with_options(common.clone(), nulls_last)])?;
+    let left = converter.convert_columns(&[cast(&call.arrays[0], &common)?])?;
+    let right = converter.convert_columns(&[cast(&call.arrays[1], &common)?])?;
+    call.values::<Int32Type>(|row| Ok(Some(left.row(row).cmp(&right.row(row)) as i32)))
+}
+
+/// The greater of two numbers; NULL if either is.
+pub(super) fn at_least(call: &Call<'_>) -> Result<ArrayRef> {
+    let (numbers, least) = (call.primitive::<Int64Type>(0), call.primitive::<Int64Type>(1));
+    call.values::<Int64Type>(|row| Ok(Some(numbers.value(row).max(least.value(row)))))
 }
