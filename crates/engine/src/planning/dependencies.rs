@@ -13,6 +13,7 @@ use datafusion::optimizer::{Optimizer, OptimizerConfig};
 
 use super::above_groups::{PUSHER, above_groups};
 use super::common_parts::{SHARER, told_apart};
+use super::gathered::{GROUPER, ungathered};
 use super::null_safe::{EXTRACTOR, plain_keys};
 use super::wrapped::{Rule, Wrapped};
 
@@ -21,13 +22,15 @@ const BELIEVERS: [&str; 4] =
     ["eliminate_join", "eliminate_duplicated_expr", "replace_distinct_aggregate", "optimize_projections"];
 
 /// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them, nor makes keys that
-/// are equal where both are NULL, nor takes constants of two types for one.
+/// are equal where both are NULL, nor takes constants of two types for one, nor gathers
+/// different values from groups.
 pub(crate) fn rules() -> Vec<Rule> {
     let kept = |rule: Rule| match rule.name() {
         name if BELIEVERS.contains(&name) => Wrapped::rule(rule, independent),
         PUSHER => Wrapped::rule(rule, above_groups),
         EXTRACTOR => Wrapped::rule(rule, plain_keys),
         SHARER => Wrapped::rule(rule, told_apart),
+        GROUPER => Wrapped::rule(rule, ungathered),
         _ => rule,
     };
     Optimizer::new().rules.into_iter().map(kept).collect()

@@ -4,6 +4,7 @@ mod above_groups;
 mod common_parts;
 pub(crate) mod dependencies;
 mod float_keys;
+mod gathered;
 mod guarded;
 mod missing;
 mod null_safe;

@@ -1,10 +1,11 @@
 //! `array_agg` gives arrays of the type that it gathers, where Arrow has none for it: `oid[]`, `jsonb[]`. And what gathers
-//! values, `string_agg` too, does it in the order that it says, whatever others beside it say.
+//! values, `string_agg` too, does it in the order that it says, whatever others beside it say; different ones in their own.
 
 mod weighed;
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
@@ -75,6 +76,15 @@ impl AggregateUDFImpl for Gathering {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if arguments.is_distinct
+            && arguments.order_bys.is_empty()
+            && let Some(value) = arguments.exprs.first()
+        {
+            // PostgreSQL finds the different ones by sorting them.
+            let nulls_last = SortOptions { descending: false, nulls_first: false };
+            let order = [PhysicalSortExpr::new(Arc::clone(value), nulls_last)];
+            return self.inner.accumulator(AccumulatorArgs { order_bys: &order, is_reversed: false, ..arguments });
+        }
         if arguments.is_distinct && arguments.is_reversed {
             // Different values are sorted where they are gathered, by what is said here: turned around for rows that come
             // in the other order, it would stay so.
