@@ -9,6 +9,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::rounded::is_rounded;
 use crate::functions::function::refuse;
 
 /// `total / number`; NULL where nothing was counted. `gives` is what `avg` gives.
@@ -51,10 +52,14 @@ impl ScalarUDFImpl for Average {
             }
             (DataType::Decimal128(precision, scale), DataType::Decimal128(_, from)) => {
                 let more = u32::try_from(scale.saturating_sub(*from)).unwrap_or(0);
-                // As `avg` computes it: to so many digits, what comes behind them cut off.
+                // As `avg` computes it: to so many digits, what comes behind them rounded or cut off.
+                let rounded = is_rounded(&self.gives);
                 let average = |total: i128, number: i64| {
                     let scaled = total.checked_mul(10_i128.checked_pow(more)?)?;
-                    scaled.checked_div(i128::from(number))
+                    let number = i128::from(number);
+                    let (quotient, rest) = (scaled.checked_div(number)?, scaled.checked_rem(number)?);
+                    let up = rounded && rest.unsigned_abs().saturating_mul(2) >= number.unsigned_abs();
+                    if up { quotient.checked_add(scaled.signum()) } else { Some(quotient) }
                 };
                 let totals = arrays[0].as_primitive::<Decimal128Type>();
                 let each = (0..totals.len()).map(|row| match (totals.is_valid(row), counted(row)) {

@@ -112,7 +112,7 @@ struct Coarser {
 impl Coarser {
     fn fits(from: &DataType, to: &DataType) -> bool {
         match (from, to) {
-            (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => to < from,
+            (DataType::Decimal128(_, from) | DataType::Decimal256(_, from), DataType::Decimal128(_, to)) => to < from,
             (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => ticks(*to) < ticks(*from),
             (DataType::Float64, DataType::Decimal128(..) | DataType::Float32) => true,
             (DataType::List(from), DataType::List(to)) => {

@@ -12,6 +12,7 @@ mod literals;
 mod operators;
 mod order;
 mod refused_casts;
+mod rounded;
 mod spans;
 mod steps;
 mod sums;

@@ -8,12 +8,19 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::common::is_quoted;
 
-/// Digits that a dividend gets behind its point; the division itself adds four more, so that a quotient has sixteen, as
-/// PostgreSQL gives for numbers of everyday size.
+/// Digits that a dividend gets behind its point; the division itself adds more, so that a quotient has sixteen, as PostgreSQL
+/// gives for numbers of everyday size.
 const QUOTIENT_SCALE: i8 = 12;
+
+/// Digits that a division adds.
+const DIVISION_SCALE: i8 = 4;
 
 /// DataFusion's widest decimal.
 const PRECISION_MAX: u8 = 38;
+const WIDE_PRECISION_MAX: u8 = 76;
+
+/// Digits behind the point of a divisor that leave a dividend room for as many more.
+const SHORT_DIVISOR_SCALE: i8 = 4;
 
 /// A product has all digits behind the point that its factors give it, unless its factors may be so long that fewer than sixteen
 /// would be left before the point.
@@ -61,8 +68,10 @@ impl ExprPlanner for PostgresOperators {
                     && is_exact(left)
                     && is_exact(right) =>
             {
-                let scale = QUOTIENT_SCALE.max(scale(left));
-                raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale));
+                if scale(left) <= QUOTIENT_SCALE {
+                    return Ok(PlannerResult::Planned(quotient(raw.left, raw.right, right)));
+                }
+                raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale(left)));
             }
             // What is in quotes beside a time can only be a span, but for what is taken from it, which is another time.
             (DataType::Timestamp(..), _) if matches!(raw.op, BinaryOperator::Plus) && is_quoted(&raw.right) => {
@@ -91,6 +100,18 @@ impl ExprPlanner for PostgresOperators {
         }
         Ok(PlannerResult::Original(raw))
     }
+}
+
+/// A quotient, rounded as PostgreSQL's are: the division cuts off what is behind its last digit, so that it has one more.
+fn quotient(dividend: Expr, divisor: Expr, by: &DataType) -> Expr {
+    let scale = QUOTIENT_SCALE + 1;
+    let divided = if self::scale(by) <= SHORT_DIVISOR_SCALE {
+        binary_expr(cast(dividend, DataType::Decimal128(PRECISION_MAX, scale)), Operator::Divide, divisor)
+    } else {
+        let wide = |number: Expr, scale: i8| cast(number, DataType::Decimal256(WIDE_PRECISION_MAX, scale));
+        binary_expr(wide(dividend, scale), Operator::Divide, wide(divisor, self::scale(by)))
+    };
+    cast(divided, DataType::Decimal128(PRECISION_MAX, QUOTIENT_SCALE + DIVISION_SCALE))
 }
 
 /// Digits behind the point of the product of two decimals that is made of more digits than a decimal has, of which so many would

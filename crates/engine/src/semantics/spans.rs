@@ -1,11 +1,15 @@
 //! `avg` and `sum` of intervals: months, days and time are added apart, as PostgreSQL does, and a sum that is too long is refused.
+//! And `avg` of decimals, which has as many digits as a quotient.
 //!
 //! DataFusion's `avg` takes no intervals, and its `sum` of them begins anew where it is full.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Int64Type, IntervalMonthDayNanoType,
+    IntervalUnit,
+};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::functions_aggregate::average::avg_udaf;
@@ -16,6 +20,7 @@ use datafusion::logical_expr::{
     TypeSignature, TypeSignatureClass, Volatility,
 };
 
+use super::rounded::{Rounded, RoundedGroups, average_of, finer, is_rounded};
 use crate::functions::dates::moment::{Span, of_fractions, span};
 use crate::functions::function::refuse;
 
@@ -86,6 +91,7 @@ impl AggregateUDFImpl for Averages {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
             [DataType::Interval(_)] => Ok(SPAN),
+            [number] => average_of(number).map_or_else(|| self.inner.return_type(arguments), Ok),
             _ => self.inner.return_type(arguments),
         }
     }
@@ -98,6 +104,10 @@ impl AggregateUDFImpl for Averages {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if is_rounded(arguments.return_type()) {
+            let finer = AccumulatorArgs { return_field: finer(&arguments.return_field), ..arguments };
+            return Ok(Box::new(Rounded(self.inner.accumulator(finer)?)));
+        }
         if !is_of_spans(&arguments) {
             return self.inner.accumulator(arguments);
         }
@@ -108,7 +118,7 @@ impl AggregateUDFImpl for Averages {
     }
 
     fn create_sliding_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        if is_of_spans(&arguments) {
+        if is_of_spans(&arguments) || is_rounded(arguments.return_type()) {
             self.accumulator(arguments)
         } else {
             self.inner.create_sliding_accumulator(arguments)
@@ -120,6 +130,10 @@ impl AggregateUDFImpl for Averages {
     }
 
     fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        if is_rounded(arguments.return_type()) {
+            let finer = AccumulatorArgs { return_field: finer(&arguments.return_field), ..arguments };
+            return Ok(Box::new(RoundedGroups(self.inner.create_groups_accumulator(finer)?)));
+        }
         self.inner.create_groups_accumulator(arguments)
     }
 
