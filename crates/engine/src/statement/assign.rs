@@ -1,5 +1,5 @@
 //! What may go into a column of another type by itself: numbers into numbers, moments into moments. A boolean in a column of
-//! numbers is most often a value in the wrong place, and PostgreSQL refuses it.
+//! numbers is most often a value in the wrong place, and PostgreSQL refuses it; so it does a number in one of JSON.
 
 use std::sync::Arc;
 
@@ -38,15 +38,24 @@ impl Family {
 /// # Errors
 /// `InvalidInput` (42804) for a value that belongs into another column.
 pub(super) fn check(value: &DataType, column: &Field) -> Result<()> {
-    let (Some(from), Some(to)) = (Family::of(value), Family::of(column.data_type())) else { return Ok(()) };
-    // The time of day of a moment is a cast by assignment.
-    if from == to || (from, to) == (Family::Moment, Family::Time) || (from, to) == (Family::Span, Family::Time) {
-        return Ok(());
+    let Some(from) = Family::of(value) else { return Ok(()) };
+    let into_json = types::is_json(column);
+    match Family::of(column.data_type()) {
+        None if into_json => {}
+        None => return Ok(()),
+        // The time of day of a moment is a cast by assignment.
+        Some(to) if from == to => return Ok(()),
+        Some(Family::Time) if matches!(from, Family::Moment | Family::Span) => return Ok(()),
+        Some(_) => {}
     }
     let (given, wanted) = (types::postgres_name(value), types::field_name(column));
+    let hint = match into_json {
+        true => "are the values in the order of the columns? if so, to_jsonb(…) makes JSON of any value".to_owned(),
+        false => format!("are the values in the order of the columns? if so, CAST (… AS {wanted})"),
+    };
     Err(Error::invalid(format!("column {:?} is of type {wanted} but expression is of type {given}", column.name()))
         .with_code("42804")
-        .with_hint(format!("are the values in the order of the columns? if so, CAST (… AS {wanted})")))
+        .with_hint(hint))
 }
 
 /// As [`check`], of all that an INSERT's plan casts to the types of the columns.
