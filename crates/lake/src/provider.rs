@@ -72,7 +72,7 @@ fn column_row(table: &TableState) -> Vec<(DuckLakeTableColumn, Option<i64>)> {
                 column.name.clone(),
                 column.ducklake_type.clone(),
                 // DuckDB marks a field that was added inside a struct as NOT NULL, though older rows lack it.
-                column.nullable || column.parent.is_some(),
+                column.nullable || column.parent.is_some() || was_null(table, column.id),
             );
             row.initial_default.clone_from(&column.initial_default);
             // The catalog spells "none" as the text NULL.
@@ -82,6 +82,18 @@ fn column_row(table: &TableState) -> Vec<(DuckLakeTableColumn, Option<i64>)> {
             (row, column.parent)
         })
         .collect()
+}
+
+/// Whether rows that are gone may have had no value in a column, which must have one by now: a scan reads them before it takes
+/// them out.
+fn was_null(table: &TableState, column: i64) -> bool {
+    let has_gone = |file: &DataFile| {
+        file.delete.is_some() || file.partial_max.is_some() || !table.inlined_deletes_of(file.id).is_empty()
+    };
+    table.files.iter().filter(|file| has_gone(file)).any(|file| {
+        let known = file.column_stats.iter().find(|stat| stat.column_id == column);
+        known.is_none_or(|known| known.null_count != Some(0))
+    })
 }
 
 fn file_statistics(file: &DataFile) -> Vec<DuckLakeFileColumnStatistics> {
@@ -162,7 +174,7 @@ impl MetadataProvider for SnapshotProvider {
                 column_id: column.id,
                 column_name: column.name.clone(),
                 column_type: column.ducklake_type.clone(),
-                is_nullable: column.nullable || column.parent.is_some(),
+                is_nullable: column.nullable || column.parent.is_some() || was_null(table, column.id),
                 parent_column: column.parent,
             })
             .collect())
