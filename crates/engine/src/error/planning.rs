@@ -42,6 +42,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     (&["query must have the same number of columns"], "42601", ""),
     (&["subquery should only return one column"], "42601", "select one column"),
     (&["inconsistent data length across values list"], "42601", "each row of VALUES has the same number of values"),
+    (&["inconsistent data type across values list"], "42804", "cast the values of a column to one type"),
     (&["with no tables specified is not valid"], "42601", "say FROM what"),
     (&["frame offsets for rows"], "22013", ""),
     (&["invalid window frame"], "42P20", ""),

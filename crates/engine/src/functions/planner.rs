@@ -292,6 +292,21 @@ impl ExprPlanner for FunctionPlanner {
         Ok(PlannerResult::Planned(call("polder_json_path", vec![expr, path])))
     }
 
+    /// Texts in quotes beside days, moments and the like are read as such.
+    fn plan_array_literal(&self, items: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        use DataType as D;
+        let is_read = |data_type: &D| {
+            matches!(data_type, D::Date32 | D::Timestamp(..) | D::Time64(_) | D::Interval(_) | D::Boolean)
+        };
+        let mut types = items.iter().filter_map(|item| item.get_type(schema).ok());
+        let Some(wanted) = types.find(is_read) else { return Ok(PlannerResult::Original(items)) };
+        let read = |item: Expr| match item {
+            Expr::Literal(ScalarValue::Utf8(Some(_)), _) => cast(item, wanted.clone()),
+            other => other,
+        };
+        Ok(PlannerResult::Original(items.into_iter().map(read).collect()))
+    }
+
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         let scale = match args.first() {
             Some(Expr::Literal(ScalarValue::Utf8(Some(part)), _)) => dates::extract_scale(part),

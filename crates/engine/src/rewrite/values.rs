@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Insert, Query, SetExpr, Statement, TableFactor, UnaryOperator, Value,
-    Values, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Insert, Query, SetExpr, Statement, TableFactor, TimezoneInfo,
+    TypedString, UnaryOperator, Value, Values, VisitorMut,
 };
 use polder_sql_tree::visit_mut;
 use polder_types::{Error, ErrorKind, Result};
@@ -117,26 +117,41 @@ fn cast(cell: &mut Expr, data_type: DataType) {
     *cell = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type, array: false, format: None };
 }
 
-/// NULL and texts in quotes, where another row says that its value is JSON, a UUID or bytes: the planner takes values of such
-/// types for others than those without a type.
+/// NULL and texts in quotes, where another row says of which type its value is: the planner takes values of most types for others
+/// than those without a type.
 fn marked(values: &mut Values) {
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for at in 0..width {
         let mut cells = values.rows.iter().filter_map(|row| row.content.get(at));
-        let Some(said) = cells.find_map(|cell| match cell {
-            Expr::Cast {
-                data_type: said @ (DataType::JSON | DataType::JSONB | DataType::Uuid | DataType::Bytea),
-                ..
-            } => Some(said.clone()),
-            _ => None,
-        }) else {
-            continue;
-        };
+        let Some(said) = cells.find_map(said) else { continue };
         for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
             if matches!(cell, Expr::Value(value) if matches!(value.value, Value::Null | Value::SingleQuotedString(_))) {
                 cast(cell, said.clone());
             }
         }
+    }
+}
+
+/// The type that a value says that it has, but for numbers and texts, which the planner gets right.
+fn said(cell: &Expr) -> Option<DataType> {
+    use DataType as D;
+    match cell {
+        Expr::Nested(inner) => said(inner),
+        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => match data_type {
+            D::JSON | D::JSONB | D::Uuid | D::Bytea | D::Boolean | D::Bool | D::Date | D::Array(_) => {
+                Some(data_type.clone())
+            }
+            D::Time(..) | D::Timestamp(..) | D::Interval { .. } => Some(data_type.clone()),
+            _ => None,
+        },
+        Expr::Interval(_) => Some(D::Interval { fields: None, precision: None }),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some(D::Boolean),
+        Expr::Function(function) => match function.name.to_string().to_lowercase().as_str() {
+            "current_date" => Some(D::Date),
+            "now" | "current_timestamp" => Some(D::Timestamp(None, TimezoneInfo::WithTimeZone)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

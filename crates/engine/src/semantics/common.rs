@@ -20,10 +20,17 @@ use super::arithmetic::rewrite_plan;
 use super::literals::numeric;
 use super::operators::is_decimal;
 use crate::functions::call;
-use crate::functions::types::is_text;
+use crate::functions::function::refuse;
+use crate::functions::types::{is_text, postgres_name};
 
 /// Functions whose arguments have one type.
-const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", "nullif", "make_array"];
+const FUNCTIONS: &[(&str, Meeting)] = &[
+    ("coalesce", Meeting::Common("COALESCE")),
+    ("greatest", Meeting::Common("GREATEST")),
+    ("least", Meeting::Common("LEAST")),
+    ("nullif", Meeting::Compared),
+    ("make_array", Meeting::Common("ARRAY")),
+];
 
 #[derive(Debug)]
 pub(super) struct CommonTypes;
@@ -85,9 +92,12 @@ fn quoted_as(types: &[DataType]) -> Option<DataType> {
 
 /// A number in quotes beside decimals, which have no more digits than their type says.
 fn quoted_number(expr: &Expr) -> Option<Expr> {
+    Some(Expr::Literal(numeric(quoted_text(expr)?)?, None))
+}
+
+fn quoted_text(expr: &Expr) -> Option<&str> {
     let Expr::Literal(value, _) = expr else { return None };
-    let text = value.try_as_str().flatten()?;
-    Some(Expr::Literal(numeric(text)?, None))
+    value.try_as_str().flatten()
 }
 
 /// A text in quotes, which has no type of its own yet. Beside a moment the planner would count its nanoseconds too.
@@ -145,34 +155,105 @@ fn whole_digits(digits: u8, places: i8) -> i16 {
     i16::from(digits) - i16::from(places)
 }
 
+/// How values meet.
+#[derive(Clone, Copy)]
+enum Meeting {
+    Compared,
+    /// They become values of one type, in what PostgreSQL calls so.
+    Common(&'static str),
+}
+
+impl Meeting {
+    /// # Errors
+    /// 42883 and 42804 for numbers beside days: Arrow takes a day for the number of it since 1970.
+    fn check(self, types: &[DataType]) -> Result<()> {
+        let Some(number) = types.iter().find(|data_type| data_type.is_numeric()) else { return Ok(()) };
+        if !types.contains(&DataType::Date32) {
+            return Ok(());
+        }
+        let number = postgres_name(number);
+        Err(match self {
+            Self::Compared => refuse("42883", format!("operator does not exist: {number} and date are not compared")),
+            Self::Common(what) => refuse("42804", format!("{what} types {number} and date cannot be matched")),
+        })
+    }
+
+    /// What a text in quotes becomes among values of these types.
+    fn read(self, types: &[DataType], quoted: &[bool], text: &str) -> Option<DataType> {
+        match self {
+            Self::Compared => quoted_as(types),
+            Self::Common(_) => {
+                let others = types.iter().zip(quoted).filter(|(data_type, quoted)| !**quoted && !data_type.is_null());
+                one_of(&others.map(|(data_type, _)| data_type).collect::<Vec<_>>(), text)
+            }
+        }
+    }
+}
+
+/// The type that values of these have in common, if it is one that a text in quotes is read as.
+fn one_of(types: &[&DataType], text: &str) -> Option<DataType> {
+    use DataType as D;
+    let (first, all) = (*types.first()?, |is: fn(&D) -> bool| types.iter().all(|data_type| is(data_type)));
+    let any = |is: fn(&D) -> bool| types.iter().copied().find(|data_type| is(data_type));
+    if all(|data_type| matches!(data_type, D::Date32 | D::Timestamp(..))) {
+        return any(|data_type| matches!(data_type, D::Timestamp(..))).or(Some(first)).cloned();
+    }
+    let same = types.iter().all(|data_type| *data_type == first);
+    if !all(D::is_numeric) {
+        let is_read = matches!(first, D::Boolean | D::List(_) | D::Interval(_) | D::Time64(_)) || is_bytes(first);
+        let alike = same || all(|data_type| matches!(data_type, D::List(_)));
+        return (alike && is_read).then(|| first.clone());
+    }
+    if let Some(decimal) = any(is_decimal).filter(|_| any(D::is_floating).is_none()) {
+        return numeric(text).map(|number| number.data_type()).or_else(|| Some(decimal.clone()));
+    }
+    if same {
+        return Some(first.clone());
+    }
+    Some(match any(|data_type| matches!(data_type, D::Int64 | D::UInt32 | D::UInt64)) {
+        _ if any(D::is_floating).is_some() => D::Float64,
+        Some(_) => D::Int64,
+        None => D::Int32,
+    })
+}
+
 /// Casts those of the expressions that are not of the common type; true if there are any.
-fn unify(exprs: &mut [&mut Expr], schema: &DFSchema) -> bool {
+fn unify(exprs: &mut [&mut Expr], schema: &DFSchema, meeting: Meeting) -> Result<bool> {
     // A correlated subquery names columns that are not here; what cannot be typed is left as it is.
-    let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else { return false };
+    let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else {
+        return Ok(false);
+    };
+    meeting.check(&types)?;
     let wanted = beside(&types);
-    let quoted = quoted_as(&types);
+    let quoted: Vec<bool> = exprs.iter().map(|expr| is_quoted(expr)).collect();
     let decimals = types.iter().any(is_decimal) && !types.iter().any(DataType::is_floating);
     let mut any = false;
     for (expr, data_type) in exprs.iter_mut().zip(&types) {
         if decimals && let Some(number) = quoted_number(expr) {
             **expr = number;
             any = true;
-        } else if let Some(to) = wanted(data_type).or_else(|| quoted.clone().filter(|_| is_quoted(expr))) {
+        } else if let Some(to) =
+            wanted(data_type).or_else(|| quoted_text(expr).and_then(|text| meeting.read(&types, &quoted, text)))
+        {
             let inner = std::mem::take(&mut **expr);
             **expr = cast(inner, to);
             any = true;
         }
     }
-    any
+    Ok(any)
 }
 
 fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let changed = match &mut expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => unify(&mut [left, right], schema),
-        Expr::Between(between) => unify(&mut [&mut between.expr, &mut between.low, &mut between.high], schema),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
+            unify(&mut [left, right], schema, Meeting::Compared)?
+        }
+        Expr::Between(between) => {
+            unify(&mut [&mut between.expr, &mut between.low, &mut between.high], schema, Meeting::Compared)?
+        }
         Expr::InList(list) => {
             let mut all: Vec<&mut Expr> = std::iter::once(&mut *list.expr).chain(&mut list.list).collect();
-            let changed = unify(&mut all, schema);
+            let changed = unify(&mut all, schema, Meeting::Compared)?;
             match cases_apart(list) {
                 Some(apart) => {
                     expr = apart;
@@ -184,6 +265,7 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::InSubquery(within) => {
             let Ok(left) = within.expr.get_type(schema) else { return Ok(Transformed::no(expr)) };
             let right = within.subquery.subquery.schema().field(0).data_type().clone();
+            Meeting::Compared.check(&[left.clone(), right.clone()])?;
             let wanted = beside(&[left.clone(), right.clone()]);
             if let Some(to) = wanted(&right) {
                 let plan = Arc::unwrap_or_clone(Arc::clone(&within.subquery.subquery));
@@ -200,19 +282,15 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let (whens, thens): (Vec<&mut Expr>, Vec<&mut Expr>) =
                 when_then_expr.iter_mut().map(|(when, then)| (&mut **when, &mut **then)).unzip();
             let mut results: Vec<&mut Expr> = thens.into_iter().chain(else_expr.as_deref_mut()).collect();
-            let mut changed = unify(&mut results, schema);
+            let mut changed = unify(&mut results, schema, Meeting::Common("CASE"))?;
             if let Some(base) = base.as_deref_mut() {
                 let mut compared: Vec<&mut Expr> = std::iter::once(base).chain(whens).collect();
-                changed |= unify(&mut compared, schema);
+                changed |= unify(&mut compared, schema, Meeting::Compared)?;
             }
             changed
         }
         Expr::ScalarFunction(function) if function.name() == "round" && function.args.len() == 2 => {
             places(&mut function.args[1])
-        }
-        Expr::ScalarFunction(function) if FUNCTIONS.contains(&function.name()) => {
-            let mut arguments: Vec<&mut Expr> = function.args.iter_mut().collect();
-            unify(&mut arguments, schema)
         }
         // Bytes, which the planner would make a text.
         Expr::ScalarFunction(function) if matches!(function.name(), "character_length" | "octet_length") => {
@@ -224,6 +302,10 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 false
             }
         }
+        Expr::ScalarFunction(function) => match FUNCTIONS.iter().find(|(name, _)| *name == function.name()) {
+            Some((_, meeting)) => unify(&mut function.args.iter_mut().collect::<Vec<_>>(), schema, *meeting)?,
+            None => false,
+        },
         _ => false,
     };
     Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
@@ -294,7 +376,11 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
     if union.inputs.iter().any(|input| input.schema().fields().len() != width) {
         return Ok(Transformed::no(LogicalPlan::Union(union)));
     }
+    let meeting = Meeting::Common("UNION");
+    (0..width).try_for_each(|at| meeting.check(&types(at)))?;
     let rules: Vec<_> = (0..width).map(|at| beside(&types(at))).collect();
+    let quoted =
+        |at: usize| -> Vec<bool> { union.inputs.iter().map(|input| given_quoted(input, at).is_some()).collect() };
     let mut changed = false;
     let mut inputs = Vec::with_capacity(union.inputs.len());
     for input in &union.inputs {
@@ -302,7 +388,8 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
         let wanted: Vec<Option<DataType>> = fields
             .zip(&rules)
             .map(|((at, field), rule)| {
-                rule(field.data_type()).or_else(|| moment(&types(at)).filter(|_| gives_quoted(input, at)))
+                let read = || meeting.read(&types(at), &quoted(at), given_quoted(input, at)?);
+                rule(field.data_type()).or_else(read)
             })
             .collect();
         if wanted.iter().any(Option::is_some) {
@@ -320,10 +407,14 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
     Union::try_new_with_loose_types(inputs).map(|union| Transformed::yes(LogicalPlan::Union(union)))
 }
 
-/// Whether a column of a plan is a text in quotes.
-fn gives_quoted(plan: &LogicalPlan, at: usize) -> bool {
-    let LogicalPlan::Projection(projection) = plan else { return false };
-    projection.expr.get(at).is_some_and(|expr| is_quoted(&expr.clone().unalias_nested().data))
+/// The text in quotes that a column of a plan is.
+fn given_quoted(plan: &LogicalPlan, at: usize) -> Option<&str> {
+    let LogicalPlan::Projection(projection) = plan else { return None };
+    let mut expr = projection.expr.get(at)?;
+    while let Expr::Alias(alias) = expr {
+        expr = &alias.expr;
+    }
+    quoted_text(expr)
 }
 
 /// The keys of a join, of which each pair is compared.
@@ -332,6 +423,7 @@ fn keys(mut join: Join) -> Result<Transformed<LogicalPlan>> {
     let mut changed = false;
     for (one, other) in &mut join.on {
         let (Ok(one_type), Ok(other_type)) = (one.get_type(&left), other.get_type(&right)) else { continue };
+        Meeting::Compared.check(&[one_type.clone(), other_type.clone()])?;
         let wanted = beside(&[one_type.clone(), other_type.clone()]);
         for (expr, data_type) in [(one, one_type), (other, other_type)] {
             if let Some(to) = wanted(&data_type) {
