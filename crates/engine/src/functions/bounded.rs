@@ -39,8 +39,6 @@ const BOUNDED: &[(&str, Makes)] = &[
     ("array_repeat", Makes::Repeats),
     ("array_resize", Makes::Resizes),
     ("array_to_string", Makes::Writes),
-    ("concat", Makes::Joins),
-    ("concat_ws", Makes::JoinsWith),
     ("translate", Makes::Translates),
     ("regexp_replace", Makes::Replaces),
 ];
@@ -59,10 +57,6 @@ enum Makes {
     Resizes,
     /// `array_to_string(array, between[, for_null])`
     Writes,
-    /// `concat(…)`
-    Joins,
-    /// `concat_ws(between, …)`
-    JoinsWith,
     /// `translate(text, from, to)`
     Translates,
     /// `regexp_replace(text, pattern, replacement[, flags])`
@@ -109,8 +103,6 @@ impl ScalarUDFImpl for Bounded {
             Makes::Repeats => check_lists(bound, given, rows, repeated_bytes)?,
             Makes::Resizes => check_lists(bound, given, rows, resized_bytes)?,
             Makes::Writes => texts::written(bound, given, rows)?,
-            Makes::Joins => texts::joined(bound, given, rows)?,
-            Makes::JoinsWith => texts::joined_with(bound, given, rows)?,
             Makes::Translates => texts::translated(bound, given, rows)?,
             Makes::Replaces if texts::replaced_at_most(bound, given, rows).is_ok() => {}
             // How much that is shows while it is made. Polder's own does the same, slower, and looks.

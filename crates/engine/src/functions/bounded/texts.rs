@@ -55,18 +55,9 @@ fn check(bound: Bound<'_>, rows: usize, length: impl Fn(usize) -> Option<usize>)
     Ok(())
 }
 
-/// `concat(…)` and `||`
+/// `||`
 pub(super) fn joined(bound: Bound<'_>, given: &[ColumnarValue], rows: usize) -> Result<()> {
     check(bound, rows, |row| given.iter().try_fold(0_usize, |sum, value| sum.checked_add(bytes_at(value, row).len())))
-}
-
-/// `concat_ws(between, …)`
-pub(super) fn joined_with(bound: Bound<'_>, given: &[ColumnarValue], rows: usize) -> Result<()> {
-    let [between, parts @ ..] = given else { return Ok(()) };
-    check(bound, rows, |row| {
-        let between = bytes_at(between, row).len().checked_mul(parts.len().saturating_sub(1))?;
-        parts.iter().try_fold(between, |sum, value| sum.checked_add(bytes_at(value, row).len()))
-    })
 }
 
 /// `translate(text, from, to)`
@@ -163,7 +154,6 @@ mod tests {
         let column: ArrayRef = Arc::new(StringArray::from(vec![Some("ab"), None, Some("é")]));
         let column = ColumnarValue::Array(column);
         takes(4 + 3 * 3, |bound| joined(bound, &[column.clone(), text("xyz")], 3));
-        takes(4 + 3 * 2, |bound| joined_with(bound, &[text("xy"), column.clone(), text("")], 3));
         takes(2 + 2, |bound| translated(bound, &[text("abcd"), text("ab"), text("é")], 1));
         takes(2 + 3 * 4, |bound| replaced_at_most(bound, &[text("ab"), text("x"), text("four")], 1));
         takes(2 + 3 * 2 + 2, |bound| replaced_at_most(bound, &[text("ab"), text("x"), text(r"\1")], 1));

@@ -1,4 +1,4 @@
-//! `format('%s is %I', …)`.
+//! `format('%s is %I', …)`, `concat` and `concat_ws`.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
@@ -58,6 +58,40 @@ pub(super) fn format(call: &Call<'_>) -> Result<ArrayRef> {
         let text = if pattern.is_null(row) { None } else { Some(one(pattern.value(row), &values, row, call.bound())?) };
         made.value(text.as_ref().map_or(0, String::len))?;
         builder.append_option(text);
+    }
+    types::fit(std::sync::Arc::new(builder.finish()), call.gives)
+}
+
+pub(super) fn concat(call: &Call<'_>) -> Result<ArrayRef> {
+    joined(call, &call.arrays, |_| Some(""))
+}
+
+/// NULL where the separator is.
+pub(super) fn concat_ws(call: &Call<'_>) -> Result<ArrayRef> {
+    let separators = call.text(0);
+    joined(call, &call.arrays[1..], |row| separators.is_valid(row).then(|| separators.value(row)))
+}
+
+fn joined<'a>(call: &Call<'_>, arrays: &[ArrayRef], separator: impl Fn(usize) -> Option<&'a str>) -> Result<ArrayRef> {
+    let session = call.config.execution.time_zone.as_deref();
+    let values = arrays.iter().map(|array| shown(array, session, call.bound())).collect::<Result<Vec<_>>>()?;
+    let (mut builder, mut made) = (StringBuilder::new(), call.bound().made());
+    let mut text = String::new();
+    for row in 0..call.rows {
+        let Some(separator) = separator(row) else {
+            builder.append_null();
+            continue;
+        };
+        text.clear();
+        let mut there = values.iter().filter(|values| values.is_valid(row)).map(|values| values.value(row));
+        text.extend(there.next());
+        for value in there {
+            call.bound().check_length(text.len().checked_add(separator.len() + value.len()))?;
+            text.push_str(separator);
+            text.push_str(value);
+        }
+        made.value(text.len())?;
+        builder.append_value(&text);
     }
     types::fit(std::sync::Arc::new(builder.finish()), call.gives)
 }

@@ -37,6 +37,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[way_rest(&[K::Text], K::Any, Gives::Text, format::format)],
     ),
     function(
+        "concat",
+        "concat(value, …)",
+        "The texts of values, one behind the other; NULLs are passed over.",
+        &[way_rest(&[K::Any], K::Any, Gives::Text, format::concat)],
+    ),
+    function(
+        "concat_ws",
+        "concat_ws(separator, value, …)",
+        "The texts of values with a separator between them; NULLs are passed over.",
+        &[way_rest(&[K::Text], K::Any, Gives::Text, format::concat_ws)],
+    ),
+    function(
         "repeat",
         "repeat(text, times)",
         "A text so many times in a row.",
