@@ -1,5 +1,6 @@
 //! Statements that change the shape of things: schemas, tables, views, columns.
 
+mod added;
 mod columns;
 mod computed;
 mod constants;
@@ -304,16 +305,7 @@ impl Context<'_> {
             self.set_mask(cell, &name, &column(column_name), change).await?;
             return Ok(name);
         }
-        if let Some((plain, constraints)) = foreign::without_references(operation) {
-            let known = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
-            self.change_columns(cell, &name, &plain).await?;
-            let now = cell.lock().await.as_ref().ok_or_else(ended)?.table(&name).map(|table| table.columns.len());
-            // IF NOT EXISTS found it there, and adds nothing.
-            if known != now {
-                for constraint in &constraints {
-                    self.add_constraint(cell, &name, constraint).await?;
-                }
-            }
+        if self.add_ruled(cell, &name, operation).await? {
             return Ok(name);
         }
         match operation {

@@ -179,8 +179,14 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Gives every row a value in a column.
-    async fn fill_column(&self, cell: &TransactionCell, name: &TableName, column: &str, value: Expr) -> Result<()> {
+    /// Gives every row a value in a column; how many there are.
+    pub(super) async fn fill_column(
+        &self,
+        cell: &TransactionCell,
+        name: &TableName,
+        column: &str,
+        value: Expr,
+    ) -> Result<usize> {
         let scope = self.writing_scope(cell).await?;
         let target = Target::named(name.clone(), None, &scope.snapshot)?;
         let values = target.columns().map(|known| if known == column { value.clone() } else { target.own(known) });
@@ -197,7 +203,7 @@ impl Context<'_> {
             returning: false,
             checks: None,
         };
-        self.apply_rows(cell, &changes, &rows).await.map(|_| ())
+        self.apply_rows(cell, &changes, &rows).await.map(|applied| applied.total() as usize)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{
-    AlterTableOperation, ColumnOption, ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint,
-    ObjectName, ReferentialAction, TableConstraint,
+    ConstraintReferenceMatchKind, DeferrableInitial, ForeignKeyConstraint, ObjectName, ReferentialAction,
 };
 use polder_lake::{ForeignKey, Key, Reference, ReferenceAction, TableName, TableRules, TableState, Transaction};
 use polder_types::{Error, Result};
@@ -350,24 +349,4 @@ pub(super) fn referring(transaction: &Transaction, all: &[TableName]) -> Vec<Tab
         }
     }
     found.split_off(all.len())
-}
-
-/// ADD COLUMN … REFERENCES, as the column and what is added to the table afterwards; `None` for anything else.
-pub(super) fn without_references(
-    operation: &AlterTableOperation,
-) -> Option<(AlterTableOperation, Vec<TableConstraint>)> {
-    let mut plain = operation.clone();
-    let AlterTableOperation::AddColumn { column_def, .. } = &mut plain else { return None };
-    let mut constraints = Vec::new();
-    for option in std::mem::take(&mut column_def.options) {
-        match option.option {
-            ColumnOption::ForeignKey(mut key) => {
-                key.name = option.name;
-                key.columns = vec![column_def.name.clone()];
-                constraints.push(TableConstraint::ForeignKey(key));
-            }
-            _ => column_def.options.push(option),
-        }
-    }
-    (!constraints.is_empty()).then_some((plain, constraints))
 }

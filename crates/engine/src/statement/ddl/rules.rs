@@ -30,9 +30,9 @@ pub(super) struct Draft {
     keys: Vec<(Option<String>, Vec<String>, bool)>,
     pub foreign: Vec<Foreign>,
     checks: Vec<(Option<String>, Expr)>,
-    identities: Vec<(String, bool, i64, i64)>,
+    pub identities: Vec<(String, bool, i64, i64)>,
     pub defaults: Vec<(String, Expr)>,
-    generated: Vec<(String, Expr)>,
+    pub generated: Vec<(String, Expr)>,
 }
 
 impl Draft {
