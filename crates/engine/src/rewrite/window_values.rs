@@ -1,15 +1,18 @@
-//! What window functions are given beside the value: a default that differs from row to row, which the planner does not take,
-//! and numbers that are none of a row.
+//! What window functions are given beside the value: a number or a default that differs from row to row, which the planner does not
+//! take, and numbers that are none of a row.
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
+};
 use polder_sql_tree::visit_expressions;
 use polder_types::{Error, Result};
 
 use crate::parse::parse_call;
 
-/// `lag(v, 1, d)` with a `d` that is no constant: `d` where there is no such row, which `lag` of a constant tells.
+/// `lag(v, 1, d)` with a `d` that is no constant: `d` where there is no such row, which `lag` of a constant tells. With a number
+/// that is no constant, it is another function.
 ///
 /// # Errors
 /// For a number below one where rows are counted.
@@ -19,7 +22,25 @@ pub(super) fn plain(expr: &mut Expr) -> Result<()> {
     if function.over.is_none() {
         return Ok(());
     }
-    match (function.name.to_string().to_lowercase().as_str(), list.args.as_slice()) {
+    let name = function.name.to_string().to_lowercase();
+    match (name.as_str(), list.args.as_slice()) {
+        ("lag" | "lead" | "nth_value", [value, FunctionArg::Unnamed(FunctionArgExpr::Expr(rows)), default @ ..])
+            if varies(rows) && function.null_treatment.is_none() =>
+        {
+            let shifted = |value: FunctionArg| {
+                let by = FunctionArg::Unnamed(FunctionArgExpr::Expr(rows.clone()));
+                let name = ObjectName::from(vec![Ident::new(format!("polder_{name}"))]);
+                Function { name, ..called(function, vec![value, by]) }
+            };
+            let (there, value) = (shifted(number(1)), shifted(value.clone()));
+            *expr = match default {
+                [] => Expr::Function(value),
+                [default, ..] => parse_call(&format!(
+                    "(CASE WHEN {rows} IS NULL THEN NULL WHEN {there} IS NULL THEN {default} ELSE {value} END)"
+                ))?,
+            };
+            Ok(())
+        }
         ("lag" | "lead", [_, offset, FunctionArg::Unnamed(FunctionArgExpr::Expr(default))]) if varies(default) => {
             let there = called(function, vec![number(1), offset.clone()]);
             let value = called(function, list.args.iter().take(2).cloned().collect());

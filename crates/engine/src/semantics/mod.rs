@@ -13,6 +13,7 @@ mod operators;
 mod order;
 mod refused_casts;
 mod rounded;
+mod shifted;
 mod spans;
 mod steps;
 mod sums;
@@ -62,6 +63,7 @@ pub(crate) fn register(state: &mut SessionState) -> datafusion::common::Result<(
     zones::register(state)?;
     literals::register(state)?;
     counting_windows::register(state)?;
+    shifted::register(state)?;
     gathered::register(state)?;
     spans::register(state)?;
     // Asked first: those that DataFusion brings take every operator.
