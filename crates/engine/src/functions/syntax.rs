@@ -3,7 +3,9 @@
 mod by_type;
 mod exponent;
 mod fields;
+mod likes;
 mod lists;
+mod percentiles;
 mod qualified;
 mod replaced;
 mod sets;
@@ -105,6 +107,18 @@ fn rewritten(expr: Expr) -> Result<Expr> {
         Expr::ILike { negated, any: false, expr, pattern, escape_char: None } if all_of(&pattern).is_some() => {
             let op = text(if negated { "NOT ILIKE" } else { "ILIKE" });
             call("polder_all", vec![op, *expr, all_of(&pattern).unwrap_or_else(null)])
+        }
+        Expr::Like { negated, any: false, expr, pattern, escape_char: None }
+            if likes::unfinished(&pattern).is_some() =>
+        {
+            let matched = likes::refused(&expr, "LIKE", likes::unfinished(&pattern).unwrap_or_default())?;
+            not(negated, matched)
+        }
+        Expr::ILike { negated, any: false, expr, pattern, escape_char: None }
+            if likes::unfinished(&pattern).is_some() =>
+        {
+            let matched = likes::refused(&expr, "ILIKE", likes::unfinished(&pattern).unwrap_or_default())?;
+            not(negated, matched)
         }
         Expr::Like { negated, any: false, expr, pattern, escape_char: Some(escape) } => {
             let pattern = Box::new(call("polder_like_pattern", vec![*pattern, Expr::Value(escape)]));
@@ -376,7 +390,12 @@ fn of_function(mut function: Function) -> Result<Expr> {
                 return Ok(call(&format!("polder_{}", name.replace("_object_agg", "_group_object")), lists));
             }
         }
-        "mode" | "percentile_disc" if function.within_group.len() == 1 => return Ok(ordered(name.as_str(), function)),
+        "percentile_cont" | "percentile_disc" if let Some(fractions) = percentiles::fractions(&function) => {
+            return percentiles::of_each(&function, fractions);
+        }
+        "mode" | "percentile_disc" if function.within_group.len() == 1 => {
+            return Ok(percentiles::ordered(name.as_str(), function));
+        }
         "regexp_replace" => {
             if let Some(replaced) = replaced::replaced(&function) {
                 return Ok(replaced);
@@ -407,6 +426,10 @@ fn values_in_order(sorts: &mut [OrderByExpr]) {
     }
 }
 
+fn not(negated: bool, expr: Expr) -> Expr {
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) } } else { expr }
+}
+
 /// All values of an aggregate's argument in an array, gathered under the same conditions.
 fn gathered(function: &Function, argument: Option<usize>) -> Expr {
     let mut inner = function.clone();
@@ -415,26 +438,6 @@ fn gathered(function: &Function, argument: Option<usize>) -> Expr {
         list.args = list.args.get(at).cloned().into_iter().collect();
     }
     Expr::Function(inner)
-}
-
-/// `mode() WITHIN GROUP (ORDER BY x)` and `percentile_disc(p) WITHIN GROUP (…)` over the values in their order.
-fn ordered(name: &str, function: Function) -> Expr {
-    let mut given = arguments(&function).unwrap_or_default();
-    let mut order = function.within_group.clone();
-    values_in_order(&mut order);
-    let value = order.first().map_or_else(null, |order| order.expr.clone());
-    let gathered = Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("array_agg")]),
-        within_group: Vec::new(),
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value))],
-            clauses: vec![FunctionArgumentClause::OrderBy(order)],
-        }),
-        ..function
-    });
-    given.push(gathered);
-    call(&format!("polder_{name}"), given)
 }
 
 /// Functions that are written as others.
