@@ -300,6 +300,19 @@ pub(super) fn date_trunc(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// `date_trunc` of days, which are moments of the session's zone to it.
+pub(super) fn trunc_day(call: &Call<'_>) -> Result<ArrayRef> {
+    use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
+    let zone = moment::zone(call.config.execution.time_zone.as_deref().unwrap_or("UTC"))?;
+    let days = call.primitive::<Date32Type>(1);
+    let mut units = Units::default();
+    call.values::<TimestampMicrosecondType>(|row| {
+        let unit = units.get(call.text(0).value(row))?;
+        let local = moment::moment(i64::from(days.value(row)) * DAY_MICROS)?;
+        moment::from_zone(truncated(unit, local)?, zone).map(Some)
+    })
+}
+
 /// `date_trunc` of intervals.
 pub(super) fn trunc_span(call: &Call<'_>) -> Result<ArrayRef> {
     use arrow::datatypes::IntervalMonthDayNanoType;

@@ -152,7 +152,11 @@ fn of_date(field: &Field, parts: &Parts) -> Result<String> {
         "BC" | "AD" | "B.C." | "A.D." => half(field, "AD", "BC", parts.year <= 0),
         "TZ" => {
             let named = zone.starts_with(char::is_alphabetic) || parts.zone.is_none();
-            let zone = if named { zone } else { format!("{sign}{hours:02}") };
+            let zone = match offset {
+                _ if named => zone,
+                0 => "UTC".to_owned(),
+                _ => format!("{sign}{hours:02}"),
+            };
             if field.written.starts_with('t') { zone.to_lowercase() } else { zone }
         }
         "TZH" => format!("{sign}{hours:02}"),

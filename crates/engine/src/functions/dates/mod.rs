@@ -68,6 +68,7 @@ const DATE_TRUNC: &[Overload] = &[
     way(&[K::Text, K::TimestampTz], Gives::Argument(1), fields::date_trunc),
     way(&[K::Text, K::TimestampTz, K::Text], Gives::Argument(1), fields::date_trunc),
     way(&[K::Text, K::Interval], Gives::Interval, fields::trunc_span),
+    way(&[K::Text, K::Date], Gives::TimestampTz, fields::trunc_day),
 ];
 
 const MAKE_INTERVAL: &[Overload] = &[way_rest(&[], K::Float, Gives::Interval, make::interval)];

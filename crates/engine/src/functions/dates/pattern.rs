@@ -32,14 +32,18 @@ const KEYS: &[&str] = &[
 pub(super) fn pieces(pattern: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = pattern;
-    let mut fill = false;
+    let (mut fill, mut translated) = (false, false);
     while let Some(first) = rest.chars().next() {
         if let Some(after) = strip(rest, "FM") {
             (fill, rest) = (true, after);
             continue;
         }
-        // Exact and translated modes change nothing here: names are English, and reading is exact where it matters.
-        if let Some(after) = strip(rest, "FX").or_else(|| strip(rest, "TM")) {
+        if let Some(after) = strip(rest, "TM") {
+            (translated, rest) = (true, after);
+            continue;
+        }
+        // Exact mode changes nothing here: reading is exact where it matters.
+        if let Some(after) = strip(rest, "FX") {
             rest = after;
             continue;
         }
@@ -70,8 +74,10 @@ pub(super) fn pieces(pattern: &str) -> Vec<Piece> {
                 ordinal = Some(suffix == "TH");
                 rest = &rest[2..];
             }
+            // Translated names, which are English ones here, have no blanks behind them.
+            let fill = std::mem::take(&mut fill) | (translated && matches!(*key, "MONTH" | "MON" | "DAY" | "DY"));
+            translated = false;
             pieces.push(Piece::Field(Field { key, written, fill, ordinal }));
-            fill = false;
             continue;
         }
         let escaped = first == '\\' && rest[1..].starts_with('"');
