@@ -16,6 +16,7 @@ mod materialized;
 mod moves;
 mod policies;
 mod readers;
+mod renames;
 mod retype;
 mod rules;
 mod schemas;
@@ -329,6 +330,10 @@ impl Context<'_> {
                 op: AlterColumnOperation::SetDataType { data_type, using, .. },
             } => {
                 self.set_data_type(cell, &name, &column(column_name), data_type, using.as_ref()).await?;
+                return Ok(name);
+            }
+            AlterTableOperation::RenameConstraint { old_name, new_name } => {
+                self.rename_constraint(cell, &name, old_name, new_name).await?;
                 return Ok(name);
             }
             AlterTableOperation::DropConstraint { if_exists, name: constraint, drop_behavior } => {
