@@ -90,8 +90,8 @@ impl PartitionEvaluator for ShiftedEvaluator {
         let (value, by) = numbers(values)?;
         let by = by.as_primitive::<Int64Type>();
         let place = |row: usize| {
+            let by = by.is_valid(row).then(|| by.value(row))?;
             let row = i64::try_from(row).ok()?;
-            let by = by.is_valid(row as usize).then(|| by.value(row as usize))?;
             let at = if self.which == Which::Lag { row.checked_sub(by) } else { row.checked_add(by) };
             at.and_then(|at| u64::try_from(at).ok()).filter(|at| *at < rows as u64)
         };

@@ -75,7 +75,7 @@ pub(super) fn pieces(pattern: &str) -> Vec<Piece> {
                 rest = &rest[2..];
             }
             // Translated names, which are English ones here, have no blanks behind them.
-            let fill = std::mem::take(&mut fill) | (translated && matches!(*key, "MONTH" | "MON" | "DAY" | "DY"));
+            let fill = std::mem::take(&mut fill) || (translated && matches!(*key, "MONTH" | "MON" | "DAY" | "DY"));
             translated = false;
             pieces.push(Piece::Field(Field { key, written, fill, ordinal }));
             continue;
