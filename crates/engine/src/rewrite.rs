@@ -13,6 +13,7 @@ mod outer_aggregates;
 pub(crate) mod outer_names;
 mod pages;
 mod query;
+mod records;
 mod recursion;
 mod replaced;
 mod row_counts;
@@ -152,7 +153,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        broken(using::derive(factor))
+        broken(using::derive(factor).and_then(|()| records::derive(factor)))
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {

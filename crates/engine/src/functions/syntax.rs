@@ -453,6 +453,10 @@ const WRITTEN: &[&str] = &[
     "json_object_agg",
     "jsonb_object_agg",
     "pg_options_to_table",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
 ];
 
 /// The names of functions that exist only as other forms.
