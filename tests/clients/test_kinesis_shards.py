@@ -1,14 +1,23 @@
 """Shards under way: divided while records come, subscribed to, killed, at their limits. boto3, with Kafka's clients on the other side."""
 
+import base64
 import contextlib
 import hashlib
+import json
+import subprocess
 import threading
 import time
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
 import botocore.config
+import botocore.credentials
+import botocore.eventstream
 import botocore.exceptions
+import cbor2
 import pytest
+import requests
 
 import kafkas
 import polder
@@ -152,6 +161,109 @@ def test_a_subscription_by_tls(server):
     assert [record["Data"] for record in found] == [b"sealed"]
     with pytest.raises(botocore.exceptions.SSLError):
         client(server, endpoint_url=f"https://{server.aws}").list_streams()
+
+
+def signed(server, url: str, operation: str, body: bytes, content_type: str) -> dict:
+    """The headers of a request that boto3 cannot send, signed as it signs."""
+    known = server.credentials
+    headers = {"Content-Type": content_type, "X-Amz-Target": f"Kinesis_20131202.{operation}"}
+    request = botocore.awsrequest.AWSRequest("POST", url, headers, body)
+    credentials = botocore.credentials.Credentials(known["access_key_id"], known["secret_access_key"])
+    botocore.auth.SigV4Auth(credentials, "kinesis", "eu-west-1").add_auth(request)
+    return dict(request.prepare().headers.items())
+
+
+@contextlib.contextmanager
+def by_http2(server, scheme: str, operation: str, **body):
+    """What curl gives while it comes: the answer's head and body."""
+    content, url = json.dumps(body).encode(), f"{scheme}://{server.aws}/"
+    headers = signed(server, url, operation, content, "application/x-amz-json-1.1")
+    # Over TLS the two agree on HTTP/2; in the clear the client knows.
+    how = ["--http2", "--cacert", str(server.data / "tls.crt")] if scheme == "https" else ["--http2-prior-knowledge"]
+    command = ["curl", "--silent", "--show-error", "--no-buffer", "--include", "--max-time", str(kafkas.WAIT_SECONDS), "--noproxy", "*", *how,
+               *(part for name, value in headers.items() for part in ("--header", f"{name}: {value}")), "--data-binary", "@-", url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as curl:
+        try:
+            curl.stdin.write(content)
+            curl.stdin.close()
+            head = []
+            while line := curl.stdout.readline().strip():
+                head.append(line.decode())
+            assert head, curl.stderr.read()
+            assert head[0] == "HTTP/2 200", (head, curl.stdout.read())
+            yield curl.stdout
+        finally:
+            curl.kill()
+
+
+def asked_by_http2(server, scheme: str, operation: str, **body) -> dict:
+    with by_http2(server, scheme, operation, **body) as answer:
+        return json.loads(answer.read())
+
+
+def subscribed(answer):
+    """The records of a subscription, each as it comes."""
+    buffer = botocore.eventstream.EventStreamBuffer()
+    while piece := answer.read1(1 << 16):
+        buffer.add_data(piece)
+        for event in buffer:
+            if event.headers[":event-type"] == "SubscribeToShardEvent":
+                yield from json.loads(event.payload)["Records"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_calls_and_subscriptions_by_http2(server, kinesis, scheme):
+    """As AWS' SDKs subscribe, boto3 excepted."""
+    name = kafkas.fresh_name("by_http2")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    arn = asked_by_http2(server, scheme, "DescribeStreamSummary", StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    registered = asked_by_http2(server, scheme, "RegisterStreamConsumer", StreamARN=arn, ConsumerName="reader")
+    place = asked_by_http2(server, scheme, "PutRecord", StreamName=name, Data="Zmlyc3Q=", PartitionKey="k")
+    assert place["ShardId"] == SHARD(0)
+    subscription = {"ConsumerARN": registered["Consumer"]["ConsumerARN"], "ShardId": SHARD(0), "StartingPosition": {"Type": "TRIM_HORIZON"}}
+    with by_http2(server, scheme, "SubscribeToShard", **subscription) as answer:
+        records = subscribed(answer)
+        first = next(records)
+        # It comes while the answer is under way.
+        kinesis.put_record(StreamName=name, Data=b"second", PartitionKey="k")
+        second = next(records)
+    assert [base64.b64decode(record["Data"]) for record in (first, second)] == [b"first", b"second"]
+    assert first["SequenceNumber"] == place["SequenceNumber"]
+
+
+def test_java_and_its_cbor(server, kinesis):
+    """As AWS' SDKs for Java and the KCL ask: bodies in CBOR, where data are bytes and times are milliseconds with a tag."""
+    name = kafkas.fresh_name("by_cbor")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+
+    def ask(operation: str, **body):
+        content, kind = cbor2.dumps(body), "application/x-amz-cbor-1.1"
+        url = f"http://{server.aws}/"
+        answer = requests.post(url, content, headers=signed(server, url, operation, content, kind), timeout=kafkas.WAIT_SECONDS)
+        assert answer.headers["content-type"] == kind, answer.headers
+        # The times of AWS' SDK are no dates of CBOR: those would be seconds.
+        read = cbor2.loads(answer.content, semantic_decoders={1: lambda of, *_: cbor2.CBORTag(1, of)})
+        return answer.status_code, read
+
+    began = time.time()
+    data = bytes(range(256))
+    status, put = ask("PutRecord", StreamName=name, Data=data, PartitionKey="key")
+    assert (status, put["ShardId"]) == (200, SHARD(0))
+    kinesis.put_record(StreamName=name, Data=b"by JSON", PartitionKey="k")
+    status, iterator = ask("GetShardIterator", StreamName=name, ShardId=SHARD(0), ShardIteratorType="AT_TIMESTAMP",
+                           Timestamp=cbor2.CBORTag(1, int((began - 60) * 1000)))
+    assert status == 200, iterator
+    status, answer = ask("GetRecords", ShardIterator=iterator["ShardIterator"], Limit=10)
+    assert status == 200, answer
+    assert [record["Data"] for record in answer["Records"]] == [data, b"by JSON"]
+    first = answer["Records"][0]
+    assert (first["PartitionKey"], first["SequenceNumber"]) == ("key", put["SequenceNumber"])
+    arrived = first["ApproximateArrivalTimestamp"]
+    assert arrived.tag == 1 and began - 60 < arrived.value / 1000 < time.time() + 60
+    # What boto3 put is what the other reads, and the other way round.
+    assert [record["Data"] for record in read(kinesis, name, 0)] == [data, b"by JSON"]
+    status, refused = ask("PutRecord", StreamName="nowhere", Data=b"", PartitionKey="k")
+    assert status == 400 and refused["__type"].endswith("ResourceNotFoundException"), refused
 
 
 def test_a_subscription_brings_records_as_they_come(server, kinesis):
