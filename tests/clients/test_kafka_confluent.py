@@ -13,6 +13,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import admin as administration
 
 
+# Of a member that asks each half second whether its group divides anew.
+HEARTBEATS_SECONDS = 1.5
+
+
 @pytest.fixture(scope="module")
 def server():
     with kafkas.start() as running:
@@ -147,20 +151,60 @@ def test_each_record_is_read_while_members_come_and_go(server, topic, strategy):
     assert not failures and sorted(seen) == numbers(count)
 
 
+class Told:
+    """What a member is told of its partitions: all in order, as (given or taken, partitions)."""
+
+    def __init__(self, server, topic, group, **settings):
+        self.events = []
+        self.reader = Consumer(kafkas.librdkafka(server, group_id=group, auto_offset_reset="earliest", **settings))
+        note = lambda what: lambda _, places: self.events.append((what, sorted(place.partition for place in places)))
+        self.reader.subscribe([topic], on_assign=note("given"), on_revoke=note("taken"), on_lost=note("lost"))
+
+    def parts(self) -> list:
+        return sorted(place.partition for place in self.reader.assignment())
+
+
+def settle(done, *members):
+    """All are members at the same time, until it is as it should be."""
+    deadline = time.monotonic() + kafkas.WAIT_SECONDS
+    while not done():
+        assert time.monotonic() < deadline, [(member.parts(), member.events) for member in members]
+        for member in members:
+            member.reader.poll(0.05)
+
+
 def test_a_static_member_comes_back_to_what_it_had(server, topic):
     group = kafkas.fresh_name("group")
-    settings = {"group_instance_id": "one", "session_timeout_ms": 30_000}
-    first = consumer(server, topic, group, **settings)
-    write(server, topic, numbers(10))
-    assert len(read(first, 10)) == 10
-    first.commit(asynchronous=False)
-    before = sorted(place.partition for place in first.assignment())
-    first.close()
-    second = consumer(server, topic, group, **settings)
-    write(server, topic, [b"new"])
-    assert [message.value() for message in read(second, 1)] == [b"new"]
-    assert sorted(place.partition for place in second.assignment()) == before
-    second.close()
+    settings = {"session_timeout_ms": 30_000, "heartbeat_interval_ms": 500, "partition_assignment_strategy": "range"}
+    make = lambda name: Told(server, topic, group, group_instance_id=name, **settings)
+    one, two = make("one"), make("two")
+    settle(lambda: one.parts() and two.parts() and len(one.parts() + two.parts()) == 3, one, two)
+    before, others, known = one.parts(), two.parts(), list(two.events)
+    one.reader.close()
+    back = make("one")
+    settle(lambda: back.parts(), back, two)
+    assert back.parts() == before
+    # The other one has been asked twice and more meanwhile whether it is still there, and was told nothing.
+    deadline = time.monotonic() + HEARTBEATS_SECONDS
+    settle(lambda: time.monotonic() > deadline, back, two)
+    assert (two.events, two.parts()) == (known, others)
+    back.reader.close()
+    two.reader.close()
+
+
+def test_a_member_that_joins_takes_no_more_than_its_share(server, topic):
+    """Cooperative: nobody stops reading what stays theirs."""
+    group = kafkas.fresh_name("group")
+    make = lambda: Told(server, topic, group, heartbeat_interval_ms=500, partition_assignment_strategy="cooperative-sticky")
+    one = make()
+    settle(lambda: one.parts() == [0, 1, 2], one)
+    known, two = len(one.events), make()
+    settle(lambda: one.parts() and two.parts() and len(one.parts() + two.parts()) == 3, one, two)
+    taken = [part for what, parts in one.events[known:] if what != "given" for part in parts]
+    assert taken == two.parts() and len(one.parts()) == 2, one.events
+    assert not any(part in parts for what, parts in one.events[known:] if what == "given" for part in one.parts()), one.events
+    one.reader.close()
+    two.reader.close()
 
 
 def test_the_server_divides_partitions(server, topic):
@@ -322,13 +366,17 @@ def test_groups_are_administrated(server, admin, topic):
 
 
 def test_a_batch_that_is_too_large_is_refused(server, admin):
+    """The one, and not what is sent before and after it."""
     name = kafkas.fresh_name("small")
     admin.create_topics([administration.NewTopic(name, 1, 1, config={"max.message.bytes": "1000"})])[name].result(kafkas.WAIT_SECONDS)
-    told, producer = [], Producer(kafkas.librdkafka(server))
-    producer.produce(name, value=b"x" * 5_000, on_delivery=lambda error, _: told.append(error and error.code()))
-    producer.produce(name, value=b"x", on_delivery=lambda error, _: told.append(error and error.code()))
+    told, producer = {}, Producer(kafkas.librdkafka(server, batch_num_messages=1))
+    for value in (b"before", b"x" * 5_000, b"after"):
+        producer.produce(name, value=value, on_delivery=lambda error, message: told.update({message.value(): error and error.code()}))
     assert producer.flush(kafkas.WAIT_SECONDS) == 0
-    assert KafkaError.MSG_SIZE_TOO_LARGE in told
+    assert told == {b"before": None, b"x" * 5_000: KafkaError.MSG_SIZE_TOO_LARGE, b"after": None}
+    reader = consumer(server, name)
+    assert [(message.value(), message.offset()) for message in read(reader, 2)] == [(b"before", 0), (b"after", 1)]
+    reader.close()
 
 
 def test_what_was_acknowledged_outlives_a_kill():
