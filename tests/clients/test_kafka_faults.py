@@ -4,6 +4,9 @@ import os
 import struct
 import time
 
+import boto3
+import botocore.config
+import botocore.exceptions
 import pytest
 import requests
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -13,6 +16,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 import kafkas
 import polder
 from test_disk import MIB, SmallDisk
+from test_jobs import run_job, until
 from test_kafka_hostile import PRODUCE, frame, logged_in, produced
 
 # `POLDER_KAFKA_LOG_MIB=10240` for the long run.
@@ -157,6 +161,69 @@ def test_producers_on_a_full_disk(small_disk):
         assert "panicked" not in server.log()
 
 
+def aws(server, service: str):
+    """A client that tells what it is answered, and does not try again by itself."""
+    known = server.credentials
+    return boto3.client(service, endpoint_url=f"http://{server.aws}", region_name="eu-west-1", aws_access_key_id=known["access_key_id"],
+                        aws_secret_access_key=known["secret_access_key"], config=botocore.config.Config(retries={"max_attempts": 0}))
+
+
+def of_shard(kinesis) -> list:
+    """The data of all records of the one shard of the stream `s`."""
+    shard = {"StreamName": "s", "ShardId": "shardId-000000000000"}
+    iterator, found = kinesis.get_shard_iterator(**shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"], []
+    while True:
+        answer = kinesis.get_records(ShardIterator=iterator)
+        found += [record["Data"] for record in answer["Records"]]
+        iterator = answer["NextShardIterator"]
+        if not answer["MillisBehindLatest"]:
+            return found
+
+
+def test_streams_of_aws_on_a_full_disk(small_disk):
+    with kafkas.start(small_disk.folder / "data") as server:
+        kinesis, firehose = aws(server, "kinesis"), aws(server, "firehose")
+        kinesis.create_stream(StreamName="s", ShardCount=1)
+        kinesis.update_stream_mode(StreamARN=kinesis.describe_stream_summary(StreamName="s")["StreamDescriptionSummary"]["StreamARN"],
+                                   StreamModeDetails={"StreamMode": "ON_DEMAND"})
+        firehose.create_delivery_stream(DeliveryStreamName="d", IcebergDestinationConfiguration={
+            "RoleARN": "arn:aws:iam::123456789012:role/r", "CatalogConfiguration": {"CatalogARN": "arn:aws:glue:eu-west-1:123456789012:catalog"},
+            "BufferingHints": {"IntervalInSeconds": 900},
+            "S3Configuration": {"RoleARN": "arn:aws:iam::123456789012:role/r", "BucketARN": "arn:aws:s3:::bucket"}})
+        put = lambda data: kinesis.put_record(StreamName="s", Data=data, PartitionKey="k")
+        put_many = lambda data: kinesis.put_records(StreamName="s", Records=[{"Data": data, "PartitionKey": "k"}])
+        deliver = lambda data: firehose.put_record(DeliveryStreamName="d", Record={"Data": data})
+        deliver_many = lambda data: firehose.put_record_batch(DeliveryStreamName="d", Records=[{"Data": data}])
+        acknowledged = [b"before"]
+        put(b"before")
+        deliver(b'{"n": 1}')
+        small_disk.fill(64 << 10)
+        payload = b"x" * 500_000
+        with pytest.raises(botocore.exceptions.ClientError) as first:
+            for _ in range(30):
+                put(payload)
+                acknowledged.append(payload)
+        # It stays like that, is said at once, and is what AWS' SDKs try again after.
+        refusals = [first.value]
+        for call in (put, deliver, deliver_many):
+            began = time.monotonic()
+            with pytest.raises(botocore.exceptions.ClientError) as caught:
+                call(payload)
+            assert time.monotonic() - began < ANSWER_SECONDS_MAX
+            refusals.append(caught.value)
+        for told in (refusal.response for refusal in refusals):
+            assert told["ResponseMetadata"]["HTTPStatusCode"] == 503 and told["Error"]["Code"].startswith("ServiceUnavailable"), told
+        # Who puts many looks at each.
+        answer = put_many(payload)
+        assert answer["FailedRecordCount"] == 1 and answer["Records"][0]["ErrorCode"] == "InternalFailure", answer
+        assert server.process.poll() is None and of_shard(kinesis) == acknowledged
+        small_disk.make_room()
+        for call in (put, put_many, deliver, deliver_many):
+            call(b'{"n": 2}')
+        assert of_shard(kinesis) == [*acknowledged, b'{"n": 2}', b'{"n": 2}']
+        assert "panicked" not in server.log()
+
+
 def damaged(server) -> int:
     """How many damaged segments a machine that watches is told of."""
     line, = (line for line in requests.get(f"{server.url}/metrics", timeout=30).text.splitlines()
@@ -192,6 +259,33 @@ def test_a_flipped_bit_in_an_old_segment_is_named_by_a_check(tmp_path):
         assert damaged(server) == 0, "nobody has come upon it yet"
         assert server.cli("check").returncode != 0
         assert damaged(server) == 1
+
+
+def test_a_flipped_bit_in_an_old_segment_is_named_by_the_scrub(tmp_path):
+    """The one that runs by itself."""
+    with kafkas.start(tmp_path / "data") as server:
+        create(server, "t")
+        fill(server, "t", 20)
+        server.restart()
+        client = server.client()
+        run_id = run_job(client, "scrub")
+        until(client, run_id, "done")
+        # Those that nobody needs any more went when the log was opened.
+        oldest, *others = sorted((server.data / "log").glob("0*.segment"))
+        content = oldest.read_bytes()
+        harmed = bytearray(content)
+        harmed[len(harmed) // 2] ^= 4
+        assert "bytes of topics" in client.get(f"/runs/{run_id}/log")["text"]
+        oldest.write_bytes(harmed)
+        run_id = run_job(client, "scrub")
+        told = until(client, run_id, "failed")["error"]["message"]
+        assert oldest.name in told and not any(other.name in told for other in others), told
+        assert oldest.name in client.get(f"/runs/{run_id}/log")["text"]
+        assert damaged(server) == 1
+        # The alarm ends once the segment has been brought back.
+        oldest.write_bytes(content)
+        until(client, run_job(client, "scrub"), "done")
+        assert damaged(server) == 0
 
 
 def test_a_flipped_bit_in_the_last_record_of_a_stopped_server_is_named_and_nothing_is_cut(tmp_path):

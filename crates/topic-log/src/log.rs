@@ -277,8 +277,8 @@ impl Log {
         self.0.held_bytes.lock().clone()
     }
 
-    /// Reads every segment up to where it is written, and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] from then
-    /// on.
+    /// Reads every segment up to where it is written, and checks every byte of it. Damaged ones count in [`LogMetrics::damaged_segments`] until
+    /// a later check finds them whole, or needed by nobody.
     ///
     /// # Errors
     /// `Unavailable`: one cannot be read.
@@ -316,7 +316,10 @@ impl Log {
     /// What the log has done since it was opened.
     #[must_use]
     pub fn metrics(&self) -> LogMetrics {
-        LogMetrics { damaged_segments: self.0.reader.rewriting.damaged(), ..self.0.reader.ground.metrics.now() }
+        LogMetrics {
+            damaged_segments: self.0.reader.rewriting.damaged().len() as u64,
+            ..self.0.reader.ground.metrics.now()
+        }
     }
 
     /// Opens the log on a disk that is handed in. Blocks.

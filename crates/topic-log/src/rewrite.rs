@@ -47,9 +47,14 @@ impl Rewriting {
         self.damaged.lock().insert(segment);
     }
 
-    /// Segments that were found damaged since the log was opened.
-    pub(crate) fn damaged(&self) -> u64 {
-        self.damaged.lock().len() as u64
+    /// It has been read whole: somebody has brought it back.
+    pub(crate) fn note_sound(&self, segment: u64) {
+        self.damaged.lock().remove(&segment);
+    }
+
+    /// Segments that were found damaged since the log was opened, and not whole after that.
+    pub(crate) fn damaged(&self) -> Vec<u64> {
+        self.damaged.lock().iter().copied().collect()
     }
 
     /// A number for a rewritten segment that none has, nor had: somebody may still read by the index of one that is gone.

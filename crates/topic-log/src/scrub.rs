@@ -53,7 +53,10 @@ impl Reader {
                 _ => None,
             };
             match self.scrub_segment(segment, open_from) {
-                Ok(read) => checked.bytes += read,
+                Ok(read) => {
+                    checked.bytes += read;
+                    self.rewriting.note_sound(segment);
+                }
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.rewriting.note_damage(segment);
                     tracing::error!(%error, "a segment of the log is damaged");
@@ -61,6 +64,10 @@ impl Reader {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        // What was in the others has been deleted meanwhile.
+        for segment in self.rewriting.damaged().into_iter().filter(|segment| !self.is_needed(*segment)) {
+            self.rewriting.note_sound(segment);
         }
         Ok(checked)
     }
