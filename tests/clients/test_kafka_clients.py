@@ -1,14 +1,20 @@
 """kcat, kafka-python, aiokafka and kafkajs, as they are."""
 
 import asyncio
+import contextlib
+import ipaddress
 import json
 import shutil
+import socket
+import struct
 import subprocess
 
 import pytest
+from confluent_kafka import KafkaError
 
 import drivers
 import kafkas
+import test_kafka_hostile as hostile
 
 kafka = pytest.importorskip("kafka")
 aiokafka = pytest.importorskip("aiokafka")
@@ -75,6 +81,40 @@ def test_kcat_logs_in(server, mechanism, protocol):
     assert listed.returncode == 0 and b"broker 1" in listed.stdout, listed.stderr
     refused = kcat(server, "-L", "-m", "5", mechanism=mechanism, protocol=protocol, password="wrong", more=more)
     assert refused.returncode != 0 and b"broker 1" not in refused.stdout
+
+
+def own_address() -> str | None:
+    """An address of this machine that others could reach. Nothing is sent."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        address = probe.getsockname()[0]
+        return None if ipaddress.ip_address(address).is_loopback else address
+
+
+@needs_kcat
+@pytest.mark.skipif(own_address() is None, reason="this machine has no address that others could reach")
+def test_a_password_is_not_told_where_others_could_listen():
+    """PLAIN, in the clear, at an address that is not of this machine alone. Over TLS it is told, and SCRAM does not tell it."""
+    with kafkas.start(kafka=f"{own_address()}:0") as server:
+        assert kafkas.address(server).startswith(own_address())
+        more = ["-X", f"ssl.ca.location={server.data / 'tls.crt'}", "-X", "ssl.endpoint.identification.algorithm=none"]
+        for protocol, mechanism in [("SASL_PLAINTEXT", "SCRAM-SHA-256"), ("SASL_SSL", "SCRAM-SHA-256"), ("SASL_SSL", "PLAIN")]:
+            listed = kcat(server, "-L", mechanism=mechanism, protocol=protocol, more=more)
+            assert listed.returncode == 0 and b"broker 1" in listed.stdout, listed.stderr
+        # Which is not worth a second attempt, but librdkafka makes them until its time is up.
+        refused = kcat(server, "-L", "-m", "2", mechanism="PLAIN", more=more)
+        assert refused.returncode != 0 and b"broker 1" not in refused.stdout and b"mechanism" in refused.stderr, refused
+        # Nor is one let in that tells it without being asked, with and without a word of the other way before.
+        said = "\0{user}\0{password}".format(**server.credentials).encode()
+        for before in (None, b"PLAIN", b"SCRAM-SHA-256"):
+            with hostile.connect(server) as connection:
+                if before:
+                    connection.sendall(hostile.frame(hostile.SASL_HANDSHAKE, 1, struct.pack(">h", len(before)) + before))
+                    error, count = struct.unpack(">hi", hostile.answer(connection)[4:10])
+                    assert (error, count) == (KafkaError.UNSUPPORTED_SASL_MECHANISM if before == b"PLAIN" else 0, 2)
+                connection.sendall(hostile.frame(hostile.SASL_AUTHENTICATE, 0, struct.pack(">i", len(said)) + said))
+                told = hostile.answer(connection)
+                assert told is None or told[4:6] == struct.pack(">h", KafkaError.SASL_AUTHENTICATION_FAILED), told
 
 
 @needs_kcat
