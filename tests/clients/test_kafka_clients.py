@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 from confluent_kafka import KafkaError
@@ -15,6 +16,8 @@ from confluent_kafka import KafkaError
 import drivers
 import kafkas
 import test_kafka_hostile as hostile
+
+OFFSET_FOR_LEADER_EPOCH = 23
 
 kafka = pytest.importorskip("kafka")
 aiokafka = pytest.importorskip("aiokafka")
@@ -149,6 +152,53 @@ def test_kafka_python_writes_and_reads(server, topic):
     reader.close()
     assert topic in admin.list_topics()
     admin.close()
+
+
+def test_places_of_a_group_are_deleted(server, topic):
+    admin = kafka.KafkaAdminClient(**kafkas.python(server))
+    admin.create_topics([kafka.admin.NewTopic(topic, 3, 1)])
+    group, places = kafkas.fresh_name("group"), [kafka.TopicPartition(topic, partition) for partition in range(3)]
+    reader = kafka.KafkaConsumer(**kafkas.python(server, group_id=group, enable_auto_commit=False))
+    reader.assign(places)
+    reader.commit({place: kafka.OffsetAndMetadata(7 + place.partition, "", -1) for place in places})
+    kept = lambda: {place.partition: found.offset for place, found in admin.list_group_offsets([group])[group].items() if found.offset >= 0}
+    assert kept() == {0: 7, 1: 8, 2: 9}
+    deleted = admin.delete_group_offsets(group, [places[1], kafka.TopicPartition(topic, 9)])
+    assert deleted[places[1]] is kafka.errors.NoError, deleted
+    assert kept() == {0: 7, 2: 9} and reader.committed(places[1]) is None
+    with pytest.raises(kafka.errors.GroupIdNotFoundError):
+        admin.delete_group_offsets(kafkas.fresh_name("group"), places)
+    # Those of a topic that a member reads are not taken from it.
+    reader.unsubscribe()
+    reader.subscribe([topic])
+    deadline = time.monotonic() + kafkas.WAIT_SECONDS
+    while reader.assignment() != set(places):
+        assert time.monotonic() < deadline
+        reader.poll(100)
+    deleted = admin.delete_group_offsets(group, places[:1])
+    assert deleted == {places[0]: kafka.errors.GroupSubscribedToTopicError}
+    assert kept() == {0: 7, 2: 9}
+    reader.close()
+    admin.close()
+
+
+def test_where_an_epoch_ends(server, topic):
+    """OffsetForLeaderEpoch: there has been one leader, so its epoch goes to the end, and whoever knows another one is told so."""
+    producer = kafka.KafkaProducer(**kafkas.python(server))
+    for _ in range(5):
+        producer.send(topic, b"x").get(kafkas.WAIT_SECONDS)
+    producer.close()
+    with hostile.logged_in(server) as connection:
+        def ask(partition: int, current: int, epoch: int) -> tuple:
+            body = struct.pack(">ih", 1, len(topic)) + topic.encode() + struct.pack(">iiii", 1, partition, current, epoch)
+            connection.sendall(hostile.frame(OFFSET_FOR_LEADER_EPOCH, 2, body))
+            # Error, partition, epoch, its end.
+            return struct.unpack(">hiiq", hostile.answer(connection)[-18:])
+
+        assert ask(0, 0, 0) == ask(0, -1, 0) == (0, 0, 0, 5)
+        assert ask(0, 0, 3) == (0, 0, -1, -1)
+        assert ask(0, 1, 0)[0] == KafkaError.UNKNOWN_LEADER_EPOCH
+        assert ask(9, 0, 0)[0] == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 # aiokafka
