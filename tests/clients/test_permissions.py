@@ -503,7 +503,21 @@ def test_a_clone_of_a_table_that_was_renamed_is_asked_by_its_new_name(world, len
     world.root.execute("CREATE TABLE attic.old (id INT)")
     eve.execute(clone)
     eve.execute("DROP TABLE lab.cloned")
+    # In another schema it is the same table, and what was granted on it goes along.
+    world.root.execute("CREATE SCHEMA cellar")
+    world.root.execute("ALTER TABLE attic.older SET SCHEMA cellar")
+    refused(lambda: eve.execute(clone))
+    world.root.execute("GRANT USAGE ON SCHEMA cellar TO eve")
+    eve.execute(clone)
+    assert eve.execute("SELECT id FROM lab.cloned").fetchall() == [(7,)]
+    eve.execute("DROP TABLE lab.cloned")
+    # A clone of it is another table: it says nothing of this one once it is gone.
+    world.root.execute("CREATE TABLE cellar.copy CLONE cellar.older")
+    world.root.execute("GRANT SELECT ON cellar.copy TO eve")
+    world.root.execute("DROP TABLE cellar.older")
+    refused(lambda: eve.execute(clone))
     world.root.execute("DROP SCHEMA attic CASCADE")
+    world.root.execute("DROP SCHEMA cellar CASCADE")
 
 
 def test_a_view_that_was_narrowed_is_not_read_as_it_was(world, lent):

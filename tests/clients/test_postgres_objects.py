@@ -117,6 +117,14 @@ def test_object_ids_stay(fresh, tmp_path):
         assert connection.execute("SELECT oid FROM pg_class WHERE relname = 'renamed'").fetchone() in {
             (oid,) for kind, oid, name in before if (kind, name) == ("pg_class", "hang_goods")}
         connection.execute("ALTER TABLE renamed RENAME TO hang_goods")
+        # Another schema: at once, for the transaction that does it, and there and back.
+        oid = "SELECT oid FROM pg_class WHERE relname = 'hang_goods'"
+        known = connection.execute(oid).fetchone()
+        with connection.transaction():
+            connection.execute("ALTER TABLE hang_goods SET SCHEMA hang_far")
+            assert connection.execute(oid).fetchone() == known
+        assert before == ids(server), before ^ ids(server)
+        connection.execute("ALTER TABLE hang_far.hang_goods SET SCHEMA public")
         connection.execute("INSERT INTO hang_goods (code, stock) SELECT 'c' || i, i FROM generate_series(1, 100) AS s(i)")
         connection.execute("OPTIMIZE hang_goods")
         connection.execute("REFRESH MATERIALIZED VIEW hang_stored")

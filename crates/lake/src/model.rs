@@ -270,6 +270,12 @@ impl Snapshot {
 }
 
 impl TableState {
+    /// The id that its object ids are made from: its own, or the one that it had before it was moved.
+    #[must_use]
+    pub fn known_id(&self) -> i64 {
+        self.rules.known_as.unwrap_or(self.id)
+    }
+
     /// The top-level columns as those see them who compute with them: an interval that is kept as text is an interval.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {

@@ -55,6 +55,10 @@ pub struct TableRules {
     /// It was asked for as `UNLOGGED`, which is told to whoever asks: its commits are as durable as all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlogged: bool,
+    /// The id that the table had before it was moved into another schema, where it is another one to the lake. Whoever holds
+    /// its object id goes on finding it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<i64>,
 }
 
 /// No two rows have the same values in these columns. Rows with a missing value in one of them count as different.

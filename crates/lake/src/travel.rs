@@ -109,7 +109,8 @@ impl Transaction {
         self.record(Op::CreateTable { id, uuid: Uuid::now_v7(), schema_id, name: to.table.clone(), columns, comment })?;
         if *then.rules != TableRules::default() {
             // The clone of a materialized view is a table. Rows of an older version may refer to what is gone by now.
-            let rules = TableRules { materialized: None, foreign_keys: Vec::new(), ..then.rules.as_ref().clone() };
+            let old = then.rules.as_ref().clone();
+            let rules = TableRules { materialized: None, foreign_keys: Vec::new(), known_as: None, ..old };
             self.record(Op::SetRules { id, rules: Arc::new(rules) })?;
         }
         let new = self.existing(to)?;

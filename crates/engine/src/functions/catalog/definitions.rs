@@ -134,7 +134,7 @@ pub(super) fn sequence(call: &Call<'_>) -> Result<ArrayRef> {
         }
         let found = directory::identities(table).find(|(.., column)| column.name == wanted);
         let sequence =
-            found.and_then(|(place, ..)| directory.relation(oids::of(table.id, oids::SEQUENCE + place as i64)));
+            found.and_then(|(place, ..)| directory.relation(oids::of(table.known_id(), oids::SEQUENCE + place as i64)));
         Ok(sequence.map(|sequence| sequence.qualified(directory)))
     })
 }

@@ -134,8 +134,9 @@ impl Context<'_> {
         if self.settings.who.superuser {
             return Ok(());
         }
-        // What has been dropped since is for superusers; so is what was moved to another schema, where it became another table.
-        let known = then.and_then(|then| view.tables.get(&then.id));
+        // What has been dropped since is for superusers. What was moved to another schema is the table that it became there.
+        let moved = |then: &Arc<TableState>| view.tables.values().find(|table| table.known_id() == then.known_id());
+        let known = then.and_then(|then| view.tables.get(&then.id).or_else(|| moved(then)));
         let missing = || denied("table", &source.table, "it is not there any more: superusers may clone it");
         let table = known.ok_or_else(missing)?;
         // By the name that it has today.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{AlterIndexOperation, AlterSchema, AlterSchemaOperation, ObjectName, Statement};
-use polder_lake::{Access, TableName, TableRules, Transaction, TransactionCell};
+use polder_lake::{Access, PROVISIONAL, TableName, TableRules, Transaction, TransactionCell};
 use polder_metastore::OWNER_OID;
 use polder_types::{Error, ErrorKind, Result};
 
@@ -49,10 +49,9 @@ async fn move_table(transaction: &mut Transaction, name: &TableName, to: &TableN
         let access = view.access(table.id).map_or_else(usual, |access| access.as_ref().clone());
         transaction.set_access(moved.id, access)?;
     }
-    if table.rules.materialized.is_some() || !table.rules.foreign_keys.is_empty() {
-        let rules: TableRules = table.rules.as_ref().clone();
-        transaction.set_rules(to, rules)?;
-    }
+    // What this transaction has made itself, nobody else has seen.
+    let known_as = Some(table.known_id()).filter(|id| *id < PROVISIONAL);
+    transaction.set_rules(to, TableRules { known_as, ..table.rules.as_ref().clone() })?;
     refer_to_copy(transaction, name, to)?;
     transaction.drop_table(name)
 }

@@ -153,8 +153,8 @@ pub(super) fn defaults(world: &World) -> Result<Vec<ArrayRef>> {
     for table in world.snapshot().tables.values() {
         for (column, text) in with_default(table) {
             rows.push([
-                ("oid", oids::of_default(table.id, column.id).into()),
-                ("adrelid", oids::of(table.id, 0).into()),
+                ("oid", oids::of_default(table.known_id(), column.id).into()),
+                ("adrelid", oids::of(table.known_id(), 0).into()),
                 ("adnum", directory::number(column).into()),
                 ("adbin", Cell::Text(text)),
             ]);

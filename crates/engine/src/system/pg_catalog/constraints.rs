@@ -19,7 +19,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                 Constraint::Key(key) => {
                     let kind = if key.primary { "p" } else { "u" };
                     let keys = directory::numbers(table, key.columns);
-                    (kind, oids::of_index(table.id, key.place), Cell::Ints(keys), Cell::Null)
+                    (kind, oids::of_index(table.known_id(), key.place), Cell::Ints(keys), Cell::Null)
                 }
                 Constraint::Check(check) => {
                     ("c", 0, Cell::Ints(texts::checked(table, check)), check.sql.as_str().into())
@@ -36,7 +36,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                 ("connamespace", oids::of(table.schema_id, 0).into()),
                 ("contype", kind.into()),
                 ("convalidated", true.into()),
-                ("conrelid", oids::of(table.id, 0).into()),
+                ("conrelid", oids::of(table.known_id(), 0).into()),
                 ("conindid", index.into()),
                 ("confrelid", foreign.table.into()),
                 ("confupdtype", foreign.update.into()),
@@ -65,7 +65,7 @@ struct Sides {
 impl Sides {
     fn of(reference: &Reference) -> Self {
         Self {
-            table: oids::of(reference.parent.id, 0),
+            table: oids::of(reference.parent.known_id(), 0),
             keys: Cell::Ints(directory::numbers(&reference.parent, &reference.key.referenced)),
             update: letter(reference.key.on_update),
             delete: letter(reference.key.on_delete),

@@ -71,17 +71,17 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
         push(&mut rows, object(PG_DEFAULT_ACL, known.oid), object(PG_NAMESPACE, known.schema), "a");
     }
     for (table, policy) in policies::each(world) {
-        let own = object(PG_POLICY, oids::of_policy(table.id, policy.number));
-        let at = |column: i64| Object { class: PG_CLASS, oid: oids::of(table.id, 0), column };
+        let own = object(PG_POLICY, oids::of_policy(table.known_id(), policy.number));
+        let at = |column: i64| Object { class: PG_CLASS, oid: oids::of(table.known_id(), 0), column };
         push(&mut rows, own, at(0), "a");
         for column in texts::named_in(table, policy.using.iter().chain(&policy.check)) {
             push(&mut rows, own, at(column), "n");
         }
     }
     for table in world.snapshot().tables.values() {
-        let at = |column: i64| Object { class: PG_CLASS, oid: oids::of(table.id, 0), column };
+        let at = |column: i64| Object { class: PG_CLASS, oid: oids::of(table.known_id(), 0), column };
         for (column, _) in with_default(table) {
-            let default = object(PG_ATTRDEF, oids::of_default(table.id, column.id));
+            let default = object(PG_ATTRDEF, oids::of_default(table.known_id(), column.id));
             push(&mut rows, default, at(directory::number(column)), "a");
         }
         for (oid, _, constraint) in texts::constraints(world.snapshot(), table) {
@@ -91,7 +91,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                     for number in directory::numbers(table, key.columns) {
                         push(&mut rows, own, at(number), "a");
                     }
-                    push(&mut rows, object(PG_CLASS, oids::of_index(table.id, key.place)), own, "i");
+                    push(&mut rows, object(PG_CLASS, oids::of_index(table.known_id(), key.place)), own, "i");
                 }
                 Constraint::Check(check) => {
                     // Its columns, as a part of which it goes along, and as what it reads.
@@ -108,7 +108,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
                     for number in directory::numbers(table, &reference.key.columns) {
                         push(&mut rows, own, at(number), "a");
                     }
-                    let parent = oids::of(reference.parent.id, 0);
+                    let parent = oids::of(reference.parent.known_id(), 0);
                     for column in directory::numbers(&reference.parent, &reference.key.referenced) {
                         push(&mut rows, own, Object { class: PG_CLASS, oid: parent, column }, "n");
                     }
@@ -118,11 +118,11 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
         }
         for index in directory::indexes(table).filter(|index| !index.of_constraint) {
             for number in directory::numbers(table, index.columns) {
-                push(&mut rows, object(PG_CLASS, oids::of_index(table.id, index.place)), at(number), "a");
+                push(&mut rows, object(PG_CLASS, oids::of_index(table.known_id(), index.place)), at(number), "a");
             }
         }
         for (place, _, column) in directory::identities(table) {
-            let sequence = object(PG_CLASS, oids::of(table.id, oids::SEQUENCE + place as i64));
+            let sequence = object(PG_CLASS, oids::of(table.known_id(), oids::SEQUENCE + place as i64));
             push(&mut rows, sequence, at(directory::number(column)), "i");
         }
     }
@@ -151,7 +151,8 @@ pub(super) fn on_roles(world: &World) -> Result<Vec<ArrayRef>> {
     let tables = snapshot.tables.keys().chain(snapshot.views.keys()).map(|id| (PG_CLASS, *id));
     let functions = snapshot.functions.keys().map(|id| (PG_PROC, *id));
     for (class, id) in schemas.chain(tables).chain(functions) {
-        let own = object(class, oids::of(id, 0));
+        let known = snapshot.tables.get(&id).map_or(id, |table| table.known_id());
+        let own = object(class, oids::of(known, 0));
         let owner = world.rights().owner(id);
         push(own, owner, "o");
         let Some(access) = world.rights().access(id) else { continue };
@@ -167,7 +168,7 @@ pub(super) fn on_roles(world: &World) -> Result<Vec<ArrayRef>> {
         }
         for policy in &access.policies.rows {
             for role in &policy.roles {
-                push(object(PG_POLICY, oids::of_policy(id, policy.number)), *role, "r");
+                push(object(PG_POLICY, oids::of_policy(known, policy.number)), *role, "r");
             }
         }
     }
@@ -189,24 +190,24 @@ fn granted<'a>(grants: impl Iterator<Item = &'a Grant>, owner: i64) -> BTreeSet<
 /// A row type is a part of its relation; the rule of a view is a part of it too, and reads others.
 fn of_relation(rows: &mut Rows, world: &World, relation: &Relation) {
     let own = object(PG_CLASS, relation.oid);
-    if let Of::Table(id) | Of::View(id) = relation.of {
-        let row_type = object(PG_TYPE, oids::of(id, oids::ROW_TYPE));
+    if relation.has_row_type() {
+        let row_type = object(PG_TYPE, relation.oid + oids::ROW_TYPE);
         push(rows, row_type, own, "i");
-        push(rows, object(PG_TYPE, oids::of(id, oids::ROW_ARRAY)), row_type, "i");
+        push(rows, object(PG_TYPE, relation.oid + oids::ROW_ARRAY), row_type, "i");
     }
-    let Some((id, sql)) = query_of(world, relation) else { return };
-    let rule = object(PG_REWRITE, oids::of(id, oids::RULE));
+    let Some(sql) = query_of(world, relation) else { return };
+    let rule = object(PG_REWRITE, relation.oid + oids::RULE);
     push(rows, rule, own, "i");
     for read in read_by(world, relation, &sql) {
         push(rows, rule, object(PG_CLASS, read), "n");
     }
 }
 
-/// The id and the query of a view, or of a materialized one.
-fn query_of(world: &World, relation: &Relation) -> Option<(i64, String)> {
+/// The query of a view, or of a materialized one.
+fn query_of(world: &World, relation: &Relation) -> Option<String> {
     match relation.of {
-        Of::View(id) => Some((id, world.view(relation)?.sql.clone())),
-        Of::Table(id) => Some((id, world.table(relation)?.rules.materialized.as_ref()?.sql.clone())),
+        Of::View(_) => Some(world.view(relation)?.sql.clone()),
+        Of::Table(_) => Some(world.table(relation)?.rules.materialized.as_ref()?.sql.clone()),
         _ => None,
     }
 }
@@ -228,7 +229,7 @@ pub(crate) fn views_read(world: &World) -> Vec<((String, String), (String, Strin
         |relation: &Relation| (directory.schema(relation.schema).unwrap_or_default().to_owned(), relation.name.clone());
     let mut found = Vec::new();
     for relation in directory.relations().filter(|relation| matches!(relation.of, Of::View(_))) {
-        let Some((_, sql)) = query_of(world, relation) else { continue };
+        let Some(sql) = query_of(world, relation) else { continue };
         let read = read_by(world, relation, &sql).into_iter().filter_map(|oid| directory.relation(oid));
         found.extend(read.map(|read| (named(relation), named(read))));
     }
@@ -238,9 +239,9 @@ pub(crate) fn views_read(world: &World) -> Vec<((String, String), (String, Strin
 pub(super) fn rules(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_REWRITE);
     for relation in world.directory().relations() {
-        let Some((id, sql)) = query_of(world, relation) else { continue };
+        let Some(sql) = query_of(world, relation) else { continue };
         rows.push([
-            ("oid", oids::of(id, oids::RULE).into()),
+            ("oid", (relation.oid + oids::RULE).into()),
             ("rulename", "_RETURN".into()),
             ("ev_class", relation.oid.into()),
             ("ev_type", "1".into()),
@@ -268,7 +269,7 @@ pub(super) fn descriptions(world: &World) -> Result<Vec<ArrayRef>> {
         push(PG_NAMESPACE, oids::of(schema.id, 0), 0, schema.comment.as_deref());
     }
     for table in world.snapshot().tables.values() {
-        let oid = oids::of(table.id, 0);
+        let oid = oids::of(table.known_id(), 0);
         push(PG_CLASS, oid, 0, table.comment.as_deref());
         for column in table.top_columns() {
             push(PG_CLASS, oid, directory::number(column), column.comment.as_deref());

@@ -47,7 +47,7 @@ impl Relation {
     /// The object id of the type of its rows.
     pub(crate) fn row_type(&self) -> Option<i64> {
         match self.of {
-            Of::Table(id) | Of::View(id) => Some(oids::of(id, oids::ROW_TYPE)),
+            Of::Table(_) | Of::View(_) => Some(self.oid + oids::ROW_TYPE),
             _ => None,
         }
     }
@@ -168,9 +168,9 @@ impl Directory {
 
     fn add(&mut self, relation: Relation) {
         let at = self.relations.len();
-        if let Of::Table(id) | Of::View(id) = relation.of {
-            self.row_types.insert(oids::of(id, oids::ROW_TYPE), (at, false));
-            self.row_types.insert(oids::of(id, oids::ROW_ARRAY), (at, true));
+        if relation.has_row_type() {
+            self.row_types.insert(relation.oid + oids::ROW_TYPE, (at, false));
+            self.row_types.insert(relation.oid + oids::ROW_ARRAY, (at, true));
         }
         self.by_oid.insert(relation.oid, at);
         let name = (relation.schema, relation.name.clone());
@@ -226,14 +226,14 @@ impl Directory {
             let schema = oids::of(table.schema_id, 0);
             let kind = if table.rules.materialized.is_some() { "m" } else { "r" };
             let of = Of::Table(table.id);
-            self.add(Relation { oid: oids::of(table.id, 0), name: table.name.clone(), schema, kind, of });
+            self.add(Relation { oid: oids::of(table.known_id(), 0), name: table.name.clone(), schema, kind, of });
             for index in indexes(table) {
-                let oid = oids::of_index(table.id, index.place);
+                let oid = oids::of_index(table.known_id(), index.place);
                 let of = Of::Index(table.id, index.place);
                 self.add(Relation { oid, name: index.name.to_owned(), schema, kind: "i", of });
             }
             for (place, _, column) in identities(table) {
-                let oid = oids::of(table.id, oids::SEQUENCE + place as i64);
+                let oid = oids::of(table.known_id(), oids::SEQUENCE + place as i64);
                 let name = format!("{}_{}_seq", table.name, column.name);
                 self.add(Relation { oid, name, schema, kind: "S", of: Of::Sequence(table.id, place) });
             }

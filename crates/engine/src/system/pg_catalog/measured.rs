@@ -21,8 +21,8 @@ pub(super) fn indexes(world: &World) -> Result<Vec<ArrayRef>> {
         let schema = world.directory().schema(oids::of(table.schema_id, 0)).unwrap_or_default();
         for index in directory::indexes(table) {
             rows.push([
-                ("relid", oids::of(table.id, 0).into()),
-                ("indexrelid", oids::of_index(table.id, index.place).into()),
+                ("relid", oids::of(table.known_id(), 0).into()),
+                ("indexrelid", oids::of_index(table.known_id(), index.place).into()),
                 ("schemaname", schema.into()),
                 ("relname", table.name.as_str().into()),
                 ("indexrelname", index.name.into()),

@@ -290,7 +290,7 @@ pub(crate) fn column_origin(snapshot: &Snapshot, name: &TableName, column: &str,
     }
     if let Some(table) = snapshot.table(name) {
         let column = table.top_columns().find(|known| known.name == column)?;
-        return Some((oids::of(table.id, 0), directory::number(column)));
+        return Some((oids::of(table.known_id(), 0), directory::number(column)));
     }
     Some((oids::of(snapshot.view(name)?.id, 0), number))
 }

@@ -4,6 +4,8 @@
 //! a block of [`SLOTS`] object ids, from [`FIRST`] on, which is where PostgreSQL begins with objects of its users: the first
 //! is that of the object, the others are those of what hangs on it, such as its row type and its indexes. Indexes and
 //! constraints have their places in the table's list of them: if one is dropped, those behind it move up.
+//! A table that is moved into another schema gets another number there, and goes on with the object ids of the first
+//! (`TableState::known_id`).
 //!
 //! What an open transaction has made has a provisional number, which is exchanged at the commit; its blocks are the last
 //! quarter of all object ids, and are exchanged with it. 25 million objects can be made before numbers begin anew.

@@ -61,9 +61,9 @@ pub(super) fn stored(world: &World) -> Result<Vec<ArrayRef>> {
     for (table, policies) in all(world) {
         for policy in &policies.rows {
             rows.push([
-                ("oid", oids::of_policy(table.id, policy.number).into()),
+                ("oid", oids::of_policy(table.known_id(), policy.number).into()),
                 ("polname", policy.name.as_str().into()),
-                ("polrelid", oids::of(table.id, 0).into()),
+                ("polrelid", oids::of(table.known_id(), 0).into()),
                 ("polcmd", command(policy.command).0.into()),
                 ("polpermissive", (!policy.restrictive).into()),
                 ("polroles", policy.roles.clone().into()),

@@ -66,8 +66,8 @@ fn facts(world: &World, relation: &Relation) -> Facts {
         populated: true,
     };
     match (relation.of, table) {
-        (Of::Table(id), Some(table)) => Facts {
-            row_type: oids::of(id, oids::ROW_TYPE),
+        (Of::Table(_), Some(table)) => Facts {
+            row_type: relation.oid + oids::ROW_TYPE,
             access_method: oids::HEAP,
             columns: table.shown_columns() as i64,
             checks: table.rules.checks.len() as i64,
@@ -82,7 +82,7 @@ fn facts(world: &World, relation: &Relation) -> Facts {
         }
         // The last value, the log count, and whether it was called.
         (Of::Sequence(..), _) => Facts { columns: 3, tuples: 1, ..plain },
-        (Of::View(id), _) => Facts { row_type: oids::of(id, oids::ROW_TYPE), ..plain },
+        (Of::View(_), _) => Facts { row_type: relation.oid + oids::ROW_TYPE, ..plain },
         (Of::Topic(_), _) => Facts { columns: topics::shown().fields().len() as i64, ..plain },
         _ => Facts {
             access_method: if relation.kind == "r" { oids::HEAP } else { 0 },
@@ -176,8 +176,8 @@ pub(super) fn indexes(world: &World) -> Result<Vec<ArrayRef>> {
             let collations: Vec<i64> = kinds.iter().map(|oid| types::layout(*oid).collation).collect();
             let classes: Vec<i64> = kinds.iter().map(|oid| super::schemas::operator_class(*oid)).collect();
             rows.push([
-                ("indexrelid", oids::of_index(table.id, index.place).into()),
-                ("indrelid", oids::of(table.id, 0).into()),
+                ("indexrelid", oids::of_index(table.known_id(), index.place).into()),
+                ("indrelid", oids::of(table.known_id(), 0).into()),
                 ("indnatts", (count as i64).into()),
                 ("indnkeyatts", (count as i64).into()),
                 ("indisunique", index.unique.into()),
@@ -205,7 +205,7 @@ pub(super) fn sequences(world: &World) -> Result<Vec<ArrayRef>> {
             let data_type = field.map_or(types::INT8, |field| types::of_field(field).0);
             let (least, greatest) = range(data_type, identity.step);
             rows.push([
-                ("seqrelid", oids::of(table.id, oids::SEQUENCE + place as i64).into()),
+                ("seqrelid", oids::of(table.known_id(), oids::SEQUENCE + place as i64).into()),
                 ("seqtypid", data_type.into()),
                 ("seqstart", identity.start.into()),
                 ("seqincrement", identity.step.into()),

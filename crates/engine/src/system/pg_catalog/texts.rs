@@ -44,7 +44,7 @@ pub(super) fn names(table: &TableState, columns: &[i64]) -> String {
 /// `CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id)`
 pub(super) fn index(world: &World, table: &TableState, index: &IndexOf<'_>) -> String {
     let directory = world.directory();
-    let on = directory.relation(oids::of(table.id, 0)).map(|relation| relation.qualified(directory));
+    let on = directory.relation(oids::of(table.known_id(), 0)).map(|relation| relation.qualified(directory));
     let unique = if index.unique { "UNIQUE " } else { "" };
     let (name, columns) = (quoted_name(index.name), names(table, index.columns));
     format!("CREATE {unique}INDEX {name} ON {} USING btree ({columns})", on.unwrap_or_default())
@@ -82,7 +82,7 @@ impl Constraint<'_> {
             Self::Check(check) => format!("CHECK (({}))", check.sql),
             Self::Foreign(reference) => {
                 let directory = world.directory();
-                let parent = directory.relation(oids::of(reference.parent.id, 0));
+                let parent = directory.relation(oids::of(reference.parent.known_id(), 0));
                 foreign(&parent.map(|relation| relation.shown(directory)).unwrap_or_default(), reference)
             }
         }
@@ -148,14 +148,15 @@ pub(super) fn constraints<'a>(
     table: &'a TableState,
 ) -> impl Iterator<Item = (i64, String, Constraint<'a>)> + use<'a> {
     let keys = directory::indexes(table).filter(|index| index.of_constraint);
-    let keys = keys.map(move |key| (oids::of_index(table.id, key.place), key.name.to_owned(), Constraint::Key(key)));
+    let keys =
+        keys.map(move |key| (oids::of_index(table.known_id(), key.place), key.name.to_owned(), Constraint::Key(key)));
     let checks = table.rules.checks.iter().take(oids::CHECKS_MAX).enumerate();
     let checks = checks.map(move |(place, check)| {
-        (oids::of(table.id, oids::CHECK + place as i64), check.name.clone(), Constraint::Check(check))
+        (oids::of(table.known_id(), oids::CHECK + place as i64), check.name.clone(), Constraint::Check(check))
     });
     let foreign = snapshot.references_from(table).into_iter().take(oids::FOREIGN_MAX).enumerate();
     let foreign = foreign.map(move |(place, reference)| {
-        let oid = oids::of(table.id, oids::FOREIGN + place as i64);
+        let oid = oids::of(table.known_id(), oids::FOREIGN + place as i64);
         (oid, reference.key.name.clone(), Constraint::Foreign(reference))
     });
     keys.chain(checks).chain(foreign)
@@ -173,7 +174,7 @@ pub(crate) fn constraint_with(world: &World, oid: i64, short: bool) -> Option<St
 pub(super) fn referenced_index(reference: &Reference) -> i64 {
     let key = reference.parent_key().map(|key| key.name.as_str());
     let found = directory::indexes(&reference.parent).find(|index| index.unique && Some(index.name) == key);
-    found.map_or(0, |index| oids::of_index(reference.parent.id, index.place))
+    found.map_or(0, |index| oids::of_index(reference.parent.known_id(), index.place))
 }
 
 /// The query of a view or materialized view.

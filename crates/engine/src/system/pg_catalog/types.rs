@@ -6,7 +6,7 @@ use polder_lake::TextLength;
 use polder_types::Result;
 
 use super::columns;
-use super::directory::{Directory, Of};
+use super::directory::Directory;
 use super::oids;
 use super::row::Rows;
 use crate::functions::types as marks;
@@ -341,8 +341,7 @@ pub(super) fn rows(directory: &Directory) -> Result<Vec<ArrayRef>> {
         }
     }
     for relation in directory.relations().filter(|relation| relation.has_row_type()) {
-        let (Of::Table(id) | Of::View(id)) = relation.of else { continue };
-        let (oid, array) = (oids::of(id, oids::ROW_TYPE), oids::of(id, oids::ROW_ARRAY));
+        let (oid, array) = (relation.oid + oids::ROW_TYPE, relation.oid + oids::ROW_ARRAY);
         let own = Said {
             oid,
             name: &relation.name,
