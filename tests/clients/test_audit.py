@@ -239,15 +239,16 @@ def test_what_changes_who_is_shown_what(client):
         "CREATE POLICY own ON shown USING (id > 1)", "ALTER POLICY own ON shown USING (id > 2)", "ALTER POLICY own ON shown RENAME TO mine",
         "ALTER TABLE shown ENABLE ROW LEVEL SECURITY", "ALTER TABLE shown FORCE ROW LEVEL SECURITY", "ALTER TABLE shown NO FORCE ROW LEVEL SECURITY", "ALTER TABLE shown DISABLE ROW LEVEL SECURITY",
         "ALTER TABLE shown ALTER COLUMN salary SET MASK (0) EXCEPT TO auditors", "ALTER TABLE shown ALTER COLUMN salary DROP MASK", "DROP POLICY mine ON shown",
-        "ALTER VIEW of_shown SET (security_invoker = true)", "DROP POLICY IF EXISTS mine ON shown",
+        "ALTER VIEW of_shown SET (security_invoker = true)", "DROP POLICY IF EXISTS mine ON shown", "CREATE TABLE swapped (id INT)", "ALTER TABLE shown SWAP WITH swapped",
     ):
         client.sql(sql)
     told = client.sql("SELECT event, user_name, object, outcome, message FROM polder.audit WHERE object IN ('public.shown', 'public.of_shown') ORDER BY happened_at")
     assert {(row["user_name"], row["outcome"]) for row in told} == {(user, "ok")}
     assert [row["event"] for row in told] == [
         "create policy", "alter policy", "alter policy", "enable row level security", "force row level security", "no force row level security",
-        "disable row level security", "set mask", "drop mask", "drop policy", "alter view",
+        "disable row level security", "set mask", "drop mask", "drop policy", "alter view", "swap tables",
     ]
+    assert told[-1]["message"] == "with public.swapped"
     assert [row["message"] for row in told if "mask" in row["event"]] == ["column salary, except for auditors", "column salary"]
     with pytest.raises(polder.Failed):
         client.sql("BEGIN; CREATE POLICY never ON shown USING (true); SELECT 1 / 0; COMMIT")

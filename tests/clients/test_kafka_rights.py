@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import kafkas
+from witnesses import wait_until
 
 PASSWORD = "a long word to log in with"
 
@@ -94,6 +95,17 @@ def test_nobody_but_the_owner_makes_and_drops(server):
             AdminClient(settings(server, "reader")).delete_topics(["salaries"])["salaries"].result(20)
     told = server.client().sql("SELECT via, origin, object, outcome, error_code, message, times FROM polder.audit WHERE event = 'request' AND user_name = 'reader' AND message LIKE '%delete%'")
     assert [tuple(row.values()) for row in told] == [("kafka", "127.0.0.1", "topic salaries", "refused", "42501", "permission denied to delete topic salaries", 1)]
+
+
+def test_topics_that_are_not_made_by_the_way_are_told(server):
+    """A client that asks for a topic which there is not gets a new one, if it may make one."""
+    producer = Producer(settings(server, "reader", message_timeout_ms=2_000))
+    producer.produce("unmade", b"1")
+    told = "SELECT object, message, error_code FROM polder.audit WHERE event = 'request' AND user_name = 'reader' AND message LIKE '%create topic unmade'"
+    wanted = [("topic unmade", "permission denied to create topic unmade", "42501")]
+    wait_until(lambda: [tuple(row.values()) for row in server.client().sql(told)] == wanted, "the refusal is not told")
+    producer.flush(20)
+    assert "unmade" not in topics(server, "reader")
 
 
 def test_a_group_is_read_only_by_who_may(server):

@@ -310,11 +310,12 @@ def test_lists_of_psql(both, server, postgres):
 def test_audit(server, client):
     """What was done to roles and rights is told, and what was refused."""
     for sql in ("CREATE ROLE told_one LOGIN", "CREATE TABLE told (x INT)", "GRANT SELECT ON told TO told_one", "REVOKE SELECT ON told FROM told_one",
-                "ALTER TABLE told OWNER TO told_one", "DROP OWNED BY told_one", "DROP ROLE told_one"):
+                "ALTER TABLE told OWNER TO told_one", "CREATE SCHEMA told_place AUTHORIZATION told_one", "DROP OWNED BY told_one", "DROP ROLE told_one"):
         client.sql(sql)
     told = client.sql("SELECT event, user_name, object, message FROM polder.audit WHERE object LIKE '%told%' AND outcome = 'ok' ORDER BY happened_at")
     events = [row["event"] for row in told]
-    assert events == ["create role", "grant", "revoke", "alter owner", "drop owned", "drop role"], told
+    assert events == ["create role", "grant", "revoke", "alter owner", "alter owner", "drop owned", "drop role"], told
+    assert (told[4]["object"], told[4]["message"]) == ("schema told_place", "to told_one")
     grant = told[1]
     assert (grant["object"], grant["message"]) == ("table public.told", "SELECT to told_one")
 

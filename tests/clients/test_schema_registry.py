@@ -7,6 +7,7 @@ import pytest
 import requests
 
 import kafkas
+from witnesses import wait_until
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 pytest.importorskip("confluent_kafka.schema_registry")
@@ -353,6 +354,11 @@ def test_logins_and_rights(server, registry, subject):
     assert refused(lambda: nothing.get_latest_version(subject)) == (404, 40401)
     assert refused(lambda: nothing.get_schema(known)) == (404, 40403)
     assert refused(lambda: nothing.delete_subject(subject)) == (404, 40401)
+    topic = subject.removesuffix("-value")
+    told = "SELECT user_name, via, message, error_code FROM polder.audit WHERE event = 'request' AND user_name LIKE 'sr_%'"
+    wanted = {(f"sr_{who}", "http", f"permission denied to {what}", "42501") for who, what in (
+        ("reads", f"write to topic {topic}"), ("writes", f"delete topic {topic}"), ("writes", "alter the server"), ("nothing", f"know of topic {topic}"))}
+    wait_until(lambda: {tuple(row.values()) for row in client.sql(told)} == wanted, "the refusals are not told")
     url = f"{address(server)}/subjects"
     answer = requests.get(url, timeout=60)
     assert (answer.status_code, answer.json()["error_code"]) == (401, 40101)

@@ -416,7 +416,10 @@ impl Context<'_> {
         let aside = TableName::new(&one.schema, format!("{} (swapping {})", one.table, uuid::Uuid::now_v7().simple()));
         transaction.rename_table(one, &aside)?;
         transaction.rename_table(other, one)?;
-        transaction.rename_table(&aside, other)
+        transaction.rename_table(&aside, other)?;
+        // Grants stay with the tables: who may read what is found by these names is changed by it.
+        self.tell(transaction, one, Told::of("swap tables", format!("with {other}")));
+        Ok(())
     }
 }
 

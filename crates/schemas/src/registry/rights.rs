@@ -2,7 +2,7 @@
 
 use polder_capability::Caller;
 use polder_capability::schemas::{SchemaError, SchemaResult};
-use polder_capability::topics::{TopicRight, TopicThing};
+use polder_capability::topics::{TopicClient, TopicRight, TopicThing};
 
 use super::{fail, unknown_subject};
 use crate::StoredSchemas;
@@ -21,11 +21,25 @@ impl StoredSchemas {
 
     /// For whoever does not know of it, it is not there.
     pub(super) fn check_known(&self, caller: &Caller, subject: &str) -> SchemaResult<()> {
-        if self.knows(caller, subject) { Ok(()) } else { Err(unknown_subject(subject)) }
+        if self.must(caller, TopicRight::Describe, TopicThing::Topic(topic(subject))) {
+            Ok(())
+        } else {
+            Err(unknown_subject(subject))
+        }
+    }
+
+    /// Asks for the sake of a request that is refused if the answer is no, which the audit is told.
+    fn must(&self, caller: &Caller, right: TopicRight, thing: TopicThing<'_>) -> bool {
+        let may = self.rights.may(caller, right, thing);
+        if !may {
+            let client = TopicClient { caller: caller.clone(), client_id: "".into(), host: "".into() };
+            self.rights.refused(&client, right, thing);
+        }
+        may
     }
 
     pub(super) fn check_right(&self, caller: &Caller, right: TopicRight, subject: &str) -> SchemaResult<()> {
-        if self.rights.may(caller, right, TopicThing::Topic(topic(subject))) {
+        if self.must(caller, right, TopicThing::Topic(topic(subject))) {
             return Ok(());
         }
         fail(SchemaError::Forbidden, format!("permission denied for subject \"{subject}\""))
@@ -35,7 +49,7 @@ impl StoredSchemas {
     pub(super) fn check_settings(&self, caller: &Caller, subject: Option<&str>) -> SchemaResult<()> {
         match subject {
             Some(subject) => self.check_right(caller, TopicRight::Alter, subject),
-            None if self.rights.may(caller, TopicRight::Alter, TopicThing::Server) => Ok(()),
+            None if self.must(caller, TopicRight::Alter, TopicThing::Server) => Ok(()),
             None => fail(SchemaError::Forbidden, "permission denied for the settings of all subjects"),
         }
     }

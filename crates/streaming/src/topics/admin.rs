@@ -173,7 +173,7 @@ impl Streaming {
     /// Makes a topic that somebody asked for and that there is not. Two may ask at once: one makes it, both get it.
     async fn auto_create(&self, client: &TopicClient, name: &str) -> TopicResult<TopicDescription> {
         let allowed = self.may(client, TopicRight::Create, TopicThing::Server)
-            || self.may(client, TopicRight::Create, TopicThing::Topic(name));
+            || self.must(client, TopicRight::Create, TopicThing::Topic(name));
         if !allowed {
             return Err(TopicError::UnknownTopic.into());
         }

@@ -7,6 +7,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::names::{fold, schema_name};
 use super::super::target::quoted_ident;
 use super::super::{Context, ended};
+use super::told::Told;
 use crate::authz::access_of_new;
 use crate::session::Outcome;
 
@@ -48,6 +49,8 @@ impl Context<'_> {
             let made = Unowned { id, kind: ThingKind::Schema, schema: id };
             let access = access_of_new(&self.settings.who.acting_as(owner), &made, transaction.view());
             transaction.set_access(id, Access { owner: Some(owner), ..access.unwrap_or_default() })?;
+            let role = self.settings.who.book.name(owner).unwrap_or_default();
+            self.tell_of(transaction, &format!("schema {name}"), Told::of("alter owner", format!("to {role}")));
         }
         Ok(done)
     }

@@ -20,8 +20,12 @@ impl Told {
 impl Context<'_> {
     /// The row goes with the transaction, as those of grants do.
     pub(super) fn tell(&self, transaction: &mut Transaction, name: &TableName, told: Told) {
-        let mut event =
-            AuditEvent::new(told.event, self.settings.who.user_name(), &self.caller.via).of(&name.to_string());
+        self.tell_of(transaction, &name.to_string(), told);
+    }
+
+    /// The same of something that is no table or view.
+    pub(super) fn tell_of(&self, transaction: &mut Transaction, object: &str, told: Told) {
+        let mut event = AuditEvent::new(told.event, self.settings.who.user_name(), &self.caller.via).of(object);
         event.message = told.message;
         transaction.attach(event.write(self.engine.audit.now()));
     }
