@@ -11,6 +11,7 @@ import permissions
 import polder
 import ways
 from test_postgres_psycopg import address
+from witnesses import wait_until
 
 SALE = ["ana: CREATE TABLE sale (id INT PRIMARY KEY, city TEXT, amount INT)", "ana: INSERT INTO sale VALUES (1, 'Delft', 10), (2, 'Gouda', 20)"]
 ALL_OF_SALE = "SELECT id, city, amount FROM sale ORDER BY id"
@@ -741,6 +742,34 @@ def test_a_job_belongs_to_the_role_that_makes_it(world):
     assert client.value("SELECT owner FROM polder.jobs WHERE job_name = 'peeks'") == "eve"
     assert run_of(client, "peeks")["error_code"] == "42501"
     client.sql("DROP JOB peeks")
+
+
+def test_a_job_is_given_to_another_role(world):
+    """By its owner, to roles that it is a member of; it runs with the new one's rights, and is otherwise what it was."""
+    ana, eve, root = world.ana, world.connect("eve"), world.server.client()
+    world.root.execute("CREATE ROLE crew")
+    world.root.execute("GRANT crew TO ana")
+    ana.execute("CREATE JOB handed SCHEDULE '0 0 1 1 *' TIMEOUT '1 hour' AS SELECT * FROM vault.staff")
+    ana.execute("ALTER JOB handed PAUSE")
+    before = root.sql("SELECT schedule, timeout_seconds, is_paused, sql, created_at FROM polder.jobs WHERE job_name = 'handed'")
+    refused(lambda: ana.execute("ALTER JOB handed OWNER TO eve"))
+    refused(lambda: ana.execute("ALTER JOB handed OWNER TO nosuch"), "42704")
+    refused(lambda: eve.execute("ALTER JOB handed OWNER TO eve"), "42704")
+    ana.execute("ALTER JOB handed OWNER TO crew")
+    assert root.value("SELECT owner FROM polder.jobs WHERE job_name = 'handed'") == "crew"
+    ana.execute("ALTER JOB handed OWNER TO CURRENT_USER")
+    world.root.execute("ALTER JOB handed OWNER TO eve")
+    assert root.value("SELECT owner FROM polder.jobs WHERE job_name = 'handed'") == "eve"
+    assert root.sql("SELECT schedule, timeout_seconds, is_paused, sql, created_at FROM polder.jobs WHERE job_name = 'handed'") == before
+    refused(lambda: ana.execute("RUN JOB handed"), "42704")
+    assert run_of(root, "handed")["error_code"] == "42501"
+    refused(lambda: world.root.execute("ALTER JOB compaction OWNER TO eve"), "42809")
+    told = "SELECT user_name, message FROM polder.audit WHERE object = 'job handed'"
+    wanted = {("ana", "to crew"), ("ana", "to ana"), ("polder", "to eve")}
+    wait_until(lambda: {tuple(row.values()) for row in root.sql(told)} == wanted, "it is not told")
+    eve.execute("DROP JOB handed")
+    eve.close()
+    world.root.execute("DROP ROLE crew")
 
 
 def test_whoever_saved_a_query_changes_it(world):

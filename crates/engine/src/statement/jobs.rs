@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use polder_capability::deliveries::check_is_no_delivery;
 use polder_capability::{Caller, CommandTag, IfExists, JobDefinition};
+use polder_metastore::AuditEvent;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::may::check_may_write_beside;
@@ -17,7 +18,7 @@ use crate::engine::Engine;
 use crate::session::{Inner, Outcome};
 use crate::system;
 
-pub(crate) use grammar::{CreateJob, JobStatement, parse_job};
+pub(crate) use grammar::{CreateJob, JobOwner, JobStatement, parse_job};
 
 /// The kind of the jobs that run a statement.
 const STATEMENT: &str = "statement";
@@ -26,7 +27,7 @@ impl JobStatement {
     fn verb(&self) -> &'static str {
         match self {
             Self::Create(_) => "CREATE JOB",
-            Self::Pause(_) | Self::Resume(_) => "ALTER JOB",
+            Self::Pause(_) | Self::Resume(_) | Self::Owner { .. } => "ALTER JOB",
             Self::Drop { .. } => "DROP JOB",
             Self::Run(_) => "RUN JOB",
         }
@@ -83,6 +84,31 @@ impl Engine {
         Ok(if made { done } else { done.notice(taken(&name)) })
     }
 
+    /// Gives a job to a role that whoever has it is a member of, as other things are given: it runs with that role's rights.
+    async fn hand_job_over(&self, caller: &Caller, who: &Who, mut job: JobDefinition, to: &JobOwner) -> Result<()> {
+        check_is_no_delivery(&job)?;
+        if job.kind != STATEMENT {
+            return Err(Error::invalid(format!("the job {:?} is a part of Polder and keeps its owner", job.name))
+                .with_code("42809"));
+        }
+        let owner = match to {
+            JobOwner::Current => who.role,
+            JobOwner::Session => who.user,
+            JobOwner::Role(name) => who.book.named(name)?.oid,
+        };
+        let role = who.book.name(owner).unwrap_or_default();
+        if !who.superuser && !who.book.is_member(who.role, owner) {
+            return Err(Error::new(ErrorKind::Forbidden, format!("must be member of role \"{role}\""))
+                .with_hint(format!("GRANT {role} TO {}", who.role_name())));
+        }
+        role.clone_into(&mut job.owner);
+        let mut event = AuditEvent::new("alter owner", who.user_name(), &caller.via).of(&format!("job {}", job.name));
+        event.message = Some(format!("to {role}"));
+        self.jobs()?.create(job, IfExists::Replace).await?;
+        self.audit.record(event);
+        Ok(())
+    }
+
     /// Runs a statement about jobs.
     pub(crate) async fn job(
         self: &Arc<Self>,
@@ -100,6 +126,7 @@ impl Engine {
             JobStatement::Pause(ref name)
             | JobStatement::Resume(ref name)
             | JobStatement::Run(ref name)
+            | JobStatement::Owner { ref name, .. }
             | JobStatement::Drop { ref name, .. } => name,
         };
         let job = jobs.find(name).await?.filter(|job| who.has_named(&job.definition.owner));
@@ -113,6 +140,7 @@ impl Engine {
             JobStatement::Create(_) => {}
             JobStatement::Pause(_) => drop(jobs.pause(name).await?),
             JobStatement::Resume(_) => drop(jobs.resume(name).await?),
+            JobStatement::Owner { to, .. } => self.hand_job_over(caller, who, job.definition, to).await?,
             JobStatement::Drop { if_exists, .. } => {
                 check_is_no_delivery(&job.definition)?;
                 // Somebody else may have been faster.

@@ -5,7 +5,7 @@
 //!     [SCHEDULE 'cron'] [IN TIME ZONE 'zone'] [AFTER job]
 //!     [RETRY n] [BACKOFF 'time'] [TIMEOUT 'time'] [CATCH UP NONE | ONE | ALL]
 //!     AS statement | AS $$ statement; … $$
-//! ALTER JOB name PAUSE | RESUME
+//! ALTER JOB name {PAUSE | RESUME | OWNER TO role}
 //! DROP JOB [IF EXISTS] name
 //! RUN JOB name
 //! ```
@@ -27,8 +27,19 @@ pub(crate) enum JobStatement {
     Create(Box<CreateJob>),
     Pause(String),
     Resume(String),
+    Owner { name: String, to: JobOwner },
     Drop { name: String, if_exists: bool },
     Run(String),
+}
+
+/// Whose a job is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JobOwner {
+    /// The role with whose rights the session runs.
+    Current,
+    /// The user who has logged in.
+    Session,
+    Role(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +78,12 @@ pub(crate) fn parse_job(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Jo
             JobStatement::Pause(name)
         } else if cursor.take(&["RESUME"]) {
             JobStatement::Resume(name)
+        } else if cursor.take(&["OWNER", "TO"]) {
+            JobStatement::Owner { name, to: cursor.job_owner()? }
         } else {
-            return Err(cursor.expected("PAUSE or RESUME").with_hint("CREATE OR REPLACE JOB changes everything else"));
+            return Err(cursor
+                .expected("PAUSE, RESUME or OWNER TO")
+                .with_hint("CREATE OR REPLACE JOB changes everything else"));
         };
         cursor.end()?;
         statement
@@ -83,6 +98,16 @@ pub(crate) fn parse_job(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Jo
 }
 
 impl Cursor<'_> {
+    fn job_owner(&mut self) -> Result<JobOwner> {
+        if self.take(&["CURRENT_USER"]) || self.take(&["CURRENT_ROLE"]) {
+            return Ok(JobOwner::Current);
+        }
+        if self.take(&["SESSION_USER"]) {
+            return Ok(JobOwner::Session);
+        }
+        self.name("a role's name").map(JobOwner::Role)
+    }
+
     fn number(&mut self) -> Result<u32> {
         if let Some(Token::Number(text, _)) = self.peek().map(|token| &token.token)
             && let Ok(number) = text.parse()

@@ -1,6 +1,6 @@
 use polder_capability::{CatchUp, IfExists};
 
-use super::{CreateJob, JobOptions, JobStatement};
+use super::{CreateJob, JobOptions, JobOwner, JobStatement};
 use crate::parse::{ParsedStatement, parse};
 
 fn one(sql: &str) -> JobStatement {
@@ -53,6 +53,10 @@ fn creations() {
 fn others() {
     assert_eq!(one("ALTER JOB j PAUSE"), JobStatement::Pause("j".into()));
     assert_eq!(one("alter job \"J\" resume;"), JobStatement::Resume("J".into()));
+    let owner = |to: JobOwner| JobStatement::Owner { name: "j".into(), to };
+    assert_eq!(one("ALTER JOB j OWNER TO \"Ann\""), owner(JobOwner::Role("Ann".into())));
+    assert_eq!(one("ALTER JOB j OWNER TO current_user"), owner(JobOwner::Current));
+    assert_eq!(one("ALTER JOB j OWNER TO SESSION_USER"), owner(JobOwner::Session));
     assert_eq!(one("DROP JOB j"), JobStatement::Drop { name: "j".into(), if_exists: false });
     assert_eq!(one("DROP JOB IF EXISTS j"), JobStatement::Drop { name: "j".into(), if_exists: true });
     assert_eq!(one("/* now */ RUN JOB j"), JobStatement::Run("j".into()));
@@ -83,6 +87,7 @@ fn refusals() {
     check("CREATE JOB j AS\n  SELEC 1", 2, 3, "");
     check("CREATE JOB j AS $$ SELEC 1 $$", 1, 17, "the job's statements");
     check("CREATE JOB j AS $$ $$", 1, 17, "expected a statement");
-    check("ALTER JOB j RENAME TO k", 1, 13, "expected PAUSE or RESUME");
+    check("ALTER JOB j RENAME TO k", 1, 13, "expected PAUSE, RESUME or OWNER TO");
+    check("ALTER JOB j OWNER TO", 1, 21, "expected a role's name");
     check("DROP JOB j CASCADE", 1, 12, "expected the end");
 }
