@@ -172,6 +172,8 @@ POLDERS = {
     "a session in an old version": asks("SET snapshot = {v}", "SELECT * FROM {t} " + BEST, "TABLE {t}", "RESET snapshot"),
     "the change feed": asks("SELECT * FROM table_changes('vault.staff', 1) " + BEST, "SELECT change_type, count(*) FROM table_changes('vault.staff', 1) GROUP BY 1",
                             "SELECT * FROM table_changes('vault.staff', {v}, {v}) " + BEST),
+    "views of the change feed and the profile": asks("CREATE VIEW {s}.v{n} AS SELECT * FROM table_changes('vault.staff', 1)", "SELECT * FROM {s}.v{n} " + BEST, "SELECT change_type, count(*) FROM {s}.v{n} GROUP BY 1",
+        "CREATE VIEW {s}.w{n} AS SELECT * FROM profile('vault.staff')", "SELECT * FROM {s}.w{n}", "CREATE MATERIALIZED VIEW {s}.m{n} AS SELECT * FROM {s}.v{n}", "SELECT * FROM {s}.m{n} " + BEST),
     "the table's history": asks("SELECT * FROM history('vault.staff')", "DESCRIBE HISTORY {t}"),
     "the table's profile": asks("SELECT * FROM profile('vault.staff')"),
     "a clone": asks("CREATE TABLE {s}.t{n} CLONE {t}", "SELECT * FROM {s}.t{n} " + BEST, "CREATE TABLE {s}.u{n} CLONE {t} AT (VERSION => {v})", "SELECT * FROM {s}.u{n} " + BEST),

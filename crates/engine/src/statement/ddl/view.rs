@@ -1,5 +1,6 @@
 //! CREATE VIEW.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::DFSchema;
@@ -8,10 +9,11 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
     CreateTableOptions, CreateView, Ident, ObjectName, Query, SelectItem, SetExpr, SqlOption, Statement, TableFactor,
+    VisitorMut,
 };
 use polder_lake::{TableName, ThingKind, Transaction, TransactionCell, Unowned};
 use polder_metastore::OWNER_OID;
-use polder_sql_tree::visit_relations_mut;
+use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
 
 use super::super::names::fold;
@@ -102,7 +104,7 @@ impl Context<'_> {
         }
         let mut names: Vec<String> = create.columns.iter().map(|column| super::column(&column.name)).collect();
         names.extend(own.iter().skip(names.len()).map(|name| plain(name).to_owned()));
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(Error::invalid(format!("column {twice:?} is named twice"))
                 .with_code("42701")
@@ -267,18 +269,37 @@ fn has_wildcard(body: &SetExpr) -> bool {
 pub(super) fn qualify(query: &mut Query, schema: &str) -> Result<()> {
     let statement = Parsed::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
     let (tables, _) = resolve_table_references(&statement, true).map_err(from_datafusion)?;
-    let bare: std::collections::HashSet<String> =
+    let bare: HashSet<String> =
         tables.iter().filter(|table| table.schema().is_none()).map(|table| table.table().to_owned()).collect();
-    let _ = visit_relations_mut(query, |relation: &mut ObjectName| {
-        if let [part] = relation.0.as_slice()
+    let _ = visit_mut(query, &mut Qualify { bare, schema, is_call: false });
+    Ok(())
+}
+
+struct Qualify<'a> {
+    bare: HashSet<String>,
+    schema: &'a str,
+    /// The next name is that of a function which gives rows, and looks like a table's.
+    is_call: bool,
+}
+
+impl VisitorMut for Qualify<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        self.is_call = matches!(factor, TableFactor::Table { args: Some(_), .. });
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        if !std::mem::take(&mut self.is_call)
+            && let [part] = relation.0.as_slice()
             && let Some(ident) = part.as_ident()
-            && bare.contains(&fold(ident))
+            && self.bare.contains(&fold(ident))
         {
-            let mut full = ObjectName::from(vec![Ident::with_quote('"', schema)]);
+            let mut full = ObjectName::from(vec![Ident::with_quote('"', self.schema)]);
             full.0.append(&mut relation.0);
             *relation = full;
         }
-        ControlFlow::<()>::Continue(())
-    });
-    Ok(())
+        ControlFlow::Continue(())
+    }
 }
