@@ -55,6 +55,18 @@ def test_all_can_be_read(sides):
         ours.execute(f"SELECT count(*) FROM {relation}").fetchone()
 
 
+def test_what_has_a_row_whatever_happens(sides):
+    """Programs that watch a server take the first row of these, and count in it."""
+    for relation in ("pg_stat_archiver", "pg_stat_bgwriter", "pg_stat_database_conflicts", "pg_stat_recovery_prefetch", "pg_stat_wal"):
+        for side in sides:
+            of_one = " WHERE datname = current_database()" if relation == "pg_stat_database_conflicts" else ""
+            cursor = side.execute(f"SELECT * FROM {relation}{of_one}")
+            [row] = cursor.fetchall()
+            numbers = [value for column, value in zip(cursor.description, row) if column.type_code == 20]
+            # Numbers that nobody has counted are 0, so that sums can be made of them.
+            assert len(numbers) > 1 and None not in numbers, relation
+
+
 def test_what_is_measured(sides):
     ours, _ = sides
     ours.execute("CREATE TABLE measured (id INTEGER PRIMARY KEY, word TEXT)")

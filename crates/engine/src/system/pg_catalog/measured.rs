@@ -51,6 +51,21 @@ pub(super) fn database(world: &World) -> Result<Vec<ArrayRef>> {
     rows.finish()
 }
 
+/// `pg_stat_database_conflicts`: of the one database. Nothing here ends a statement for the sake of a copy that follows.
+pub(super) fn conflicts() -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_STAT_DATABASE_CONFLICTS);
+    rows.push([("datid", Cell::Int(oids::DATABASE)), ("datname", Cell::from(DATABASE))]);
+    rows.finish()
+}
+
+/// `pg_stat_bgwriter` and its like, which have one row whatever happens: nothing was written in the background, archived or
+/// read ahead.
+pub(super) fn uncounted(columns: &'static str) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns);
+    rows.push([]);
+    rows.finish()
+}
+
 /// `pg_timezone_names`: the zones that `SET timezone` takes by name, as their clocks are set now.
 pub(super) fn zones() -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_TIMEZONE_NAMES);
