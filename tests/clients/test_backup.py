@@ -158,7 +158,10 @@ def test_a_damaged_metastore_is_named(fresh, tmp_path):
     done = polder.run("check", "--data", server.data)
     assert done.returncode == 1
     assert "metastore.sqlite" in (done.stdout + done.stderr).decode()
-    assert polder.run("backup", tmp_path / "backup", "--data", server.data).returncode == 1
+    done = polder.run("backup", tmp_path / "backup", "--data", server.data)
+    assert done.returncode == 1
+    assert "metastore.sqlite" in (done.stdout + done.stderr).decode()
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_damaged_backup_is_refused(fresh, tmp_path):

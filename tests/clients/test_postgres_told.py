@@ -150,6 +150,27 @@ def test_notices(both, name):
         compare_remarks(ours, theirs, [f"CREATE TABLE {table} (id INT)", *(sql.replace("{t}", table) for sql in NOTICES[name])])
 
 
+# What means less than at PostgreSQL is taken, and says so: nothing is accepted and ignored.
+LESS = {
+    "CREATE UNLOGGED TABLE {t} (id INT, a INT)": "UNLOGGED makes no difference",
+    "CREATE INDEX {t}_a ON {t} (a DESC)": "DESC and NULLS FIRST or LAST is not kept",
+    "CREATE INDEX {t}_b ON {t} USING hash (id)": "USING HASH is not kept",
+    "ANALYZE {t}": "there is nothing to gather",
+    "SET work_mem = '64kB'": "means nothing here",
+    "SET synchronous_commit = off": "means nothing here",
+    "SET enable_hashjoin = off": "means nothing here",
+}
+
+
+def test_what_means_less_says_so(both):
+    table = f"told_{next(NUMBERS)}"
+    ours, theirs = both()
+    with ours, theirs:
+        for sql, words in LESS.items():
+            told_of = remarks(ours, sql.replace("{t}", table))
+            assert any(words in remark[2] for remark in told_of if remark[0] == "NOTICE"), f"{sql}: {told_of}"
+
+
 # Settings that clients keep count of
 
 
