@@ -208,6 +208,31 @@ def test_upkeep(own):
     assert own.client().get("/jobs/compaction")["paused"]
 
 
+def test_refresh_of_a_materialized_view(own):
+    client = own.client()
+    client.sql('CREATE MATERIALIZED VIEW "How Many" AS SELECT count(*) AS n, sum(n) AS total FROM sink')
+    view = 'SELECT n, total FROM "How Many"'
+    job = client.post("/jobs", json={"name": "fresh", "kind": "refresh", "payload": {"view": "public.How Many"}, "schedule": EVERY_SECOND}).json()
+    assert job["next_at"] and client.sql("SELECT kind FROM polder.jobs WHERE job_name = 'fresh'") == [{"kind": "refresh"}]
+    client.sql("INSERT INTO sink VALUES (3), (4)")
+    wait_for(lambda: client.sql(view) == [{"n": 2, "total": 7}], "a refresh by the schedule")
+    client.sql("ALTER JOB fresh PAUSE")
+    wait_for(lambda: all(run["state"] in ENDED for run in runs(client, "fresh")), "rest")
+    client.sql("INSERT INTO sink VALUES (5)")
+    assert client.sql(view) == [{"n": 2, "total": 7}]
+    run_id = run_job(client, "fresh")
+    until(client, run_id, "done")
+    assert client.sql(view) == [{"n": 3, "total": 12}]
+    assert client.value("SELECT count(*) AS n FROM polder.queries WHERE via = 'job' AND sql = 'REFRESH MATERIALIZED VIEW \"public\".\"How Many\"'") >= 2
+    for payload in ({}, {"view": "fresh"}, {"view": "public.v", "table": "public.t"}):
+        with pytest.raises(polder.Failed) as caught:
+            client.post("/jobs", json={"name": "wrong", "kind": "refresh", "payload": payload})
+        assert "refresh" in caught.value.message, payload
+    client.sql('DROP MATERIALIZED VIEW "How Many"')
+    failed = until(client, run_job(client, "fresh"), "failed")
+    assert failed["error"]["code"] == "42P01" and "How Many" in failed["error"]["message"]
+
+
 def test_cleanup(own):
     client = own.client()
     client.sql("INSERT INTO sink SELECT value FROM generate_series(1, 50000) AS s(value)")
