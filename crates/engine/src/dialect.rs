@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, ColumnOption, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -107,6 +107,18 @@ impl PolderDialect {
 /// Words behind a query in brackets with which it goes on.
 const GOES_ON: &[&str] = &["union", "intersect", "except", "order", "limit", "offset", "fetch", "for"];
 
+/// What other databases say of a column. The parser takes the words, asks only then whose they are, and forgets them.
+const FOREIGN_COLUMN_WORDS: &[&[&str]] = &[
+    &["AUTO_INCREMENT"],
+    &["AUTOINCREMENT"],
+    &["IDENTITY"],
+    &["ON", "UPDATE"],
+    &["AS"],
+    &["SRID"],
+    &["ASC"],
+    &["DESC"],
+];
+
 fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
 }
@@ -147,6 +159,18 @@ impl Dialect for PolderDialect {
     /// `SELECT 1 ON CONFLICT …`: the parser takes ON for the column's name.
     fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser) -> bool {
         *keyword != Keyword::ON && BASE.is_column_alias(keyword, parser)
+    }
+
+    /// Words that would be forgotten are the column's, so that they are refused by their names.
+    fn parse_column_option(
+        &self,
+        parser: &mut Parser<'_>,
+    ) -> Result<Option<Result<Option<ColumnOption>, ParserError>>, ParserError> {
+        let stand =
+            |words: &[&str]| words.iter().enumerate().all(|(at, word)| is_word(&parser.peek_nth_token(at).token, word));
+        let Some(words) = FOREIGN_COLUMN_WORDS.iter().find(|words| stand(words)) else { return Ok(None) };
+        let taken = words.iter().map(|_| parser.next_token().token).collect();
+        Ok(Some(Ok(Some(ColumnOption::DialectSpecific(taken)))))
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {

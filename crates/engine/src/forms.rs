@@ -63,6 +63,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
     let mut folder = Folder { solid: Vec::new(), tokens, extras: Extras::default() };
     folder.count();
     folder.frames()?;
+    folder.only();
     for (word, form) in [("pivot", "(sum(x) FOR y IN ('a', 'b'))"), ("unpivot", "(value FOR name IN (a, b))")] {
         if folder.is(0, word) {
             let word = word.to_uppercase();
@@ -74,6 +75,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
         Some(Keyword::CREATE) => folder.create()?,
         Some(Keyword::ALTER) => {
             folder.column_drops()?;
+            folder.projections()?;
             folder.mask()?;
             folder.alter();
         }
@@ -86,10 +88,10 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
             folder.overriding();
         }
         Some(Keyword::SELECT) => folder.locks()?,
+        Some(Keyword::SHOW) => folder.shown()?,
         Some(Keyword::EXPLAIN) => folder.estimate()?,
         // No table inherits from another, so ONLY one is each.
         Some(Keyword::UPDATE) if folder.is(1, "only") && folder.word(2).is_some() => folder.remove(1, 1),
-        Some(Keyword::DELETE) if folder.are(1, &["from", "only"]) && folder.word(3).is_some() => folder.remove(2, 1),
         _ if folder.is(0, "abort") => folder.replace_word(0, "ROLLBACK"),
         _ => {}
     }

@@ -2,6 +2,7 @@
 //!
 //! `PIVOT` becomes aggregates with FILTER over `GROUP BY ALL`; `UNPIVOT` a UNION ALL of one query a column.
 
+mod beside;
 pub(crate) mod casts_apart;
 mod catalog;
 mod collations;
@@ -108,6 +109,9 @@ impl VisitorMut for Rewriter {
         if let Some(lock) = query.locks.first() {
             return ControlFlow::Break(no_locks(&lock.lock_type.to_string()));
         }
+        if let Some(error) = beside::of_query(query) {
+            return ControlFlow::Break(error);
+        }
         let depth = self.depth;
         let rows = query::table(query).and_then(|()| values::rows(query));
         broken(rows.and_then(|()| outer_aggregates::apart(query, depth)))
@@ -127,6 +131,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let Some(error) = beside::of_select(select) {
+            return ControlFlow::Break(error);
+        }
         whole_rows::mark(select);
         pages::answer(select);
         broken(catalog::tableoids(select, &self.named))

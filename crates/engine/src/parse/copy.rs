@@ -1,6 +1,8 @@
 //! `COPY … FROM`, and `COPY … TO 'place' (FORMAT csv, HEADER, …)`: PostgreSQL's list of options, as the planner's parser
 //! writes it.
 
+use std::collections::HashSet;
+
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -191,6 +193,8 @@ struct Written {
     format: Option<String>,
     partition: Vec<String>,
     options: Vec<(String, String)>,
+    /// Those that have been given.
+    names: HashSet<String>,
 }
 
 impl Written {
@@ -199,6 +203,9 @@ impl Written {
             return Err(Error::invalid("syntax error in COPY: an option has no name").with_code("42601"));
         };
         let name = name.value.to_lowercase();
+        if !self.names.insert(name.clone()) {
+            return Err(Error::invalid("conflicting or redundant options").with_code("42601"));
+        }
         let plain = match value {
             [] => None,
             [token] => Some(text_of(token)),

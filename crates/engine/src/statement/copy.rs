@@ -179,7 +179,11 @@ fn label_of(encoding: &str) -> String {
 
 fn load_options(options: &[CopyOption]) -> Result<LoadOptions> {
     let mut out = LoadOptions::default();
-    for option in options {
+    for (at, option) in options.iter().enumerate() {
+        let kind = std::mem::discriminant(option);
+        if options.iter().take(at).any(|earlier| std::mem::discriminant(earlier) == kind) {
+            return Err(Error::invalid("conflicting or redundant options").with_code("42601"));
+        }
         match option {
             CopyOption::Format(format) => out.format = Some(format.value.to_lowercase()),
             CopyOption::Delimiter(delimiter) => out.delimiter = Some(*delimiter),

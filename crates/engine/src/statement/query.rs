@@ -105,6 +105,10 @@ impl Context<'_> {
         let scope = self.engine.scope(snapshot, None, self.settings);
         if let Parsed::Statement(inner) = &statement {
             let asked = match inner.as_ref() {
+                Statement::ExplainTable { hive_format: Some(format), .. } => {
+                    return Err(Error::unsupported(format!("DESCRIBE {format} is not supported"))
+                        .with_hint("DESCRIBE t; DESCRIBE HISTORY t; polder.tables and polder.columns"));
+                }
                 Statement::ExplainTable { table_name, .. } => Some(self.describe_table(&scope, table_name)?),
                 Statement::ShowColumns { show_options, .. } => {
                     let within = show_options.show_in.as_ref().and_then(|within| within.parent_name.as_ref());

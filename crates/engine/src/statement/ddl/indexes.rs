@@ -1,13 +1,13 @@
 //! Indexes: what is made of them, and of those that become constraints.
 
-use datafusion::sql::sqlparser::ast::{ConstraintUsingIndex, CreateIndex, IndexType, ObjectName};
+use datafusion::sql::sqlparser::ast::{ConstraintUsingIndex, CreateIndex, Expr, IndexColumn, IndexType, ObjectName};
 use polder_lake::{AlterColumn, Index, Key, TableName, Transaction, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::{fold, parts};
 use super::super::{Context, ended};
 use super::foreign;
-use super::rules::{column_id, existing, free_name, key_ids, no_deferral, plain_columns};
+use super::rules::{column_id, existing, free_name, key_ids, no_deferral};
 use crate::session::Outcome;
 
 impl Context<'_> {
@@ -165,4 +165,28 @@ fn not_kept(create: &CreateIndex) -> Option<String> {
     }
     (!all.is_empty())
         .then(|| format!("{} is not kept: files are sorted upwards, and read in either direction", all.join(" and ")))
+}
+
+/// The columns of a key, which has no order.
+pub(super) fn key_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
+    let ordered =
+        |column: &&IndexColumn| column.column.options.asc.is_some() || column.column.options.nulls_first.is_some();
+    if let Some(column) = columns.iter().find(ordered) {
+        return Err(Error::invalid(format!("{column}: a key has no order"))
+            .with_code("42601")
+            .with_hint("name the columns alone; CLUSTER BY orders a table's files"));
+    }
+    plain_columns(columns)
+}
+
+fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
+    columns
+        .iter()
+        .map(|column| match (&column.column.expr, &column.operator_class) {
+            (Expr::Identifier(ident), None) => Ok(fold(ident)),
+            (other, _) => {
+                Err(Error::unsupported(format!("{other} in a key or index is not supported")).with_hint("name columns"))
+            }
+        })
+        .collect()
 }

@@ -102,6 +102,9 @@ impl Context<'_> {
                 transaction.stand_on(&below);
             }
         }
+        if self.has_layout() {
+            self.set_layout(cell, &name).await?;
+        }
         let Some(rows) = rows else {
             return Ok(Outcome::done("CREATE MATERIALIZED VIEW", None, scope.snapshot.id));
         };

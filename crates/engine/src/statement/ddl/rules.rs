@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CheckConstraint, ColumnDef, ColumnOption, CreateTable, DataType, Expr, GeneratedAs, GeneratedExpressionMode, Ident,
-    IndexColumn, Query, TableConstraint, Visitor,
+    Query, TableConstraint, Visitor,
 };
 use polder_lake::{
     AlterColumn, Check, ComputedDefault, Identity, Key, TableName, TableRules, TableState, Transaction, TransactionCell,
@@ -18,6 +18,7 @@ use polder_types::{Error, ErrorKind, Result};
 use super::super::names::fold;
 use super::super::{Context, ended};
 use super::foreign::{self, Foreign};
+use super::indexes::key_columns;
 use counting::{sequence, serial};
 use naming::{mentions, unqualified};
 
@@ -115,7 +116,7 @@ impl Draft {
                 if key.characteristics.is_some() {
                     return Err(no_deferral());
                 }
-                self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, true));
+                self.keys.push((key.name.as_ref().map(fold), key_columns(&key.columns)?, true));
             }
             TableConstraint::Unique(key) => {
                 if key.characteristics.is_some() {
@@ -125,7 +126,7 @@ impl Draft {
                 if key.nulls_distinct == distinct {
                     return Err(Error::unsupported("UNIQUE NULLS NOT DISTINCT is not supported"));
                 }
-                self.keys.push((key.name.as_ref().map(fold), plain_columns(&key.columns)?, false));
+                self.keys.push((key.name.as_ref().map(fold), key_columns(&key.columns)?, false));
             }
             TableConstraint::Check(check) => self.add_check(check.name.as_ref().map(fold), check)?,
             TableConstraint::ForeignKey(key) => {
@@ -262,18 +263,6 @@ fn check_no_query(expr: &Expr, place: &str) -> Result<()> {
         ControlFlow::Break(()) => Err(Error::unsupported(format!("cannot use subquery in {place}"))
             .with_hint("it is computed from the columns of one row; FOREIGN KEY is about rows of another table")),
     }
-}
-
-pub(super) fn plain_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
-    columns
-        .iter()
-        .map(|column| match (&column.column.expr, &column.operator_class) {
-            (Expr::Identifier(ident), None) => Ok(fold(ident)),
-            (other, _) => {
-                Err(Error::unsupported(format!("{other} in a key or index is not supported")).with_hint("name columns"))
-            }
-        })
-        .collect()
 }
 
 pub(super) fn column_id(table: &TableState, name: &str) -> Result<i64> {

@@ -42,6 +42,13 @@ impl Context<'_> {
         if !plain {
             return Err(Error::unsupported("CREATE VIEW with options is not supported"));
         }
+        if let Some(column) =
+            create.columns.iter().find(|column| column.options.is_some() || column.data_type.is_some())
+        {
+            return Err(Error::unsupported(format!("CREATE VIEW … ({column}) is not supported")).with_hint(
+                "name the columns alone: types are the query's, and COMMENT ON COLUMN v.a IS '…' comments",
+            ));
+        }
         let invoker = match &create.options {
             CreateTableOptions::None => false,
             CreateTableOptions::With(options) if !create.materialized => as_invoker(options)?.unwrap_or(false),
