@@ -24,7 +24,7 @@ use self::conflict::{arbiters, positions, upsert_query};
 use super::changes::{self, Again, Changes};
 use super::dml::{Planned, RowQuery};
 use super::names::parts;
-use super::names_out::number_in;
+use super::names_out::{beside_stars, number_in};
 use super::returning::holds_query;
 use super::target::{Target, is_default, parse_query, quoted, quoted_ident, select_of};
 use super::{Context, assign, ended};
@@ -320,6 +320,7 @@ fn with_defaults(target: &Target, insert: &Insert, overriding: Option<Overriding
             if let SetExpr::Select(select) = query.body.as_mut() {
                 type_items(target, &mut select.projection, &columns);
             }
+            beside_stars(&mut query);
             number_in(&mut query);
             if overriding == Some(Overriding::User) && columns.iter().any(|column| counts(target, column)) {
                 return Err(Error::unsupported("OVERRIDING USER VALUE is supported with VALUES only")

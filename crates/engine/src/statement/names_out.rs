@@ -29,6 +29,7 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
         Parsed::Explain(explain) => number_repeated(explain.statement.as_mut()),
         Parsed::Statement(statement) => {
             if let Statement::Query(query) = statement.as_mut() {
+                beside_stars(query);
                 number_in(query);
             }
         }
@@ -47,6 +48,52 @@ pub(super) fn number_in(query: &mut Query) {
     hide_sorted(query);
     let sorted = names_in_order(query);
     number_in_body(query.body.as_mut(), &sorted);
+}
+
+/// `SELECT *, a`: what stands beside a star has a number, since the star may have a column of its name.
+pub(super) fn beside_stars(query: &mut Query) {
+    let sorted: HashSet<String> = match &query.order_by {
+        Some(OrderBy { kind: OrderByKind::Expressions(sorts), .. }) => {
+            let names = sorts.iter().filter_map(|sort| match &sort.expr {
+                Expr::Identifier(ident) => Some(fold(ident)),
+                _ => None,
+            });
+            names.collect()
+        }
+        _ => HashSet::new(),
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    if matches!(select.distinct, Some(Distinct::On(_))) || !select.projection.iter().any(is_star) {
+        return;
+    }
+    let grouped = match &select.group_by {
+        GroupByExpr::Expressions(keys, more) => !keys.is_empty() || !more.is_empty(),
+        GroupByExpr::All(_) => true,
+    };
+    // By these a name may be that of the answer's column.
+    let is_asked_for = grouped || select.having.is_some() || select.qualify.is_some();
+    let is_distinct = select.distinct.is_some();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let (name, expr) = match item {
+            SelectItem::UnnamedExpr(expr @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) => {
+                (name_of(expr), expr.clone())
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let name = fold(alias);
+                if !is_column(expr, &name) && (is_asked_for || sorted.contains(&name)) {
+                    continue;
+                }
+                (name, expr.clone())
+            }
+            _ => continue,
+        };
+        if is_distinct && sorted.contains(&name) {
+            continue;
+        }
+        let alias = quoted_ident(&format!("{name}{MARK}{}", at + 1));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
 }
 
 /// As [`number_in`], in a query within another, which takes its columns by their names.
