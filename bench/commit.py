@@ -7,6 +7,8 @@ catalog. Both are measured in turn, on the same file system.
 
 Virtual machines often answer a sync at once, without a disk having been asked. So with `strace` the same is measured again
 with every sync made to take longer, as those of a disk do that keeps what it is given.
+
+The same with PostgreSQL as the metastore, beside a bare loop over that PostgreSQL (psycopg, prepared).
 """
 
 import json
@@ -22,8 +24,10 @@ import threading
 import time
 import urllib.parse
 
+import psycopg
 from common import median, table
 
+import peers
 import polder
 import raw_postgres
 from raw_postgres import SYNC, bind, execute, parse
@@ -201,10 +205,44 @@ def measure(scratch: pathlib.Path, milliseconds: int) -> list:
     return rows
 
 
+def postgres_inserts(address: str):
+    name = f"bare_{time.monotonic_ns()}"
+
+    def connect():
+        return psycopg.connect(address, autocommit=True, prepare_threshold=0)
+
+    with connect() as con:
+        con.execute(f"CREATE TABLE {name} (writer bigint, n bigint, word text)")
+
+    def make(number):
+        con = connect()
+        return lambda n: con.execute(f"INSERT INTO {name} VALUES (%s, %s, %s)", (number, n, "a small row"))
+
+    return make
+
+
+def measure_on_postgres(scratch: pathlib.Path) -> list:
+    rows = []
+    with peers.Postgres() as postgres:
+        bare_address = postgres.database()[0]
+        with polder.Server(scratch / "data-postgres", "--metastore", postgres.database()[0]) as server:
+            for writers in (1, 8):
+                rates = {"bare": [], "http": [], "prepared": []}
+                for _ in range(ROUNDS):
+                    rates["bare"].append(rate(writers, postgres_inserts(bare_address)))
+                    rates["http"].append(rate(writers, polder_inserts(server)))
+                    rates["prepared"].append(rate(writers, prepared_inserts(server)))
+                bare, http, prepared = (median(rates[way]) for way in ("bare", "http", "prepared"))
+                rows.append([writers, f"{bare:.0f}/s", f"{http:.0f}/s", f"{http / bare:.2f}",
+                             f"{prepared:.0f}/s", f"{prepared / bare:.2f}"])
+    return rows
+
+
 def main() -> int:
     if sys.argv[1:2] == ["--bare"]:
         print(rate(int(sys.argv[2]), sqlite_inserts(pathlib.Path(sys.argv[3]))))
         return 0
+    binary = str(polder.binary())
     with tempfile.TemporaryDirectory(prefix="polder-bench-") as scratch:
         for milliseconds in SYNC_MS:
             if milliseconds and not shutil.which("strace"):
@@ -214,6 +252,10 @@ def main() -> int:
             table(f"Durable inserts of one row ({ROUNDS} rounds of {SECONDS:.0f} s in turn, medians{slow})",
                   ["writers", "bare SQLite loop", "Polder over HTTP", "ratio", "prepared", "ratio"],
                   measure(pathlib.Path(scratch), milliseconds))
+        os.environ["POLDER_BINARY"] = binary
+        table(f"The same with PostgreSQL as the metastore ({ROUNDS} rounds of {SECONDS:.0f} s in turn, medians)",
+              ["writers", "bare PostgreSQL loop", "Polder over HTTP", "ratio", "prepared", "ratio"],
+              measure_on_postgres(pathlib.Path(scratch)))
     return 0
 
 
