@@ -87,6 +87,8 @@ describe('jobs', { skip: mocked }, () => {
       await shot(page, 'journey-job-live');
       await page.getByRole('button', { name: 'Cancel' }).click();
       await page.getByRole('main').getByText('Cancelled', { exact: true }).waitFor();
+      // The line that came while the page was open.
+      await page.getByRole('log').getByText('cancelled', { exact: true }).waitFor();
       await untilNothingRuns(page);
       await page.getByText('live', { exact: true }).waitFor({ state: 'detached' });
     }));
