@@ -237,6 +237,35 @@ def test_renamed_tables_after_a_vacuum(pair):
     assert pair.client.sql("CHECK TABLES") == []
 
 
+def test_a_clone_takes_no_room_and_is_nobodys_but_its_own(pair):
+    """Its files are further names of the same bytes; what DuckDB or Polder cleans up of one table is not the other's."""
+    pair.client.sql("CREATE TABLE origin AS SELECT value AS n, md5(value::text) AS word FROM generate_series(1, 50000) AS s(value)")
+    pair.client.sql("DELETE FROM origin WHERE n % 10 = 0")
+    pair.client.sql("CREATE TABLE twin CLONE origin")
+
+    def bytes_of(table):
+        return {path.stat().st_ino: path.stat().st_size for path in pair.server.data.rglob("*.parquet") if f"/{table}-" in str(path)}
+
+    # A delete file names the file whose rows it deletes, so the twin has one of its own.
+    both = bytes_of("origin").keys() & bytes_of("twin").keys()
+    held, own = sum(bytes_of("twin").values()), sum(size for file, size in bytes_of("twin").items() if file not in both)
+    assert held > 1_000_000 and own < held / 20, f"{own} of {held} bytes are copied"
+    sums = "SELECT count(*) AS n, sum(n) AS total, count(DISTINCT word) AS words FROM {}"
+    whole = (45000, 50000 * 50001 // 2 - 10 * 5000 * 5001 // 2, 45000)
+    pair.client.sql("UPDATE twin SET word = 'changed' WHERE n <= 5")
+    pair.write("DELETE FROM twin WHERE n > 49990")
+    assert pair.rows(sums.format("origin")) == pair.read(sums.format("origin")) == [whole]
+    changed = (whole[0] - 9, whole[1] - sum(range(49991, 50000)), whole[2] - 9 - 4)
+    assert pair.rows(sums.format("twin")) == pair.read(sums.format("twin")) == [changed]
+    pair.client.sql("DROP TABLE origin")
+    pair.client.sql("VACUUM RETAIN 0 HOURS GRACE 0 MINUTES")
+    pair.write("CALL ducklake_expire_snapshots('lake', older_than => now())", "CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+    assert not bytes_of("origin")
+    assert pair.rows(sums.format("twin")) == pair.read(sums.format("twin")) == [changed]
+    assert pair.client.sql("CHECK TABLES") == []
+    pair.client.sql("DROP TABLE twin")
+
+
 def test_no_number_is_wider_than_duckdb_has_any(pair):
     """One such column, and DuckDB would read no table of the lake."""
     with pytest.raises(polder.Failed) as refused:
