@@ -1,6 +1,7 @@
 """Files of many kinds into tables, by one command each; every row is accounted for."""
 
 import bz2
+import contextlib
 import csv
 import gzip
 import http.server
@@ -9,6 +10,7 @@ import json
 import pathlib
 import random
 import shutil
+import ssl
 import threading
 import zipfile
 
@@ -18,6 +20,7 @@ import pytest
 
 import polder
 from test_postgres_psycopg import address
+from test_postgres_tls import AUTHORITY, SERVER, certify
 
 
 # Rows of each file, counted independently of Polder.
@@ -153,27 +156,35 @@ def test_workbooks(server, tmp_path):
             {"id": row["id"], "name": row["name"]} for row in PEOPLE]
 
 
-def test_ods(server, tmp_path):
+def write_ods(path, sheets: dict) -> None:
     from odf.opendocument import OpenDocumentSpreadsheet
     from odf.table import Table, TableCell, TableRow
     from odf.text import P
 
     document = OpenDocumentSpreadsheet()
-    sheet = Table(name="People")
-    for line in [["id", "name"], [1, "Ada"], [2, "Éva"]]:
-        row = TableRow()
-        for value in line:
-            kind = {"valuetype": "float", "value": value} if isinstance(value, int) else {"valuetype": "string"}
-            cell = TableCell(**kind)
-            cell.addElement(P(text=str(value)))
-            row.addElement(cell)
-        sheet.addElement(row)
-    document.spreadsheet.addElement(sheet)
-    path = tmp_path / "people.ods"
+    for name, lines in sheets.items():
+        sheet = Table(name=name)
+        for line in lines:
+            row = TableRow()
+            for value in line:
+                kind = {"valuetype": "float", "value": value} if isinstance(value, int) else {"valuetype": "string"}
+                cell = TableCell(**kind)
+                cell.addElement(P(text=str(value)))
+                row.addElement(cell)
+            sheet.addElement(row)
+        document.spreadsheet.addElement(sheet)
     document.save(path)
-    report = server.load(path)
-    assert rows_of(report) == (2, 0), report
-    assert server.client().sql(f"SELECT name FROM {report['tables'][0]['table']} ORDER BY id") == [{"name": "Ada"}, {"name": "Éva"}]
+
+
+def test_ods(server, client, tmp_path):
+    """Every sheet becomes a table."""
+    sheets = {"People": [["id", "name"], [1, "Ada"], [2, "Éva"]], "Orders 2013": [["number", "amount"], [7, 10], [8, 20], [9, 30]]}
+    write_ods(tmp_path / "firm.ods", sheets)
+    report = server.load(tmp_path / "firm.ods")
+    assert sorted((table["rows_loaded"], table["rows_rejected"]) for table in report["tables"]) == [(2, 0), (3, 0)], report
+    tables = {frozenset(rows[0]): rows for rows in (client.sql(f"SELECT * FROM {table['table']} ORDER BY 1") for table in report["tables"])}
+    for header, *lines in sheets.values():
+        assert tables[frozenset(header)] == [dict(zip(header, line, strict=True)) for line in lines]
 
 
 LONG_ROWS = [["id", "note"]] + [[n, "x" * 200 if n == 7 else "short"] for n in range(1, 1001)]
@@ -189,22 +200,7 @@ def long_xlsx(path):
 
 
 def long_ods(path):
-    from odf.opendocument import OpenDocumentSpreadsheet
-    from odf.table import Table, TableCell, TableRow
-    from odf.text import P
-
-    document = OpenDocumentSpreadsheet()
-    sheet = Table(name="Long")
-    for values in LONG_ROWS:
-        row = TableRow()
-        for value in values:
-            kind = {"valuetype": "float", "value": value} if isinstance(value, int) else {"valuetype": "string"}
-            cell = TableCell(**kind)
-            cell.addElement(P(text=str(value)))
-            row.addElement(cell)
-        sheet.addElement(row)
-    document.spreadsheet.addElement(sheet)
-    document.save(path)
+    write_ods(path, {"Long": LONG_ROWS})
 
 
 def long_xls(path):
@@ -542,23 +538,54 @@ def test_csv_module_agrees(server, client, tmp_path):
     assert [row["word"] for row in client.sql("SELECT word FROM quotes ORDER BY id")] == [word for _, word in rows]
 
 
-def test_from_a_web_server(server, client, tmp_path):
-    (tmp_path / "people.csv").write_text(PEOPLE_CSV)
-
+@contextlib.contextmanager
+def web_server(folder: pathlib.Path, tls: ssl.SSLContext | None = None):
+    """A web server of a folder's files: its address."""
     class Folder(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments):
-            super().__init__(*arguments, directory=tmp_path)
+            super().__init__(*arguments, directory=folder)
 
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Folder) as web:
+    class Quiet(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_):
+            """Clients that do not trust it go away."""
+
+    with Quiet(("127.0.0.1", 0), Folder) as web:
+        if tls:
+            # Shaken hands by the thread that answers.
+            web.socket = tls.wrap_socket(web.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=web.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{web.server_port}"
-        check(server, f"{address}/people.csv", PEOPLE, "from_the_web")
-        done = server.cli("load", f"{address}/nobody.csv")
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{web.server_port}"
         web.shutdown()
+
+
+def test_from_a_web_server(server, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE_CSV)
+    with web_server(tmp_path) as web:
+        check(server, f"{web}/people.csv", PEOPLE, "from_the_web")
+        done = server.cli("load", f"{web}/nobody.csv")
     assert done.returncode == 1 and b"404" in done.stderr and b"nobody.csv" in done.stderr, done.stderr
+
+
+def test_from_a_web_server_with_tls(server, client, fresh, tmp_path):
+    """By an authority that SSL_CERT_FILE names; without it the server is not trusted, and nothing is fetched."""
+    certify(tmp_path, "root", None, "ecdsa", AUTHORITY)
+    certify(tmp_path, "web", "root", "ecdsa", SERVER)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "web.crt", tmp_path / "web.key")
+    (tmp_path / "people.csv").write_text(PEOPLE_CSV)
+    with web_server(tmp_path, tls) as web:
+        done = server.cli("load", f"{web}/people.csv", "--into", "by_tls")
+        assert done.returncode == 1 and b"/people.csv" in done.stderr and b"UnknownIssuer" in done.stderr, done.stderr
+        assert b"SSL_CERT_FILE" in done.stderr, done.stderr
+        assert client.value("SELECT count(*) AS n FROM polder.tables WHERE table_name LIKE 'by_tls%'") == 0
+        # Without a server the command itself fetches.
+        alone = fresh(None, env={"SSL_CERT_FILE": str(tmp_path / "root.crt")})
+        assert rows_of(alone.load(f"{web}/people.csv", "--into", "by_tls")) == (2, 0)
+        alone.start()
+        check(alone, f"{web}/people.csv", PEOPLE, "by_the_server", env={"SSL_CERT_FILE": ""})
 
 
 def test_the_order_of_dates_is_said(server, client, tmp_path):

@@ -24,11 +24,22 @@ pub(super) async fn fetch(location: &str, head: Option<u64>, job: &Job) -> Resul
     };
     let response = answer
         .map_err(|_| unavailable(location, format!("no answer within {} seconds", SILENCE.as_secs())))?
-        .map_err(|error| unavailable(location, whole_message(&error.without_url())))?;
+        .map_err(|error| unreached(location, whole_message(&error.without_url())))?;
     refuse_failure(location, response.status())?;
     let name = name_of(&response);
     let (body, cut) = take_down(location, response.bytes_stream(), head, job).await?;
     Ok(Found { label: location.into(), name, body, listing: None, cut })
+}
+
+/// A server whose certificate is not trusted will not be another time either.
+fn unreached(location: &str, why: String) -> Error {
+    let error = unavailable(location, &why);
+    if !why.contains("certificate") {
+        return error;
+    }
+    error.with_hint(
+        "SSL_CERT_FILE names the file of the authorities that are trusted; it is read by the process that fetches, which is the server where one runs",
+    )
 }
 
 fn refuse_failure(location: &str, status: StatusCode) -> Result<()> {
