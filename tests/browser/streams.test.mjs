@@ -191,6 +191,17 @@ describe('streams', { skip: mocked }, () => {
       await page.getByText('Nobody reads in this group now. It keeps its place until somebody does.').waitFor();
       const row = page.getByRole('table', { name: 'Partitions' }).getByRole('row').filter({ hasText: topic });
       assert.deepEqual((await row.getByRole('cell').allInnerTexts()).slice(0, 5).map((text) => text.trim()), [topic, '0', '20', '50', '30']);
+      // The picture's numbers as a table, and how they are asked for.
+      const figure = page.getByRole('figure', { name: 'records behind' });
+      await figure.getByRole('button', { name: 'Table' }).click();
+      const sample = figure.getByRole('table', { name: 'Table of records behind' }).locator('tbody tr').first();
+      await sample.waitFor();
+      assert.match(await sample.innerText(), /^\d\d:\d\d:\d\d\s+30$/);
+      await figure.getByRole('button', { name: 'Show SQL' }).click();
+      const asked = await figure.locator('pre').innerText();
+      assert.deepEqual(await runSql(page, asked), [{ records_behind: 30 }]);
+      await figure.getByRole('button', { name: 'Table' }).click();
+      await figure.locator('[role=img] svg').waitFor();
       await whileRead(server, group, topic, async () => {
         await page.getByRole('table', { name: 'Members' }).getByText('browser-tests').first().waitFor();
         await page.getByText(`${topic} 0`, { exact: true }).waitFor();
@@ -216,6 +227,13 @@ describe('streams', { skip: mocked }, () => {
       const rejected = page.getByRole('table', { name: 'Rejected records' });
       await rejected.getByText(/many/).waitFor();
       await shot(page, 'journey-delivery');
+      for (const name of ['records a second', 'records behind']) {
+        const figure = page.getByRole('figure', { name });
+        await figure.getByRole('button', { name: 'Table' }).click();
+        await figure.getByRole('table', { name: `Table of ${name}` }).locator('tbody tr').first().waitFor();
+        await figure.getByRole('button', { name: 'Show SQL' }).click();
+        assert.equal((await runSql(page, await figure.locator('pre').innerText())).length, 1);
+      }
       const rows = async () => (await runSql(page, `SELECT count(*) AS n FROM public.${delivery}`))[0].n;
       assert.equal(await rows(), 20);
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { ago, bytes, compact, count, duration, number, percent, plural } from './format';
+import { ago, bytes, clockTime, compact, count, duration, number, percent, plural } from './format';
 
 const cases = (name: string, list: [unknown, unknown][]) =>
   describe(name, () => {
@@ -62,3 +62,5 @@ cases('number', [
   [number(0), '0'],
   [number(Number.NaN), 'NaN'],
 ]);
+
+cases('clockTime', [[clockTime(new Date(2026, 2, 10, 14, 3, 9).getTime()), '14:03:09']]);

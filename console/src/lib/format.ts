@@ -65,6 +65,11 @@ export function exactTime(iso: string): string {
   return date.toLocaleString(LOCALE, { dateStyle: 'medium', timeStyle: 'medium' }) + ' ' + zoneOf(date);
 }
 
+/** The local time of a day, to the second: `14:03:09`. */
+export function clockTime(at: number): string {
+  return new Date(at).toLocaleTimeString(LOCALE);
+}
+
 function zoneOf(date: Date): string {
   const parts = new Intl.DateTimeFormat(LOCALE, { timeZoneName: 'short' }).formatToParts(date);
   return parts.find((part) => part.type === 'timeZoneName')?.value ?? '';

@@ -10,7 +10,7 @@ import { TimeAgo } from '../../components/TimeAgo';
 import { IconPlayerPause, IconPlayerPlay, IconRefresh, IconTrash } from '../../components/icons';
 import { bytes, compact, count, duration, plural } from '../../lib/format';
 import { links } from '../../lib/link';
-import { quoteName } from '../../lib/sql';
+import { quoteName, quoteText } from '../../lib/sql';
 import { api } from '../../services/api';
 import { ApiError } from '../../services/client';
 import { PACES, REJECTED_MAX, useDelivery, useRejected, useStreamsRefresh, WAITING } from '../../services/streams';
@@ -82,8 +82,8 @@ export default function Delivery() {
           <Figures delivery={delivery} />
           <LastError delivery={delivery} />
           <div className={classes.charts}>
-            <WatchChart name="records a second" samples={PACES.of(name)} />
-            <WatchChart name="records behind" samples={WAITING.of(name)} />
+            <WatchChart name="records a second" samples={PACES.of(name)} sql={asks('records_per_second', name)} />
+            <WatchChart name="records behind" samples={WAITING.of(name)} sql={asks('lag_records', name)} />
           </div>
           <Rejections delivery={delivery} redriven={redriven} busy={busy} onRedrive={() => act(api.redriveDelivery(name), setRedriven)} />
           <Work delivery={delivery} />
@@ -92,6 +92,9 @@ export default function Delivery() {
     </Page>
   );
 }
+
+/** How a number of a delivery is asked for. */
+const asks = (column: string, name: string): string => `SELECT ${column}\nFROM polder.deliveries\nWHERE delivery_name = ${quoteText(name)}`;
 
 function About({ delivery }: { delivery: DeliveryOf }) {
   return (

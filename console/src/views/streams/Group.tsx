@@ -9,6 +9,7 @@ import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { IconTrash } from '../../components/icons';
 import { count, plural } from '../../lib/format';
 import { links } from '../../lib/link';
+import { quoteText } from '../../lib/sql';
 import { api } from '../../services/api';
 import { LAGS, useGroup } from '../../services/streams';
 import type { GroupMember, GroupOffset } from '../../services/types';
@@ -54,7 +55,7 @@ export default function Group() {
       {found.isPending && <SkeletonRows rows={8} />}
       {detail && !found.error && (
         <div className={classes.stack}>
-          <WatchChart name="records behind" samples={LAGS.of(name)} />
+          <WatchChart name="records behind" samples={LAGS.of(name)} sql={`SELECT sum(lag) AS records_behind\nFROM polder.consumer_offsets\nWHERE group_name = ${quoteText(name)}`} />
           <section>
             <h2 className={classes.heading}>Members</h2>
             {detail.members.length > 0 ? <Members members={detail.members} /> : <Empty text="Nobody reads in this group now. It keeps its place until somebody does." />}
