@@ -1,5 +1,6 @@
 """What a person sees on a terminal: the SQL shell, and the bar of a load."""
 
+import re
 import time
 
 import polder
@@ -105,10 +106,26 @@ def test_ctrl_c_ends_a_load(server, client, tmp_path):
     assert client.value("SELECT count(*) AS n FROM polder.tables WHERE table_name = 'ended'") == 0
 
 
+def test_a_statement_shows_what_it_reads(server, client, tmp_path):
+    """Rows and bytes of a table."""
+    client.sql("CREATE TABLE read_slowly AS SELECT value AS n, repeat('word ' || value, 20) AS words FROM generate_series(1, 100000) AS s(value)")
+    with shell(server, tmp_path) as terminal:
+        terminal.type("SELECT count(*) FROM read_slowly a, read_slowly b WHERE length(a.words) * b.n % 7 = 3;\r")
+        progress = terminal.wait_for("Ctrl-C cancels")
+        while not re.search(r"[1-9][\d,]*( of [1-9][\d,]*)? rows.* [1-9][\d.]* (KiB|MiB)", progress):
+            progress = terminal.wait_for("Ctrl-C cancels")
+        terminal.type("\x03")
+        terminal.wait_for("57014")
+
+
 def test_without_a_terminal_lines_are_plain(server, tmp_path):
+    """Also those that tell how far a load is."""
     path = tmp_path / "plain.csv"
-    path.write_text("id,words\n1,x\n")
+    lines = "".join(f"{n},some words in a column {n}\n" for n in range(10_000))
+    path.write_text("id,words\n" + lines * 100)
     done = server.cli("load", path)
-    assert done.returncode == 0 and b"\x1b" not in done.stdout + done.stderr, done
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and not re.search(rb"[\x1b\r]", said), said
+    assert re.search(rb"^.*[\d,]+ rows.* MiB of .*MiB.*$", done.stderr, re.MULTILINE), done.stderr
     done = polder.run("sql", "--data", server.data, "-c", "SELECT 1 AS one")
     assert b"\x1b" not in done.stdout + done.stderr, done
