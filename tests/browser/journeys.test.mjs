@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { dropFile, dropPicture, onPage, openPage, runSql, shot, write } from './browser.mjs';
+import { dropFile, dropPicture, onPage, openPage, runSql, settled, shot, signIn, write } from './browser.mjs';
 import { browser, keepSignIn, server, signedIn } from './journey.mjs';
-import { mocked } from './server.mjs';
+import { findServer, mocked } from './server.mjs';
 import { makeTopics, produce, readSome } from './streams.mjs';
 
 describe('first login', () => {
@@ -58,6 +58,85 @@ describe('the demo', () => {
       const shown = await page.getByRole('gridcell').allTextContents();
       assert.deepEqual(shown.slice(0, 6), ['2013-01-01', 'EWR', '9893', '2013-01-01', 'JFK', '9161']);
     }));
+});
+
+describe('nothing jumps', () => {
+  /** What the browser counts of a page's parts that move by themselves; above this a visit is called unsteady. */
+  const SHIFT_MAX = 0.1;
+
+  test('while a page loads', { skip: mocked }, () =>
+    signedIn(async (page) => {
+      await page.addInitScript(() => {
+        globalThis.shifts = [];
+        new PerformanceObserver((list) => {
+          for (const shift of list.getEntries()) if (!shift.hadRecentInput) globalThis.shifts.push({ value: shift.value, at: shift.sources.map(({ node }) => `${node?.nodeName} ${node?.textContent?.slice(0, 40)}`) });
+        }).observe({ type: 'layout-shift', buffered: true });
+      });
+      for (const path of ['/', '/data', '/data/public/weather', '/data/public/weather?tab=history', '/query', '/streams', '/jobs', '/load', '/settings/about']) {
+        await page.goto(`${server.url}${path}`);
+        await page.getByRole('heading', { level: 1 }).first().or(page.locator('.cm-content')).first().waitFor();
+        await settled(page);
+        const shifts = await page.evaluate(() => globalThis.shifts);
+        const sum = shifts.reduce((all, { value }) => all + value, 0);
+        assert.ok(sum <= SHIFT_MAX, `${path}: ${sum}: ${JSON.stringify(shifts)}`);
+      }
+    }));
+});
+
+describe('Home', { skip: mocked }, () => {
+  test('its summary says what SQL says', () =>
+    signedIn(async (page) => {
+      await page.goto(server.url);
+      const summary = page.getByText(/^\d[\d,]* tables · [\d,]+ rows · /);
+      await summary.waitFor();
+      const [told] = await runSql(page, "SELECT count(*) AS tables, sum(row_count) FILTER (WHERE kind = 'table') AS rows, sum(byte_count) AS bytes FROM polder.tables WHERE schema_name <> 'polder'");
+      const [, tables, rows, size, unit] = /^([\d,]+) tables · ([\d,]+) rows · ([\d.]+) (KB|MB)/.exec(await summary.innerText()) ?? assert.fail(await summary.innerText());
+      assert.deepEqual([tables, rows], [told.tables, told.rows].map((n) => n.toLocaleString('en-GB')));
+      assert.ok(Math.abs(Number(size) * (unit === 'MB' ? 1e6 : 1e3) - told.bytes) <= told.bytes / 20, `${size} ${unit} is not ${told.bytes} bytes`);
+    }));
+
+  test('one chart that waits and one that fails hold up no other', () =>
+    signedIn(async (page) => {
+      let held = null;
+      const release = new Promise((resolve) => { held = resolve; });
+      let seen = 0;
+      await page.route('**/api/v1/statements', async (route) => {
+        seen += 1;
+        if (seen === 1) await release;
+        if (seen === 2) return route.fulfill({ status: 400, json: { error: { kind: 'invalid', code: '22012', message: 'made to fail', request_id: 'r1' } } });
+        return route.continue();
+      });
+      await page.goto(server.url);
+      const cards = page.getByRole('region', { name: 'Saved queries' }).getByRole('article');
+      await cards.getByText('made to fail').waitFor();
+      const drawn = cards.locator('[role=img] svg');
+      await drawn.nth(3).waitFor();
+      assert.equal(await drawn.count(), 4);
+      held();
+      await drawn.nth(4).waitFor();
+      await page.unrouteAll({ behavior: 'wait' });
+      await cards.getByRole('button', { name: 'Try again' }).click();
+      await drawn.nth(5).waitFor();
+    }));
+
+  test('an empty lake: a sample table is made by one button, and a file loaded by another', async () => {
+    const empty = await findServer({ lake: 'empty' });
+    try {
+      await onPage(browser, { state: await signIn(browser, empty) }, async (page) => {
+        await page.goto(empty.url);
+        await page.getByText('No tables yet.').waitFor();
+        await page.getByRole('button', { name: 'Make a sample table' }).click();
+        await page.locator('[role=img] svg').waitFor();
+        assert.deepEqual(await runSql(page, 'SELECT count(*) AS n FROM sample'), [{ n: 365 }]);
+        await page.goto(empty.url);
+        await page.getByText(/^1 table · 365 rows · .* · sample changed /).waitFor();
+        await page.getByRole('link', { name: 'Load file' }).click();
+        await page.getByRole('heading', { name: 'Load a file', level: 1 }).waitFor();
+      });
+    } finally {
+      await empty.stop();
+    }
+  });
 });
 
 describe('what ran', { skip: mocked }, () => {
@@ -211,6 +290,27 @@ describe('a table', { skip: mocked }, () => {
       assert.ok(Math.abs(middle.n - before) <= told.known / 20, `${before} rows before the middle, ${middle.n} by SQL`);
     }));
 
+  test('its extremes and its sample are those of SQL', () =>
+    signedIn(async (page) => {
+      await page.goto(`${server.url}/data/public/weather`);
+      const [told] = await runSql(page, 'SELECT min(wind_gust)::float8 AS least, max(wind_gust)::float8 AS most FROM weather');
+      await page.getByRole('row').filter({ hasText: 'wind_gust' }).getByRole('button').first().click();
+      const fact = async (name) => Number((await page.getByRole('term').filter({ hasText: name }).locator('xpath=following-sibling::dd').innerText()).replaceAll(',', ''));
+      assert.deepEqual([await fact('Smallest'), await fact('Largest')], [told.least, told.most]);
+
+      await page.goto(`${server.url}/data/public/airlines?tab=sample`);
+      const grid = page.getByRole('grid', { name: 'First rows of airlines' });
+      await grid.getByRole('gridcell').first().waitFor();
+      const rows = await runSql(page, 'SELECT * FROM airlines');
+      const cells = await grid.getByRole('gridcell').allTextContents();
+      assert.equal(await grid.getAttribute('aria-rowcount'), `${rows.length + 1}`);
+      const width = Object.keys(rows[0]).length;
+      const shown = Array.from({ length: Math.floor(cells.length / width) }, (_, row) => cells.slice(row * width, (row + 1) * width).join(' | '));
+      assert.ok(shown.length > 3);
+      const known = rows.map((row) => Object.values(row).join(' | '));
+      for (const row of shown) assert.ok(known.includes(row), row);
+    }));
+
   test('its history has the versions, and an old one is read', () =>
     signedIn(async (page) => {
       const name = `versions_${Date.now()}`;
@@ -319,6 +419,38 @@ describe('finding a table by keyboard', () => {
         await page.keyboard.type(name);
         await page.keyboard.press('Enter');
         await page.waitForURL((url) => url.pathname === path);
+      }
+    }));
+
+  test('every action is reached by Ctrl-K', () =>
+    signedIn(async (page) => {
+      const scheme = (wanted) => page.locator(`html[data-mantine-color-scheme=${wanted}]`).waitFor();
+      const leads = {
+        'Load a file': () => page.waitForURL((url) => url.pathname === '/load'),
+        'New query': () => page.waitForURL((url) => url.pathname.startsWith('/query')),
+        'Create an API token': () => page.waitForURL((url) => url.pathname === '/settings/tokens'),
+        'Dark appearance': () => scheme('dark'),
+        'Light appearance': () => scheme('light'),
+        'Appearance of the system': () => page.emulateMedia({ colorScheme: 'dark' }).then(() => scheme('dark')),
+        'Keyboard shortcuts': () => page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor(),
+      };
+      const open = async (typed) => {
+        await page.goto(`${server.url}/settings/about`);
+        await page.getByRole('heading', { name: 'Settings', level: 1 }).waitFor();
+        await page.keyboard.press('Control+k');
+        await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
+        await page.keyboard.type(typed);
+      };
+      // Those that this test does not know of fail it.
+      await open('Action');
+      const actions = page.getByRole('option').filter({ hasText: /Action/ });
+      await actions.first().waitFor();
+      assert.equal(await actions.count(), Object.keys(leads).length, (await actions.allInnerTexts()).join(', '));
+      for (const [name, done] of Object.entries(leads)) {
+        await open(name);
+        await page.getByRole('option').first().getByText(name).waitFor();
+        await page.keyboard.press('Enter');
+        await done();
       }
     }));
 
