@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { shot, SLOW, write } from './browser.mjs';
+import { runSql, shot, SLOW, write } from './browser.mjs';
 import { server, signedIn, untilNothingRuns, untilSomethingRuns } from './journey.mjs';
 import { mocked } from './server.mjs';
+
+const MONTHS = "SELECT date_trunc('month', flight_date) AS month, count(*) AS flights FROM flights GROUP BY 1";
 
 describe('queries', () => {
   test('write and cancel: the server stops', () =>
@@ -132,7 +134,7 @@ describe('queries', () => {
   test('a chart is suggested, and becomes another kind', { skip: mocked }, () =>
     signedIn(async (page) => {
       await page.goto(`${server.url}/query`);
-      await write(page, "SELECT date_trunc('month', flight_date) AS month, count(*) AS flights FROM flights GROUP BY 1");
+      await write(page, MONTHS);
       await page.keyboard.press('Control+Enter');
       await page.getByRole('gridcell').first().waitFor();
       await page.getByText('Chart', { exact: true }).click();
@@ -141,6 +143,10 @@ describe('queries', () => {
       assert.ok(await kind('Line').isChecked());
       await page.getByText('Bar', { exact: true }).click();
       assert.ok(await kind('Bar').isChecked());
+      await page.getByRole('button', { name: 'Show SQL' }).click();
+      assert.equal(await page.getByRole('figure').locator('pre').textContent(), MONTHS);
+      await page.getByRole('button', { name: 'Hide SQL' }).click();
+      await page.getByRole('figure').locator('pre').waitFor({ state: 'detached' });
       await page.waitForTimeout(500);
       await page.reload();
       await page.locator('[role=img] svg').waitFor();
@@ -180,6 +186,27 @@ describe('queries', () => {
       await page.getByRole('button', { name: 'Undo' }).click();
       await page.getByRole('button', { name: `Delete ${name}` }).waitFor();
       await page.getByRole('button', { name: `Delete ${name}` }).click();
+    }));
+
+  test('the history finds what ran, and opens it again', { skip: mocked }, () =>
+    signedIn(async (page) => {
+      const mark = Date.now();
+      await page.goto(`${server.url}/query`);
+      await runSql(page, `SELECT ${mark} AS mark`);
+      await assert.rejects(runSql(page, `SELECT nothing_${mark}`));
+      await write(page, 'SELECT 1');
+      const side = page.getByRole('complementary', { name: 'Tables, saved queries and history' });
+      if (!(await side.isVisible())) await page.getByRole('button', { name: 'Side panel' }).click();
+      await side.getByText('History', { exact: true }).click();
+      await side.getByLabel('Search statements').fill(`${mark}`);
+      const entries = side.getByRole('listitem');
+      await page.waitForFunction(() => document.querySelectorAll('aside li').length === 2);
+      // The newest first.
+      assert.match(await entries.nth(0).innerText(), new RegExp(`SELECT nothing_${mark}`));
+      await entries.filter({ hasText: `SELECT ${mark} AS mark` }).getByRole('button').click();
+      await page.locator('.cm-content').getByText(`SELECT ${mark} AS mark`).waitFor();
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('gridcell', { name: `${mark}` }).waitFor();
     }));
 
   test('a plan is a tree: walk it, open an operator, fold it, read it as text', () =>
