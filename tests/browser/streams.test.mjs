@@ -234,6 +234,7 @@ describe('streams', { skip: mocked }, () => {
         await figure.getByRole('button', { name: 'Show SQL' }).click();
         assert.equal((await runSql(page, await figure.locator('pre').innerText())).length, 1);
       }
+      await shot(page, 'journey-delivery-samples');
       const rows = async () => (await runSql(page, `SELECT count(*) AS n FROM public.${delivery}`))[0].n;
       assert.equal(await rows(), 20);
 
