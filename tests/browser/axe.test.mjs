@@ -135,6 +135,13 @@ const STREAMS = [
   ['streams-groups', '/streams?tab=groups', (page) => streamed(page, () => page.getByRole('link', { name: 'billing' }))],
   ['streams-deliveries', '/streams?tab=deliveries', (page) => streamed(page, () => page.getByRole('link', { name: 'orders_into_the_lake' }))],
   ['delivery', '/streams/deliveries/orders_into_the_lake', (page) => streamed(page, () => page.getByRole('table', { name: 'Rejected records' }))],
+  ['delivery-samples', '/streams/deliveries/orders_into_the_lake', async (page) => {
+    const figure = page.getByRole('figure', { name: 'records behind' });
+    await streamed(page, () => figure.getByRole('button', { name: 'Table' }));
+    await figure.getByRole('button', { name: 'Table' }).click();
+    await figure.getByRole('button', { name: 'Show SQL' }).click();
+    await figure.getByRole('table').waitFor();
+  }],
   ['delivery-failing', '/streams/deliveries/orders_for_the_warehouse', (page) => streamed(page, () => page.getByRole('region', { name: 'Last error' }))],
   ['delivery-paused', '/streams/deliveries/resting_views', (page) => streamed(page, () => page.getByRole('button', { name: 'Resume' }))],
   ['delivery-missing', '/streams/deliveries/no_such_delivery', (page) => page.getByRole('alert').first().waitFor()],

@@ -200,7 +200,7 @@ describe('streams', { skip: mocked }, () => {
       await figure.getByRole('button', { name: 'Show SQL' }).click();
       const asked = await figure.locator('pre').innerText();
       assert.deepEqual(await runSql(page, asked), [{ records_behind: 30 }]);
-      await figure.getByRole('button', { name: 'Table' }).click();
+      await figure.getByRole('button', { name: 'Picture' }).click();
       await figure.locator('[role=img] svg').waitFor();
       await whileRead(server, group, topic, async () => {
         await page.getByRole('table', { name: 'Members' }).getByText('browser-tests').first().waitFor();

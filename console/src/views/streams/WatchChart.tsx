@@ -41,8 +41,8 @@ export function WatchChart({ samples, name, sql }: Props) {
           {name.slice(1)}
           {isDrawn && ', since the console began to look'}
         </span>
-        <Button size="compact-xs" variant="subtle" aria-pressed={isTable} onClick={() => setTable(!isTable)}>
-          Table
+        <Button size="compact-xs" variant="subtle" onClick={() => setTable(!isTable)}>
+          {isTable ? 'Picture' : 'Table'}
         </Button>
         <Button size="compact-xs" variant="subtle" aria-expanded={isSql} onClick={() => setSql(!isSql)}>
           {isSql ? 'Hide SQL' : 'Show SQL'}
