@@ -292,9 +292,11 @@ impl ExprPlanner for FunctionPlanner {
         Ok(PlannerResult::Planned(call("polder_json_path", vec![expr, path])))
     }
 
-    /// Texts in quotes beside days, moments and the like are read as such.
+    /// An array of arrays is one of more dimensions. Texts in quotes beside days, moments and the like are read as such.
     fn plan_array_literal(&self, items: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
         use DataType as D;
+        let depths = items.iter().filter_map(|item| item.get_type(schema).ok()).map(|item| dimensions_of(&item));
+        check_dimensions(1 + depths.max().unwrap_or(0))?;
         let is_read = |data_type: &D| {
             matches!(data_type, D::Date32 | D::Timestamp(..) | D::Time64(_) | D::Interval(_) | D::Boolean)
         };
@@ -319,13 +321,6 @@ impl ExprPlanner for FunctionPlanner {
             _ => "polder_extract_10",
         };
         Ok(PlannerResult::Planned(call(name, args)))
-    }
-
-    /// An array of arrays is one of more dimensions.
-    fn plan_array_literal(&self, items: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
-        let depths = items.iter().filter_map(|item| item.get_type(schema).ok()).map(|item| dimensions_of(&item));
-        check_dimensions(1 + depths.max().unwrap_or(0))?;
-        Ok(PlannerResult::Original(items))
     }
 
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

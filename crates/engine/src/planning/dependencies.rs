@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Distinct, LogicalPlan};
 use datafusion::optimizer::{Optimizer, OptimizerConfig};
 
 use super::above_groups::{PUSHER, above_groups};
+use super::calls_apart::CallsApart;
 use super::common_parts::{SHARER, told_apart};
 use super::gathered::{GROUPER, ungathered};
 use super::null_safe::{EXTRACTOR, plain_keys};
@@ -22,7 +23,7 @@ const BELIEVERS: [&str; 4] =
     ["eliminate_join", "eliminate_duplicated_expr", "replace_distinct_aggregate", "optimize_projections"];
 
 /// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them, nor makes keys that
-/// are equal where both are NULL, nor takes constants of two types for one, nor gathers
+/// are equal where both are NULL, nor takes constants of two types for one, nor one call of a function for another, nor gathers
 /// different values from groups.
 pub(crate) fn rules() -> Vec<Rule> {
     let kept = |rule: Rule| match rule.name() {
@@ -33,7 +34,8 @@ pub(crate) fn rules() -> Vec<Rule> {
         GROUPER => Wrapped::rule(rule, ungathered),
         _ => rule,
     };
-    Optimizer::new().rules.into_iter().map(kept).collect()
+    let first: Rule = Arc::new(CallsApart);
+    std::iter::once(first).chain(Optimizer::new().rules.into_iter().map(kept)).collect()
 }
 
 /// A rule that sees no dependencies.

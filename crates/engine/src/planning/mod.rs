@@ -1,6 +1,7 @@
 //! How plans are made otherwise than DataFusion makes them, where its way gives wrong answers or none.
 
 mod above_groups;
+mod calls_apart;
 mod common_parts;
 pub(crate) mod dependencies;
 mod float_keys;
