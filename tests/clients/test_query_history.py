@@ -56,7 +56,7 @@ def command(server, sql: str) -> list[dict]:
 
 
 def recorded(server, sql: str) -> dict:
-    """The only record of a statement, read in another way than it came, by exactly its words."""
+    """The only record of a statement, by exactly its words."""
     text = sql.replace("'", "''")
     row, = command(server, f"SELECT {', '.join(FIELDS)} FROM polder.queries WHERE sql = '{text}'")
     return row
