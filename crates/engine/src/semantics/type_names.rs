@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, not_impl_err, plan_err};
 use datafusion::logical_expr::expr::{BinaryExpr, Case, Cast, InList};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{
@@ -55,7 +55,7 @@ impl TypePlanner for PostgresTypes {
                 plain(DataType::Timestamp(TimeUnit::Microsecond, utc()))
             }
             SqlType::Timestamp(Some(0..=3), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
-                plan_err!("{sql_type} is not supported; leave the precision out")
+                not_impl_err!("{sql_type} is not supported; leave the precision out")
             }
             SqlType::Float(ExactNumberInfo::None) => plain(DataType::Float64),
             SqlType::Float(ExactNumberInfo::Precision(bits)) => match bits {
@@ -63,7 +63,21 @@ impl TypePlanner for PostgresTypes {
                 25..=53 => plain(DataType::Float64),
                 _ => plan_err!("precision for type float must be between 1 and 53"),
             },
-            SqlType::Time(_, TimezoneInfo::None) => plain(DataType::Time64(TimeUnit::Microsecond)),
+            SqlType::Time(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                plain(DataType::Time64(TimeUnit::Microsecond))
+            }
+            SqlType::Time(Some(_), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                not_impl_err!("{sql_type} is not supported; leave the precision out")
+            }
+            // The planner would forget the number.
+            SqlType::String(Some(_)) => not_impl_err!("{sql_type} is not supported: varchar(n) has a length"),
+            SqlType::TinyInt(Some(_))
+            | SqlType::SmallInt(Some(_))
+            | SqlType::Int(Some(_))
+            | SqlType::Integer(Some(_))
+            | SqlType::BigInt(Some(_)) => {
+                not_impl_err!("{sql_type} is not supported; leave the number in brackets out, or write numeric(n)")
+            }
             SqlType::Dec(digits) => decimal(digits),
             SqlType::JSON => Ok(Some(Arc::new(types::spelled_json(Field::new("", DataType::Utf8View, true))))),
             SqlType::JSONB => Ok(Some(Arc::new(types::json(Field::new("", DataType::Utf8View, true))))),
