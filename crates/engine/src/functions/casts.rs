@@ -260,9 +260,9 @@ impl Reader<'_> {
                 }
                 time.ok_or_else(|| refuse("22007", format!("invalid input syntax for type time: {text:?}")))
             })?,
-            D::Timestamp(_, None) => self.values::<TimestampMicrosecondType>(texts, |text| {
+            D::Timestamp(unit, None) => self.values::<TimestampMicrosecondType>(texts, |text| {
                 // A zone that the text names is passed over, as in PostgreSQL.
-                Ok(micros(input::time(text, "timestamp")?.local(text, "timestamp")?))
+                Ok(rounded(micros(input::time(text, "timestamp")?.local(text, "timestamp")?), *unit))
             })?,
             D::Timestamp(_, Some(_)) => self.values::<TimestampMicrosecondType>(texts, |text| {
                 input::time(text, "timestamp with time zone")?.instant(text, self.session)
@@ -381,4 +381,18 @@ fn leaf_of(list: &Field, item: &FieldRef) -> FieldRef {
         DataType::List(deeper) => leaf_of(&said, deeper),
         _ => Arc::new(said),
     }
+}
+
+/// Microseconds as a timestamp of fewer digits has them: the nearest, and of two the one that is farther from the year 2000,
+/// where PostgreSQL counts from.
+fn rounded(micros: i64, unit: TimeUnit) -> i64 {
+    const YEAR_2000: i64 = 946_684_800_000_000;
+    let step = match unit {
+        TimeUnit::Second => 1_000_000,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond | TimeUnit::Nanosecond => return micros,
+    };
+    let since = i128::from(micros) - i128::from(YEAR_2000);
+    let nearest = (since.abs() + step / 2) / step * step * since.signum();
+    i64::try_from(nearest + i128::from(YEAR_2000)).unwrap_or(micros)
 }
