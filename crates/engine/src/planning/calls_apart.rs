@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Result, TableReference};
 use datafusion::logical_expr::logical_plan::{SubqueryAlias, TableScanBuilder};
 use datafusion::logical_expr::{LogicalPlan, TableScan, TableSource};
