@@ -77,6 +77,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
             folder.column_drops()?;
             folder.projections()?;
             folder.mask()?;
+            folder.identities();
             folder.alter();
         }
         Some(Keyword::INSERT) => {

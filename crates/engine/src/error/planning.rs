@@ -27,6 +27,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     (&["requires a boolean expression"], "42804", "compare the value with another"),
     (&["logical boolean operation"], "42804", "compare the values with others"),
     (&["column count doesn't match insert query"], "42601", "give a value for each column that is named"),
+    (&["'coalesce'", "fail to find the coerced type"], "42804", "cast the values to one type"),
     (&["no valid cast exists"], "42804", "are the values in the order of the columns?"),
     (&["unsupported sql type"], "42704", "docs/sql/types.md lists the types"),
     (&["declared as non-nullable but contains null values"], "23502", "the column is NOT NULL: give it a value"),
