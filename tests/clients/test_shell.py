@@ -122,10 +122,10 @@ def test_without_a_terminal_lines_are_plain(server, tmp_path):
     """Also those that tell how far a load is."""
     path = tmp_path / "plain.csv"
     lines = "".join(f"{n},some words in a column {n}\n" for n in range(10_000))
-    path.write_text("id,words\n" + lines * 100)
+    path.write_text("id,words\n" + lines * 600)
     done = server.cli("load", path)
     said = done.stdout + done.stderr
     assert done.returncode == 0 and not re.search(rb"[\x1b\r]", said), said
-    assert re.search(rb"^.*[\d,]+ rows.* MiB of .*MiB.*$", done.stderr, re.MULTILINE), done.stderr
+    assert re.search(rb"^.*[\d,]+ rows.* [KM]iB of .*MiB.*$", done.stderr, re.MULTILINE), done.stderr
     done = polder.run("sql", "--data", server.data, "-c", "SELECT 1 AS one")
     assert b"\x1b" not in done.stdout + done.stderr, done

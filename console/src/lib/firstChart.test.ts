@@ -12,7 +12,7 @@ const check = (columns: [string, string][], looked: TableProfile | null, expecte
 
 describe('firstChart', () => {
   test('time and an amount', () =>
-    check([['day', 'date'], ['amount', 'double']], profile([{ name: 'day', min: '2013-01-01', max: '2013-12-31', distinct: 365 }, { name: 'amount', distinct: 900 }]), "SELECT date_trunc('month', day) AS month, sum(amount) AS total_amount FROM sales WHERE day IS NOT NULL GROUP BY 1 ORDER BY 1"));
+    check([['day', 'date'], ['amount', 'double']], profile([{ name: 'day', min: '2013-01-01', max: '2013-12-31', distinct: 365 }, { name: 'amount', distinct: 900 }]), "SELECT CAST(date_trunc('month', day) AS date) AS month, sum(amount) AS total_amount FROM sales WHERE day IS NOT NULL GROUP BY 1 ORDER BY 1"));
   test('a category and no number', () => check([['id', 'bigint'], ['Artist', 'text']], null, 'SELECT "Artist", count(*) AS rows FROM sales GROUP BY "Artist" ORDER BY 2 DESC LIMIT 20'));
   test('a name for every row is no category', () => check([['name', 'text'], ['score', 'double']], profile([{ name: 'name', distinct: 1000 }, { name: 'score', distinct: 800 }]), 'SELECT score FROM sales LIMIT 100000'));
   test('nothing to draw', () => check([['id', 'bigint']], null, 'SELECT count(*) AS rows FROM sales'));

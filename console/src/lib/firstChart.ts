@@ -31,7 +31,10 @@ export function firstChart(detail: TableDetail, profile: TableProfile | null): {
   if (time) {
     const unit = timeUnit(time.profile);
     const name = quoteName(time.name);
-    const sql = `SELECT date_trunc('${unit}', ${name}) AS ${unit},\n       ${aggregate} AS ${quoteName(alias)}\nFROM ${table}\nWHERE ${name} IS NOT NULL\nGROUP BY 1\nORDER BY 1`;
+    const truncated = `date_trunc('${unit}', ${name})`;
+    // Of a day it is the instant at which that day begins in the session's time zone.
+    const period = /^date$/i.test(time.type) ? `CAST(${truncated} AS date)` : truncated;
+    const sql = `SELECT ${period} AS ${unit},\n       ${aggregate} AS ${quoteName(alias)}\nFROM ${table}\nWHERE ${name} IS NOT NULL\nGROUP BY 1\nORDER BY 1`;
     return { sql, spec: chart('line', unit, [alias]) };
   }
   if (category) {

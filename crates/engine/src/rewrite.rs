@@ -95,12 +95,19 @@ pub(crate) fn no_locks(lock: &str) -> Error {
 struct Rewriter {
     /// Queries around the one that is visited.
     depth: usize,
+    /// Within an INSERT.
+    inserts: bool,
     /// Names of queries in WITH, which no table of the system takes the place of.
     named: HashSet<String>,
 }
 
 impl VisitorMut for Rewriter {
     type Break = Error;
+
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Error> {
+        self.inserts = matches!(statement, Statement::Insert(_));
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
@@ -113,7 +120,7 @@ impl VisitorMut for Rewriter {
             return ControlFlow::Break(error);
         }
         let depth = self.depth;
-        let rows = query::table(query).and_then(|()| values::rows(query));
+        let rows = query::table(query).and_then(|()| values::rows(query, self.inserts && depth == 1));
         broken(rows.and_then(|()| outer_aggregates::apart(query, depth)))
     }
 

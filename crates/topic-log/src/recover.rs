@@ -62,10 +62,11 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         next_sequence: tail.first_sequence,
         unproven: VecDeque::new(),
         now,
+        has_no_room: false,
         recovered,
     };
     let active = replay.run()?;
-    let Replay { ground, state, next_sequence, mut recovered, .. } = replay;
+    let Replay { ground, state, next_sequence, has_no_room, mut recovered, .. } = replay;
     for reference in &references {
         let name = segment::file_name(reference.segment);
         let live = reference.next > reference.partition.bounds().log_start_offset;
@@ -95,7 +96,8 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         answers: Vec::new(),
         group_sequence: next_sequence,
         group_position: position,
-        torn: false,
+        // The next append asks for the room first, and says so if there is none.
+        torn: has_no_room,
         unsynced: None,
     };
     Ok((writer, durable, recovered))
@@ -162,6 +164,8 @@ struct Replay {
     /// Appends of the segment that is read which nobody has vouched for so far: their numbers, and where they begin.
     unproven: VecDeque<(u64, u64)>,
     now: i64,
+    /// The last segment could not be given its whole room.
+    has_no_room: bool,
     recovered: Recovered,
 }
 
@@ -360,10 +364,10 @@ impl Replay {
             self.recovered.torn_at = Some((path.clone(), position));
             file.cut(position).map_err(cutting)?;
         }
-        // Without room, the next append says so.
         if (torn > 0 || is_short)
             && let Err(error) = file.allocate(room)
         {
+            self.has_no_room = true;
             tracing::warn!(%error, path, "no room for the rest of the segment");
         }
         self.write_again(scan, file, number, position)?;

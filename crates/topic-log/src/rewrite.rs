@@ -165,8 +165,13 @@ fn cold_segments(
     let mut shared = BTreeSet::new();
     for (topic, partition) in partitions {
         let view = partition.view.read();
-        let of_it =
-            view.extents.iter().filter(|extent| extent.segment & REWRITTEN == 0 && until.may_take(topic, extent));
+        // What is behind a damaged part of a compacted partition stays where it is, and holds up nothing else.
+        let reached = |extent: &&Extent| !topic.settings.compact || !reader.rewriting.is_damaged(extent.segment);
+        let of_it = view
+            .extents
+            .iter()
+            .take_while(reached)
+            .filter(|extent| extent.segment & REWRITTEN == 0 && until.may_take(topic, extent));
         shared.extend(of_it.map(|extent| extent.segment));
     }
     let options = &reader.ground.options;

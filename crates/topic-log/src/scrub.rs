@@ -69,6 +69,8 @@ impl Reader {
         for segment in self.rewriting.damaged().into_iter().filter(|segment| !self.is_needed(*segment)) {
             self.rewriting.note_sound(segment);
         }
+        // A file that was put in another's place is what readers are to see, too.
+        self.files.forget();
         Ok(checked)
     }
 

@@ -452,7 +452,8 @@ impl ScalarUDFImpl for Native {
             && self.function.volatility != Volatility::Volatile
             && args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let bound = Bound::of(&args.config_options);
+        // What is given is there already, or stands for what is: what a statement may have of memory bounds what is made of it.
+        let bound = Bound::WIDEST;
         let arrays = args
             .args
             .iter()

@@ -300,8 +300,10 @@ impl ExprPlanner for FunctionPlanner {
         let is_read = |data_type: &D| {
             matches!(data_type, D::Date32 | D::Timestamp(..) | D::Time64(_) | D::Interval(_) | D::Boolean)
         };
-        let mut types = items.iter().filter_map(|item| item.get_type(schema).ok());
-        let Some(wanted) = types.find(is_read) else { return Ok(PlannerResult::Original(items)) };
+        let types: Vec<D> = items.iter().filter_map(|item| item.get_type(schema).ok()).filter(is_read).collect();
+        // Days beside moments are moments.
+        let widest = types.iter().find(|data_type| matches!(data_type, D::Timestamp(..))).or(types.first());
+        let Some(wanted) = widest.cloned() else { return Ok(PlannerResult::Original(items)) };
         let read = |item: Expr| match item {
             Expr::Literal(ScalarValue::Utf8(Some(_)), _) => cast(item, wanted.clone()),
             other => other,

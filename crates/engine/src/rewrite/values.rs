@@ -17,14 +17,14 @@ use crate::statement::is_default;
 /// Rows that become queries: each stands within the next.
 const ROWS_MAX: usize = 64;
 
-/// Rewrites the rows of a query, if it is a list of them.
+/// Rewrites the rows of a query, if it is a list of them. Those that are `inserted` have their types from the table's columns.
 ///
 /// # Errors
 /// `TooLarge` (54001) for many rows of which one holds a subquery.
-pub(super) fn rows(query: &mut Query) -> Result<()> {
+pub(super) fn rows(query: &mut Query, inserted: bool) -> Result<()> {
     let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
     floats(values);
-    marked(values);
+    marked(values, inserted);
     let cells = || values.rows.iter().flat_map(|row| &row.content);
     if !cells().any(has_query) || cells().any(is_default) {
         return Ok(());
@@ -119,17 +119,22 @@ fn cast(cell: &mut Expr, data_type: DataType) {
 
 /// NULL and texts in quotes, where another row says of which type its value is: the planner takes values of most types for others
 /// than those without a type.
-fn marked(values: &mut Values) {
+fn marked(values: &mut Values, inserted: bool) {
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for at in 0..width {
         let mut cells = values.rows.iter().filter_map(|row| row.content.get(at));
-        let Some(said) = cells.find_map(said) else { continue };
+        let Some(said) = cells.find_map(said).filter(|said| !inserted || is_unlike_all(said)) else { continue };
         for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
             if matches!(cell, Expr::Value(value) if matches!(value.value, Value::Null | Value::SingleQuotedString(_))) {
                 cast(cell, said.clone());
             }
         }
     }
+}
+
+/// Types that the planner makes of nothing else beside them, in rows that are inserted too.
+fn is_unlike_all(said: &DataType) -> bool {
+    matches!(said, DataType::JSON | DataType::JSONB | DataType::Uuid | DataType::Bytea)
 }
 
 /// The type that a value says that it has, but for numbers and texts, which the planner gets right.

@@ -19,9 +19,6 @@ const DIVISION_SCALE: i8 = 4;
 const PRECISION_MAX: u8 = 38;
 const WIDE_PRECISION_MAX: u8 = 76;
 
-/// Digits behind the point of a divisor that leave a dividend room for as many more.
-const SHORT_DIVISOR_SCALE: i8 = 4;
-
 /// A product has all digits behind the point that its factors give it, unless its factors may be so long that fewer than sixteen
 /// would be left before the point.
 const EXACT_PRODUCT_SCALE: i8 = 22;
@@ -69,7 +66,7 @@ impl ExprPlanner for PostgresOperators {
                     && is_exact(right) =>
             {
                 if scale(left) <= QUOTIENT_SCALE {
-                    return Ok(PlannerResult::Planned(quotient(raw.left, raw.right, right)));
+                    return Ok(PlannerResult::Planned(quotient(raw.left, left, raw.right, right)));
                 }
                 raw.left = to(raw.left, DataType::Decimal128(PRECISION_MAX, scale(left)));
             }
@@ -103,15 +100,32 @@ impl ExprPlanner for PostgresOperators {
 }
 
 /// A quotient, rounded as PostgreSQL's are: the division cuts off what is behind its last digit, so that it has one more.
-fn quotient(dividend: Expr, divisor: Expr, by: &DataType) -> Expr {
+fn quotient(dividend: Expr, of: &DataType, divisor: Expr, by: &DataType) -> Expr {
     let scale = QUOTIENT_SCALE + 1;
-    let divided = if self::scale(by) <= SHORT_DIVISOR_SCALE {
+    // The division puts the divisor's digits and four more behind those of the dividend.
+    let behind = i16::from(scale) + i16::from(DIVISION_SCALE) + i16::from(self::scale(by));
+    let divided = if digits_before(of) + behind <= i16::from(PRECISION_MAX) {
         binary_expr(cast(dividend, DataType::Decimal128(PRECISION_MAX, scale)), Operator::Divide, divisor)
     } else {
         let wide = |number: Expr, scale: i8| cast(number, DataType::Decimal256(WIDE_PRECISION_MAX, scale));
         binary_expr(wide(dividend, scale), Operator::Divide, wide(divisor, self::scale(by)))
     };
     cast(divided, DataType::Decimal128(PRECISION_MAX, QUOTIENT_SCALE + DIVISION_SCALE))
+}
+
+/// The most digits before the point that a number of a type may have.
+fn digits_before(data_type: &DataType) -> i16 {
+    match data_type {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => i16::from(*precision) - i16::from(*scale),
+        DataType::Int8 | DataType::UInt8 => 3,
+        DataType::Int16 | DataType::UInt16 => 5,
+        DataType::Int32 | DataType::UInt32 => 10,
+        DataType::Int64 => 19,
+        _ => 20,
+    }
 }
 
 /// Digits behind the point of the product of two decimals that is made of more digits than a decimal has, of which so many would

@@ -1,12 +1,20 @@
-//! Averages of decimals, rounded at their last digit. What computes them cuts off what is behind it, and so gives one digit more.
+//! Averages of decimals, rounded at their last digit. What computes them otherwise cuts off what is behind it, and has no room for
+//! totals that are long; of it are the count and the sum here.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, DecimalType,
+    FieldRef, UInt64Type, i256,
+};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use polder_types::Error;
+
+use crate::error::into_datafusion;
+use crate::functions::function::refuse;
 
 /// Digits behind the point of an average, as of a quotient.
 const SCALE: i8 = 16;
@@ -32,41 +40,83 @@ pub(super) fn finer(average: &FieldRef) -> FieldRef {
     Arc::new(average.as_ref().clone().with_data_type(finer))
 }
 
+/// An average of different values, which keeps these, has one digit more than is shown.
 fn round(array: &ArrayRef) -> Result<ArrayRef> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     Ok(cast_with_options(array, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, SCALE), &strict)?)
 }
 
+/// Averages of how many numbers there are (UInt64) and their sums (decimals); NULL of none.
+///
+/// # Errors
+/// 22003 for one of more than 22 digits before its point.
+fn averages(state: &[ArrayRef]) -> Result<ArrayRef> {
+    let [counts, sums] = state else { return Err(into_datafusion(Error::internal("an average without a state"))) };
+    let (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) = sums.data_type() else {
+        return Err(into_datafusion(Error::internal(format!("an average of {}", sums.data_type()))));
+    };
+    let sums = cast(sums, &DataType::Decimal256(DECIMAL256_MAX_PRECISION, *scale))?;
+    let (counts, sums) = (counts.as_primitive::<UInt64Type>(), sums.as_primitive::<Decimal256Type>());
+    let finer = i256::from_i128(10_i128.pow(u32::from((SCALE - *scale).unsigned_abs())));
+    let average = |row: usize| -> Result<Option<i128>> {
+        if counts.is_null(row) || sums.is_null(row) || counts.value(row) == 0 {
+            return Ok(None);
+        }
+        let (count, sum) = (i256::from_i128(counts.value(row).into()), sums.value(row));
+        let two = i256::from_i128(2);
+        // Twice the quotient and one, halved: away from zero in the middle.
+        let half = if sum.is_negative() { count.wrapping_neg() } else { count };
+        let doubled = sum.checked_mul(finer).and_then(|sum| sum.checked_mul(two)).and_then(|sum| sum.checked_add(half));
+        let found = doubled.and_then(|doubled| doubled.checked_div(count.wrapping_mul(two))).and_then(i256::to_i128);
+        let fits = |found: &i128| Decimal128Type::is_valid_decimal_precision(*found, DECIMAL128_MAX_PRECISION);
+        match found.filter(fits) {
+            Some(found) => Ok(Some(found)),
+            None => Err(refuse("22003", "an average has more than 22 digits before its point")),
+        }
+    };
+    let found = (0..counts.len()).map(average).collect::<Result<Decimal128Array>>()?;
+    Ok(Arc::new(found.with_precision_and_scale(DECIMAL128_MAX_PRECISION, SCALE)?))
+}
+
 #[derive(Debug)]
-pub(super) struct Rounded(pub Box<dyn Accumulator>);
+pub(super) struct Rounded {
+    pub inner: Box<dyn Accumulator>,
+    /// Of different values, which are its state.
+    pub is_distinct: bool,
+}
 
 impl Accumulator for Rounded {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.0.update_batch(values)
+        self.inner.update_batch(values)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        ScalarValue::try_from_array(&round(&self.0.evaluate()?.to_array()?)?, 0)
+        let average = if self.is_distinct {
+            round(&self.inner.evaluate()?.to_array()?)?
+        } else {
+            averages(&self.inner.state()?.iter().map(ScalarValue::to_array).collect::<Result<Vec<_>>>()?)?
+        };
+        ScalarValue::try_from_array(&average, 0)
     }
 
     fn size(&self) -> usize {
-        self.0.size()
+        self.inner.size()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.0.state()
+        self.inner.state()
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.0.merge_batch(states)
+        self.inner.merge_batch(states)
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.0.retract_batch(values)
+        self.inner.retract_batch(values)
     }
 
     fn supports_retract_batch(&self) -> bool {
-        self.0.supports_retract_batch()
+        self.inner.supports_retract_batch()
     }
 }
 
@@ -84,7 +134,7 @@ impl GroupsAccumulator for RoundedGroups {
     }
 
     fn evaluate(&mut self, emitted: EmitTo) -> Result<ArrayRef> {
-        round(&self.0.evaluate(emitted)?)
+        averages(&self.0.state(emitted)?)
     }
 
     fn state(&mut self, emitted: EmitTo) -> Result<Vec<ArrayRef>> {

@@ -102,8 +102,9 @@ impl AggregateUDFImpl for Averages {
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         if is_rounded(arguments.return_type()) {
+            let is_distinct = arguments.is_distinct;
             let finer = AccumulatorArgs { return_field: finer(&arguments.return_field), ..arguments };
-            return Ok(Box::new(Rounded(self.inner.accumulator(finer)?)));
+            return Ok(Box::new(Rounded { inner: self.inner.accumulator(finer)?, is_distinct }));
         }
         if !is_of_spans(&arguments) {
             return self.inner.accumulator(arguments);

@@ -62,6 +62,7 @@ pub(super) fn beside_stars(query: &mut Query) {
         }
         _ => HashSet::new(),
     };
+    let mentioned = names_in_order(query);
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
     if matches!(select.distinct, Some(Distinct::On(_))) || !select.projection.iter().any(is_star) {
@@ -81,7 +82,7 @@ pub(super) fn beside_stars(query: &mut Query) {
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 let name = fold(alias);
-                if !is_column(expr, &name) && (is_asked_for || sorted.contains(&name)) {
+                if !is_column(expr, &name) && (is_asked_for || sorted.contains(&name) || mentioned.contains(&name)) {
                     continue;
                 }
                 (name, expr.clone())

@@ -17,18 +17,18 @@ impl Writer {
     /// Nothing may be in the group.
     pub(super) fn mend(&mut self) -> Result<()> {
         self.write_again()?;
+        self.sync()?;
+        self.synced = self.next_sequence - 1;
+        // Said before the file gets shorter, and it stays so until there is room again: otherwise a start might think that
+        // somebody has cut it. Where this cannot be written, it does.
+        if let Err(error) = self.end.say(&*self.ground.disk, self.synced) {
+            tracing::warn!(%error, "it could not be written down up to where the log is durable");
+        }
         let mending = |error| failed("mending", &self.path(), error);
         let file = Arc::clone(&self.active.file);
         file.cut(self.active.position).map_err(mending)?;
-        if let Err(error) = file.allocate(self.ground.options.room_of(self.active.segment)) {
-            let error = mending(error);
-            // The file stays as short as it is until there is room again: without this a start would think that somebody has cut
-            // it. Where this cannot be written either, it does.
-            drop(self.end.say(&*self.ground.disk, self.synced));
-            return Err(error);
-        }
+        file.allocate(self.ground.options.room_of(self.active.segment)).map_err(mending)?;
         self.sync()?;
-        self.synced = self.next_sequence - 1;
         self.torn = false;
         Ok(())
     }

@@ -104,6 +104,10 @@ fn shown(array: &ArrayRef, session: Option<&str>, bound: Bound<'_>) -> Result<St
             let written = |yes: bool| if yes { "t" } else { "f" };
             Ok(array.as_boolean().iter().map(|value| value.map(written)).collect())
         }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            bound.check_written(std::slice::from_ref(array))?;
+            Ok(arrow::compute::cast(array, &DataType::Utf8)?.as_string::<i32>().clone())
+        }
         _ => text::texts(array, session, bound),
     }
 }

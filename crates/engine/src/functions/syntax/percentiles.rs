@@ -53,10 +53,16 @@ fn quoted(expr: Expr) -> Option<Vec<Expr>> {
         Expr::Value(value) => {
             let Value::SingleQuotedString(text) = value.value else { return None };
             let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-            inside.split(',').map(|part| part.trim().parse::<f64>().ok().map(|_| number(part.trim()))).collect()
+            inside.split(',').map(|part| fraction(part.trim())).collect()
         }
         other => listed(other),
     }
+}
+
+/// One that is written as text may be, in ways in which no number is written in SQL.
+fn fraction(text: &str) -> Option<Expr> {
+    let value: f64 = text.parse().ok()?;
+    value.is_finite().then(|| number(&value.to_string()))
 }
 
 /// An array of what each fraction gives; of no values it is NULL as a whole.
