@@ -310,7 +310,7 @@ fn a_file_that_could_not_be_given_its_room_again_was_cut_by_nobody() {
     let (mut world, topic, _, _) = large();
     world.disk.fail_write(0);
     world.append(vec![entry(topic, 0, Client::of(&["refused"]).bytes())]).unwrap_err();
-    world.disk.set_room(Some(world.writer.active.position as usize + 5000));
+    world.disk.set_room(Some(world.writer.active.position as usize + 1000));
     world.append(vec![entry(topic, 0, Client::of(&["refused"]).bytes())]).unwrap_err();
     assert!((world.disk.content(&file_name(1)).len() as u64) < options().room_of(1));
     let opened = world.reopened();

@@ -20,14 +20,20 @@ impl Writer {
         self.sync()?;
         self.synced = self.next_sequence - 1;
         // Said before the file gets shorter, and it stays so until there is room again: otherwise a start might think that
-        // somebody has cut it. Where this cannot be written, it does.
-        if let Err(error) = self.end.say(&*self.ground.disk, self.synced) {
-            tracing::warn!(%error, "it could not be written down up to where the log is durable");
-        }
+        // somebody has cut it. On a full disk it can only be said once the file is shorter.
+        let said = self.end.say(&*self.ground.disk, self.synced);
         let mending = |error| failed("mending", &self.path(), error);
         let file = Arc::clone(&self.active.file);
         file.cut(self.active.position).map_err(mending)?;
-        file.allocate(self.ground.options.room_of(self.active.segment)).map_err(mending)?;
+        if let Err(error) = file.allocate(self.ground.options.room_of(self.active.segment)) {
+            let error = mending(error);
+            if said.is_err()
+                && let Err(unsaid) = self.end.say(&*self.ground.disk, self.synced)
+            {
+                tracing::warn!(error = %unsaid, "it could not be written down up to where the log is durable");
+            }
+            return Err(error);
+        }
         self.sync()?;
         self.torn = false;
         Ok(())
