@@ -1,5 +1,6 @@
 //! Arrays.
 
+mod dimensions;
 mod places;
 
 use std::sync::Arc;
@@ -20,31 +21,7 @@ use super::bounds::bytes_of;
 use super::casts::read_list;
 use super::function::{Call, Function, Gives, Kind as K, function, refuse, way};
 use super::types;
-
-/// How deep arrays may lie in each other.
-const DIMENSIONS_MAX: usize = 6;
-
-/// Whether an array may have so many dimensions.
-///
-/// # Errors
-/// 54000, as PostgreSQL says it.
-pub(super) fn check_dimensions(count: usize) -> Result<()> {
-    if count <= DIMENSIONS_MAX {
-        return Ok(());
-    }
-    let message = format!("number of array dimensions ({count}) exceeds the maximum allowed ({DIMENSIONS_MAX})");
-    Err(refuse("54000", message))
-}
-
-/// How many dimensions the values of a type have, which is none of an array's where it is none.
-pub(super) fn dimensions_of(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            1 + dimensions_of(item.data_type())
-        }
-        _ => 0,
-    }
-}
+pub(super) use dimensions::{check_dimensions, dimensions_of};
 
 fn element_of(data_type: &DataType) -> Result<DataType> {
     match data_type {

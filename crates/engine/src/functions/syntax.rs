@@ -5,15 +5,16 @@ mod exponent;
 mod fields;
 mod likes;
 mod lists;
+mod named;
 mod percentiles;
 mod qualified;
 mod replaced;
 mod sets;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, OrderByExpr,
-    TimezoneInfo, UnaryOperator, Value,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, OrderByExpr, TimezoneInfo, UnaryOperator,
+    Value,
 };
 use polder_types::{Error, Result};
 
@@ -367,7 +368,7 @@ fn of_function(mut function: Function) -> Result<Expr> {
         }
     }
     match name.as_str() {
-        "make_interval" => return named_interval(&function),
+        "make_interval" => return named::named_interval(&function),
         // Without brackets it is no column.
         "user" if matches!(function.args, FunctionArguments::None) => return Ok(word_called("current_user")),
         // Rows of a number and its place.
@@ -473,32 +474,4 @@ fn plain_arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
             _ => None,
         })
         .collect()
-}
-
-const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-
-fn named_interval(function: &Function) -> Result<Expr> {
-    let FunctionArguments::List(list) = &function.args else { return Ok(Expr::Function(function.clone())) };
-    let mut parts: [Expr; 7] = std::array::from_fn(|_| number(0));
-    for (at, argument) in list.args.iter().enumerate() {
-        let (place, value) = match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (Some(at).filter(|at| *at < 7), value),
-            FunctionArg::Named {
-                name,
-                arg: FunctionArgExpr::Expr(value),
-                operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment | FunctionArgOperator::Colon,
-            } => (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value),
-            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), .. } => {
-                (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value)
-            }
-            _ => (None, &list.args.first().map_or_else(null, |_| null())),
-        };
-        let Some(place) = place else {
-            return Err(Error::not_found("function make_interval does not exist with these arguments")
-                .with_code("42883")
-                .with_hint("its arguments are years, months, weeks, days, hours, mins, secs"));
-        };
-        parts[place] = value.clone();
-    }
-    Ok(call("make_interval", parts.to_vec()))
 }
