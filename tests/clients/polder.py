@@ -242,7 +242,7 @@ class Server:
     def load(self, *arguments, **options) -> dict:
         """`polder load … --json`: the report of the load's last status."""
         done = self.cli("load", *arguments, "--json", **options)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        assert done.returncode == 0, (done.stderr + done.stdout).decode(errors="replace")
         return json.loads(done.stdout)["report"]
 
     def memory_bytes(self, field: str = "VmRSS") -> int:

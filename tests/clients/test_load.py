@@ -179,8 +179,8 @@ def write_ods(path, sheets: dict) -> None:
 def test_ods(server, client, tmp_path):
     """Every sheet becomes a table."""
     sheets = {"People": [["id", "name"], [1, "Ada"], [2, "Éva"]], "Orders 2013": [["number", "amount"], [7, 10], [8, 20], [9, 30]]}
-    write_ods(tmp_path / "firm.ods", sheets)
-    report = server.load(tmp_path / "firm.ods")
+    write_ods(tmp_path / "company.ods", sheets)
+    report = server.load(tmp_path / "company.ods")
     assert sorted((table["rows_loaded"], table["rows_rejected"]) for table in report["tables"]) == [(2, 0), (3, 0)], report
     tables = {frozenset(rows[0]): rows for rows in (client.sql(f"SELECT * FROM {table['table']} ORDER BY 1") for table in report["tables"])}
     for header, *lines in sheets.values():
