@@ -266,7 +266,14 @@ async function inBothThemes(page, name, where) {
     await page.waitForFunction((wanted) => document.documentElement.dataset.mantineColorScheme === wanted, scheme);
     await still(page);
     await shot(page, name.replace('SCHEME', scheme));
-    assert.deepEqual(await violations(page), [], `${scheme}, ${where}`);
+    let found = await violations(page);
+    if (found.length > 0) {
+      // What is painted while the theme changes has colours of both, for as long as a busy machine takes. What is wrong stays so.
+      await page.waitForTimeout(1000);
+      await still(page);
+      found = await violations(page);
+    }
+    assert.deepEqual(found, [], `${scheme}, ${where}`);
   }
 }
 
