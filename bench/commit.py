@@ -25,7 +25,7 @@ import time
 import urllib.parse
 
 import psycopg
-from common import median, table
+from common import median, no_options, table
 
 import peers
 import polder
@@ -242,6 +242,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--bare"]:
         print(rate(int(sys.argv[2]), sqlite_inserts(pathlib.Path(sys.argv[3]))))
         return 0
+    no_options(__doc__)
     binary = str(polder.binary())
     with tempfile.TemporaryDirectory(prefix="polder-bench-") as scratch:
         for milliseconds in SYNC_MS:

@@ -1,5 +1,6 @@
 """What the benchmarks share: pairs measured in turn, and tables of ratios."""
 
+import argparse
 import os
 import pathlib
 import platform
@@ -19,6 +20,11 @@ def shared(name: str) -> pathlib.Path:
         print(f"skipped: there is no {path}; set POLDER_SHARED_DATA")
         sys.exit(0)
     return path
+
+
+def no_options(about: str) -> None:
+    """Tells what a benchmark without options measures, when asked; refuses all else."""
+    argparse.ArgumentParser(description=about.strip().splitlines()[0]).parse_args()
 
 
 def timed(action) -> float:

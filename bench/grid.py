@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 
-from common import ROOT, median, ms, table, verdict
+from common import ROOT, median, ms, no_options, table, verdict
 
 import polder
 
@@ -19,6 +19,7 @@ FRAME_SECONDS = 1 / 30
 
 
 def main() -> int:
+    no_options(__doc__)
     rounds = []
     with polder.Server() as server:
         known = server.credentials

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zipfile
 
-from common import in_turn, median, ms, shared, table, verdict
+from common import in_turn, median, ms, no_options, shared, table, verdict
 
 import polder
 
@@ -30,6 +30,7 @@ con.execute(f"CREATE TABLE lake.flights AS FROM read_csv('{{sys.argv[2]}}', null
 
 
 def main() -> int:
+    no_options(__doc__)
     source = shared("flights/flights.csv.zip")
     with tempfile.TemporaryDirectory(prefix="polder-bench-") as scratch:
         scratch = pathlib.Path(scratch)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from common import in_turn, median, ms, table, verdict
+from common import in_turn, median, ms, no_options, table, verdict
 
 import peers
 import polder
@@ -30,6 +30,7 @@ def fill(server) -> None:
 
 
 def main() -> int:
+    no_options(__doc__)
     with polder.Server() as server:
         fill(server)
         ready, resident = [], []

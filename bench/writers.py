@@ -7,7 +7,7 @@ import sys
 import tempfile
 import pathlib
 
-from common import table
+from common import no_options, table
 
 import peers
 import polder
@@ -17,6 +17,7 @@ SECONDS = 60.0
 
 
 def main() -> int:
+    no_options(__doc__)
     wrong = False
     rows = []
     with tempfile.TemporaryDirectory(prefix="polder-bench-") as scratch, peers.Postgres() as postgres:

@@ -33,8 +33,12 @@ pub(crate) struct Lot {
     pub bytes: u64,
     /// All that they take in memory, about: headers, what texts are made of values, and the places of the records count too.
     held: u64,
-    /// When the first of them was read.
+    /// Since when its records may have waited: the look before the one that read the first of them had found all that there was.
+    /// So what came while the lot before was on its way has waited all that time.
     pub since: Option<DateTime<Utc>>,
+    /// When the topic was last looked at, and the time before.
+    looked: Option<DateTime<Utc>>,
+    looked_before: Option<DateTime<Utc>>,
     /// The time of the oldest, in milliseconds since 1970.
     pub oldest_ms: Option<i64>,
 }
@@ -54,8 +58,15 @@ impl Lot {
             bytes: 0,
             held: 0,
             since: None,
+            looked: None,
+            looked_before: None,
             oldest_ms: None,
         }
+    }
+
+    /// Notes that the topic is looked at now, for what has come since it was looked at before.
+    pub fn looks(&mut self, now: DateTime<Utc>) {
+        self.looked_before = self.looked.replace(now);
     }
 
     /// Whether it is to be delivered, however short it has waited: its keys and values reach so many bytes, or it takes several
@@ -85,7 +96,7 @@ impl Lot {
         let texts = values::<StringViewType>(&batch, &[columns::KEY, columns::VALUE, columns::HEADERS]);
         self.bytes += own;
         self.held += own + texts + ROW_BYTES * batch.num_rows() as u64;
-        self.since.get_or_insert(now);
+        self.since.get_or_insert(self.looked_before.unwrap_or(now));
         let times = batch.column(columns::TIMESTAMP).as_primitive::<TimestampMicrosecondType>();
         let oldest = times.iter().flatten().min().map(|time| time.div_euclid(1_000));
         self.oldest_ms = [self.oldest_ms, oldest].into_iter().flatten().min();
@@ -98,7 +109,7 @@ impl Lot {
         let bytes = record.value.as_ref().map_or(0, Bytes::len) as u64;
         self.bytes += bytes;
         self.held += bytes;
-        self.since.get_or_insert(now);
+        self.since.get_or_insert(self.looked_before.unwrap_or(now));
         self.rejected.push(record);
     }
 

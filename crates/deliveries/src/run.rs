@@ -104,7 +104,9 @@ impl Running<'_> {
             }
             self.tell_lag(&lot, behind);
             let look = (self.wait() / 5).clamp(LOOK_MIN, LOOK_MAX);
-            self.sleep(look, &self.run.stop).await?;
+            // Not past the moment at which the lot is to go.
+            let left = lot.since.map_or(look, |since| self.wait() - (self.now() - since));
+            self.sleep(look.min(left).max(TimeDelta::zero()), &self.run.stop).await?;
         }
     }
 
@@ -126,6 +128,7 @@ impl Running<'_> {
 
     /// Reads what has come, and delivers each time that there is enough. Gives how many records are still to be read.
     async fn gather(&self, topic: Uuid, lot: &mut Lot) -> Result<u64> {
+        lot.looks(self.now());
         let parts = self.house.rows.scan(&self.caller, &self.definition.topic, TopicScan::default()).await?;
         let mut behind = 0;
         for mut part in parts {

@@ -14,13 +14,15 @@ use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{Stream, StreamExt};
 
-/// The first slice: small, since nothing is known of the other side.
-const ROWS_FIRST: usize = 64;
+/// The first slice: a row alone may meet a million of the other side, of which nothing is known.
+const ROWS_FIRST: usize = 1;
 /// As many as a batch has: there is nothing to win beyond.
 const ROWS_MAX: usize = 8_192;
 
 /// A slice that takes less is followed by a larger one.
 const QUICK: Duration = Duration::from_millis(2);
+/// So many times: it would still be done soon.
+const QUICK_TIMES: usize = 4;
 /// A slice that takes longer is followed by a smaller one; and whoever has run for so long gives way.
 const SLOW: Duration = Duration::from_millis(10);
 
@@ -87,7 +89,7 @@ impl Slices {
     fn learn(&mut self, now: Instant) {
         let Some(taken) = self.handed.take().map(|handed| now.saturating_duration_since(handed)) else { return };
         if taken < QUICK {
-            self.rows = (self.rows * 2).min(ROWS_MAX);
+            self.rows = (self.rows * QUICK_TIMES).min(ROWS_MAX);
         } else if taken > SLOW {
             self.rows = (self.rows / 2).max(1);
         }
@@ -168,6 +170,8 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_gets_fewer() {
         let mut slices = slices(&[1_000]);
+        assert_eq!(slices.next().await.unwrap().unwrap().num_rows(), 1);
+        (slices.rows, slices.handed) = (64, None);
         let mut sizes = Vec::new();
         for _ in 0..3 {
             let batch = slices.next().await.unwrap().unwrap();

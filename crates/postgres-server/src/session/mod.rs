@@ -32,6 +32,10 @@ use portal::{Named, Portal, Prepared};
 /// How often a statement that is to be cancelled is looked for, while it is only on its way to the engine.
 const CANCEL_AGAIN: Duration = Duration::from_millis(5);
 
+/// First words of statements that have no limit of time: they take none, unless the machine is busy, and whoever is kept from
+/// ending a transaction, or from raising the limit, can do nothing more.
+const UNTIMED: &[&str] = &["rollback", "abort", "set", "reset"];
+
 /// Why work stops before its end.
 pub(crate) enum Stop {
     Gone(Gone),
@@ -278,10 +282,13 @@ impl Client {
         self.portals.retain(|_, portal| portal.outlives(committed));
     }
 
-    /// Notes that a statement begins: it can be cancelled, and has a time.
+    /// Notes that a statement begins: it can be cancelled, and has a time, unless it is none to wait for.
     fn begins(&mut self) -> QueryId {
         let id = QueryId::new();
         self.goes_on(id);
+        if self.doing.as_ref().is_some_and(|statement| UNTIMED.contains(&statement.verb.as_str())) {
+            self.deadline = None;
+        }
         id
     }
 
