@@ -454,6 +454,32 @@ describe('finding a table by keyboard', () => {
       }
     }));
 
+  test('what a page can do is reached by Ctrl-K on it, and nowhere else', () =>
+    signedIn(async (page) => {
+      const choose = async (typed, name) => {
+        await page.keyboard.press('Control+k');
+        await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
+        await page.keyboard.type(typed);
+        await page.getByRole('option', { name }).first().waitFor();
+        await page.keyboard.press('Enter');
+      };
+      await page.goto(`${server.url}/query`);
+      await write(page, 'SELECT 41 + 1 AS answer');
+      await choose('run the', /^Run the statement/);
+      await page.getByRole('gridcell', { name: '42', exact: true }).waitFor();
+      const name = `palette_job_${Date.now()}`;
+      await runSql(page, `CREATE JOB ${name} AS SELECT 1`);
+      await page.goto(`${server.url}/jobs/${name}`);
+      await page.getByRole('button', { name: 'Pause' }).waitFor();
+      await choose('pause this', /^Pause this job/);
+      await page.getByRole('button', { name: 'Resume' }).waitFor();
+      await page.goto(`${server.url}/data`);
+      await page.getByRole('heading', { name: 'Data', level: 1 }).waitFor();
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('this page');
+      await page.getByText(/^Nothing is called/).waitFor();
+    }));
+
   test('topics, groups and deliveries are reached by Ctrl-K', { skip: mocked }, () =>
     signedIn(async (page) => {
       const name = `palette${Date.now()}`;

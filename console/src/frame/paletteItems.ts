@@ -4,10 +4,12 @@ import { useLocation } from 'wouter';
 
 import { IconArrowRight, IconBookmark, IconBroadcast, IconDeviceDesktop, IconEye, IconFileUpload, IconKey, IconMoon, IconPlus, IconSun, IconTable, IconTerminal2, IconUser } from '../components/icons';
 import { links } from '../lib/link';
+import { useStore } from '../lib/store';
 import { ROOMS } from '../rooms';
 import { useSavedQueries, useTables } from '../services/hooks';
 import { useDeliveries, useGroups, useTopics } from '../services/streams';
 import { openSaved, openSql } from '../services/tabs';
+import { pageActionStore } from './pageActions';
 import { panels } from './panels';
 
 export interface PaletteItem {
@@ -28,6 +30,7 @@ export function usePaletteItems(): PaletteItem[] {
   const topics = useTopics().data;
   const groups = useGroups().data;
   const deliveries = useDeliveries().data;
+  const here = useStore(pageActionStore);
   return useMemo(() => {
     const pages = ROOMS.map((room): PaletteItem => ({ id: room.path, name: room.name, group: 'Page', icon: room.icon, keys: `g ${room.key}`, act: () => navigate(room.path) }));
     const actions: PaletteItem[] = [
@@ -52,6 +55,7 @@ export function usePaletteItems(): PaletteItem[] {
       ...(groups ?? []).map((group): PaletteItem => ({ id: `g${group.name}`, name: group.name, group: 'Group', icon: IconUser, act: () => navigate(links.group(group.name)) })),
       ...(deliveries ?? []).map((delivery): PaletteItem => ({ id: `d${delivery.name}`, name: delivery.name, group: 'Delivery', icon: IconArrowRight, act: () => navigate(links.delivery(delivery.name)) })),
     ];
-    return [...pages, ...actions, ...queries, ...objects, ...streams];
-  }, [navigate, setColorScheme, tables, saved, topics, groups, deliveries]);
+    const ofPage = here.map((action): PaletteItem => ({ ...action, group: 'This page' }));
+    return [...ofPage, ...pages, ...actions, ...queries, ...objects, ...streams];
+  }, [navigate, setColorScheme, tables, saved, topics, groups, deliveries, here]);
 }

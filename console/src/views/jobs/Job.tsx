@@ -7,6 +7,7 @@ import { Page } from '../../components/Page';
 import { Skeleton, SkeletonRows } from '../../components/Skeleton';
 import { SqlText } from '../../components/SqlText';
 import { IconPlayerPause, IconPlayerPlay } from '../../components/icons';
+import { usePageActions } from '../../frame/pageActions';
 import { duration } from '../../lib/format';
 import { createJob, workOf } from '../../lib/jobSql';
 import { links } from '../../lib/link';
@@ -34,6 +35,15 @@ export default function Job() {
   // The record of a job's runs outlives the job.
   const isKnown = !job.error || (runs.data?.length ?? 0) > 0;
   const run = (): void => act(() => api.runJob(name), (made) => navigate(links.jobRun(name, made.run_id)));
+  const pause = (): void => act(() => (data?.paused ? api.resumeJob(name) : api.pauseJob(name)));
+  usePageActions(
+    data && !busy
+      ? [
+          { id: 'run', name: 'Run this job now', icon: IconPlayerPlay, act: run },
+          { id: 'pause', name: data.paused ? 'Resume this job' : 'Pause this job', icon: data.paused ? IconPlayerPlay : IconPlayerPause, act: pause },
+        ]
+      : [],
+  );
   return (
     <Page
       title={name}
@@ -43,11 +53,11 @@ export default function Job() {
         data && (
           <>
             {data.paused ? (
-              <Button variant="default" disabled={busy} leftSection={<IconPlayerPlay size={16} />} onClick={() => act(() => api.resumeJob(name))}>
+              <Button variant="default" disabled={busy} leftSection={<IconPlayerPlay size={16} />} onClick={pause}>
                 Resume
               </Button>
             ) : (
-              <Button variant="default" disabled={busy} leftSection={<IconPlayerPause size={16} />} onClick={() => act(() => api.pauseJob(name))}>
+              <Button variant="default" disabled={busy} leftSection={<IconPlayerPause size={16} />} onClick={pause}>
                 Pause
               </Button>
             )}

@@ -3,7 +3,9 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useLocation, useSearch } from 'wouter';
 
+import { IconLayoutSidebar, IconPlayerPlay, IconPlayerStop } from '../../components/icons';
 import { useCrumbs } from '../../frame/crumbs';
+import { usePageActions } from '../../frame/pageActions';
 import { remember, remembered, useStore } from '../../lib/store';
 import { isReadOnly } from '../../lib/sql';
 import { useRefresh, useSavedQueries } from '../../services/hooks';
@@ -41,6 +43,16 @@ export default function Query() {
   const run = tab ? runs.get(tab.id) : undefined;
   useCrumbs([{ name: 'Query', href: '/query' }, ...(tab ? [{ name: titleOf(tab) }] : [])]);
   useSharedLink();
+  usePageActions(
+    tab
+      ? [
+          run?.phase === 'running'
+            ? { id: 'cancel', name: 'Cancel the statement', icon: IconPlayerStop, keys: 'Esc', act: () => cancelRun(tab.id) }
+            : { id: 'run', name: 'Run the statement', icon: IconPlayerPlay, keys: 'Ctrl ↵', act: () => editor.current?.run() },
+          { id: 'side', name: side ? 'Hide tables and history' : 'Show tables and history', icon: IconLayoutSidebar, act: toggleSide },
+        ]
+      : [],
+  );
 
   // An address with a saved query's id opens it; one without a tab gets the tab it shows.
   const wanted = search.get('saved');
