@@ -3,6 +3,7 @@
 use std::io;
 
 use polder_types::{Error, ErrorKind};
+use rustix::io::Errno;
 
 /// An error of the file system: full is for waiting, the rest for trying again.
 pub(crate) fn failed(doing: &str, path: &str, error: io::Error) -> Error {
@@ -14,6 +15,27 @@ pub(crate) fn failed(doing: &str, path: &str, error: io::Error) -> Error {
     Error::new(kind, format!("{doing} {path}: {error}"))
 }
 
+/// What a disk, or a file system that checks what it reads, says of a place that it cannot give: asking again changes nothing.
+const UNREADABLE: [Errno; 6] = [Errno::IO, Errno::BADMSG, Errno::ILSEQ, Errno::NODATA, Errno::REMOTEIO, Errno::UCLEAN];
+
+/// Whether what is at a place is there and cannot be read.
+pub(crate) fn is_unreadable(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| UNREADABLE.contains(&errno))
+}
+
+/// An error of reading at a place. Where the disk cannot give what is there, it is damage as any other.
+pub(crate) fn unread(path: &str, position: u64, error: io::Error) -> Error {
+    if is_unreadable(&error) {
+        let message = format!("{path} cannot be read at byte {position}: {error}");
+        return Error::new(ErrorKind::Corrupt, message).with_hint(RESTORE);
+    }
+    failed("reading", path, error)
+}
+
+/// What to do about a file of which a part is lost.
+const RESTORE: &str = "restore this file from a backup that has it in its full length; if there is none, restore the whole folder of the \
+                       log, or everything with `polder restore`";
+
 /// What to do about a file that is gone. One of an old backup does not go with the others of today.
 pub(crate) const RESTORE_ALL: &str = "the files of a log belong together: restore the whole folder of the log from a backup, or everything with `polder restore`";
 
@@ -24,9 +46,5 @@ pub(crate) fn missing(path: &str) -> Error {
 
 /// Something that was acknowledged is no longer as it was written.
 pub(crate) fn damaged(path: &str, position: u64, what: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("{path} is damaged at byte {position}: {what}"))
-        .with_hint(
-            "restore this file from a backup that has it in its full length; if there is none, restore the whole folder of the log, \
-             or everything with `polder restore`",
-        )
+    Error::new(ErrorKind::Corrupt, format!("{path} is damaged at byte {position}: {what}")).with_hint(RESTORE)
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use polder_types::{ErrorKind, Result};
 
 use crate::batch::batches;
-use crate::failure::{RESTORE_ALL, damaged, failed};
+use crate::failure::{RESTORE_ALL, damaged, failed, is_unreadable, unread};
 use crate::frame::{self, HEADER_BYTES, Kind, Place, frame_bytes};
 use crate::index::{Index, IndexEntry, Stored, find};
 use crate::records::{AbortedTransaction, Bounds, Isolation, ReadError, Records};
@@ -172,10 +172,18 @@ impl Reader {
         let mut taking = Taking::new(ask, plan.bounds);
         let mut pieces = Vec::new();
         let mut bytes = 0;
+        // What is before a segment of which it cannot be found out what is in it.
+        let mut ended = None;
         for part in plan.parts {
             let (segment, entries) = match part {
                 Part::Known(segment, entries) => (segment, Arc::new(entries)),
-                Part::Stored(segment, stored) => (segment, self.index(partition, segment, stored)?),
+                Part::Stored(segment, stored) => match self.index(partition, segment, stored) {
+                    Err(trouble) if !pieces.is_empty() => {
+                        ended = Some(trouble);
+                        break;
+                    }
+                    entries => (segment, entries?),
+                },
             };
             for entry in entries.iter().skip(find(&entries, ask.offset)) {
                 if entry.base_offset >= end || (bytes >= ask.bytes_max && pieces.len() > 1) {
@@ -199,6 +207,9 @@ impl Reader {
             }
             other => other?,
         };
+        if let Some(trouble) = ended.filter(|_| taking.bytes == 0) {
+            return Err(trouble);
+        }
         let records = taking.finish(&plan.aborted);
         self.ground.metrics.read(records.bytes().saturating_sub(from_disk), from_disk);
         Ok(records)
@@ -240,10 +251,19 @@ impl Reader {
     fn run(&self, partition: &PartitionView, run: &[Piece]) -> Result<Vec<Bytes>, Trouble> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(Vec::new()) };
         let start = u64::from(first.entry.position);
-        let file =
-            self.files.open(&*self.ground.disk, first.segment).map_err(|error| self.trouble(first.segment, error))?;
+        let file = self
+            .files
+            .open(&*self.ground.disk, first.segment)
+            .map_err(|error| self.trouble(first.segment, start, error))?;
         let mut bytes = vec![0; usize::try_from(last.end() - start).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut bytes, start).map_err(|error| self.trouble(first.segment, error))?;
+        if let Err(error) = file.read_exact_at(&mut bytes, start) {
+            let is_damage = is_unreadable(&error) || error.kind() == io::ErrorKind::UnexpectedEof;
+            if is_damage && run.len() > 1 {
+                // Those before the place that cannot be read are.
+                return self.run(partition, run.get(..run.len() / 2).unwrap_or_default());
+            }
+            return Err(self.trouble(first.segment, start, error));
+        }
         let bytes = Bytes::from(bytes);
         let mut payloads = Vec::with_capacity(run.len());
         for piece in run {
@@ -273,15 +293,16 @@ impl Reader {
         self.ground.disk.path_of(&segment::file_name(segment))
     }
 
-    pub(crate) fn trouble(&self, segment: u64, error: io::Error) -> Trouble {
+    /// Why a segment was not read at a place.
+    pub(crate) fn trouble(&self, segment: u64, position: u64, error: io::Error) -> Trouble {
         let path = self.path(segment);
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            return Trouble::Read(damaged(&path, 0, "it is shorter than its records").into());
+            return Trouble::Read(damaged(&path, position, "it is shorter than its records").into());
         }
         if error.kind() == io::ErrorKind::NotFound {
             return Trouble::Gone(failed("reading", &path, error).with_hint(RESTORE_ALL));
         }
-        Trouble::Read(failed("reading", &path, error).into())
+        Trouble::Read(unread(&path, position, error).into())
     }
 }
 

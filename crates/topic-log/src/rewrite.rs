@@ -15,7 +15,7 @@ use crate::read::{Piece, Reader, Trouble};
 use crate::records::ReadError;
 use crate::segment::{self, REWRITTEN};
 use crate::topic::Topic;
-use crate::view::{Aborted, PartitionView};
+use crate::view::{Aborted, PartitionView, View};
 
 mod output;
 
@@ -107,6 +107,8 @@ struct Part {
     extents: Vec<Extent>,
     aborted: Vec<Aborted>,
     compact: bool,
+    /// There are records before it that stay where they are: what a tombstone hides may be among them.
+    hides_others: bool,
 }
 
 /// Does one round, if one is due. Segments before `sealed_before` are ended, with their indexes written. Blocks.
@@ -165,14 +167,8 @@ fn cold_segments(
     let mut shared = BTreeSet::new();
     for (topic, partition) in partitions {
         let view = partition.view.read();
-        // What is behind a damaged part of a compacted partition stays where it is, and holds up nothing else.
-        let reached = |extent: &&Extent| !topic.settings.compact || !reader.rewriting.is_damaged(extent.segment);
-        let of_it = view
-            .extents
-            .iter()
-            .take_while(reached)
-            .filter(|extent| extent.segment & REWRITTEN == 0 && until.may_take(topic, extent));
-        shared.extend(of_it.map(|extent| extent.segment));
+        let of_it = until.reached(topic, &view).iter().map(|extent| extent.segment);
+        shared.extend(of_it.filter(|segment| segment & REWRITTEN == 0));
     }
     let options = &reader.ground.options;
     let hot = options.hot_bytes / u64::from(options.segment_bytes).max(1);
@@ -193,11 +189,32 @@ struct Until {
 }
 
 impl Until {
-    /// Whether a stretch is old enough. What is too young to be compacted waits in the segment where it is.
-    fn may_take(self, topic: &Topic, extent: &Extent) -> bool {
-        let lag = if topic.settings.compact { topic.settings.min_compaction_lag_ms } else { 0 };
-        lag == 0 || extent.kept_since <= self.now.saturating_sub(lag)
+    /// The stretches of a partition that a round may reach. What is too young to be compacted, or in an open transaction, waits with
+    /// what is behind it where it is, and holds up nothing else.
+    fn reached<'a>(self, topic: &Topic, view: &'a View) -> &'a [Extent] {
+        let extents = view.extents.as_slice();
+        if !topic.settings.compact {
+            return extents;
+        }
+        let lag = topic.settings.min_compaction_lag_ms;
+        let may_go = |extent: &&Extent| {
+            (extent.segment & REWRITTEN != 0 || extent.segment < self.sealed_before)
+                && (lag == 0 || extent.kept_since <= self.now.saturating_sub(lag))
+                && extent.next <= view.bounds.last_stable_offset
+        };
+        extents.get(..extents.iter().take_while(may_go).count()).unwrap_or_default()
     }
+}
+
+/// Whether a run of a compacted partition is to be compacted: it is in the way, or half of what is there is new, so that as much is
+/// read again as came.
+fn is_due(run: &[Extent], cold: &BTreeSet<u64>) -> bool {
+    let bytes = |clean: bool| -> u64 {
+        let of = |extent: &&Extent| (extent.segment & REWRITTEN != 0) == clean;
+        run.iter().filter(of).map(|extent| extent.bytes).sum()
+    };
+    let is_cold = run.iter().any(|extent| cold.contains(&extent.segment));
+    bytes(false) > 0 && (is_cold || bytes(false) >= bytes(true))
 }
 
 fn part_of(
@@ -208,38 +225,24 @@ fn part_of(
     until: Until,
 ) -> Option<Part> {
     let view = partition.view.read();
-    let mut extents: Vec<Extent>;
-    if topic.settings.compact {
-        let stable = view.bounds.last_stable_offset;
-        let sealed = |extent: &&Extent| {
-            (extent.segment & REWRITTEN != 0 || extent.segment < until.sealed_before)
-                && until.may_take(topic, extent)
-                && extent.next <= stable
-                && !reader.rewriting.is_damaged(extent.segment)
-        };
-        extents = view.extents.iter().take_while(sealed).cloned().collect();
-        let bytes = |clean: bool| -> u64 {
-            let of = |extent: &&Extent| (extent.segment & REWRITTEN != 0) == clean;
-            extents.iter().filter(of).map(|extent| extent.bytes).sum()
-        };
-        let due = extents.iter().any(|extent| cold.contains(&extent.segment));
-        // Half of what is there is new: as much is read again as came.
-        if bytes(false) == 0 || (!due && bytes(false) < bytes(true)) {
-            return None;
-        }
+    // One run of them: what stays where it is in between, as it is damaged, keeps its place between two stretches. The rest has
+    // its turn in the next round.
+    let mut extents = if topic.settings.compact {
+        let mut runs = until.reached(topic, &view).split(|extent| reader.rewriting.is_damaged(extent.segment));
+        runs.find(|run| is_due(run, cold))?.to_vec()
     } else {
-        // One run of them: what stays where it is in between, as it is damaged, keeps its place between two stretches. The rest has
-        // its turn in the next round.
         let is_cold = |extent: &&Extent| cold.contains(&extent.segment);
-        extents = view.extents.iter().skip_while(|extent| !is_cold(extent)).take_while(is_cold).cloned().collect();
-    }
+        view.extents.iter().skip_while(|extent| !is_cold(extent)).take_while(is_cold).cloned().collect()
+    };
     // Memory gives no place in a file: its index is not written yet.
     let written = extents.iter().take_while(|extent| matches!(extent.index, Index::Stored(_))).count();
     extents.truncate(written);
     let aborted = view.aborted.clone();
     let compact = topic.settings.compact;
+    let first = |extents: &[Extent]| extents.first().map(|extent| extent.base);
+    let hides_others = first(&extents) != first(&view.extents);
     drop(view);
-    (!extents.is_empty()).then_some(Part { partition, extents, aborted, compact })
+    (!extents.is_empty()).then_some(Part { partition, extents, aborted, compact, hides_others })
 }
 
 fn rewrite(
@@ -249,7 +252,7 @@ fn rewrite(
     now: i64,
     output: &mut Output<'_>,
 ) -> Result<Replacement, Trouble> {
-    let Part { partition, mut extents, aborted, compact } = part;
+    let Part { partition, mut extents, aborted, compact, hides_others } = part;
     let mut keys = Keys::default();
     let clean_below = extents.iter().find(|extent| extent.segment & REWRITTEN == 0).map_or(0, |extent| extent.base);
     if compact {
@@ -259,7 +262,8 @@ fn rewrite(
                 break;
             }
             known += 1;
-            if extent.segment & REWRITTEN == 0 {
+            // Behind the first that is new also what was compacted by itself, while something before it was damaged.
+            if extent.base >= clean_below {
                 each_frame(reader, &partition, extent, &mut |payload| keys.learn(&payload, &aborted))?;
             }
         }
@@ -267,7 +271,8 @@ fn rewrite(
         extents.truncate(known);
     }
     let end = extents.last().map_or(0, |extent| extent.next);
-    let tombstones = Some((clean_below, now.saturating_sub(topic.settings.delete_retention_ms)));
+    let seen = (clean_below, now.saturating_sub(topic.settings.delete_retention_ms));
+    let tombstones = (!hides_others).then_some(seen);
     let rule = Rule { keys: &keys, aborted: &aborted, tombstones, last_offset: end - 1 };
     output.begin_partition(&partition, &extents);
     for extent in &extents {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::disk::DiskFile;
+use crate::failure::is_unreadable;
 use crate::frame::{self, FrameHeader, HEADER_BYTES, Place, frame_bytes};
 
 /// Read at once, unless a frame is larger.
@@ -28,12 +29,14 @@ pub(crate) struct Scan {
     pub(crate) file_bytes: u64,
     window: Vec<u8>,
     start: u64,
+    /// Less than at first once there is something that the disk cannot read.
+    window_bytes: usize,
 }
 
 impl Scan {
     pub(crate) fn new(file: Arc<dyn DiskFile>, identity: u64, segment: u64) -> io::Result<Self> {
         let file_bytes = file.bytes()?;
-        Ok(Self { file, identity, segment, file_bytes, window: Vec::new(), start: 0 })
+        Ok(Self { file, identity, segment, file_bytes, window: Vec::new(), start: 0, window_bytes: WINDOW_BYTES })
     }
 
     /// Bytes from a position on; `None` if the file ends before.
@@ -44,10 +47,16 @@ impl Scan {
         let held = position >= self.start && position + count as u64 <= self.start + self.window.len() as u64;
         if !held {
             let left = usize::try_from(self.file_bytes - position).unwrap_or(usize::MAX);
-            self.window.resize(count.max(WINDOW_BYTES).min(left), 0);
+            let wanted = count.max(self.window_bytes).min(left);
+            self.window.resize(wanted, 0);
             self.start = position;
             if let Err(error) = self.file.read_exact_at(&mut self.window, position) {
                 self.window.clear();
+                if is_unreadable(&error) && wanted > count {
+                    // What is before that is given, and the place of the frame that is not.
+                    self.window_bytes = wanted / 2;
+                    return self.bytes(position, count);
+                }
                 // A segment that is ended while it is read gives up the room that nobody has used.
                 let file_bytes = self.file.bytes()?;
                 if error.kind() != io::ErrorKind::UnexpectedEof || file_bytes >= self.file_bytes {

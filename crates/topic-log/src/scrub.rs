@@ -2,13 +2,13 @@
 
 use polder_types::{Error, ErrorKind, Result};
 
-use crate::failure::{damaged, failed, missing};
+use crate::failure::{damaged, failed, is_unreadable, missing, unread};
 use crate::frame::{Kind, frame_bytes};
 use crate::read::Reader;
 use crate::scan::Scan;
 use crate::segment;
 
-/// A segment that is not as it was written.
+/// A segment that is not as it was written, or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedSegment {
     /// Its file.
@@ -35,7 +35,8 @@ impl LogChecked {
 }
 
 impl Reader {
-    /// Checks every frame of every segment. `end`: the segment that is written, and up to where it was by then. Blocks.
+    /// Checks every frame of every segment, also behind one that cannot be read. `end`: the segment that is written, and up to where
+    /// it was by then. Blocks.
     pub(crate) fn scrub(&self, end: Option<(u64, u64)>) -> Result<LogChecked> {
         let mut segments: Vec<u64> = Vec::new();
         for (_, partition) in self.ground.published.partitions() {
@@ -46,6 +47,7 @@ impl Reader {
         // The last one may have been begun since.
         let shared = segments.iter().filter(|segment| **segment & segment::REWRITTEN == 0).max().copied();
         let mut checked = LogChecked::default();
+        let mut failure = None;
         for segment in segments {
             let open_from = match end {
                 Some((written, position)) if segment == written => Some(position),
@@ -62,7 +64,8 @@ impl Reader {
                     tracing::error!(%error, "a segment of the log is damaged");
                     checked.damaged.push(DamagedSegment { path: self.path(segment), problem: error.to_string() });
                 }
-                Err(error) => return Err(error),
+                // That says nothing of the segment, and is the answer once the others have been looked at.
+                Err(error) => failure = failure.or(Some((segment, error))),
             }
         }
         // What was in the others has been deleted meanwhile.
@@ -71,7 +74,14 @@ impl Reader {
         }
         // A file that was put in another's place is what readers are to see, too.
         self.files.forget();
-        Ok(checked)
+        match failure {
+            Some((_, error)) if checked.damaged.is_empty() => Err(error),
+            Some((segment, error)) => {
+                checked.damaged.push(DamagedSegment { path: self.path(segment), problem: error.to_string() });
+                Ok(checked)
+            }
+            None => Ok(checked),
+        }
     }
 
     /// `open_from`: a segment that is written may end there, or behind it.
@@ -83,14 +93,18 @@ impl Reader {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return if self.is_needed(number) { Err(missing(&path)) } else { Ok(0) };
             }
+            Err(error) if is_unreadable(&error) => return Err(unread(&path, 0, error)),
             Err(error) => return Err(failed("opening", &path, error)),
         };
         segment::check(&*self.ground.disk, &*file, number, self.identity)?;
-        let reading = |error| failed("reading", &path, error);
-        let mut scan = Scan::new(file, self.identity, number).map_err(reading)?;
+        let reading = |position: u64| {
+            let path = &path;
+            move |error| unread(path, position, error)
+        };
+        let mut scan = Scan::new(file, self.identity, number).map_err(reading(0))?;
         let mut position = segment::HEADER_BYTES;
         loop {
-            match scan.frame(position).map_err(reading)? {
+            match scan.frame(position).map_err(reading(position))? {
                 Some((header, _)) if header.kind == Kind::Seal => return Ok(position),
                 Some((_, payload)) => position += frame_bytes(payload.len()) as u64,
                 None if open_from.is_some_and(|from| position >= from) => return Ok(position),

@@ -1,5 +1,6 @@
 //! Files of a log: their names, and how a segment begins.
 
+use std::io;
 use std::sync::Arc;
 
 use polder_types::{Error, ErrorKind, Result};
@@ -7,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::coding::{Put, Take};
 use crate::disk::{Disk, DiskFile};
-use crate::failure::{damaged, failed};
+use crate::failure::{damaged, failed, unread};
 
 /// Bytes before the first frame.
 pub(crate) const HEADER_BYTES: u64 = 64;
@@ -57,7 +58,11 @@ fn header(segment: u64, identity: u64) -> Vec<u8> {
 pub(crate) fn check(disk: &dyn Disk, file: &dyn DiskFile, segment: u64, identity: u64) -> Result<()> {
     let name = disk.path_of(&file_name(segment));
     let mut found = [0_u8; 64];
-    file.read_exact_at(&mut found, 0).map_err(|error| failed("reading", &name, error))?;
+    match file.read_exact_at(&mut found, 0) {
+        // Its beginning is not there: found are zeros, or a part of it.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        read => read.map_err(|error| unread(&name, 0, error))?,
+    }
     if found.as_slice() == header(segment, identity) {
         return Ok(());
     }

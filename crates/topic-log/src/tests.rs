@@ -10,4 +10,5 @@ mod reading;
 mod rewriting;
 mod syncs;
 mod threads;
+mod unreadable;
 pub(crate) mod world;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -17,6 +18,8 @@ struct Content {
     /// Bytes that a failed sync gave up: by their place, what the disk has there. No sync writes them any more, as for the system
     /// nothing is left to do, and they are read as they were written until the system forgets them.
     lost: BTreeMap<usize, u8>,
+    /// What the disk cannot read, until it is written again.
+    unreadable: Vec<Range<usize>>,
 }
 
 type Names = BTreeMap<String, usize>;
@@ -34,6 +37,8 @@ struct Inside {
     /// Writes that succeed before one fails.
     failing_write: Option<usize>,
     failing_reads: bool,
+    /// Changes that succeed before all fail.
+    steps: Option<usize>,
     before_read: Option<Meanwhile>,
     before_sync: Option<Meanwhile>,
     syncs: usize,
@@ -91,6 +96,18 @@ impl SimulatedDisk {
 
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.0.lock().failing_reads = fail;
+    }
+
+    /// Has every reading fail that touches these bytes of a file, as that of a sector that is gone.
+    pub(crate) fn break_bytes(&self, name: &str, bytes: Range<usize>) {
+        let mut inside = self.0.lock();
+        let file = inside.names[name];
+        inside.files[file].unreadable.push(bytes);
+    }
+
+    /// The machine stops after so many changes: no other is made.
+    pub(crate) fn stop_after(&self, steps: usize) {
+        self.0.lock().steps = Some(steps);
     }
 
     /// Has something done before the next read.
@@ -155,7 +172,8 @@ impl SimulatedDisk {
                 Some(chance) => content.torn(chance),
                 None => content.now.clone(),
             };
-            Content { now: after.clone(), durable: after, ..Content::default() }
+            let unreadable = content.unreadable.clone();
+            Content { now: after.clone(), durable: after, unreadable, ..Content::default() }
         });
         let files = files.collect();
         Self(Arc::new(Mutex::new(Inside { files, names, ..Inside::default() })))
@@ -196,6 +214,18 @@ impl Content {
 }
 
 impl Inside {
+    /// Before each change.
+    fn step(&mut self) -> io::Result<()> {
+        match &mut self.steps {
+            Some(0) => Err(io::Error::other("the machine has stopped")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn renamed(&mut self, change: impl FnOnce(&mut Names)) {
         if self.history.is_empty() {
             self.history.push(self.names.clone());
@@ -220,6 +250,7 @@ impl Inside {
 impl Disk for SimulatedDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut inside = self.0.lock();
+        inside.step()?;
         inside.writes += 1;
         inside.files.push(Content::default());
         let file = inside.files.len() - 1;
@@ -240,6 +271,7 @@ impl Disk for SimulatedDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inside = self.0.lock();
+        inside.step()?;
         if !inside.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -251,6 +283,7 @@ impl Disk for SimulatedDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inside = self.0.lock();
+        inside.step()?;
         let file = *inside.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         inside.renamed(|names| {
             names.remove(from);
@@ -260,7 +293,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        self.0.lock().history.clear();
+        let mut inside = self.0.lock();
+        inside.step()?;
+        inside.history.clear();
         Ok(())
     }
 
@@ -282,13 +317,18 @@ impl DiskFile for SimulatedFile {
             return Err(io::Error::other("the disk cannot read"));
         }
         let from = position as usize;
-        let bytes = inside.files[self.1].now.get(from..from + to.len());
+        let content = &inside.files[self.1];
+        if content.unreadable.iter().any(|bad| bad.start < from + to.len() && from < bad.end) {
+            return Err(rustix::io::Errno::IO.into());
+        }
+        let bytes = content.now.get(from..from + to.len());
         to.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         let mut inside = self.0.0.lock();
+        inside.step()?;
         inside.writes += 1;
         inside.failing_write = match inside.failing_write {
             Some(0) => {
@@ -305,6 +345,7 @@ impl DiskFile for SimulatedFile {
         if !content.lost.is_empty() {
             content.lost.retain(|place, _| !(from..from + bytes.len()).contains(place));
         }
+        content.unreadable.retain(|bad| bad.end <= from || from + bytes.len() <= bad.start);
         content.writes.push((from, bytes.to_vec()));
         Ok(())
     }
@@ -315,6 +356,7 @@ impl DiskFile for SimulatedFile {
             what();
         }
         let mut inside = self.0.0.lock();
+        inside.step()?;
         if inside.sound_syncs > 0 {
             inside.sound_syncs -= 1;
         } else if inside.failing_syncs > 0 {
@@ -334,6 +376,7 @@ impl DiskFile for SimulatedFile {
 
     fn cut(&self, bytes: u64) -> io::Result<()> {
         let mut inside = self.0.0.lock();
+        inside.step()?;
         let content = &mut inside.files[self.1];
         content.now.truncate(bytes as usize);
         content.lost.retain(|place, _| *place < bytes as usize);
@@ -341,7 +384,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.0.0.lock().grow(self.1, bytes as usize)
+        let mut inside = self.0.0.lock();
+        inside.step()?;
+        inside.grow(self.1, bytes as usize)
     }
 
     fn bytes(&self) -> io::Result<u64> {

@@ -114,13 +114,13 @@ impl Reader {
     }
 
     fn rebuild_index(&self, partition: &PartitionView, segment: u64) -> Result<Vec<IndexEntry>, Trouble> {
-        let trouble = |error| self.trouble(segment, error);
-        let file = self.ground.disk.open(&segment::file_name(segment)).map_err(trouble)?;
-        let mut scan = Scan::new(file, self.identity, segment).map_err(trouble)?;
+        let trouble = |position: u64| move |error| self.trouble(segment, position, error);
+        let file = self.ground.disk.open(&segment::file_name(segment)).map_err(trouble(0))?;
+        let mut scan = Scan::new(file, self.identity, segment).map_err(trouble(0))?;
         let mut entries = Vec::new();
         let mut position = segment::HEADER_BYTES;
         loop {
-            let frame = scan.frame(position).map_err(trouble)?;
+            let frame = scan.frame(position).map_err(trouble(position))?;
             let Some((header, payload)) = frame else {
                 let error = damaged(&self.path(segment), position, "a frame is not as it was written");
                 return Err(Trouble::Read(error.into()));

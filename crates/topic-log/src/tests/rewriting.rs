@@ -23,7 +23,7 @@ use crate::room;
 use crate::segment::file_name;
 
 /// One round, taken over. Says whether one was due.
-fn round(world: &mut World, now: i64) -> bool {
+pub(super) fn round(world: &mut World, now: i64) -> bool {
     let sealed_before = world.durable.lock().tail_segment;
     let Some(rewritten) = rewrite::round(&world.reader, sealed_before, now).unwrap() else { return false };
     let (done, mut answer) = tokio::sync::oneshot::channel();
@@ -34,7 +34,7 @@ fn round(world: &mut World, now: i64) -> bool {
     true
 }
 
-fn roll(world: &mut World, topic: Uuid, times: u64) {
+pub(super) fn roll(world: &mut World, topic: Uuid, times: u64) {
     let end = world.writer.active.segment + times;
     while world.writer.active.segment < end {
         world.batch(topic, 0, Client::of(&[&"f".repeat(2500)]).bytes());
@@ -71,7 +71,7 @@ fn rewritten_segments_say_the_same() {
     opened.reopened();
 }
 
-fn rewritten(world: &World) -> Vec<String> {
+pub(super) fn rewritten(world: &World) -> Vec<String> {
     world.disk.names().into_iter().filter(|name| name.starts_with("rewritten-")).collect()
 }
 
@@ -206,7 +206,7 @@ fn no_number_comes_again() {
     }
 }
 
-fn keyed(pairs: &[(&str, Option<&str>)]) -> Client {
+pub(super) fn keyed(pairs: &[(&str, Option<&str>)]) -> Client {
     let mut client = Client::of(&[]);
     client.records = pairs
         .iter()
@@ -216,7 +216,7 @@ fn keyed(pairs: &[(&str, Option<&str>)]) -> Client {
 }
 
 /// Offsets, keys and values that a partition has, markers left out.
-fn contents(world: &World, topic: Uuid) -> Vec<(i64, String, Option<usize>)> {
+pub(super) fn contents(world: &World, topic: Uuid) -> Vec<(i64, String, Option<usize>)> {
     let mut found = Vec::new();
     for batch in world.read_all(topic, 0, 500) {
         let header = BatchHeader::read(&batch).unwrap();
@@ -304,6 +304,24 @@ fn what_was_aborted_goes_and_hides_nothing() {
     let ask = Ask { offset: 0, bytes_max: 1 << 20, isolation: Isolation::Committed };
     let seen = world.read_as(topic, 0, ask).unwrap();
     assert_eq!(seen.aborted.len(), 1);
+}
+
+#[test]
+fn an_open_transaction_in_a_compacted_topic_holds_up_no_other() {
+    let mut world = World::new();
+    let other = world.create("other", 1, &[]);
+    let topic = world.create("t", 1, &[("cleanup.policy", "compact")]);
+    for sequence in 0..9 {
+        world.batch(topic, 0, keyed(&[("a", Some("1"))]).producer(1, 0, sequence).transactional().bytes());
+        roll(&mut world, other, 1);
+    }
+    roll(&mut world, other, 8);
+    while round(&mut world, 0) {}
+    let names = world.disk.names();
+    // As many as one round takes have something of the transaction, and stay.
+    assert!((1..9).all(|segment| names.contains(&file_name(segment))), "{names:?}");
+    assert!(!names.contains(&file_name(12)), "{names:?}");
+    assert_eq!(contents(&world, topic).len(), 9);
 }
 
 #[test]
