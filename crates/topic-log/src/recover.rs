@@ -57,6 +57,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         ground,
         state,
         tail,
+        end,
         said,
         vouched,
         next_sequence: tail.first_sequence,
@@ -66,7 +67,7 @@ pub(crate) fn open(ground: Ground) -> Result<(Writer, Durable, Recovered)> {
         recovered,
     };
     let active = replay.run()?;
-    let Replay { ground, state, next_sequence, has_no_room, mut recovered, .. } = replay;
+    let Replay { ground, state, end, next_sequence, has_no_room, mut recovered, .. } = replay;
     for reference in &references {
         let name = segment::file_name(reference.segment);
         let live = reference.next > reference.partition.bounds().log_start_offset;
@@ -156,6 +157,7 @@ struct Replay {
     ground: Ground,
     state: State,
     tail: Tail,
+    end: DurableEnd,
     /// The last append that was written down as durable at a close, by an idle log, or with a copy.
     said: u64,
     /// The last append that was durable once, for all that is known outside of the frames.
@@ -357,12 +359,23 @@ impl Replay {
         if is_short && (torn > 0 || self.said + 1 != lost) {
             self.recovered.cut_short_at = Some((path.clone(), scan.file_bytes));
         }
+        self.write_again(scan, file, number, position)?;
         if torn > 0 {
             self.recovered.torn_bytes = torn;
             self.recovered.torn_is_unfinished =
                 !is_short && scan.is_unfinished(position, last_set.unwrap_or_default()).map_err(reading)?;
             self.recovered.torn_at = Some((path.clone(), position));
+            // Who is killed before it has told the outcome has told this.
+            tracing::info!(path, position, torn, "the end of the log is not whole, and is cut off");
+            // As where the writer mends: a file that is short, since a start was killed before it gave it its room again, was cut by
+            // nobody else. What is said must be on the disk.
+            file.sync().map_err(cutting)?;
+            let said = self.end.say(&*self.ground.disk, lost - 1);
             file.cut(position).map_err(cutting)?;
+            // On a full disk there is room for it only now.
+            if let Err(error) = said.or_else(|_| self.end.say(&*self.ground.disk, lost - 1)) {
+                tracing::warn!(%error, "it is not written down up to where the log is durable");
+            }
         }
         if (torn > 0 || is_short)
             && let Err(error) = file.allocate(room)
@@ -370,7 +383,6 @@ impl Replay {
             self.has_no_room = true;
             tracing::warn!(%error, path, "no room for the rest of the segment");
         }
-        self.write_again(scan, file, number, position)?;
         file.sync().map_err(cutting)
     }
 }

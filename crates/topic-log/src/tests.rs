@@ -8,6 +8,7 @@ mod model;
 mod producers;
 mod reading;
 mod rewriting;
+mod stopped;
 mod syncs;
 mod threads;
 mod unreadable;
