@@ -25,6 +25,9 @@ use output::Output;
 const SEGMENTS_MAX: usize = 8;
 /// Fewer are not worth a round.
 const SEGMENTS_MIN: usize = 4;
+/// A round that has written so much ends behind the stretch that it is at: retention, removal and backups wait for it, and the next
+/// one goes on.
+const ROUND_BYTES: u64 = if cfg!(test) { 48 << 10 } else { 128 << 20 };
 /// How many times as long as its writing takes a round leaves the disk to those who wait for it: while there is little to do,
 /// while more than two rounds wait, and while more than four do.
 const RESTS: [u32; 3] = [3, 1, 0];
@@ -111,6 +114,14 @@ struct Part {
     hides_others: bool,
 }
 
+impl Part {
+    /// The oldest shared segment that it is in.
+    fn oldest(&self) -> u64 {
+        // Those that are rewritten have greater numbers.
+        self.extents.iter().map(|extent| extent.segment).min().unwrap_or(u64::MAX)
+    }
+}
+
 /// Does one round, if one is due. Segments before `sealed_before` are ended, with their indexes written. Blocks.
 pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Option<Rewritten>> {
     let partitions = reader.ground.published.partitions();
@@ -127,6 +138,11 @@ pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Opt
     if topics.is_empty() {
         return Ok(None);
     }
+    // Who has waited for longest comes first, as a round may end before it has come to all.
+    for (_, parts) in &mut topics {
+        parts.sort_by_key(Part::oldest);
+    }
+    topics.sort_by_key(|(_, parts)| parts.first().map(Part::oldest));
     let rests = RESTS.get(waiting / (2 * SEGMENTS_MAX)).copied().unwrap_or_default();
     let mut output = Output::new(reader, rests);
     let rewritten = rewrite_all(reader, topics, now, &mut output);
@@ -146,6 +162,9 @@ fn rewrite_all(
     for (topic, parts) in topics {
         output.begin_topic(topic.settings.segment_bytes);
         for part in parts {
+            if output.bytes() >= ROUND_BYTES {
+                break;
+            }
             let replacement = rewrite(reader, &topic, part, now, output).map_err(|error| match error.into_error() {
                 ReadError::Failed(error) => error,
                 other => polder_types::Error::internal(other.to_string()),
@@ -270,12 +289,17 @@ fn rewrite(
         // More keys than are remembered wait for the next round.
         extents.truncate(known);
     }
-    let end = extents.last().map_or(0, |extent| extent.next);
+    let mut end = extents.last().map_or(0, |extent| extent.next);
     let seen = (clean_below, now.saturating_sub(topic.settings.delete_retention_ms));
     let tombstones = (!hides_others).then_some(seen);
     let rule = Rule { keys: &keys, aborted: &aborted, tombstones, last_offset: end - 1 };
     output.begin_partition(&partition, &extents);
+    let mut done = 0;
     for extent in &extents {
+        // What is compacted is read from its beginning each time, and would never come to its end.
+        if !compact && output.bytes() >= ROUND_BYTES {
+            break;
+        }
         let mut trouble = Ok(());
         each_frame(reader, &partition, extent, &mut |payload| {
             let kept = if compact { Bytes::from(rule.keep(&payload)) } else { payload };
@@ -284,7 +308,9 @@ fn rewrite(
             }
         })?;
         trouble.map_err(|error| Trouble::Read(error.into()))?;
+        (done, end) = (done + 1, extent.next);
     }
+    extents.truncate(done);
     let old = extents.iter().map(|extent| extent.segment).collect();
     let base = extents.first().map_or(0, |extent| extent.base);
     let new = output.end_partition(base, end);

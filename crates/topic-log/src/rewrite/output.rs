@@ -45,6 +45,8 @@ pub(super) struct Output<'a> {
     rests: u32,
     /// Files that were begun.
     made: Vec<u64>,
+    /// Bytes of frames so far.
+    bytes: u64,
     open: Option<Open>,
     /// Bytes of a file of the topic.
     file_bytes: u64,
@@ -61,6 +63,7 @@ impl<'a> Output<'a> {
             reader,
             rests,
             made: Vec::new(),
+            bytes: 0,
             open: None,
             file_bytes: *FILE_BYTES.end(),
             partition: (0, 0),
@@ -80,6 +83,11 @@ impl<'a> Output<'a> {
         self.partition = (partition.topic, partition.partition);
     }
 
+    /// What was added so far.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Writes the batches of a frame.
     pub(super) fn add(&mut self, payload: &[u8]) -> Result<()> {
         let full = self.open.as_ref().is_some_and(|open| {
@@ -91,6 +99,7 @@ impl<'a> Output<'a> {
         }
         let mut headers = batches(payload).map(|(header, _)| header);
         let Some(first) = headers.next() else { return Ok(()) };
+        self.bytes += payload.len() as u64;
         let (last, max_timestamp) = headers.fold((first.last_offset(), first.max_timestamp), |(_, time), header| {
             (header.last_offset(), time.max(header.max_timestamp))
         });

@@ -161,6 +161,24 @@ fn nothing_is_rewritten_while_the_writer_syncs() {
 }
 
 #[test]
+fn a_round_that_has_written_much_ends_and_the_next_one_goes_on() {
+    let mut world = World::new();
+    let topic = world.create("a", 1, &[]);
+    roll(&mut world, topic, 12);
+    let before = world.read_all(topic, 0, 1 << 20);
+    assert!(round(&mut world, 0));
+    let left = |world: &World| (1..9).filter(|segment| world.disk.names().contains(&file_name(*segment))).count();
+    assert!((1..8).contains(&left(&world)), "{:?}", world.disk.names());
+    assert_eq!(world.read_all(topic, 0, 1 << 20), before);
+    while round(&mut world, 0) {}
+    assert_eq!(left(&world), 0);
+    for world in [&world, &world.reopened()] {
+        assert_eq!(world.read_all(topic, 0, 1 << 20), before);
+        world.reader.scrub(None).unwrap().sound().unwrap();
+    }
+}
+
+#[test]
 fn a_round_that_finds_no_room_leaves_nothing() {
     let mut world = World::new();
     let topic = world.create("a", 1, &[]);
