@@ -1,8 +1,8 @@
 //! Segments brought together by partition, and compaction.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use polder_types::ErrorKind;
 use uuid::Uuid;
@@ -145,12 +145,14 @@ fn nothing_is_rewritten_while_the_writer_syncs() {
     let Reader { identity, ground, .. } = &world.reader;
     let (files, rewriting) = (Files::new(1 << 20), Rewriting::default());
     let reader = Reader { identity: *identity, ground: ground.clone(), files, rewriting };
-    let (disk, (told, hears)) = (world.disk.clone(), channel());
+    let (disk, turn, (told, hears)) = (world.disk.clone(), Arc::clone(&world.reader.ground.turn), channel());
     world.disk.before_sync(move || {
         let before = disk.writes();
         let rewriting = thread::spawn(move || rewrite::round(&reader, sealed_before, 0).unwrap().is_some());
-        // It would be through with all of it.
-        thread::sleep(Duration::from_millis(150));
+        // It waits, or is through with all of it.
+        while turn.waiting() == 0 && !rewriting.is_finished() {
+            thread::yield_now();
+        }
         told.send((disk.writes() - before, rewriting)).unwrap();
     });
     world.batch(topic, 0, Client::of(&["waits for a sync"]).bytes());
