@@ -189,7 +189,10 @@ mod tests {
             }
             // It would fit in, but comes later.
             let small = scope.spawn(|| room.take(10).bytes);
-            std::thread::sleep(Duration::from_millis(20));
+            while room.line.lock().last < 3 {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(5));
             assert!(!large.is_finished() && !small.is_finished());
             drop(held);
             assert_eq!((large.join().unwrap(), small.join().unwrap()), (100, 10));

@@ -40,7 +40,7 @@ const CHUNK_BYTES: usize = if cfg!(test) { 512 } else { 1 << 20 };
 const LATE_SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// After so long without anything to write it is written down up to where the log is durable.
-const SAID_AFTER: Duration = Duration::from_secs(1);
+const SAID_AFTER: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1_000 });
 
 /// The segment that is written.
 #[derive(Debug)]

@@ -193,6 +193,6 @@ impl Schedule {
         let member = client("m");
         let listed = polder_capability::topics::TopicGroups::list_groups(&self.world.topics, &member);
         // Whatever has happened, somebody answers.
-        tokio::time::timeout(Duration::from_secs(10), listed).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(60), listed).await.unwrap().unwrap();
     }
 }

@@ -93,16 +93,13 @@ async fn a_flip_in_the_last_group_of_a_closed_log_is_named() {
 async fn a_flip_in_the_last_group_of_a_log_that_was_killed_when_it_was_idle_is_named() {
     let disk = SimulatedDisk::default();
     let (log, topic) = acknowledged(&disk).await;
-    for _ in 0..400 {
-        if DurableEnd::read(&disk, options().identity).sequence() == 5 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    while DurableEnd::read(&disk, options().identity).sequence() != 5 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     every_flip_is_named(&disk.crashed(&mut Some(Chance(7))), topic);
     // It is said once.
     let said = disk.content(end::NAME);
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(disk.content(end::NAME), said);
     log.close().await.unwrap();
     assert_eq!(disk.content(end::NAME), said);

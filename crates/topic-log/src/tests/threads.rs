@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use polder_types::ErrorKind;
 use uuid::Uuid;
 
 use super::world::{Client, create, entry};
+use crate::disk::simulated::SimulatedDisk;
 use crate::entry::{Appended, Entry, Refusal};
 use crate::options::{LogOptions, Sync};
 use crate::records::Isolation;
@@ -90,7 +92,7 @@ async fn who_waits_is_woken_by_what_it_waits_for() {
     let mut changed = log.topics_changed();
     changed.mark_unchanged();
     log.append(vec![Entry::DeleteTopic { id: two }]).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), growth.wait()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), growth.wait()).await.unwrap();
     assert!(changed.has_changed().unwrap());
     assert_eq!(log.topics().len(), 1);
     assert!(log.topic("two").is_none() && log.topic_by_id(one).is_some());
@@ -270,26 +272,34 @@ async fn a_copy_that_is_made_meanwhile_opens_with_all_that_was_acknowledged_befo
     let (log, clock) = (open(dir.path(), small(), &clock()).await, clock());
     let topic = Uuid::new_v4();
     log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
     let writing = {
-        let log = log.clone();
+        let (log, stop) = (log.clone(), Arc::clone(&stop));
         tokio::spawn(async move {
-            for number in 0..2_000 {
+            for number in 0.. {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
                 let batch = Client::of(&[&format!("{number}"), &"x".repeat(100)]).bytes();
                 log.append(vec![entry(topic, 0, batch)]).await.unwrap();
             }
         })
     };
     let mut copies = Vec::new();
-    while !writing.is_finished() {
+    // Some of them behind segments that were sealed before.
+    while copies.iter().filter(|(before, ..)| *before > 1_000).count() < 3 {
         let before = log.bounds(topic, 0).unwrap().high_watermark;
         let into = elsewhere.path().join(copies.len().to_string());
         log.copy_to(&into).await.unwrap();
         copies.push((before, into, log.bounds(topic, 0).unwrap().high_watermark));
+        while log.bounds(topic, 0).unwrap().high_watermark < 300 * copies.len() as i64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
+    stop.store(true, Ordering::SeqCst);
     writing.await.unwrap();
     assert!(log.copy_to(elsewhere.path()).await.is_err(), "there is something");
     log.close().await.unwrap();
-    assert!(copies.iter().any(|(before, ..)| *before > 100), "segments were sealed before");
     for (before, into, after) in copies {
         let copy = open(&into, small(), &clock).await;
         let there = copy.bounds(topic, 0).unwrap().high_watermark;
@@ -365,20 +375,31 @@ async fn the_first_poll_takes_the_place_however_much_waits() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_waits_for_has_a_bound() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path(), LogOptions { queue_bytes: 1, ..small() }, &clock()).await;
+    let disk = SimulatedDisk::default();
+    let options = LogOptions { queue_bytes: 1, ..small() };
+    let (log, _) = Log::open_on(Arc::new(disk.clone()), options, Arc::new(clock())).unwrap();
     let topic = Uuid::new_v4();
     log.append(vec![create("t", topic, 1, &[])]).await.unwrap();
     let batch = Client::of(&[&"x".repeat(40 << 10)]).bytes();
-    let mut refused = 0;
-    for _ in 0..1000 {
+    // The disk stands still in the midst of a sync.
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    disk.before_sync(move || waits.recv().unwrap());
+    let mut waiting = Vec::new();
+    let error = loop {
         let mut append = Box::pin(log.append(vec![entry(topic, 0, batch.clone())]));
-        if let std::task::Poll::Ready(Err(AppendError::Failed(error))) = first(&mut append).await {
-            assert_eq!(error.kind(), ErrorKind::Unavailable);
-            refused += 1;
+        match first(&mut append).await {
+            std::task::Poll::Ready(Err(AppendError::Failed(error))) => break error,
+            std::task::Poll::Ready(other) => panic!("{other:?}"),
+            std::task::Poll::Pending => waiting.push(append),
         }
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    // One is being written, one waits.
+    assert!((1..=2).contains(&waiting.len()), "{}", waiting.len());
+    go_on.send(()).unwrap();
+    for append in waiting {
+        append.await.unwrap();
     }
-    assert!(refused > 0);
     // It goes on when there is room again.
     while log.append(vec![entry(topic, 0, batch.clone())]).await.is_err() {}
     log.close().await.unwrap();
