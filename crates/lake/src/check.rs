@@ -1,6 +1,8 @@
 //! Files read whole and compared with what was written, and the catalog with itself.
 
 pub(crate) mod catalog;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,6 +17,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
+use polder_runtime::is_unreadable;
 use polder_types::{Error, ErrorKind, Result};
 
 use crate::error::{RESTORE, from_io, from_store};
@@ -59,7 +62,7 @@ pub enum ProblemKind {
         expected: String,
         found: String,
     },
-    /// Another program wrote it, so there is no checksum, and it does not read as Parquet.
+    /// The disk cannot read it; or another program wrote it, so there is no checksum, and it does not read as Parquet.
     Unreadable(String),
     /// The database says so of itself.
     Metastore(String),
@@ -176,7 +179,24 @@ async fn add_checksums(lake: &Lake, targets: &mut [Target]) -> Result<()> {
 }
 
 pub(crate) async fn look(lake: &Lake, target: Target, depth: Depth) -> Result<Option<Problem>> {
-    let kind = match size_of(lake, &target.located).await? {
+    let kind = match problem_of(lake, &target, depth).await {
+        Ok(kind) => kind,
+        Err(error) => Some(of_disk(error)?),
+    };
+    Ok(kind.map(|kind| Problem { table: Some(target.table), file: target.located.shown, kind }))
+}
+
+/// What a disk cannot read is a problem of one file, behind which the others are looked at.
+fn of_disk(error: Error) -> Result<ProblemKind> {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    match cause.filter(|cause| is_unreadable(cause)) {
+        Some(cause) => Ok(ProblemKind::Unreadable(format!("it cannot be read: {cause}"))),
+        None => Err(error),
+    }
+}
+
+async fn problem_of(lake: &Lake, target: &Target, depth: Depth) -> Result<Option<ProblemKind>> {
+    Ok(match size_of(lake, &target.located).await? {
         None => Some(ProblemKind::Missing),
         Some(found_bytes) if found_bytes != target.size_bytes => {
             Some(ProblemKind::WrongSize { expected_bytes: target.size_bytes, found_bytes })
@@ -187,10 +207,9 @@ pub(crate) async fn look(lake: &Lake, target: Target, depth: Depth) -> Result<Op
                 let found = crc_text(lake, &target.located).await?;
                 (found != *expected).then(|| ProblemKind::WrongChecksum { expected: expected.clone(), found })
             }
-            None => unreadable(lake, &target).await?.map(ProblemKind::Unreadable),
+            None => unreadable(lake, target).await?.map(ProblemKind::Unreadable),
         },
-    };
-    Ok(kind.map(|kind| Problem { table: Some(target.table), file: target.located.shown, kind }))
+    })
 }
 
 async fn size_of(lake: &Lake, located: &Located) -> Result<Option<u64>> {

@@ -9,6 +9,7 @@ mod own_files;
 mod shutdown;
 mod threads;
 mod to_the_end;
+mod unreadable;
 
 pub use brief::{briefly, may_wait_briefly};
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
@@ -16,3 +17,4 @@ pub use own_files::OwnFiles;
 pub use shutdown::Shutdown;
 pub use threads::{ConnectionThreads, Seat};
 pub use to_the_end::{Died, to_the_end};
+pub use unreadable::is_unreadable;

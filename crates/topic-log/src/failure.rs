@@ -2,8 +2,8 @@
 
 use std::io;
 
+use polder_runtime::is_unreadable;
 use polder_types::{Error, ErrorKind};
-use rustix::io::Errno;
 
 /// An error of the file system: full is for waiting, the rest for trying again.
 pub(crate) fn failed(doing: &str, path: &str, error: io::Error) -> Error {
@@ -13,14 +13,6 @@ pub(crate) fn failed(doing: &str, path: &str, error: io::Error) -> Error {
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, format!("{doing} {path}: {error}"))
-}
-
-/// What a disk, or a file system that checks what it reads, says of a place that it cannot give: asking again changes nothing.
-const UNREADABLE: [Errno; 6] = [Errno::IO, Errno::BADMSG, Errno::ILSEQ, Errno::NODATA, Errno::REMOTEIO, Errno::UCLEAN];
-
-/// Whether what is at a place is there and cannot be read.
-pub(crate) fn is_unreadable(error: &io::Error) -> bool {
-    Errno::from_io_error(error).is_some_and(|errno| UNREADABLE.contains(&errno))
 }
 
 /// An error of reading at a place. Where the disk cannot give what is there, it is damage as any other.

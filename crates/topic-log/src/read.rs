@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use polder_runtime::is_unreadable;
 use polder_types::{ErrorKind, Result};
 
 use crate::batch::batches;
-use crate::failure::{RESTORE_ALL, damaged, failed, is_unreadable, unread};
+use crate::failure::{RESTORE_ALL, damaged, failed, unread};
 use crate::frame::{self, HEADER_BYTES, Kind, Place, frame_bytes};
 use crate::index::{Index, IndexEntry, Stored, find};
 use crate::records::{AbortedTransaction, Bounds, Isolation, ReadError, Records};

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use polder_runtime::is_unreadable;
+
 use crate::disk::DiskFile;
-use crate::failure::is_unreadable;
 use crate::frame::{self, FrameHeader, HEADER_BYTES, Place, frame_bytes};
 
 /// Read at once, unless a frame is larger.

@@ -1,8 +1,9 @@
 //! Reading everything again, to see that it is as it was written.
 
+use polder_runtime::is_unreadable;
 use polder_types::{Error, ErrorKind, Result};
 
-use crate::failure::{damaged, failed, is_unreadable, missing, unread};
+use crate::failure::{damaged, failed, missing, unread};
 use crate::frame::{Kind, frame_bytes};
 use crate::read::Reader;
 use crate::scan::Scan;
