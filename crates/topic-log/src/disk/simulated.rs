@@ -125,6 +125,12 @@ impl SimulatedDisk {
         self.0.lock().writes
     }
 
+    /// Whether a crash would lose nothing.
+    pub(crate) fn is_settled(&self) -> bool {
+        let inside = self.0.lock();
+        inside.history.is_empty() && inside.files.iter().all(|content| content.writes.is_empty())
+    }
+
     /// The system forgets what it has in memory, as when that is short: what a failed sync gave up is read as the disk has it.
     pub(crate) fn forget(&self) {
         for content in &mut self.0.lock().files {

@@ -93,7 +93,7 @@ async fn a_flip_in_the_last_group_of_a_closed_log_is_named() {
 async fn a_flip_in_the_last_group_of_a_log_that_was_killed_when_it_was_idle_is_named() {
     let disk = SimulatedDisk::default();
     let (log, topic) = acknowledged(&disk).await;
-    while DurableEnd::read(&disk, options().identity).sequence() != 5 {
+    while DurableEnd::read(&disk, options().identity).sequence() != 5 || !disk.is_settled() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     every_flip_is_named(&disk.crashed(&mut Some(Chance(7))), topic);
