@@ -136,7 +136,7 @@ def test_producers_on_a_full_disk(small_disk):
         assert error is not None and error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError.KAFKA_STORAGE_ERROR), error
         told = []
         first.produce("t", b"waiting " + b"x" * 100_000, partition=0, on_delivery=lambda error, _: told.append(error))
-        assert first.flush(2) == 1 and not told, told
+        assert first.flush(1) == 1 and not told, told
         # The server lives, and gives what it has acknowledged, to those who read along and to those who begin.
         assert server.process.poll() is None
         deadline = time.monotonic() + kafkas.WAIT_SECONDS

@@ -1,5 +1,6 @@
 """Frames that no client sends: they end their connection, cost little, and disturb nobody."""
 
+import concurrent.futures
 import contextlib
 import gzip
 import pathlib
@@ -134,12 +135,16 @@ def test_answers_that_nobody_takes_take_little(server):
     """Thousands of questions in one go, and no answer is read."""
     before = memory(server)
     with contextlib.ExitStack() as stack:
-        for _ in range(10):
-            connection = stack.enter_context(logged_in(server))
+        connections = [stack.enter_context(logged_in(server)) for _ in range(10)]
+
+        def ask(connection):
             connection.settimeout(2)
             with contextlib.suppress(TimeoutError):
                 for _ in range(2_000):
                     connection.sendall(frame(METADATA, 1, struct.pack(">i", -1)) * 50)
+
+        with concurrent.futures.ThreadPoolExecutor(len(connections)) as all_at_once:
+            list(all_at_once.map(ask, connections))
         assert memory(server) < before + MEMORY_BYTES_MAX
         assert serves(server)
 

@@ -70,8 +70,8 @@ def test_a_producer_is_held_to_its_rate_and_told_so(server, admin):
     assert wait == 0
     alter(admin, user, BYTES_A_SECOND)
     assert described(admin, user) == {"producer_byte_rate": BYTES_A_SECOND}
-    # 600 kB are far more than the rate allows at once, whatever it makes of the seconds before.
-    held, wait = produce(server, topic, 60)
+    # 180 kB are far more than the rate allows at once, whatever it makes of the seconds before.
+    held, wait = produce(server, topic, 18)
     assert wait > 0 and held > max(5, free), (free, held, wait)
     alter(admin, user, None)
     assert described(admin, user) == {}
@@ -100,15 +100,15 @@ def test_a_consumer_is_held_to_its_rate_and_told_so(server, admin):
     user, topic = server.credentials["user"], made_topic(server, kafkas.fresh_name("quota"), 1)
     # Batches are read whole, so each record is one.
     producer = confluent_kafka.Producer(kafkas.librdkafka(server, batch_num_messages=1))
-    for _ in range(30):
+    for _ in range(18):
         producer.produce(topic, VALUE, partition=0)
     assert producer.flush(kafkas.WAIT_SECONDS) == 0
-    free, waits = consume(server, topic, 30)
+    free, waits = consume(server, topic, 18)
     assert not any(waits)
     alter(admin, user, BYTES_A_SECOND, key="consumer_byte_rate")
     assert described(admin, user) == {"consumer_byte_rate": BYTES_A_SECOND}
     try:
-        held, waits = consume(server, topic, 30)
+        held, waits = consume(server, topic, 18)
         assert any(wait > 0 for wait in waits) and held > max(5, free), (free, held, waits)
         # Who writes is not held by it.
         _, wait = produce(server, topic, 10)
@@ -116,7 +116,7 @@ def test_a_consumer_is_held_to_its_rate_and_told_so(server, admin):
     finally:
         alter(admin, user, None, key="consumer_byte_rate")
     assert described(admin, user) == {}
-    again, _ = consume(server, topic, 30)
+    again, _ = consume(server, topic, 18)
     assert again < held, (again, held)
 
 
