@@ -16,7 +16,7 @@ use crate::checkpoint::{self, Loaded, Tail};
 use crate::disk::DiskFile;
 use crate::end::DurableEnd;
 use crate::fact;
-use crate::failure::{RESTORE_ALL, damaged, failed, missing};
+use crate::failure::{RESTORE_ALL, damaged, failed, missing, unread};
 use crate::frame::{FrameHeader, Kind, frame_bytes};
 use crate::group::Group;
 use crate::index::{Extent, IndexEntry};
@@ -235,7 +235,7 @@ impl Replay {
         let mut append_at = position;
         self.unproven.clear();
         loop {
-            let found = scan.frame(position).map_err(|error| failed("reading", &path, error))?;
+            let found = scan.frame(position).map_err(|error| unread(&path, position, error))?;
             let Some((header, payload)) = found else { return Ok(End::Open(append_at)) };
             if header.kind == Kind::Seal {
                 let whole = begun.is_empty() && header.sequence + 1 == self.next_sequence;
@@ -325,7 +325,7 @@ impl Replay {
     fn cut(&mut self, scan: &mut Scan, file: &dyn DiskFile, number: u64, position: u64) -> Result<()> {
         let path = self.path(number);
         let lost = self.next_sequence;
-        let reading = |error| failed("reading", &path, error);
+        let reading = |error| unread(&path, position, error);
         let (proof, last_set) = scan.search(position, |later| later.synced >= lost).map_err(reading)?;
         if proof.is_some() || lost <= self.vouched {
             return Err(damaged(&path, position, "records were acknowledged here that are not whole any more"));

@@ -119,6 +119,18 @@ fn a_segment_of_which_nothing_is_known_is_the_end_of_what_is_before_it_and_no_tr
 }
 
 #[test]
+fn a_start_names_what_it_cannot_read_and_cuts_nothing() {
+    let (world, _) = world(2);
+    let (disk, last) = (world.disk.crashed(&mut None), file_name(3));
+    let start = lose(&disk, 3, 0);
+    let before = disk.content(&last);
+    let error = World::open(&disk).err().unwrap();
+    let said = format!("{last} cannot be read at byte {start}");
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains(&said), "{error}");
+    assert_eq!(disk.content(&last), before);
+}
+
+#[test]
 fn what_cannot_be_read_stops_no_rewriting_of_others_and_takes_nothing_along() {
     let mut world = World::new();
     let topic = world.create("a", 2, &[]);
