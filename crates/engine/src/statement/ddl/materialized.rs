@@ -39,7 +39,8 @@ struct Kept {
     /// All of its rows, hidden columns and all.
     whole: LogicalPlan,
     hidden: Vec<String>,
-    /// What the query comes to, as text, with the session's time zone: rows that were made by another one are no beginning.
+    /// What the query comes to, as text, behind a line of the time zone that it is computed in: rows that were made by
+    /// another text are no beginning.
     text: String,
     shape: std::result::Result<Shape, Reason>,
 }
@@ -262,10 +263,8 @@ impl Context<'_> {
         if rule.sources.is_empty() {
             return Ok(Work::Whole("it was last computed in a way that gives nothing to go on from".into()));
         }
-        if rule.plan != kept.text {
-            return Ok(Work::Whole(
-                "a view, a function or the time zone that its rows come by is another one now".into(),
-            ));
+        if let Some(reason) = differs(&rule.plan, &kept.text) {
+            return Ok(Work::Whole(reason));
         }
         if !self.engine.lake.is_as_refreshed(since, &scope.snapshot, table.id).await? {
             return Ok(Work::Whole("another program has changed its rows".into()));
@@ -307,6 +306,18 @@ impl Context<'_> {
             }
         }
         Ok(Ok(from))
+    }
+}
+
+/// Why rows that were made by one text of [`Kept`] are no beginning for those of another.
+fn differs(before: &str, now: &str) -> Option<Reason> {
+    let zone = |text: &str| text.split_once('\n').map(|(zone, _)| zone.to_owned());
+    match (zone(before), zone(now)) {
+        _ if before == now => None,
+        (Some(before), Some(now)) if before != now => {
+            Some(format!("it was last computed in the time zone {before}, and the session's is {now}"))
+        }
+        _ => Some("a view or a function that its rows come by is another one now".into()),
     }
 }
 

@@ -8,14 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, JoinType};
 use datafusion::datasource::{provider_as_source, source_as_provider};
-use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{
-    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, TableScan, Volatility, col, ident, lit,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, Volatility, col, ident, lit};
 use polder_lake::{Lake, LakeTable, Snapshot};
 use polder_types::{Error, Result};
 
@@ -47,10 +43,8 @@ pub(super) fn sources(plan: &LogicalPlan, snapshot: &Snapshot) -> std::result::R
 
 /// One node: the table that it reads, if it is a scan.
 fn check(node: &LogicalPlan, snapshot: &Snapshot) -> std::result::Result<Option<i64>, Reason> {
-    let inputs = node.inputs();
-    let schema = if inputs.is_empty() { node.schema().as_ref().clone() } else { merge_schema(&inputs) };
     for expr in node.expressions() {
-        check_expr(&expr, &schema)?;
+        check_expr(&expr)?;
     }
     match node {
         LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => Ok(None),
@@ -71,21 +65,14 @@ fn check(node: &LogicalPlan, snapshot: &Snapshot) -> std::result::Result<Option<
     }
 }
 
-/// Refuses what gives another value when it is computed at another time, or from more rows than its own.
-pub(super) fn check_expr(expr: &Expr, schema: &DFSchema) -> std::result::Result<(), Reason> {
+/// Refuses what gives another value when it is computed at another time, or from more rows than its own. What goes by the
+/// session's time zone is none of that: rows are never put beside those that another zone gave.
+pub(super) fn check_expr(expr: &Expr) -> std::result::Result<(), Reason> {
     let mut reason = None;
     let _ = expr.apply(|part| {
         reason = match part {
             Expr::ScalarFunction(function) if function.func.signature().volatility != Volatility::Immutable => {
                 Some(format!("{}() gives another value each time", function.name()))
-            }
-            // Whoever refreshes the view may be in another zone than whoever did so before.
-            Expr::ScalarFunction(function)
-                if function.name() == "date_trunc"
-                    && function.args.len() == 2
-                    && matches!(part.get_type(schema), Ok(DataType::Timestamp(_, Some(_)))) =>
-            {
-                Some("date_trunc() of days and of times with a zone goes by the session's time zone".to_owned())
             }
             Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..) => {
                 Some("it has a subquery".to_owned())

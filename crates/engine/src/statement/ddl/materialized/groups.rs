@@ -182,7 +182,7 @@ fn take_apart(aggregate: &Aggregate) -> std::result::Result<Parts, Reason> {
     }
     let keys = aggregate.group_expr.clone();
     for key in &keys {
-        check_expr(key, aggregate.input.schema())?;
+        check_expr(key)?;
     }
     let mut columns: Vec<Expr> = (0..keys.len()).map(state).collect();
     let mut pieces = Vec::new();
@@ -203,7 +203,7 @@ fn add_pieces(
     input: &DFSchema,
 ) -> std::result::Result<Expr, Reason> {
     let Expr::AggregateFunction(function) = expr else { return Err("it has an aggregate of an unknown form".into()) };
-    check_expr(expr, input)?;
+    check_expr(expr)?;
     let AggregateFunctionParams { args, distinct, order_by, filter, .. } = &function.params;
     if *distinct || !order_by.is_empty() {
         return Err(format!("{}() with DISTINCT or ORDER BY needs all rows", function.func.name()));
@@ -251,7 +251,7 @@ fn through(
     let known: HashMap<Column, Expr> =
         below.columns().into_iter().zip(columns.iter().map(|(_, expr)| expr.clone())).collect();
     let replaced = projection.expr.iter().map(|expr| {
-        check_expr(expr, below)?;
+        check_expr(expr)?;
         let expr = expr.clone().unalias();
         let replaced = expr.transform_up(|part| match &part {
             Expr::Column(column) => match known.get(column) {
