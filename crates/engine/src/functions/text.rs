@@ -239,7 +239,7 @@ pub(crate) fn offset_text(offset: i32) -> String {
 }
 
 fn zoned_text(micros: i64, shown: Tz) -> Result<String> {
-    let (local, _, offset) = in_zone(micros, shown)?;
+    let (local, offset) = in_zone(micros, shown)?;
     Ok(format!("{} {}{}{}", date_text(local.date()), clock(local), offset_text(offset), era(local.date())))
 }
 

@@ -151,11 +151,10 @@ fn of_date(field: &Field, parts: &Parts) -> Result<String> {
         "J" => number(super::fields::julian_day(date), 0),
         "BC" | "AD" | "B.C." | "A.D." => half(field, "AD", "BC", parts.year <= 0),
         "TZ" => {
-            let named = zone.starts_with(char::is_alphabetic) || parts.zone.is_none();
-            let zone = match offset {
-                _ if named => zone,
-                0 => "UTC".to_owned(),
-                _ => format!("{sign}{hours:02}"),
+            let zone = match minutes {
+                _ if !zone.is_empty() || parts.zone.is_none() => zone,
+                0 => format!("{sign}{hours:02}"),
+                _ => format!("{sign}{hours:02}:{minutes:02}"),
             };
             if field.written.starts_with('t') { zone.to_lowercase() } else { zone }
         }

@@ -5,6 +5,7 @@ use arrow::array::timezone::Tz;
 use arrow::array::{AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
+use chrono_tz::OffsetName;
 use datafusion::common::Result;
 use polder_kernels::zones;
 
@@ -28,7 +29,7 @@ pub(crate) struct Parts {
     pub micros: i64,
     /// None in an interval.
     pub date: Option<NaiveDate>,
-    /// The zone's short name and its offset in seconds.
+    /// The zone's short name, such as `CEST`, and its offset in seconds. A zone that is only an offset has no name.
     pub zone: Option<(String, i32)>,
 }
 
@@ -50,10 +51,10 @@ pub(crate) fn zone(name: &str) -> Result<Tz> {
 }
 
 /// Local time in a zone, and how far it is ahead.
-pub(crate) fn in_zone(micros: i64, zone: Tz) -> Result<(NaiveDateTime, String, i32)> {
+pub(crate) fn in_zone(micros: i64, zone: Tz) -> Result<(NaiveDateTime, i32)> {
     let local = zone.from_utc_datetime(&moment(micros)?);
     let offset = local.offset().fix().local_minus_utc();
-    Ok((local.naive_local(), local.format("%Z").to_string(), offset))
+    Ok((local.naive_local(), offset))
 }
 
 /// The instant at which a zone's clocks show a time; of two, the one with the standard offset, as PostgreSQL takes it.
@@ -102,12 +103,16 @@ pub(crate) fn zone_of(call: &Call<'_>, data_type: &DataType) -> Result<Option<Tz
 pub(crate) struct Moments<'a> {
     values: &'a PrimitiveArray<TimestampMicrosecondType>,
     zone: Option<Tz>,
+    /// The zone as one that knows its short names, which Arrow's does not.
+    named: Option<chrono_tz::Tz>,
 }
 
 impl<'a> Moments<'a> {
     pub fn of(call: &'a Call<'_>, at: usize) -> Result<Self> {
         let array = &call.arrays[at];
-        Ok(Self { values: array.as_primitive(), zone: zone_of(call, array.data_type())? })
+        let zone = zone_of(call, array.data_type())?;
+        let named = zone.and_then(|zone| zone.to_string().parse().ok());
+        Ok(Self { values: array.as_primitive(), zone, named })
     }
 
     pub fn is_zoned(&self) -> bool {
@@ -134,8 +139,11 @@ impl<'a> Moments<'a> {
     }
 
     pub fn parts(&self, row: usize) -> Result<Parts> {
-        let Some(zone) = self.zone else { return Ok(parts_of(moment(self.values.value(row))?)) };
-        let (local, name, offset) = in_zone(self.values.value(row), zone)?;
+        let instant = moment(self.values.value(row))?;
+        let Some(zone) = self.zone else { return Ok(parts_of(instant)) };
+        let (local, offset) = in_zone(self.values.value(row), zone)?;
+        let named = self.named.map(|named| named.offset_from_utc_datetime(&instant));
+        let name = named.as_ref().and_then(OffsetName::abbreviation).unwrap_or_default().to_owned();
         Ok(Parts { zone: Some((name, offset)), ..parts_of(local) })
     }
 }

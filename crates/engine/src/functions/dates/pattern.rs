@@ -32,21 +32,17 @@ const KEYS: &[&str] = &[
 pub(super) fn pieces(pattern: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = pattern;
-    let (mut fill, mut translated) = (false, false);
-    while let Some(first) = rest.chars().next() {
-        if let Some(after) = strip(rest, "FM") {
-            (fill, rest) = (true, after);
-            continue;
-        }
-        if let Some(after) = strip(rest, "TM") {
-            (translated, rest) = (true, after);
-            continue;
-        }
+    while !rest.is_empty() {
+        // One of them, and nothing where no field is behind it: `FMTM` is that of a `T`.
+        let prefix = |upper: &str, lower: &str| rest.strip_prefix(upper).or_else(|| rest.strip_prefix(lower));
+        let (fill, translated) = (prefix("FM", "fm"), prefix("TM", "tm"));
+        rest = fill.or(translated).unwrap_or(rest);
         // Exact mode changes nothing here: reading is exact where it matters.
         if let Some(after) = strip(rest, "FX") {
             rest = after;
             continue;
         }
+        let Some(first) = rest.chars().next() else { break };
         if first == '"' {
             let inner = &rest[1..];
             let mut text = String::new();
@@ -75,8 +71,8 @@ pub(super) fn pieces(pattern: &str) -> Vec<Piece> {
                 rest = &rest[2..];
             }
             // Translated names, which are English ones here, have no blanks behind them.
-            let fill = std::mem::take(&mut fill) || (translated && matches!(*key, "MONTH" | "MON" | "DAY" | "DY"));
-            translated = false;
+            let is_name = matches!(*key, "MONTH" | "MON" | "DAY" | "DY");
+            let fill = fill.is_some() || (translated.is_some() && is_name);
             pieces.push(Piece::Field(Field { key, written, fill, ordinal }));
             continue;
         }
