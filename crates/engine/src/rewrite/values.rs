@@ -11,11 +11,14 @@ use polder_sql_tree::visit_mut;
 use polder_types::{Error, ErrorKind, Result};
 
 use super::{has_query, quoted};
-use crate::parse::parse_query;
+use crate::parse::{parse_expr, parse_query};
 use crate::statement::is_default;
 
 /// Rows that become queries: each stands within the next.
 const ROWS_MAX: usize = 64;
+
+/// Digits of a decimal.
+const DECIMAL_DIGITS_MAX: usize = 38;
 
 /// Rewrites the rows of a query, if it is a list of them. Those that are `inserted` have their types from the table's columns.
 ///
@@ -25,6 +28,9 @@ pub(super) fn rows(query: &mut Query, inserted: bool) -> Result<()> {
     let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
     floats(values);
     marked(values, inserted);
+    if !inserted {
+        decimals(values)?;
+    }
     let cells = || values.rows.iter().flat_map(|row| &row.content);
     if !cells().any(has_query) || cells().any(is_default) {
         return Ok(());
@@ -110,6 +116,47 @@ fn floats(values: &mut Values) {
             }
         }
     }
+}
+
+/// Numbers in quotes, where another row says that its value is a number with a point: the planner would round them to as many
+/// digits as that one has.
+fn decimals(values: &mut Values) -> Result<()> {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for at in 0..width {
+        if !values.rows.iter().filter_map(|row| row.content.get(at)).any(is_decimal) {
+            continue;
+        }
+        for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
+            if let Expr::Value(value) = cell
+                && let Value::SingleQuotedString(text) = &value.value
+                && is_written_number(text.trim())
+            {
+                *cell = parse_expr(text.trim())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_decimal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(text, _) if text.contains('.')),
+        Expr::Cast { data_type, .. } => {
+            matches!(data_type, DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_))
+        }
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
+            is_decimal(inner)
+        }
+        _ => false,
+    }
+}
+
+/// `-12.5`, as it may stand without quotes, and is a decimal then.
+fn is_written_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, behind) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits(whole) && is_digits(behind) && digits.len() <= DECIMAL_DIGITS_MAX
 }
 
 fn cast(cell: &mut Expr, data_type: DataType) {

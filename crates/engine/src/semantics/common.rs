@@ -12,12 +12,15 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::expr::{BinaryExpr, Case, InList};
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast, lit};
+use datafusion::functions_nested::make_array::make_array_udf;
+use datafusion::logical_expr::expr::{BinaryExpr, Case, InList, ScalarFunction};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, ScalarUDF, Union, cast, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::rewrite_plan;
-use super::literals::numeric;
+use super::literals::{ARRAY, NULLIF, numeric};
 use super::operators::is_decimal;
 use crate::functions::call;
 use crate::functions::function::refuse;
@@ -28,8 +31,8 @@ const FUNCTIONS: &[(&str, Meeting)] = &[
     ("coalesce", Meeting::Common("COALESCE")),
     ("greatest", Meeting::Common("GREATEST")),
     ("least", Meeting::Common("LEAST")),
-    ("nullif", Meeting::Compared),
-    ("make_array", Meeting::Common("ARRAY")),
+    (NULLIF, Meeting::Compared),
+    (ARRAY, Meeting::Common("ARRAY")),
 ];
 
 #[derive(Debug)]
@@ -178,6 +181,25 @@ impl Meeting {
         })
     }
 
+    /// # Errors
+    /// 42883 and 42804 for texts that are not in quotes beside days, moments, spans and truths.
+    fn check_texts(self, exprs: &[Expr], schema: &DFSchema) -> Result<()> {
+        use DataType as D;
+        let Ok(types) = exprs.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>() else {
+            return Ok(());
+        };
+        let is_unlike =
+            |known: &&D| matches!(known, D::Boolean | D::Date32 | D::Timestamp(..) | D::Time64(_) | D::Interval(_));
+        let is_open = |expr: &Expr| is_quoted(expr) || matches!(expr, Expr::Placeholder(_));
+        let text = exprs.iter().zip(&types).find(|(expr, known)| is_text(known) && !is_open(expr));
+        let (Some((_, text)), Some(other)) = (text, types.iter().find(is_unlike)) else { return Ok(()) };
+        let (text, other) = (postgres_name(text), postgres_name(other));
+        Err(match self {
+            Self::Compared => refuse("42883", format!("operator does not exist: {other} and {text} are not compared")),
+            Self::Common(what) => refuse("42804", format!("{what} types {other} and {text} cannot be matched")),
+        })
+    }
+
     /// What a text in quotes becomes among values of these types.
     fn read(self, types: &[DataType], quoted: &[bool], text: &str) -> Option<DataType> {
         match self {
@@ -302,13 +324,51 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 false
             }
         }
-        Expr::ScalarFunction(function) => match FUNCTIONS.iter().find(|(name, _)| *name == function.name()) {
-            Some((_, meeting)) => unify(&mut function.args.iter_mut().collect::<Vec<_>>(), schema, *meeting)?,
-            None => false,
-        },
+        Expr::ScalarFunction(function) => {
+            let changed = met(function, schema)?;
+            match null_if_spans(function, schema) {
+                Some(case) => {
+                    expr = case;
+                    true
+                }
+                None => changed,
+            }
+        }
         _ => false,
     };
     Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// The arguments of a function that are of one type; true if that changes any.
+fn met(function: &mut ScalarFunction, schema: &DFSchema) -> Result<bool> {
+    let Some((name, meeting)) = FUNCTIONS.iter().find(|(name, _)| *name == function.name()) else { return Ok(false) };
+    if matches!(*name, NULLIF | ARRAY) {
+        meeting.check_texts(&function.args, schema)?;
+    }
+    let changed = unify(&mut function.args.iter_mut().collect::<Vec<_>>(), schema, *meeting)?;
+    Ok(changed | (*name == ARRAY && plain_array(&mut function.func)))
+}
+
+/// `nullif` of spans, of which a day is as long as 24 hours: as the comparison that it stands for.
+fn null_if_spans(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
+    let [value, other] = function.args.as_slice() else { return None };
+    if function.name() != NULLIF || value.is_volatile() {
+        return None;
+    }
+    let data_type = value.get_type(schema).ok().filter(|data_type| matches!(data_type, DataType::Interval(_)))?;
+    let null = ScalarValue::try_new_null(&data_type).ok()?;
+    let (when, then) = (value.clone().eq(other.clone()), lit(null));
+    Some(Expr::Case(Case::new(None, vec![(Box::new(when), Box::new(then))], Some(Box::new(value.clone())))))
+}
+
+/// Once its values are of one type, an array is made by the planner's own function, of which it knows more.
+fn plain_array(function: &mut Arc<ScalarUDF>) -> bool {
+    let plain = make_array_udf();
+    let is_other = *function != plain;
+    if is_other {
+        *function = plain;
+    }
+    is_other
 }
 
 /// A list with a CASE in it, or what becomes one (a subquery, a function such as COALESCE), as comparisons, one by one: to find what

@@ -1,25 +1,32 @@
-//! Texts in quotes among arguments of other types: `coalesce(day, '2024-01-01')` is a date.
+//! Texts in quotes among arguments of other types: `coalesce(day, '2024-01-01')` is a date, and so is what `ARRAY[day, '2024-01-01']`
+//! has in it.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::functions::input;
 use crate::functions::types::is_text;
 
 /// Functions whose arguments have one type.
-const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least"];
+const FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", NULLIF, ARRAY];
+
+pub(super) const NULLIF: &str = "nullif";
+/// What an array that is written out is called by the planner.
+pub(super) const ARRAY: &str = "make_array";
 
 pub(super) fn register(state: &mut dyn FunctionRegistry) -> Result<()> {
     for name in FUNCTIONS {
         let inner = state.udf(name)?;
-        state.register_udf(Arc::new(ScalarUDF::new_from_impl(OneType { inner })))?;
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(OneType::new(inner))))?;
     }
     Ok(())
 }
@@ -47,6 +54,26 @@ pub(super) fn numeric(text: &str) -> Option<ScalarValue> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneType {
     inner: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+impl OneType {
+    fn new(inner: Arc<ScalarUDF>) -> Self {
+        Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    fn coerced(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        if self.name() != NULLIF {
+            return self.inner.coerce_types(arguments);
+        }
+        // The planner's own has no coercion that can be asked for.
+        let [one, other] = arguments else { return plan_err!("nullif takes two arguments") };
+        match comparison_coercion(one, other) {
+            Some(DataType::Null) => Ok(vec![DataType::Utf8View; 2]),
+            Some(common) => Ok(vec![common; 2]),
+            None => plan_err!("{one} and {other} are not comparable"),
+        }
+    }
 }
 
 impl ScalarUDFImpl for OneType {
@@ -54,13 +81,17 @@ impl ScalarUDFImpl for OneType {
         self.inner.name()
     }
 
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let other = arguments.iter().find(|argument| !is_text(argument) && !argument.is_null());
-        let Some(other) = other.filter(|other| !other.is_numeric()) else { return self.inner.coerce_types(arguments) };
+        let Some(other) = other.filter(|other| !other.is_numeric()) else { return self.coerced(arguments) };
         let fits = |argument: &DataType| is_text(argument) || argument.is_null() || argument == other;
         if is_uuid(other) && arguments.iter().all(fits) {
             // Texts stay what they are until they are cast (`CommonTypes`): the planner asks Arrow whether they can be,
@@ -69,7 +100,7 @@ impl ScalarUDFImpl for OneType {
             return Ok(kept.cloned().collect());
         }
         let read = arguments.iter().map(|argument| if is_text(argument) { other } else { argument });
-        self.inner.coerce_types(&read.cloned().collect::<Vec<_>>())
+        self.coerced(&read.cloned().collect::<Vec<_>>())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
@@ -81,6 +112,9 @@ impl ScalarUDFImpl for OneType {
         let uuid = types.find(|data_type| is_uuid(data_type)).cloned();
         let field = self.inner.return_field_from_args(arguments)?;
         Ok(match uuid {
+            Some(uuid) if self.name() == ARRAY => {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::new_list(uuid, true)))
+            }
             Some(uuid) if is_text(field.data_type()) => Arc::new(field.as_ref().clone().with_data_type(uuid)),
             _ => field,
         })
