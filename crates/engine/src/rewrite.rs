@@ -44,7 +44,7 @@ use crate::asof;
 use crate::parse::{parse_call, parse_factor};
 use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
-use crate::statement::names_out::{number_branches, number_inside};
+use crate::statement::names_out::{number_branches, number_inside, number_stars};
 
 pub(crate) use query::named_columns;
 
@@ -95,6 +95,8 @@ pub(crate) fn no_locks(lock: &str) -> Error {
 struct Rewriter {
     /// Queries around the one that is visited.
     depth: usize,
+    /// Of these, those that are LATERAL.
+    laterals: usize,
     /// Within an INSERT.
     inserts: bool,
     /// Names of queries in WITH, which no table of the system takes the place of.
@@ -132,6 +134,10 @@ impl VisitorMut for Rewriter {
         number_branches(query.body.as_mut());
         // Of the outermost, whoever runs it says what becomes of names that are there twice.
         if self.depth > 0 {
+            // LATERAL, a column without a table's name may be one that no star here shows.
+            if self.laterals == 0 {
+                number_stars(query.body.as_mut());
+            }
             number_inside(query);
         }
         ControlFlow::Continue(())
@@ -167,10 +173,13 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        broken(using::derive(factor).and_then(|()| records::derive(factor)))
+        let derived = using::derive(factor).and_then(|()| records::derive(factor));
+        self.laterals += usize::from(is_lateral(factor));
+        broken(derived)
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        self.laterals -= usize::from(is_lateral(factor)).min(self.laterals);
         if let TableFactor::Table { sample: Some(sample), .. } | TableFactor::Derived { sample: Some(sample), .. } =
             factor
         {
@@ -198,6 +207,10 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+fn is_lateral(factor: &TableFactor) -> bool {
+    matches!(factor, TableFactor::Derived { lateral: true, .. })
 }
 
 fn sampled(sample: &TableSampleKind) -> Error {

@@ -10,7 +10,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement,
+    Distinct, Expr, GroupByExpr, OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    SetExpr, Statement, TableFactor, TableWithJoins,
 };
 use futures::StreamExt;
 use polder_sql_tree::visit_expressions;
@@ -47,6 +48,7 @@ pub(super) fn number_repeated(statement: &mut Parsed) {
 pub(super) fn number_in(query: &mut Query) {
     hide_sorted(query);
     let sorted = names_in_order(query);
+    number_stars(query.body.as_mut());
     number_in_body(query.body.as_mut(), &sorted);
 }
 
@@ -75,6 +77,7 @@ pub(super) fn beside_stars(query: &mut Query) {
     // By these a name may be that of the answer's column.
     let is_asked_for = grouped || select.having.is_some() || select.qualify.is_some();
     let is_distinct = select.distinct.is_some();
+    let shown = beside_their_star(select);
     for (at, item) in select.projection.iter_mut().enumerate() {
         let (name, expr) = match item {
             SelectItem::UnnamedExpr(expr @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) => {
@@ -89,11 +92,95 @@ pub(super) fn beside_stars(query: &mut Query) {
             }
             _ => continue,
         };
-        if is_distinct && sorted.contains(&name) {
+        if is_distinct && sorted.contains(&name) && !shown.contains(&name) {
             continue;
         }
         let alias = quoted_ident(&format!("{name}{MARK}{}", at + 1));
         *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
+/// The columns that stand beside a star of their own table, which has them too: `SELECT *, a`, `SELECT t.*, t.a`.
+fn beside_their_star(select: &Select) -> HashSet<String> {
+    let mut tables = Vec::new();
+    select.from.iter().for_each(|from| names_of_tables(from, &mut tables));
+    let mut starred = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::Wildcard(options) if options.to_string().is_empty() => starred.clone_from(&tables),
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)
+                if options.to_string().is_empty() =>
+            {
+                starred.extend(name.0.last().and_then(|part| part.as_ident()).map(fold));
+            }
+            _ => {}
+        }
+    }
+    let has = |table: &String| starred.contains(table);
+    let all = !tables.is_empty() && tables.iter().all(has);
+    let column = |expr: &Expr| match expr {
+        Expr::Identifier(ident) if all => Some(fold(ident)),
+        Expr::CompoundIdentifier(idents) => match idents.as_slice() {
+            [.., table, column] if tables.contains(&fold(table)) && has(&fold(table)) => Some(fold(column)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let beside = select.projection.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => column(expr),
+        SelectItem::ExprWithAlias { expr, alias } => column(expr).filter(|name| *name == fold(alias)),
+        _ => None,
+    });
+    beside.collect()
+}
+
+/// What the tables of FROM are called by; an empty text for those of which it does not tell.
+fn names_of_tables(from: &TableWithJoins, names: &mut Vec<String>) {
+    for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
+        match factor {
+            TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+                names.push(fold(&alias.name));
+            }
+            TableFactor::Table { name, .. } => {
+                names.push(name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default());
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => names_of_tables(table_with_joins, names),
+            _ => names.push(String::new()),
+        }
+    }
+}
+
+/// Numbers what has the name of a column that a star beside it shows.
+pub(crate) fn number_stars(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => number_beside_stars(select),
+        SetExpr::Query(query) => number_stars(query.body.as_mut()),
+        SetExpr::SetOperation { left, right, .. } => {
+            number_stars(left);
+            number_stars(right);
+        }
+        _ => {}
+    }
+}
+
+fn number_beside_stars(select: &mut Select) {
+    if matches!(select.distinct, Some(Distinct::On(_))) {
+        return;
+    }
+    let shown = beside_their_star(select);
+    if shown.is_empty() {
+        return;
+    }
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let (name, expr) = match item {
+            SelectItem::UnnamedExpr(expr) => (name_of(expr), expr.clone()),
+            SelectItem::ExprWithAlias { expr, alias } => (fold(alias), expr.clone()),
+            _ => continue,
+        };
+        if shown.contains(&name) {
+            let alias = quoted_ident(&format!("{name}{MARK}{}", at + 1));
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
     }
 }
 
@@ -106,6 +193,7 @@ pub(crate) fn number_inside(query: &mut Query) {
 pub(crate) fn number_branches(body: &mut SetExpr) {
     if let SetExpr::SetOperation { left, right, .. } = body {
         number_branches(left);
+        number_stars(right);
         number_in_body(right, &HashSet::new());
     }
 }

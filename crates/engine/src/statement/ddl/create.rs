@@ -12,6 +12,7 @@ use futures::StreamExt;
 use polder_lake::{ColumnSpec, TableName, TableRules, TextLength, TransactionCell};
 use polder_types::{Error, ErrorKind, Result};
 
+use super::super::names_out::{MARK, number_inside, number_stars, plain};
 use super::super::{Context, ended};
 use super::foreign;
 use super::rules::Draft;
@@ -141,10 +142,15 @@ impl Context<'_> {
         draft: &mut Draft,
     ) -> Result<(Vec<ColumnSpec>, Option<LogicalPlan>)> {
         // Given another name, since DataFusion need not know whether this one is taken.
-        let mut plain = create.clone();
-        plain.or_replace = false;
-        plain.if_not_exists = false;
-        let statement = Parsed::Statement(Box::new(Statement::CreateTable(plain)));
+        let mut asked = create.clone();
+        asked.or_replace = false;
+        asked.if_not_exists = false;
+        // Columns of one name are told apart, to be refused by their name. By a name in ORDER BY they may be meant.
+        if let Some(query) = asked.query.as_mut().filter(|query| query.order_by.is_none()) {
+            number_stars(query.body.as_mut());
+            number_inside(query);
+        }
+        let statement = Parsed::Statement(Box::new(Statement::CreateTable(asked)));
         let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("CREATE TABLE planned as something else"));
@@ -164,6 +170,11 @@ impl Context<'_> {
                 spec_of(field, nullable)
             })
             .collect();
+        if let Some(twice) = specs.iter().find(|spec| spec.name.contains(MARK)) {
+            return Err(Error::invalid(format!("column {:?} is there twice", plain(&twice.name)))
+                .with_code("42701")
+                .with_hint("give one of them another name with AS"));
+        }
         for definition in &create.columns {
             let name = super::column(&definition.name);
             if let Some(spec) = specs.iter_mut().find(|spec| spec.name == name) {
