@@ -44,7 +44,7 @@ use crate::asof;
 use crate::parse::{parse_call, parse_factor};
 use crate::semantics::AT_TIME_ZONE;
 use crate::statement::fold;
-use crate::statement::names_out::{number_branches, number_inside, number_stars};
+use crate::statement::names_out::{name_outer, number_branches, number_inside, number_stars};
 
 pub(crate) use query::named_columns;
 
@@ -174,12 +174,15 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         let derived = using::derive(factor).and_then(|()| records::derive(factor));
-        self.laterals += usize::from(is_lateral(factor));
+        self.laterals += usize::from(matches!(factor, TableFactor::Derived { lateral: true, .. }));
         broken(derived)
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        self.laterals -= usize::from(is_lateral(factor)).min(self.laterals);
+        if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
+            self.laterals = self.laterals.saturating_sub(1);
+            name_outer(subquery);
+        }
         if let TableFactor::Table { sample: Some(sample), .. } | TableFactor::Derived { sample: Some(sample), .. } =
             factor
         {
@@ -207,10 +210,6 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(error),
         }
     }
-}
-
-fn is_lateral(factor: &TableFactor) -> bool {
-    matches!(factor, TableFactor::Derived { lateral: true, .. })
 }
 
 fn sampled(sample: &TableSampleKind) -> Error {

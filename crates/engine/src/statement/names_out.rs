@@ -134,6 +134,22 @@ fn beside_their_star(select: &Select) -> HashSet<String> {
     beside.collect()
 }
 
+/// Names the columns of tables around that a LATERAL query gives as they are: the planner would have them under no name.
+pub(crate) fn name_outer(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut tables = Vec::new();
+    select.from.iter().for_each(|from| names_of_tables(from, &mut tables));
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(_)) = item else { continue };
+        let Expr::CompoundIdentifier(idents) = &*expr else { continue };
+        let [.., table, column] = idents.as_slice() else { continue };
+        if !tables.contains(&fold(table)) && !tables.iter().any(String::is_empty) {
+            let alias = quoted_ident(&fold(column));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 /// What the tables of FROM are called by; an empty text for those of which it does not tell.
 fn names_of_tables(from: &TableWithJoins, names: &mut Vec<String>) {
     for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
