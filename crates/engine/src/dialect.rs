@@ -194,7 +194,7 @@ impl Dialect for PolderDialect {
         Some(operand.map(|expr| Expr::UnaryOp { op, expr: Box::new(expr) }))
     }
 
-    /// `x ISNULL`, `x [NOT] IN ((SELECT 1), 2)`, `x [NOT] BETWEEN SYMMETRIC a AND b`, and `x IS [NOT] DISTINCT FROM y`, of which the parser takes all that
+    /// `x ISNULL`, `x::text COLLATE "C"`, `x [NOT] IN ((SELECT 1), 2)`, `x [NOT] BETWEEN SYMMETRIC a AND b`, and `x IS [NOT] DISTINCT FROM y`, of which the parser takes all that
     /// follows for `y`.
     fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
         if is_word(&parser.peek_token_ref().token, "isnull") {
@@ -203,6 +203,12 @@ impl Dialect for PolderDialect {
         }
         if is_word(&parser.peek_token_ref().token, "is") {
             return self.distinct_from(parser, expr);
+        }
+        // Behind a value the parser takes it by itself, behind a cast and other operators it does not.
+        if is_word(&parser.peek_token_ref().token, "collate") {
+            parser.next_token();
+            let collation = parser.parse_object_name(false);
+            return Some(collation.map(|collation| Expr::Collate { expr: Box::new(expr.clone()), collation }));
         }
         let negated = is_word(&parser.peek_token_ref().token, "not");
         let words = usize::from(negated);

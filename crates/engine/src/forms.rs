@@ -63,7 +63,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
     let mut folder = Folder { solid: Vec::new(), tokens, extras: Extras::default() };
     folder.count();
     folder.frames()?;
-    folder.only();
+    folder.needless();
     for (word, form) in [("pivot", "(sum(x) FOR y IN ('a', 'b'))"), ("unpivot", "(value FOR name IN (a, b))")] {
         if folder.is(0, word) {
             let word = word.to_uppercase();
@@ -76,6 +76,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
         Some(Keyword::ALTER) => {
             folder.column_drops()?;
             folder.projections()?;
+            folder.collations()?;
             folder.mask()?;
             folder.identities();
             folder.alter();

@@ -48,6 +48,9 @@ use crate::statement::names_out::{name_outer, number_branches, number_inside, nu
 
 pub(crate) use query::named_columns;
 
+/// What `GROUP BY DISTINCT` begins with once it is folded.
+pub(crate) const DISTINCT_SETS: &str = "polder$distinct";
+
 pub(crate) const SERIES: &str = "generate_series";
 
 /// Values that a pivot may turn into columns.

@@ -1,9 +1,12 @@
-//! Forms that are refused by their names, and not as mistakes of syntax.
+//! Forms that are refused by their names, and not as mistakes of syntax, and words that change nothing here.
 
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 use polder_types::{Error, Result};
 
 use super::Folder;
+use crate::functions::syntax::known_collation;
+use crate::rewrite::DISTINCT_SETS;
 
 impl Folder {
     /// `ALTER COLUMN c DROP IDENTITY`, or `… EXPRESSION`
@@ -57,16 +60,86 @@ impl Folder {
         }
     }
 
-    /// `FROM ONLY t` and `JOIN ONLY t`: no table inherits from another, so ONLY one is each.
-    pub(super) fn only(&mut self) {
+    /// What stands in any statement.
+    pub(super) fn needless(&mut self) {
+        self.only();
+        self.grouped();
+    }
+
+    /// `FROM ONLY t`, `JOIN ONLY t` and those of MERGE: no table inherits from another, so ONLY one is each.
+    fn only(&mut self) {
+        let merges = self.is(0, "merge") || self.is(0, "with");
         let mut number = 1;
         while number + 1 < self.len() {
-            let stands = self.is(number, "only") && (self.is(number - 1, "from") || self.is(number - 1, "join"));
-            if stands && matches!(self.token(number + 1), Some(Token::Word(_))) {
-                self.remove(number, 1);
+            if self.is(number, "only") && matches!(self.token(number + 1), Some(Token::Word(_))) {
+                let merged = self.is(number - 1, "using") || number > 1 && self.are(number - 2, &["merge", "into"]);
+                if self.is(number - 1, "from") || self.is(number - 1, "join") || merges && merged {
+                    self.remove(number, 1);
+                }
             }
             number += 1;
         }
+    }
+
+    /// `GROUP BY ALL ROLLUP (a)`, which is without ALL, and `GROUP BY DISTINCT …`, as a first column of its own.
+    fn grouped(&mut self) {
+        let mut number = 1;
+        while number + 3 < self.len() {
+            if self.are(number, &["group", "by"]) {
+                let sets = ["rollup", "cube", "grouping"].iter().any(|word| self.is(number + 3, word));
+                if sets && self.is(number + 2, "all") {
+                    self.remove(number + 2, 1);
+                } else if self.is(number + 2, "distinct") {
+                    self.remove_and_insert(number + 2, 1, &format!("\"{DISTINCT_SETS}\","));
+                }
+            }
+            number += 1;
+        }
+    }
+
+    /// `ALTER COLUMN c TYPE text COLLATE "C" [USING …]`: there is one order of texts, so it is looked at, and not kept.
+    ///
+    /// # Errors
+    /// 42704 for a collation that is none.
+    pub(super) fn collations(&mut self) -> Result<()> {
+        let mut number = 3;
+        while number + 2 < self.len() {
+            let alters = self.is(number, "type") && (self.is(number - 2, "column") || self.is(number - 2, "alter"));
+            if alters || self.are(number - 1, &["data", "type"]) {
+                let mut at = number + 2;
+                while at < self.len() && !self.is(at, "collate") && !self.is(at, "using") && !self.begins_anew(at) {
+                    at += 1;
+                }
+                if self.is(at, "collate") {
+                    let of_texts =
+                        ["text", "varchar", "character", "char"].iter().any(|word| self.is(number + 1, word));
+                    if !of_texts && self.token(number + 2) != Some(&Token::Period) {
+                        let data_type = self.token(number + 1).map(ToString::to_string).unwrap_or_default();
+                        let message = format!("collations are not supported by type {data_type}");
+                        return Err(Error::invalid(message).with_code("42804").with_hint("leave COLLATE out"));
+                    }
+                    let behind = self.behind_name(at + 1);
+                    let parts = (at + 1..behind).step_by(2).filter_map(|part| match self.token(part)? {
+                        Token::Word(word) => Some(Ident {
+                            value: word.value.clone(),
+                            quote_style: word.quote_style,
+                            span: Span::empty(),
+                        }),
+                        _ => None,
+                    });
+                    known_collation(&ObjectName::from(parts.collect::<Vec<_>>()))?;
+                    self.remove(at, behind - at);
+                }
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the next change of a column begins behind a comma. One within brackets is of a type.
+    fn begins_anew(&self, number: usize) -> bool {
+        self.token(number) == Some(&Token::Comma)
+            && ["alter", "add", "drop", "rename"].iter().any(|word| self.is(number + 1, word))
     }
 
     /// `FOR NO KEY UPDATE`, `FOR KEY SHARE`: the planner refuses the others.

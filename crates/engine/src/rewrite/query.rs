@@ -1,13 +1,15 @@
 //! Whole queries: FETCH, LIMIT by a subquery, TABLE, grouping by brackets, ORDER BY ALL.
 
+use std::collections::BTreeSet;
+
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
     JoinConstraint, JoinOperator, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
     TableFactor, TableWithJoins, Value,
 };
-use polder_types::{Error, Result};
+use polder_types::{Error, ErrorKind, Result};
 
-use super::{quoted, row_counts};
+use super::{DISTINCT_SETS, quoted, row_counts};
 use crate::parse::{parse_expr, parse_query};
 use crate::statement::fold;
 
@@ -235,7 +237,58 @@ pub(super) fn grouping(select: &mut Select) -> Result<()> {
         };
         *expr = Expr::GroupingSets(sets);
     }
+    let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return Ok(()) };
+    if matches!(exprs.first(), Some(Expr::Identifier(ident)) if ident.value == DISTINCT_SETS) {
+        exprs.remove(0);
+        *exprs = distinct_sets(std::mem::take(exprs), &select.projection)?;
+    }
     Ok(())
+}
+
+/// Sets of groups, as in PostgreSQL.
+const SETS_MAX: usize = 4_096;
+
+/// `GROUP BY DISTINCT ROLLUP (a, b), ROLLUP (a, c)`: each set that comes of them once.
+fn distinct_sets(exprs: Vec<Expr>, projection: &[SelectItem]) -> Result<Vec<Expr>> {
+    if !exprs.iter().any(|expr| matches!(expr, Expr::GroupingSets(_) | Expr::Rollup(_) | Expr::Cube(_))) {
+        return Ok(exprs);
+    }
+    let mut all: Vec<Vec<Expr>> = vec![Vec::new()];
+    for expr in exprs {
+        let mut sets = Expr::GroupingSets(match expr {
+            Expr::GroupingSets(sets) => sets,
+            Expr::Rollup(parts) => rolled_up(&parts),
+            Expr::Cube(parts) if parts.len() <= CUBE_MAX => cubed(&parts),
+            Expr::Tuple(parts) => vec![parts],
+            other => vec![vec![other]],
+        });
+        places(&mut sets, projection)?;
+        let Expr::GroupingSets(sets) = sets else { continue };
+        if all.len() * sets.len() > SETS_MAX {
+            let message = format!("too many grouping sets present (maximum {SETS_MAX})");
+            return Err(Error::new(ErrorKind::TooLarge, message).with_code("54001"));
+        }
+        all = all
+            .iter()
+            .flat_map(|before| sets.iter().map(move |set| [before.as_slice(), set.as_slice()].concat()))
+            .collect();
+    }
+    let mut seen: Vec<BTreeSet<String>> = Vec::new();
+    let mut kept = Vec::new();
+    for set in all {
+        let mut once: Vec<Expr> = Vec::new();
+        set.into_iter().for_each(|column| {
+            if !once.contains(&column) {
+                once.push(column);
+            }
+        });
+        let names: BTreeSet<String> = once.iter().map(ToString::to_string).collect();
+        if !seen.contains(&names) {
+            seen.push(names);
+            kept.push(once);
+        }
+    }
+    Ok(vec![Expr::GroupingSets(kept)])
 }
 
 /// Whether each part is one column, and none is there twice: so the planner takes them.
