@@ -10,6 +10,7 @@ mod ctes;
 mod distinct;
 mod elements;
 pub(crate) mod names;
+pub(crate) mod natural;
 mod outer_aggregates;
 pub(crate) mod outer_names;
 mod pages;

@@ -13,7 +13,7 @@ use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
 
 use super::query::output_name;
-use super::quoted;
+use super::{natural, quoted};
 use crate::parse::{parse_expr, parse_query};
 use crate::statement::fold;
 
@@ -28,6 +28,9 @@ struct Merged {
 /// # Errors
 /// `Unsupported` where it cannot be told from the text which tables have the column.
 pub(super) fn merge(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
+    if natural::mark(&mut select.from) {
+        return Ok(());
+    }
     if select.from.iter().any(|from| uses(from, is_outer)) {
         return if select.from.len() == 1 { merge_all(select, order) } else { Err(refused()) };
     }
@@ -133,14 +136,9 @@ fn left_out(options: &WildcardAdditionalOptions, merged: &[Merged]) -> Option<Ve
     (rest.to_string().is_empty() && all_merged).then_some(names)
 }
 
-fn refused() -> Error {
+pub(super) fn refused() -> Error {
     Error::unsupported("USING of RIGHT and FULL joins is not supported among other joins")
         .with_hint("ON l.k = r.k, and coalesce(l.k, r.k)")
-}
-
-fn natural() -> Error {
-    Error::unsupported("NATURAL RIGHT and NATURAL FULL JOIN are not supported")
-        .with_hint("name the columns: RIGHT JOIN … USING (k)")
 }
 
 /// Whether there is a join with USING, or NATURAL, of a kind.
@@ -167,7 +165,22 @@ fn uses(from: &TableWithJoins, kind: fn(&JoinOperator) -> bool) -> bool {
             .any(|join| nested(&join.relation) || using(&join.join_operator) && kind(&join.join_operator))
 }
 
-fn is_outer(operator: &JoinOperator) -> bool {
+/// What a join is by, of those that may be by columns.
+pub(super) fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    use JoinOperator as J;
+    match operator {
+        J::Join(constraint)
+        | J::Inner(constraint)
+        | J::Left(constraint)
+        | J::LeftOuter(constraint)
+        | J::Right(constraint)
+        | J::RightOuter(constraint)
+        | J::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+pub(super) fn is_outer(operator: &JoinOperator) -> bool {
     matches!(operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_))
 }
 
@@ -194,21 +207,8 @@ fn merged_columns(from: &mut TableWithJoins) -> Result<(Vec<Merged>, Vec<String>
     let mut tables = vec![first.clone()];
     for join in &mut from.joins {
         let right = qualifier(&join.relation).ok_or_else(refused)?;
-        let (J::Join(constraint)
-        | J::Inner(constraint)
-        | J::Left(constraint)
-        | J::LeftOuter(constraint)
-        | J::Right(constraint)
-        | J::RightOuter(constraint)
-        | J::FullOuter(constraint)) = &mut join.join_operator
-        else {
-            return Err(refused());
-        };
-        let columns = match &*constraint {
-            JoinConstraint::Using(columns) => columns,
-            JoinConstraint::Natural => return Err(natural()),
-            _ => return Err(refused()),
-        };
+        let constraint = constraint_of(&mut join.join_operator).ok_or_else(refused)?;
+        let JoinConstraint::Using(columns) = &*constraint else { return Err(refused()) };
         let used: Vec<String> = columns.iter().filter_map(|column| column.0.last()?.as_ident().map(fold)).collect();
         if names.as_ref().is_some_and(|names| *names != used) {
             return Err(refused());

@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use polder_sql_tree::visit_mut;
 
-use super::{SERIES, outer_names, recursion, whole_rows};
+use super::{SERIES, natural, outer_names, recursion, whole_rows};
 use futures::future::BoxFuture;
 
 use crate::authz::check_named;
@@ -87,6 +87,9 @@ pub(crate) fn plan(state: &SessionState, statement: Parsed) -> BoxFuture<'_, Res
 async fn plan_any(state: &SessionState, mut statement: Parsed) -> Result<LogicalPlan> {
     let mut marker = Marker::default();
     visit_queries(&mut statement, &mut marker);
+    if marker.natural {
+        Box::pin(natural::resolve(state, &mut statement)).await?;
+    }
     outer_names::qualify(&mut statement);
     let spare = whole_rows::may_be_meant(&mut statement).then(|| statement.clone());
     let plan = match (planned(state, statement, marker.recursive).await, spare) {
@@ -204,6 +207,8 @@ struct Marker {
     calls: usize,
     /// Whether there are queries of which a term recurs.
     recursive: bool,
+    /// Whether there are joins of which it is to be found out by which columns they are.
+    natural: bool,
 }
 
 impl VisitorMut for Marker {
@@ -211,6 +216,7 @@ impl VisitorMut for Marker {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.recursive |= recursion::apart(query);
+        self.natural |= natural::is_marked(query);
         ControlFlow::Continue(())
     }
 

@@ -25,7 +25,7 @@ use super::depend::read_by;
 use crate::authz::{Who, access_of_new};
 use crate::error::from_datafusion;
 use crate::inline::expand;
-use crate::rewrite::whole_numbers;
+use crate::rewrite::{natural, whole_numbers};
 use crate::scope::Scope;
 use crate::session::Outcome;
 
@@ -99,6 +99,8 @@ impl Context<'_> {
         let functions = self.functions(scope);
         functions.qualify(&mut query)?;
         self.refuse_temporary(&query, create)?;
+        // By the columns of today.
+        let query = natural::resolve_query(&scope.state, query).await.map_err(from_datafusion)?;
         let plan = self.plan_kept(scope, &query).await?;
         let own: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
         if create.columns.len() > own.len() {
