@@ -4,6 +4,7 @@
 
 mod beyond;
 mod estimate;
+mod inserts;
 mod mask;
 mod options;
 mod refused;
@@ -36,6 +37,8 @@ pub(crate) struct Extras {
     pub partitioned: Option<Vec<String>>,
     /// The keys of `CLUSTER BY (…)` or `SORTED BY (…)`; empty for `RESET SORTED BY`.
     pub clustered: Option<Vec<String>>,
+    /// `COMMENT ON CONSTRAINT c ON t`, folded into one on the column `t.c`.
+    pub constraint: bool,
     /// `EXPLAIN (ESTIMATE)`
     pub estimate: Option<EstimateForm>,
     /// `EXPLAIN (FORMAT JSON)`: one text.
@@ -90,6 +93,7 @@ pub(crate) fn fold_forms(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpa
             folder.overriding();
         }
         Some(Keyword::SELECT) => folder.locks()?,
+        Some(Keyword::COMMENT) => folder.constraint(),
         Some(Keyword::SHOW) => folder.shown()?,
         Some(Keyword::EXPLAIN) => folder.estimate()?,
         // No table inherits from another, so ONLY one is each.
@@ -460,38 +464,6 @@ impl Folder {
         // Any operation will do: what goes along says which it is.
         self.remove_and_insert(behind, what + 2 - behind, "RENAME TO layout");
         true
-    }
-
-    /// `INSERT INTO a TABLE b`
-    fn table_of(&mut self) {
-        if !self.is(1, "into") || self.is(2, "table") {
-            return;
-        }
-        let mut number = self.behind_name(2);
-        if self.token(number) == Some(&Token::LParen) {
-            while number < self.len() && self.token(number) != Some(&Token::RParen) {
-                number += 1;
-            }
-            number += 1;
-        }
-        if self.is(number, "table") {
-            self.remove_and_insert(number, 1, "SELECT * FROM");
-        }
-    }
-
-    /// `OVERRIDING {SYSTEM | USER} VALUE`
-    fn overriding(&mut self) {
-        for number in 0..self.len() {
-            if self.is(number, "overriding") && self.is(number + 2, "value") {
-                self.extras.overriding = match self.word(number + 1).map(|word| word.value.to_lowercase()).as_deref() {
-                    Some("system") => Some(Overriding::System),
-                    Some("user") => Some(Overriding::User),
-                    _ => return,
-                };
-                self.remove(number, 3);
-                return;
-            }
-        }
     }
 }
 

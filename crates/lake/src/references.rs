@@ -32,6 +32,8 @@ pub struct ForeignKey {
     /// MATCH FULL: values are missing in all of the columns or in none.
     #[serde(default)]
     pub full: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What becomes of rows when the one that they refer to goes, or gets another key.

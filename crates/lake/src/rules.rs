@@ -72,6 +72,12 @@ pub struct Key {
     /// It was made as an index: no constraint goes by its name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub index: bool,
+    /// What is said of the constraint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What is said of the index that it is kept by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_comment: Option<String>,
 }
 
 /// A condition that no row makes false.
@@ -79,6 +85,8 @@ pub struct Key {
 pub struct Check {
     pub name: String,
     pub sql: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// A column that is counted up.
@@ -103,6 +111,8 @@ pub struct ComputedDefault {
 pub struct Index {
     pub name: String,
     pub columns: Vec<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What a materialized view is made from.

@@ -136,6 +136,20 @@ impl Folder {
         Ok(())
     }
 
+    /// `COMMENT ON CONSTRAINT c ON t`
+    pub(super) fn constraint(&mut self) {
+        // There are no domains, so that those are a mistake of syntax.
+        let of_domain = self.is(5, "domain") && !self.is(6, "is");
+        if !self.are(1, &["on", "constraint"]) || !self.is(4, "on") || of_domain {
+            return;
+        }
+        let Some(name) = self.token(3).map(ToString::to_string) else { return };
+        let behind = self.behind_name(5);
+        self.remove_and_insert(behind, 0, &format!(".{name}"));
+        self.remove_and_insert(2, 3, "COLUMN");
+        self.extras.constraint = true;
+    }
+
     /// Whether the next change of a column begins behind a comma. One within brackets is of a type.
     fn begins_anew(&self, number: usize) -> bool {
         self.token(number) == Some(&Token::Comma)

@@ -2,6 +2,7 @@
 
 mod added;
 mod columns;
+mod comments;
 mod computed;
 mod constants;
 mod create;
@@ -150,6 +151,7 @@ impl Context<'_> {
         // An empty one is none, as with PostgreSQL.
         let comment = comment.filter(|text| !text.is_empty());
         let result = match kind {
+            CommentObject::Column if self.extras.constraint => self.comment_constraint(cell, name, comment).await,
             CommentObject::Column => self.comment_column(cell, name, comment).await,
             kind => self.comment_thing(cell, kind, name, comment).await,
         };
@@ -173,6 +175,7 @@ impl Context<'_> {
         let transaction = guard.as_mut().ok_or_else(ended)?;
         match kind {
             CommentObject::Schema => transaction.comment_schema(&schema_name(name)?, comment),
+            CommentObject::Index => self.comment_index(transaction, name, comment),
             CommentObject::Table | CommentObject::View | CommentObject::MaterializedView => {
                 let name = self.existing_name(name, transaction.view())?;
                 let view = transaction.view().view(&name).is_some();

@@ -258,6 +258,7 @@ impl Context<'_> {
     fn may_comment(&self, view: &Snapshot, kind: CommentObject, name: &ObjectName) -> Result<()> {
         match kind {
             CommentObject::Schema => self.must_own_schema(view, &schema_name(name)?),
+            CommentObject::Index => self.must_own_index(view, name),
             CommentObject::Column => {
                 let mut table = name.clone();
                 table.0.pop();

@@ -161,7 +161,7 @@ impl Foreign {
         if computed && on_delete.changes_rows() && on_delete != ReferenceAction::Cascade {
             return Err(computed_column("DELETE"));
         }
-        Ok(ForeignKey { name, columns, table: parent.uuid, referenced, on_delete, on_update, full })
+        Ok(ForeignKey { name, columns, table: parent.uuid, referenced, on_delete, on_update, full, comment: None })
     }
 }
 

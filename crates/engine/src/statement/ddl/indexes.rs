@@ -58,12 +58,13 @@ impl Context<'_> {
         };
         let name = free_name(&rules, given, &format!("{}_{}_idx", table.table, columns.join("_")), &table.table)?;
         if create.unique {
-            rules.keys.push(Key { name, columns: ids, primary: false, index: true });
+            let key = Key { name, columns: ids, primary: false, index: true, comment: None, index_comment: None };
+            rules.keys.push(key);
             transaction.set_rules(&table, rules)?;
             transaction.recheck_keys(&table).await?;
             return Ok(done);
         }
-        rules.indexes.push(Index { name, columns: ids });
+        rules.indexes.push(Index { name, columns: ids, comment: None });
         transaction.set_rules(&table, rules)?;
         Ok(done.notice(
             "tables are read by their statistics: the columns get bloom filters in new files, and OPTIMIZE sorts by them",
@@ -126,7 +127,7 @@ impl Context<'_> {
         let name = free_name(&rules, using.name.as_ref().map(fold), &index, &table.table)?;
         let of_key = |id: &i64| state.top_columns().find(|column| column.id == *id).map(|column| column.name.clone());
         let columns: Vec<String> = key.columns.iter().filter_map(of_key).collect();
-        rules.keys.insert(place, Key { name, columns: key.columns, primary, index: false });
+        rules.keys.insert(place, Key { name, primary, index: false, ..key });
         for column in columns.iter().filter(|_| primary) {
             self.check_no_nulls(cell, table, column).await?;
         }

@@ -113,5 +113,10 @@ fn copied(old: &TableState, new: &TableState, included: &dyn Fn(&str) -> bool) -
         rules.generated = old.rules.generated.clone();
         rules.generated.iter_mut().for_each(|generated| generated.column = same(generated.column));
     }
+    if !included("COMMENTS") {
+        rules.keys.iter_mut().for_each(|key| (key.comment, key.index_comment) = (None, None));
+        rules.indexes.iter_mut().for_each(|index| index.comment = None);
+        rules.checks.iter_mut().for_each(|check| check.comment = None);
+    }
     rules
 }

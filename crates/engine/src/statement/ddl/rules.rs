@@ -190,7 +190,8 @@ impl Draft {
                 format!("{}_{}_key", table.name, columns.join("_"))
             };
             let name = free_name(&rules, name, &default, &table.name)?;
-            rules.keys.push(Key { name, columns: ids, primary, index: false });
+            let key = Key { name, columns: ids, primary, index: false, comment: None, index_comment: None };
+            rules.keys.push(key);
         }
         for (name, expr) in self.checks {
             check_no_query(&expr, "check constraint")?;
@@ -202,7 +203,7 @@ impl Draft {
                 _ => format!("{}_check", table.name),
             };
             let name = free_name(&rules, name, &default, &table.name)?;
-            rules.checks.push(Check { name, sql });
+            rules.checks.push(Check { name, sql, comment: None });
         }
         for (column, always, start, step) in self.identities {
             let field = table.arrow_schema.field_with_name(&column);

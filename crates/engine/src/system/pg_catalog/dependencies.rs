@@ -274,6 +274,12 @@ pub(super) fn descriptions(world: &World) -> Result<Vec<ArrayRef>> {
         for column in table.top_columns() {
             push(PG_CLASS, oid, directory::number(column), column.comment.as_deref());
         }
+        for index in directory::indexes(table) {
+            push(PG_CLASS, oids::of_index(table.known_id(), index.place), 0, index.comment);
+        }
+        for (oid, _, constraint) in texts::constraints(world.snapshot(), table) {
+            push(PG_CONSTRAINT, oid, 0, constraint.comment());
+        }
     }
     for view in world.snapshot().views.values() {
         let oid = oids::of(view.id, 0);

@@ -80,6 +80,8 @@ pub(crate) struct IndexOf<'a> {
     pub primary: bool,
     /// It is that of a constraint of the same name.
     pub of_constraint: bool,
+    pub comment: Option<&'a str>,
+    pub comment_of_constraint: Option<&'a str>,
 }
 
 /// The indexes of a table.
@@ -91,6 +93,8 @@ pub(crate) fn indexes(table: &TableState) -> impl Iterator<Item = IndexOf<'_>> {
         unique: true,
         primary: key.primary,
         of_constraint: !key.index,
+        comment: key.index_comment.as_deref(),
+        comment_of_constraint: key.comment.as_deref(),
     });
     let others = table.rules.indexes.iter().take(KEYS_MAX).enumerate().map(|(place, index)| IndexOf {
         place: KEYS_MAX + place,
@@ -99,6 +103,8 @@ pub(crate) fn indexes(table: &TableState) -> impl Iterator<Item = IndexOf<'_>> {
         unique: false,
         primary: false,
         of_constraint: false,
+        comment: index.comment.as_deref(),
+        comment_of_constraint: None,
     });
     keys.chain(others)
 }

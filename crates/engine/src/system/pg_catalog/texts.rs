@@ -71,6 +71,14 @@ pub(super) enum Constraint<'a> {
 }
 
 impl Constraint<'_> {
+    pub(super) fn comment(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => key.comment_of_constraint,
+            Self::Check(check) => check.comment.as_deref(),
+            Self::Foreign(reference) => reference.key.comment.as_deref(),
+        }
+    }
+
     /// `short`: without the brackets that PostgreSQL puts around each condition.
     pub(super) fn definition(&self, world: &World, table: &TableState, short: bool) -> String {
         match self {
@@ -199,6 +207,10 @@ pub(crate) fn comment<'a>(world: &'a World, relation: &Relation, column: i64) ->
                 return table.comment.as_deref();
             }
             table.top_columns().find(|known| directory::number(known) == column)?.comment.as_deref()
+        }
+        Of::Index(table, place) if column == 0 => {
+            let table = world.snapshot().tables.get(&table)?;
+            directory::indexes(table).find(|index| index.place == place)?.comment
         }
         Of::View(_) if column == 0 => world.view(relation)?.comment.as_deref(),
         Of::View(_) => world.view(relation)?.column_comments.get(&column).map(String::as_str),
