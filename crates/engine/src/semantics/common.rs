@@ -326,7 +326,7 @@ fn expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::ScalarFunction(function) => {
             let changed = met(function, schema)?;
-            match null_if_spans(function, schema) {
+            match null_if_equal(function, schema) {
                 Some(case) => {
                     expr = case;
                     true
@@ -349,13 +349,14 @@ fn met(function: &mut ScalarFunction, schema: &DFSchema) -> Result<bool> {
     Ok(changed | (*name == ARRAY && plain_array(&mut function.func)))
 }
 
-/// `nullif` of spans, of which a day is as long as 24 hours: as the comparison that it stands for.
-fn null_if_spans(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
+/// `nullif` of spans, of which a day is as long as 24 hours, and of floats, of which 0 is -0: as the comparison that it stands for.
+fn null_if_equal(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
     let [value, other] = function.args.as_slice() else { return None };
     if function.name() != NULLIF || value.is_volatile() {
         return None;
     }
-    let data_type = value.get_type(schema).ok().filter(|data_type| matches!(data_type, DataType::Interval(_)))?;
+    let is_alike = |data_type: &DataType| matches!(data_type, DataType::Interval(_)) || data_type.is_floating();
+    let data_type = value.get_type(schema).ok().filter(is_alike)?;
     let null = ScalarValue::try_new_null(&data_type).ok()?;
     let (when, then) = (value.clone().eq(other.clone()), lit(null));
     Some(Expr::Case(Case::new(None, vec![(Box::new(when), Box::new(then))], Some(Box::new(value.clone())))))
