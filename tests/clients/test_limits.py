@@ -433,6 +433,27 @@ def test_a_value_that_grows_beyond_the_memory_of_its_statement(fresh, tmp_path):
     assert client.sql(limits + fits)[0].popitem()[1] == 5000002
 
 
+LONG_CONSTANTS = [
+    ("SELECT length(repeat('x', 60000000)) AS a", 60_000_000, 3),
+    ("SELECT repeat('x', 60000000) LIKE '%y' AS a", False, 4),
+    ("SELECT length(repeat('xy', 15000000) || repeat('z', 30000000)) AS a", 60_000_000, 5),
+    ("SELECT length(long || 'y') AS a FROM (SELECT repeat('x', 60000000) AS long) AS t", 60_000_001, 6),
+]
+
+
+def test_a_long_constant_is_there_a_few_times_at_most(fresh, tmp_path):
+    """A plan holds none: it would be copied at each of the planner's steps, whatever memory the statement may have."""
+    server = fresh(tmp_path / "data")
+    server.start()
+    client = server.client()
+    assert client.value("SELECT 1") == 1
+    before = server.memory_bytes("VmHWM")
+    for sql, expected, times in LONG_CONSTANTS:
+        assert client.sql("SET statement_memory = '100MB'; " + sql) == [{"a": expected}]
+        grown = server.memory_bytes("VmHWM") - before
+        assert grown < times * 60_000_000, f"{sql}: {grown >> 20} MiB"
+
+
 def test_what_takes_long_ends_with_its_time(fresh, tmp_path):
     """One row of one batch is no longer worked on when nobody waits for it."""
     server = fresh(tmp_path / "data")

@@ -1,9 +1,12 @@
 //! How much may be made of one batch of rows: asked before it is made, by whatever makes much of little.
 
+use std::cell::Cell;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::ColumnarValue;
 use polder_types::{Error, ErrorKind};
 
 use crate::error::into_datafusion;
@@ -17,6 +20,26 @@ const BATCH_MAX: usize = 1 << 30;
 
 /// A batch of ordinary rows takes so much. A statement that may have less memory than this is not refused for having one.
 const BATCH_LEAST: usize = 16 << 20;
+
+/// What a constant may take that the planner puts in place of a call. It copies its constants, and one that is longer is made when
+/// it is needed.
+const FOLDED_MAX: usize = 1 << 20;
+
+thread_local! {
+    static FOLDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what puts constants in place of calls, in this thread: those that get long are refused, and stay calls.
+pub(crate) fn folding<T>(planned: impl FnOnce() -> T) -> T {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            FOLDING.set(self.0);
+        }
+    }
+    let _back = Back(FOLDING.replace(true));
+    planned()
+}
 
 /// After so many bytes it is asked whether anybody still waits for them. A row counts as some, however short it is.
 const LOOK_EVERY: usize = 4 << 20;
@@ -41,10 +64,17 @@ impl<'a> Bound<'a> {
 
     /// That of the statement that a function is called in: what it may have of memory, and never more than 1 GiB.
     pub fn of(config: &'a ConfigOptions) -> Self {
+        Self::of_given(config, || 0)
+    }
+
+    /// As [`Self::of`], of what so many bytes are made into: where a text is a constant, what is read from it may be one.
+    pub fn of_given(config: &'a ConfigOptions, given: impl FnOnce() -> usize) -> Self {
         let world = config.extensions.get::<World>();
         let memory = world.and_then(|world| world.limits().now.statement_memory);
         let memory = memory.map_or(BATCH_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        Self { bytes: memory.clamp(BATCH_LEAST, BATCH_MAX), world }
+        let most = memory.clamp(BATCH_LEAST, BATCH_MAX);
+        let bytes = if FOLDING.get() { most.min(given().saturating_mul(2).max(FOLDED_MAX)) } else { most };
+        Self { bytes, world }
     }
 
     /// Whether a value may be so many bytes long; none stands for more than can be counted.
@@ -189,6 +219,18 @@ impl Text<'_> {
     }
 }
 
+/// A value of more bytes is not copied without need.
+const LONG: usize = 64 << 10;
+
+/// What is the same in all of so many rows, of which `array` has the one value. The only row has it as it is: a scalar is a copy,
+/// and whoever is given one copies it again.
+pub(crate) fn same_in_all(array: ArrayRef, rows: usize) -> Result<ColumnarValue> {
+    if rows == 1 && array.len() == 1 && array.get_array_memory_size() > LONG {
+        return Ok(ColumnarValue::Array(array));
+    }
+    ScalarValue::try_from_array(&array, 0).map(ColumnarValue::Scalar)
+}
+
 /// The bytes of the values that a column shows, without those that it only shares with others.
 pub(crate) fn bytes_of(array: &dyn Array) -> Result<usize> {
     match array.data_type() {
@@ -245,6 +287,13 @@ mod tests {
         assert_eq!(code(plain.check_length(Some(VALUE_MAX + 1))), "54000");
         assert_eq!(code(plain.check_length(None)), "54000");
         assert_eq!(code(plain.check_batch(BATCH_MAX + 1)), "53200");
+        let folded = |bytes| folding(|| Bound::of(&config).check_batch(bytes));
+        assert!(folded(FOLDED_MAX).is_ok());
+        assert_eq!(code(folded(FOLDED_MAX + 1)), "53200");
+        let read = |bytes| folding(|| Bound::of_given(&config, || FOLDED_MAX).check_batch(bytes));
+        assert!(read(2 * FOLDED_MAX).is_ok());
+        assert_eq!(code(read(2 * FOLDED_MAX + 1)), "53200");
+        assert!(plain.check_batch(FOLDED_MAX + 1).is_ok() && Bound::of(&config).check_batch(FOLDED_MAX + 1).is_ok());
         let little = Bound { bytes: BATCH_LEAST, world: None };
         assert_eq!(code(little.check_length(Some(BATCH_LEAST + 1))), "53200");
         let mut made = little.made();

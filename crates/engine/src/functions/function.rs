@@ -10,14 +10,14 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
 use arrow::datatypes::FieldRef;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, DocumentationBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
     Volatility,
 };
 use polder_types::Error;
 
-use super::bounds::Bound;
+use super::bounds::{Bound, same_in_all};
 use super::types;
 
 /// What an argument may be, and what it is turned into before the function sees it.
@@ -147,7 +147,7 @@ impl Call<'_> {
 
     /// How much it may make.
     pub fn bound(&self) -> Bound<'_> {
-        Bound::of(self.config)
+        Bound::of_given(self.config, || self.arrays.iter().map(|array| array.get_array_memory_size()).sum())
     }
 
     /// A column of texts; NULL where an argument is.
@@ -477,7 +477,7 @@ impl ScalarUDFImpl for Native {
         let call = Call { arrays, fields: args.arg_fields, rows, config: &args.config_options, gives };
         let array = (overload.run)(&call)?;
         if constant {
-            return ScalarValue::try_from_array(&array, 0).map(ColumnarValue::Scalar);
+            return same_in_all(array, args.number_rows);
         }
         Ok(ColumnarValue::Array(array))
     }

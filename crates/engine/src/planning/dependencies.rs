@@ -14,6 +14,7 @@ use datafusion::optimizer::{Optimizer, OptimizerConfig};
 use super::above_groups::{PUSHER, above_groups};
 use super::calls_apart::CallsApart;
 use super::common_parts::{SHARER, told_apart};
+use super::constants::{FOLDER, short_constants};
 use super::gathered::{GROUPER, ungathered};
 use super::null_safe::{EXTRACTOR, plain_keys};
 use super::wrapped::{Rule, Wrapped};
@@ -24,7 +25,7 @@ const BELIEVERS: [&str; 4] =
 
 /// The planner's usual rules, none of which sees a dependency, nor pushes below groups what belongs above them, nor makes keys that
 /// are equal where both are NULL, nor takes constants of two types for one, nor one call of a function for another, nor gathers
-/// different values from groups.
+/// different values from groups, nor puts long constants in place of calls.
 pub(crate) fn rules() -> Vec<Rule> {
     let kept = |rule: Rule| match rule.name() {
         name if BELIEVERS.contains(&name) => Wrapped::rule(rule, independent),
@@ -32,6 +33,7 @@ pub(crate) fn rules() -> Vec<Rule> {
         EXTRACTOR => Wrapped::rule(rule, plain_keys),
         SHARER => Wrapped::rule(rule, told_apart),
         GROUPER => Wrapped::rule(rule, ungathered),
+        FOLDER => Wrapped::rule(rule, short_constants),
         _ => rule,
     };
     let first: Rule = Arc::new(CallsApart);

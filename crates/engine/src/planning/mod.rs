@@ -3,6 +3,7 @@
 mod above_groups;
 mod calls_apart;
 mod common_parts;
+mod constants;
 pub(crate) mod dependencies;
 mod float_keys;
 mod gathered;

@@ -27,6 +27,9 @@ const KEPT_MAX: usize = 256;
 /// Bytes of a statement whose answer is kept.
 const TEXT_BYTES_MAX: usize = 1_024;
 
+/// Bytes of an answer that is kept.
+const ROW_BYTES_MAX: usize = 64 << 10;
+
 /// Everything that an answer may depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -49,7 +52,11 @@ impl Constants {
         Some(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(row)]))))
     }
 
+    /// Keeps a row, if it is not a long one.
     pub(super) fn keep(&self, key: Key, row: RecordBatch) {
+        if row.get_array_memory_size() > ROW_BYTES_MAX {
+            return;
+        }
         let mut kept = self.0.lock();
         if kept.len() >= KEPT_MAX {
             kept.clear();
@@ -117,4 +124,26 @@ fn is_immutable(plan: &LogicalPlan) -> Result<bool> {
         })
     })?;
     Ok(immutable)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringViewArray};
+
+    use super::*;
+
+    #[test]
+    fn long_answers_are_not_kept() {
+        let constants = Constants::default();
+        let is_kept = |letters: usize| {
+            let (schema, zone, text) =
+                ("public".to_owned(), "UTC".to_owned(), format!("SELECT repeat('x', {letters})"));
+            let key = Key { text, user: 1, role: 1, schema, zone, typed: false };
+            let column: ArrayRef = Arc::new(StringViewArray::from_iter_values(["x".repeat(letters)]));
+            constants.keep(key.clone(), RecordBatch::try_from_iter([("a", column)]).unwrap());
+            constants.rows(&key).is_some()
+        };
+        assert!(is_kept(1_000));
+        assert!(!is_kept(ROW_BYTES_MAX));
+    }
 }

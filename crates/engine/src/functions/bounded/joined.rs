@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::compute::kernels::concat_elements::concat_elements_dyn;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::texts;
-use crate::functions::bounds::Bound;
+use crate::functions::bounds::{Bound, same_in_all};
 
 /// The operator as a function that asks for its bound.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -60,7 +60,7 @@ impl ScalarUDFImpl for Joined {
         let (left, right) = (left.to_array(rows)?, right.to_array(rows)?);
         let array = concat_elements_dyn(left.as_ref(), right.as_ref())?;
         if constant {
-            return ScalarValue::try_from_array(&array, 0).map(ColumnarValue::Scalar);
+            return same_in_all(array, arguments.number_rows);
         }
         Ok(ColumnarValue::Array(array))
     }

@@ -1,20 +1,47 @@
 //! Functions whose result may be much longer than what they are given: how long is known before it is made.
 
-use arrow::array::ArrayRef;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::Int64Type;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 
 use crate::functions::function::Call;
+use crate::functions::types;
 
-/// `repeat(text, times)`
+/// A text that is repeated is written in parts of about so many bytes.
+const PART: usize = 64 << 10;
+
+/// `repeat(text, times)`, of which nothing is there twice.
 pub(super) fn repeat(call: &Call<'_>) -> Result<ArrayRef> {
+    let text = |row| call.text(0).value(row);
+    let times = |row| usize::try_from(call.primitive::<Int64Type>(1).value(row)).unwrap_or(0);
     let bound = call.bound();
-    call.texts(|row| {
-        let text = call.text(0).value(row);
-        let times = usize::try_from(call.primitive::<Int64Type>(1).value(row)).unwrap_or(0);
-        bound.check_length(text.len().checked_mul(times))?;
-        Ok(Some(text.repeat(times)))
-    })
+    let (mut made, mut bytes) = (bound.made(), 0_usize);
+    for row in (0..call.rows).filter(|row| call.is_whole(*row)) {
+        let length = text(row).len().checked_mul(times(row));
+        bound.check_length(length)?;
+        made.value(length.unwrap_or(0))?;
+        bytes = bytes.saturating_add(length.unwrap_or(0));
+    }
+    let (mut builder, mut made) = (StringBuilder::with_capacity(call.rows, bytes), bound.made());
+    for row in 0..call.rows {
+        if !call.is_whole(row) {
+            builder.append_null();
+            continue;
+        }
+        let (text, times) = (text(row), times(row));
+        // Nothing, however often, is nothing.
+        let together = if text.is_empty() { 0 } else { (PART / text.len()).clamp(1, times.max(1)) };
+        let part = text.repeat(together);
+        for _ in 0..times.checked_div(together).unwrap_or(0) {
+            made.look(part.len())?;
+            builder.write_str(&part).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        }
+        builder.append_value(text.repeat(times.checked_rem(together).unwrap_or(0)));
+    }
+    types::fit(Arc::new(builder.finish()), call.gives)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +95,6 @@ mod tests {
     use arrow::array::{AsArray, Int64Array, StringArray};
     use arrow::datatypes::DataType;
     use datafusion::common::config::ConfigOptions;
-    use std::sync::Arc;
 
     use super::*;
 
@@ -92,6 +118,8 @@ mod tests {
         let left = |call: &Call<'_>| pad(call, Side::Left);
         let right = |call: &Call<'_>| pad(call, Side::Right);
         assert_eq!(called(vec![texts(&["é", "b"]), numbers(&[3, -1])], repeat).unwrap(), ["ééé", ""]);
+        let long = called(vec![texts(&["abc", "", "x"]), numbers(&[50_000, 9, 70_000])], repeat).unwrap();
+        assert_eq!(long, ["abc".repeat(50_000), String::new(), "x".repeat(70_000)]);
         assert_eq!(called(vec![texts(&["é", "abc", "x"]), numbers(&[3, 2, 1])], left).unwrap(), ["  é", "ab", "x"]);
         let filled = vec![texts(&["a", "a", "a"]), numbers(&[4, 4, 0]), texts(&["éx", "", "x"])];
         assert_eq!(called(filled.clone(), left).unwrap(), ["éxéa", "a", ""]);
