@@ -1,6 +1,6 @@
 //! The catalog as `datafusion-ducklake` asks for it, answered from memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -63,6 +63,7 @@ impl SnapshotProvider {
 }
 
 fn column_row(table: &TableState) -> Vec<(DuckLakeTableColumn, Option<i64>)> {
+    let were_null = were_null(table);
     table
         .columns
         .iter()
@@ -72,7 +73,7 @@ fn column_row(table: &TableState) -> Vec<(DuckLakeTableColumn, Option<i64>)> {
                 column.name.clone(),
                 column.ducklake_type.clone(),
                 // DuckDB marks a field that was added inside a struct as NOT NULL, though older rows lack it.
-                column.nullable || column.parent.is_some() || was_null(table, column.id),
+                column.nullable || column.parent.is_some() || were_null.contains(&column.id),
             );
             row.initial_default.clone_from(&column.initial_default);
             // The catalog spells "none" as the text NULL.
@@ -84,16 +85,24 @@ fn column_row(table: &TableState) -> Vec<(DuckLakeTableColumn, Option<i64>)> {
         .collect()
 }
 
-/// Whether rows that are gone may have had no value in a column, which must have one by now: a scan reads them before it takes
+/// Columns that must have a value by now, and of which rows that are gone may have had none: a scan reads these before it takes
 /// them out.
-fn was_null(table: &TableState, column: i64) -> bool {
+fn were_null(table: &TableState) -> HashSet<i64> {
+    let mut unknown: HashSet<i64> =
+        table.columns.iter().filter(|column| !column.nullable).map(|column| column.id).collect();
+    let mut found = HashSet::new();
     let has_gone = |file: &DataFile| {
         file.delete.is_some() || file.partial_max.is_some() || !table.inlined_deletes_of(file.id).is_empty()
     };
-    table.files.iter().filter(|file| has_gone(file)).any(|file| {
-        let known = file.column_stats.iter().find(|stat| stat.column_id == column);
-        known.is_none_or(|known| known.null_count != Some(0))
-    })
+    for file in table.files.iter().filter(|file| has_gone(file)) {
+        if unknown.is_empty() {
+            break;
+        }
+        let whole = file.column_stats.iter().filter(|stat| stat.null_count == Some(0));
+        let whole: HashSet<i64> = whole.map(|stat| stat.column_id).collect();
+        found.extend(unknown.extract_if(|column| !whole.contains(column)));
+    }
+    found
 }
 
 fn file_statistics(file: &DataFile) -> Vec<DuckLakeFileColumnStatistics> {
@@ -167,6 +176,7 @@ impl MetadataProvider for SnapshotProvider {
 
     fn get_table_fields(&self, table_id: i64, _snapshot_id: i64) -> Result<Vec<DuckLakeTableField>> {
         let table = self.state(table_id)?;
+        let were_null = were_null(table);
         Ok(table
             .columns
             .iter()
@@ -174,7 +184,7 @@ impl MetadataProvider for SnapshotProvider {
                 column_id: column.id,
                 column_name: column.name.clone(),
                 column_type: column.ducklake_type.clone(),
-                is_nullable: column.nullable || column.parent.is_some() || was_null(table, column.id),
+                is_nullable: column.nullable || column.parent.is_some() || were_null.contains(&column.id),
                 parent_column: column.parent,
             })
             .collect())
