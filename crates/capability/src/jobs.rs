@@ -291,6 +291,13 @@ pub trait Jobs: Send + Sync {
     /// after, `AlreadyExists`.
     async fn create(&self, definition: JobDefinition, if_exists: IfExists) -> Result<(JobStatus, bool)>;
 
+    /// Puts a definition in the place of the one that was seen under its name, and looked at: at once, so that nobody's change is
+    /// lost, and nothing replaces what it was not meant for.
+    ///
+    /// # Errors
+    /// As [`Self::create`], and `Conflict` where there is another one by now, or none.
+    async fn replace(&self, seen: &JobDefinition, definition: JobDefinition) -> Result<JobStatus>;
+
     /// Stops its schedule and what follows from other jobs. What runs goes on; what waits is cancelled.
     async fn pause(&self, name: &str) -> Result<JobStatus>;
 

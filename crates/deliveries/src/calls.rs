@@ -219,7 +219,10 @@ impl Deliveries for JobDeliveries {
             self.begin_behind_kept(id, &definition).await?;
         }
         let stored = Stored { id, definition };
-        self.jobs()?.create(stored.job()?, if before.is_some() { IfExists::Replace } else { IfExists::Refuse }).await?;
+        match &existing {
+            Some(job) => drop(self.jobs()?.replace(&job.definition, stored.job()?).await?),
+            None => drop(self.jobs()?.create(stored.job()?, IfExists::Refuse).await?),
+        }
         self.histories_changed();
         if existing.is_some() {
             self.stop(&name).await?;
@@ -232,7 +235,7 @@ impl Deliveries for JobDeliveries {
     }
 
     async fn alter(&self, name: &str, change: AlterDelivery) -> Result<DeliveryStatus> {
-        let (_, stored) = self.existing(name).await?;
+        let (job, stored) = self.existing(name).await?;
         let mut stored = self.with_secrets(stored).await?;
         let before = DeliveryDefinition { about: None, ..stored.definition.clone() };
         let AlterDelivery {
@@ -266,14 +269,14 @@ impl Deliveries for JobDeliveries {
         let new_secrets = secrets.is_some();
         definition.secrets = secrets.unwrap_or_else(|| std::mem::take(&mut definition.secrets));
         if (DeliveryDefinition { about: None, ..stored.definition.clone() }) == before {
-            self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
+            self.jobs()?.replace(&job.definition, stored.job()?).await?;
             return self.found(name).await;
         }
         self.check_all(&stored.definition, Some(&before)).await?;
         if new_secrets {
             self.keep_secrets(stored.id, &stored.definition.secrets).await?;
         }
-        self.jobs()?.create(stored.job()?, IfExists::Replace).await?;
+        self.jobs()?.replace(&job.definition, stored.job()?).await?;
         self.stop(name).await?;
         self.found(name).await
     }

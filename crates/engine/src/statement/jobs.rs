@@ -80,15 +80,21 @@ impl Engine {
         {
             return Err(unknown(after));
         }
-        let (_, made) = jobs.create(definition(create, who.role_name()), if_exists).await?;
+        let wanted = definition(create, who.role_name());
+        let made = match (existing, if_exists) {
+            // It replaces what was looked at here, and nothing that somebody else has made since.
+            (Some(job), IfExists::Replace) => jobs.replace(&job.definition, wanted).await.map(|_| true)?,
+            (None, IfExists::Replace) => jobs.create(wanted, IfExists::Refuse).await?.1,
+            _ => jobs.create(wanted, if_exists).await?.1,
+        };
         Ok(if made { done } else { done.notice(taken(&name)) })
     }
 
     /// Gives a job to a role that whoever has it is a member of, as other things are given: it runs with that role's rights.
-    async fn hand_job_over(&self, caller: &Caller, who: &Who, mut job: JobDefinition, to: &JobOwner) -> Result<()> {
-        check_is_no_delivery(&job)?;
-        if job.kind != STATEMENT {
-            return Err(Error::invalid(format!("the job {:?} is a part of Polder and keeps its owner", job.name))
+    async fn hand_job_over(&self, caller: &Caller, who: &Who, seen: &JobDefinition, to: &JobOwner) -> Result<()> {
+        check_is_no_delivery(seen)?;
+        if seen.kind != STATEMENT {
+            return Err(Error::invalid(format!("the job {:?} is a part of Polder and keeps its owner", seen.name))
                 .with_code("42809"));
         }
         let owner = match to {
@@ -101,10 +107,9 @@ impl Engine {
             return Err(Error::new(ErrorKind::Forbidden, format!("must be member of role \"{role}\""))
                 .with_hint(format!("GRANT {role} TO {}", who.role_name())));
         }
-        role.clone_into(&mut job.owner);
-        let mut event = AuditEvent::new("alter owner", who.user_name(), &caller.via).of(&format!("job {}", job.name));
+        let mut event = AuditEvent::new("alter owner", who.user_name(), &caller.via).of(&format!("job {}", seen.name));
         event.message = Some(format!("to {role}"));
-        self.jobs()?.create(job, IfExists::Replace).await?;
+        self.jobs()?.replace(seen, JobDefinition { owner: role.to_owned(), ..seen.clone() }).await?;
         self.audit.record(event);
         Ok(())
     }
@@ -140,7 +145,7 @@ impl Engine {
             JobStatement::Create(_) => {}
             JobStatement::Pause(_) => drop(jobs.pause(name).await?),
             JobStatement::Resume(_) => drop(jobs.resume(name).await?),
-            JobStatement::Owner { to, .. } => self.hand_job_over(caller, who, job.definition, to).await?,
+            JobStatement::Owner { to, .. } => self.hand_job_over(caller, who, &job.definition, to).await?,
             JobStatement::Drop { if_exists, .. } => {
                 check_is_no_delivery(&job.definition)?;
                 // Somebody else may have been faster.

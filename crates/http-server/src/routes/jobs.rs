@@ -136,12 +136,12 @@ async fn replace_job(
     if request.name.take().is_some_and(|other| other != name) {
         return Err(Error::invalid("a job keeps its name").into());
     }
-    check_is_no_delivery(&owned(&app, &caller, &name).await?.definition)?;
+    let seen = owned(&app, &caller, &name).await?.definition;
+    check_is_no_delivery(&seen)?;
     check_after(&app, &caller, request.after.as_deref()).await?;
     let definition = request.into_definition(name, caller.user)?;
     check_kind(&app, &definition).await?;
-    let (job, _) = app.jobs.create(definition, IfExists::Replace).await?;
-    Ok(axum::Json(job.into()))
+    Ok(axum::Json(app.jobs.replace(&seen, definition).await?.into()))
 }
 
 /// Removes a job

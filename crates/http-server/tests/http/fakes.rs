@@ -549,6 +549,10 @@ impl Jobs for FakeJobs {
         Ok((jobs[jobs.len() - 1].clone(), true))
     }
 
+    async fn replace(&self, seen: &JobDefinition, definition: JobDefinition) -> Result<JobStatus> {
+        self.change(&seen.name, |job| job.definition = definition)
+    }
+
     async fn pause(&self, name: &str) -> Result<JobStatus> {
         self.change(name, |job| job.enabled = false)
     }

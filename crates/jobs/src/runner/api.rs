@@ -106,16 +106,7 @@ impl Shared {
                     .with_code("42710")
                     .with_hint("CREATE OR REPLACE JOB, or CREATE JOB IF NOT EXISTS"));
             }
-            (Some(job), IfExists::Replace) => {
-                if self.is_standing(&name) && job.definition.kind != definition.kind {
-                    return Err(Error::invalid(format!("the job {name:?} is a part of Polder and keeps its kind"))
-                        .with_code("42809")
-                        .with_hint("choose another name"));
-                }
-                desk.book.check_after(&definition)?;
-                let job = Job::new(job.id, definition, job.enabled, job.created_at, now)?;
-                Changes { jobs: vec![job], ..Changes::default() }
-            }
+            (Some(job), IfExists::Replace) => self.replaced(&desk.book, job, definition, now)?,
             (None, _) => {
                 desk.book.check_after(&definition)?;
                 let job = Job::new(Uuid::now_v7().to_string(), definition, true, now, now)?;
@@ -124,6 +115,33 @@ impl Shared {
         };
         self.commit(&mut desk, changes).await?;
         Ok(true)
+    }
+
+    async fn replace(&self, seen: &JobDefinition, definition: JobDefinition) -> Result<()> {
+        self.check(&definition)?;
+        let now = self.now();
+        let mut desk = self.desk.lock().await;
+        let there = desk.book.job(&seen.name).filter(|job| job.definition == *seen && seen.name == definition.name);
+        let Some(job) = there.cloned() else {
+            return Err(Error::conflict(format!("the job {:?} has been changed meanwhile", seen.name))
+                .with_hint("look at it, and try again"));
+        };
+        let changes = self.replaced(&desk.book, job, definition, now)?;
+        self.commit(&mut desk, changes).await
+    }
+
+    fn replaced(&self, book: &Book, job: Job, definition: JobDefinition, now: DateTime<Utc>) -> Result<Changes> {
+        if self.is_standing(&definition.name) && job.definition.kind != definition.kind {
+            return Err(Error::invalid(format!(
+                "the job {:?} is a part of Polder and keeps its kind",
+                definition.name
+            ))
+            .with_code("42809")
+            .with_hint("choose another name"));
+        }
+        book.check_after(&definition)?;
+        let job = Job::new(job.id, definition, job.enabled, job.created_at, now)?;
+        Ok(Changes { jobs: vec![job], ..Changes::default() })
     }
 
     async fn change(&self, change: impl FnOnce(&Book, DateTime<Utc>) -> Result<Changes>) -> Result<()> {
@@ -206,6 +224,12 @@ impl Jobs for JobRunner {
         let (shared, name) = (self.shared(), definition.name.clone());
         let made = to_the_end(async move { shared.create(definition, if_exists).await }).await?;
         Ok((self.shared.sure(&name).await?, made))
+    }
+
+    async fn replace(&self, seen: &JobDefinition, definition: JobDefinition) -> Result<JobStatus> {
+        let (shared, seen, name) = (self.shared(), seen.clone(), definition.name.clone());
+        to_the_end(async move { shared.replace(&seen, definition).await }).await?;
+        self.shared.sure(&name).await
     }
 
     async fn pause(&self, name: &str) -> Result<JobStatus> {

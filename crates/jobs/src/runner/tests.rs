@@ -11,7 +11,7 @@ use polder_capability::{
 };
 use polder_metastore::{Metastore, MetastoreOptions};
 use polder_runtime::{Clock, ManualClock};
-use polder_types::{Error, Result, RunId};
+use polder_types::{Error, ErrorKind, Result, RunId};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -318,6 +318,27 @@ async fn an_orderly_stop_is_an_interruption_too() {
     assert_eq!(world.runner.run_record(id).await.unwrap().unwrap().state, RunState::Interrupted);
     let runs = world.runs("again").await;
     assert_eq!((runs.len(), runs[1].state), (2, RunState::Waiting));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_changes_at_once_one_is_made() {
+    let world = World::start().await;
+    world.create("a", "succeed", |_| {}).await;
+    let seen = world.runner.find("a").await.unwrap().unwrap().definition;
+    let changed = |owner: &str| JobDefinition { owner: owner.to_owned(), ..seen.clone() };
+    let both = tokio::join!(world.runner.replace(&seen, changed("bob")), world.runner.replace(&seen, changed("eve")),);
+    let (owner, error) = match both {
+        (Ok(job), Err(error)) | (Err(error), Ok(job)) => (job.definition.owner, error),
+        both => panic!("{both:?}"),
+    };
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "40001"));
+    let there = world.runner.find("a").await.unwrap().unwrap().definition;
+    assert_eq!(there, changed(&owner));
+    // What was replaced is not there again, nor is what was removed.
+    assert!(world.runner.replace(&seen, changed("bob")).await.is_err());
+    assert!(world.runner.remove("a").await.unwrap());
+    assert_eq!(world.runner.replace(&there, seen.clone()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    world.runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
