@@ -84,6 +84,27 @@ def test_prepared_statements_are_recorded(connection, recorded):
     assert not [row for row in seen if row[0] == "SELECT 1"], seen
 
 
+def test_comments_stay_with_their_statements(connection, recorded):
+    alone = ["/* app=x */ SELECT 11 AS a", "-- name: x\nSELECT 12 AS a", "SELECT 13 AS a /* y */", "/* z */ SHOW server_version",
+             "/* w */ PREPARE tagged AS SELECT 14 AS a", "/* v */ EXECUTE tagged"]
+    for sql in alone:
+        connection.execute(sql + " ;\n")
+    connection.execute("/* u */ SELECT %s::int AS a", [15])
+    connection.execute("/* first */ SELECT 16 AS a; -- second\nSELECT 17 AS a /* too */; SELECT 18 AS a -- last")
+    connection.execute("CREATE TABLE tagged (a int)")
+    with connection.cursor().copy("/* t */ COPY tagged FROM STDIN") as copy:
+        copy.write("7\n")
+    # Not as many as one likes.
+    connection.execute(f"/* {'x' * 5000} */ SELECT 19 AS a")
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        connection.execute("-- two\n/* s */ SELECT never FROM tagged")
+    seen = [row[0] for row in recorded() if not row[0].startswith("DEALLOCATE")]
+    assert seen == [
+        *alone, "/* u */ SELECT $1::int AS a", "/* first */ SELECT 16 AS a", "-- second\nSELECT 17 AS a /* too */",
+        "SELECT 18 AS a -- last", "CREATE TABLE tagged (a int)", "/* t */ COPY tagged FROM STDIN", "SELECT 19 AS a",
+        "-- two\n/* s */ SELECT never FROM tagged"]
+
+
 def test_statements_that_came_together_and_those_of_the_protocol(connection, recorded):
     connection.execute("CREATE TABLE together (a int); INSERT INTO together VALUES (1), (2); SELECT 'both' FROM together; SHOW server_version;"
                        " SET extra_float_digits = 1")

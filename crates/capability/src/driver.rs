@@ -148,8 +148,8 @@ pub trait DriverSession: SqlSession {
     fn keep(&self, statement: KeptStatement) -> Box<dyn Kept>;
 
     /// Records a statement that the server of the protocol has carried out by itself, such as FETCH, or has refused: how long
-    /// it took, and how many rows it gave, or why there are none.
-    fn record(&self, sql: &str, elapsed: Duration, done: Result<u64, &Error>);
+    /// it took, and how many rows it gave, or why there are none. `start`: where it begins in the text that was sent, in bytes.
+    fn record(&self, text: &str, start: usize, elapsed: Duration, done: Result<u64, &Error>);
 
     /// Something beside a statement went wrong: an open transaction has failed.
     fn fail_transaction(&self);

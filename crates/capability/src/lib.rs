@@ -33,6 +33,6 @@ pub use loading::{
 };
 pub use saved::{SavedQueries, SavedQuery};
 pub use sql::{
-    Answer, BatchStream, CommandTag, Notice, QueryError, QueryProgress, QueryRecord, QueryState, SqlRunner, SqlSession,
-    StatementRequest,
+    Answer, BatchStream, CommandTag, Notice, QueryError, QueryProgress, QueryRecord, QueryState, Sent, SqlRunner,
+    SqlSession, StatementRequest,
 };

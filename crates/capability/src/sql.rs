@@ -21,15 +21,29 @@ pub struct StatementRequest {
     pub query_id: QueryId,
     /// Rows after which the answer ends (`Answer` then says it was cut). `None`: all.
     pub row_limit: Option<u64>,
-    /// What stands in the record of queries, if other words were sent than these: DECLARE, EXECUTE, COPY of a query.
-    pub sent: Option<String>,
+    /// What stands in the record of queries, if other words were sent than these: DECLARE, EXECUTE, COPY of a query, comments.
+    pub sent: Option<Sent>,
+}
+
+/// A statement in the words in which it came, with the comments around it: tools write in these whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub text: String,
+    /// Where it begins in the text, in bytes: behind the comments.
+    pub start: usize,
 }
 
 impl StatementRequest {
     /// As it was sent.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.sent.as_deref().unwrap_or(&self.sql)
+        self.sent.as_ref().map_or(&self.sql, |sent| &sent.text)
+    }
+
+    /// Where the statement begins in that text.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.sent.as_ref().map_or(0, |sent| sent.start)
     }
 }
 

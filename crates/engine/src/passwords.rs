@@ -10,14 +10,15 @@ const OF_DELIVERIES: &[&str] = &["password", "secret_access_key", "access_key", 
 /// What stands in a password's place.
 const HIDDEN: &str = "'***'";
 
-/// Bytes of a statement among which one about deliveries says what it is.
-const FIRST_BYTES: usize = 256;
+/// The word that a statement about deliveries has.
+const DELIVERY: &[u8] = b"delivery";
 
 /// A text without what stands in quotes behind the word PASSWORD, or, in a statement about deliveries, behind another secret's
 /// name.
 pub(crate) fn concealed(sql: &str) -> Cow<'_, str> {
-    let first = sql.as_bytes().get(..FIRST_BYTES).unwrap_or(sql.as_bytes());
-    let is_delivery = first.windows("delivery".len()).any(|part| part.eq_ignore_ascii_case(b"delivery"));
+    // Comments of any length may stand before it, and other statements.
+    let is_word = |part: &[u8]| matches!(part, [b'd' | b'D', ..]) && part.eq_ignore_ascii_case(DELIVERY);
+    let is_delivery = sql.as_bytes().windows(DELIVERY.len()).any(is_word);
     let words = if is_delivery { OF_DELIVERIES } else { &[WORD] };
     words.iter().fold(Cow::Borrowed(sql), |shown, word| match without(&shown, word.as_bytes(), is_delivery) {
         Some(shown) => Cow::Owned(shown),
@@ -122,6 +123,8 @@ mod tests {
             "CREATE DELIVERY d FROM TOPIC t INTO OBJECTS 's3://b' WITH (access_key_id 'AK', secret_access_key = 's')",
             "CREATE DELIVERY d FROM TOPIC t INTO OBJECTS 's3://b' WITH (access_key_id 'AK', secret_access_key = '***')",
         );
+        let long = format!("/* {} */ SELECT 1; -- x\nALTER DELIVERY d SET (token ", "x".repeat(300));
+        check(&format!("{long}'s')"), &format!("{long}'***')"));
         check("CREATE TABLE t (token text DEFAULT 'x')", "CREATE TABLE t (token text DEFAULT 'x')");
         check("PASSWORD 'a' PASSWORD 'b' p", "PASSWORD '***' PASSWORD '***' p");
     }

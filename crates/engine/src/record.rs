@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use parking_lot::Mutex;
-use polder_capability::{Caller, QueryError, QueryProgress, QueryRecord, QueryState};
+use polder_capability::{Caller, QueryError, QueryProgress, QueryRecord, QueryState, StatementRequest};
 use polder_metastore::{Metastore, QueryRow};
 use polder_runtime::Clock;
 use polder_types::{Error, ErrorKind, QueryId, Result, SnapshotId};
@@ -44,6 +44,8 @@ pub(crate) struct Running {
     pub id: QueryId,
     caller: Caller,
     sql: String,
+    /// What stands in it before the statement that ran: errors tell their place in that.
+    before: String,
     started_at: DateTime<Utc>,
     began: Instant,
     pub token: CancellationToken,
@@ -248,16 +250,17 @@ impl Recorder {
 
     /// What is looked at and not run.
     pub fn unrecorded(&self, id: QueryId, caller: &Caller, sql: &str) -> Arc<Running> {
-        self.begun(id, caller, sql, Duration::ZERO)
+        self.begun(id, caller, (sql, 0), Duration::ZERO)
     }
 
-    /// A statement that began so long ago.
-    fn begun(&self, id: QueryId, caller: &Caller, sql: &str, ago: Duration) -> Arc<Running> {
+    /// A statement that began so long ago: a text, and where the statement begins in it.
+    fn begun(&self, id: QueryId, caller: &Caller, (sql, start): (&str, usize), ago: Duration) -> Arc<Running> {
         let now = Instant::now();
         Arc::new(Running {
             id,
             caller: caller.clone(),
             sql: concealed(sql).into_owned(),
+            before: sql.get(..start).unwrap_or_default().to_owned(),
             started_at: self.clock.now() - TimeDelta::from_std(ago).unwrap_or_default(),
             began: now.checked_sub(ago).unwrap_or(now),
             token: CancellationToken::new(),
@@ -277,7 +280,16 @@ impl Recorder {
     /// # Errors
     /// `InvalidInput` for an id that is in use.
     pub fn begin(&self, id: QueryId, caller: &Caller, sql: &str) -> Result<Arc<Running>> {
-        let running = self.unrecorded(id, caller, sql);
+        self.enter(self.unrecorded(id, caller, sql))
+    }
+
+    /// As [`Recorder::begin`], in the words in which a statement was sent.
+    pub fn begin_request(&self, request: &StatementRequest, caller: &Caller) -> Result<Arc<Running>> {
+        self.enter(self.begun(request.query_id, caller, (request.text(), request.start()), Duration::ZERO))
+    }
+
+    fn enter(&self, running: Arc<Running>) -> Result<Arc<Running>> {
+        let id = running.id;
         let mut all = self.running.lock();
         if all.contains_key(&id) || self.recent.lock().iter().any(|(done, _)| *done == id) {
             return Err(
@@ -289,8 +301,8 @@ impl Recorder {
     }
 
     /// Records a statement that was carried out elsewhere, and has ended: the rows that it gave, or why there are none.
-    pub fn ended_elsewhere(&self, caller: &Caller, sql: &str, elapsed: Duration, done: Result<u64, &Error>) {
-        let running = self.begun(QueryId::new(), caller, sql, elapsed);
+    pub fn ended_elsewhere(&self, caller: &Caller, sent: (&str, usize), elapsed: Duration, done: Result<u64, &Error>) {
+        let running = self.begun(QueryId::new(), caller, sent, elapsed);
         if let Ok(rows) = done {
             running.rows_returned.store(rows, Ordering::Relaxed);
         }
@@ -312,7 +324,7 @@ impl Recorder {
         let error = error.map(|error| QueryError {
             code: error.code().to_owned(),
             message: error.described(),
-            position: error.position(),
+            position: error.position().map(|place| place.behind(&running.before)),
             hint: error.hint().map(str::to_owned),
         });
         self.end_as(running, state, error);

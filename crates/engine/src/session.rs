@@ -371,7 +371,7 @@ impl Session {
         closable: bool,
     ) -> Result<Answer> {
         let engine = self.engine()?;
-        let running = engine.recorder.begin(request.query_id, &self.caller, request.text())?;
+        let running = engine.recorder.begin_request(&request, &self.caller)?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let result = match parse(&request.sql) {

@@ -100,6 +100,17 @@ pub struct Position {
     pub column: u64,
 }
 
+impl Position {
+    /// The same place in a longer text: of what stands behind `before`.
+    #[must_use]
+    pub fn behind(self, before: &str) -> Self {
+        let lines = before.matches('\n').count() as u64;
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        let columns = if self.line == 1 { last.chars().count() as u64 } else { 0 };
+        Self { line: self.line + lines, column: self.column + columns }
+    }
+}
+
 /// What an error is about, as PostgreSQL tells it in fields of their own, so that no program takes a message apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {

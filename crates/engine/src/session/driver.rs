@@ -61,7 +61,7 @@ impl DriverSession for Session {
 
     async fn insert_rows(&self, request: StatementRequest, rows: RowsIn) -> Result<Answer> {
         let engine = self.engine()?;
-        let running = engine.recorder.begin(request.query_id, &self.caller, request.text())?;
+        let running = engine.recorder.begin_request(&request, &self.caller)?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let mut inner = self.inner.lock().await;
@@ -129,9 +129,9 @@ impl DriverSession for Session {
         self.kept.keep(statement, now)
     }
 
-    fn record(&self, sql: &str, elapsed: Duration, done: Result<u64, &Error>) {
+    fn record(&self, text: &str, start: usize, elapsed: Duration, done: Result<u64, &Error>) {
         if let Some(engine) = self.engine.upgrade() {
-            engine.recorder.ended_elsewhere(&self.caller, sql, elapsed, done);
+            engine.recorder.ended_elsewhere(&self.caller, (text, start), elapsed, done);
         }
     }
 

@@ -24,7 +24,7 @@ impl Session {
         let insert = insert_of_constants(&request.sql, |at| values.get(at))?;
         let engine = self.engine.upgrade()?;
         let mut inner = self.inner.try_lock().ok()?;
-        let running = engine.recorder.begin(request.query_id, &self.caller, request.text()).ok()?;
+        let running = engine.recorder.begin_request(request, &self.caller).ok()?;
         // If the caller gives up here, the record still says how it ended.
         let guard = EndOnDrop { engine: &engine, running: &running, armed: true };
         let done = engine.insert_at_once(&self.caller, &mut inner, &insert, &running).await;

@@ -90,7 +90,7 @@ impl Session {
         if !inner.typed || inner.open.is_some() || !is_settled(&engine, &inner) {
             return None;
         }
-        let running = engine.recorder.begin(request.query_id, &self.caller, request.text()).ok()?;
+        let running = engine.recorder.begin_request(request, &self.caller).ok()?;
         let snapshot = engine.lake.known().id;
         running.read(snapshot);
         let told = row.schema();

@@ -136,8 +136,8 @@ impl DriverSession for WorkersDriverSession {
         self.inner.keep(statement)
     }
 
-    fn record(&self, sql: &str, elapsed: Duration, done: Result<u64, &Error>) {
-        self.inner.record(sql, elapsed, done);
+    fn record(&self, text: &str, start: usize, elapsed: Duration, done: Result<u64, &Error>) {
+        self.inner.record(text, start, elapsed, done);
     }
 
     fn fail_transaction(&self) {

@@ -89,7 +89,8 @@ impl Client {
         let rows = RowsIn { table, columns, filter, rows: rows_until_done(receiver) };
         let session = Arc::clone(&self.session);
         self.recorded = true;
-        let request = StatementRequest { sql: sql.to_owned(), query_id, row_limit: None, sent: None };
+        let sent = self.sent(sql);
+        let request = StatementRequest { sql: sql.to_owned(), query_id, row_limit: None, sent };
         let mut inserting = async move { session.insert_rows(request, rows).await }.boxed();
         let mut reader = CopyReader::new(options, filled);
         let deadline = self.deadline;

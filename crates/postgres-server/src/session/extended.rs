@@ -82,7 +82,7 @@ impl Client {
             [] => Prepared::empty(),
             [statement] => {
                 let prepared = Prepared::of(statement, sql, types);
-                let mut prepared = prepared.inspect_err(|error| self.refuse(statement.sql, error))?;
+                let mut prepared = prepared.inspect_err(|error| self.refuse(statement.told(), error))?;
                 prepared.sent = (statement.start > 0).then(|| (sql.to_owned(), statement.start));
                 prepared
             }
@@ -99,7 +99,7 @@ impl Client {
             self.at = Some(Arc::clone(&prepared));
             let described = self.described(&prepared).await;
             if let Err(Stop::Failed(error)) = &described {
-                self.refuse(&prepared.sql, error);
+                self.refuse(prepared.told(), error);
             }
             let described = described?;
             shown = Some(self.show_prepared(&name, sql, &described.oids, false));
@@ -210,7 +210,7 @@ impl Client {
             let statement = Arc::clone(&portal.statement);
             let began = self.takes_up(&statement);
             let started = self.start(&statement, values, &portal.result_formats).await;
-            self.note(&statement.sql, began, started.as_ref().map(|_| ""));
+            self.note(statement.told(), began, started.as_ref().map(|_| ""));
             portal.state = match started? {
                 Started::Rows(source) => State::Rows(source),
                 Started::Done(told) => State::Done(told),
@@ -250,7 +250,7 @@ impl Client {
             let statement = Arc::clone(&portal.statement);
             let began = self.takes_up(&statement);
             let done = self.carry_out_bound(&statement, portal, values).await;
-            self.note(&statement.sql, began, done.as_ref().map(|told| told.as_deref().unwrap_or_default()));
+            self.note(statement.told(), began, done.as_ref().map(|told| told.as_deref().unwrap_or_default()));
             if let Some(told) = done? {
                 self.ends();
                 portal.state = State::Ended;

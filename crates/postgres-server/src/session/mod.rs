@@ -16,7 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polder_capability::{DriverSession, Notice, StatementRequest, TransactionState};
+use polder_capability::{DriverSession, Notice, Sent, StatementRequest, TransactionState};
 use polder_types::{Error, QueryId, Result};
 use tokio::time::Instant;
 
@@ -302,18 +302,24 @@ impl Client {
     /// Asks the engine for it, or for what it stands for.
     fn request(&mut self, sql: &str) -> StatementRequest {
         self.recorded = true;
-        let sent = self.doing.as_ref().filter(|statement| statement.sql != sql).map(|statement| statement.sql.clone());
+        let sent = self.sent(sql);
         StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None, sent }
     }
 
+    /// What came, if that is more than this, or other words.
+    fn sent(&self, sql: &str) -> Option<Sent> {
+        let (text, start) = self.doing.as_ref()?.told();
+        (text != sql).then(|| Sent { text: text.to_owned(), start })
+    }
+
     /// Records a statement that was not understood.
-    fn refuse(&self, sql: &str, error: &Error) {
-        self.session.record(sql, Duration::ZERO, Err(error));
+    fn refuse(&self, (text, start): (&str, usize), error: &Error) {
+        self.session.record(text, start, Duration::ZERO, Err(error));
     }
 
     /// Records a statement that the engine has not seen: one that was carried out here, or refused. `done`: the words that
     /// say what it did.
-    fn note(&mut self, sql: &str, began: Instant, done: Result<&str, &Stop>) {
+    fn note(&mut self, (text, start): (&str, usize), began: Instant, done: Result<&str, &Stop>) {
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
@@ -322,7 +328,7 @@ impl Client {
             Err(Stop::Failed(error)) => Err(error),
             Err(Stop::Gone(_)) => return,
         };
-        self.session.record(sql, began.elapsed(), done);
+        self.session.record(text, start, began.elapsed(), done);
     }
 
     /// Notes that a statement goes on.
@@ -352,9 +358,14 @@ impl Client {
 
     /// Runs a statement of the server's own making, such as BEGIN, for what it does.
     async fn command(&mut self, sql: &str) -> Flow<()> {
+        self.command_as(sql, None).await
+    }
+
+    /// As [`Self::command`], recorded as what was sent.
+    async fn command_as(&mut self, sql: &str, sent: Option<Sent>) -> Flow<()> {
         let session = Arc::clone(&self.session);
         self.recorded = true;
-        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None, sent: None };
+        let request = StatementRequest { sql: sql.to_owned(), query_id: self.begins(), row_limit: None, sent };
         let done = self.watched(async move { session.run(request).await }).await;
         self.ends();
         done?.map(drop).map_err(Stop::from)

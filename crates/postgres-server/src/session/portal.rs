@@ -24,6 +24,8 @@ pub(crate) struct Prepared {
     pub sql: String,
     /// The text that it was sent in, if something came before it, and where it begins there, in bytes: for errors.
     pub sent: Option<(String, usize)>,
+    /// As above, with no more than the comments around it: for the record.
+    pub noted: Option<(String, usize)>,
     /// The first word, in lower case, and whether there is a RETURNING.
     pub verb: String,
     /// ALTER VIEW.
@@ -37,6 +39,31 @@ pub(crate) struct Prepared {
     pub described: parking_lot::Mutex<Option<Described>>,
     /// The client was told that there are no rows.
     pub silent: AtomicBool,
+}
+
+impl Prepared {
+    /// A text without a statement.
+    pub(super) fn empty() -> Self {
+        Self {
+            command: None,
+            sql: String::new(),
+            sent: None,
+            noted: None,
+            verb: String::new(),
+            alters_view: false,
+            savepoint: None,
+            returns: false,
+            oids: Vec::new(),
+            parameters: 0,
+            described: parking_lot::Mutex::new(None),
+            silent: AtomicBool::new(false),
+        }
+    }
+
+    /// What is recorded of it, and where it begins there, in bytes.
+    pub(super) fn told(&self) -> (&str, usize) {
+        self.noted.as_ref().map_or((self.sql.as_str(), 0), |(text, start)| (text.as_str(), *start))
+    }
 }
 
 /// What a client was told of a statement.

@@ -54,6 +54,7 @@ impl Prepared {
             command: Some(command),
             sql: without_void(statement.sql, &oids),
             sent: None,
+            noted: (statement.told().0 != statement.sql).then(|| (statement.told().0.to_owned(), statement.told().1)),
             verb: tokens.first().and_then(|token| token.word()).unwrap_or_default().to_owned(),
             alters_view: matches!(tokens.as_slice(), [alter, view, ..] if alter.is_word("alter") && view.is_word("view")),
             savepoint: tokens.last().filter(|_| is_of_savepoint).and_then(Token::name).map(str::to_owned),
@@ -65,23 +66,6 @@ impl Prepared {
             described: parking_lot::Mutex::new(None),
             silent: AtomicBool::new(false),
         })
-    }
-
-    /// A text without a statement.
-    pub(super) fn empty() -> Self {
-        Self {
-            command: None,
-            sql: String::new(),
-            sent: None,
-            verb: String::new(),
-            alters_view: false,
-            savepoint: None,
-            returns: false,
-            oids: Vec::new(),
-            parameters: 0,
-            described: parking_lot::Mutex::new(None),
-            silent: AtomicBool::new(false),
-        }
     }
 
     /// Whether its rows are as the client was told. Tables may have changed since. What parameters of no type yet are taken
@@ -376,7 +360,8 @@ impl Client {
         };
         let mut prepared = Prepared::of(statement, &prepare.statement, Vec::new())?;
         // The engine plans it, so that a mistake is told now. It is kept here, where drivers find it too.
-        self.command(sql).await?;
+        let sent = self.sent(sql);
+        self.command_as(sql, sent).await?;
         self.command(&format!("DEALLOCATE \"{}\"", prepare.name.replace('"', "\"\""))).await?;
         let told = if prepared.parameters > 0 { self.parameter_types(&prepared).await? } else { Vec::new() };
         // Rows of constants alone become what their columns are, and are written faster without casts.

@@ -54,7 +54,7 @@ impl Client {
 
     async fn one(&mut self, statement: &Statement<'_>, sql: &str, several: bool) -> Flow<()> {
         let prepared = Prepared::of(statement, sql, Vec::new());
-        let prepared = Arc::new(prepared.inspect_err(|error| self.refuse(statement.sql, error))?);
+        let prepared = Arc::new(prepared.inspect_err(|error| self.refuse(statement.told(), error))?);
         let controls = matches!(
             prepared.command,
             Some(Command::Begin | Command::Commit | Command::Rollback | Command::DiscardAll)
@@ -64,7 +64,7 @@ impl Client {
         }
         let began = self.takes_up(&prepared);
         let done = self.carry_out(&prepared).await;
-        self.note(&prepared.sql, began, done.as_deref());
+        self.note(prepared.told(), began, done.as_deref());
         let tag = done?;
         self.ends();
         backend::complete(&mut self.wire.output, &tag);
@@ -93,16 +93,8 @@ impl Client {
 /// An error of one statement, with its place in the whole text.
 pub(super) fn placed(error: Error, sql: &str, start: usize) -> Error {
     let Some(place) = error.position() else { return error };
-    let before = sql.get(..start).unwrap_or_default();
-    let lines = before.matches('\n').count() as u64;
-    let column = match place.line {
-        1 => {
-            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-            place.column + before.get(line_start..).unwrap_or_default().chars().count() as u64
-        }
-        _ => place.column,
-    };
-    error.at(place.line + lines, column)
+    let place = place.behind(sql.get(..start).unwrap_or_default());
+    error.at(place.line, place.column)
 }
 
 #[cfg(test)]

@@ -210,6 +210,9 @@ impl Scanner<'_> {
     }
 }
 
+/// Comments around a statement that are longer than this are left out of the record.
+const COMMENTS_BYTES_MAX: usize = 4 << 10;
+
 /// One statement of a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement<'a> {
@@ -218,17 +221,53 @@ pub(crate) struct Statement<'a> {
     pub tokens: Vec<Token>,
     /// Where it begins in the whole text, in bytes.
     pub start: usize,
+    /// With the comments around it: in these tools write whose it is.
+    text: &'a str,
+    /// Where that begins in the whole text, in bytes.
+    text_start: usize,
+}
+
+impl<'a> Statement<'a> {
+    /// What is recorded of it, and where it begins there, in bytes.
+    pub(crate) fn told(&self) -> (&'a str, usize) {
+        if self.text.len() - self.sql.len() > COMMENTS_BYTES_MAX {
+            return (self.sql, 0);
+        }
+        (self.text, self.start - self.text_start)
+    }
+
+    /// `from` and `to`: what is about it of the whole text.
+    fn with_comments(&mut self, whole: &'a str, from: usize, to: usize) {
+        let is_between = |letter: char| letter == ';' || letter.is_whitespace();
+        let end = self.start + self.sql.len();
+        let before = whole.get(from..self.start).unwrap_or_default().trim_start_matches(is_between);
+        let behind = whole.get(end..to).unwrap_or_default().trim_end_matches(is_between);
+        self.text_start = self.start - before.len();
+        self.text = whole.get(self.text_start..end + behind.len()).unwrap_or(self.sql);
+    }
 }
 
 /// The statements of a text; empty ones are left out.
 pub(crate) fn statements(sql: &str) -> Vec<Statement<'_>> {
     let tokens = scan(sql);
-    let mut all = Vec::new();
-    for tokens in tokens.split(|token| token.is_symbol(';')) {
+    let (mut all, mut from) = (Vec::new(), 0);
+    for part in tokens.split_inclusive(|token| token.is_symbol(';')) {
+        let (tokens, to, next) = match part.split_last() {
+            Some((end, tokens)) if end.is_symbol(';') => (tokens, end.start, end.end),
+            _ => (part, sql.len(), sql.len()),
+        };
         if let (Some(first), Some(last)) = (tokens.first(), tokens.last()) {
             let text = sql.get(first.start..last.end).unwrap_or_default();
-            all.push(Statement { sql: text, tokens: tokens.to_vec(), start: first.start });
+            let (tokens, start) = (tokens.to_vec(), first.start);
+            let mut statement = Statement { sql: text, tokens, start, text, text_start: start };
+            statement.with_comments(sql, from, to);
+            all.push(statement);
         }
+        from = next;
+    }
+    if let [only] = all.as_mut_slice() {
+        // All that came is about it.
+        only.with_comments(sql, 0, sql.len());
     }
     all
 }

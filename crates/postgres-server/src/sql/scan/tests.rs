@@ -22,6 +22,28 @@ fn texts_are_cut_where_statements_end() {
 }
 
 #[test]
+fn statements_are_recorded_with_the_comments_around_them() {
+    let long = format!("/* {} */ a", "x".repeat(5_000));
+    let cases: [(&str, &[(&str, usize)]); 7] = [
+        (" /* app */ a ;\n", &[("/* app */ a", 10)]),
+        ("-- name: x\na", &[("-- name: x\na", 11)]),
+        ("a /* b */; -- c", &[("a /* b */; -- c", 0)]),
+        (";; 'a;", &[("'a;", 0)]),
+        ("/* 1 */ a; -- 2\n b /* 3 */ ; c -- 4", &[("/* 1 */ a", 8), ("-- 2\n b /* 3 */", 6), ("c -- 4", 0)]),
+        ("a;b", &[("a", 0), ("b", 0)]),
+        (&long, &[("a", 0)]),
+    ];
+    for (sql, expected) in cases {
+        let statements = statements(sql);
+        let told: Vec<_> = statements.iter().map(Statement::told).collect();
+        assert_eq!(told, expected, "{sql}");
+        for (statement, (text, start)) in statements.iter().zip(told) {
+            assert!(text[start..].starts_with(statement.sql), "{sql}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_ended_reaches_to_the_end() {
     for sql in ["'a;", "\"a;", "$$a;", "/* a", "E'a\\"] {
         assert!(texts(sql).len() <= 1, "{sql}");
