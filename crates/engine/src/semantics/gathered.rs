@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalSortExpr;
 
 use crate::functions::types;
-use weighed::{Weighed, WeighedGroups};
+use weighed::Weighed;
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(gathering(array_agg_udaf(), true))?;
@@ -108,7 +108,7 @@ impl AggregateUDFImpl for Gathering {
 
     fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         let inner = self.inner.create_groups_accumulator(arguments)?;
-        Ok(if self.lists { Box::new(WeighedGroups::new(inner)) } else { inner })
+        Ok(if self.lists { Box::new(Weighed::new(inner)) } else { inner })
     }
 
     /// Both sort by themselves what does not come sorted, as of several orders only one can.

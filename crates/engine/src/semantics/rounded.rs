@@ -34,13 +34,13 @@ pub(super) fn is_rounded(average: &DataType) -> bool {
     matches!(average, DataType::Decimal128(_, SCALE))
 }
 
-/// The same with one digit more.
+/// The same with one digit more: an average of different values keeps these, not their sum, and is rounded when it is there.
 pub(super) fn finer(average: &FieldRef) -> FieldRef {
     let finer = DataType::Decimal128(DECIMAL128_MAX_PRECISION, SCALE + 1);
     Arc::new(average.as_ref().clone().with_data_type(finer))
 }
 
-/// An average of different values, which keeps these, has one digit more than is shown.
+/// An average that has one digit more than is shown.
 fn round(array: &ArrayRef) -> Result<ArrayRef> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     Ok(cast_with_options(array, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, SCALE), &strict)?)

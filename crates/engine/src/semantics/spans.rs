@@ -103,8 +103,10 @@ impl AggregateUDFImpl for Averages {
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         if is_rounded(arguments.return_type()) {
             let is_distinct = arguments.is_distinct;
-            let finer = AccumulatorArgs { return_field: finer(&arguments.return_field), ..arguments };
-            return Ok(Box::new(Rounded { inner: self.inner.accumulator(finer)?, is_distinct }));
+            let return_field =
+                if is_distinct { finer(&arguments.return_field) } else { Arc::clone(&arguments.return_field) };
+            let inner = self.inner.accumulator(AccumulatorArgs { return_field, ..arguments })?;
+            return Ok(Box::new(Rounded { inner, is_distinct }));
         }
         if !is_of_spans(&arguments) {
             return self.inner.accumulator(arguments);
@@ -129,8 +131,7 @@ impl AggregateUDFImpl for Averages {
 
     fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         if is_rounded(arguments.return_type()) {
-            let finer = AccumulatorArgs { return_field: finer(&arguments.return_field), ..arguments };
-            return Ok(Box::new(RoundedGroups(self.inner.create_groups_accumulator(finer)?)));
+            return Ok(Box::new(RoundedGroups(self.inner.create_groups_accumulator(arguments)?)));
         }
         self.inner.create_groups_accumulator(arguments)
     }

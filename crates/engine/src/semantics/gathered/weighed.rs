@@ -26,21 +26,39 @@ fn texts_of(array: &ArrayRef) -> usize {
     }
 }
 
+/// Either kind of accumulator, and the bytes of the texts that it holds.
 #[derive(Debug)]
-pub(super) struct Weighed {
-    inner: Box<dyn Accumulator>,
+pub(super) struct Weighed<A: ?Sized> {
+    inner: Box<A>,
     texts: usize,
 }
 
-impl Weighed {
-    pub fn new(inner: Box<dyn Accumulator>) -> Self {
+impl<A: ?Sized> Weighed<A> {
+    pub fn new(inner: Box<A>) -> Self {
         Self { inner, texts: 0 }
+    }
+
+    fn takes(&mut self, arrays: &[ArrayRef]) {
+        self.texts = self.texts.saturating_add(texts_in(arrays));
+    }
+
+    fn gives(&mut self, arrays: &[ArrayRef]) {
+        self.texts = self.texts.saturating_sub(texts_in(arrays));
+    }
+
+    /// What a FILTER left out was taken, and is not given.
+    fn gives_groups(&mut self, all: bool, arrays: &[ArrayRef]) {
+        if all {
+            self.texts = 0;
+        } else {
+            self.gives(arrays);
+        }
     }
 }
 
-impl Accumulator for Weighed {
+impl Accumulator for Weighed<dyn Accumulator> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.texts = self.texts.saturating_add(texts_in(values));
+        self.takes(values);
         self.inner.update_batch(values)
     }
 
@@ -57,12 +75,12 @@ impl Accumulator for Weighed {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.texts = self.texts.saturating_add(texts_in(states));
+        self.takes(states);
         self.inner.merge_batch(states)
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.texts = self.texts.saturating_sub(texts_in(values));
+        self.gives(values);
         self.inner.retract_batch(values)
     }
 
@@ -71,18 +89,7 @@ impl Accumulator for Weighed {
     }
 }
 
-pub(super) struct WeighedGroups {
-    inner: Box<dyn GroupsAccumulator>,
-    texts: usize,
-}
-
-impl WeighedGroups {
-    pub fn new(inner: Box<dyn GroupsAccumulator>) -> Self {
-        Self { inner, texts: 0 }
-    }
-}
-
-impl GroupsAccumulator for WeighedGroups {
+impl GroupsAccumulator for Weighed<dyn GroupsAccumulator> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -90,26 +97,26 @@ impl GroupsAccumulator for WeighedGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.texts = self.texts.saturating_add(texts_in(values));
+        self.takes(values);
         self.inner.update_batch(values, group_indices, opt_filter, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let all = matches!(emit_to, EmitTo::All);
         let lists = self.inner.evaluate(emit_to)?;
-        self.texts = if all { 0 } else { self.texts.saturating_sub(texts_of(&lists)) };
+        self.gives_groups(all, std::slice::from_ref(&lists));
         Ok(lists)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let all = matches!(emit_to, EmitTo::All);
         let lists = self.inner.state(emit_to)?;
-        self.texts = if all { 0 } else { self.texts.saturating_sub(texts_in(&lists)) };
+        self.gives_groups(all, &lists);
         Ok(lists)
     }
 
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
-        self.texts = self.texts.saturating_add(texts_in(values));
+        self.takes(values);
         self.inner.merge_batch(values, group_indices, total_num_groups)
     }
 
