@@ -13,6 +13,8 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan, Operator, lit};
 
+use crate::semantics::QUOTIENT;
+
 /// Functions that refuse some of their arguments, of those that people guard.
 const MAY_FAIL: [&str; 25] = [
     "polder_read",
@@ -159,6 +161,7 @@ fn when(condition: Expr, then: Expr, otherwise: Expr) -> Expr {
 fn may_fail(expr: &Expr) -> bool {
     let fails = |part: &Expr| match part {
         Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, right, .. }) => !divides(right),
+        Expr::ScalarFunction(function) if function.name() == QUOTIENT => !function.args.last().is_some_and(divides),
         Expr::ScalarFunction(function) => MAY_FAIL.contains(&function.name()) && !function.args.iter().all(is_constant),
         _ => false,
     };

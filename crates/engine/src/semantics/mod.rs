@@ -11,6 +11,7 @@ mod kept_types;
 mod literals;
 mod operators;
 mod order;
+mod quotients;
 mod refused_casts;
 mod rounded;
 mod shifted;
@@ -33,6 +34,7 @@ pub(crate) use common::settled;
 pub(crate) use kept_types::known;
 use operators::PostgresOperators;
 pub(crate) use order::FLOAT;
+pub(crate) use quotients::QUOTIENT;
 pub(crate) use type_names::with_lengths;
 pub(crate) use zones::{AT_TIME_ZONE, Zone};
 

@@ -7,6 +7,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, cast,
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::common::is_quoted;
+use super::quotients;
 
 /// Digits that a dividend gets behind its point; the division itself adds more, so that a quotient has sixteen, as PostgreSQL
 /// gives for numbers of everyday size.
@@ -14,6 +15,9 @@ const QUOTIENT_SCALE: i8 = 12;
 
 /// Digits that a division adds.
 const DIVISION_SCALE: i8 = 4;
+
+/// The longest whole number.
+const WHOLE_DIGITS: u8 = 20;
 
 /// DataFusion's widest decimal.
 const PRECISION_MAX: u8 = 38;
@@ -106,11 +110,24 @@ fn quotient(dividend: Expr, of: &DataType, divisor: Expr, by: &DataType) -> Expr
     let behind = i16::from(scale) + i16::from(DIVISION_SCALE) + i16::from(self::scale(by));
     let divided = if digits_before(of) + behind <= i16::from(PRECISION_MAX) {
         binary_expr(cast(dividend, DataType::Decimal128(PRECISION_MAX, scale)), Operator::Divide, divisor)
+    } else if let (Some((dividend, scale)), Some((divisor, by))) = (decimal(&dividend, of), decimal(&divisor, by))
+        && let Some(quotient) = quotients::quotient(&dividend, scale, &divisor, by)
+    {
+        return quotient;
     } else {
         let wide = |number: Expr, scale: i8| cast(number, DataType::Decimal256(WIDE_PRECISION_MAX, scale));
         binary_expr(wide(dividend, scale), Operator::Divide, wide(divisor, self::scale(by)))
     };
     cast(divided, DataType::Decimal128(PRECISION_MAX, QUOTIENT_SCALE + DIVISION_SCALE))
+}
+
+/// A number as a decimal of the usual width, and its scale; `None` for one that may be longer.
+fn decimal(number: &Expr, of: &DataType) -> Option<(Expr, i8)> {
+    match of {
+        DataType::Decimal128(_, scale) => Some((number.clone(), *scale)),
+        whole if whole.is_integer() => Some((cast(number.clone(), DataType::Decimal128(WHOLE_DIGITS, 0)), 0)),
+        _ => None,
+    }
 }
 
 /// The most digits before the point that a number of a type may have.
