@@ -66,11 +66,19 @@ pub(super) fn pad(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
         }
         // A character takes at most four bytes.
         bound.check_length(missing.checked_mul(4).and_then(|most| most.checked_add(text.len())))?;
-        let filling = fill.chars().cycle().take(missing);
-        Ok(Some(match side {
-            Side::Left => filling.chain(text.chars()).collect(),
-            Side::Right => text.chars().chain(filling).collect(),
-        }))
+        let letters = fill.chars().count();
+        let (whole, rest) = (missing / letters, missing % letters);
+        let part = fill.char_indices().nth(rest).map_or(fill, |(end, _)| &fill[..end]);
+        let mut padded = String::with_capacity(fill.len() * whole + part.len() + text.len());
+        if matches!(side, Side::Right) {
+            padded.push_str(text);
+        }
+        padded.extend(std::iter::repeat_n(fill, whole));
+        padded.push_str(part);
+        if matches!(side, Side::Left) {
+            padded.push_str(text);
+        }
+        Ok(Some(padded))
     })
 }
 
