@@ -104,3 +104,21 @@ def test_plans_show_no_tricks(tables):
     assert all("TableScanExec:" not in line for line in lines) and any("TableScanExec" in line for line in lines), lines
     alone = [line.rstrip() for line in lines if line.startswith("│") and line.count("│") == 2 and line.rstrip().endswith("│")]
     assert len({len(line) for line in alone}) == 1, lines
+
+
+def test_what_floats_are_sorted_by_passes_over_files(client):
+    """Both zeros are one value for what rows are sorted by; files without them are passed over as by other columns."""
+    client.sql("CREATE TABLE priced (i int, f float8)")
+    for start in (0, 40_000, 20_000):
+        client.sql(f"INSERT INTO priced SELECT value, value::float8 / 2 + 1 FROM generate_series({start} + 1, {start} + 20000) AS s(value)")
+    plan = str(client.sql("EXPLAIN ANALYZE SELECT i, f FROM priced ORDER BY f DESC, i LIMIT 3"))
+    assert "pruning_predicate=" in plan, plan
+    assert client.sql("SELECT i FROM priced ORDER BY f DESC, i LIMIT 3") == [{"i": 60_000}, {"i": 59_999}, {"i": 59_998}]
+    assert client.sql("SELECT i FROM priced ORDER BY f, i LIMIT 2") == [{"i": 1}, {"i": 2}]
+    # The first files fill the answer with one zero, and what belongs before it is the other one, in the next.
+    client.sql("CREATE TABLE zeros (i int, f float8)")
+    for zero, start in (("0", 40_000), ("-0", 20_000), ("0", 0), ("-0", -20_000)):
+        client.sql(f"INSERT INTO zeros SELECT value, '{zero}'::float8 FROM generate_series({start} + 1, {start} + 20000) AS s(value)")
+    for order in ("f", "f DESC"):
+        found = client.sql(f"SELECT i FROM zeros ORDER BY {order}, i LIMIT 3")
+        assert found == [{"i": -19_999}, {"i": -19_998}, {"i": -19_997}], (order, found)

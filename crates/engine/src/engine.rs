@@ -28,6 +28,7 @@ use crate::identity;
 use crate::keeper::Keeper;
 use crate::opaque::Opaque;
 use crate::planning::dependencies;
+use crate::planning::float_pruning::FloatPruning;
 use crate::planning::outer_joins::OuterJoins;
 use crate::planning::own_values::OwnValues;
 use crate::planning::part_names::PartNames;
@@ -178,6 +179,7 @@ impl Engine {
             .with_optimizer_rules(dependencies::rules())
             .with_query_planner(Arc::new(OuterJoins))
             .with_physical_optimizer_rules(UniqueNames::around(PhysicalOptimizer::new().rules))
+            .with_physical_optimizer_rule(Arc::new(FloatPruning))
             .with_physical_optimizer_rule(Arc::new(GiveWay))
             .with_relation_planners(vec![Arc::new(PartNames), Arc::new(AsOfPlanner), Arc::new(OwnValues)])
             .with_analyzer_rules(semantics::analyzers())

@@ -6,6 +6,7 @@ mod common_parts;
 mod constants;
 pub(crate) mod dependencies;
 mod float_keys;
+pub(crate) mod float_pruning;
 mod gathered;
 mod guarded;
 mod missing;
