@@ -550,7 +550,10 @@ impl Jobs for FakeJobs {
     }
 
     async fn replace(&self, seen: &JobDefinition, definition: JobDefinition) -> Result<JobStatus> {
-        self.change(&seen.name, |job| job.definition = definition)
+        self.change(&seen.name, |job| {
+            job.next_at = definition.schedule.as_ref().map(|_| DateTime::UNIX_EPOCH);
+            job.definition = definition;
+        })
     }
 
     async fn pause(&self, name: &str) -> Result<JobStatus> {

@@ -31,7 +31,7 @@ fn statements_are_recorded_with_the_comments_around_them() {
         (";; 'a;", &[("'a;", 0)]),
         ("/* 1 */ a; -- 2\n b /* 3 */ ; c -- 4", &[("/* 1 */ a", 8), ("-- 2\n b /* 3 */", 6), ("c -- 4", 0)]),
         ("a;b", &[("a", 0), ("b", 0)]),
-        (&long, &[("a", 0)]),
+        (long.as_str(), &[("a", 0)]),
     ];
     for (sql, expected) in cases {
         let statements = statements(sql);
