@@ -71,7 +71,8 @@ def theirs(postgres):
     "\\dt g*", "\\dm", "\\ds", "\\d+", "\\dt+", "\\dv+", "\\di+", "\\ds+", "\\d+ goods", "\\d+ lines", "\\d+ goods_pkey", "\\d goods_id_seq",
     "\\d+ goods_id_seq", "\\d public.*", "\\d+ g*", "\\dti", "\\dtvis+", "\\dt *.lines", "\\dt public.l?nes", "\\dp goods", "\\z", "\\df twice", "\\sf twice", "\\sf+ rows_of", "\\df+ nosuch", "\\dfn",
     "\\dD", "\\dE", "\\dX", "\\dy", "\\dC nosuch", "\\dTS+ nosuch", "\\drds", "\\ddp", "\\dRs+", "\\dl", "\\dO nosuch", "\\dtS pg_class", "\\dvS pg_tables",
-    "\\d pg_tables", "\\d pg_catalog.pg_indexes",
+    "\\d pg_tables", "\\d pg_catalog.pg_indexes", "\\da count", "\\da+ corr", "\\df json_each", "\\df make_interval", "\\df concat_ws", "\\do ^@", "\\do+ !~",
+    "\\dC date", "\\dAo btree uuid_ops",
 ])
 def test_psql_shows_the_same(ours, theirs, command):
     assert sizeless(ours.psql(command)) == sizeless(theirs.psql(command))

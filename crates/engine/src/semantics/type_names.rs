@@ -114,13 +114,10 @@ fn catalog_type(name: &str) -> Option<Field> {
     let moment = |zone| of(D::Timestamp(TimeUnit::Microsecond, zone));
     let bare = name.strip_prefix("pg_catalog.");
     Some(match bare.unwrap_or(name) {
-        reference @ ("oid" | "regclass" | "regtype" | "regproc" | "regprocedure" | "regnamespace" | "regrole") => {
-            types::of_catalog(of(D::Int64), reference)
-        }
+        reference @ ("oid" | "regclass" | "regtype" | "regproc" | "regprocedure" | "regoper" | "regoperator"
+        | "regnamespace" | "regrole") => types::of_catalog(of(D::Int64), reference),
         // There is nothing that they could refer to.
-        "regoper" | "regoperator" | "regconfig" | "regdictionary" | "regcollation" => {
-            types::of_catalog(of(D::Int64), "oid")
-        }
+        "regconfig" | "regdictionary" | "regcollation" => types::of_catalog(of(D::Int64), "oid"),
         "int2vector" => types::of_catalog(of(D::new_list(D::Int16, true)), "int2vector"),
         "oidvector" => types::of_catalog(of(D::new_list(D::Int64, true)), "oidvector"),
         "xid" | "cid" => of(D::Int64),

@@ -1,5 +1,6 @@
 //! Things of the catalog as the SQL that would make them, and the comments on them.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
@@ -14,7 +15,7 @@ use crate::inline;
 use crate::parse::parse_call;
 use crate::system::pg_catalog::directory::{self, Of};
 use crate::system::pg_catalog::programs::{self, Program};
-use crate::system::pg_catalog::{World, oids, texts, types as catalog_types};
+use crate::system::pg_catalog::{self, World, builtin, oids, texts, types as catalog_types};
 
 /// NULL for everything.
 pub(super) fn nothing(call: &Call<'_>) -> Result<ArrayRef> {
@@ -140,12 +141,31 @@ pub(super) fn sequence(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 pub(super) fn comment(call: &Call<'_>) -> Result<ArrayRef> {
-    texts_of_oids(call, |world, oid| {
-        if let Some(relation) = world.directory().relation(oid) {
+    let world = World::of(call.config)?;
+    let numbers = call.primitive::<Int64Type>(0);
+    let words = OnceCell::new();
+    let is_named = call.arrays.len() > 1;
+    call.texts(|row| {
+        let oid = numbers.value(row);
+        // Object ids are those of one table of the catalog; without its name they are those of what somebody has made.
+        let class = if is_named { call.text(1).value(row) } else { "" };
+        if matches!(class, "" | "pg_class")
+            && let Some(relation) = world.directory().relation(oid)
+        {
             return Ok(texts::comment(world, relation, 0).map(str::to_owned));
         }
-        let schemas = world.snapshot().schemas.values();
-        Ok(schemas.filter(|schema| oids::of(schema.id, 0) == oid).find_map(|schema| schema.comment.clone()))
+        if matches!(class, "" | "pg_namespace") {
+            let schemas = world.snapshot().schemas.values();
+            return Ok(schemas
+                .filter(|schema| oids::of(schema.id, 0) == oid)
+                .find_map(|schema| schema.comment.clone()));
+        }
+        let Some(class) = pg_catalog::oid_of(class) else { return Ok(None) };
+        if let Some(words) = builtin::description(class, oid) {
+            return Ok(Some(words.to_owned()));
+        }
+        let of_functions = || words.get_or_init(|| programs::words(world));
+        Ok(if class == pg_catalog::PG_PROC { of_functions().get(&oid).cloned() } else { None })
     })
 }
 

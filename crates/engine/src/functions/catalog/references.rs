@@ -12,6 +12,7 @@ use crate::error::into_datafusion;
 use crate::functions::function::{Call, Function, Gives, Kind as K, refuse, way};
 use crate::functions::strings::quoted_name;
 use crate::functions::{call, types};
+use crate::system::pg_catalog::builtin::{self, Operator};
 use crate::system::pg_catalog::programs::{self, Program};
 use crate::system::pg_catalog::{World, oids, types as catalog_types};
 
@@ -24,6 +25,10 @@ pub(crate) enum Kind {
     Proc,
     /// A function by its name and the types of its arguments.
     Procedure,
+    /// An operator by its name.
+    Oper,
+    /// An operator by its name and the types of its operands.
+    Operator,
     Namespace,
     Role,
 }
@@ -34,6 +39,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("regtype", Kind::Type),
     ("regproc", Kind::Proc),
     ("regprocedure", Kind::Procedure),
+    ("regoper", Kind::Oper),
+    ("regoperator", Kind::Operator),
     ("regnamespace", Kind::Namespace),
     ("regrole", Kind::Role),
 ];
@@ -106,6 +113,8 @@ references! {
     "regtype" "polder_regtype" "polder_regtype_text" Type;
     "regproc" "polder_regproc" "polder_regproc_text" Proc;
     "regprocedure" "polder_regprocedure" "polder_regprocedure_text" Procedure;
+    "regoper" "polder_regoper" "polder_regoper_text" Oper;
+    "regoperator" "polder_regoperator" "polder_regoperator_text" Operator;
     "regnamespace" "polder_regnamespace" "polder_regnamespace_text" Namespace;
     "regrole" "polder_regrole" "polder_regrole_text" Role;
 }
@@ -250,6 +259,7 @@ impl<'a> Finder<'a> {
                 directory.named(name.schema(), name.table()).and_then(|relation| relation.row_type())
             }),
             Kind::Proc | Kind::Procedure => self.program(text).map(|program| program.oid),
+            Kind::Oper | Kind::Operator => operator(text).map(|operator| operator.oid),
             Kind::Namespace => directory.schema_named(named(text).table()),
             Kind::Role => {
                 let name = named(text);
@@ -272,8 +282,7 @@ impl<'a> Finder<'a> {
         let found = |is_exact: bool| {
             let fits = |program: &&Program| match &arguments {
                 Some(given) if is_exact => program.signature() == *given,
-                // What the system's own take is not known: they go by their names.
-                Some(_) => program.id.is_none(),
+                Some(_) => program.is_open(),
                 None => true,
             };
             schemas.iter().find_map(|schema| {
@@ -289,6 +298,7 @@ impl<'a> Finder<'a> {
             Kind::Class => ("42P01", "relation"),
             Kind::Type => ("42704", "type"),
             Kind::Proc | Kind::Procedure => ("42883", "function"),
+            Kind::Oper | Kind::Operator => ("42883", "operator"),
             Kind::Namespace => ("3F000", "schema"),
             Kind::Role => ("42704", "role"),
         };
@@ -307,6 +317,13 @@ impl<'a> Finder<'a> {
             Kind::Proc | Kind::Procedure => {
                 self.programs.iter().find(|program| program.oid == oid).map(|program| self.shown(program))
             }
+            Kind::Oper | Kind::Operator => {
+                let found = builtin::operators().iter().find(|operator| operator.oid == oid);
+                found.map(|operator| match self.kind {
+                    Kind::Oper => operator.name.to_owned(),
+                    _ => format!("{}({})", operator.name, operator.signature()),
+                })
+            }
             Kind::Namespace => directory.schema(oid).map(quoted_name),
             Kind::Role => self.world.who().book.name(oid).map(quoted_name),
         };
@@ -316,13 +333,31 @@ impl<'a> Finder<'a> {
     fn shown(&self, program: &Program) -> String {
         let directory = self.world.directory();
         let name = quoted_name(&program.name);
-        let name = if program.schema == oids::PG_CATALOG || directory.path().contains(&program.schema) {
+        let is_found = |other: &Program| other.schema == oids::PG_CATALOG || directory.path().contains(&other.schema);
+        let alike = |other: &&Program| other.name == program.name && is_found(other);
+        // A bare name that several have would be read as another one.
+        let is_clear = self.kind == Kind::Procedure || self.programs.iter().filter(alike).nth(1).is_none();
+        let name = if is_found(program) && is_clear {
             name
         } else {
             format!("{}.{name}", quoted_name(directory.schema(program.schema).unwrap_or_default()))
         };
         if self.kind == Kind::Procedure { format!("{name}({})", program.signature()) } else { name }
     }
+}
+
+/// The operator that a text names: `=(integer,bigint)`, `pg_catalog.-(NONE,integer)`, or the first one of a bare name.
+fn operator(text: &str) -> Option<&'static Operator> {
+    let bare = text.strip_prefix("pg_catalog.").unwrap_or(text);
+    let (name, operands) = match bare.split_once('(') {
+        Some((name, operands)) => (name.trim_end(), Some(programs::titles(operands.trim_end_matches(')')))),
+        None => (bare, None),
+    };
+    let fits = |operator: &&Operator| {
+        let taken = || operator.signature().replace("NONE", "none");
+        operator.name == name && operands.as_ref().is_none_or(|given| *given == taken())
+    };
+    builtin::operators().iter().find(fits)
 }
 
 fn write(call: &Call<'_>, kind: Kind) -> Result<ArrayRef> {

@@ -10,7 +10,7 @@ pub(super) fn specific_name(name: &str, id: i64, place: usize) -> String {
 
 impl Table {
     pub(super) fn routines(&self, rows: &mut Rows) {
-        for program in programs::all(&self.world) {
+        for program in programs::made_here(&self.world) {
             let Some(function) = program.id.and_then(|id| self.snapshot.functions.get(&id)) else { continue };
             let place = program.place;
             let Some(known) = function.macros.get(place) else { continue };
@@ -34,7 +34,7 @@ impl Table {
     }
 
     pub(super) fn parameters(&self, rows: &mut Rows) {
-        for program in programs::all(&self.world) {
+        for program in programs::made_here(&self.world) {
             let Some(function) = program.id.and_then(|id| self.snapshot.functions.get(&id)) else { continue };
             for (number, parameter) in (1..).zip(program.parameters()) {
                 let name = Some(parameter.name.clone()).filter(|name| !name.is_empty());

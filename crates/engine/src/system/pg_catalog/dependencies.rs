@@ -16,7 +16,7 @@ use super::columns;
 use super::directory::{self, Of, Relation};
 use super::row::{Cell, Rows};
 use super::texts::{self, Constraint};
-use super::{World, oids, policies, programs, roles};
+use super::{World, builtin, oids, policies, programs, roles};
 use crate::parse::parse_kept;
 
 /// The object ids of the tables that hold what depends.
@@ -26,7 +26,7 @@ const PG_ATTRDEF: i64 = 2_604;
 const PG_CONSTRAINT: i64 = 2_606;
 const PG_NAMESPACE: i64 = 2_615;
 const PG_REWRITE: i64 = 2_618;
-const PG_PROC: i64 = 1_255;
+pub(crate) const PG_PROC: i64 = 1_255;
 const PG_POLICY: i64 = 3_256;
 const PG_DEFAULT_ACL: i64 = 826;
 const PG_AUTHID: i64 = 1_260;
@@ -64,7 +64,7 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
         }
         of_relation(&mut rows, world, relation);
     }
-    for program in programs::all(world).into_iter().filter(|program| program.id.is_some()) {
+    for program in programs::made_here(world) {
         push(&mut rows, object(PG_PROC, program.oid), object(PG_NAMESPACE, program.schema), "n");
     }
     for known in roles::defaults_of(world).into_iter().filter(|known| known.schema != 0) {
@@ -265,6 +265,12 @@ pub(super) fn descriptions(world: &World) -> Result<Vec<ArrayRef>> {
             ]);
         }
     };
+    for (class, oid, words) in builtin::descriptions() {
+        push(class, oid, 0, Some(words));
+    }
+    for (oid, words) in programs::words(world) {
+        push(PG_PROC, oid, 0, Some(&words));
+    }
     for schema in world.snapshot().schemas.values() {
         push(PG_NAMESPACE, oids::of(schema.id, 0), 0, schema.comment.as_deref());
     }

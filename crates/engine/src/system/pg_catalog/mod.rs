@@ -6,7 +6,7 @@
 
 pub(crate) mod activity;
 mod attributes;
-mod casts;
+pub(crate) mod builtin;
 mod columns;
 mod constraints;
 mod dependencies;
@@ -37,7 +37,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use polder_lake::{Snapshot, TableName};
 use polder_types::Result;
 
-pub(crate) use self::dependencies::views_read;
+pub(crate) use self::dependencies::{PG_PROC, views_read};
 use self::row::Rows;
 pub(crate) use self::world::World;
 use super::{Views, external, memory};
@@ -61,6 +61,7 @@ struct Definition {
 enum Kind {
     AccessMethods,
     Activity,
+    Aggregates,
     Attributes,
     Casts,
     Classes,
@@ -76,6 +77,8 @@ enum Kind {
     Descriptions,
     /// There is nothing of the kind.
     Empty,
+    FamilyFunctions,
+    FamilyOperators,
     Functions,
     Groups,
     IndexStatistics,
@@ -87,6 +90,7 @@ enum Kind {
     Namespaces,
     OperatorClasses,
     OperatorFamilies,
+    Operators,
     Policies,
     PoliciesShown,
     PreparedStatements,
@@ -127,10 +131,10 @@ pub(crate) fn is_of_passwords(table: &str) -> bool {
 
 /// All of them. Adding one is a line here, its columns, and, unless it is empty, a function that gives its rows.
 const TABLES: &[Definition] = &[
-    table("pg_aggregate", 2600, columns::PG_AGGREGATE, Kind::Empty),
+    table("pg_aggregate", 2600, columns::PG_AGGREGATE, Kind::Aggregates),
     table("pg_am", 2601, columns::PG_AM, Kind::AccessMethods),
-    table("pg_amop", 2602, columns::PG_AMOP, Kind::Empty),
-    table("pg_amproc", 2603, columns::PG_AMPROC, Kind::Empty),
+    table("pg_amop", 2602, columns::PG_AMOP, Kind::FamilyOperators),
+    table("pg_amproc", 2603, columns::PG_AMPROC, Kind::FamilyFunctions),
     table("pg_attrdef", 2604, columns::PG_ATTRDEF, Kind::Defaults),
     table("pg_attribute", 1249, columns::PG_ATTRIBUTE, Kind::Attributes),
     table("pg_auth_members", 1261, columns::PG_AUTH_MEMBERS, Kind::Members),
@@ -158,7 +162,7 @@ const TABLES: &[Definition] = &[
     table("pg_largeobject_metadata", 2995, columns::PG_LARGEOBJECT_METADATA, Kind::Empty),
     table("pg_namespace", 2615, columns::PG_NAMESPACE, Kind::Namespaces),
     table("pg_opclass", 2616, columns::PG_OPCLASS, Kind::OperatorClasses),
-    table("pg_operator", 2617, columns::PG_OPERATOR, Kind::Empty),
+    table("pg_operator", 2617, columns::PG_OPERATOR, Kind::Operators),
     table("pg_opfamily", 2753, columns::PG_OPFAMILY, Kind::OperatorFamilies),
     table("pg_parameter_acl", 6243, columns::PG_PARAMETER_ACL, Kind::Empty),
     table("pg_partitioned_table", 3350, columns::PG_PARTITIONED_TABLE, Kind::Empty),
@@ -414,8 +418,9 @@ impl Table {
         match self.definition.kind {
             Kind::AccessMethods => schemas::access_methods(),
             Kind::Activity => activity::running(world),
+            Kind::Aggregates => programs::aggregates(world),
             Kind::Attributes => attributes::rows(world, self.views.as_ref(), only).await,
-            Kind::Casts => casts::rows(),
+            Kind::Casts => builtin::cast_rows(),
             Kind::Classes => relations::classes(world, self.views.as_ref(), planned).await,
             Kind::Collations => schemas::collations(),
             Kind::Constraints => constraints::rows(world),
@@ -428,6 +433,8 @@ impl Table {
             Kind::Dependencies => dependencies::rows(world),
             Kind::Descriptions => dependencies::descriptions(world),
             Kind::Empty => Rows::new(self.definition.columns).finish(),
+            Kind::FamilyFunctions => builtin::family_functions(),
+            Kind::FamilyOperators => builtin::family_operators(),
             Kind::Functions => programs::rows(world),
             Kind::Groups => roles::groups(world),
             Kind::IndexStatistics => measured::indexes(world),
@@ -439,6 +446,7 @@ impl Table {
             Kind::Namespaces => schemas::namespaces(world),
             Kind::OperatorClasses => schemas::operator_classes(),
             Kind::OperatorFamilies => schemas::operator_families(),
+            Kind::Operators => builtin::operator_rows(),
             Kind::Policies => policies::stored(world),
             Kind::PoliciesShown => policies::shown(world),
             Kind::PreparedStatements => activity::prepared(world),

@@ -1,6 +1,8 @@
 //! `pg_proc`: the functions of types, those of the system, and those made by CREATE FUNCTION.
 
-mod of_types;
+mod of_engine;
+
+use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::ArrayRef;
 use datafusion::sql::sqlparser::ast::DataType;
@@ -8,8 +10,7 @@ use polder_types::Result;
 
 use super::columns;
 use super::row::{Cell, Rows};
-use super::types;
-use super::{World, oids, roles};
+use super::{World, builtin, oids, roles, types};
 use crate::functions::strings::quoted_name;
 use crate::inline::{self, Body, Definition};
 
@@ -31,8 +32,13 @@ pub(crate) struct Program {
     strict: bool,
     /// It gives rows.
     set: bool,
-    /// Names, types, and defaults of its arguments, as SQL; none are known of the system's own.
+    /// What may be taken from one call for another, and what may run beside others, a letter each as in `pg_proc`.
+    volatile: &'static str,
+    parallel: &'static str,
+    /// Names, types, and defaults of its arguments, as SQL.
     arguments: Vec<Argument>,
+    /// What its arguments do not say by themselves.
+    told: Option<Told>,
     result: i64,
     /// The result as SQL.
     gives: String,
@@ -43,6 +49,53 @@ pub(crate) struct Program {
     pub id: Option<i64>,
     /// Its place among those of its name, which take other arguments.
     pub place: usize,
+    /// What it does.
+    pub words: Option<String>,
+}
+
+/// Of arguments that differ from a plain list of types.
+#[derive(Debug, Clone)]
+struct Told {
+    /// What they are is not known: it goes by its name.
+    open: bool,
+    variadic: i64,
+    defaults: i64,
+    all: Vec<i64>,
+    modes: Vec<String>,
+    names: Vec<String>,
+    /// As they are written, and the same without defaults.
+    arguments: &'static str,
+    identity: &'static str,
+    /// The kind of an aggregate, and how many arguments it takes beside what it aggregates.
+    aggregate: (&'static str, i64),
+}
+
+impl Told {
+    /// Of a plain list.
+    fn plain(arguments: &[Argument]) -> Self {
+        let mut names: Vec<String> = arguments.iter().map(|argument| argument.name.clone()).collect();
+        if names.iter().all(String::is_empty) {
+            names.clear();
+        }
+        let defaults = arguments.iter().filter(|argument| argument.default.is_some()).count() as i64;
+        let (all, modes) = (Vec::new(), Vec::new());
+        Self { open: false, variadic: 0, defaults, all, modes, names, ..Self::anything() }
+    }
+
+    /// Of a function that may take anything.
+    fn anything() -> Self {
+        Self {
+            open: true,
+            variadic: ANY,
+            defaults: 0,
+            all: vec![ANY],
+            modes: vec!["v".into()],
+            names: Vec::new(),
+            arguments: "VARIADIC \"any\"",
+            identity: "VARIADIC \"any\"",
+            aggregate: ("n", 0),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +107,11 @@ pub(crate) struct Argument {
 }
 
 impl Argument {
+    /// One without a name.
+    fn of(oid: i64) -> Self {
+        Self { name: String::new(), oid, title: title_of(oid), default: None }
+    }
+
     /// The name that its type has in `pg_type`.
     pub(crate) fn type_name(&self) -> String {
         name_of(self.oid)
@@ -69,6 +127,14 @@ fn name_of(oid: i64) -> String {
     }
 }
 
+/// A type as SQL writes it.
+fn title_of(oid: i64) -> String {
+    match types::find(oid) {
+        Some((base, array)) => format!("{}{}", base.title, if array { "[]" } else { "" }),
+        None => oid.to_string(),
+    }
+}
+
 fn of_system(oid: i64, name: &str, kind: &'static str) -> Program {
     Program {
         oid,
@@ -78,31 +144,71 @@ fn of_system(oid: i64, name: &str, kind: &'static str) -> Program {
         language: INTERNAL,
         strict: false,
         set: false,
+        volatile: "v",
+        parallel: "s",
         arguments: Vec::new(),
+        told: None,
         result: ANY,
-        gives: "any".into(),
+        gives: "\"any\"".into(),
         source: name.to_owned(),
         definition: None,
         id: None,
         place: 0,
+        words: None,
     }
 }
 
-/// All functions. The system's own are numbered by their names: their object ids are the same until a version of Polder
-/// brings others.
-pub(crate) fn all(world: &World) -> Vec<Program> {
+/// A function that PostgreSQL has too.
+fn of_postgres(known: &builtin::Function) -> Program {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let set = if known.set { "SETOF " } else { "" };
+    Program {
+        strict: known.strict,
+        set: known.set,
+        volatile: known.volatile,
+        parallel: known.parallel,
+        arguments: known.taken.iter().copied().map(Argument::of).collect(),
+        told: Some(Told {
+            open: false,
+            variadic: known.variadic,
+            defaults: known.defaults,
+            all: known.all.clone(),
+            modes: owned(&known.modes),
+            names: owned(&known.names),
+            arguments: known.arguments,
+            identity: known.identity,
+            aggregate: (known.aggregate, known.direct),
+        }),
+        result: known.result,
+        gives: format!("{set}{}", known.gives),
+        ..of_system(known.oid, known.name, known.kind)
+    }
+}
+
+/// The functions of the system. What may be computed once for all rows is what the engine takes for such.
+fn system(world: &World) -> Vec<Program> {
     let state = &world.engine().template;
-    let mut own: Vec<(&str, &'static str)> = Vec::new();
-    own.extend(state.scalar_functions().keys().map(|name| (name.as_str(), "f")));
-    own.extend(state.aggregate_functions().keys().map(|name| (name.as_str(), "a")));
-    own.extend(state.window_functions().keys().map(|name| (name.as_str(), "w")));
-    own.extend(state.table_functions().keys().map(|name| (name.as_str(), "f")));
-    // Those that begin so are called by statements, not by people.
-    own.retain(|(name, _)| !name.starts_with("polder_"));
-    own.sort_unstable();
-    own.dedup();
-    let mut programs: Vec<Program> = of_types::FUNCTIONS.iter().map(|(oid, name)| of_system(*oid, name, "f")).collect();
-    programs.extend(own.into_iter().zip(oids::FUNCTIONS..).map(|((name, kind), oid)| of_system(oid, name, kind)));
+    let had: HashSet<&str> = builtin::FUNCTIONS.iter().filter(|known| known.callable).map(|known| known.name).collect();
+    let with_volatility = |known: &builtin::Function| {
+        let engines = state.scalar_functions().get(known.name).filter(|_| known.callable && known.kind == "f");
+        let volatile = engines.map_or(known.volatile, |engines| of_engine::letter(engines.signature().volatility));
+        Program { volatile, ..of_postgres(known) }
+    };
+    let mut programs: Vec<Program> = builtin::FUNCTIONS.iter().map(with_volatility).collect();
+    programs.extend(of_engine::programs(state, &had));
+    programs
+}
+
+/// All functions.
+pub(crate) fn all(world: &World) -> Vec<Program> {
+    let mut programs = system(world);
+    programs.extend(made_here(world));
+    programs
+}
+
+/// Those that CREATE FUNCTION has made.
+pub(crate) fn made_here(world: &World) -> Vec<Program> {
+    let mut programs = Vec::new();
     for function in world.snapshot().functions.values() {
         // A macro of DuckDB's may be one that nobody but DuckDB can call.
         let definitions = inline::definitions(function).unwrap_or_default();
@@ -171,6 +277,8 @@ fn made(definition: &Definition) -> Program {
     };
     Program {
         arguments: arguments.collect(),
+        // Nothing is promised of what its body does.
+        parallel: "u",
         language: SQL,
         strict: definition.strict,
         set,
@@ -183,6 +291,9 @@ fn made(definition: &Definition) -> Program {
 impl Program {
     /// The arguments as CREATE FUNCTION lists them; without defaults they are what names the function.
     pub(crate) fn arguments(&self, defaults: bool) -> String {
+        if let Some(told) = &self.told {
+            return if defaults { told.arguments } else { told.identity }.to_owned();
+        }
         let written = self.arguments.iter().map(|argument| {
             let name =
                 if argument.name.is_empty() { String::new() } else { format!("{} ", quoted_name(&argument.name)) };
@@ -218,6 +329,11 @@ impl Program {
         name_of(self.result)
     }
 
+    /// Whether it goes by its name alone, whatever is written as types of its arguments.
+    pub(crate) fn is_open(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| told.open)
+    }
+
     pub(crate) fn parameters(&self) -> &[Argument] {
         &self.arguments
     }
@@ -226,11 +342,9 @@ impl Program {
 pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_PROC);
     for program in all(world) {
-        let count = program.arguments.len() as i64;
-        let defaults = program.arguments.iter().filter(|argument| argument.default.is_some()).count() as i64;
         let taken: Vec<i64> = program.arguments.iter().map(|argument| argument.oid).collect();
-        let names: Vec<String> = program.arguments.iter().map(|argument| argument.name.clone()).collect();
-        let named = names.iter().any(|name| !name.is_empty());
+        let count = taken.len() as i64;
+        let told = program.told.unwrap_or_else(|| Told::plain(&program.arguments));
         rows.push([
             ("oid", program.oid.into()),
             ("proname", program.name.into()),
@@ -240,18 +354,46 @@ pub(super) fn rows(world: &World) -> Result<Vec<ArrayRef>> {
             ("prolang", program.language.into()),
             ("procost", 1_i64.into()),
             ("prorows", if program.set { 1_000_i64 } else { 0 }.into()),
+            ("provariadic", told.variadic.into()),
             ("prokind", program.kind.into()),
             ("proisstrict", program.strict.into()),
             ("proretset", program.set.into()),
-            ("provolatile", "v".into()),
-            ("proparallel", "u".into()),
+            ("provolatile", program.volatile.into()),
+            ("proparallel", program.parallel.into()),
             ("pronargs", count.into()),
-            ("pronargdefaults", defaults.into()),
+            ("pronargdefaults", told.defaults.into()),
             ("prorettype", program.result.into()),
             ("proargtypes", taken.into()),
-            ("proargnames", if named { Cell::Texts(names) } else { Cell::Null }),
+            ("proallargtypes", some(told.all).map_or(Cell::Null, Cell::Ints)),
+            ("proargmodes", some(told.modes).map_or(Cell::Null, Cell::Texts)),
+            ("proargnames", some(told.names).map_or(Cell::Null, Cell::Texts)),
             ("prosrc", program.source.into()),
         ]);
     }
     rows.finish()
+}
+
+/// `pg_aggregate`: how an aggregate is called. What computes it has no names here.
+pub(super) fn aggregates(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_AGGREGATE);
+    for program in system(world).into_iter().filter(|program| program.kind == "a") {
+        let (kind, direct) = program.told.map_or(("n", 0), |told| told.aggregate);
+        rows.push([
+            ("aggfnoid", program.oid.into()),
+            ("aggkind", kind.into()),
+            ("aggnumdirectargs", direct.into()),
+            ("aggfinalmodify", "r".into()),
+            ("aggmfinalmodify", "r".into()),
+        ]);
+    }
+    rows.finish()
+}
+
+/// What the functions of the system do that PostgreSQL has no words for, by object id.
+pub(crate) fn words(world: &World) -> BTreeMap<i64, String> {
+    system(world).into_iter().filter_map(|program| Some((program.oid, program.words?))).collect()
+}
+
+fn some<T>(values: Vec<T>) -> Option<Vec<T>> {
+    if values.is_empty() { None } else { Some(values) }
 }

@@ -145,6 +145,8 @@ const CLASSES: &[(i64, &str, i64, i64)] = &[
     (3_127, "timestamptz_ops", 434, 1_184),
     (10_022, "interval_ops", 1_982, 1_186),
     (3_125, "numeric_ops", 1_988, 1_700),
+    (10_065, "uuid_ops", 2_968, 2_950),
+    (10_088, "jsonb_ops", 4_033, 3_802),
     (10_000, "array_ops", 397, 2_277),
 ];
 
@@ -161,6 +163,8 @@ const FAMILIES: &[(i64, &str)] = &[
     (1_988, "numeric_ops"),
     (1_994, "text_ops"),
     (1_996, "time_ops"),
+    (2_968, "uuid_ops"),
+    (4_033, "jsonb_ops"),
 ];
 
 /// The class that an index on a column of a type has; texts of any length have one.

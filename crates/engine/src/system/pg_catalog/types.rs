@@ -61,6 +61,8 @@ pub(crate) const TYPES: &[Base] = &[
     base(194, 0, "pg_node_tree", "pg_node_tree", -1, "Zbix", [195, 196, 197, 198]),
     base(700, 1021, "float4", "real", 4, "Nbip", [200, 201, 2424, 2425]),
     base(701, 1022, "float8", "double precision", 8, "Nbdp", [214, 215, 2426, 2427]),
+    base(269, 0, "table_am_handler", "table_am_handler", 4, "Ppip", [267, 268, 0, 0]),
+    base(325, 0, "index_am_handler", "index_am_handler", 4, "Ppip", [326, 327, 0, 0]),
     base(705, 0, "unknown", "unknown", -2, "Xpcp", [109, 110, 2416, 2417]),
     base(1033, 1034, "aclitem", "aclitem", 12, "Ubip", [1031, 1032, 0, 0]),
     base(1042, 1014, "bpchar", "character", -1, "Sbix", [1044, 1045, 2430, 2431]),
@@ -85,6 +87,10 @@ pub(crate) const TYPES: &[Base] = &[
     base(2278, 0, "void", "void", 4, "Ppip", [2298, 2299, 3120, 3121]),
     base(2279, 0, "trigger", "trigger", 4, "Ppip", [2300, 2301, 0, 0]),
     base(2283, 0, "anyelement", "anyelement", 4, "Ppip", [2312, 2313, 0, 0]),
+    base(2776, 0, "anynonarray", "anynonarray", 4, "Ppip", [2777, 2778, 0, 0]),
+    base(5077, 0, "anycompatible", "anycompatible", 4, "Ppip", [5086, 5087, 0, 0]),
+    base(5078, 0, "anycompatiblearray", "anycompatiblearray", -1, "Ppdx", [5088, 5089, 5090, 5091]),
+    base(5079, 0, "anycompatiblenonarray", "anycompatiblenonarray", 4, "Ppip", [5092, 5093, 0, 0]),
     base(2281, 0, "internal", "internal", 8, "Ppdp", [2304, 2305, 0, 0]),
 ];
 
