@@ -244,6 +244,41 @@ def test_a_stranger_learns_nothing_of_a_delivery(server, client):
     assert client.value(f"SELECT state FROM polder.deliveries WHERE delivery_name = '{topic}_in'") != "paused"
 
 
+def test_rows_that_no_policy_lets_in_are_rejected_by_themselves(server, client):
+    topic = make(server, "guarded", 1)
+    client.sql("CREATE USER keeper PASSWORD 'a long word to log in with'")
+    client.sql("GRANT pg_read_all_data TO keeper")
+    client.sql("GRANT CREATE ON SCHEMA public TO keeper")
+    keeper = polder.Client(server.url).login("keeper", "a long word to log in with")
+    tables = {f"{topic}_plain": "", f"{topic}_made": f"TRANSFORM AS SELECT (value->>'n')::int AS n FROM {topic}"}
+    for table, transform in tables.items():
+        client.sql(f"CREATE TABLE {table} (n int)")
+        client.sql(f"GRANT INSERT ON {table} TO keeper")
+        client.sql(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        client.sql(f"CREATE POLICY small ON {table} FOR INSERT WITH CHECK (n < 10)")
+        client.sql(f"CREATE POLICY odd ON {table} AS RESTRICTIVE FOR INSERT WITH CHECK (n % 2 = 1)")
+        keeper.sql(f"CREATE DELIVERY {table}_in FROM TOPIC {topic} INTO TABLE {table} {transform} BUFFER 1 SECONDS ON ERROR INTO {table}_bad")
+    produce(server, topic, [{"n": n} for n in (1, 2, 3, 11, 12, 5, "x")])
+    for table in tables:
+        kafkas.until(client, f"SELECT count(*) FROM {table}_bad", 4)
+        assert client.sql(f"SELECT n FROM {table} ORDER BY n") == [{"n": 1}, {"n": 3}, {"n": 5}]
+        reasons = {row["value"]: row["reason"] for row in client.sql(f"SELECT encode(value, 'escape') AS value, reason FROM {table}_bad")}
+        assert reasons['{"n": 2}'] == f'new row violates row-level security policy "odd" for table "{table}"', reasons
+        assert reasons['{"n": 11}'] == f'new row violates row-level security policy for table "{table}"', reasons
+        assert "policy" not in reasons['{"n": "x"}']
+        assert client.sql(f"SELECT state, last_error FROM polder.deliveries WHERE delivery_name = '{table}_in'") == [{"state": "running", "last_error": None}]
+        # What is refused for whoever delivers, and not for a row, stops all as before.
+        client.sql(f"REVOKE INSERT ON {table} FROM keeper")
+    produce(server, topic, [{"n": 7}])
+    for table in tables:
+        kafkas.until(client, f"SELECT count(*) FROM polder.deliveries WHERE delivery_name = '{table}_in' AND last_error LIKE '%permission denied%'", 1)
+        assert client.value(f"SELECT count(*) FROM {table}_bad") == 4
+        client.sql(f"GRANT INSERT ON {table} TO keeper")
+        client.sql(f"CREATE POLICY large ON {table} FOR INSERT WITH CHECK (n > 10)")
+        keeper.sql(f"ALTER DELIVERY {table}_in REDRIVE")
+        kafkas.until(client, f"SELECT count(*) FROM {table} WHERE n IN (7, 11)", 2)
+
+
 def test_arrays_of_json_come_into_columns_of_arrays(server, client):
     topic = make(server, "arrays", 1)
     client.sql(f"CREATE TABLE {topic}_table (id bigint, tags text[], numbers integer[], moments timestamptz[], parts jsonb[])")

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::functions::types;
 use crate::parse::parse;
+use crate::policies::is_refused_row;
 use crate::record::Running;
 use crate::semantics::Zone;
 use crate::session::{Inner, Session};
@@ -70,7 +71,8 @@ const POINT: &str = "delivered";
 /// Whether an error is about values, not about the statement or the server.
 fn is_about_values(error: &Error) -> bool {
     let code = error.code();
-    error.kind() != ErrorKind::Conflict && (code.starts_with("22") || code.starts_with("23"))
+    let is_wrong = code.starts_with("22") || code.starts_with("23") || is_refused_row(error);
+    error.kind() != ErrorKind::Conflict && is_wrong
 }
 
 pub(super) fn full(name: &TableName) -> String {

@@ -23,4 +23,4 @@ pub(crate) use governing::Governing;
 pub(crate) use mentions::{mentions, renamed};
 pub(crate) use plan::{Asked, Surroundings, govern};
 pub(crate) use views::sealed;
-pub(crate) use written::{RowChecks, Shown, masked};
+pub(crate) use written::{RowChecks, Shown, is_refused_row, masked};

@@ -16,6 +16,14 @@ use super::columns::Given;
 use super::plan::{Asked, Surroundings, govern};
 use crate::error::from_datafusion;
 
+/// How the refusal of a new row begins.
+const REFUSED: &str = "new row violates row-level security policy";
+
+/// Whether an error is about a row that no policy lets in, and not about who writes it.
+pub(crate) fn is_refused_row(error: &Error) -> bool {
+    error.kind() == ErrorKind::Forbidden && error.message().contains(REFUSED)
+}
+
 /// The conditions of rows that a statement writes into a table.
 pub(crate) struct RowChecks {
     around: Surroundings,
@@ -80,8 +88,8 @@ impl RowChecks {
     fn refused(&self, condition: &WrittenCondition) -> Error {
         let table = &self.name.table;
         let message = match &condition.policy {
-            Some(policy) => format!("new row violates row-level security policy \"{policy}\" for table \"{table}\""),
-            None => format!("new row violates row-level security policy for table \"{table}\""),
+            Some(policy) => format!("{REFUSED} \"{policy}\" for table \"{table}\""),
+            None => format!("{REFUSED} for table \"{table}\""),
         };
         Error::new(ErrorKind::Forbidden, message)
             .with_hint("write rows that a policy of the table lets in: SELECT * FROM pg_policies lists them")
