@@ -123,3 +123,29 @@ def test_the_certificate_of_the_first_start_stays(fresh):
     server.start()
     assert certificate.read_bytes() != before[0]
     is_encrypted(server, sslrootcert=certificate)
+
+
+SECRET = re.compile(r"protocol: (.+), cipher: (.+), compression")
+HOW = "SELECT ssl, version, cipher, bits FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_others_are_told_how_a_connection_is_encrypted(server, version):
+    with psycopg.connect(**address(server, sslmode="disable"), autocommit=True) as plain, psycopg.connect(
+            **address(server, sslmode="require", ssl_max_protocol_version=version), autocommit=True) as encrypted:
+        assert plain.execute(HOW).fetchall() == [(False, None, None, None)]
+        to = " ".join(f"{name}={value}" for name, value in address(server, sslmode="require", ssl_max_protocol_version=version).items())
+        done = subprocess.run(["psql", to, "-XAt", "-c", "\\conninfo", "-c", HOW], capture_output=True, text=True, check=True)
+        told, row = done.stdout.splitlines()[-2:]
+        ssl, found, cipher, bits = row.split("|")
+        # What the client's own library says.
+        assert SECRET.search(told).groups() == (found, cipher) == (version, cipher)
+        assert (ssl, bits) == ("t", "128" if "AES128" in cipher.replace("_", "") else "256")
+        both = "SELECT pid, ssl FROM pg_stat_ssl WHERE pid = ANY (%s) ORDER BY ssl"
+        numbers = [plain.info.backend_pid, encrypted.info.backend_pid]
+        assert plain.execute(both, [numbers]).fetchall() == [(numbers[0], False), (numbers[1], True)]
+        plain.execute("CREATE ROLE curious")
+        plain.execute("SET ROLE curious")
+        assert plain.execute(both, [numbers]).fetchall() == []
+        plain.execute("RESET ROLE")
+        plain.execute("DROP ROLE curious")

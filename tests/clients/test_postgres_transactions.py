@@ -205,6 +205,42 @@ def test_a_transaction_in_a_pipeline(connect, table, watcher):
     assert ids(watcher, table) == list(range(200))
 
 
+# What others are told
+
+
+def seen(ours, theirs, number: int) -> tuple:
+    """How a session stands, to itself and to another one, as both servers tell it."""
+    activity = "SELECT state, xact_start IS NOT NULL FROM pg_stat_activity WHERE pid = %s"
+    locks = "SELECT locktype, virtualxid = virtualtransaction, virtualxid IS NOT NULL, mode, granted, relation, transactionid FROM pg_locks WHERE pid = %s AND locktype = 'virtualxid'"
+    return tuple(tuple(theirs.execute(text, [number]).fetchall()) for text in (activity, locks)), status(ours)
+
+
+def test_others_see_how_a_transaction_stands(connect, postgres):
+    shown = []
+    for one, other in ((connect(), connect()), tuple(psycopg.connect(postgres.database()[0], autocommit=True) for _ in range(2))):
+        number, told = one.info.backend_pid, []
+        for text in ("SELECT 1", "BEGIN", "SELECT nosuch", "ROLLBACK", "BEGIN", "COMMIT AND CHAIN", "COMMIT"):
+            try:
+                one.execute(text)
+            except psycopg.Error as error:
+                told.append(error.sqlstate)
+            told.append(seen(one, other, number))
+        # A statement that runs is in a transaction, too.
+        own = one.execute("SELECT state, xact_start IS NOT NULL FROM pg_stat_activity WHERE pid = pg_backend_pid()").fetchall()
+        own += one.execute("SELECT count(*), count(DISTINCT virtualtransaction) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'virtualxid'").fetchall()
+        # Each transaction is another one.
+        numbers = set()
+        for _ in range(3):
+            with one.transaction():
+                numbers.update(one.execute("SELECT virtualxid FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'virtualxid'").fetchall())
+        shown.append((told, own, len(numbers)))
+        one.close()
+        other.close()
+    ours, theirs = shown
+    assert ours == theirs
+    assert "idle in transaction (aborted)" in str(ours) and ours[2] == 3
+
+
 # Time and cancelling
 
 

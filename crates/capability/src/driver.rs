@@ -155,7 +155,19 @@ pub trait DriverSession: SqlSession {
     fn fail_transaction(&self);
 }
 
+/// How a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encryption {
+    /// `TLSv1.3`
+    pub version: &'static str,
+    /// As OpenSSL calls it, such as `TLS_AES_256_GCM_SHA384`.
+    pub cipher: &'static str,
+    /// Of the cipher's key.
+    pub bits: i32,
+}
+
 /// Opens sessions for drivers.
 pub trait DriverSql: SqlRunner {
-    fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession>;
+    /// `encryption`: of the connection; `None`: it is not encrypted.
+    fn open_driver_session(&self, caller: Caller, encryption: Option<Encryption>) -> Arc<dyn DriverSession>;
 }

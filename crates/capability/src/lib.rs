@@ -19,8 +19,8 @@ pub use backup::{BackupPart, PartChecked, PartProblem};
 pub use command::{Setting, SettingKind, millis};
 pub use copying::{copied_columns, copy_lines_field, place_of_line, place_of_value};
 pub use driver::{
-    CATALOG_TYPE, Description, DriverSession, DriverSql, Kept, KeptAs, KeptStatement, ORIGIN, POSTGRES_VERSION,
-    Parameter, RowsIn, SessionStatus, TransactionState,
+    CATALOG_TYPE, Description, DriverSession, DriverSql, Encryption, Kept, KeptAs, KeptStatement, ORIGIN,
+    POSTGRES_VERSION, Parameter, RowsIn, SessionStatus, TransactionState,
 };
 pub use jobs::{
     CatchUp, IfExists, JobDefinition, JobKind, JobRun, JobStatus, Jobs, LogPart, RunFilter, RunLog, RunReason,

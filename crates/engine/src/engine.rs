@@ -10,8 +10,8 @@ use datafusion::prelude::SessionConfig;
 use polder_capability::deliveries::Deliveries;
 use polder_capability::topics::{TopicNames, TopicRows, Topics};
 use polder_capability::{
-    BackupPart, Caller, DriverSession, DriverSql, Jobs, Loader, PartChecked, QueryProgress, QueryRecord, SqlRunner,
-    SqlSession,
+    BackupPart, Caller, DriverSession, DriverSql, Encryption, Jobs, Loader, PartChecked, QueryProgress, QueryRecord,
+    SqlRunner, SqlSession,
 };
 use polder_lake::Lake;
 use polder_metastore::Metastore;
@@ -370,8 +370,8 @@ impl SqlRunner for Engine {
 }
 
 impl DriverSql for Engine {
-    fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession> {
-        Arc::new(Session::for_driver(Weak::clone(&self.me), caller))
+    fn open_driver_session(&self, caller: Caller, encryption: Option<Encryption>) -> Arc<dyn DriverSession> {
+        Arc::new(Session::for_driver(Weak::clone(&self.me), caller, encryption))
     }
 }
 

@@ -13,13 +13,14 @@ use std::time::Duration;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use polder_capability::{Answer, Caller, CommandTag, Notice, Parameter, SqlSession, StatementRequest};
+use polder_capability::{Answer, Caller, CommandTag, Encryption, Notice, Parameter, SqlSession, StatementRequest};
 use polder_lake::{Access, Savepoint, TransactionCell, Version};
 use polder_types::{Error, ErrorKind, Result, SnapshotId};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::{RoleBook, Who};
+use crate::backends::{Backend, InTransaction};
 use crate::deliveries::Brought;
 use crate::engine::Engine;
 use crate::limits::LimitSettings;
@@ -214,6 +215,8 @@ pub(crate) struct Session {
     inner: Mutex<Inner>,
     /// Somebody has asked that it end.
     ends: CancellationToken,
+    /// What others are told of its transaction.
+    transaction: InTransaction,
     kept: Arc<KeptStatements>,
     seen: parking_lot::Mutex<Seen>,
 }
@@ -238,22 +241,28 @@ fn timeout(settings: &Settings) -> Option<Duration> {
 
 impl Session {
     pub fn new(engine: Weak<Engine>, caller: Caller) -> Self {
-        Self::opened(engine, caller, Inner::default())
+        Self::opened(engine, caller, None, Inner::default())
     }
 
     /// A session whose answers keep their types.
-    pub fn for_driver(engine: Weak<Engine>, caller: Caller) -> Self {
-        Self::opened(engine, caller, Inner { typed: true, ..Inner::default() })
+    pub fn for_driver(engine: Weak<Engine>, caller: Caller, encryption: Option<Encryption>) -> Self {
+        Self::opened(engine, caller, encryption, Inner { typed: true, ..Inner::default() })
     }
 
-    fn opened(engine: Weak<Engine>, caller: Caller, mut inner: Inner) -> Self {
+    fn opened(engine: Weak<Engine>, caller: Caller, encryption: Option<Encryption>, mut inner: Inner) -> Self {
         // Until its first statement asks.
         inner.settings.who = Who::nobody();
         let mut is_superuser = false;
         inner.settings.process = caller.process;
-        let mut ends = CancellationToken::new();
+        let (ends, transaction) = (CancellationToken::new(), InTransaction::default());
         if let Some(engine) = engine.upgrade() {
-            ends = engine.backends.enter(&caller, engine.recorder.now());
+            engine.backends.enter(Backend {
+                caller: caller.clone(),
+                started: engine.recorder.now(),
+                encryption,
+                transaction: transaction.clone(),
+                ends: ends.clone(),
+            });
             engine.start(&caller.user, &mut inner.settings);
             engine.authority.count(&caller, 1);
             is_superuser = engine.authority.known().find(&caller.user).is_some_and(|role| role.is_superuser);
@@ -264,10 +273,15 @@ impl Session {
         let seen =
             Seen { transaction: None, zone_if_failed: zone.clone(), zone, user, is_superuser, read_only, timeout };
         let kept = Arc::clone(&inner.settings.kept);
-        Self { engine, caller, inner: Mutex::new(inner), ends, kept, seen: parking_lot::Mutex::new(seen) }
+        Self { engine, caller, inner: Mutex::new(inner), ends, transaction, kept, seen: parking_lot::Mutex::new(seen) }
     }
 
     fn publish(&self, inner: &Inner) {
+        self.transaction.follow(
+            inner.open.as_ref().map(|open| (open.failed, &open.spoiled)),
+            // A server that is stopping tells nobody.
+            || self.engine.upgrade().map_or_else(Default::default, |engine| engine.recorder.now()),
+        );
         let transaction = inner.open.as_ref().map(|open| (open.failed, Arc::clone(&open.spoiled)));
         let kept =
             |open: &Open| open.savepoints.last().map_or(&open.settings, |point| &point.settings).zone().to_owned();

@@ -9,6 +9,7 @@
 //! that crate's handlers know no transactions of several statements, no portals that stream, and no COPY in both ways.
 
 mod copy;
+mod encryption;
 #[doc(hidden)]
 pub mod fuzzing;
 mod registry;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message as _;
 use pgwire::messages::startup::Authentication;
-use polder_capability::{Caller, DriverSession, Origin};
+use polder_capability::{Caller, DriverSession, Encryption, Origin};
 use polder_door::scram::{self, Exchange};
 use polder_door::{Auth, Place};
 use polder_types::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::encryption;
 use crate::registry::Registered;
 use crate::server::House;
 use crate::session::Client;
@@ -50,7 +51,7 @@ struct Newcomer {
     house: Arc<House>,
     wire: Wire,
     peer: SocketAddr,
-    encrypted: bool,
+    encrypted: Option<Encryption>,
 }
 
 /// Who has come in.
@@ -85,7 +86,7 @@ impl From<Error> for Refusal {
 /// Serves a connection to its end.
 pub(crate) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr, place: Place) -> Result<(), Gone> {
     let shutdown = house.shutdown.clone();
-    let mut newcomer = Newcomer { house, wire: Wire::new(Box::new(stream)), peer, encrypted: false };
+    let mut newcomer = Newcomer { house, wire: Wire::new(Box::new(stream)), peer, encrypted: None };
     let started = tokio::select! {
         () = shutdown.wait() => return Ok(()),
         () = place.taken() => {
@@ -127,7 +128,7 @@ impl Newcomer {
         self.check_database(&parameters)?;
         let registered = self.house.registry.enter();
         let caller = Caller::new(user.as_str(), VIA).of_process(registered.process);
-        let session = self.house.sql.open_driver_session(caller);
+        let session = self.house.sql.open_driver_session(caller, self.encrypted);
         let mut settings = Settings::new(self.house.version);
         for (name, value) in wanted(&parameters)? {
             set(&mut settings, session.as_ref(), &name, &value).await?;
@@ -168,7 +169,7 @@ impl Newcomer {
             };
             let mut fields = Fields(body);
             match fields.i32()? {
-                SSL_REQUEST if !self.encrypted => {
+                SSL_REQUEST if self.encrypted.is_none() => {
                     self.wire.output.extend_from_slice(b"S");
                     self.wire.flush().await?;
                     self.encrypt(false).await?;
@@ -205,8 +206,8 @@ impl Newcomer {
         if at_once && stream.get_ref().1.alpn_protocol() != Some(TLS_PROTOCOL) {
             return Err(Refusal::Done);
         }
+        self.encrypted = Some(encryption::of(stream.get_ref().1));
         self.wire = Wire::new(Box::new(stream));
-        self.encrypted = true;
         Ok(())
     }
 
@@ -244,7 +245,7 @@ impl Newcomer {
     }
 
     async fn prove(&mut self, user: &str) -> Result<(), Refusal> {
-        let certificate = self.house.tls.certificate_hash.clone().filter(|_| self.encrypted);
+        let certificate = self.house.tls.certificate_hash.clone().filter(|_| self.encrypted.is_some());
         let mut mechanisms = vec![scram::SHA_256.to_owned()];
         if certificate.is_some() {
             mechanisms.insert(0, scram::SHA_256_PLUS.to_owned());

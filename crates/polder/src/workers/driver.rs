@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use arrow::datatypes::FieldRef;
 use polder_capability::{
-    Answer, Caller, Description, DriverSession, DriverSql, Kept, KeptStatement, Parameter, QueryProgress, QueryRecord,
-    RowsIn, SessionStatus, SqlRunner, SqlSession, StatementRequest,
+    Answer, Caller, Description, DriverSession, DriverSql, Encryption, Kept, KeptStatement, Parameter, QueryProgress,
+    QueryRecord, RowsIn, SessionStatus, SqlRunner, SqlSession, StatementRequest,
 };
 use polder_types::{Error, QueryId, Result};
 use tokio::runtime::Handle;
@@ -51,8 +51,8 @@ impl SqlRunner for WorkersDriver {
 }
 
 impl DriverSql for WorkersDriver {
-    fn open_driver_session(&self, caller: Caller) -> Arc<dyn DriverSession> {
-        let inner = self.inner.open_driver_session(caller);
+    fn open_driver_session(&self, caller: Caller, encryption: Option<Encryption>) -> Arc<dyn DriverSession> {
+        let inner = self.inner.open_driver_session(caller, encryption);
         let plain = WorkersSession {
             inner: Arc::clone(&inner) as Arc<dyn SqlSession>,
             workers: self.plain.workers.clone(),

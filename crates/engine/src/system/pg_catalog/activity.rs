@@ -1,17 +1,17 @@
-//! `pg_stat_activity` and `pg_settings`: what runs, and what is set.
+//! `pg_stat_activity`, `pg_stat_ssl`, `pg_locks` and `pg_settings`: what runs, and what is set.
 
 use std::collections::BTreeMap;
 
 use arrow::array::ArrayRef;
 use chrono::{DateTime, Utc};
-use polder_capability::{KeptAs, POSTGRES_VERSION};
+use polder_capability::{Caller, KeptAs, POSTGRES_VERSION};
 use polder_types::{Error, ErrorKind, Result};
 
 use super::columns;
 use super::row::{Cell, Rows};
 use super::schemas::DATABASE;
 use super::{World, oids};
-use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND};
+use crate::authz::{READ_ALL_STATS, SIGNAL_BACKEND, Who};
 use crate::backends::Backend;
 use crate::foreign_settings;
 use crate::limits;
@@ -22,38 +22,109 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
     let mut rows = Rows::new(columns::PG_STAT_ACTIVITY);
     let who = world.who();
     let mut idle: BTreeMap<i32, Backend> = world.engine().backends.all().into_iter().collect();
-    let mut row = |process: Option<i32>, since, user: String, via: String, began, sql: Option<String>| {
-        let oid = who.book.find(&user).map(|role| role.oid);
-        // Statements hold what is in tables.
-        let is_told = who.superuser || who.has(READ_ALL_STATS) || oid.is_some_and(|oid| who.has(oid));
-        let state = if sql.is_some() { "active" } else { "idle" };
-        let time = |at: Option<DateTime<Utc>>| at.map_or(Cell::Null, |at| Cell::Time(at.timestamp_micros()));
-        rows.push([
-            ("datid", oids::DATABASE.into()),
-            ("datname", DATABASE.into()),
-            ("pid", process.map_or_else(|| i64::from(std::process::id()), i64::from).into()),
-            ("leader_pid", Cell::Null),
-            ("client_port", Cell::Null),
-            ("backend_xid", Cell::Null),
-            ("backend_xmin", Cell::Null),
-            ("query_id", Cell::Null),
-            ("usesysid", oid.into()),
-            ("usename", user.into()),
-            ("application_name", via.into()),
-            ("backend_start", time(since)),
-            ("query_start", time(began)),
-            ("state_change", time(began.or(since))),
-            ("state", state.into()),
-            ("query", if is_told { sql.unwrap_or_default() } else { "<insufficient privilege>".into() }.into()),
-            ("backend_type", "client backend".into()),
-        ]);
-    };
+    let mut row =
+        |process: Option<i32>, backend: Option<Backend>, user: String, via: String, began, sql: Option<String>| {
+            let oid = who.book.find(&user).map(|role| role.oid);
+            let is_told = is_told(who, oid);
+            let since = backend.as_ref().map(|backend| backend.started);
+            let open = backend.and_then(|backend| backend.transaction.get());
+            let state = match &open {
+                _ if sql.is_some() => "active",
+                Some(open) if open.has_failed() => "idle in transaction (aborted)",
+                Some(_) => "idle in transaction",
+                None => "idle",
+            };
+            let time = |at: Option<DateTime<Utc>>| at.map_or(Cell::Null, |at| Cell::Time(at.timestamp_micros()));
+            rows.push([
+                ("datid", oids::DATABASE.into()),
+                ("datname", DATABASE.into()),
+                ("pid", process.map_or_else(|| i64::from(std::process::id()), i64::from).into()),
+                ("leader_pid", Cell::Null),
+                ("client_port", Cell::Null),
+                ("backend_xid", Cell::Null),
+                ("backend_xmin", Cell::Null),
+                ("query_id", Cell::Null),
+                ("usesysid", oid.into()),
+                ("usename", user.into()),
+                ("application_name", via.into()),
+                ("backend_start", time(since)),
+                ("xact_start", time(open.map(|open| open.began).or(began))),
+                ("query_start", time(began)),
+                ("state_change", time(began.or(since))),
+                ("state", state.into()),
+                ("query", if is_told { sql.unwrap_or_default() } else { "<insufficient privilege>".into() }.into()),
+                ("backend_type", "client backend".into()),
+            ]);
+        };
     for (process, record) in world.engine().recorder.running_by_process() {
-        let since = process.and_then(|process| idle.remove(&process)).map(|backend| backend.started);
-        row(process, since, record.user, record.via, Some(record.started_at), Some(record.sql));
+        let backend = process.and_then(|process| idle.remove(&process));
+        row(process, backend, record.user, record.via, Some(record.started_at), Some(record.sql));
     }
-    for (process, Backend { caller, started, .. }) in idle {
-        row(Some(process), Some(started), caller.user, caller.via, None, None);
+    for (process, backend) in idle {
+        let Caller { user, via, .. } = backend.caller.clone();
+        row(Some(process), Some(backend), user, via, None, None);
+    }
+    rows.finish()
+}
+
+/// Whether somebody is told what a role's sessions do: statements hold what is in tables.
+fn is_told(who: &Who, role: Option<i64>) -> bool {
+    who.superuser || who.has(READ_ALL_STATS) || role.is_some_and(|oid| who.has(oid))
+}
+
+/// `pg_stat_ssl`: how the connections of those sessions are encrypted that whoever asks is told of.
+pub(super) fn encrypted(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_STAT_SSL);
+    let who = world.who();
+    for (process, backend) in world.engine().backends.all() {
+        if !is_told(who, who.book.find(&backend.caller.user).map(|role| role.oid)) {
+            continue;
+        }
+        let encryption = backend.encryption;
+        rows.push([
+            ("pid", i64::from(process).into()),
+            ("ssl", encryption.is_some().into()),
+            ("version", encryption.map(|known| known.version).into()),
+            ("cipher", encryption.map(|known| known.cipher).into()),
+            ("bits", encryption.map(|known| i64::from(known.bits)).into()),
+        ]);
+    }
+    rows.finish()
+}
+
+/// Numbers that PostgreSQL gives to the transactions of one session.
+const LOCAL_TRANSACTIONS: i64 = 1 << 32;
+
+/// `pg_locks`: what each session's transaction has of itself, which is all: nobody waits for rows or tables, and there are
+/// no locks to be asked for. A transaction is numbered by the time at which it began.
+pub(super) fn locks(world: &World) -> Result<Vec<ArrayRef>> {
+    let mut rows = Rows::new(columns::PG_LOCKS);
+    let mut began: BTreeMap<i32, DateTime<Utc>> = BTreeMap::new();
+    for (process, record) in world.engine().recorder.running_by_process() {
+        began.extend(process.map(|process| (process, record.started_at)));
+    }
+    for (process, backend) in world.engine().backends.all() {
+        began.extend(backend.transaction.get().map(|open| (process, open.began)));
+    }
+    for (process, began) in began {
+        let transaction = format!("{process}/{}", began.timestamp_micros().rem_euclid(LOCAL_TRANSACTIONS));
+        rows.push([
+            ("locktype", "virtualxid".into()),
+            ("database", Cell::Null),
+            ("relation", Cell::Null),
+            ("page", Cell::Null),
+            ("tuple", Cell::Null),
+            ("virtualxid", transaction.as_str().into()),
+            ("transactionid", Cell::Null),
+            ("classid", Cell::Null),
+            ("objid", Cell::Null),
+            ("objsubid", Cell::Null),
+            ("virtualtransaction", transaction.into()),
+            ("pid", i64::from(process).into()),
+            ("mode", "ExclusiveLock".into()),
+            ("granted", true.into()),
+            ("fastpath", true.into()),
+        ]);
     }
     rows.finish()
 }
