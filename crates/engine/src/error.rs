@@ -202,6 +202,10 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
 }
 
 /// What the absolute value of the least number of a type is refused with, and the type.
+/// Functions that are nothing without a window.
+const WINDOW_FUNCTIONS: [&str; 9] =
+    ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"];
+
 const OF_ABS: &[(&str, &str)] = &[
     ("Int16Array overflow on abs", "smallint"),
     ("Int32Array overflow on abs", "integer"),
@@ -245,6 +249,11 @@ fn from_plan(text: String) -> Error {
     }
     if let Some(name) = text.strip_prefix("invalid qualifier ") {
         return Error::not_found(format!("table {name} is not in FROM")).with_code("42P01");
+    }
+    if let Some(name) = WINDOW_FUNCTIONS.iter().find(|name| lower.contains(&format!("invalid function '{name}'"))) {
+        return Error::invalid(format!("window function {name} requires an OVER clause"))
+            .with_code("42809")
+            .with_hint(format!("{name}(…) OVER (ORDER BY …)"));
     }
     if lower.contains("function") && (lower.contains("invalid function") || lower.contains("not found")) {
         return Error::not_found(text.replace(".\n", "; ").replace('\n', " "))

@@ -161,6 +161,12 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::Value(value) = expr
+            && let Value::UnicodeStringLiteral(text) = &mut value.value
+        {
+            // Its escapes are read; what is left is a text like any other.
+            value.value = Value::SingleQuotedString(std::mem::take(text));
+        }
         let rewritten = rows::in_subquery(expr)
             .and_then(|()| rows::equal_to(expr))
             .and_then(|()| rows::array(expr))

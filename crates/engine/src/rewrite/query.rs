@@ -87,9 +87,12 @@ fn whole(expr: &mut Expr) {
 fn may_be_fraction(expr: &Expr) -> bool {
     use DataType as D;
     match expr {
-        Expr::Value(value) => {
-            matches!(&value.value, Value::Number(number, _) if !number.bytes().all(|byte| byte.is_ascii_digit()))
-        }
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => !number.bytes().all(|byte| byte.is_ascii_digit()),
+            // It is read as a number.
+            Value::SingleQuotedString(_) => true,
+            _ => false,
+        },
         Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => may_be_fraction(inner),
         Expr::BinaryOp { left, right, .. } => may_be_fraction(left) || may_be_fraction(right),
         Expr::Cast { data_type, .. } => matches!(

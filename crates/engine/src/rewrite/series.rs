@@ -119,10 +119,20 @@ fn is_counted(arg: &Expr) -> bool {
         Expr::Interval(_) => true,
         Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_counted(inner),
         Expr::BinaryOp { left, right, .. } => is_counted(left) && is_counted(right),
-        Expr::TypedString(typed) => is_local(&typed.data_type),
-        Expr::Cast { expr, data_type, .. } => is_local(data_type) && (text(expr) || is_counted(expr)),
+        Expr::TypedString(typed) => is_local(&typed.data_type) && is_whole(&typed.data_type, &typed.value.value),
+        Expr::Cast { expr, data_type, .. } => match expr.as_ref() {
+            Expr::Value(value) if text(expr) => is_local(data_type) && is_whole(data_type, &value.value),
+            inner => is_local(data_type) && is_counted(inner),
+        },
         _ => false,
     }
+}
+
+/// Whether the planner reads a text as that type: it takes moments with their seconds, or days.
+fn is_whole(data_type: &DataType, value: &Value) -> bool {
+    let (DataType::Timestamp(..), Value::SingleQuotedString(text)) = (data_type, value) else { return true };
+    let shape: String = text.chars().map(|letter| if letter.is_ascii_digit() { '9' } else { letter }).collect();
+    shape == "9999-99-99" || ["9999-99-99 99:99:99", "9999-99-99T99:99:99"].iter().any(|whole| shape.starts_with(whole))
 }
 
 fn is_local(data_type: &DataType) -> bool {

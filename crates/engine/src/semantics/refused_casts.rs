@@ -1,18 +1,18 @@
 //! Casts that are written out, that Arrow makes and PostgreSQL has none of: a moment as the number of its microseconds, a truth as a
-//! decimal, a number as JSON. They are refused before the planner adds casts of its own.
+//! decimal, a number as JSON; and conditions of CASE that are no truths. They are refused before the planner adds casts of its own.
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::expr::{Case, Cast, TryCast};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use polder_types::Error;
 
 use super::operators::is_decimal;
-use crate::functions::types::{field_name, is_json, postgres_name};
+use crate::functions::types::{field_name, is_json, is_text, postgres_name};
 
 #[derive(Debug)]
 pub(super) struct RefusedCasts;
@@ -34,7 +34,30 @@ impl AnalyzerRule for RefusedCasts {
     }
 }
 
+/// Arrow takes any number for a truth that is not 0.
+fn check_case(case: &Case, node: &LogicalPlan) -> Result<()> {
+    if case.expr.is_some() {
+        return Ok(());
+    }
+    for (when, _) in &case.when_then_expr {
+        let Ok((_, field)) = when.to_field(&merge_schema(&node.inputs())) else { continue };
+        let is_open = matches!(**when, Expr::Literal(..)) && is_text(field.data_type());
+        if is_open || matches!(field.data_type(), DataType::Boolean | DataType::Null) {
+            continue;
+        }
+        let given =
+            if is_written(when) && field.data_type().is_integer() { "integer".into() } else { field_name(&field) };
+        let message = format!("argument of CASE/WHEN must be type boolean, not type {given}");
+        let error = Error::invalid(message).with_code("42804").with_hint("compare the value with another");
+        return Err(DataFusionError::External(Box::new(error)));
+    }
+    Ok(())
+}
+
 fn check(expr: &Expr, node: &LogicalPlan) -> Result<()> {
+    if let Expr::Case(case) = expr {
+        return check_case(case, node);
+    }
     let (Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field })) = expr else {
         return Ok(());
     };

@@ -190,7 +190,8 @@ impl Context<'_> {
     ) -> Result<Planned<'a>> {
         let keys = arbiters(&target, conflict)?;
         let schema = MemorySchemaProvider::new();
-        let view = Arc::new(ViewTable::new(input(plan)?, None));
+        let rows = conflict::without_missing(&target, &keys, input(plan)?)?;
+        let view = Arc::new(ViewTable::new(rows, None));
         schema.register_table(EXCLUDED.into(), view).map_err(from_datafusion)?;
         let scope = scope.with_input(Arc::new(schema));
         let query = upsert_query(&target, conflict, &keys)?;

@@ -204,5 +204,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("polder_similar_pattern", "", "", &[way(&[K::Text, K::Text], Gives::Text, patterns::similar_pattern)]),
     function("polder_csv_cell", "", "", &[way(&[K::Text, K::Text], Gives::Text, csv::cell)]),
     function("polder_same", "", "", &[way(&[K::Any, K::Text], Gives::Argument(0), plain::same)]),
+    function("polder_there", "", "", &[way(&[K::Any, K::Text, K::Text], Gives::Argument(0), plain::there)]),
     function("polder_text", "", "", &[way(&[K::Any], Gives::Text, plain::text)]),
 ];

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::Result;
+use polder_types::Error;
 
+use crate::error::into_datafusion;
 use crate::functions::function::{Call, refuse};
 use crate::functions::{text as shown, types};
 
@@ -21,6 +23,16 @@ pub(super) fn text(call: &Call<'_>) -> Result<ArrayRef> {
 /// The first argument.
 pub(super) fn same(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::clone(&call.arrays[0]))
+}
+
+/// The first argument, for a column that takes no NULL; the others are the names of the column and of its table.
+pub(super) fn there(call: &Call<'_>) -> Result<ArrayRef> {
+    if call.arrays[0].logical_null_count() == 0 {
+        return same(call);
+    }
+    let (column, table) = (call.text(1).value(0), call.text(2).value(0));
+    let message = format!("null value in column {column:?} of relation {table:?} violates not-null constraint");
+    Err(into_datafusion(Error::invalid(message).with_code("23502").of_column(column)))
 }
 
 /// Words that cannot be names without quotes.

@@ -1,11 +1,14 @@
 //! ON CONFLICT: which keys are meant, and the query that finds what becomes of each row.
 
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::sql::sqlparser::ast::{ConflictTarget, Expr, Ident, OnConflict, OnConflictAction, Query, SelectItem};
 use polder_lake::Key;
 use polder_types::{Error, Result};
 
 use super::EXCLUDED;
 use crate::catalog::INPUT_CATALOG;
+use crate::error::from_datafusion;
+use crate::functions::call;
 use crate::parse::parse_expr;
 use crate::statement::names::{fold, parts};
 use crate::statement::target::{Target, parse_query, quoted, quoted_ident, select_of};
@@ -59,6 +62,35 @@ pub(super) fn positions(target: &Target, key: &Key) -> Result<Vec<usize>> {
             at.ok_or_else(|| Error::internal("a key without its column"))
         })
         .collect()
+}
+
+/// The rows to be inserted, none of which may lack a value that its column demands: whether there is a conflict is asked after that.
+pub(super) fn without_missing(target: &Target, keys: &[Key], rows: LogicalPlan) -> Result<LogicalPlan> {
+    let given = rows.schema().columns();
+    let table = &target.table;
+    let fields = table.arrow_schema.fields();
+    // A row without a value of the only key is in no conflict. The writing finds it, and shows it.
+    let of_key: &[i64] = if let [key] = keys { &key.columns } else { &[] };
+    let demanded = |name: &str| {
+        let id = target.column_id(name)?;
+        // Those that are computed come with the writing, too.
+        let is_later = of_key.contains(&id) || table.rules.generated_of(id).is_some();
+        Ok::<_, Error>(!is_later && fields.iter().any(|field| field.name() == name && !field.is_nullable()))
+    };
+    let mut columns = Vec::with_capacity(given.len());
+    for (column, name) in given.into_iter().zip(target.columns()) {
+        columns.push(match demanded(name)? {
+            true => {
+                let alias = column.name.clone();
+                let named = [name, target.name.table.as_str()].map(lit);
+                let given = std::iter::once(Planned::Column(column)).chain(named);
+                call("polder_there", given.collect()).alias(alias)
+            }
+            false => Planned::Column(column),
+        });
+    }
+    let projected = LogicalPlanBuilder::from(rows).project(columns).map_err(from_datafusion)?;
+    projected.build().map_err(from_datafusion)
 }
 
 /// `SELECT action, values…, rowid FROM target RIGHT JOIN excluded ON the keys`
