@@ -413,6 +413,11 @@ fn nothing_in_merge(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
+fn joins_queries(token: &Token) -> bool {
+    let Token::Word(word) = token else { return false };
+    word.quote_style.is_none() && matches!(word.keyword, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT)
+}
+
 /// `TABLE t` as `SELECT * FROM t`, where a query may stand: the parser knows it in some places alone.
 fn table_queries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
@@ -420,12 +425,13 @@ fn table_queries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     for (at, token) in tokens.iter().enumerate() {
         let is_table =
             matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::TABLE);
-        let begins = match out.iter().rev().find(is_solid).map(|token| &token.token) {
+        let mut before = out.iter().rev().filter(is_solid).map(|token| &token.token);
+        let begins = match before.next() {
             None | Some(Token::LParen) => true,
-            Some(Token::Word(word)) if word.quote_style.is_none() => {
-                matches!(word.keyword, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT)
+            Some(Token::Word(word)) if matches!(word.keyword, Keyword::ALL | Keyword::DISTINCT) => {
+                before.next().is_some_and(joins_queries)
             }
-            Some(_) => false,
+            Some(word) => joins_queries(word),
         };
         let named = tokens.iter().skip(at + 1).find(is_solid).is_some_and(|next| matches!(next.token, Token::Word(_)));
         if is_table && begins && named {
