@@ -244,7 +244,12 @@ pub(super) fn check_default(engine: &crate::engine::Engine, default: &Expr) -> R
     check_no_query(default, "DEFAULT expression").map_err(|error| {
         error.with_hint("a default is made of constants and functions; INSERT … SELECT takes queries")
     })?;
-    keeper::check_default(engine, &default.to_string())
+    keeper::check_default(engine, &default.to_string()).map_err(|error| match error.code() {
+        // Whether there is such a column makes no difference.
+        "42703" => Error::unsupported("cannot use column reference in DEFAULT expression")
+            .with_hint("GENERATED ALWAYS AS (…) STORED computes a column from others of its row"),
+        _ => error,
+    })
 }
 
 /// Refuses what reads more than the row that it is computed for.
