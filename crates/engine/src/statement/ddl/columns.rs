@@ -43,6 +43,16 @@ pub(super) fn passed_over(table: &TableState, operation: &AlterTableOperation) -
     }
 }
 
+/// What is wrong with the only expression of a column's definition.
+pub(super) fn of_default(error: Error) -> Error {
+    match error.code() {
+        // Whether there is such a column makes no difference.
+        "42703" => Error::unsupported("cannot use column reference in DEFAULT expression")
+            .with_hint("GENERATED ALWAYS AS (…) STORED computes a column from others of its row"),
+        _ => error,
+    }
+}
+
 impl Context<'_> {
     pub(super) async fn column_changes(
         &self,
@@ -129,7 +139,8 @@ impl Context<'_> {
             create.columns = vec![definition.clone()];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
+        let plan =
+            whole_numbers::plan(&scope.state, statement).await.map_err(|error| of_default(from_datafusion(error)))?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("a column's definition planned as something else"));
         };
@@ -162,7 +173,8 @@ impl Context<'_> {
             create.columns = vec![definition];
         }
         let scope = self.writing_scope(cell).await?;
-        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
+        let plan =
+            whole_numbers::plan(&scope.state, statement).await.map_err(|error| of_default(from_datafusion(error)))?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(mut table)) if !table.column_defaults.is_empty() => {
                 Ok(table.column_defaults.swap_remove(0).1)

@@ -14,6 +14,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names_out::{MARK, number_inside, number_stars, plain};
 use super::super::{Context, ended};
+use super::columns::of_default;
 use super::foreign;
 use super::rules::Draft;
 use crate::error::from_datafusion;
@@ -151,7 +152,10 @@ impl Context<'_> {
             number_inside(query);
         }
         let statement = Parsed::Statement(Box::new(Statement::CreateTable(asked)));
-        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(from_datafusion)?;
+        let plan = whole_numbers::plan(&scope.state, statement).await.map_err(|error| match &create.query {
+            Some(_) => from_datafusion(error),
+            None => of_default(from_datafusion(error)),
+        })?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
             return Err(Error::internal("CREATE TABLE planned as something else"));
         };

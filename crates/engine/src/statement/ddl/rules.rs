@@ -17,6 +17,7 @@ use polder_types::{Error, ErrorKind, Result};
 
 use super::super::names::fold;
 use super::super::{Context, ended};
+use super::columns::of_default;
 use super::foreign::{self, Foreign};
 use super::indexes::key_columns;
 use counting::{sequence, serial};
@@ -244,12 +245,7 @@ pub(super) fn check_default(engine: &crate::engine::Engine, default: &Expr) -> R
     check_no_query(default, "DEFAULT expression").map_err(|error| {
         error.with_hint("a default is made of constants and functions; INSERT … SELECT takes queries")
     })?;
-    keeper::check_default(engine, &default.to_string()).map_err(|error| match error.code() {
-        // Whether there is such a column makes no difference.
-        "42703" => Error::unsupported("cannot use column reference in DEFAULT expression")
-            .with_hint("GENERATED ALWAYS AS (…) STORED computes a column from others of its row"),
-        _ => error,
-    })
+    keeper::check_default(engine, &default.to_string()).map_err(of_default)
 }
 
 /// Refuses what reads more than the row that it is computed for.
