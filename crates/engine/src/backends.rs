@@ -85,3 +85,24 @@ impl Backends {
         self.0.lock().iter().map(|(process, backend)| (*process, backend.clone())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_one_as_long_as_it_is_the_same() {
+        let told = InTransaction::default();
+        let (one, other) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
+        told.follow(Some((false, &one)), || at(1));
+        told.follow(Some((false, &one)), || at(2));
+        assert_eq!(told.get().map(|open| (open.began, open.has_failed())), Some((at(1), false)));
+        one.store(true, Ordering::Relaxed);
+        assert!(told.get().is_some_and(|open| open.has_failed()));
+        told.follow(Some((false, &other)), || at(3));
+        assert_eq!(told.get().map(|open| (open.began, open.has_failed())), Some((at(3), false)));
+        told.follow(None, || at(4));
+        assert!(told.get().is_none());
+    }
+}

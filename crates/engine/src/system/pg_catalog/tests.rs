@@ -58,3 +58,20 @@ fn a_condition_on_one_relation_is_seen() {
     assert_eq!(wanted(&col("attnum").eq(lit(5_i64)), "attrelid"), None);
     assert_eq!(wanted(&col("attrelid").gt(lit(5_i64)), "attrelid"), None);
 }
+
+#[test]
+fn what_postgresql_has_is_read_from_its_lists() {
+    let mut object_ids = HashSet::new();
+    for known in builtin::FUNCTIONS.iter() {
+        assert!(known.oid > 0 && object_ids.insert(known.oid), "{known:?}");
+        assert!(["f", "a", "w"].contains(&known.kind) && ["i", "s", "v"].contains(&known.volatile), "{known:?}");
+        assert!(known.result > 0 && !known.gives.is_empty(), "{known:?}");
+        assert_eq!(known.aggregate.is_empty(), known.kind != "a", "{known:?}");
+    }
+    let rows =
+        [builtin::operator_rows(), builtin::cast_rows(), builtin::family_operators(), builtin::family_functions()];
+    assert!(rows.into_iter().all(|rows| rows.is_ok_and(|columns| columns[0].len() > 30)));
+    let equal = builtin::operators().iter().find(|operator| operator.oid == 96).unwrap();
+    assert_eq!((equal.name, equal.signature().as_str()), ("=", "integer,integer"));
+    assert_eq!(builtin::description(2_617, 96), Some("equal"));
+}
