@@ -77,21 +77,32 @@ def test_a_producer_is_held_to_its_rate_and_told_so(server, admin):
     assert described(admin, user) == {}
 
 
-def consume(server, topic: str, count: int) -> tuple:
-    """Reads so many records of partition 0 with librdkafka; gives the seconds that it took and the waits that answers asked for, in seconds."""
-    waits = []
+def read(reader, count: int) -> float:
+    """Reads so many records of partition 0 with librdkafka; gives the seconds that it took."""
+    offsets, began = [], time.monotonic()
+    while len(offsets) < count and time.monotonic() < began + kafkas.WAIT_SECONDS:
+        message = reader.poll(1)
+        if message is not None:
+            assert message.error() is None and message.value() == VALUE, message.error()
+            offsets.append(message.offset())
+    assert offsets == list(range(count))
+    return time.monotonic() - began
+
+
+def reader_of(server, topic: str, waits: list):
+    """One that notes the waits that answers ask for, in seconds."""
     settings = kafkas.librdkafka(server, group_id=kafkas.fresh_name("quota"), fetch_message_max_bytes=20_000, queued_max_messages_kbytes=20)
     reader = confluent_kafka.Consumer({**settings, "throttle_cb": lambda event: waits.append(event.throttle_time)})
+    reader.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+    return reader
+
+
+def consume(server, topic: str, count: int) -> tuple:
+    """Reads so many records; gives the seconds that it took, and the waits that answers asked for."""
+    waits = []
+    reader = reader_of(server, topic, waits)
     try:
-        reader.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-        offsets, began = [], time.monotonic()
-        while len(offsets) < count and time.monotonic() < began + kafkas.WAIT_SECONDS:
-            message = reader.poll(1)
-            if message is not None:
-                assert message.error() is None and message.value() == VALUE, message.error()
-                offsets.append(message.offset())
-        assert offsets == list(range(count))
-        return time.monotonic() - began, waits
+        return read(reader, count), waits
     finally:
         reader.close()
 
@@ -124,13 +135,19 @@ def test_what_was_read_at_once_is_made_up_for_on_every_connection(server, admin)
     user, topic = server.credentials["user"], made_topic(server, kafkas.fresh_name("quota"), 1)
     # One batch, which is read whole.
     producer = confluent_kafka.Producer(kafkas.librdkafka(server, linger_ms=500))
-    for _ in range(20):
+    for _ in range(16):
         producer.produce(topic, VALUE, partition=0)
     assert producer.flush(kafkas.WAIT_SECONDS) == 0
     alter(admin, user, BYTES_A_SECOND, key="consumer_byte_rate")
+    one = two = None
     try:
-        first, _ = consume(server, topic, 20)
-        second, waits = consume(server, topic, 20)
+        one = reader_of(server, topic, [])
+        first, waits = read(one, 16), []
+        # While the other one is open: it may have asked for more already, and would be closed only once it has its answer.
+        two = reader_of(server, topic, waits)
+        second = read(two, 16)
         assert second > max(5, first) and any(wait > 0 for wait in waits), (first, second, waits)
     finally:
         alter(admin, user, None, key="consumer_byte_rate")
+        for reader in filter(None, (one, two)):
+            reader.close()
