@@ -285,7 +285,7 @@ async fn a_copy_that_is_made_meanwhile_opens_with_all_that_was_acknowledged_befo
             }
         })
     };
-    let mut copies = Vec::new();
+    let mut copies: Vec<(i64, std::path::PathBuf, i64)> = Vec::new();
     // Some of them behind segments that were sealed before.
     while copies.iter().filter(|(before, ..)| *before > 1_000).count() < 3 {
         let before = log.bounds(topic, 0).unwrap().high_watermark;
