@@ -266,9 +266,12 @@ fn whole_query(query: &mut Query) -> Result<()> {
         windows.inline(select)?;
     }
     elements::in_order(query)?;
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        using::merge(select, query.order_by.as_mut())?;
-        wildcards::full(select);
+    match query.body.as_mut() {
+        SetExpr::Select(select) => {
+            using::merge(select, query.order_by.as_mut())?;
+            wildcards::full(select);
+        }
+        branches => using::merge_branches(branches)?,
     }
     query::order_all(query)?;
     distinct::first_of_each(query)?;

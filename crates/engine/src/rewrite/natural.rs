@@ -10,8 +10,8 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, Ident, JoinConstraint, ObjectName, Query, SetExpr, Statement, TableFactor, TableWithJoins, Value,
-    VisitorMut, With,
+    Cte, Expr, Ident, JoinConstraint, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TableWithJoins,
+    Value, VisitorMut, With,
 };
 use polder_types::Error;
 
@@ -51,9 +51,20 @@ fn is_unknown(constraint: &JoinConstraint) -> bool {
 
 /// Whether a query has a join whose columns are to be found out.
 pub(super) fn is_marked(query: &mut Query) -> bool {
-    match query.body.as_mut() {
-        SetExpr::Select(select) => mark(&mut select.from),
-        _ => false,
+    marked(query.body.as_mut()).is_some()
+}
+
+/// The first of the queries that make a set which has one.
+fn marked(body: &mut SetExpr) -> Option<&mut Select> {
+    match body {
+        SetExpr::Select(select) => mark(&mut select.from).then_some(select.as_mut()),
+        SetExpr::SetOperation { left, right, .. } => {
+            if marked(left).is_some() {
+                return marked(left);
+            }
+            marked(right)
+        }
+        _ => None,
     }
 }
 
@@ -109,8 +120,7 @@ struct Finder {
 }
 
 impl Finder {
-    fn queries(&self, query: &Query) -> Option<Vec<Query>> {
-        let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    fn queries(&self, select: &Select) -> Option<Vec<Query>> {
         let factors = select
             .from
             .iter()
@@ -149,8 +159,8 @@ impl VisitorMut for Finder {
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        if is_marked(query) {
-            self.found = self.queries(query);
+        if let Some(select) = marked(query.body.as_mut()) {
+            self.found = self.queries(select);
             return ControlFlow::Break(());
         }
         self.named.pop();
@@ -169,15 +179,13 @@ impl VisitorMut for Giver {
     type Break = ();
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        if !is_marked(query) {
-            return ControlFlow::Continue(());
-        }
-        let SetExpr::Select(select) = query.body.as_mut() else { return ControlFlow::Break(()) };
+        let order = if matches!(*query.body, SetExpr::Select(_)) { query.order_by.as_mut() } else { None };
+        let Some(select) = marked(query.body.as_mut()) else { return ControlFlow::Continue(()) };
         let done = match select.from.as_mut_slice() {
             [from] => joined(from, &self.columns),
             _ => Err(refused()),
         };
-        self.failed = done.and_then(|()| merge(select, query.order_by.as_mut())).err();
+        self.failed = done.and_then(|()| merge(select, order)).err();
         wildcards::full(select);
         ControlFlow::Break(())
     }

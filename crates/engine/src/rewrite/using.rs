@@ -13,7 +13,7 @@ use polder_sql_tree::visit_mut;
 use polder_types::{Error, Result};
 
 use super::query::output_name;
-use super::{natural, quoted};
+use super::{natural, quoted, wildcards};
 use crate::parse::{parse_expr, parse_query};
 use crate::statement::fold;
 
@@ -46,6 +46,19 @@ pub(super) fn merge(select: &mut Select, order: Option<&mut OrderBy>) -> Result<
         }
     }
     Ok(())
+}
+
+/// As [`merge`], in each of the queries that make a set. What they are ordered by are columns of the first one's answer.
+pub(super) fn merge_branches(body: &mut SetExpr) -> Result<()> {
+    match body {
+        SetExpr::Select(select) => {
+            merge(select, None)?;
+            wildcards::full(select);
+            Ok(())
+        }
+        SetExpr::SetOperation { left, right, .. } => merge_branches(left).and_then(|()| merge_branches(right)),
+        _ => Ok(()),
+    }
 }
 
 /// A join that has a name of its own, `(a JOIN b USING (k)) AS j (x, y)`, is a table in which each merged column is once.
