@@ -104,8 +104,8 @@ impl ScalarUDFImpl for Bounded {
             Makes::Resizes => check_lists(bound, given, rows, resized_bytes)?,
             Makes::Writes => texts::written(bound, given, rows)?,
             Makes::Translates => texts::translated(bound, given, rows)?,
-            Makes::Replaces if texts::replaced_at_most(bound, given, rows).is_ok() => {}
-            // How much that is shows while it is made. Polder's own does the same, slower, and looks.
+            Makes::Replaces if texts::is_short(given, rows) && texts::replaced_at_most(bound, given, rows).is_ok() => {}
+            // How much that is shows while it is made, and how long it takes. Polder's own does the same, slower, and looks.
             Makes::Replaces => return super::named("polder_regexp_replace").invoke_with_args(arguments),
         }
         self.inner.invoke_with_args(arguments)

@@ -10,6 +10,9 @@ use datafusion::logical_expr::ColumnarValue;
 
 use crate::functions::bounds::Bound;
 
+/// Texts of a batch that are soon looked through, whatever is looked for, by a function that asks nobody whether it is to end.
+const SHORT_BYTES: usize = 4 << 20;
+
 /// What a value that is no text takes when it is written, about.
 const WRITTEN: usize = 8;
 
@@ -119,6 +122,11 @@ fn written_bytes(array: &ArrayRef, between: usize, for_null: usize) -> Option<us
     }
 }
 
+/// Whether a function that looks through its first argument is soon done with the batch.
+pub(super) fn is_short(given: &[ColumnarValue], rows: usize) -> bool {
+    given.first().is_none_or(|text| (0..rows).map(|row| bytes_at(text, row).len()).sum::<usize>() <= SHORT_BYTES)
+}
+
 /// `regexp_replace(text, pattern, replacement[, flags])`: the most that it may make, of which most often it makes little.
 pub(super) fn replaced_at_most(bound: Bound<'_>, given: &[ColumnarValue], rows: usize) -> Result<()> {
     let [text, _, with, ..] = given else { return Ok(()) };
@@ -157,6 +165,8 @@ mod tests {
         takes(2 + 2, |bound| translated(bound, &[text("abcd"), text("ab"), text("é")], 1));
         takes(2 + 3 * 4, |bound| replaced_at_most(bound, &[text("ab"), text("x"), text("four")], 1));
         takes(2 + 3 * 2 + 2, |bound| replaced_at_most(bound, &[text("ab"), text("x"), text(r"\1")], 1));
+        let half = text(&"a".repeat(SHORT_BYTES / 2));
+        assert!(is_short(std::slice::from_ref(&half), 2) && !is_short(&[half], 3));
     }
 
     #[test]
