@@ -51,8 +51,8 @@ WHERE objsubid = 0 AND classoid::regclass::text = ANY ('{pg_proc,pg_operator,pg_
 ORDER BY 1, 2
 """
 OF_TYPES = """
-SELECT f.oid FROM pg_type t, unnest(ARRAY[typinput, typoutput, typreceive, typsend]) f(oid) WHERE t.oid = ANY (%s) AND f.oid <> 0
-UNION SELECT amhandler FROM pg_am WHERE amname IN ('heap', 'btree')
+SELECT f.oid::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput, typreceive, typsend]) f(oid) WHERE t.oid = ANY (%s) AND f.oid <> 0
+UNION SELECT amhandler::oid FROM pg_am WHERE amname IN ('heap', 'btree')
 """
 
 

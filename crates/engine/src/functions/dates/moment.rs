@@ -143,8 +143,18 @@ impl<'a> Moments<'a> {
         let Some(zone) = self.zone else { return Ok(parts_of(instant)) };
         let (local, offset) = in_zone(self.values.value(row), zone)?;
         let named = self.named.map(|named| named.offset_from_utc_datetime(&instant));
-        let name = named.as_ref().and_then(OffsetName::abbreviation).unwrap_or_default().to_owned();
+        let name = named.as_ref().map(|named| named.abbreviation().map_or_else(|| digits(offset), str::to_owned));
+        let name = name.unwrap_or_default();
         Ok(Parts { zone: Some((name, offset)), ..parts_of(local) })
+    }
+}
+
+/// What a zone is called for short that has no letters for it: `+0545`, or `-03`.
+fn digits(offset: i32) -> String {
+    let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 60);
+    match (minutes / 60, minutes % 60) {
+        (hours, 0) => format!("{sign}{hours:02}"),
+        (hours, minutes) => format!("{sign}{hours:02}{minutes:02}"),
     }
 }
 

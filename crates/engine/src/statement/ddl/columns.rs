@@ -149,6 +149,10 @@ impl Context<'_> {
         let mut spec = spec_of(field, field.is_nullable());
         name_text(&mut spec, &definition.data_type);
         if let Some((name, default)) = table.column_defaults.first() {
+            // In a place of its own a column's name is not looked for.
+            if default.any_column_refs() {
+                return Err(of_default(Error::not_found("a column in a default").with_code("42703")));
+            }
             let text = self.literal(default, name, &spec.data_type, spec.declared.as_deref())?;
             spec.default = Some(text).filter(|text| text != "NULL");
         }
@@ -177,7 +181,11 @@ impl Context<'_> {
             whole_numbers::plan(&scope.state, statement).await.map_err(|error| of_default(from_datafusion(error)))?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(mut table)) if !table.column_defaults.is_empty() => {
-                Ok(table.column_defaults.swap_remove(0).1)
+                let default = table.column_defaults.swap_remove(0).1;
+                if default.any_column_refs() {
+                    return Err(of_default(Error::not_found("a column in a default").with_code("42703")));
+                }
+                Ok(default)
             }
             _ => Err(Error::internal("a default planned as something else")),
         }

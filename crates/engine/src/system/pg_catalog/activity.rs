@@ -34,6 +34,8 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
                 Some(_) => "idle in transaction",
                 None => "idle",
             };
+            // One that has failed has given up what it had, and waits for its end only.
+            let open = open.filter(|open| !open.has_failed());
             let time = |at: Option<DateTime<Utc>>| at.map_or(Cell::Null, |at| Cell::Time(at.timestamp_micros()));
             rows.push([
                 ("datid", oids::DATABASE.into()),
@@ -104,7 +106,8 @@ pub(super) fn locks(world: &World) -> Result<Vec<ArrayRef>> {
         began.extend(process.map(|process| (process, record.started_at)));
     }
     for (process, backend) in world.engine().backends.all() {
-        began.extend(backend.transaction.get().map(|open| (process, open.began)));
+        let open = backend.transaction.get().filter(|open| !open.has_failed());
+        began.extend(open.map(|open| (process, open.began)));
     }
     for (process, began) in began {
         let transaction = format!("{process}/{}", began.timestamp_micros().rem_euclid(LOCAL_TRANSACTIONS));

@@ -339,10 +339,11 @@ pub(super) fn rows(directory: &Directory) -> Result<Vec<ArrayRef>> {
         push(&mut rows, &own, layout(base.oid));
         if base.array != 0 {
             let name = format!("_{}", base.name);
-            let category = if letter(1) == "p" { "P" } else { "A" };
+            let (kind, category) = if base.name == "record" { ("p", "P") } else { ("b", "A") };
             let functions = OF_ARRAYS;
             let (oid, element) = (base.array, base.oid);
-            let array = Said { oid, name: &name, category, preferred: false, element, array: 0, functions, ..own };
+            let array =
+                Said { oid, name: &name, kind, category, preferred: false, element, array: 0, functions, ..own };
             push(&mut rows, &array, layout(base.array));
         }
     }
