@@ -279,6 +279,32 @@ def test_rows_that_no_policy_lets_in_are_rejected_by_themselves(server, client):
         kafkas.until(client, f"SELECT count(*) FROM {table} WHERE n IN (7, 11)", 2)
 
 
+def test_two_changes_at_once_are_both_made(server, client):
+    topic = make(server, "both", 1)
+    client.sql(f"CREATE DELIVERY {topic}_in FROM TOPIC {topic} INTO TABLE {topic}_table")
+    together, wrong = threading.Barrier(2, timeout=polder.SOON_SECONDS), []
+
+    def change(words):
+        own = server.client()
+        try:
+            for number in range(2, 12):
+                together.wait()
+                own.sql(f"ALTER DELIVERY {topic}_in SET " + words.format(number))
+                together.wait()
+                row = own.sql(f"SELECT * FROM polder.deliveries WHERE delivery_name = '{topic}_in'")[0]
+                assert f"bad_{number}" in str(row) and row["buffer_seconds"] == number, row
+        except Exception as error:
+            wrong.append(error)
+            together.abort()
+
+    threads = [threading.Thread(target=change, args=(words,)) for words in ("BUFFER {} SECONDS", "ON ERROR INTO bad_{}")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+
+
 def test_arrays_of_json_come_into_columns_of_arrays(server, client):
     topic = make(server, "arrays", 1)
     client.sql(f"CREATE TABLE {topic}_table (id bigint, tags text[], numbers integer[], moments timestamptz[], parts jsonb[])")

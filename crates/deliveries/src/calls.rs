@@ -182,6 +182,7 @@ fn no_topic(definition: &DeliveryDefinition) -> Error {
 impl Deliveries for JobDeliveries {
     async fn create(&self, definition: DeliveryDefinition, if_exists: IfExists) -> Result<(DeliveryStatus, bool)> {
         check(&definition)?;
+        let _alone = self.changing.lock().await;
         let name = definition.name.clone();
         let existing = self.jobs()?.find(&name).await?;
         let before = match (&existing, if_exists) {
@@ -235,6 +236,7 @@ impl Deliveries for JobDeliveries {
     }
 
     async fn alter(&self, name: &str, change: AlterDelivery) -> Result<DeliveryStatus> {
+        let _alone = self.changing.lock().await;
         let (job, stored) = self.existing(name).await?;
         let mut stored = self.with_secrets(stored).await?;
         let before = DeliveryDefinition { about: None, ..stored.definition.clone() };
@@ -295,6 +297,7 @@ impl Deliveries for JobDeliveries {
     }
 
     async fn remove(&self, name: &str) -> Result<bool> {
+        let _alone = self.changing.lock().await;
         let Some(job) = self.jobs()?.find(name).await? else { return Ok(false) };
         let Some(stored) = Stored::of(&job).transpose()? else { return Ok(false) };
         // First, so that a crash in between leaves a delivery that can be removed once more, and no topic in the way of its name.

@@ -62,6 +62,8 @@ pub struct JobDeliveries {
     clock: Arc<dyn Clock>,
     /// Given once the runner is there, which has the kind of jobs that deliveries are.
     jobs: OnceLock<Arc<dyn Jobs>>,
+    /// Held while deliveries are changed, one change behind another: each keeps what it has looked at, its secrets too.
+    changing: tokio::sync::Mutex<()>,
     /// What is known of deliveries only while the server runs, by name.
     live: Mutex<HashMap<String, Arc<Live>>>,
     /// What statements read of topics that have histories.
@@ -75,8 +77,9 @@ impl JobDeliveries {
     pub fn new(options: DeliveriesOptions) -> Arc<Self> {
         let DeliveriesOptions { rows, schemas, topics, metastore, random, tables, clock } = options;
         let sinks = Sinks::new(Arc::clone(&clock), random);
-        let (jobs, live, holds, kept) = (OnceLock::new(), Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { rows, schemas, topics, metastore, sinks, tables, clock, jobs, live, holds, kept })
+        let (jobs, changing) = (OnceLock::new(), tokio::sync::Mutex::default());
+        let (live, holds, kept) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { rows, schemas, topics, metastore, sinks, tables, clock, jobs, changing, live, holds, kept })
     }
 
     /// Gives the runner of jobs. Called once, by the wiring.
