@@ -67,12 +67,30 @@ impl Rewriting {
             let disk = &reader.ground.disk;
             let names = disk.list().map_err(|error| failed("listing", &disk.path_of(""), error))?;
             let numbers = names.iter().filter_map(|name| segment::number_of(name));
-            *next = numbers.filter(|number| number & REWRITTEN != 0).max().map_or(REWRITTEN | 1, |last| last + 1);
+            *next = numbers.filter(|number| number & REWRITTEN != 0).max().map_or(REWRITTEN | 1, |last| last + 2);
         }
         let number = *next;
         *next += 1;
         Ok(number)
     }
+
+    /// Leaves out a number, so that those of one round follow each other, and those of two do not.
+    fn begin_round(&self) {
+        let mut next = self.next_number.lock();
+        *next += u64::from(*next != 0);
+    }
+}
+
+/// Up to where the stretches of a run have been compacted together: those of the round that made the first. What was compacted by
+/// itself, while something before it was damaged, has hidden nothing in that yet.
+fn clean_below(run: &[Extent]) -> i64 {
+    let mut last: Option<u64> = None;
+    let is_new = |extent: &&Extent| {
+        let follows = last.is_none_or(|last| extent.segment == last || extent.segment == last + 1);
+        last = Some(extent.segment);
+        extent.segment & REWRITTEN == 0 || !follows
+    };
+    run.iter().find(is_new).map_or(0, |extent| extent.base)
 }
 
 /// New stretches in place of old ones.
@@ -143,6 +161,7 @@ pub(crate) fn round(reader: &Reader, sealed_before: u64, now: i64) -> Result<Opt
         parts.sort_by_key(Part::oldest);
     }
     topics.sort_by_key(|(_, parts)| parts.first().map(Part::oldest));
+    reader.rewriting.begin_round();
     let rests = RESTS.get(waiting / (2 * SEGMENTS_MAX)).copied().unwrap_or_default();
     let mut output = Output::new(reader, rests);
     let rewritten = rewrite_all(reader, topics, now, &mut output);
@@ -273,7 +292,7 @@ fn rewrite(
 ) -> Result<Replacement, Trouble> {
     let Part { partition, mut extents, aborted, compact, hides_others } = part;
     let mut keys = Keys::default();
-    let clean_below = extents.iter().find(|extent| extent.segment & REWRITTEN == 0).map_or(0, |extent| extent.base);
+    let clean_below = clean_below(&extents);
     if compact {
         let mut known = 0;
         for extent in &extents {
@@ -281,7 +300,6 @@ fn rewrite(
                 break;
             }
             known += 1;
-            // Behind the first that is new also what was compacted by itself, while something before it was damaged.
             if extent.base >= clean_below {
                 each_frame(reader, &partition, extent, &mut |payload| keys.learn(&payload, &aborted))?;
             }

@@ -15,7 +15,7 @@ use crate::frame::frame_bytes;
 use crate::records::ReadError;
 use crate::rewrite;
 use crate::scan::Scan;
-use crate::segment::{HEADER_BYTES, file_name};
+use crate::segment::{HEADER_BYTES, REWRITTEN, file_name};
 
 /// Where the frames of a segment are.
 fn frames(disk: &SimulatedDisk, segment: u64) -> Vec<Range<usize>> {
@@ -219,4 +219,39 @@ fn what_is_behind_an_unreadable_place_is_compacted_and_hides_what_is_before_it()
     let keys: Vec<String> = found(&world).into_iter().map(|one| one.1).collect();
     assert_eq!(keys, ["a", "c", "d", "e"]);
     assert!(!world.disk.names().contains(&file_name(2)));
+}
+
+#[test]
+fn what_was_deleted_while_its_compacted_segment_could_not_be_read_stays_deleted() {
+    const LATE: i64 = 10_000_000;
+    let mut world = World::new();
+    let other = world.create("other", 1, &[]);
+    let topic = world.create("t", 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "1000")]);
+    let compacted = |world: &mut World, pairs: &[(&str, Option<&str>)]| {
+        world.batch(topic, 0, keyed(pairs).bytes());
+        roll(world, other, 8);
+    };
+    compacted(&mut world, &[("a", Some("1")), ("b", Some("1"))]);
+    while round(&mut world, LATE) {}
+    let first = world.reader.ground.published.partition(topic, 0).unwrap().view.read().extents[0].segment;
+    assert!(first & REWRITTEN != 0);
+    compacted(&mut world, &[("b", None), ("c", Some(&"2".repeat(1000)))]);
+    let mut world = world.reopened();
+    lose(&world.disk, first, 0);
+    assert_eq!(world.reader.scrub(None).unwrap().damaged.len(), 1);
+    assert_eq!(world.reader.rewriting.damaged(), [first]);
+    // The tombstone is in a segment of its own.
+    while round(&mut world, LATE) {}
+    let bytes = world.disk.content(&file_name(first));
+    world.disk.open(&file_name(first)).unwrap().write_all_at(&bytes, 0).unwrap();
+    world.reader.scrub(None).unwrap().sound().unwrap();
+    let found = |world: &World| contents(world, topic).iter().map(|one| (one.0, one.1.clone())).collect::<Vec<_>>();
+    let all = |offsets: &[(i64, &str)]| offsets.iter().map(|one| (one.0, one.1.to_owned())).collect::<Vec<_>>();
+    assert_eq!(found(&world), all(&[(0, "a"), (1, "b"), (2, "b"), (3, "c")]));
+    compacted(&mut world, &[("d", Some(&"3".repeat(3000)))]);
+    while round(&mut world, LATE) {}
+    assert_eq!(found(&world), all(&[(0, "a"), (2, "b"), (3, "c"), (4, "d")]));
+    compacted(&mut world, &[("d", Some(&"4".repeat(6000)))]);
+    while round(&mut world, LATE) {}
+    assert_eq!(found(&world), all(&[(0, "a"), (3, "c"), (5, "d")]));
 }
