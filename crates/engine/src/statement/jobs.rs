@@ -84,7 +84,13 @@ impl Engine {
         let made = match (existing, if_exists) {
             // It replaces what was looked at here, and nothing that somebody else has made since.
             (Some(job), IfExists::Replace) => jobs.replace(&job.definition, wanted).await.map(|_| true)?,
-            (None, IfExists::Replace) => jobs.create(wanted, IfExists::Refuse).await?.1,
+            (None, IfExists::Replace) => match jobs.create(wanted, IfExists::Refuse).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    return Err(Error::conflict(format!("the job {name:?} has been made meanwhile"))
+                        .with_hint("look at it, and try again"));
+                }
+                created => created?.1,
+            },
             _ => jobs.create(wanted, if_exists).await?.1,
         };
         Ok(if made { done } else { done.notice(taken(&name)) })
