@@ -19,7 +19,7 @@ import { queue } from '../../services/queue';
 import type { TablePreview } from '../../services/types';
 import { type Draft, emptyDraft, loadRequest, previewOptions, problem } from './draft';
 import { PreviewTable } from './PreviewTable';
-import { ReadAs } from './ReadAs';
+import { formatName, ReadAs } from './ReadAs';
 import { Target } from './Target';
 import classes from './Load.module.css';
 
@@ -109,7 +109,7 @@ export function Preview({ from }: { from: PreviewSource }) {
 function Found({ table, sheets }: { table: TablePreview; sheets: number }) {
   return (
     <span className="num">
-      {table.format.toUpperCase()} · {plural(table.columns.length, 'column')} · {plural(table.rows_seen, 'row')} looked at
+      {formatName(table.format)} · {plural(table.columns.length, 'column')} · {plural(table.rows_seen, 'row')} looked at
       {sheets > 1 && ` · ${sheets} tables`}
     </span>
   );

@@ -15,6 +15,12 @@ const FORMATS = [
   { value: 'blanks', label: 'Columns split by blanks' },
   { value: 'weblog', label: 'Web server log' },
 ];
+
+/** What a format is called, and its own word where it has no name here. */
+export function formatName(format: string): string {
+  return FORMATS.find(({ value }) => value === format)?.label ?? format;
+}
+
 const DELIMITERS = [
   { value: ',', label: 'Comma  ,' },
   { value: ';', label: 'Semicolon  ;' },
