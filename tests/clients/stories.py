@@ -80,6 +80,8 @@ class Story:
         self.steps = [Step("nothing", "", {})]
         # The id of a request, or a text that was printed → what its answer says.
         self.facts = {b" is ready (": READY}
+        # The tables that were found last.
+        self.found: tuple | None = None
         self.tell()
 
     def tell(self) -> None:
@@ -205,8 +207,9 @@ def judge_steps(data, story: Story, candidates: list[Step], more=lambda names: (
 
     `more(names)` are further statements when these tables are there, and what judges their answers.
     """
-    # Each set of tables is asked for in its own way; a wrong guess ends before anything is written.
-    for names in {step.names: None for step in reversed(candidates)}:
+    # Each set of tables is asked for in its own way; a wrong guess ends before anything is written, and costs a process.
+    # One image mostly has the tables that the last one had.
+    for names in sorted({step.names: None for step in reversed(candidates)}, key=lambda names: names != story.found):
         tables = Step("", "", {}, names).tables(story.left_out)
         guess = f"SELECT 1 / count(*) FROM (SELECT coalesce(string_agg({NAME}, ' ' ORDER BY {NAME}), '') AS names " \
                 f"FROM polder.tables) AS t WHERE names = '{' '.join(names)}'"
@@ -214,6 +217,7 @@ def judge_steps(data, story: Story, candidates: list[Step], more=lambda names: (
         answers, error = run_sql(data, guess, "CHECK TABLES", totals(tables), *statements, arguments=arguments)
         if "22012" in error:
             continue
+        story.found = names
         if error:
             return error
         _, damaged, found, *rest = answers
