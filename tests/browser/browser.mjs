@@ -93,11 +93,21 @@ export async function signIn(browser, server) {
 
 const axeSource = readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
 
-/** The violations of WCAG 2.2 A and AA and of good practice, one line each. */
-export async function violations(page) {
-  await page.evaluate(await axeSource);
-  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+/** The rules that can come to something else when nothing but colours is another. */
+const OF_COLOURS = ['color-contrast', 'link-in-text-block'];
+
+/** The violations of WCAG 2.2 A and AA and of good practice, one line each; `of` colours alone where all else was looked at. */
+export async function violations(page, of = 'everything') {
+  // Half a megabyte, which is not read again by a page that has it.
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(await axeSource);
+  const rules = of === 'colours' ? { runOnly: OF_COLOURS } : {};
+  const found = await page.evaluate((chosen) => globalThis.axe.run(document, { ...chosen, resultTypes: ['violations'] }), rules);
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id} (${rule.impact}): ${node.target.join(' ')}: ${(node.any[0] ?? node.all[0] ?? node.none[0])?.message ?? rule.help}`));
+}
+
+/** All that is on the page and seen of it, but for its colours. */
+export function markup(page) {
+  return page.evaluate(() => document.body.innerHTML.replace(/ (?:style|fill|stroke)="[^"]*"/g, '') + document.body.innerText);
 }
 
 /** Keeps a picture when POLDER_SCREENSHOTS names a folder. */
