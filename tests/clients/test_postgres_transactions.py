@@ -241,6 +241,23 @@ def test_others_see_how_a_transaction_stands(connect, postgres):
     assert "idle in transaction (aborted)" in str(ours) and ours[2] == 3
 
 
+def test_strangers_see_that_a_session_is_there_and_no_more(connect, postgres):
+    columns = "usename IS NOT NULL, state, query, backend_type, backend_start, xact_start, query_start, state_change"
+    shown = []
+    for one, other in ((connect(), connect()), tuple(psycopg.connect(postgres.database()[0], autocommit=True) for _ in range(2))):
+        one.execute("BEGIN")
+        seen = f"SELECT {columns} FROM pg_stat_activity WHERE pid = {one.info.backend_pid}"
+        assert other.execute(seen).fetchall()[0][5] is not None
+        other.execute("CREATE ROLE stranger")
+        other.execute("SET ROLE stranger")
+        shown.append(other.execute(seen).fetchall())
+        other.execute("RESET ROLE")
+        other.execute("DROP ROLE stranger")
+        one.close()
+        other.close()
+    assert shown[0] == shown[1] == [(True, None, "<insufficient privilege>", *[None] * 5)]
+
+
 # Time and cancelling
 
 

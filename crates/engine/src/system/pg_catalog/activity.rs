@@ -36,7 +36,9 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
             };
             // One that has failed has given up what it had, and waits for its end only.
             let open = open.filter(|open| !open.has_failed());
-            let time = |at: Option<DateTime<Utc>>| at.map_or(Cell::Null, |at| Cell::Time(at.timestamp_micros()));
+            // Strangers are told that a session is there, and whose.
+            let told = |cell: Cell| if is_told { cell } else { Cell::Null };
+            let time = |at: Option<DateTime<Utc>>| told(at.map_or(Cell::Null, |at| Cell::Time(at.timestamp_micros())));
             rows.push([
                 ("datid", oids::DATABASE.into()),
                 ("datname", DATABASE.into()),
@@ -53,9 +55,9 @@ pub(super) fn running(world: &World) -> Result<Vec<ArrayRef>> {
                 ("xact_start", time(open.map(|open| open.began).or(began))),
                 ("query_start", time(began)),
                 ("state_change", time(began.or(since))),
-                ("state", state.into()),
+                ("state", told(state.into())),
                 ("query", if is_told { sql.unwrap_or_default() } else { "<insufficient privilege>".into() }.into()),
-                ("backend_type", "client backend".into()),
+                ("backend_type", told("client backend".into())),
             ]);
         };
     for (process, record) in world.engine().recorder.running_by_process() {
