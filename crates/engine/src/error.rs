@@ -201,11 +201,11 @@ fn from_schema(error: &SchemaError, text: String) -> Error {
     }
 }
 
-/// What the absolute value of the least number of a type is refused with, and the type.
 /// Functions that are nothing without a window.
 const WINDOW_FUNCTIONS: [&str; 9] =
     ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"];
 
+/// What the absolute value of the least number of a type is refused with, and the type.
 const OF_ABS: &[(&str, &str)] = &[
     ("Int16Array overflow on abs", "smallint"),
     ("Int32Array overflow on abs", "integer"),

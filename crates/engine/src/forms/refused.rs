@@ -104,7 +104,10 @@ impl Folder {
     pub(super) fn collations(&mut self) -> Result<()> {
         let mut number = 3;
         while number + 2 < self.len() {
-            let alters = self.is(number, "type") && (self.is(number - 2, "column") || self.is(number - 2, "alter"));
+            // Behind `ALTER COLUMN` it is the name of the column.
+            let is_name = self.is(number - 1, "column");
+            let alters = self.is(number, "type")
+                && (self.is(number - 2, "column") || self.is(number - 2, "alter") && !is_name);
             if alters || self.are(number - 1, &["data", "type"]) {
                 let mut at = number + 2;
                 while at < self.len() && !self.is(at, "collate") && !self.is(at, "using") && !self.begins_anew(at) {

@@ -1,6 +1,6 @@
 //! Whole queries: FETCH, LIMIT by a subquery, TABLE, grouping by brackets, ORDER BY ALL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
@@ -276,7 +276,7 @@ fn distinct_sets(exprs: Vec<Expr>, projection: &[SelectItem]) -> Result<Vec<Expr
             .flat_map(|before| sets.iter().map(move |set| [before.as_slice(), set.as_slice()].concat()))
             .collect();
     }
-    let mut seen: Vec<BTreeSet<String>> = Vec::new();
+    let mut seen: HashSet<BTreeSet<String>> = HashSet::new();
     let mut kept = Vec::new();
     for set in all {
         let mut once: Vec<Expr> = Vec::new();
@@ -286,8 +286,7 @@ fn distinct_sets(exprs: Vec<Expr>, projection: &[SelectItem]) -> Result<Vec<Expr
             }
         });
         let names: BTreeSet<String> = once.iter().map(ToString::to_string).collect();
-        if !seen.contains(&names) {
-            seen.push(names);
+        if seen.insert(names) {
             kept.push(once);
         }
     }
