@@ -106,8 +106,8 @@ impl Folder {
         while number + 2 < self.len() {
             // Behind `ALTER COLUMN` it is the name of the column.
             let is_name = self.is(number - 1, "column");
-            let alters = self.is(number, "type")
-                && (self.is(number - 2, "column") || self.is(number - 2, "alter") && !is_name);
+            let alters =
+                self.is(number, "type") && (self.is(number - 2, "column") || self.is(number - 2, "alter") && !is_name);
             if alters || self.are(number - 1, &["data", "type"]) {
                 let mut at = number + 2;
                 while at < self.len() && !self.is(at, "collate") && !self.is(at, "using") && !self.begins_anew(at) {

@@ -35,6 +35,9 @@ const FUNCTIONS: &[(&str, Meeting)] = &[
     (ARRAY, Meeting::Common("ARRAY")),
 ];
 
+/// `nullif` that compares as `=` does.
+const NULL_IF: &str = "polder_null_if";
+
 #[derive(Debug)]
 pub(super) struct CommonTypes;
 
@@ -349,17 +352,13 @@ fn met(function: &mut ScalarFunction, schema: &DFSchema) -> Result<bool> {
     Ok(changed | (*name == ARRAY && plain_array(&mut function.func)))
 }
 
-/// `nullif` of spans, of which a day is as long as 24 hours, and of floats, of which 0 is -0: as the comparison that it stands for.
+/// `nullif` of what is equal and yet another value, as [`NULL_IF`]. With CASE the value would stand there twice, and in another
+/// `nullif` four times.
 fn null_if_equal(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
-    let [value, other] = function.args.as_slice() else { return None };
-    if function.name() != NULLIF || value.is_volatile() {
-        return None;
-    }
-    let is_alike = |data_type: &DataType| matches!(data_type, DataType::Interval(_)) || data_type.is_floating();
-    let data_type = value.get_type(schema).ok().filter(is_alike)?;
-    let null = ScalarValue::try_new_null(&data_type).ok()?;
-    let (when, then) = (value.clone().eq(other.clone()), lit(null));
-    Some(Expr::Case(Case::new(None, vec![(Box::new(when), Box::new(then))], Some(Box::new(value.clone())))))
+    let [value, _] = function.args.as_slice() else { return None };
+    let is_alike = |data_type: DataType| matches!(data_type, DataType::Interval(_)) || data_type.is_floating();
+    let is_meant = function.name() == NULLIF && value.get_type(schema).is_ok_and(is_alike);
+    is_meant.then(|| call(NULL_IF, function.args.clone()))
 }
 
 /// Once its values are of one type, an array is made by the planner's own function, of which it knows more.

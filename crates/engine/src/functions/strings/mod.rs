@@ -1,5 +1,6 @@
 //! Texts and bytes: quoting, formatting, patterns.
 
+mod alike;
 pub(crate) mod csv;
 mod format;
 mod growing;
@@ -204,6 +205,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("polder_similar_pattern", "", "", &[way(&[K::Text, K::Text], Gives::Text, patterns::similar_pattern)]),
     function("polder_csv_cell", "", "", &[way(&[K::Text, K::Text], Gives::Text, csv::cell)]),
     function("polder_same", "", "", &[way(&[K::Any, K::Text], Gives::Argument(0), plain::same)]),
+    function("polder_null_if", "", "", &[way(&[K::Any, K::Any], Gives::Argument(0), alike::null_if)]),
     function("polder_there", "", "", &[way(&[K::Any, K::Text, K::Text], Gives::Argument(0), plain::there)]),
     function("polder_text", "", "", &[way(&[K::Any], Gives::Text, plain::text)]),
 ];
