@@ -160,6 +160,9 @@ pub(super) fn comment(call: &Call<'_>) -> Result<ArrayRef> {
                 .filter(|schema| oids::of(schema.id, 0) == oid)
                 .find_map(|schema| schema.comment.clone()));
         }
+        if class == "pg_constraint" {
+            return Ok(texts::comment_of_constraint(world, oid));
+        }
         let Some(class) = pg_catalog::oid_of(class) else { return Ok(None) };
         if let Some(words) = builtin::description(class, oid) {
             return Ok(Some(words.to_owned()));

@@ -259,7 +259,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     stable(
         "obj_description",
         "obj_description(oid[, table of the catalog])",
-        "The comment on a table, view or schema, or what a function, operator or type of the system does.",
+        "The comment on a table, view, index, constraint or schema, or what a function, operator or type of the system does.",
         &[way(&[K::Int8], Gives::Text, d::comment), way(&[K::Int8, K::Text], Gives::Text, d::comment)],
     ),
     stable(

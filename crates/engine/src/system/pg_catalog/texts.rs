@@ -170,6 +170,14 @@ pub(super) fn constraints<'a>(
     keys.chain(checks).chain(foreign)
 }
 
+/// The comment on the constraint with an object id.
+pub(crate) fn comment_of_constraint(world: &World, oid: i64) -> Option<String> {
+    world.snapshot().tables.values().find_map(|table| {
+        let (_, _, found) = constraints(world.snapshot(), table).find(|(known, ..)| *known == oid)?;
+        found.comment().map(str::to_owned)
+    })
+}
+
 /// The definition of the constraint with an object id.
 pub(crate) fn constraint_with(world: &World, oid: i64, short: bool) -> Option<String> {
     world.snapshot().tables.values().find_map(|table| {
