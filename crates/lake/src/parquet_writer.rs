@@ -441,7 +441,18 @@ fn stats(target: &Target, metadata: &ParquetMetaData, rows: i64, nan: &[Option<b
     let descriptor = metadata.file_metadata().schema_descr();
     let arrow = parquet::arrow::parquet_to_arrow_schema(descriptor, metadata.file_metadata().key_value_metadata());
     match arrow {
-        Ok(schema) => compute_column_stats(&Arc::new(schema), metadata, &target.column_ids, rows, nan),
+        Ok(schema) => {
+            let schema = Arc::new(schema);
+            let mut stats = compute_column_stats(&schema, metadata, &target.column_ids, rows, nan);
+            // Of a list, struct or map Parquet counts what is in it, not how often it is there itself.
+            let columns = schema.fields().iter().zip(&target.column_ids);
+            for (_, id) in columns.filter(|(field, _)| field.data_type().is_nested()) {
+                for stat in stats.iter_mut().filter(|stat| stat.column_id == *id) {
+                    (stat.value_count, stat.null_count) = (None, None);
+                }
+            }
+            stats
+        }
         // Without bounds a file is read where it might have been skipped: slower, never wrong.
         Err(error) => {
             tracing::warn!(table = target.table, %error, "no statistics for a new file");

@@ -90,7 +90,7 @@ fn column_row(table: &TableState) -> Vec<(DuckLakeTableColumn, Option<i64>)> {
 fn were_null(table: &TableState) -> HashSet<i64> {
     let mut unknown: HashSet<i64> =
         table.columns.iter().filter(|column| !column.nullable).map(|column| column.id).collect();
-    let mut found = HashSet::new();
+    let (mut found, nested) = (HashSet::new(), nested(table));
     let has_gone = |file: &DataFile| {
         file.delete.is_some() || file.partial_max.is_some() || !table.inlined_deletes_of(file.id).is_empty()
     };
@@ -98,22 +98,30 @@ fn were_null(table: &TableState) -> HashSet<i64> {
         if unknown.is_empty() {
             break;
         }
-        let whole = file.column_stats.iter().filter(|stat| stat.null_count == Some(0));
+        let known = file.column_stats.iter().filter(|stat| !nested.contains(&stat.column_id));
+        let whole = known.filter(|stat| stat.null_count == Some(0));
         let whole: HashSet<i64> = whole.map(|stat| stat.column_id).collect();
         found.extend(unknown.extract_if(|column| !whole.contains(column)));
     }
     found
 }
 
-fn file_statistics(file: &DataFile) -> Vec<DuckLakeFileColumnStatistics> {
+/// Lists, structs and maps. Parquet counts what is in them, not themselves: what stands in the catalog about their values and
+/// NULLs, by whomever, says nothing.
+fn nested(table: &TableState) -> HashSet<i64> {
+    table.columns.iter().filter_map(|column| column.parent).collect()
+}
+
+fn file_statistics(file: &DataFile, nested: &HashSet<i64>) -> Vec<DuckLakeFileColumnStatistics> {
+    let counted = |stat: &ColumnStat, count: Option<i64>| count.filter(|_| !nested.contains(&stat.column_id));
     file.column_stats
         .iter()
         .map(|stat| DuckLakeFileColumnStatistics {
             data_file_id: file.id,
             column_id: stat.column_id,
             column_size_bytes: stat.column_size_bytes,
-            value_count: stat.value_count,
-            null_count: stat.null_count,
+            value_count: counted(stat, stat.value_count),
+            null_count: counted(stat, stat.null_count),
             min_value: stat.min_value.clone().filter(|_| !only_zeros(stat)),
             max_value: stat.max_value.clone(),
             contains_nan: stat.contains_nan,
@@ -215,7 +223,9 @@ impl MetadataProvider for SnapshotProvider {
 
     fn get_table_statistics(&self, table_id: i64, snapshot_id: i64) -> Result<DuckLakeStatistics> {
         let mut statistics = self.get_table_summary_statistics(table_id, snapshot_id)?;
-        statistics.files = self.state(table_id)?.files.iter().flat_map(|file| file_statistics(file)).collect();
+        let table = self.state(table_id)?;
+        let nested = nested(table);
+        statistics.files = table.files.iter().flat_map(|file| file_statistics(file, &nested)).collect();
         Ok(statistics)
     }
 
@@ -225,12 +235,13 @@ impl MetadataProvider for SnapshotProvider {
         for stat in table.files.iter().flat_map(|file| &file.column_stats) {
             *sizes.entry(stat.column_id).or_default() += stat.column_size_bytes.unwrap_or(0);
         }
+        let nested = nested(table);
         let columns = table
             .column_stats
             .iter()
             .map(|(id, range)| DuckLakeTableColumnStatistics {
                 column_id: *id,
-                contains_null: range.contains_null,
+                contains_null: range.contains_null.filter(|_| !nested.contains(id)),
                 min_value: range.min.clone(),
                 max_value: range.max.clone(),
                 contains_nan: range.contains_nan,
@@ -258,12 +269,12 @@ impl MetadataProvider for SnapshotProvider {
         limit: usize,
     ) -> Result<Vec<DuckLakeFileMetadata>> {
         let table = self.state(table_id)?;
-        let after = after_data_file_id.unwrap_or(i64::MIN);
+        let (after, nested) = (after_data_file_id.unwrap_or(i64::MIN), nested(table));
         let start = table.files.partition_point(|file| file.id <= after);
         Ok(table.files[start..]
             .iter()
             .take(limit)
-            .map(|file| DuckLakeFileMetadata { file: self.file(file), column_statistics: file_statistics(file) })
+            .map(|file| DuckLakeFileMetadata { file: self.file(file), column_statistics: file_statistics(file, &nested) })
             .collect())
     }
 
