@@ -274,7 +274,10 @@ impl MetadataProvider for SnapshotProvider {
         Ok(table.files[start..]
             .iter()
             .take(limit)
-            .map(|file| DuckLakeFileMetadata { file: self.file(file), column_statistics: file_statistics(file, &nested) })
+            .map(|file| DuckLakeFileMetadata {
+                file: self.file(file),
+                column_statistics: file_statistics(file, &nested),
+            })
             .collect())
     }
 

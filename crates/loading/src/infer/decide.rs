@@ -46,6 +46,8 @@ pub(crate) struct Surroundings {
     pub order_reason: &'static str,
     /// The user listed the words that mean missing, so none is known beside them.
     pub own_nulls: bool,
+    /// The comma is the decimal sign in a column, beyond doubt.
+    pub commas: bool,
 }
 
 impl Surroundings {
@@ -56,12 +58,13 @@ impl Surroundings {
         let (order, order_reason) = match (any(DateOrder::DayFirst), any(DateOrder::MonthFirst)) {
             (true, false) => (DateOrder::DayFirst, "as in another column of this table"),
             (false, true) => (DateOrder::MonthFirst, "as in another column of this table"),
-            _ if columns.into_iter().any(|column| column.order.half_days) => {
+            _ if columns.clone().any(|column| column.order.half_days) => {
                 (DateOrder::MonthFirst, "because its times have AM and PM, though no date proves it")
             }
             _ => (DateOrder::DayFirst, "which is the more common order, though no date proves it"),
         };
-        Self { order, order_reason, own_nulls }
+        let commas = columns.into_iter().filter_map(Marks::of).any(|marks| marks.comma);
+        Self { order, order_reason, own_nulls, commas }
     }
 }
 
@@ -101,7 +104,7 @@ pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> 
     let mut form = CellForm::default();
     let mut remarks = Vec::new();
     let data_type = if seen.within(NUMBERS) {
-        number(name, seen, evidence, &mut form, &mut remarks)
+        number(name, seen, evidence, around, &mut form, &mut remarks)
     } else if seen.within(Kinds::BOOL) {
         DataType::Boolean
     } else if seen.within(MOMENTS) {
@@ -131,7 +134,12 @@ pub(crate) fn form_for(data_type: &DataType, evidence: &Evidence, around: &Surro
         DataType::Float32 | DataType::Float64 => every_word & !NAN_WORDS,
         _ => every_word,
     };
-    let marks = Marks::of(evidence).unwrap_or_default();
+    let whole = data_type.is_integer() || matches!(data_type, DataType::Decimal128(_, 0));
+    let marks = match Marks::of(evidence) {
+        // As a whole number `1.250` can be one thing only.
+        None if may_be_thousands(evidence) && (around.commas || whole) => Marks::POINTS,
+        found => found.unwrap_or_default(),
+    };
     CellForm {
         null_words,
         order: shown_order(&evidence.order).unwrap_or(around.order),
@@ -141,7 +149,19 @@ pub(crate) fn form_for(data_type: &DataType, evidence: &Evidence, around: &Surro
     }
 }
 
-fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, remarks: &mut Vec<String>) -> DataType {
+/// Whether each number with a point is one such as `1.250`: a quarter more than one, or than a thousand.
+fn may_be_thousands(evidence: &Evidence) -> bool {
+    evidence.kinds.has(Kinds::DOUBLE) && !evidence.loose_double && evidence.comma_is_free
+}
+
+fn number(
+    name: &str,
+    seen: Kinds,
+    evidence: &Evidence,
+    around: &Surroundings,
+    form: &mut CellForm,
+    remarks: &mut Vec<String>,
+) -> DataType {
     if seen.has(MARKED) {
         let Some(marks) = Marks::of(evidence).filter(|marks| marks.thousands.is_none() || !is_code_name(name)) else {
             remarks.extend(text_reason(seen, evidence));
@@ -152,7 +172,19 @@ fn number(name: &str, seen: Kinds, evidence: &Evidence, form: &mut CellForm, rem
         let is_whole = marks.thousands == Some(b',') && !evidence.grouped_fraction && !seen.has(Kinds::DOUBLE);
         return if is_whole && !seen.has(Kinds::LONG) { DataType::Int64 } else { DataType::Float64 };
     }
+    if may_be_thousands(evidence) && around.commas && !seen.has(Kinds::LONG) {
+        (form.comma, form.thousands) = (Marks::POINTS.comma, Marks::POINTS.thousands);
+        remarks.push("points set thousands apart, since the comma is the decimal sign in another column".into());
+        return DataType::Int64;
+    }
     if seen.has(Kinds::DOUBLE) {
+        if let Some(first) = evidence.first(Kinds::DOUBLE).filter(|_| may_be_thousands(evidence)) {
+            remarks.push(format!(
+                "the point of `{}` in line {} is read as the decimal sign, as are all; \
+                 bigint, said with --type, reads points that set thousands apart",
+                first.text, first.line
+            ));
+        }
         remarks.extend(lost_digits(evidence));
         return DataType::Float64;
     }
@@ -202,6 +234,8 @@ struct Marks {
 }
 
 impl Marks {
+    const POINTS: Self = Self { comma: true, thousands: Some(b'.') };
+
     /// `None` if the cells do not say, or contradict each other: `1,250` is one and a quarter, or more than a thousand.
     fn of(evidence: &Evidence) -> Option<Self> {
         let seen = evidence.kinds;

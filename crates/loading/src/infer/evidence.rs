@@ -125,6 +125,8 @@ pub(crate) struct Evidence {
     pub loose_comma: bool,
     /// A point that separates no thousands.
     pub loose_point: bool,
+    /// A number with a point or an exponent that is no `1.250`, which may be more than a thousand.
+    pub loose_double: bool,
     /// A fraction behind thousands that are set apart.
     pub grouped_fraction: bool,
     /// A first group of fewer than three digits.
@@ -219,6 +221,9 @@ impl Evidence {
                 Kinds::LONG
             }
             Look::Double => {
+                if !self.loose_double && !cell::is_one_group(cell::trim(cell), b'.') {
+                    self.loose_double = true;
+                }
                 self.loose_point =
                     self.loose_point || (cell.contains(&b'.') && !cell::is_one_group(cell::trim(cell), b'.'));
                 if cell.len() > cell::DOUBLE_DIGITS {
@@ -314,6 +319,7 @@ impl Evidence {
         self.loose_int |= other.loose_int;
         self.loose_comma |= other.loose_comma;
         self.loose_point |= other.loose_point;
+        self.loose_double |= other.loose_double;
         self.grouped_fraction |= other.grouped_fraction;
         self.short_group |= other.short_group;
         self.finer |= other.finer;

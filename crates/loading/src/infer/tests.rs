@@ -1,8 +1,10 @@
 //! Looks, dates and decisions, one small case a line.
 
+use arrow::datatypes::DataType;
+
 use super::cell::{self, Look, look};
 use super::dates::{self, DateOrder, days_of};
-use super::decide::{Surroundings, decide};
+use super::decide::{Surroundings, decide, form_for};
 use super::evidence::Evidence;
 use super::types::to_sql;
 
@@ -263,6 +265,43 @@ fn marks_between_thousands_are_told_from_decimal_signs() {
     );
     check(&["1.234,50", "0.5"], true, "text: text, because it holds both `0.5` in line 3 and `1.234,50` in line 2");
     check(&["1.250", "1,250"], true, "text: text, because it holds both `1.250` in line 2 and `1,250` in line 3");
+}
+
+#[test]
+fn points_set_thousands_apart_beside_a_column_with_decimal_commas() {
+    let seen = |cells: &[&str], comma_is_free: bool| {
+        let mut evidence = Evidence::new(false);
+        evidence.comma_is_free = comma_is_free;
+        for (line, cell) in cells.iter().enumerate() {
+            evidence.observe(cell.as_bytes(), || line as u64 + 2);
+        }
+        evidence
+    };
+    let commas = Surroundings::of([seen(&["1.234,50", "12,5"], true)].iter(), false);
+    assert!(commas.commas && !Surroundings::of([seen(&["1.250", "7"], true)].iter(), false).commas);
+    let check = |evidence: &Evidence, around: &Surroundings, expected: &str| {
+        let found = decide("v", evidence, around);
+        assert_eq!(format!("{}: {}", to_sql(&found.data_type), found.remarks.join("; ")), expected);
+        found.form
+    };
+    let whole = seen(&["1.000", "-2.500", "999"], true);
+    let form = check(
+        &whole,
+        &commas,
+        "bigint: points set thousands apart, since the comma is the decimal sign in another column",
+    );
+    assert_eq!(cell::plain_number(b"-2.500", form.thousands, form.comma).as_deref(), Some(&b"-2500"[..]));
+    // What no other column tells is said, and told by a type.
+    let said = "double: the point of `1.000` in line 2 is read as the decimal sign, as are all; bigint, said with --type, \
+                reads points that set thousands apart";
+    check(&whole, &Surroundings::default(), said);
+    assert_eq!(form_for(&DataType::Int64, &whole, &Surroundings::default()).thousands, Some(b'.'));
+    assert_eq!(form_for(&DataType::Float64, &whole, &Surroundings::default()).thousands, None);
+    assert_eq!(form_for(&DataType::Float64, &whole, &commas).thousands, Some(b'.'));
+    // These are fractions, and the comma separates cells.
+    for (cells, comma_is_free) in [(["1.000", "0.5"], true), (["1.000", "2e5"], true), (["1.000", "7"], false)] {
+        check(&seen(&cells, comma_is_free), &commas, "double: ");
+    }
 }
 
 #[test]
