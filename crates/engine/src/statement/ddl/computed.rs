@@ -146,6 +146,8 @@ impl Context<'_> {
         let AlterTableOperation::AddColumn { column_keyword, if_not_exists, column_position, .. } = operation else {
             return Err(Error::internal("no column is added"));
         };
+        // Refused for what no default may hold, such as a column, which is there for the rows that are filled.
+        self.constant(cell, &default).await?;
         let column = column(&plain.name);
         let nullable = !plain.options.iter().any(|option| option.option == ColumnOption::NotNull);
         let expr = cast(default, &plain.data_type);
