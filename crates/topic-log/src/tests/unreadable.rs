@@ -211,12 +211,16 @@ fn what_is_behind_an_unreadable_place_is_compacted_and_hides_what_is_before_it()
     let bytes = world.disk.content(&file_name(2));
     world.disk.open(&file_name(2)).unwrap().write_all_at(&bytes, 0).unwrap();
     world.reader.scrub(None).unwrap().sound().unwrap();
-    for _ in 0..2 {
+    let mut keys = Vec::new();
+    for _ in 0..6 {
         send(&mut world, &[("e", Some(&"3".repeat(3000)))]);
         roll(&mut world, other, 6);
         while round(&mut world, LATE) {}
+        keys = found(&world).into_iter().map(|one| one.1).collect::<Vec<_>>();
+        if keys == ["a", "c", "d", "e"] {
+            break;
+        }
     }
-    let keys: Vec<String> = found(&world).into_iter().map(|one| one.1).collect();
     assert_eq!(keys, ["a", "c", "d", "e"]);
     assert!(!world.disk.names().contains(&file_name(2)));
 }
