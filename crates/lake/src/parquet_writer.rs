@@ -1,5 +1,7 @@
 //! Record batches into Parquet files that are on disk, for good, before a commit names them.
 
+mod statistics;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,11 +12,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion_ducklake::ColumnStat;
 use datafusion_ducklake::row_id::EMBEDDED_ROW_ID_COLUMN_NAME;
-use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
+use datafusion_ducklake::stats_collect::accumulate_nan_flags;
 use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
-use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use polder_runtime::fault;
@@ -413,7 +414,7 @@ impl OpenFile {
         drop(writer);
         let footer_bytes = footer_bytes(&self.local)?;
         let record_count = i64::try_from(self.rows).map_err(|_| Error::internal("a file of too many rows"))?;
-        let column_stats = stats(target, &metadata, record_count, &self.nan);
+        let column_stats = statistics::stats(target, &metadata, record_count, &self.nan);
         if target.store.local_file(&self.path).is_some() {
             if let Some(parent) = self.local.parent() {
                 sync_directory(parent)?;
@@ -434,30 +435,6 @@ impl OpenFile {
             embeds_row_id: target.embeds_row_id,
             partition: None,
         })
-    }
-}
-
-fn stats(target: &Target, metadata: &ParquetMetaData, rows: i64, nan: &[Option<bool>]) -> Vec<ColumnStat> {
-    let descriptor = metadata.file_metadata().schema_descr();
-    let arrow = parquet::arrow::parquet_to_arrow_schema(descriptor, metadata.file_metadata().key_value_metadata());
-    match arrow {
-        Ok(schema) => {
-            let schema = Arc::new(schema);
-            let mut stats = compute_column_stats(&schema, metadata, &target.column_ids, rows, nan);
-            // Of a list, struct or map Parquet counts what is in it, not how often it is there itself.
-            let columns = schema.fields().iter().zip(&target.column_ids);
-            for (_, id) in columns.filter(|(field, _)| field.data_type().is_nested()) {
-                for stat in stats.iter_mut().filter(|stat| stat.column_id == *id) {
-                    (stat.value_count, stat.null_count) = (None, None);
-                }
-            }
-            stats
-        }
-        // Without bounds a file is read where it might have been skipped: slower, never wrong.
-        Err(error) => {
-            tracing::warn!(table = target.table, %error, "no statistics for a new file");
-            Vec::new()
-        }
     }
 }
 
