@@ -10,6 +10,7 @@ use super::evidence::{Evidence, First, Kinds, OrderEvidence};
 use super::types::{self, DECIMAL_DIGITS_MAX, TEXT, TIMESTAMP, timestamptz, to_sql};
 
 const NUMBERS: Kinds = Kinds::INT.and(Kinds::LONG).and(Kinds::DOUBLE).and(MARKED);
+const NOTHING: Kinds = Kinds::EMPTY.and(Kinds::NULL);
 /// Numbers with a mark that may separate thousands or a fraction.
 const MARKED: Kinds = Kinds::COMMA.and(Kinds::POINT_GROUPS).and(Kinds::COMMA_GROUPS);
 /// Beside these a comma alone is no decimal sign.
@@ -63,7 +64,9 @@ impl Surroundings {
             }
             _ => (DateOrder::DayFirst, "which is the more common order, though no date proves it"),
         };
-        let commas = columns.into_iter().filter_map(Marks::of).any(|marks| marks.comma);
+        // A number within texts says nothing of the others.
+        let is_of_numbers = |column: &&Evidence| column.kinds.without(NOTHING).within(NUMBERS);
+        let commas = columns.into_iter().filter(is_of_numbers).filter_map(Marks::of).any(|marks| marks.comma);
         Self { order, order_reason, own_nulls, commas }
     }
 }
@@ -91,7 +94,7 @@ fn is_contradictory(order: &OrderEvidence) -> bool {
 
 /// Decides the type of a column from all its cells. `name` is the one in the table.
 pub(crate) fn decide(name: &str, evidence: &Evidence, around: &Surroundings) -> Decision {
-    let seen = evidence.kinds.without(Kinds::EMPTY.and(Kinds::NULL));
+    let seen = evidence.kinds.without(NOTHING);
     let words_are_text = around.own_nulls && evidence.null_words & !NAN_WORDS != 0;
     if seen.is_empty() || words_are_text {
         let remarks = if seen.is_empty() && evidence.null_cells == 0 {

@@ -278,7 +278,10 @@ fn points_set_thousands_apart_beside_a_column_with_decimal_commas() {
         evidence
     };
     let commas = Surroundings::of([seen(&["1.234,50", "12,5"], true)].iter(), false);
-    assert!(commas.commas && !Surroundings::of([seen(&["1.250", "7"], true)].iter(), false).commas);
+    assert!(commas.commas);
+    for other in [&["1.250", "7"][..], &["12,5", "about 12,5 metres"]] {
+        assert!(!Surroundings::of([seen(other, true)].iter(), false).commas, "{other:?}");
+    }
     let check = |evidence: &Evidence, around: &Surroundings, expected: &str| {
         let found = decide("v", evidence, around);
         assert_eq!(format!("{}: {}", to_sql(&found.data_type), found.remarks.join("; ")), expected);
